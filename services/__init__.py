@@ -1,0 +1,1 @@
+"""Things that run, spoken to over the network only."""

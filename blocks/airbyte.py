@@ -1,0 +1,408 @@
+"""Client of Airbyte's public API: starts a sync exactly once and waits for its end.
+
+The wire format is Airbyte's own (airbyte-platform, `airbyte-api/server-api/src/main/openapi/api.yaml`).
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from blocks.errors import ConfigurationError, PlatformError
+from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+GET_ATTEMPTS = 5
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.5, 10.0
+TOKEN_MARGIN_SECONDS = 30.0
+NO_SECRET = SecretStr("")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class AirbyteError(PlatformError):
+    """Something went wrong between the platform and Airbyte."""
+
+
+class AirbyteUnavailable(AirbyteError):
+    """Airbyte does not answer, or answers with an error of its own: worth another try."""
+
+
+class AirbyteUnauthorised(AirbyteError):
+    """Airbyte does not accept the credentials."""
+
+
+class UnknownConnection(AirbyteError):
+    """Airbyte has no connection with this id."""
+
+
+class ConnectionInactive(AirbyteError):
+    """The connection is switched off, so Airbyte will not sync it."""
+
+
+class SyncFailed(AirbyteError):
+    """The sync ended without success."""
+
+
+class SyncCancelled(SyncFailed):
+    """Someone cancelled the sync."""
+
+
+class SyncTimedOut(SyncFailed):
+    """The sync did not end in time; it was cancelled."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Connection(_Wire):
+    """A connection, as far as the platform uses it."""
+
+    connection_id: str = Field(alias="connectionId")
+    name: str
+    status: str
+
+
+class Job(_Wire):
+    """A job as Airbyte reports it. Airbyte leaves out what it does not know yet."""
+
+    job_id: int = Field(alias="jobId")
+    status: str
+    connection_id: str = Field(alias="connectionId")
+    job_type: str = Field("sync", alias="jobType")
+    rows_synced: int = Field(0, alias="rowsSynced")
+    bytes_synced: int = Field(0, alias="bytesSynced")
+    duration: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status is final. An unknown status is not: Airbyte adds some from time to time."""
+        return self.status.lower() in ENDED
+
+
+class StreamStats(_Wire):
+    """What one stream of a job moved: counts of rows, sizes in bytes."""
+
+    name: str
+    rows: int
+    bytes: int
+
+
+class JobReport(BaseModel):
+    """What only Airbyte's Configuration API tells of a job; empty where that API is not offered (Airbyte Cloud)."""
+
+    reason: str = ""
+    streams: list[StreamStats] = []
+
+
+def check_connection_id(connection_id: str) -> str:
+    """Return the id, or say how to set it.
+
+    Raises:
+        ConfigurationError: it was never set, or is no UUID.
+    """
+    if connection_id == AIRBYTE_CONNECTION_ID_UNSET:
+        raise ConfigurationError(
+            "No Airbyte connection is chosen: AIRBYTE_CONNECTION_ID still holds its placeholder. Set it to the id of a "
+            "connection (in Airbyte's UI the UUID in the connection's URL), or pass connection_ids to the flow."
+        )
+    try:
+        return str(UUID(connection_id))
+    except ValueError:
+        raise ConfigurationError(
+            f"{connection_id!r} is no Airbyte connection id: a UUID is expected, such as "
+            "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10. Correct AIRBYTE_CONNECTION_ID or the flow's connection_ids."
+        ) from None
+
+
+class AirbyteClient:
+    """Talks to one Airbyte server. Use it in a `with` block, or call `close()`.
+
+    Args:
+        server_url: base URL of the public API, e.g. `http://localhost:8006/api/public/v1`.
+        client_id, client_secret: of an Airbyte application; empty where the server takes anonymous calls.
+        http: a client to send with, for tests; it is not closed.
+        sleep: how to wait, in seconds.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        client_id: str = "",
+        client_secret: SecretStr = NO_SECRET,
+        http: httpx.Client | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.server_url = server_url.rstrip("/")
+        self._client_id, self._client_secret = client_id, client_secret
+        self._owned = None if http else httpx.Client(timeout=httpx.Timeout(30.0, connect=5.0))
+        self._http = http or self._owned or httpx.Client()
+        self._sleep = sleep
+        self._token, self._token_until = "", 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        if self._owned:
+            self._owned.close()
+
+    # -- what the platform asks for ------------------------------------------------------------------
+
+    def connection(self, connection_id: str) -> Connection:
+        """Read a connection.
+
+        Raises:
+            UnknownConnection, AirbyteUnauthorised, AirbyteUnavailable
+        """
+        return self._parse(Connection, self._get(f"/connections/{connection_id}", subject=connection_id))
+
+    def job(self, job_id: int) -> Job:
+        """Read a job."""
+        return self._parse(Job, self._get(f"/jobs/{job_id}", subject=f"job {job_id}"))
+
+    def newest_job(self, connection_id: str, running: bool = False) -> Job | None:
+        """The connection's newest job; with `running`, the newest that has not ended."""
+        params = {"connectionId": connection_id, "orderBy": "createdAt|DESC", "limit": "20" if running else "1"}
+        response = self._get("/jobs", params=params, subject=connection_id)
+        jobs = [self._parse(Job, job) for job in self._json(response).get("data", [])]
+        return next((job for job in jobs if not (running and job.ended)), None)
+
+    def start_sync(self, connection_id: str, timeout: float = 600.0) -> tuple[Job, bool]:
+        """Start a sync, or adopt the one that is already running.
+
+        A request whose answer was lost is not sent again before the server was asked whether it arrived.
+
+        Args:
+            connection_id: UUID of the connection.
+            timeout: seconds for which a refusal (409 with no job to be seen, 429) is waited out.
+
+        Returns:
+            The job, and whether it is an adopted one: such a job may have begun before the latest files arrived.
+
+        Raises:
+            UnknownConnection, ConnectionInactive, AirbyteUnauthorised, AirbyteUnavailable
+        """
+        before = self.newest_job(connection_id)
+        deadline, pause = time.monotonic() + timeout, FIRST_POLL_SECONDS
+        while True:
+            try:
+                response = self._send("POST", "/jobs", json={"connectionId": connection_id, "jobType": "sync"})
+                if response.status_code == 200:
+                    return self._parse(Job, response), False
+            except AirbyteUnavailable:
+                job = self.newest_job(connection_id)
+                if job and job.job_id > (before.job_id if before else 0):
+                    return job, False
+                raise
+            if response.status_code not in (409, 429):
+                self._raise_for(response, connection_id)
+            if response.status_code == 409:
+                if job := self.newest_job(connection_id, running=True):
+                    return job, True
+                self._raise_if_inactive(connection_id)
+            if time.monotonic() + pause > deadline:
+                self._raise_for(response, connection_id)
+            self._sleep(_jittered(pause))
+            pause = min(pause * 2, LAST_POLL_SECONDS)
+
+    def wait(self, job: Job, timeout: float, on_poll: Callable[[Job], object] = bool, cancel: bool = True) -> Job:
+        """Wait until the job has succeeded: asks fast at first, every 10 s later on.
+
+        Args:
+            job: as `start_sync` returned it.
+            timeout: seconds from now after which the job is given up.
+            on_poll: called with every answer, to show progress.
+            cancel: whether to cancel the job on the server when it is given up.
+
+        Raises:
+            SyncFailed, SyncCancelled, SyncTimedOut
+        """
+        deadline, pause = time.monotonic() + timeout, FIRST_POLL_SECONDS
+        while not job.ended:
+            if time.monotonic() > deadline:
+                if cancel:
+                    self.cancel(job.job_id)
+                raise SyncTimedOut(
+                    f"Airbyte job {job.job_id} of connection {job.connection_id} was still {job.status} after "
+                    f"{timeout:.0f} s and was cancelled. Look at the job in Airbyte; if such a sync may take longer, "
+                    "raise AIRBYTE_SYNC_TIMEOUT_SECONDS."
+                )
+            self._sleep(min(pause, max(deadline - time.monotonic(), 0.05)))
+            pause = min(pause * 1.5, LAST_POLL_SECONDS)
+            job = self.job(job.job_id)
+            on_poll(job)
+        if job.status != "succeeded":
+            raise self._failure(job)
+        return job
+
+    def cancel(self, job_id: int) -> Job:
+        """Cancel a job. One that has ended stays as it is."""
+        response = self._send("DELETE", f"/jobs/{job_id}")
+        self._raise_for(response, f"job {job_id}")
+        return self._parse(Job, response)
+
+    def report(self, job_id: int) -> JobReport:
+        """Why a job failed, and what each stream moved, where the server offers its Configuration API."""
+        base, public, _ = self.server_url.rpartition("/api/public/v1")
+        if not public:
+            return JobReport()
+        try:
+            response = self._send("POST", f"{base}/api/v1/jobs/get", json={"id": job_id})
+            attempts = [each["attempt"] for each in self._json(response)["attempts"]] if response.is_success else []
+            return _report(attempts)
+        except (AirbyteError, KeyError, TypeError):
+            return JobReport()
+
+    # -- how it is said on the wire --------------------------------------------------------------------
+
+    def _failure(self, job: Job) -> SyncFailed:
+        where = f"Airbyte job {job.job_id} of connection {job.connection_id}"
+        if job.status == "cancelled":
+            return SyncCancelled(f"{where} was cancelled outside this flow. Run the flow again to load what is left.")
+        reason = self.report(job.job_id).reason or "Airbyte gives no reason here; its own page of the job shows the log"
+        return SyncFailed(f"{where} {job.status}: {reason}. Mend the cause and run again; nothing is loaded twice.")
+
+    def _get(self, path: str, subject: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+        pause = FIRST_POLL_SECONDS
+        for attempt in range(1, GET_ATTEMPTS + 1):
+            try:
+                response = self._send("GET", path, params=params)
+                self._raise_for(response, subject)
+                self._json(response)
+                return response
+            except AirbyteUnavailable:
+                if attempt == GET_ATTEMPTS:
+                    raise
+            self._sleep(_jittered(pause))
+            pause = min(pause * 2, LAST_POLL_SECONDS)
+        raise AssertionError("unreachable")
+
+    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Send once; on a 401 once more with a new token. 5xx and no answer raise AirbyteUnavailable."""
+        url = path if path.startswith("http") else self.server_url + path
+        try:
+            response = self._http.request(method, url, headers=self._authorization(), **request)
+            if response.status_code == 401 and self._client_id:
+                self._token_until = 0.0
+                response = self._http.request(method, url, headers=self._authorization(), **request)
+        except httpx.TransportError as error:
+            raise AirbyteUnavailable(
+                f"Airbyte does not answer at {self.server_url} ({type(error).__name__}: {error}). Is it running? "
+                "`make dev` starts the mock; for another server set AIRBYTE_SERVER_URL."
+            ) from error
+        if response.status_code >= 500:
+            raise AirbyteUnavailable(
+                f"Airbyte at {self.server_url} answered {response.status_code} to {method} {path}. "
+                "The fault is on its side: look at its log, then run the flow again."
+            )
+        return response
+
+    def _authorization(self) -> dict[str, str]:
+        if not self._client_id:
+            return {}
+        if time.monotonic() > self._token_until:
+            credentials = {"client_id": self._client_id, "client_secret": self._client_secret.get_secret_value()}
+            response = self._http.post(f"{self.server_url}/applications/token", json=credentials)
+            if response.status_code in (400, 401, 403):
+                raise self._unauthorised(response)
+            self._raise_for(response, "the token call")
+            token = self._json(response)
+            self._token = str(token["access_token"])
+            lifetime = float(token.get("expires_in", 180))
+            self._token_until = time.monotonic() + max(lifetime - TOKEN_MARGIN_SECONDS, lifetime / 2)
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def _unauthorised(self, response: httpx.Response) -> AirbyteUnauthorised:
+        hint = "are they of this server?" if self._client_id else "none are set, and this server wants them."
+        return AirbyteUnauthorised(
+            f"Airbyte at {self.server_url} answered {response.status_code}: it does not accept the credentials. "
+            f"Check AIRBYTE_CLIENT_ID and AIRBYTE_CLIENT_SECRET (or the AirbyteConnection block): {hint}"
+        )
+
+    def _raise_for(self, response: httpx.Response, subject: str) -> None:
+        if response.is_success:
+            return
+        if response.status_code in (401, 403):
+            raise self._unauthorised(response)
+        if response.status_code == 404:
+            raise UnknownConnection(
+                f"Airbyte at {self.server_url} does not know {subject}. Its connections are listed at "
+                f"{self.server_url}/connections; set AIRBYTE_CONNECTION_ID to one of them."
+            )
+        if response.status_code in (409, 429) or response.status_code >= 500:
+            raise AirbyteUnavailable(
+                f"Airbyte at {self.server_url} keeps answering {response.status_code} for {subject}: "
+                f"{_detail(response)}. Wait for what is running there to end, then run the flow again."
+            )
+        answer = f"{response.status_code} for {subject}: {_detail(response)}"
+        raise AirbyteError(f"Airbyte at {self.server_url} answered {answer}")
+
+    def _raise_if_inactive(self, connection_id: str) -> None:
+        connection = self.connection(connection_id)
+        if connection.status != "active":
+            raise ConnectionInactive(
+                f"Airbyte's connection {connection.name!r} ({connection_id}) is {connection.status}. "
+                "Switch it on in Airbyte, or choose another connection."
+            )
+
+    def _json(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise AirbyteUnavailable(
+                f"{self.server_url} answered something that is not Airbyte's JSON "
+                f"({response.headers.get('content-type')}). Is AIRBYTE_SERVER_URL the base URL of the API?"
+            )
+        return body
+
+    def _parse(self, model: type[Model], answer: httpx.Response | dict[str, Any]) -> Model:
+        body = answer if isinstance(answer, dict) else self._json(answer)
+        try:
+            return model.model_validate(body)
+        except ValidationError as error:
+            raise AirbyteUnavailable(
+                f"{self.server_url} answered a {model.__name__.lower()} without the fields that Airbyte's API has: "
+                f"{error.errors()[0]['loc']}. Is AIRBYTE_SERVER_URL the base URL of the public API?"
+            ) from error
+
+
+def _report(attempts: list[dict[str, Any]]) -> JobReport:
+    failures = [failure for each in attempts[-1:] for failure in each.get("failureSummary", {}).get("failures", [])]
+    messages = dict.fromkeys(f.get("externalMessage") or f.get("internalMessage") or "" for f in failures)
+    rows: dict[str, StreamStats] = {}
+    for stream in (stream for each in attempts for stream in each.get("streamStats", [])):
+        name, stats = stream["streamName"], stream.get("stats", {})
+        so_far = rows.get(name, StreamStats(name=name, rows=0, bytes=0))
+        rows[name] = StreamStats(
+            name=name,
+            rows=so_far.rows + (stats.get("recordsCommitted") or 0),
+            bytes=so_far.bytes + (stats.get("bytesCommitted") or stats.get("bytesEmitted") or 0),
+        )
+    return JobReport(reason="; ".join(filter(None, messages)), streams=list(rows.values()))
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        body = response.json()
+    except ValueError:
+        return response.text[:200]
+    data = body.get("data") if isinstance(body, dict) else None
+    message = data.get("message") if isinstance(data, dict) else None
+    return str(message or (body.get("detail") or body.get("message") if isinstance(body, dict) else body))[:500]
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.5, 1.0)

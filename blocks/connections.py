@@ -1,0 +1,282 @@
+"""Prefect blocks for the systems outside, and the one place that decides where a flow gets them from.
+
+`python -m blocks.connections --name production` registers the block types and saves a document of each from the
+environment; doing it again brings the documents up to date.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from prefect.blocks.core import Block
+from prefect.exceptions import ObjectNotFound
+from pydantic import Field, SecretStr, ValidationError
+
+from blocks.airbyte import AirbyteClient
+from blocks.dbt import Dbt
+from blocks.errors import ConfigurationError, PlatformError
+from blocks.settings import Settings
+from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse, Warehouse
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection as SnowflakeSession
+
+Kind = TypeVar("Kind", bound="AirbyteConnection | SnowflakeConnection | DbtConfig")
+NONE = SecretStr("")
+
+
+class AirbyteConnection(Block):
+    """An Airbyte server and the connection that the pipelines sync by default."""
+
+    _block_type_name: ClassVar[str] = "Airbyte Connection"
+    _block_type_slug: ClassVar[str] = "airbyte-connection"
+    _description: ClassVar[str] = "An Airbyte server's public API and the connection to sync."
+
+    server_url: str = Field(description="Base URL of the public API, e.g. http://localhost:8006/api/public/v1.")
+    connection_id: str = Field(description="UUID of the connection that is synced when a flow names none.")
+    client_id: str = Field("", description="Client id of an Airbyte application; empty where none is needed.")
+    client_secret: SecretStr = Field(NONE, description="Client secret that goes with the client id.")
+    sync_timeout_seconds: float = Field(3600, description="A sync that takes longer, in seconds, is cancelled.")
+
+    def get_client(self) -> AirbyteClient:
+        """A client of this server; use it in a `with` block."""
+        return AirbyteClient(self.server_url, self.client_id, self.client_secret)
+
+
+class SnowflakeConnection(Block):
+    """A Snowflake account, database and schema; authenticated by key pair or password."""
+
+    _block_type_name: ClassVar[str] = "Snowflake Connection"
+    _block_type_slug: ClassVar[str] = "snowflake-connection"
+    _description: ClassVar[str] = "The Snowflake database that dbt builds, by key pair or password."
+
+    account: str = Field("", description="Account identifier, e.g. myorg-myaccount.")
+    user: str = Field("", description="User that the pipelines act as.")
+    password: SecretStr = Field(NONE, description="Password; leave it empty with a key pair.")
+    private_key: SecretStr = Field(NONE, description="Private key, PEM or base64 DER; or give its path.")
+    private_key_path: str = Field("", description="File of the private key (PEM), where the worker can read it.")
+    private_key_passphrase: SecretStr = Field(NONE, description="Passphrase of the private key, if it has one.")
+    database: str = Field("", description="Database that holds raw and the marts.")
+    schema_: str = Field("", alias="schema", description="Schema that dbt builds in.")
+    warehouse: str = Field("", description="Virtual warehouse that runs the queries.")
+    role: str = Field("", description="Role that the pipelines act in.")
+    host: str = Field("", description="Only where it is not derived from the account, e.g. an emulator.")
+    port: int | None = Field(None, description="Only together with a host.")
+    protocol: str = Field("https", description="http only for an emulator.")
+
+    def check(self) -> None:
+        """Make sure that nothing that a connection needs is missing.
+
+        Raises:
+            ConfigurationError: it names everything that is missing.
+        """
+        needed = {
+            "SNOWFLAKE_ACCOUNT": self.account,
+            "SNOWFLAKE_USER": self.user,
+            "SNOWFLAKE_DATABASE": self.database,
+            "SNOWFLAKE_SCHEMA": self.schema_,
+            "SNOWFLAKE_WAREHOUSE": self.warehouse,
+            "SNOWFLAKE_ROLE": self.role,
+            "SNOWFLAKE_PASSWORD (or SNOWFLAKE_PRIVATE_KEY or SNOWFLAKE_PRIVATE_KEY_PATH)": self.private_key_path
+            or self.password.get_secret_value()
+            or self.private_key.get_secret_value(),
+        }
+        if missing := [name for name, value in needed.items() if not value]:
+            raise ConfigurationError(
+                f"Snowflake is chosen, but these are missing: {', '.join(missing)}. "
+                "Set them, or save them in a SnowflakeConnection block and name its profile."
+            )
+
+    def variables(self) -> dict[str, str]:
+        """The environment from which dbt's target `snowflake` reads its connection."""
+        return {
+            "SNOWFLAKE_ACCOUNT": self.account,
+            "SNOWFLAKE_USER": self.user,
+            "SNOWFLAKE_PASSWORD": self.password.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY": self.private_key.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY_PATH": self.private_key_path,
+            "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": self.private_key_passphrase.get_secret_value(),
+            "SNOWFLAKE_DATABASE": self.database,
+            "SNOWFLAKE_SCHEMA": self.schema_,
+            "SNOWFLAKE_WAREHOUSE": self.warehouse,
+            "SNOWFLAKE_ROLE": self.role,
+            "SNOWFLAKE_HOST": self.host,
+            "SNOWFLAKE_PORT": str(self.port or ""),
+            "SNOWFLAKE_PROTOCOL": self.protocol,
+        }
+
+    def get_connection(self) -> "SnowflakeSession":
+        """Open a session; the key or password is handed over as dbt-snowflake hands it to its connector.
+
+        Raises:
+            ConfigurationError: values are missing, or the private key cannot be read.
+            snowflake.connector.errors.Error: Snowflake refuses or does not answer.
+        """
+        self.check()
+        import snowflake.connector
+        from dbt.adapters.snowflake.connections import SnowflakeCredentials
+
+        try:
+            authentication = SnowflakeCredentials(
+                account=self.account,
+                database=self.database,
+                schema=self.schema_,
+                user=self.user,
+                password=self.password.get_secret_value() or None,
+                private_key=self.private_key.get_secret_value() or None,
+                private_key_path=self.private_key_path or None,
+                private_key_passphrase=self.private_key_passphrase.get_secret_value() or None,
+                host=self.host or None,
+                port=self.port,
+                protocol=self.protocol,
+            ).auth_args()
+        except (OSError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"Snowflake's private key cannot be read ({type(error).__name__}). Check SNOWFLAKE_PRIVATE_KEY or "
+                "SNOWFLAKE_PRIVATE_KEY_PATH, and the passphrase: a PEM file of an RSA key is expected."
+            ) from None
+        return snowflake.connector.connect(
+            account=self.account,
+            database=self.database,
+            schema=self.schema_,
+            warehouse=self.warehouse,
+            role=self.role,
+            login_timeout=30,
+            network_timeout=60,
+            **authentication,
+        )
+
+
+class DbtConfig(Block):
+    """The dbt project, its target, and where its local data lie."""
+
+    _block_type_name: ClassVar[str] = "dbt Config"
+    _block_type_slug: ClassVar[str] = "dbt-config"
+    _description: ClassVar[str] = "The dbt project, its target, and the files of the DuckDB warehouse."
+
+    project_dir: Path = Field(description="Folder of dbt_project.yml and profiles.yml.")
+    target: str = Field(description="Target of profiles.yml: dev (DuckDB) or snowflake.")
+    lake_dir: Path = Field(description="Raw Parquet files, one folder a stream (target dev).")
+    warehouse_path: Path = Field(description="DuckDB file that dbt writes (target dev).")
+    published_path: Path = Field(description="Tested copy of the warehouse, for readers (target dev).")
+    freshness_threshold_hours: int = Field(description="Age in hours from which a source is stale.")
+
+    def variables(self) -> dict[str, str]:
+        """The environment that the dbt project reads, Snowflake's own variables apart."""
+        return {
+            "LAKE_DIR": str(self.lake_dir.absolute()),
+            "WAREHOUSE_PATH": str(self.warehouse_path.absolute()),
+            "FRESHNESS_THRESHOLD_HOURS": str(self.freshness_threshold_hours),
+        }
+
+
+def airbyte_connection(profile: str | None) -> AirbyteConnection:
+    """The Airbyte connection of a profile's block, or of the environment when no profile is named.
+
+    Raises:
+        ConfigurationError: no such block is saved.
+    """
+    return _load(AirbyteConnection, profile) if profile else airbyte_from(Settings())
+
+
+def dbt_config(profile: str | None) -> DbtConfig:
+    """The configuration of dbt, from the same place as `airbyte_connection`."""
+    return _load(DbtConfig, profile) if profile else dbt_from(Settings())
+
+
+def snowflake_connection(profile: str | None) -> SnowflakeConnection:
+    """The Snowflake connection, from the same place as `airbyte_connection`; nothing in it is missing."""
+    connection = _load(SnowflakeConnection, profile) if profile else snowflake_from(Settings())
+    connection.check()
+    return connection
+
+
+def dbt(profile: str | None, log: Callable[[str], None] = print) -> Dbt:
+    """dbt, ready to run; with target snowflake its connection is complete."""
+    config = dbt_config(profile)
+    snowflake = snowflake_connection(profile).variables() if config.target == "snowflake" else {}
+    config.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+    return Dbt(config.project_dir, config.target, {**config.variables(), **snowflake}, log)
+
+
+def warehouse(profile: str | None) -> Warehouse:
+    """The warehouse that dbt's target names."""
+    config = dbt_config(profile)
+    if config.target == "snowflake":
+        return SnowflakeWarehouse(snowflake_connection(profile), raw_schema="RAW")
+    return DuckDbWarehouse(config.warehouse_path, config.lake_dir, config.published_path)
+
+
+def airbyte_from(settings: Settings) -> AirbyteConnection:
+    """The block that the environment describes."""
+    return AirbyteConnection(
+        server_url=settings.airbyte_server_url,
+        connection_id=settings.airbyte_connection_id,
+        client_id=settings.airbyte_client_id,
+        client_secret=settings.airbyte_client_secret,
+        sync_timeout_seconds=settings.airbyte_sync_timeout_seconds,
+    )
+
+
+def snowflake_from(settings: Settings) -> SnowflakeConnection:
+    """The block that the environment describes; values may be missing."""
+    return SnowflakeConnection(
+        account=settings.snowflake_account,
+        user=settings.snowflake_user,
+        password=settings.snowflake_password,
+        private_key=settings.snowflake_private_key,
+        private_key_path=settings.snowflake_private_key_path,
+        private_key_passphrase=settings.snowflake_private_key_passphrase,
+        database=settings.snowflake_database,
+        schema=settings.snowflake_schema,
+        warehouse=settings.snowflake_warehouse,
+        role=settings.snowflake_role,
+        host=settings.snowflake_host,
+        port=settings.snowflake_port,
+        protocol=settings.snowflake_protocol,
+    )
+
+
+def dbt_from(settings: Settings) -> DbtConfig:
+    """The block that the environment describes."""
+    return DbtConfig(
+        project_dir=settings.dbt_project_dir,
+        target=settings.dbt_target,
+        lake_dir=settings.lake_dir,
+        warehouse_path=settings.warehouse_path,
+        published_path=settings.published_path,
+        freshness_threshold_hours=settings.freshness_threshold_hours,
+    )
+
+
+def _load(kind: type[Kind], profile: str) -> Kind:
+    try:
+        return kind.load(profile)  # type: ignore[return-value]
+    except (ValueError, ObjectNotFound) as error:
+        raise ConfigurationError(
+            f"No {kind.__name__} block is saved as {profile!r}, so there is no such profile on this Prefect server. "
+            f"Save one with `python -m blocks.connections --name {profile}`, or name another profile."
+        ) from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Register the block types and save a document of each from the environment."""
+    parser = argparse.ArgumentParser(prog="python -m blocks.connections", description=main.__doc__)
+    parser.add_argument("--name", default="production", help="name of the documents: the profile (default: production)")
+    name = parser.parse_args(arguments).name
+    try:
+        settings = Settings()
+        for block in (airbyte_from(settings), snowflake_from(settings), dbt_from(settings)):
+            type(block).register_type_and_schema()
+            block.save(name, overwrite=True)
+            print(f"saved {type(block).__name__}.load({name!r})")
+    except (PlatformError, ValidationError, ValueError) as error:
+        print(f"The blocks were not saved: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""The local raw zone: Parquet files that Airbyte's stand-in wrote, one folder a stream."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from blocks.landing import LandedFile
+
+
+def streams(lake: Path) -> dict[str, str]:
+    """Each stream's name and the glob of its Parquet files."""
+    return {
+        folder.name: f"{folder}/*.parquet" for folder in sorted(lake.glob("*")) if next(folder.glob("*.parquet"), None)
+    }
+
+
+def rows(lake: Path) -> dict[str, int]:
+    """Count the raw rows of each stream, all versions of all keys."""
+    query = "select count(*) from read_parquet(?, union_by_name=true)"
+    with duckdb.connect() as connection:
+        return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
+
+
+def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
+    """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
+    query = (
+        "select _ab_source_file_url, max(_ab_source_file_last_modified) from read_parquet(?, union_by_name=true) "
+        "where _ab_source_file_url in (select unnest(?)) group by all"
+    )
+    wanted = list(keys)
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        found = (connection.execute(query, [glob, wanted]).fetchall() for glob in streams(lake).values())
+        return {key: date for rows in found for key, date in rows}
+
+
+def missing(files: Iterable[LandedFile], loaded: dict[str, datetime]) -> list[LandedFile]:
+    """Those of the files of which neither this version nor a newer one was loaded."""
+    return [
+        file
+        for file in files
+        if file.key not in loaded or (file.last_modified is not None and loaded[file.key] < file.last_modified)
+    ]

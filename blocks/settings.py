@@ -1,0 +1,89 @@
+"""The only reader of the environment: every variable, its default and its meaning.
+
+A relative path counts from the folder in which the process was started.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
+
+AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
+
+
+class Settings(BaseSettings):
+    """Every variable that the platform reads; a field's name in capitals is the variable's.
+
+    Raises:
+        pydantic.ValidationError: a value has the wrong form; it names the variable.
+    """
+
+    airbyte_server_url: str = Field("http://localhost:8006/api/public/v1", description="Airbyte API base URL")
+    airbyte_connection_id: str = Field(AIRBYTE_CONNECTION_ID_UNSET, description="connection to sync")
+    airbyte_client_id: str = Field("", description="client id, where the server wants credentials")
+    airbyte_client_secret: SecretStr = Field(SecretStr(""), description="client secret that goes with the id")
+    airbyte_sync_timeout_seconds: float = Field(3600, gt=0, description="a sync that takes longer is cancelled")
+
+    dbt_project_dir: Path = Field(Path("./dbt_project"), description="folder of dbt_project.yml and profiles.yml")
+    dbt_target: str = Field("dev", description="target of profiles.yml: dev (DuckDB) or snowflake")
+
+    s3_bucket: str = Field("my-data-lake-landing", description="landing bucket")
+    s3_prefix: str = Field("inbound/", description="landing place; the stream is the folder below it")
+    s3_endpoint_url: str = Field("", description="S3 endpoint; empty means AWS")
+
+    lake_dir: Path = Field(Path("./data/lake"), description="raw Parquet files, one folder a stream")
+    warehouse_path: Path = Field(Path("./data/warehouse.duckdb"), description="DuckDB file that dbt writes")
+    published_path: Path = Field(
+        Path("./data/published/warehouse.duckdb"), description="tested copy of the warehouse, for readers"
+    )
+    freshness_threshold_hours: int = Field(25, gt=0, description="age in hours from which a source is stale")
+
+    snowflake_account: str = Field("", description="account identifier, e.g. myorg-myaccount")
+    snowflake_user: str = ""
+    snowflake_password: SecretStr = Field(SecretStr(""), description="password; or use a key pair")
+    snowflake_private_key: SecretStr = Field(SecretStr(""), description="private key, PEM or base64 DER")
+    snowflake_private_key_path: str = Field("", description="file of the private key, PEM")
+    snowflake_private_key_passphrase: SecretStr = Field(SecretStr(""), description="passphrase of the private key")
+    snowflake_database: str = ""
+    snowflake_schema: str = ""
+    snowflake_warehouse: str = ""
+    snowflake_role: str = ""
+    snowflake_host: str = Field("", description="only where it is not derived from the account, e.g. an emulator")
+    snowflake_port: int | None = Field(None, description="only together with SNOWFLAKE_HOST")
+    snowflake_protocol: str = Field("https", description="http only for an emulator")
+
+
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables for the time of a block of code: dbt reads its connection from the environment alone.
+
+    They are the process's own, so only one thread at a time may be inside.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process of the embedded platform: this one's, without what would lead it elsewhere.
+
+    A person's own Prefect profile, AWS profile, Airbyte or Snowflake account has no say there.
+    """
+    ours = {name.upper() for name in Settings.model_fields}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith(("PREFECT_", "AWS_", "DBT_", "MOCK_AIRBYTE_"))
+    }
+    local = "127.0.0.1,localhost"
+    return {**kept, "NO_PROXY": local, "no_proxy": local, **variables}

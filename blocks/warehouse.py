@@ -1,0 +1,130 @@
+"""The warehouse: what readers see of it, and which files have reached its raw zone."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import duckdb
+
+from blocks import lake
+from blocks.errors import PlatformError
+
+if TYPE_CHECKING:
+    from blocks.connections import SnowflakeConnection
+
+
+class PublishFailed(PlatformError):
+    """The tested tables could not be handed to the readers; they keep the ones they have."""
+
+
+class Warehouse(Protocol):
+    """What the flows ask of a warehouse beside dbt's work."""
+
+    def publish(self) -> str:
+        """Hand the tested tables to the readers; return where they are."""
+
+    def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
+        """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
+
+
+class DuckDbWarehouse:
+    """A DuckDB file that dbt writes, Parquet files as its raw zone, and a copy for readers.
+
+    A reader of the file that dbt writes would fail, and would block dbt; so readers have a copy of their own.
+    """
+
+    def __init__(self, path: Path, lake_dir: Path, published: Path) -> None:
+        self.path, self.lake_dir, self.published = path, lake_dir, published
+
+    def publish(self) -> str:
+        """Copy the file and rename it into place: a reader sees the old tables or the new ones, never half of either.
+
+        Raises:
+            PublishFailed: the disk has no room, or the folder cannot be written.
+        """
+        self._settle()
+        self.published.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=self.published.parent, prefix=f".{self.published.name}.")
+        try:
+            with open(descriptor, "wb") as copy, self.path.open("rb") as original:  # noqa: PTH123
+                shutil.copyfileobj(original, copy, 1 << 20)
+                copy.flush()
+                os.fsync(copy.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(self.published)
+        except OSError as error:
+            full = " The disk is full: make room, then run again." if error.errno == errno.ENOSPC else ""
+            raise PublishFailed(
+                f"The tested warehouse {self.path} could not be copied to {self.published}: {error}.{full} "
+                "Readers keep the tables they have."
+            ) from error
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return str(self.published)
+
+    def _settle(self) -> None:
+        """Write what a killed process left in the write-ahead log into the file itself; fails while someone writes."""
+        try:
+            with duckdb.connect(str(self.path)) as connection:
+                connection.execute("checkpoint")
+        except duckdb.IOException as error:
+            raise PublishFailed(f"The warehouse {self.path} cannot be published: {error}") from error
+
+    def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
+        """See `Warehouse.arrived`."""
+        return lake.arrived(self.lake_dir, keys)
+
+
+def tables(path: Path) -> dict[str, int]:
+    """Count the rows of every table of a DuckDB file, by `schema.table`."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        names = connection.execute(
+            "select schema_name, table_name from duckdb_tables() where not internal order by all"
+        ).fetchall()
+        counts = (
+            (schema, table, connection.execute(f'select count(*) from "{schema}"."{table}"'))  # noqa: S608 - from the catalogue
+            for schema, table in names
+        )
+        return {f"{schema}.{table}": count.fetchall()[0][0] for schema, table, count in counts}
+
+
+class SnowflakeWarehouse:
+    """Snowflake: readers query the tables that dbt builds, so there is nothing to hand over."""
+
+    def __init__(self, connection: "SnowflakeConnection", raw_schema: str) -> None:
+        self.connection, self.raw_schema = connection, raw_schema
+
+    def publish(self) -> str:
+        """Name the schema that readers query."""
+        return f"{self.connection.account}: {self.connection.database}.{self.connection.schema_}"
+
+    def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
+        """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""
+        wanted = list(keys)
+        found: dict[str, datetime] = {}
+        with self.connection.get_connection() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "select table_name from information_schema.columns "
+                "where table_schema ilike %s and column_name ilike '_ab_source_file_url'",
+                (self.raw_schema,),
+            )
+            for (table,) in cursor.fetchall():
+                cursor.execute(
+                    "select _ab_source_file_url, max(_ab_source_file_last_modified) "
+                    f'from {self.raw_schema}."{table}" '
+                    f"where _ab_source_file_url in ({', '.join(['%s'] * len(wanted))}) group by 1",  # noqa: S608
+                    wanted,
+                )
+                found.update({key: _aware(date) for key, date in cursor.fetchall()})
+        return found
+
+
+def _aware(date: datetime | str) -> datetime:
+    """Source-s3's date of a file, which reaches Snowflake as a timestamp or as text, as a time in UTC."""
+    moment = datetime.fromisoformat(date) if isinstance(date, str) else date
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

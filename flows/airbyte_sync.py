@@ -1,0 +1,128 @@
+"""Load: tell Airbyte to sync, and wait until the rows have arrived."""
+
+from prefect import flow, get_run_logger, task, unmapped
+from prefect.artifacts import create_table_artifact
+from prefect.exceptions import TerminationSignal
+from prefect.futures import wait
+from prefect.tasks import exponential_backoff
+from pydantic import BaseModel
+
+from blocks.airbyte import Job, StreamStats, check_connection_id
+from blocks.connections import airbyte_connection
+from flows.retry import if_temporary
+
+
+class StartedSync(BaseModel):
+    """A sync that is under way; `adopted` says that it was already running."""
+
+    connection_id: str
+    connection_name: str
+    job: Job
+    adopted: bool
+
+
+class SyncResult(BaseModel):
+    """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells."""
+
+    connection_id: str
+    connection_name: str
+    job_id: int
+    adopted: bool
+    rows: int
+    bytes: int
+    duration: str
+    streams: list[StreamStats] = []
+
+
+@task(
+    task_run_name="start {connection_id}",
+    tags=["airbyte"],
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=if_temporary,
+)
+def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
+    """Start the sync of a connection, or adopt the one that is running."""
+    with airbyte_connection(profile).get_client() as client:
+        connection = client.connection(connection_id)
+        job, adopted = client.start_sync(connection_id)
+    get_run_logger().info("%s job %d of %s", "adopted running" if adopted else "started", job.job_id, connection.name)
+    return StartedSync(connection_id=connection_id, connection_name=connection.name, job=job, adopted=adopted)
+
+
+@task(
+    task_run_name="wait for {started.connection_name}",
+    tags=["airbyte"],
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=if_temporary,
+)
+def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResult:
+    """Wait for the end of a sync; its progress goes to the log."""
+    logger, airbyte = get_run_logger(), airbyte_connection(profile)
+    with airbyte.get_client() as client:
+        job = client.wait(
+            started.job,
+            airbyte.sync_timeout_seconds,
+            lambda job: logger.info("%s: %s, %s rows", started.connection_name, job.status, f"{job.rows_synced:,}"),
+        )
+        report = client.report(job.job_id)
+    return SyncResult(
+        connection_id=started.connection_id,
+        connection_name=started.connection_name,
+        job_id=job.job_id,
+        adopted=started.adopted,
+        rows=job.rows_synced,
+        bytes=job.bytes_synced,
+        duration=job.duration,
+        streams=report.streams,
+    )
+
+
+@flow(name="airbyte_sync")
+def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = None) -> list[SyncResult]:
+    """Sync Airbyte connections, side by side, and wait for all of them.
+
+    Args:
+        connection_ids: UUIDs of the connections; without any, the one of the profile or of AIRBYTE_CONNECTION_ID.
+        profile: name of the saved blocks to connect with; without one, the environment decides.
+
+    Raises:
+        blocks.airbyte.AirbyteError: the first sync that went wrong, once all have ended.
+    """
+    chosen = connection_ids or [airbyte_connection(profile).connection_id]
+    started = start_sync.map([check_connection_id(each) for each in chosen], unmapped(profile))
+    ended = wait_for_sync.map(started, unmapped(profile))
+    try:
+        wait(ended)
+        started.result()
+        results: list[SyncResult] = ended.result()
+    except (TerminationSignal, KeyboardInterrupt):
+        cancel(chosen, profile)
+        raise
+    _show(results)
+    return results
+
+
+def cancel(connection_ids: list[str], profile: str | None) -> None:
+    """Cancel what runs for the connections: a cancelled flow leaves no sync behind."""
+    with airbyte_connection(profile).get_client() as client:
+        for connection_id in connection_ids:
+            if job := client.newest_job(connection_id, running=True):
+                client.cancel(job.job_id)
+
+
+def _show(results: list[SyncResult]) -> None:
+    """Put the figures on the run's page; a row a stream, and the connection's total."""
+    rows = [
+        {"connection": each.connection_name, "job": each.job_id, "stream": name, "rows": rows, "bytes": size}
+        for each in results
+        for name, rows, size in [*((s.name, s.rows, s.bytes) for s in each.streams), ("(all)", each.rows, each.bytes)]
+    ]
+    create_table_artifact(rows, key="airbyte-sync", description="Rows and bytes that Airbyte moved, by stream.")
+
+
+if __name__ == "__main__":
+    airbyte_sync()

@@ -1,0 +1,120 @@
+"""Transform: dbt builds and tests the tables; what passed is published."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_client, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.concurrency.sync import concurrency
+from prefect.context import TaskRunContext
+from prefect.exceptions import ObjectAlreadyExists
+from prefect.tasks import exponential_backoff
+
+from blocks import connections
+from blocks.dbt import DbtFailed, DbtResult
+from flows.retry import if_temporary
+
+WAREHOUSE_SLOT = "dbt-warehouse"
+PACKAGE_FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
+
+
+@contextmanager
+def warehouse_slot() -> Iterator[None]:
+    """Hold the warehouse: one dbt at a time, over all flow runs of a Prefect server."""
+    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
+        client.upsert_global_concurrency_limit_by_name(WAREHOUSE_SLOT, 1)
+    with concurrency(WAREHOUSE_SLOT, strict=True):
+        yield
+
+
+def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
+    """Cache key of `dbt deps`: the project, what its package files say, and whether the packages are there."""
+    project = Path(connections.dbt_config(parameters["profile"]).project_dir).absolute()
+    digest = hashlib.sha256(str(project).encode())
+    for name in PACKAGE_FILES:
+        file = project / name
+        digest.update(file.read_bytes() if file.is_file() else b"\0")
+    return f"dbt-deps-{digest.hexdigest()}-{(project / 'dbt_packages').is_dir()}"
+
+
+@task(
+    name="dbt deps",
+    tags=["dbt"],
+    cache_key_fn=package_files,
+    cache_expiration=timedelta(days=30),
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    persist_result=True,
+)
+def dbt_deps(profile: str | None = None) -> str:
+    """Install dbt's packages; skipped while the package files stay as they are."""
+    connections.dbt(profile, get_run_logger().info).run("deps")
+    return "installed"
+
+
+@task(
+    task_run_name="dbt {command}",
+    tags=["dbt"],
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=if_temporary,
+)
+def run_dbt(
+    command: str, select: str | None = None, full_refresh: bool = False, profile: str | None = None
+) -> DbtResult:
+    """Run one dbt command over the selected nodes; dbt's own lines go to the log."""
+    options = [*(["--select", select] if select else []), *(["--full-refresh"] if full_refresh else [])]
+    return connections.dbt(profile, get_run_logger().info).run(command, *options)
+
+
+@task(tags=["warehouse"])
+def publish(profile: str | None = None) -> str:
+    """Hand the tested tables to the readers; return where they are."""
+    where = connections.warehouse(profile).publish()
+    get_run_logger().info("published %s", where)
+    return where
+
+
+@flow(name="dbt_transform")
+def dbt_transform(select: str | None = None, full_refresh: bool = False, profile: str | None = None) -> DbtResult:
+    """Install dbt's packages, build and test the models, and publish the tables once every test has passed.
+
+    Args:
+        select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
+        full_refresh: rebuild incremental models from scratch.
+        profile: name of the saved blocks to connect with; without one, the environment decides.
+
+    Raises:
+        blocks.dbt.DbtFailed: a node failed, with its name and message; nothing is published.
+        blocks.errors.ConfigurationError: there is no dbt project.
+    """
+    dbt_deps(profile)
+    with warehouse_slot():
+        try:
+            result = run_dbt("build", select, full_refresh, profile)
+        except DbtFailed as failure:
+            show(failure.result)
+            raise
+        publish(profile)
+    show(result)
+    return result
+
+
+def show(result: DbtResult | None) -> None:
+    """Put dbt's results on the run's page: a row a node, failures first, then the slowest."""
+    if not result:
+        return
+
+    nodes = sorted(result.nodes, key=lambda node: (not node.failed, -node.seconds))
+    rows = [node.model_dump(include={"name", "resource_type", "status", "seconds", "message"}) for node in nodes]
+    counts = ", ".join(f"{count} {status}" for status, count in result.counts().items())
+    create_table_artifact(rows, key="dbt-results", description=f"`dbt {result.command}`: {counts}.")
+
+
+if __name__ == "__main__":
+    dbt_transform()

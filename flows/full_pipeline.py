@@ -1,0 +1,132 @@
+"""The whole path: sync, transform, freshness."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.tasks import exponential_backoff
+from pydantic import BaseModel
+
+from blocks import connections
+from blocks.dbt import DbtResult, SourceFreshness, StaleSource, warm_up
+from blocks.errors import PlatformError
+from blocks.lake import missing
+from blocks.landing import LandedFile
+from flows.airbyte_sync import SyncResult, airbyte_sync
+from flows.dbt_transform import dbt_transform, warehouse_slot
+from flows.retry import if_temporary
+
+Result = TypeVar("Result")
+
+
+class FilesMissing(PlatformError):
+    """Files of the batch brought no row to raw; everything else went through."""
+
+
+class PipelineResult(BaseModel):
+    """What one run did: rows and bytes by connection, dbt's results, each source's freshness, seconds by step."""
+
+    syncs: list[SyncResult]
+    dbt: DbtResult
+    freshness: list[SourceFreshness]
+    seconds: dict[str, float]
+
+
+@task(tags=["dbt"])
+def warm_up_dbt() -> None:
+    """Import dbt while Airbyte works."""
+    warm_up()
+
+
+@task(tags=["warehouse"])
+def files_missing(files: list[LandedFile], profile: str | None = None) -> list[LandedFile]:
+    """Those of the files that have not reached raw."""
+    return missing(files, connections.warehouse(profile).arrived(file.key for file in files))
+
+
+@task(
+    name="source freshness",
+    tags=["dbt"],
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=if_temporary,
+)
+def source_freshness(profile: str | None = None) -> list[SourceFreshness]:
+    """Measure how old each source is, and fail on those past FRESHNESS_THRESHOLD_HOURS."""
+    sources = connections.dbt(profile, get_run_logger().info).freshness()
+    rows = [source.model_dump(mode="json") for source in sources]
+    create_table_artifact(rows, key="freshness", description="Age of each source's newest row, in hours.")
+    if stale := [source for source in sources if source.status not in ("pass", "warn")]:
+        threshold = connections.dbt_config(profile).freshness_threshold_hours
+        raise StaleSource(
+            f"{'; '.join(map(_age, stale))}. The threshold is {threshold} h (FRESHNESS_THRESHOLD_HOURS). The tables "
+            "are built and published, from old data: find out why no new files arrive, or raise the threshold."
+        )
+    return sources
+
+
+@flow(name="full_pipeline")
+def full_pipeline(
+    connection_ids: list[str] | None = None,
+    files: list[LandedFile] | None = None,
+    select: str | None = None,
+    full_refresh: bool = False,
+    profile: str | None = None,
+) -> PipelineResult:
+    """Sync the connections, build and test the tables, publish them, and check that the data are fresh.
+
+    Args:
+        connection_ids: UUIDs of Airbyte connections, synced side by side; without any, the one of the profile or of
+            AIRBYTE_CONNECTION_ID.
+        files: the landed files that this run is for; it checks that each has reached raw.
+        select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
+        full_refresh: rebuild incremental models from scratch.
+        profile: name of the saved blocks to connect with; without one, the environment decides.
+
+    Raises:
+        blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, FilesMissing,
+        blocks.errors.ConfigurationError
+    """
+    seconds: dict[str, float] = {}
+    warm = warm_up_dbt.submit()
+    syncs = _timed(seconds, "sync", lambda: airbyte_sync(connection_ids, profile))
+    absent = files_missing(files, profile) if files else []
+    if absent and any(sync.adopted for sync in syncs):
+        # A sync that was already running may have listed the bucket before these files were in it.
+        syncs += _timed(seconds, "second sync", lambda: airbyte_sync(connection_ids, profile))
+        absent = files_missing(absent, profile)
+    warm.wait()
+    dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
+    freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
+    if absent:
+        raise FilesMissing(
+            f"{len(absent)} of {len(files or [])} files brought no row to raw: {', '.join(f.key for f in absent[:5])}. "
+            "Such a file is empty, or lies in a folder that is no stream of the connection, or was replaced meanwhile. "
+            "Everything else was loaded and published."
+        )
+    return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
+
+
+def check_freshness(profile: str | None) -> list[SourceFreshness]:
+    """Run `source_freshness` while no other run writes the warehouse."""
+    with warehouse_slot():
+        return source_freshness(profile)
+
+
+def _age(source: SourceFreshness) -> str:
+    if source.age_hours is None:
+        return f"source {source.source} has no row, or its age cannot be read ({source.status})"
+    return f"source {source.source} is stale: its newest row was loaded {source.age_hours:.1f} h ago"
+
+
+def _timed(seconds: dict[str, float], step: str, work: Callable[[], Result]) -> Result:
+    start = time.monotonic()
+    result = work()
+    seconds[step] = round(time.monotonic() - start, 2)
+    return result
+
+
+if __name__ == "__main__":
+    full_pipeline()

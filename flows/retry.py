@@ -1,0 +1,15 @@
+"""Which failures are worth another try."""
+
+from typing import Any
+
+from prefect.client.schemas.objects import State
+
+from blocks.airbyte import AirbyteUnavailable
+from blocks.dbt import WarehouseLocked
+from blocks.landing import LandingUnavailable
+
+
+def if_temporary(_task: Any, _task_run: Any, state: State[Any]) -> bool:
+    """A task's `retry_condition_fn`: yes where the other side may recover by itself, no where a person must act."""
+    failure = state.result(raise_on_failure=False)
+    return isinstance(failure, AirbyteUnavailable | LandingUnavailable | WarehouseLocked)

@@ -1,0 +1,119 @@
+"""The demo: a month of real flights through the whole pipeline, on services that end with it."""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+from blocks import lake, warehouse
+from blocks.errors import PlatformError
+from services.embedded.processes import Processes, free_ports
+from services.embedded.report import Part, report
+from services.embedded.stack import PROJECT, Stack, sample_files
+from services.embedded.warm_flows import WarmFlows
+
+DATA = PROJECT / "data"
+LAST_DAY = "flights-2013-01-31.csv.gz"
+OTHER_DEMO_SECONDS = 120.0
+
+
+class Narrator:
+    """Tells what is being done, and how long it took."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, doing: str) -> Iterator[Status]:
+        """Show a step while it runs, then its seconds; where there is no terminal, a line each."""
+        begun = time.monotonic()
+        if not self.console.is_terminal:
+            self.console.print(f"… {name}: {doing}", highlight=False)
+        with self.console.status(f"{name}: {doing}") as status:
+            yield status
+        self.seconds[name] = time.monotonic() - begun
+        self.console.print(f"[green]✓[/green] {name} [dim]{self.seconds[name]:.1f} s[/dim]", highlight=False)
+
+
+@contextmanager
+def only_one(console: Console, seconds: float = OTHER_DEMO_SECONDS) -> Iterator[None]:
+    """Hold the demo's folder; a demo that still runs is waited for.
+
+    Raises:
+        PlatformError: it runs on after `seconds`.
+    """
+    (DATA / "demo").mkdir(parents=True, exist_ok=True)
+    with (DATA / "demo" / ".lock").open("w") as lock:
+        deadline, told = time.monotonic() + seconds, False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise PlatformError(
+                        f"Another `make demo` holds {DATA / 'demo'} and does not end. End it, then try again."
+                    ) from error
+            if not told:
+                console.print("Another `make demo` is running here; waiting for its end.")
+                told = True
+            time.sleep(0.2)
+        yield
+
+
+def demo(console: Console) -> None:
+    """Start the services, land 30 days and run the pipeline, land one day more and run it again, and report.
+
+    Raises:
+        PlatformError: whatever went wrong, in words.
+    """
+    state = DATA / "demo" / "state"
+    shutil.rmtree(state, ignore_errors=True)
+    stack = Stack(state, DATA / "published" / "warehouse.duckdb", *free_ports(3))
+    files, narrator = sample_files(), Narrator(console)
+    last_day = [file for file in files if file.name == LAST_DAY]
+    with Processes(state / "logs") as processes:
+        with narrator.step("services", "S3, the mock Airbyte, Prefect's server and dbt are starting") as status:
+            stack.start(processes)
+            flows = WarmFlows(processes, stack.variables)
+            stack.wait_until_ready(processes)
+            flows.wait_until_ready(status)
+        console.print(f"  Prefect {stack.prefect_url}  S3 {stack.s3_url}  Airbyte {stack.airbyte_url}", style="dim")
+        parts = [
+            _part(narrator, stack, flows, "30 days", [file for file in files if file not in last_day]),
+            _part(narrator, stack, flows, "day 31", last_day),
+        ]
+    report(console, parts, narrator.seconds, stack)
+
+
+def _part(narrator: Narrator, stack: Stack, flows: WarmFlows, name: str, files: list[Path]) -> Part:
+    with narrator.step(f"land {name}", f"{len(files)} files go to s3://my-data-lake-landing/inbound/"):
+        stack.land(files)
+    with narrator.step(f"pipeline on {name}", "the sensor looks for new files") as status:
+        result = flows.sensor(status)
+    counts = {**lake.rows(stack.state / "lake"), **warehouse.tables(stack.published)}
+    return Part(name=name, files=len(files), rows=counts, result=result)
+
+
+def main() -> int:
+    """Run the demo; 1, with one paragraph on standard error, where it failed."""
+    console, errors = Console(), Console(stderr=True)
+    try:
+        with only_one(console):
+            demo(console)
+    except KeyboardInterrupt:
+        errors.print("\nStopped; nothing runs any more. `make demo` begins anew.")
+        return 130
+    except Exception as error:  # noqa: BLE001 - a traceback helps nobody here; the logs have it
+        known: Any = error if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
+        errors.print(f"\n[red]The demo failed.[/red] {escape(str(known))} Logs: {DATA / 'demo' / 'state' / 'logs'}")
+        return 1
+    return 0

@@ -1,0 +1,110 @@
+"""The platform in the foreground: its services on their usual ports, the deployments served, until Ctrl-C."""
+
+import shlex
+import signal
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from blocks.errors import PlatformError
+from services.embedded.processes import Processes, check_port
+from services.embedded.stack import PROJECT, Stack, sample_files
+
+STATE = PROJECT / "data" / "dev"
+POOL = "local"
+PREFECT = ["-m", "services.embedded.lifeline", "prefect"]
+
+
+class Tail:
+    """Prints what the processes append to their logs, each line behind its process's name."""
+
+    def __init__(self, logs: Path, console: Console) -> None:
+        self.logs, self.console = logs, console
+        self.read = {log: log.stat().st_size for log in logs.glob("*.log")}
+
+    def show(self) -> None:
+        """Print the lines that are new."""
+        for log in sorted(self.logs.glob("*.log")):
+            with log.open("rb") as file:
+                file.seek(self.read.get(log, 0))
+                text = file.read()
+            whole = text.rfind(b"\n") + 1
+            self.read[log] = self.read.get(log, 0) + whole
+            for line in text[:whole].decode(errors="replace").splitlines():
+                self.console.print(f"[cyan]{log.stem:<9}[/cyan] {escape(line)}", highlight=False, soft_wrap=True)
+
+
+def main(s3_port: int, airbyte_port: int, prefect_port: int) -> int:
+    """Serve until Ctrl-C; 1, with one paragraph on standard error, where something fails."""
+    console, errors = Console(), Console(stderr=True)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
+            check_port(port, service)
+        stack = Stack(STATE, STATE / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port)
+        with Processes(STATE / "logs") as processes:
+            serve(console, stack, processes)
+    except KeyboardInterrupt:
+        console.print("Stopped; no process is left. The state stays in data/dev.")
+        return 0
+    except PlatformError as error:
+        errors.print(f"[red]`make dev` ended.[/red] {escape(str(error))}", highlight=False)
+        return 1
+    return 0
+
+
+def serve(console: Console, stack: Stack, processes: Processes) -> None:
+    """Start everything, say where it is, and show the logs until a process ends or Ctrl-C comes.
+
+    Raises:
+        services.embedded.processes.ServiceFailed: a process ended.
+    """
+    tail = Tail(processes.logs, console)
+    with console.status("S3, the mock Airbyte and Prefect are starting"):
+        stack.start(processes)
+        stack.wait_until_ready(processes)
+        stack.land(sample_files())
+    with console.status("the deployments of prefect.yaml are being registered"):
+        _run(processes, stack, "pool", [*PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"])
+        _run(processes, stack, "deploy", [*PREFECT, "--no-prompt", "deploy", "--all"])
+    processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL], stack.variables)
+    sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
+    processes.start("sensor", sensor, stack.variables)
+    _write_environment(stack)
+    console.print(_banner(stack), highlight=False)
+    while True:
+        tail.show()
+        processes.check()
+        time.sleep(0.2)
+
+
+def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) -> None:
+    child = processes.start(name, arguments, stack.variables)
+    code = child.wait()
+    if code:
+        processes.check()
+    del processes.children[name]
+
+
+def _write_environment(stack: Stack) -> None:
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in stack.variables.items()]
+    (STATE / "env").write_text("".join(lines))
+
+
+def _banner(stack: Stack) -> str:
+    return f"""
+[bold]The platform is up.[/bold] The sample files have landed; the sensor runs the pipeline on them within seconds.
+
+  Prefect   {stack.prefect_url}
+  Airbyte   {stack.airbyte_url}
+  S3        {stack.s3_url}  (bucket my-data-lake-landing)
+  tables    {stack.published.relative_to(PROJECT)}
+
+In another terminal, first: [bold]. data/dev/env[/bold]   then, for example:
+  .venv/bin/prefect deployment run full_pipeline/full-pipeline
+  .venv/bin/python flows/full_pipeline.py
+
+Ctrl-C ends everything; the state stays in data/dev.
+"""

@@ -1,0 +1,136 @@
+"""Starts, watches and ends the platform's processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from blocks.errors import PlatformError
+from blocks.settings import inherited
+
+START_SECONDS = 120.0
+STOP_SECONDS = 10.0
+
+
+class ServiceFailed(PlatformError):
+    """A service did not start, or ended by itself."""
+
+
+class Processes:
+    """Child processes that end together, the last started first; also when this process is killed.
+
+    Each leads a process group of its own, so that Ctrl-C reaches this process alone, and so that what a child has
+    started ends with it.
+
+    Args:
+        logs: folder for `NAME.log` of each.
+    """
+
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
+        logs.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for child in reversed(self.children.values()):
+            _signal_group(child, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(STOP_SECONDS)
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+            for pipe in filter(None, (child.stdin, child.stdout)):
+                pipe.close()
+
+    def start(
+        self, name: str, arguments: Sequence[str], variables: Mapping[str, str], talk: bool = False
+    ) -> subprocess.Popen[bytes]:
+        """Start `python ARGUMENTS`; what it prints goes to `logs/NAME.log`, with `talk` only its standard error."""
+        with (self.logs / f"{name}.log").open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603
+                [sys.executable, *arguments],
+                env=inherited(variables),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if talk else log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.children[name] = child
+        return child
+
+    def wait_until_ready(self, name: str, url: str) -> None:
+        """Wait until a GET of the URL succeeds.
+
+        Raises:
+            ServiceFailed: the process ended, or took more than START_SECONDS.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                if httpx.get(url, timeout=5, trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        raise ServiceFailed(f"{name} was not ready after {START_SECONDS:.0f} s. {self.last_words(name)}")
+
+    def check(self) -> None:
+        """Make sure that every process still runs.
+
+        Raises:
+            ServiceFailed: one has ended.
+        """
+        for name, child in self.children.items():
+            if child.poll() is not None:
+                raise ServiceFailed(f"{name} ended with exit code {child.returncode}. {self.last_words(name)}")
+
+    def last_words(self, name: str) -> str:
+        """The end of a process's log, and where the rest is."""
+        log = self.logs / f"{name}.log"
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        return f"Its last line: {lines[-1] if lines else '(none)'} The whole log: {log}"
+
+
+def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def check_port(port: int, service: str) -> None:
+    """Make sure that a port can be listened on.
+
+    Raises:
+        ServiceFailed: another program has it.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServiceFailed(
+                f"Port {port}, which {service} wants, is taken ({error.strerror}). Another `make dev` or `make up` may "
+                f"be running; `lsof -i :{port}` names the program. End it, then try again."
+            ) from error

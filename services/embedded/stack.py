@@ -1,0 +1,136 @@
+"""The embedded services, where they keep their state, and the environment in which the flows find them."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import boto3
+
+from services.embedded.processes import Processes
+
+PROJECT = Path(__file__).parents[2]
+LANDING = PROJECT / "localstack" / "landing"
+BUCKET, PREFIX = "my-data-lake-landing", "inbound/"
+CONNECTION_ID = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """S3, Airbyte and Prefect on three ports of 127.0.0.1, with their state in one folder."""
+
+    state: Path
+    published: Path
+    s3_port: int
+    airbyte_port: int
+    prefect_port: int
+
+    @property
+    def s3_url(self) -> str:
+        """Where S3 answers."""
+        return f"http://127.0.0.1:{self.s3_port}"
+
+    @property
+    def airbyte_url(self) -> str:
+        """Where Airbyte's public API answers."""
+        return f"http://127.0.0.1:{self.airbyte_port}/api/public/v1"
+
+    @property
+    def prefect_url(self) -> str:
+        """Where Prefect's UI answers; its API is below /api."""
+        return f"http://127.0.0.1:{self.prefect_port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of a process that runs flows here."""
+        return {
+            **CREDENTIALS,
+            **self._prefect,
+            "PREFECT_API_URL": f"{self.prefect_url}/api",
+            "AIRBYTE_SERVER_URL": self.airbyte_url,
+            "AIRBYTE_CONNECTION_ID": CONNECTION_ID,
+            "S3_ENDPOINT_URL": self.s3_url,
+            "S3_BUCKET": BUCKET,
+            "S3_PREFIX": PREFIX,
+            "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
+            "DBT_TARGET_PATH": str(self.state / "dbt"),
+            "LAKE_DIR": str(self.state / "lake"),
+            "WAREHOUSE_PATH": str(self.state / "warehouse.duckdb"),
+            "PUBLISHED_PATH": str(self.published),
+        }
+
+    @property
+    def _prefect(self) -> dict[str, str]:
+        return {
+            "PREFECT_HOME": str(self.state / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+        }
+
+    def start(self, processes: Processes) -> None:
+        """Start the services; `wait_until_ready` tells when they answer."""
+        self._prefect_from_template()
+        database = f"sqlite+aiosqlite:///{self._database}"
+        variables = {**self._prefect, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+        processes.start("prefect", ["-m", "services.embedded.prefect_server", str(self.prefect_port)], variables)
+        ports = ["--s3-port", str(self.s3_port), "--airbyte-port", str(self.airbyte_port)]
+        folders = ["--lake-dir", str(self.state / "lake"), "--state-dir", str(self.state / "airbyte")]
+        processes.start("stand-ins", ["-m", "services.embedded.stand_ins", *ports, *folders], CREDENTIALS)
+
+    def wait_until_ready(self, processes: Processes) -> None:
+        """Wait until all services answer.
+
+        Raises:
+            services.embedded.processes.ServiceFailed: one ended, or took too long.
+        """
+        processes.wait_until_ready("stand-ins", f"{self.airbyte_url}/health")
+        processes.wait_until_ready("prefect", f"{self.prefect_url}/api/health")
+        if not self._template.exists():
+            _copy_database(self._database, self._template)
+
+    def land(self, files: Iterable[Path]) -> int:
+        """Put sample files into the landing bucket, each below its stream; return how many."""
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=self.s3_url,
+            region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+        s3.create_bucket(Bucket=BUCKET)
+        count = 0
+        for file in files:
+            s3.upload_file(str(file), BUCKET, f"{PREFIX}{file.parent.name}/{file.name}")
+            count += 1
+        return count
+
+    @property
+    def _database(self) -> Path:
+        return self.state / "prefect" / "prefect.db"
+
+    @property
+    def _template(self) -> Path:
+        return self.state.parent / "cache" / f"prefect-{version('prefect')}.db"
+
+    def _prefect_from_template(self) -> None:
+        """Begin with a database that has its tables: making them takes Prefect some 15 s."""
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        if self._template.exists() and not self._database.exists():
+            _copy_database(self._template, self._database)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(".unfinished")
+    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(unfinished)) as copy:
+        original.backup(copy)
+    unfinished.replace(target)
+
+
+def sample_files() -> list[Path]:
+    """The sample files, by stream and name."""
+    return sorted(LANDING.glob("*/*.csv.gz"))

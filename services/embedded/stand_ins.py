@@ -1,0 +1,43 @@
+"""S3 (moto's server) and the mock Airbyte in one process: `python -m services.embedded.stand_ins --help`."""
+
+import argparse
+from pathlib import Path
+
+import uvicorn
+from moto.server import ThreadedMotoServer
+from pydantic import SecretStr
+
+from services.airbyte.app import create_app
+from services.airbyte.settings import Settings
+from services.embedded.lifeline import follow_parent
+
+
+def main() -> None:
+    """Serve until the parent ends."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--s3-port", type=int, required=True)
+    parser.add_argument("--airbyte-port", type=int, required=True)
+    parser.add_argument("--lake-dir", type=Path, required=True)
+    parser.add_argument("--state-dir", type=Path, required=True)
+    options = parser.parse_args()
+    follow_parent()
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=options.s3_port, verbose=False)
+    moto.start()
+    settings = Settings(
+        port=options.airbyte_port,
+        lake_dir=options.lake_dir,
+        state_dir=options.state_dir,
+        s3_endpoint_url=f"http://127.0.0.1:{options.s3_port}",
+        s3_region="us-east-1",
+        s3_access_key_id=SecretStr("test"),
+        s3_secret_access_key=SecretStr("test"),
+        faults=True,
+    )
+    try:
+        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
+    finally:
+        moto.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The other end of `services.embedded.runner`: asks it for flow runs, and shows what they are doing."""
+
+import json
+import time
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from rich.markup import escape
+from rich.status import Status
+
+from blocks.errors import PlatformError
+from services.embedded.processes import Processes, ServiceFailed
+
+ANSWER_SECONDS = 600.0
+
+
+class FlowFailed(PlatformError):
+    """A flow run failed; the text is its own."""
+
+
+class WarmFlows:
+    """A process that runs flows; results are JSON objects, since importing the flows is that process's work."""
+
+    def __init__(self, processes: Processes, variables: Mapping[str, str]) -> None:
+        self.processes = processes
+        self.child = processes.start("flows", ["-m", "services.embedded.runner"], variables, talk=True)
+        self.answers: SimpleQueue[bytes] = SimpleQueue()
+        Thread(target=self._listen, name="answers", daemon=True).start()
+
+    def wait_until_ready(self, status: Status) -> None:
+        """Wait until Prefect and dbt are imported."""
+        self._answer(status)
+
+    def sensor(self, status: Status) -> dict[str, Any]:
+        """Run the sensor once, and the pipeline on what it finds; the `PipelineResult`.
+
+        Raises:
+            FlowFailed: the flow run failed, or found no file.
+            ServiceFailed: a process ended, or took more than ANSWER_SECONDS.
+        """
+        if self.child.stdin:
+            self.child.stdin.write(b"sensor\n")
+            self.child.stdin.flush()
+        answer = self._answer(status)
+        if "error" in answer:
+            raise FlowFailed(answer["error"])
+        results: list[dict[str, Any]] = answer["results"]
+        if len(results) != 1:
+            raise FlowFailed(f"The sensor should have found one batch of new files; it found {len(results)}.")
+        return results[0]
+
+    def _listen(self) -> None:
+        for line in self.child.stdout or ():
+            self.answers.put(line)
+
+    def _answer(self, status: Status) -> dict[str, Any]:
+        deadline, doing = time.monotonic() + ANSWER_SECONDS, str(status.status)
+        while time.monotonic() < deadline:
+            try:
+                answer: dict[str, Any] = json.loads(self.answers.get(timeout=0.2))
+            except Empty:
+                self.processes.check()
+                status.update(f"{doing}  [dim]{escape(self._newest_line())}[/dim]")
+            else:
+                return answer
+        raise ServiceFailed(f"The flows took more than {ANSWER_SECONDS:.0f} s. {self.processes.last_words('flows')}")
+
+    def _newest_line(self) -> str:
+        log = self.processes.logs / "flows.log"
+        lines = log.read_bytes()[-2000:].decode(errors="replace").splitlines()
+        return lines[-1].rpartition(" - ")[2][:100] if lines else ""
