@@ -1,0 +1,62 @@
+"""`python -m services.airbyte`: the mock on its own."""
+
+import argparse
+import sys
+from typing import Any
+
+import uvicorn
+from pydantic import ValidationError
+
+from services.airbyte.app import create_app
+from services.airbyte.config import ConfigError
+from services.airbyte.settings import Settings
+
+EPILOG = """\
+Every flag is also an environment variable (MOCK_AIRBYTE_LAKE_DIR for --lake-dir); a flag wins. Secrets have no flag:
+MOCK_AIRBYTE_CLIENT_ID and MOCK_AIRBYTE_CLIENT_SECRET make every call need a token; S3 credentials come from
+MOCK_AIRBYTE_S3_ACCESS_KEY_ID and MOCK_AIRBYTE_S3_SECRET_ACCESS_KEY, or from where boto3 finds them itself.
+
+example: python -m services.airbyte --s3-endpoint-url http://127.0.0.1:4566 --lake-dir ./lake
+"""
+FLAGS = {
+    "host": "address to listen on",
+    "port": "port to listen on",
+    "config": "YAML file of workspaces, sources, destinations and connections",
+    "lake_dir": "folder that destinations write Parquet into",
+    "state_dir": "folder of jobs, tokens and read state; deleting it makes every file unread",
+    "s3_endpoint_url": "S3 endpoint that sources are read from",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.airbyte",
+        description="A mock of Airbyte's public API v1 whose syncs move rows from S3 into Parquet.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    for name, help_ in FLAGS.items():
+        default = Settings.model_fields[name].default
+        parser.add_argument(f"--{name.replace('_', '-')}", help=help_ + (f" (default: {default})" if default else ""))
+    parser.add_argument("--faults", action="store_true", help="serve /_mock/faults, where faults are asked for")
+    parser.add_argument("--strict", action="store_true", help="answer unknown ids as the real server's source does")
+    given: dict[str, Any] = vars(parser.parse_args(arguments))
+    try:
+        settings = Settings(**given)
+        app = create_app(settings)
+    except ConfigError as error:
+        return _stop(str(error))
+    except ValidationError as error:
+        return _stop("\n".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()))
+    uvicorn.run(app, host=settings.host, port=settings.port, log_level="info", access_log=False)
+    return 0
+
+
+def _stop(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""The ASGI application: `create_app(settings)` for uvicorn, for a thread, or for Starlette's TestClient."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from services.airbyte.catalog import Catalog
+from services.airbyte.config import load_config
+from services.airbyte.engine import Engine
+from services.airbyte.faults import Faults
+from services.airbyte.requests import Mock
+from services.airbyte.routes import configuration_api, faults, jobs, resources, tokens
+from services.airbyte.settings import Settings
+from services.airbyte.store import Store
+from services.airbyte.tokens import Tokens
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
+    catalog = Catalog(load_config(settings.config), settings.lake_dir)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        store, requested = Store(settings.state_dir), Faults()
+        engine = Engine(settings, catalog, store, requested)
+        app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), requested)
+        try:
+            await engine.start()
+            yield
+        finally:
+            await engine.stop()
+            store.close()
+
+    public = [*jobs.ROUTES, *resources.ROUTES, *tokens.ROUTES]
+    routes = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
+    if settings.faults:
+        routes.append(Mount("/_mock", routes=faults.ROUTES))
+    return Starlette(routes=[*routes, *tokens.ROUTES], lifespan=lifespan)

@@ -1,0 +1,176 @@
+"""The file that says which workspaces, sources, destinations and connections exist. Names are the public API's."""
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+
+class ColumnType(StrEnum):
+    INTEGER = "integer"
+    NUMBER = "number"
+    STRING = "string"
+    BOOLEAN = "boolean"
+    TIMESTAMP = "timestamp_with_timezone"
+    DATE = "date"
+
+
+class SyncMode(StrEnum):
+    FULL_REFRESH_OVERWRITE = "full_refresh_overwrite"
+    FULL_REFRESH_APPEND = "full_refresh_append"
+    INCREMENTAL_APPEND = "incremental_append"
+    INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Workspace(_Entry):
+    workspaceId: UUID
+    name: str
+    dataResidency: str = "auto"
+
+
+class Stream(_Entry):
+    """One folder of the bucket, `<prefix><name>/`, and the columns its files are expected to have."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    primaryKey: list[str] = []
+    columns: dict[str, ColumnType] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _key_is_declared(self) -> "Stream":
+        if missing := [column for column in self.primaryKey if column not in self.columns]:
+            raise ValueError(f"primaryKey names columns that are not declared: {', '.join(missing)}")
+        return self
+
+
+class S3Configuration(_Entry):
+    sourceType: Literal["s3"] = "s3"
+    bucket: str
+    prefix: str = ""
+    streams: list[Stream] = Field(min_length=1)
+
+
+class Source(_Entry):
+    sourceId: UUID
+    name: str
+    workspaceId: UUID
+    configuration: S3Configuration
+    definitionId: UUID = UUID("69589781-7828-43c5-9f63-8925b1c1ccc2")  # source-s3 in Airbyte's connector registry
+
+    def stream(self, name: str) -> Stream | None:
+        return next((stream for stream in self.configuration.streams if stream.name == name), None)
+
+
+class LakeConfiguration(_Entry):
+    """`destination_path` is a folder below the mock's lake folder; "" is that folder itself."""
+
+    destinationType: Literal["duckdb"] = "duckdb"
+    destination_path: str = ""
+
+    @model_validator(mode="after")
+    def _stays_in_the_lake(self) -> "LakeConfiguration":
+        path = Path(self.destination_path)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"destination_path must be a folder below the lake, not {self.destination_path!r}")
+        return self
+
+
+class Destination(_Entry):
+    destinationId: UUID
+    name: str
+    workspaceId: UUID
+    configuration: LakeConfiguration = LakeConfiguration()
+    definitionId: UUID = UUID("94bd199c-2ff0-4aa2-b98e-17f0acb72610")  # destination-duckdb in the same registry
+
+
+class StreamChoice(_Entry):
+    name: str
+    syncMode: SyncMode = SyncMode.FULL_REFRESH_OVERWRITE
+
+
+class StreamChoices(_Entry):
+    streams: list[StreamChoice] = []
+
+
+class Connection(_Entry):
+    """Without `configurations` every stream is synced with full_refresh_overwrite, as the public API does."""
+
+    connectionId: UUID
+    name: str
+    sourceId: UUID
+    destinationId: UUID
+    status: Literal["active", "inactive", "deprecated", "locked"] = "active"
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_]*$")
+    configurations: StreamChoices = StreamChoices()
+
+
+class Config(_Entry):
+    workspaces: list[Workspace] = Field(min_length=1)
+    sources: list[Source] = []
+    destinations: list[Destination] = []
+    connections: list[Connection] = []
+
+    @model_validator(mode="after")
+    def _references_hold(self) -> "Config":
+        workspaces = {w.workspaceId for w in self.workspaces}
+        sources = {s.sourceId: s for s in self.sources}
+        destinations = {d.destinationId for d in self.destinations}
+        actors = [(s.name, s.workspaceId) for s in self.sources] + [(d.name, d.workspaceId) for d in self.destinations]
+        for name, workspace_id in actors:
+            if workspace_id not in workspaces:
+                raise ValueError(f"{name!r}: there is no workspace {workspace_id}")
+        for connection in self.connections:
+            if connection.sourceId not in sources:
+                raise ValueError(f"{connection.name!r}: there is no source {connection.sourceId}")
+            if connection.destinationId not in destinations:
+                raise ValueError(f"{connection.name!r}: there is no destination {connection.destinationId}")
+            for choice in connection.configurations.streams:
+                if sources[connection.sourceId].stream(choice.name) is None:
+                    raise ValueError(f"{connection.name!r}: its source has no stream {choice.name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> "Config":
+        ids = [w.workspaceId for w in self.workspaces] + [s.sourceId for s in self.sources]
+        ids += [d.destinationId for d in self.destinations] + [c.connectionId for c in self.connections]
+        if twice := [str(id_) for id_, count in Counter(ids).items() if count > 1]:
+            raise ValueError(f"ids that occur twice: {', '.join(twice)}")
+        return self
+
+
+class ConfigError(Exception):
+    """The file is missing, is no YAML, or does not say what it must; the text names file and line."""
+
+
+def load_config(path: Path) -> Config:
+    try:
+        node = yaml.compose(text := path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        return Config.model_validate(yaml.safe_load(text) or {})
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from None
+    except ValidationError as error:
+        faults = [f"{path}:{_line(node, e['loc'])}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise ConfigError("\n".join(faults)) from None
+
+
+def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
+    """The line of the deepest node of `loc` that the file has."""
+    line = 1
+    for step in loc:
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            node = node.value[step]
+        elif isinstance(node, yaml.MappingNode):
+            node = next((value for key, value in node.value if key.value == step), None)
+        if node is None:
+            break
+        line = node.start_mark.line + 1
+    return line

@@ -1,0 +1,235 @@
+"""Runs jobs: one task a job, one worker process an attempt, one job at a time on a connection."""
+
+import asyncio
+import logging
+import shutil
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.airbyte import failures
+from services.airbyte.catalog import Catalog, SyncedStream
+from services.airbyte.config import Connection, SyncMode
+from services.airbyte.faults import Fault, FaultKind, Faults
+from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
+from services.airbyte.names import schema_name
+from services.airbyte.protocol import Committed, Done, Failed, S3Access, StreamTask, SyncTask, decode
+from services.airbyte.settings import Settings
+from services.airbyte.store import Store
+
+log = logging.getLogger("airbyte")
+LINE_LIMIT = 1 << 20
+FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
+
+
+class Engine:
+    def __init__(self, settings: Settings, catalog: Catalog, store: Store, faults: Faults) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._store = store
+        self._faults = faults
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(settings.max_running_jobs)
+        self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._work_dir = settings.state_dir.absolute() / "work"
+
+    async def start(self) -> None:
+        """Put the typed empty files in place and go on with the jobs that the last stop interrupted."""
+        shutil.rmtree(self._work_dir, ignore_errors=True)
+        for connection in self._catalog.connections.values():
+            streams = self._catalog.streams_of(connection)
+            if not all((s.folder / schema_name(s.stream.columns)).exists() for s in streams):
+                await self._prepare(connection)
+        for job in self._store.active_jobs():
+            if job.status is JobStatus.RUNNING:
+                number = len(self._store.attempts(job.job_id)) - 1
+                self._store.end_attempt(job.job_id, number, JobStatus.INCOMPLETE, [failures.server_stopped()])
+            self.submit(self._store.job(job.job_id))
+
+    async def stop(self) -> None:
+        """End every worker. Jobs stay as they are in the store, so that the next start goes on with them."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def submit(self, job: Job) -> None:
+        fault = self._faults.for_new_job(job.connection_id)
+        task = asyncio.create_task(self._run(job, fault), name=f"job {job.job_id}")
+        self._tasks[job.job_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
+
+    def cancel(self, connection_id: UUID) -> None:
+        """Cancel whatever runs on the connection; what it has committed stays."""
+        for job in self._store.active_jobs(connection_id):
+            if job.status is JobStatus.RUNNING:
+                number = len(self._store.attempts(job.job_id)) - 1
+                self._store.end_attempt(job.job_id, number, JobStatus.CANCELLED, [failures.cancelled()])
+            else:
+                self._store.set_status(job.job_id, JobStatus.CANCELLED)
+            if task := self._tasks.get(job.job_id):
+                task.cancel()
+
+    async def _run(self, job: Job, fault: Fault | None) -> None:
+        async with self._turns[job.connection_id]:
+            if fault and fault.kind is FaultKind.STUCK_PENDING:
+                await self._while_present(fault)
+            async with self._slots:
+                try:
+                    await self._attempts(job, fault)
+                except Exception as error:
+                    log.exception("job %d", job.job_id)
+                    self._give_up(job, error)
+
+    async def _attempts(self, job: Job, fault: Fault | None) -> None:
+        connection = self._catalog.connections[job.connection_id]
+        streams = self._catalog.streams_of(connection)
+        for left in reversed(range(self._settings.max_attempts)):
+            number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
+            problems = await self._attempt(job, number, connection, streams, fault)
+            if self._store.job(job.job_id).status in TERMINAL:
+                return
+            if not problems:
+                return self._end(job, number, JobStatus.SUCCEEDED, problems)
+            if not left or not failures.is_transient(problems):
+                return self._end(job, number, JobStatus.FAILED, problems)
+            self._end(job, number, JobStatus.INCOMPLETE, problems)
+            await asyncio.sleep(self._settings.retry_delay)
+
+    async def _attempt(
+        self, job: Job, number: int, connection: Connection, streams: list[SyncedStream], fault: Fault | None
+    ) -> list[dict[str, Any]]:
+        """The attempt's failures; none means success."""
+        if fault and (struck := await self._strike(fault, job, number)) is not None:
+            return struck
+        if job.job_type is not JobType.SYNC:
+            await asyncio.to_thread(_clear, [s.folder for s in streams])
+            for synced in streams:
+                self._store.next_generation(job, synced.stream.name)
+            return []
+        return await self._work(
+            self._task(connection, job, streams), lambda file: self._store.record(job, number, file)
+        )
+
+    async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
+        """What a fault makes of an attempt; None leaves it alone."""
+        match fault.kind:
+            case FaultKind.STUCK_RUNNING:
+                await self._while_present(fault)
+            case FaultKind.FAIL:
+                return [failures.injected(fault.reason, "system_error")]
+            case FaultKind.FAIL_ATTEMPTS if number < fault.attempts:
+                return [failures.injected(fault.reason, "transient_error")]
+            case FaultKind.CANCELLED:
+                self._end(job, number, JobStatus.CANCELLED, [failures.cancelled()])
+                return []
+            case FaultKind.ZERO_ROWS:
+                return []
+            case _:
+                pass
+        return None
+
+    async def _while_present(self, fault: Fault) -> None:
+        while self._faults.is_present(fault):
+            await asyncio.sleep(0.05)
+
+    async def _prepare(self, connection: Connection) -> None:
+        task = self._task(connection, None, self._catalog.streams_of(connection))
+        if problems := await self._work(task, lambda _: None):
+            raise RuntimeError(f"cannot prepare the lake's folders: {problems[0]['internalMessage']}")
+
+    async def _work(self, task: SyncTask, commit: Callable[[Committed], None]) -> list[dict[str, Any]]:
+        """Run a worker process to its end; what went wrong, none for success."""
+        process = await self._spawn(task)
+        assert process.stdout and process.stderr
+        stderr = asyncio.create_task(process.stderr.read())
+        problems: list[dict[str, Any]] = []
+        try:
+            async for line in process.stdout:
+                match decode(line):
+                    case Committed() as file:
+                        commit(file)
+                    case Failed() as failed:
+                        problems.append(failures.from_stream(failed))
+                    case Done():
+                        return problems
+            detail = (await stderr).decode(errors="replace")[-2000:]
+            return [*problems, failures.worker_died(await process.wait(), detail)]
+        finally:
+            await _end_process(process)
+            stderr.cancel()
+            shutil.rmtree(task.work_dir, ignore_errors=True)
+
+    async def _spawn(self, task: SyncTask) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.airbyte.worker", stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT
+        )
+        assert process.stdin
+        process.stdin.write(task.to_line())
+        await process.stdin.drain()
+        return process
+
+    def _task(self, connection: Connection, job: Job | None, streams: list[SyncedStream]) -> SyncTask:
+        source = self._catalog.sources[connection.sourceId].configuration
+        settings, secret, key = self._settings, self._settings.s3_secret_access_key, self._settings.s3_access_key_id
+        return SyncTask(
+            job_id=job.job_id if job else 0,
+            connection_id=str(connection.connectionId),
+            bucket=source.bucket,
+            work_dir=str(self._work_dir / f"job-{job.job_id if job else 0}"),
+            memory_limit=settings.memory_limit,
+            threads=settings.threads,
+            streams_at_once=settings.streams_at_once,
+            streams=[self._stream_task(connection, job, s, source.prefix) for s in streams],
+            s3=S3Access(
+                settings.s3_endpoint_url,
+                settings.s3_region,
+                key.get_secret_value() if key else None,
+                secret.get_secret_value() if secret else None,
+            ),
+            prepare_only=job is None,
+        )
+
+    def _stream_task(self, connection: Connection, job: Job | None, synced: SyncedStream, prefix: str) -> StreamTask:
+        name, mode = synced.stream.name, synced.choice.syncMode
+        if job and mode in FULL_REFRESH:
+            generation = self._store.next_generation(job, name)
+        else:
+            generation = self._store.generation(connection.connectionId, name)
+        return StreamTask(
+            name=name,
+            prefix=f"{prefix}{name}/",
+            folder=str(synced.folder),
+            columns={column: type_.value for column, type_ in synced.stream.columns.items()},
+            generation=generation,
+            overwrite=mode is SyncMode.FULL_REFRESH_OVERWRITE,
+            read=self._store.read_versions(connection.connectionId, name, generation),
+        )
+
+    def _end(self, job: Job, number: int, status: JobStatus, problems: list[dict[str, Any]]) -> None:
+        self._store.end_attempt(job.job_id, number, status, problems)
+        log.info("job %d: attempt %d: %s", job.job_id, number, status)
+
+    def _give_up(self, job: Job, error: Exception) -> None:
+        if self._store.job(job.job_id).status is JobStatus.RUNNING:
+            number = len(self._store.attempts(job.job_id)) - 1
+            self._end(job, number, JobStatus.FAILED, [failures.internal(error)])
+        elif self._store.job(job.job_id).status not in TERMINAL:
+            self._store.set_status(job.job_id, JobStatus.FAILED)
+
+
+async def _end_process(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+def _clear(folders: list[Path]) -> None:
+    for folder in folders:
+        for file in folder.glob("*.parquet"):
+            if not file.name.startswith("_schema-"):
+                file.unlink()

@@ -1,0 +1,111 @@
+"""Faults on request: each is one that the real service can produce, happens to what it names, and is counted."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from itertools import count
+from typing import Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class FaultKind(StrEnum):
+    """HTTP faults name an operation; job faults strike a connection's next job."""
+
+    STATUS = "status"
+    MALFORMED_JSON = "malformed_json"
+    SLOW = "slow"
+    HANG = "hang"
+    CONFLICT = "conflict"
+    STUCK_PENDING = "stuck_pending"
+    STUCK_RUNNING = "stuck_running"
+    FAIL = "fail"
+    FAIL_ATTEMPTS = "fail_attempts"
+    CANCELLED = "cancelled"
+    ZERO_ROWS = "zero_rows"
+
+
+HTTP_KINDS = frozenset({FaultKind.STATUS, FaultKind.MALFORMED_JSON, FaultKind.SLOW, FaultKind.HANG})
+STATUSES = frozenset({401, 403, 429, 500, 502, 503, 504})
+
+
+class FaultRequest(BaseModel):
+    """`times` requests or jobs are struck, then no more; without it every one until the fault is removed.
+
+    `after` strikes once the request has had its effect: a job exists, but its answer is lost. `seconds` is for slow
+    and hang, `reason` for fail and fail_attempts, `attempts` for fail_attempts.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: FaultKind
+    operation: str = "*"
+    connectionId: UUID | None = None
+    times: int | None = Field(default=None, ge=1)
+    after: bool = False
+    status: int = 500
+    seconds: float = Field(default=1.0, ge=0, le=3600)
+    reason: str = "Injected failure"
+    attempts: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        if self.kind is FaultKind.STATUS and self.status not in STATUSES:
+            raise ValueError(f"status must be one of {sorted(STATUSES)}")
+        if self.kind not in HTTP_KINDS and self.operation != "*":
+            raise ValueError(f"{self.kind} strikes a job, so it takes no operation")
+        return self
+
+
+class Fault(FaultRequest):
+    faultId: int
+    struck: int = 0
+
+
+class Faults:
+    def __init__(self) -> None:
+        self._faults: dict[int, Fault] = {}
+        self._ids = count(1)
+
+    def add(self, request: FaultRequest) -> Fault:
+        fault = Fault(faultId=next(self._ids), **request.model_dump())
+        self._faults[fault.faultId] = fault
+        return fault
+
+    def all(self) -> list[Fault]:
+        return list(self._faults.values())
+
+    def remove(self, fault_id: int) -> bool:
+        return self._faults.pop(fault_id, None) is not None
+
+    def clear(self) -> None:
+        self._faults.clear()
+
+    def is_present(self, fault: Fault) -> bool:
+        return fault.faultId in self._faults
+
+    def for_request(self, operation: str, connection_id: UUID | None) -> Fault | None:
+        return self._strike(
+            f
+            for f in self.all()
+            if f.kind in HTTP_KINDS and f.operation in ("*", operation) and _is_for(f, connection_id)
+        )
+
+    def for_new_job(self, connection_id: UUID) -> Fault | None:
+        job_kinds = frozenset(FaultKind) - HTTP_KINDS - {FaultKind.CONFLICT}
+        return self._strike(f for f in self.all() if f.kind in job_kinds and _is_for(f, connection_id))
+
+    def conflict(self, connection_id: UUID) -> Fault | None:
+        return self._strike(f for f in self.all() if f.kind is FaultKind.CONFLICT and _is_for(f, connection_id))
+
+    def _strike(self, candidates: Iterable[Fault]) -> Fault | None:
+        """The oldest fault that fits and has strikes left; it counts as struck."""
+        for fault in candidates:
+            if fault.times is None or fault.struck < fault.times:
+                fault.struck += 1
+                return fault
+        return None
+
+
+def _is_for(fault: Fault, connection_id: UUID | None) -> bool:
+    return fault.connectionId is None or fault.connectionId == connection_id

@@ -1,0 +1,88 @@
+"""The source's side: which object versions there are, and one of them as a plain local file."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+import boto3
+from botocore.config import Config
+
+from services.airbyte.convert import BadFile
+from services.airbyte.protocol import S3Access
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+SUFFIXES = (".csv", ".csv.gz")
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """`size` is in bytes, as stored."""
+
+    key: str
+    etag: str
+    last_modified: datetime
+    size: int
+
+
+@dataclass(frozen=True)
+class Download:
+    """`fractions`: some number in the file may have a fractional part (there is a "." or a negative exponent)."""
+
+    version: ObjectVersion
+    fractions: bool
+
+
+def connect(access: S3Access) -> "S3Client":
+    return boto3.client(
+        "s3",
+        endpoint_url=access.endpoint_url,
+        region_name=access.region,
+        aws_access_key_id=access.access_key_id,
+        aws_secret_access_key=access.secret_access_key,
+        config=Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=60),
+    )
+
+
+def list_versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[ObjectVersion]:
+    """The files below `prefix` that the loader can read, oldest first."""
+    found = [
+        ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for item in page.get("Contents", [])
+        if item["Key"].lower().endswith(SUFFIXES)
+    ]
+    yield from sorted(found, key=lambda version: (version.last_modified, version.key))
+
+
+def download(client: "S3Client", bucket: str, key: str, target: Path) -> Download:
+    """Write the object's newest version to `target`, decompressed; say which version it was."""
+    answer = client.get_object(Bucket=bucket, Key=key)
+    version = ObjectVersion(key, answer["ETag"], answer["LastModified"], answer["ContentLength"])
+    body = cast(IO[bytes], answer["Body"])
+    with target.open("wb") as out:
+        if not key.lower().endswith(".gz") or version.size == 0:
+            return Download(version, _write(body, out))
+        try:
+            return Download(version, _write(cast(IO[bytes], gzip.GzipFile(fileobj=body)), out))
+        except gzip.BadGzipFile as error:
+            raise BadFile(f"not a gzip file: {error}") from None
+        except (EOFError, zlib.error) as error:
+            raise BadFile(f"the gzip data is broken: {error}") from None
+
+
+def _write(data: IO[bytes], out: IO[bytes]) -> bool:
+    fractions, end = False, b""
+    while chunk := data.read(CHUNK):
+        out.write(chunk)
+        if not fractions:
+            seen = end + chunk
+            fractions = b"." in seen or b"e-" in seen or b"E-" in seen
+            end = chunk[-1:]
+    return fractions

@@ -1,0 +1,65 @@
+"""Error answers: Airbyte's problem bodies, and the bodies that Micronaut, its web framework, writes by itself."""
+
+from typing import Any
+from uuid import uuid4
+
+from starlette.responses import JSONResponse
+
+ERRORS = "https://reference.airbyte.com/reference/errors#"
+
+
+class ApiError(Exception):
+    """An answer that is not 200; raised anywhere below a route."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        super().__init__(body)
+        self.status = status
+        self.body = body
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.body, self.status)
+
+
+def problem(status: int, title: str, detail: str, data: dict[str, Any] | None = None) -> ApiError:
+    body = {"status": status, "type": ERRORS + title, "title": title, "detail": detail, "documentationUrl": None}
+    return ApiError(status, body | {"data": data})
+
+
+def not_found(kind: str, id_: object) -> ApiError:
+    detail = "The requested resource could not be found."
+    return problem(404, "resource-not-found", detail, {"resourceType": kind, "resourceId": str(id_)})
+
+
+def try_again_later(connection_id: object) -> ApiError:
+    data = {"message": f"A sync is already running for: {connection_id}"}
+    return problem(409, "try-again-later", "Please try again later.", data)
+
+
+def state_conflict(message: str) -> ApiError:
+    detail = "The request conflicts with the resource's current state."
+    return problem(409, "state-conflict", detail, {"message": message})
+
+
+def unprocessable(message: str) -> ApiError:
+    return problem(422, "unprocessable-entity", "The body of the request could not be processed.", {"message": message})
+
+
+def forbidden(message: str) -> ApiError:
+    return problem(403, "forbidden", "You don't have access to this resource.", {"message": message})
+
+
+def bad_request(path: str, message: str) -> ApiError:
+    return _micronaut(400, "Bad Request", path, message)
+
+
+def unauthorized(path: str) -> ApiError:
+    return _micronaut(401, "Unauthorized", path, "Unauthorized")
+
+
+def error_id(status: int) -> ApiError:
+    return ApiError(status, {"errorId": str(uuid4())})
+
+
+def _micronaut(status: int, message: str, path: str, error: str) -> ApiError:
+    links = {"self": {"href": path, "templated": False}}
+    return ApiError(status, {"message": message, "_links": links, "_embedded": {"errors": [{"message": error}]}})

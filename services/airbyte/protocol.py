@@ -1,0 +1,99 @@
+"""What the engine tells a worker process (one JSON line on stdin) and what it hears back (JSON lines on stdout)."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class S3Access:
+    """None leaves the choice to boto3's usual chain."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+
+@dataclass(frozen=True)
+class StreamTask:
+    """One stream to load. `read` maps a key to (etag, version) of the newest version of it that was read."""
+
+    name: str
+    prefix: str
+    folder: str
+    columns: dict[str, str]
+    generation: int
+    overwrite: bool
+    read: dict[str, tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class SyncTask:
+    """One attempt. With `prepare_only` just the typed empty file of each stream is written."""
+
+    job_id: int
+    connection_id: str
+    bucket: str
+    work_dir: str
+    memory_limit: str
+    threads: int | None
+    streams_at_once: int
+    streams: list[StreamTask]
+    s3: S3Access = field(default=S3Access(), repr=False)
+    prepare_only: bool = False
+
+    def to_line(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "SyncTask":
+        values: dict[str, Any] = json.loads(line)
+        values["s3"] = S3Access(**values["s3"])
+        values["streams"] = [StreamTask(**stream) for stream in values["streams"]]
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A file's rows are in the lake. `bytes` is the size of the source object."""
+
+    stream: str
+    key: str
+    etag: str
+    version: int
+    generation: int
+    rows: int
+    bytes: int
+    target: str
+    type: Literal["committed"] = "committed"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A stream stopped. `failure_type` is Airbyte's: config_error, system_error or transient_error."""
+
+    stream: str
+    failure_type: str
+    message: str
+    origin: str = "source"
+    detail: str = ""
+    type: Literal["failed"] = "failed"
+
+
+@dataclass(frozen=True)
+class Done:
+    type: Literal["done"] = "done"
+
+
+Message = Committed | Failed | Done
+_TYPES: dict[str, type[Message]] = {"committed": Committed, "failed": Failed, "done": Done}
+
+
+def encode(message: Message) -> bytes:
+    return json.dumps(asdict(message)).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    values = json.loads(line)
+    return _TYPES[values["type"]](**values)

@@ -1,0 +1,52 @@
+"""Settings of the mock: environment variables that begin with MOCK_AIRBYTE_, overridden by command-line flags."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SAMPLE_CONFIG = Path(__file__).with_name("nyc_flights.yaml")
+
+
+class Settings(BaseSettings):
+    """Where the mock listens, what it reads and where it writes. Sizes are DuckDB's ("512MB"), times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="MOCK_AIRBYTE_", extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = 8006
+    config: Path = Field(
+        default=SAMPLE_CONFIG, description="YAML file of workspaces, sources, destinations, connections"
+    )
+    lake_dir: Path = Field(default=Path("lake"), description="folder that destinations write Parquet into")
+    state_dir: Path = Field(default=Path("airbyte-state"), description="folder of jobs, tokens and read state")
+    public_url: str | None = Field(
+        default=None, description="base of the links in lists; default: what the caller used"
+    )
+
+    s3_endpoint_url: str | None = Field(default=None, description="S3 endpoint; default: boto3's own choice")
+    s3_region: str | None = None
+    s3_access_key_id: SecretStr | None = None
+    s3_secret_access_key: SecretStr | None = None
+
+    client_id: str | None = Field(default=None, description="with client_secret: every call needs a token")
+    client_secret: SecretStr | None = None
+    token_lifetime: int = Field(default=900, gt=0)
+
+    max_attempts: int = Field(default=3, ge=1, description="attempts a job gets when the failure may be transient")
+    retry_delay: float = Field(default=1.0, ge=0, description="seconds before the next attempt")
+    max_running_jobs: int = Field(default=2, ge=1)
+    streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded side by side")
+    memory_limit: str = Field(default="512MB", description="DuckDB's memory in one sync")
+    threads: int | None = Field(default=None, ge=1, description="DuckDB's threads in one sync; default: one a core")
+
+    strict: bool = Field(default=False, description="answer unknown ids as the real server's source does")
+    faults: bool = Field(default=False, description="serve /_mock/faults")
+
+    @model_validator(mode="after")
+    def _credentials_come_in_pairs(self) -> "Settings":
+        if (self.client_id is None) != (self.client_secret is None):
+            raise ValueError("set both MOCK_AIRBYTE_CLIENT_ID and MOCK_AIRBYTE_CLIENT_SECRET, or neither")
+        if (self.s3_access_key_id is None) != (self.s3_secret_access_key is None):
+            raise ValueError("set both MOCK_AIRBYTE_S3_ACCESS_KEY_ID and MOCK_AIRBYTE_S3_SECRET_ACCESS_KEY, or neither")
+        return self

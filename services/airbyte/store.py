@@ -1,0 +1,245 @@
+"""What survives a restart: jobs, attempts, read state, generations and tokens, in one SQLite file."""
+
+import fcntl
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.airbyte.jobs import ALLOWED, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
+from services.airbyte.protocol import Committed
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS jobs (
+  job_id INTEGER PRIMARY KEY AUTOINCREMENT, connection_id TEXT NOT NULL, job_type TEXT NOT NULL, status TEXT NOT NULL,
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, rows INTEGER, bytes INTEGER);
+CREATE UNIQUE INDEX IF NOT EXISTS one_active_job ON jobs (connection_id)
+  WHERE status IN ('pending', 'queued', 'running', 'incomplete');
+CREATE INDEX IF NOT EXISTS jobs_by_creation ON jobs (created_at);
+CREATE TABLE IF NOT EXISTS attempts (
+  job_id INTEGER, number INTEGER, status TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
+  ended_at INTEGER, failures TEXT NOT NULL, streams TEXT NOT NULL, PRIMARY KEY (job_id, number));
+CREATE TABLE IF NOT EXISTS read_files (
+  connection_id TEXT, stream TEXT, generation INTEGER, key TEXT, version INTEGER, etag TEXT NOT NULL,
+  rows INTEGER NOT NULL, bytes INTEGER NOT NULL, target TEXT NOT NULL, job_id INTEGER NOT NULL,
+  PRIMARY KEY (connection_id, stream, generation, key, version));
+CREATE TABLE IF NOT EXISTS generations (
+  connection_id TEXT, stream TEXT, generation INTEGER NOT NULL, job_id INTEGER NOT NULL,
+  PRIMARY KEY (connection_id, stream));
+CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, expires_at INTEGER NOT NULL);
+"""
+ACTIVE = tuple(status.value for status in JobStatus if status not in TERMINAL)
+JOB_COLUMNS = "job_id, connection_id, job_type, status, created_at, updated_at, rows, bytes"
+
+
+class AlreadyRunning(Exception):
+    """The connection has a job that has not ended."""
+
+
+class StateInUse(Exception):
+    """Another mock owns the state folder."""
+
+
+@dataclass(frozen=True)
+class JobQuery:
+    """Filters of GET /jobs; None or empty means any. Times are microseconds since 1970, both ends included."""
+
+    connection_ids: list[UUID] | None = None
+    job_type: JobType | None = None
+    status: JobStatus | None = None
+    created_from: int | None = None
+    created_to: int | None = None
+    updated_from: int | None = None
+    updated_to: int | None = None
+    order_by: str = "created_at ASC"
+    limit: int = 20
+    offset: int = 0
+
+
+def now() -> int:
+    return time.time_ns() // 1000
+
+
+class Store:
+    """Used from one thread, the event loop's: a call takes well under a millisecond."""
+
+    def __init__(self, state_dir: Path) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = (state_dir / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise StateInUse(
+                f"another mock is running on {state_dir}; stop it or give this one its own state folder"
+            ) from None
+        self._db = sqlite3.connect(state_dir / "state.sqlite", isolation_level=None, check_same_thread=False)
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+        self._lock.close()
+
+    # jobs
+
+    def create_job(self, connection_id: UUID, job_type: JobType) -> Job:
+        at = now()
+        values = (str(connection_id), job_type.value, JobStatus.PENDING.value, at, at)
+        sql = "INSERT INTO jobs (connection_id, job_type, status, created_at, updated_at) VALUES (?, ?, ?, ?, ?)"
+        try:
+            job_id = self._db.execute(sql, values).lastrowid
+        except sqlite3.IntegrityError:
+            raise AlreadyRunning(str(connection_id)) from None
+        return self.job(int(job_id or 0))
+
+    def job(self, job_id: int) -> Job:
+        """Raises KeyError for a job that never was."""
+        row = self._db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise KeyError(job_id)
+        return _job(row)
+
+    def active_jobs(self, connection_id: UUID | None = None) -> list[Job]:
+        sql = f"SELECT {JOB_COLUMNS} FROM jobs WHERE status IN ({', '.join('?' * len(ACTIVE))})"
+        jobs = [_job(row) for row in self._db.execute(f"{sql} ORDER BY job_id", ACTIVE)]
+        return [job for job in jobs if connection_id in (None, job.connection_id)]
+
+    def jobs(self, query: JobQuery) -> list[Job]:
+        where, values = _where(query)
+        sql = f"SELECT {JOB_COLUMNS} FROM jobs {where} ORDER BY {query.order_by}, job_id LIMIT ? OFFSET ?"
+        return [_job(row) for row in self._db.execute(sql, (*values, query.limit, query.offset))]
+
+    def set_status(self, job_id: int, status: JobStatus) -> None:
+        before = self.job(job_id).status
+        if status not in ALLOWED[before]:
+            raise ValueError(f"job {job_id} cannot go from {before} to {status}")
+        self._db.execute("UPDATE jobs SET status = ?, updated_at = ? WHERE job_id = ?", (status.value, now(), job_id))
+
+    # attempts
+
+    def start_attempt(self, job_id: int, streams: list[str]) -> int:
+        """A new attempt with no figures yet; numbers count from 0."""
+        number = len(self.attempts(job_id))
+        stats = json.dumps({stream: asdict(StreamStats()) for stream in streams})
+        values = (job_id, number, "running", at := now(), at, "[]", stats)
+        sql = "INSERT INTO attempts (job_id, number, status, created_at, updated_at, failures, streams)"
+        with self._transaction():
+            self._db.execute(f"{sql} VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._db.execute(
+                "UPDATE jobs SET rows = coalesce(rows, 0), bytes = coalesce(bytes, 0) WHERE job_id = ?", (job_id,)
+            )
+            self.set_status(job_id, JobStatus.RUNNING)
+        return number
+
+    def end_attempt(self, job_id: int, number: int, status: JobStatus, failures: list[dict[str, Any]]) -> None:
+        """End an attempt together with its job's change to `status`."""
+        ended = "succeeded" if status is JobStatus.SUCCEEDED else "failed"
+        with self._transaction():
+            self._db.execute(
+                "UPDATE attempts SET status = ?, updated_at = ?, ended_at = ?, failures = ? WHERE job_id = ? AND number = ?",
+                (ended, at := now(), at, json.dumps(failures), job_id, number),
+            )
+            self.set_status(job_id, status)
+
+    def attempts(self, job_id: int) -> list[Attempt]:
+        sql = "SELECT number, status, created_at, updated_at, ended_at, failures, streams FROM attempts"
+        rows = self._db.execute(f"{sql} WHERE job_id = ? ORDER BY number", (job_id,))
+        return [_attempt(row) for row in rows]
+
+    # read state
+
+    def record(self, job: Job, number: int, file: Committed) -> None:
+        """A file's rows are in the lake: remember its version and count it, in one transaction."""
+        stats = self.attempts(job.job_id)[number].streams
+        stream = stats.setdefault(file.stream, StreamStats())
+        stream.records_emitted += file.rows
+        stream.records_committed += file.rows
+        stream.bytes_emitted += file.bytes
+        stream.bytes_committed += file.bytes
+        version = (str(job.connection_id), file.stream, file.generation, file.key, file.version)
+        read = (file.etag, file.rows, file.bytes, file.target, job.job_id)
+        at = now()
+        with self._transaction():
+            self._db.execute("INSERT INTO read_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", version + read)
+            self._db.execute(
+                "UPDATE attempts SET streams = ?, updated_at = ? WHERE job_id = ? AND number = ?",
+                (json.dumps({name: asdict(s) for name, s in stats.items()}), at, job.job_id, number),
+            )
+            self._db.execute(
+                "UPDATE jobs SET rows = rows + ?, bytes = bytes + ?, updated_at = ? WHERE job_id = ?",
+                (file.rows, file.bytes, at, job.job_id),
+            )
+
+    def read_versions(self, connection_id: UUID, stream: str, generation: int) -> dict[str, tuple[str, int]]:
+        """The newest version of each key that was read: key -> (etag, version)."""
+        sql = """SELECT key, etag, max(version) FROM read_files
+                 WHERE connection_id = ? AND stream = ? AND generation = ? GROUP BY key"""
+        return {key: (etag, n) for key, etag, n in self._db.execute(sql, (str(connection_id), stream, generation))}
+
+    def generation(self, connection_id: UUID, stream: str) -> int:
+        sql = "SELECT generation FROM generations WHERE connection_id = ? AND stream = ?"
+        row = self._db.execute(sql, (str(connection_id), stream)).fetchone()
+        return int(row[0]) if row else 0
+
+    def next_generation(self, job: Job, stream: str) -> int:
+        """One more than before, once a job: its later attempts go on with what the first began."""
+        sql = """INSERT INTO generations VALUES (?1, ?2, 1, ?3) ON CONFLICT (connection_id, stream) DO UPDATE
+                 SET generation = generation + 1, job_id = ?3 WHERE job_id <> ?3"""
+        self._db.execute(sql, (str(job.connection_id), stream, job.job_id))
+        return self.generation(job.connection_id, stream)
+
+    # tokens
+
+    def save_token(self, token_hash: str, expires_at: int) -> None:
+        self._db.execute("DELETE FROM tokens WHERE expires_at < ?", (now(),))
+        self._db.execute("INSERT INTO tokens VALUES (?, ?)", (token_hash, expires_at))
+
+    def token_is_valid(self, token_hash: str) -> bool:
+        sql = "SELECT 1 FROM tokens WHERE token_hash = ? AND expires_at > ?"
+        return self._db.execute(sql, (token_hash, now())).fetchone() is not None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _where(query: JobQuery) -> tuple[str, list[Any]]:
+    tests: list[str] = []
+    values: list[Any] = []
+    if query.connection_ids is not None:
+        tests.append(f"connection_id IN ({', '.join('?' * len(query.connection_ids))})")
+        values += map(str, query.connection_ids)
+    for column, wanted in (
+        ("job_type =", query.job_type),
+        ("status =", query.status),
+        ("created_at >=", query.created_from),
+        ("created_at <=", query.created_to),
+        ("updated_at >=", query.updated_from),
+        ("updated_at <=", query.updated_to),
+    ):
+        if wanted is not None:
+            tests.append(f"{column} ?")
+            values.append(wanted)
+    return (f"WHERE {' AND '.join(tests)}" if tests else ""), values
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    job_id, connection_id, job_type, status, *rest = row
+    return Job(job_id, UUID(connection_id), JobType(job_type), JobStatus(status), *rest)
+
+
+def _attempt(row: tuple[Any, ...]) -> Attempt:
+    number, status, created_at, updated_at, ended_at, failures, streams = row
+    stats = {name: StreamStats(**figures) for name, figures in json.loads(streams).items()}
+    return Attempt(number, status, created_at, updated_at, ended_at, json.loads(failures), stats)

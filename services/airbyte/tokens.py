@@ -1,0 +1,42 @@
+"""Access tokens: issued for the application's credentials, kept as hashes, valid for `token_lifetime` seconds."""
+
+import hashlib
+import hmac
+import secrets
+
+from services.airbyte.settings import Settings
+from services.airbyte.store import Store, now
+
+
+class Tokens:
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+
+    @property
+    def required(self) -> bool:
+        return self._settings.client_secret is not None
+
+    def issue(self, client_id: str, client_secret: str) -> str | None:
+        """A new token, or None for wrong credentials. A mock without credentials takes any."""
+        if self.required and not self._credentials_match(client_id, client_secret):
+            return None
+        token = secrets.token_urlsafe(32)
+        self._store.save_token(_digest(token), now() + self._settings.token_lifetime * 1_000_000)
+        return token
+
+    def accepts(self, authorization: str | None) -> bool:
+        if not self.required:
+            return True
+        scheme, _, token = (authorization or "").partition(" ")
+        return scheme.lower() == "bearer" and self._store.token_is_valid(_digest(token.strip()))
+
+    def _credentials_match(self, client_id: str, client_secret: str) -> bool:
+        expected = self._settings.client_secret
+        assert expected is not None
+        same_id = hmac.compare_digest(client_id.encode(), (self._settings.client_id or "").encode())
+        return hmac.compare_digest(client_secret.encode(), expected.get_secret_value().encode()) and same_id
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

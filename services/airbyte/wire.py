@@ -1,0 +1,125 @@
+"""The public API's shapes, as the server writes them: absent instead of null, times as java.time prints them."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from services.airbyte.catalog import Catalog
+from services.airbyte.config import Connection, Destination, Source, Stream, SyncMode, Workspace
+from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
+
+CREATED_AT = 1_767_225_600  # the config file has no dates: all its resources are of 2026-01-01
+
+
+def job(job: Job) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "jobId": job.job_id,
+        "status": job.status.value,
+        "jobType": (JobType.RESET if job.job_type is JobType.CLEAR else job.job_type).value,
+        "startTime": instant(job.created_at),
+        "connectionId": str(job.connection_id),
+    }
+    if job.status in TERMINAL:
+        shown["lastUpdatedAt"] = instant(job.updated_at)
+    if job.status is not JobStatus.PENDING:
+        shown["duration"] = duration(job.updated_at - job.created_at)
+    if job.rows is not None and job.bytes is not None:
+        shown |= {"bytesSynced": job.bytes, "rowsSynced": job.rows}
+    return shown
+
+
+def instant(microseconds: int) -> str:
+    """Whole seconds in UTC; java's toString leaves out seconds that are zero."""
+    at = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
+    return at.strftime("%Y-%m-%dT%H:%MZ" if at.second == 0 else "%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(microseconds: int) -> str:
+    """ISO-8601, hours at most, whole seconds: PT1H2M3S."""
+    minutes, seconds = divmod(max(microseconds, 0) // 1_000_000, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours, "H"), (minutes, "M"), (seconds, "S")]
+    return "PT" + ("".join(f"{number}{unit}" for number, unit in parts if number) or "0S")
+
+
+def page(data: list[dict[str, Any]], url: str, kept: list[tuple[str, str]], limit: int, offset: int) -> dict[str, Any]:
+    """A list's answer. There is a next page whenever this one holds anything, as on the server."""
+    following = [*kept, ("limit", str(limit)), ("offset", str(offset + limit))]
+    before = [("limit", str(limit)), *kept, ("limit", str(limit)), ("offset", str(max(offset - limit, 0)))]
+    return {
+        "previous": f"{url}?{urlencode(before)}" if offset else "",
+        "next": f"{url}?{urlencode(following)}" if data else "",
+        "data": data,
+    }
+
+
+def workspace(workspace: Workspace) -> dict[str, Any]:
+    return workspace.model_dump(mode="json") | {"notifications": {}}
+
+
+def source(source: Source) -> dict[str, Any]:
+    configuration = source.configuration.model_dump(mode="json", exclude={"sourceType"})
+    return _actor(source, "sourceId", source.sourceId, configuration, "sourceType", source.configuration.sourceType)
+
+
+def destination(destination: Destination) -> dict[str, Any]:
+    configuration = destination.configuration.model_dump(mode="json")
+    type_ = destination.configuration.destinationType
+    return _actor(destination, "destinationId", destination.destinationId, configuration, "destinationType", type_)
+
+
+def connection(connection: Connection, catalog: Catalog) -> dict[str, Any]:
+    return {
+        "connectionId": str(connection.connectionId),
+        "name": connection.name,
+        "sourceId": str(connection.sourceId),
+        "destinationId": str(connection.destinationId),
+        "workspaceId": str(catalog.workspace_of(connection)),
+        "status": connection.status,
+        "schedule": {"scheduleType": "manual"},
+        "dataResidency": "auto",
+        "nonBreakingSchemaUpdatesBehavior": "propagate_columns",
+        "namespaceDefinition": "destination",
+        "prefix": connection.prefix,
+        "configurations": {
+            "streams": [
+                {
+                    "name": synced.stream.name,
+                    "syncMode": synced.choice.syncMode.value,
+                    "cursorField": ["_ab_source_file_last_modified"],
+                    "primaryKey": [[column] for column in synced.stream.primaryKey],
+                    "selectedFields": [],
+                    "mappers": [],
+                }
+                for synced in catalog.streams_of(connection)
+            ]
+        },
+        "createdAt": CREATED_AT,
+        "tags": [],
+    }
+
+
+def stream(stream: Stream) -> dict[str, Any]:
+    return {
+        "streamName": stream.name,
+        "syncModes": [mode.value for mode in SyncMode],
+        "defaultCursorField": ["_ab_source_file_last_modified"],
+        "sourceDefinedCursorField": True,
+        "sourceDefinedPrimaryKey": [[column] for column in stream.primaryKey],
+        "propertyFields": [[column] for column in stream.columns],
+    }
+
+
+def _actor(
+    actor: Source | Destination, id_name: str, id_: UUID, configuration: dict[str, Any], type_name: str, type_: str
+) -> dict[str, Any]:
+    return {
+        id_name: str(id_),
+        "name": actor.name,
+        type_name: type_,
+        "definitionId": str(actor.definitionId),
+        "workspaceId": str(actor.workspaceId),
+        "configuration": configuration,
+        "createdAt": CREATED_AT,
+    }

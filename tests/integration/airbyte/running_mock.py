@@ -1,0 +1,90 @@
+"""What tests ask of a running mock and of the bucket that it reads."""
+
+import gzip
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+from starlette.testclient import TestClient
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+CONNECTION = "11111111-1111-4111-8111-111111111111"
+V1 = "/api/public/v1"
+
+
+@dataclass
+class Landing:
+    """The bucket that the source reads."""
+
+    client: "S3Client"
+    bucket: str
+
+    def put(self, key: str, text: str | bytes) -> None:
+        data = text.encode() if isinstance(text, str) else text
+        if key.endswith(".gz") and isinstance(text, str):
+            data = gzip.compress(data)
+        self.client.put_object(Bucket=self.bucket, Key=f"inbound/{key}", Body=data)
+
+    def remove(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=f"inbound/{key}")
+
+
+class Mock:
+    """A running mock and what a test asks of it."""
+
+    def __init__(self, http: TestClient, lake: Path) -> None:
+        self.http = http
+        self.lake = lake
+
+    def start(self, job_type: str = "sync") -> dict[str, Any]:
+        answer = self.http.post(f"{V1}/jobs", json={"connectionId": CONNECTION, "jobType": job_type})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        return dict(self.http.get(f"{V1}/jobs/{job_id}").json())
+
+    def wait(self, job_id: int, *statuses: str) -> dict[str, Any]:
+        """The job once it has one of `statuses`, by default a terminal one."""
+        wanted = statuses or ("succeeded", "failed", "cancelled")
+        deadline = time.monotonic() + 30
+        while (job := self.job(job_id))["status"] not in wanted:
+            assert time.monotonic() < deadline, f"still waiting for {wanted}: {self.attempts(job_id)}"
+            time.sleep(0.02)
+        return job
+
+    def sync(self) -> dict[str, Any]:
+        return self.wait(self.start()["jobId"])
+
+    def attempts(self, job_id: int) -> list[dict[str, Any]]:
+        answer = self.http.post("/api/v1/jobs/get", json={"id": job_id})
+        return [info["attempt"] for info in answer.json()["attempts"]]
+
+    def reason(self, job_id: int) -> str:
+        (failure,) = self.attempts(job_id)[-1]["failureSummary"]["failures"]
+        return str(failure["externalMessage"])
+
+    def rows(
+        self, columns: str = "id, name, price", stream: str = "orders", order: str = "id"
+    ) -> list[tuple[Any, ...]]:
+        files = f"read_parquet('{self.lake}/{stream}/*.parquet', union_by_name = true)"
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(f"SELECT {columns} FROM {files} ORDER BY {order}").fetchall()
+
+    def files(self, stream: str = "orders") -> list[str]:
+        return sorted(path.name for path in (self.lake / stream).iterdir() if not path.name.startswith("_schema-"))
+
+    def fault(self, **fault: Any) -> int:
+        answer = self.http.post("/_mock/faults", json=fault)
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["faultId"])
+
+
+Start = Callable[..., AbstractContextManager[Mock]]

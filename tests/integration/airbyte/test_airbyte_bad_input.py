@@ -1,0 +1,138 @@
+"""A bad file fails its own stream, names the place, and leaves no row behind."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running_mock import Landing, Mock
+
+from services.airbyte.protocol import Committed, Done, Failed, S3Access, StreamTask, SyncTask, decode
+
+HEADER = "id,name,price,at\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "reason"),
+    [
+        ("few.csv", HEADER + "1,ant,1.5,\n2,bee\n", 3, "Expected Number of Columns: 4 Found: 2"),
+        ("many.csv", HEADER + "1,ant,1.5,,,\n", 2, "Expected Number of Columns: 4 Found: 6"),
+        ("quote.csv", HEADER + '1,"ant,1.5,\n2,bee,1,\n', 2, "unterminated quote"),
+        ("latin.csv", HEADER.encode() + b"1,\xe4nt,1.5,\n", 2, "not utf-8"),
+        ("many.csv.gz", HEADER + "1,ant,1.5,\n1,ant,1.5,,,\n", 3, "Expected Number of Columns: 4 Found: 6"),
+        ("twice.csv", "id,ID\n1,2\n", 1, "names column 'ID' twice"),
+    ],
+)
+def test_a_file_that_cannot_be_parsed_is_named_with_line_and_reason(
+    mock: Mock, landing: Landing, name: str, content: str | bytes, line: int, reason: str
+) -> None:
+    landing.put(f"orders/{name}", content)
+    job = mock.sync()
+    assert job["status"] == "failed"
+    said = mock.reason(job["jobId"])
+    assert f"s3://{landing.bucket}/inbound/orders/{name}, line {line}:" in said and reason in said
+    assert mock.rows() == [] and mock.files() == []
+
+
+@pytest.mark.parametrize("data", [b"id,name\n1,ant\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03KT"])
+def test_a_file_that_is_no_whole_gzip_is_named(mock: Mock, landing: Landing, data: bytes) -> None:
+    landing.put("orders/a.csv.gz", data)
+    assert "inbound/orders/a.csv.gz" in (said := mock.reason(mock.sync()["jobId"])) and "gzip" in said
+
+
+def test_other_streams_and_earlier_files_commit_and_a_mended_file_completes(mock: Mock, landing: Landing) -> None:
+    landing.put("shops/a.csv", "id,name\n7,shop\n")
+    landing.put("orders/a.csv", HEADER + "1,ant,1.5,\n")
+    landing.put("orders/b.csv", HEADER + "2,bee\n")
+    job = mock.sync()
+    assert job["status"] == "failed" and job["rowsSynced"] == 2
+    assert mock.attempts(job["jobId"])[0]["failureSummary"]["partialSuccess"] is True
+    assert mock.rows() == [(1, "ant", 1.5)] and len(mock.rows("id", "shops")) == 1
+    landing.put("orders/b.csv", HEADER + "2,bee,2,\n")
+    assert mock.sync()["rowsSynced"] == 1
+    assert mock.rows() == [(1, "ant", 1.5), (2, "bee", 2.0)]
+
+
+def test_a_bad_file_is_not_retried_because_only_a_person_can_mend_it(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", HEADER + "1\n")
+    assert len(mock.attempts(mock.sync()["jobId"])) == 1
+
+
+@pytest.mark.parametrize("content", ["", HEADER])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_an_empty_file_has_no_rows_and_is_no_error(mock: Mock, landing: Landing, name: str, content: str) -> None:
+    landing.put(f"orders/{name}", content.encode() if not content else content)
+    job = mock.sync()
+    assert (job["status"], job["rowsSynced"]) == ("succeeded", 0)
+    assert mock.files() == []
+
+
+def test_a_missing_column_is_null_and_an_added_one_is_kept(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", "name,id\nant,1\n")
+    landing.put("orders/b.csv", 'id,name,price,at,"the ""colour"""\n2,bee,2,,red\n')
+    mock.sync()
+    assert mock.rows('id, name, price, "the ""colour"""') == [(1, "ant", None, None), (2, "bee", 2.0, "red")]
+
+
+def test_a_value_of_another_type_is_nulled_and_noted(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", HEADER + "1,ant,cheap,\n1.5,bee,2,\n3,cat,3,2013-01-01T10:00:00Z\n")
+    assert mock.sync()["status"] == "succeeded"
+    rows = {row[0]: row[1:] for row in mock.rows("name, id, price, _airbyte_meta")}
+    assert [rows[name][:2] for name in ("ant", "bee", "cat")] == [(1, None), (None, 2.0), (3, 3.0)]
+    changes = {name: json.loads(row[2])["changes"] for name, row in rows.items()}
+    nulled = {"change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}
+    assert changes == {"ant": [{"field": "price", **nulled}], "bee": [{"field": "id", **nulled}], "cat": []}
+
+
+def test_a_fraction_in_an_integer_column_is_never_rounded(mock: Mock, landing: Landing) -> None:
+    landing.put("shops/a.csv", "id,name\n2.0,whole\n2.5,half\n9007199254740993,large\n15e-1,small\n")
+    mock.sync()
+    rows = mock.rows("name, id", "shops", "name")
+    assert rows == [("half", None), ("large", 9007199254740993), ("small", None), ("whole", 2)]
+
+
+def test_quoted_commas_newlines_crlf_and_a_byte_order_mark_are_plain_csv(mock: Mock, landing: Landing) -> None:
+    landing.put("shops/a.csv", b'\xef\xbb\xbfid,name\r\n1,"a,b"\r\n2,"two\r\nlines"\r\n3,"say ""hi"""')
+    mock.sync()
+    assert [row[0] for row in mock.rows("name", "shops")] == ["a,b", "two\r\nlines", 'say "hi"']
+
+
+def test_a_disk_without_room_fails_the_stream_and_leaves_no_partial_file(
+    landing: Landing, s3_url: str, tmp_path: Path, worker: Callable[..., list[Committed | Failed | Done]]
+) -> None:
+    landing.put("shops/a.csv", "id,name\n" + "".join(f"{n},shop{n * 7919 % 10007}\n" for n in range(60_000)))
+    folder = tmp_path / "lake" / "shops"
+    stream = StreamTask("shops", "inbound/shops/", str(folder), {"id": "integer", "name": "string"}, 0, False, {})
+    access = S3Access(s3_url, "us-east-1", "test", "test")
+    task = SyncTask(1, "c", landing.bucket, str(tmp_path / "work"), "256MB", 1, 1, [stream], access)
+    failed, done = worker(task, largest_file=1_000_000)
+    assert isinstance(failed, Failed) and isinstance(done, Done)
+    assert failed.message.startswith(f"no room to write inbound/shops/a.csv into {folder}")
+    assert [path.name for path in folder.iterdir() if not path.name.startswith("_schema-")] == []
+    committed, _ = worker(task)
+    assert isinstance(committed, Committed) and committed.rows == 60_000
+
+
+@pytest.fixture
+def worker() -> Callable[..., list[Committed | Failed | Done]]:
+    """Run the worker process itself, with the operating system's limit on how large a file may grow."""
+
+    def run(task: SyncTask, largest_file: int | None = None) -> list[Committed | Failed | Done]:
+        limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file}))\n"
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"{limit if largest_file else ''}from services.airbyte.worker import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdin and process.stdout
+        process.stdin.write(task.to_line())
+        process.stdin.flush()
+        messages = [decode(line) for line in process.stdout]
+        process.stdin.close()
+        process.stdout.close()
+        process.wait(10)
+        return messages
+
+    return run

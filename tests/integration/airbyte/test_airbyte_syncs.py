@@ -1,0 +1,131 @@
+"""Syncs move the rows of every unread object version, once."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from running_mock import Landing, Mock, Start
+
+ORDERS = "id,name,price,at\n1,ant,1.5,2013-01-01T10:00:00Z\n2,,2,2013-01-01T11:00:00Z\n"
+
+
+def test_a_new_connection_has_a_typed_empty_file_for_every_stream(mock: Mock) -> None:
+    assert mock.rows() == []
+    assert mock.rows("id, name", "shops") == []
+
+
+def test_a_sync_moves_the_rows_of_every_stream_and_counts_them(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    landing.put("shops/a.csv.gz", "id,name\n7,shop\n")
+    job = mock.sync()
+    assert job["status"] == "succeeded" and job["rowsSynced"] == 3
+    assert mock.rows() == [(1, "ant", 1.5), (2, None, 2.0)]
+    assert mock.rows("id, name", "shops") == [(7, "shop")]
+
+
+def test_rows_carry_airbytes_columns(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    job = mock.sync()
+    columns = "_airbyte_raw_id, _airbyte_meta, _airbyte_generation_id, _ab_source_file_url"
+    times = "_airbyte_extracted_at, _ab_source_file_last_modified"
+    first, second = mock.rows(columns)
+    assert first[0] != second[0] and len(first[0]) == 36
+    assert json.loads(first[1]) == {"sync_id": job["jobId"], "changes": []}
+    assert first[2:] == (0, "inbound/orders/a.csv")
+    extracted, modified = mock.rows(times)[0]
+    assert modified <= extracted <= datetime.now(UTC)
+
+
+def test_a_file_is_read_once_and_again_when_it_has_changed(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    mock.sync()
+    landing.put("orders/a.csv", ORDERS)
+    assert mock.sync()["rowsSynced"] == 0
+    landing.put("orders/a.csv", "id,name,price,at\n3,cat,3,\n")
+    assert mock.sync()["rowsSynced"] == 1
+    assert [row[0] for row in mock.rows()] == [1, 2, 3]
+
+
+def test_a_file_that_goes_back_to_an_earlier_content_is_a_new_version(mock: Mock, landing: Landing) -> None:
+    for name in ("ant", "bee", "ant"):
+        landing.put("shops/a.csv", f"id,name\n1,{name}\n")
+        assert mock.sync()["rowsSynced"] == 1
+    assert [row[0] for row in mock.rows("name", "shops", "_airbyte_extracted_at")] == ["ant", "bee", "ant"]
+
+
+def test_read_state_and_jobs_survive_a_restart(start: Start, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    with start() as mock:
+        first = mock.sync()
+    with start() as mock:
+        assert mock.job(first["jobId"]) == first
+        assert mock.sync()["rowsSynced"] == 0
+        assert len(mock.rows()) == 2
+
+
+def test_a_file_that_was_renamed_but_not_recorded_is_neither_lost_nor_doubled(
+    start: Start, landing: Landing, tmp_path: Path
+) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    with start() as mock:
+        mock.sync()
+    for state in (tmp_path / "state").glob("state.sqlite*"):
+        state.unlink()
+    with start() as mock:
+        assert mock.sync()["rowsSynced"] == 2
+        assert len(mock.rows()) == 2
+
+
+def test_a_sync_that_was_running_when_the_server_died_is_a_new_attempt(start: Start, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    with start() as mock:
+        mock.fault(kind="stuck_running")
+        job_id = mock.start()["jobId"]
+        mock.wait(job_id, "running")
+    with start() as mock:
+        assert mock.wait(job_id)["status"] == "succeeded"
+        assert [attempt["status"] for attempt in mock.attempts(job_id)] == ["failed", "succeeded"]
+        assert len(mock.rows()) == 2
+
+
+def test_an_overwriting_stream_holds_only_the_newest_generation(start: Start, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    with start(mode="full_refresh_overwrite") as mock:
+        mock.sync()
+        landing.remove("orders/a.csv")
+        landing.put("orders/b.csv", "id,name,price,at\n3,cat,3,\n")
+        mock.sync()
+        assert mock.rows("id, _airbyte_generation_id") == [(3, 2)]
+
+
+def test_a_clear_empties_the_streams_and_makes_every_file_unread(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    mock.sync()
+    cleared = mock.start("clear")
+    assert cleared["jobType"] == "reset"
+    assert mock.wait(cleared["jobId"])["status"] == "succeeded"
+    assert mock.rows() == []
+    assert mock.sync()["rowsSynced"] == 2
+
+
+def test_attempts_tell_the_figures_of_each_stream(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    (attempt,) = mock.attempts(mock.sync()["jobId"])
+    stats = {stream["streamName"]: stream["stats"] for stream in attempt["streamStats"]}
+    assert stats["orders"]["recordsCommitted"] == 2 and stats["orders"]["bytesCommitted"] == len(ORDERS)
+    assert stats["shops"]["recordsCommitted"] == 0
+
+
+def test_a_missing_bucket_fails_the_sync_and_is_named(mock: Mock, landing: Landing) -> None:
+    landing.client.delete_bucket(Bucket=landing.bucket)
+    job = mock.sync()
+    assert job["status"] == "failed"
+    failures = mock.attempts(job["jobId"])[0]["failureSummary"]["failures"]
+    assert landing.bucket in failures[0]["externalMessage"] and failures[0]["failureType"] == "config_error"
+
+
+def test_an_unreachable_s3_is_tried_again_and_then_fails(start: Start) -> None:
+    with start(s3_endpoint_url="http://127.0.0.1:9", max_attempts=2) as mock:
+        job = mock.sync()
+        assert job["status"] == "failed"
+        assert len(mock.attempts(job["jobId"])) == 2
