@@ -85,17 +85,17 @@ def csv_to_parquet(
 
 def read_header(source: Path) -> list[str] | None:
     """The column names in the file's order; None when the file is empty."""
-    with source.open(encoding="utf-8-sig", newline="") as lines:
+    with source.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
         try:
             header = next(csv.reader(lines, strict=True), None)
-        except UnicodeDecodeError:
-            raise BadFile("the header is not UTF-8", 1) from None
         except csv.Error as error:
             raise BadFile(f"the header cannot be read: {error}", 1) from None
     if header is None:
         return None
     seen: set[str] = set()
     for position, name in enumerate(header, start=1):
+        if re.search("[\udc80-\udcff]", name):
+            raise BadFile(f"column {position} of the header is not UTF-8", 1)
         if not name.strip():
             raise BadFile(f"column {position} of the header has no name", 1)
         if name.lower() in seen:

@@ -18,10 +18,11 @@ HEADER = "id,name,price,at\n"
     ("name", "content", "line", "reason"),
     [
         ("few.csv", HEADER + "1,ant,1.5,\n2,bee\n", 3, "Expected Number of Columns: 4 Found: 2"),
-        ("many.csv", HEADER + "1,ant,1.5,,,\n", 2, "Expected Number of Columns: 4 Found: 6"),
+        ("many.csv", HEADER + "1,ant,1.5,,,9\n", 2, "Expected Number of Columns: 4 Found: 5"),
         ("quote.csv", HEADER + '1,"ant,1.5,\n2,bee,1,\n', 2, "unterminated quote"),
         ("latin.csv", HEADER.encode() + b"1,\xe4nt,1.5,\n", 2, "not utf-8"),
-        ("many.csv.gz", HEADER + "1,ant,1.5,\n1,ant,1.5,,,\n", 3, "Expected Number of Columns: 4 Found: 6"),
+        ("many.csv.gz", HEADER + "1,ant,1.5,\n1,ant,1.5,,9\n", 3, "Expected Number of Columns: 4 Found: 5"),
+        ("header.csv", b"id,n\xe4me\n1,2\n", 1, "column 2 of the header is not UTF-8"),
         ("twice.csv", "id,ID\n1,2\n", 1, "names column 'ID' twice"),
     ],
 )

@@ -1,0 +1,68 @@
+"""The config file is checked when it is read, and every error names its line."""
+
+from pathlib import Path
+
+import pytest
+
+from services.airbyte.catalog import Catalog
+from services.airbyte.config import ConfigError, load_config
+from services.airbyte.settings import SAMPLE_CONFIG
+
+TEXT = SAMPLE_CONFIG.read_text(encoding="utf-8")
+
+
+def test_the_sample_has_one_connection_of_five_streams(tmp_path: Path) -> None:
+    catalog = Catalog(load_config(SAMPLE_CONFIG), tmp_path)
+    (connection,) = catalog.connections.values()
+    assert str(connection.connectionId) == "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
+    folders = [synced.folder for synced in catalog.streams_of(connection)]
+    assert folders == [tmp_path / name for name in ("flights", "weather", "airlines", "airports", "planes")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("year: integer", "year: int", "Input should be 'integer'"),
+        ("syncMode: incremental_append", "syncMode: sometimes", "Input should be 'full_refresh_overwrite'"),
+        ("bucket: my-data-lake-landing", "pail: my-data-lake-landing", "Field required"),
+        ("primaryKey: [faa]", "primaryKey: [iata]", "primaryKey names columns that are not declared: iata"),
+        ('destination_path: ""', "destination_path: ../elsewhere", "must be a folder below the lake"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(tmp_path: Path, before: str, after: str, said: str) -> None:
+    config = tmp_path / "airbyte.yaml"
+    config.write_text(changed := TEXT.replace(before, after, 1))
+    with pytest.raises(ConfigError) as error:
+        load_config(config)
+    lines = {int(line.split(":")[1]) for line in str(error.value).splitlines()}
+    mistake = changed[: changed.index(after)].count("\n") + 1
+    assert said in str(error.value)
+    assert min(abs(line - mistake) for line in lines) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("workspaces: [", "is not YAML"),
+        ("", "workspaces: Field required"),
+        (TEXT.replace("3a1f0c52", "aaaaaaaa", 1), "source"),
+    ],
+)
+def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    config = tmp_path / "airbyte.yaml"
+    config.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_config(config)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read .*nowhere.yaml"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_two_connections_may_not_write_the_same_folder(tmp_path: Path) -> None:
+    config = tmp_path / "airbyte.yaml"
+    entry = TEXT[TEXT.index("  - connectionId") :]
+    config.write_text(TEXT + entry.replace("7f6b1a52", "8f6b1a52").replace("to the raw lake", "again"))
+    with pytest.raises(ConfigError, match="both write"):
+        Catalog(load_config(config), tmp_path)
