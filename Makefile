@@ -3,7 +3,8 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
-PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do command -v python$$v && break; done)
+PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
+  python$$v -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo python$$v && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -14,14 +15,21 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or newer is needed; found: $(or $(PYTHON),none). Install it, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Install it, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## The whole pipeline on real data, once, without Docker
+	@$(BIN)/python -m services.embedded demo
+
+.PHONY: dev
+dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200, S3 4566, Airbyte 8006)
+	@$(BIN)/python -m services.embedded dev
 
 .PHONY: install
 install: $(READY) ## Create .venv from requirements.lock

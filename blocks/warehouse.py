@@ -115,9 +115,9 @@ class SnowflakeWarehouse:
             )
             for (table,) in cursor.fetchall():
                 cursor.execute(
-                    "select _ab_source_file_url, max(_ab_source_file_last_modified) "
+                    "select _ab_source_file_url, max(_ab_source_file_last_modified) "  # noqa: S608 - from the catalogue
                     f'from {self.raw_schema}."{table}" '
-                    f"where _ab_source_file_url in ({', '.join(['%s'] * len(wanted))}) group by 1",  # noqa: S608
+                    f"where _ab_source_file_url in ({', '.join(['%s'] * len(wanted))}) group by 1",
                     wanted,
                 )
                 found.update({key: _aware(date) for key, date in cursor.fetchall()})
