@@ -172,7 +172,7 @@ class Dbt:
         return DbtFailed(f"`dbt {name}` could not run: {_short(texts[0] if texts else 'dbt gave no reason')}")
 
 
-_QUIET = ("--log-level", "none", "--log-level-file", "none")
+_QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
 
 
 def _nodes(result: Any) -> list[DbtNode]:

@@ -12,7 +12,7 @@ from services.embedded.stack import PROJECT, Stack
 
 BAR_WIDTH = 40
 ON_TIME = """
-    select flight_date, sum(on_time) / sum(flights) from marts.agg_daily_performance group by all order by all
+    select flight_date, sum(on_time) / sum(flights) from agg_daily_performance group by all order by all
 """
 
 
@@ -94,6 +94,5 @@ def _closing(stack: Stack) -> str:
   {short(stack.state / "logs")}/   what each service said
 
 [bold]What to try next[/bold]
-  make sql Q="from marts.agg_route_delays order by flights desc limit 5"
   make dev     the same services, staying up: Prefect's UI, S3 and Airbyte on their usual ports
   make test    everything that is promised, tried out"""
