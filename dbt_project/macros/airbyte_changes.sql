@@ -1,0 +1,12 @@
+{# How many values of a row Airbyte nulled or cut on the way: the length of `changes` in its `_airbyte_meta`. #}
+{% macro airbyte_changes(meta) %}
+    {{- adapter.dispatch('airbyte_changes')(meta) -}}
+{% endmacro %}
+
+{% macro default__airbyte_changes(meta) -%}
+    coalesce(array_size({{ meta }}:changes), 0)
+{%- endmacro %}
+
+{% macro duckdb__airbyte_changes(meta) -%}
+    coalesce(json_array_length({{ meta }}, '$.changes'), 0)
+{%- endmacro %}

@@ -1,0 +1,24 @@
+with source as (
+    select * from {{ source('raw', 'planes') }}
+    {{ newest_version(['tailnum']) }}
+),
+
+renamed as (
+    select
+        tailnum,
+        year as manufactured_year,
+        type,
+        manufacturer,
+        model,
+        engines,
+        seats,
+        speed as cruising_speed_mph,
+        engine,
+        _airbyte_raw_id,
+        _airbyte_extracted_at,
+        _airbyte_meta,
+        _ab_source_file_url
+    from source
+)
+
+select * from renamed

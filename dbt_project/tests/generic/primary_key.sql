@@ -1,0 +1,10 @@
+{# Rows whose key is null in part, and keys that more than one row has. #}
+{% test primary_key(model, columns) %}
+
+select {{ columns | join(', ') }}, count(*) as rows_with_this_key
+from {{ model }}
+group by {{ columns | join(', ') }}
+having count(*) > 1
+    {% for column in columns %} or {{ column }} is null {% endfor %}
+
+{% endtest %}

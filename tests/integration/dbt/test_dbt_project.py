@@ -1,0 +1,141 @@
+"""What the dbt project makes of raw, run by dbt on real files and a real DuckDB warehouse."""
+
+import csv
+import gzip
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from subprocess import PIPE
+
+import pytest
+
+from tests.integration.dbt.lake import LANDING
+from tests.integration.dbt.project import Platform, broken
+
+FLIGHTS = "select * from fct_flights order by time_hour, carrier, flight_number"
+KEYS_AND_VERSIONS = "select time_hour, carrier, flight_number, _airbyte_raw_id from fct_flights"
+
+
+def test_a_platform_without_data_builds_and_tests_pass(empty: Platform) -> None:
+    assert empty.rows(FLIGHTS) == []
+
+
+def test_a_source_that_never_received_a_row_is_stale(empty: Platform) -> None:
+    assert empty.freshness() == {"flights": "error", "weather": "error"}
+
+
+def test_a_source_that_was_loaded_today_is_fresh(january: Platform) -> None:
+    assert january.freshness() == {"flights": "pass", "weather": "pass"}
+
+
+def test_every_flight_of_january_is_one_row(january: Platform) -> None:
+    assert january.rows("select count(*), count(*) - count(dep_time) from fct_flights") == [(27_004, 521)]
+
+
+def test_each_airline_has_the_flights_of_the_files(january: Platform) -> None:
+    expected: Counter[str] = Counter()
+    for path in (LANDING / "flights").glob("*.csv.gz"):
+        with gzip.open(path, "rt", newline="") as text:
+            expected.update(row["carrier"] for row in csv.DictReader(text))
+    assert dict(january.rows("select carrier, sum(flights) from agg_daily_performance group by carrier")) == expected
+
+
+def test_on_time_is_counted_as_the_files_have_it(january: Platform) -> None:
+    with gzip.open(LANDING / "flights" / "flights-2013-01-15.csv.gz", "rt", newline="") as text:
+        delays = [row["arr_delay"] for row in csv.DictReader(text) if row["carrier"] == "UA"]
+    on_time = sum(delay != "" and int(delay) < 15 for delay in delays)
+    one_cell = "flight_date = '2013-01-15' and carrier = 'UA'"
+    [row] = january.rows(f"select flights, on_time, on_time_rate from agg_daily_performance where {one_cell}")
+    assert row == (len(delays), on_time, pytest.approx(on_time / len(delays)))
+
+
+def test_weather_is_known_for_all_flights_but_those_without_an_observation(january: Platform) -> None:
+    assert january.rows("select sum(flights) from agg_weather_delays where weather = 'unknown'") == [(52,)]
+
+
+def test_a_row_names_the_file_that_it_came_from(january: Platform) -> None:
+    query = "select distinct _ab_source_file_url from fct_flights where flight_date = '2013-01-31'"
+    assert january.rows(query) == [("inbound/flights/flights-2013-01-31.csv.gz",)]
+
+
+def test_a_file_that_commits_late_is_added_and_nothing_else_moves(thirty_days: Platform, january: Platform) -> None:
+    before, after = set(thirty_days.rows(KEYS_AND_VERSIONS)), set(january.rows(KEYS_AND_VERSIONS))
+    added = january.rows(KEYS_AND_VERSIONS + " where flight_date = '2013-01-31'")
+    assert before < after
+    assert after - before == set(added)
+
+
+def test_a_second_run_on_the_same_raw_changes_nothing(platform: Platform) -> None:
+    tables = [FLIGHTS, "from agg_daily_performance order by all", "from main_snapshots.planes_snapshot order by all"]
+    before = [platform.rows(table) for table in tables]
+    assert broken(platform.build()) == []
+    assert [platform.rows(table) for table in tables] == before
+
+
+def test_a_changed_file_replaces_the_rows_of_the_one_before(platform: Platform) -> None:
+    platform.lake.load_landing("flights", "*-15.csv.gz", change="* replace (coalesce(dep_time, 1200) as dep_time)")
+    platform.build("stg_flights+")
+    the_day = "flight_date = '2013-01-15'"
+    assert platform.rows("select count(*) from fct_flights") == [(27_004,)]
+    assert platform.rows(f"select count(*) from fct_flights where {the_day} and dep_time is null") == [(0,)]
+    assert platform.rows(f"select sum(cancelled) from agg_daily_performance where {the_day}") == [(0,)]
+
+
+def test_an_older_version_that_commits_late_replaces_nothing(platform: Platform) -> None:
+    before = platform.rows(FLIGHTS)
+    platform.lake.load_landing(
+        "flights", "*-15.csv.gz", at="timestamptz '2013-02-01 00:00:00+00'", change="* replace (0 as dep_time)"
+    )
+    platform.build("+fct_flights")
+    assert platform.rows(FLIGHTS) == before
+
+
+def test_values_nulled_by_the_load_warn_with_their_number_until_the_file_is_mended(platform: Platform) -> None:
+    platform.lake.load_landing("weather", nulled="wind_gust")
+    nulled = platform.build("stg_weather")["no_airbyte_changes_stg_weather_"]
+    assert (nulled.status, nulled.failures) == ("warn", 2_226)
+    platform.lake.load_landing("weather")
+    assert broken(platform.build("stg_weather")) == []
+
+
+def test_a_row_without_its_key_stops_the_build_before_the_marts(platform: Platform) -> None:
+    before = platform.rows(FLIGHTS)
+    platform.lake.load_landing("flights", "*-31.csv.gz", nulled="flight")
+    results = platform.build("stg_flights", "fct_flights")
+    assert results["primary_key_stg_flights_time_hour__carrier__flight_number"].status == "fail"
+    assert results["fct_flights"].status == "skipped"
+    assert platform.rows(FLIGHTS) == before
+
+
+def test_the_snapshot_keeps_what_the_register_said_before(platform: Platform) -> None:
+    platform.lake.load_landing("planes", change="* replace (if(tailnum = 'N10156', 50, seats) as seats)")
+    platform.build("stg_planes", "planes_snapshot")
+    snapshot = "from main_snapshots.planes_snapshot"
+    versions = f"select seats, dbt_valid_to is null {snapshot} where tailnum = 'N10156' order by 2"
+    assert platform.rows(versions) == [(55, False), (50, True)]
+    assert platform.rows(f"select count(*) {snapshot}") == [(3_323,)]
+
+
+def test_a_warehouse_that_another_process_holds_is_named(empty: Platform) -> None:
+    hold = f"import duckdb; c = duckdb.connect({str(empty.warehouse)!r}); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=PIPE, stdout=PIPE, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "held\n"
+        result = empty.dbt("run", "--select", "dim_airlines")
+        other.communicate("\n")
+    assert not result.success
+    assert empty.warehouse.name in str(result.exception) and str(other.pid) in str(result.exception)
+
+
+def test_the_documentation_is_one_page(platform: Platform) -> None:
+    assert platform.dbt("docs", "generate", "--static").success
+    assert "agg_daily_performance" in (platform.folder / "target" / "static_index.html").read_text()
+
+
+def test_the_project_parses_for_snowflake_without_a_connection(
+    tmp_path: Path, empty: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ACCOUNT", "USER", "DATABASE", "SCHEMA", "WAREHOUSE"):
+        monkeypatch.setenv(f"SNOWFLAKE_{name}", "a_value")
+    result = Platform(tmp_path, empty.lake).dbt("parse", "--target", "snowflake")
+    assert result.success, result.exception
