@@ -31,5 +31,19 @@ demo: $(READY) ## The whole pipeline on real data, once, without Docker
 dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200, S3 4566, Airbyte 8006)
 	@$(BIN)/python -m services.embedded dev
 
+.PHONY: lint
+lint: $(READY) ## ruff, mypy, import-linter, dbt parse
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: test
+test: lint ## Lint, then every test
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --fail-under=90
+
 .PHONY: install
 install: $(READY) ## Create .venv from requirements.lock

@@ -205,7 +205,9 @@ def warehouse(profile: str | None) -> Warehouse:
     """The warehouse that dbt's target names."""
     config = dbt_config(profile)
     if config.target == "snowflake":
-        return SnowflakeWarehouse(snowflake_connection(profile), raw_schema="RAW")
+        snowflake = snowflake_connection(profile)
+        tables = f"{snowflake.account}: {snowflake.database}.{snowflake.schema_}"
+        return SnowflakeWarehouse(snowflake.get_connection, tables, raw_schema="RAW")
     return DuckDbWarehouse(config.warehouse_path, config.lake_dir, config.published_path)
 
 

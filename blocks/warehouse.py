@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +15,7 @@ from blocks import lake
 from blocks.errors import PlatformError
 
 if TYPE_CHECKING:
-    from blocks.connections import SnowflakeConnection
+    from snowflake.connector import SnowflakeConnection
 
 
 class PublishFailed(PlatformError):
@@ -94,20 +94,26 @@ def tables(path: Path) -> dict[str, int]:
 
 
 class SnowflakeWarehouse:
-    """Snowflake: readers query the tables that dbt builds, so there is nothing to hand over."""
+    """Snowflake: readers query the tables that dbt builds, so there is nothing to hand over.
 
-    def __init__(self, connection: "SnowflakeConnection", raw_schema: str) -> None:
-        self.connection, self.raw_schema = connection, raw_schema
+    Args:
+        connect: opens a session.
+        tables: where the tables are, for people.
+        raw_schema: schema that Airbyte loads.
+    """
+
+    def __init__(self, connect: "Callable[[], SnowflakeConnection]", tables: str, raw_schema: str) -> None:
+        self.connect, self.tables, self.raw_schema = connect, tables, raw_schema
 
     def publish(self) -> str:
         """Name the schema that readers query."""
-        return f"{self.connection.account}: {self.connection.database}.{self.connection.schema_}"
+        return self.tables
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""
         wanted = list(keys)
         found: dict[str, datetime] = {}
-        with self.connection.get_connection() as connection, connection.cursor() as cursor:
+        with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "select table_name from information_schema.columns "
                 "where table_schema ilike %s and column_name ilike '_ab_source_file_url'",
