@@ -2,22 +2,26 @@
 
 import argparse
 import sys
+from pathlib import Path
+
+from services.embedded.stack import DATA
 
 
 def main() -> int:
     """Run the demo, or serve the platform in the foreground."""
     parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,dev}")
-    commands.add_parser("demo", help="run the whole pipeline once on sample data, and report")
+    demo = commands.add_parser("demo", help="run the whole pipeline once on sample data, and report")
+    demo.add_argument("--data", type=Path, default=DATA, help="folder that takes the state and the result")
     dev = commands.add_parser("dev", help="serve the platform until Ctrl-C")
     dev.add_argument("--prefect-port", type=int, default=4200, help="Prefect's UI and API (default: 4200)")
     dev.add_argument("--s3-port", type=int, default=4566, help="S3 (default: 4566)")
     dev.add_argument("--airbyte-port", type=int, default=8006, help="the mock Airbyte (default: 8006)")
     options = parser.parse_args()
     if options.command == "demo":
-        from services.embedded.demo import main as demo
+        from services.embedded.demo import main as demo_main
 
-        return demo()
+        return demo_main(options.data.absolute())
     from services.embedded.dev import main as dev_main
 
     return dev_main(options.s3_port, options.airbyte_port, options.prefect_port)

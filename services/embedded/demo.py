@@ -16,10 +16,9 @@ from blocks import lake, warehouse
 from blocks.errors import PlatformError
 from services.embedded.processes import Processes, free_ports
 from services.embedded.report import Part, report
-from services.embedded.stack import PROJECT, Stack, sample_files
+from services.embedded.stack import Stack, sample_files, short
 from services.embedded.warm_flows import WarmFlows
 
-DATA = PROJECT / "data"
 LAST_DAY = "flights-2013-01-31.csv.gz"
 OTHER_DEMO_SECONDS = 120.0
 
@@ -44,14 +43,14 @@ class Narrator:
 
 
 @contextmanager
-def only_one(console: Console, seconds: float = OTHER_DEMO_SECONDS) -> Iterator[None]:
+def only_one(folder: Path, console: Console, seconds: float = OTHER_DEMO_SECONDS) -> Iterator[None]:
     """Hold the demo's folder; a demo that still runs is waited for.
 
     Raises:
         PlatformError: it runs on after `seconds`.
     """
-    (DATA / "demo").mkdir(parents=True, exist_ok=True)
-    with (DATA / "demo" / ".lock").open("w") as lock:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
         deadline, told = time.monotonic() + seconds, False
         while True:
             try:
@@ -60,7 +59,7 @@ def only_one(console: Console, seconds: float = OTHER_DEMO_SECONDS) -> Iterator[
             except BlockingIOError as error:
                 if time.monotonic() > deadline:
                     raise PlatformError(
-                        f"Another `make demo` holds {DATA / 'demo'} and does not end. End it, then try again."
+                        f"Another `make demo` holds {short(folder)} and does not end. End it, then try again."
                     ) from error
             if not told:
                 console.print("Another `make demo` is running here; waiting for its end.")
@@ -69,15 +68,15 @@ def only_one(console: Console, seconds: float = OTHER_DEMO_SECONDS) -> Iterator[
         yield
 
 
-def demo(console: Console) -> None:
+def demo(data: Path, console: Console) -> None:
     """Start the services, land 30 days and run the pipeline, land one day more and run it again, and report.
 
     Raises:
         PlatformError: whatever went wrong, in words.
     """
-    state = DATA / "demo" / "state"
+    state = data / "demo" / "state"
     shutil.rmtree(state, ignore_errors=True)
-    stack = Stack(state, DATA / "published" / "warehouse.duckdb", *free_ports(3))
+    stack = Stack(state, data / "published" / "warehouse.duckdb", *free_ports(3))
     files, narrator = sample_files(), Narrator(console)
     last_day = [file for file in files if file.name == LAST_DAY]
     with Processes(state / "logs") as processes:
@@ -103,17 +102,17 @@ def _part(narrator: Narrator, stack: Stack, flows: WarmFlows, name: str, files: 
     return Part(name=name, files=len(files), rows=counts, result=result)
 
 
-def main() -> int:
+def main(data: Path) -> int:
     """Run the demo; 1, with one paragraph on standard error, where it failed."""
     console, errors = Console(), Console(stderr=True)
     try:
-        with only_one(console):
-            demo(console)
+        with only_one(data / "demo", console):
+            demo(data, console)
     except KeyboardInterrupt:
         errors.print("\nStopped; nothing runs any more. `make demo` begins anew.")
         return 130
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody here; the logs have it
         known: Any = error if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
-        errors.print(f"\n[red]The demo failed.[/red] {escape(str(known))} Logs: {DATA / 'demo' / 'state' / 'logs'}")
+        errors.print(f"\n[red]The demo failed.[/red] {escape(str(known))} Logs: {short(data)}/demo/state/logs")
         return 1
     return 0

@@ -18,15 +18,15 @@ PREFECT = ["-m", "services.embedded.lifeline", "prefect"]
 
 
 class Tail:
-    """Prints what the processes append to their logs, each line behind its process's name."""
+    """Prints what running processes append to their logs, each line behind its process's name."""
 
-    def __init__(self, logs: Path, console: Console) -> None:
-        self.logs, self.console = logs, console
-        self.read = {log: log.stat().st_size for log in logs.glob("*.log")}
+    def __init__(self, processes: Processes, console: Console) -> None:
+        self.processes, self.console = processes, console
+        self.read = {log: log.stat().st_size for log in processes.logs.glob("*.log")}
 
     def show(self) -> None:
         """Print the lines that are new."""
-        for log in sorted(self.logs.glob("*.log")):
+        for log in map(self.processes.log, self.processes.children):
             with log.open("rb") as file:
                 file.seek(self.read.get(log, 0))
                 text = file.read()
@@ -61,7 +61,7 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
     Raises:
         services.embedded.processes.ServiceFailed: a process ended.
     """
-    tail = Tail(processes.logs, console)
+    tail = Tail(processes, console)
     with console.status("S3, the mock Airbyte and Prefect are starting"):
         stack.start(processes)
         stack.wait_until_ready(processes)

@@ -57,7 +57,7 @@ class Processes:
         self, name: str, arguments: Sequence[str], variables: Mapping[str, str], talk: bool = False
     ) -> subprocess.Popen[bytes]:
         """Start `python ARGUMENTS`; what it prints goes to `logs/NAME.log`, with `talk` only its standard error."""
-        with (self.logs / f"{name}.log").open("ab") as log:
+        with self.log(name).open("ab") as log:
             child = subprocess.Popen(  # noqa: S603
                 [sys.executable, *arguments],
                 env=inherited(variables),
@@ -68,6 +68,10 @@ class Processes:
             )
         self.children[name] = child
         return child
+
+    def log(self, name: str) -> Path:
+        """The file that a process's output goes to."""
+        return self.logs / f"{name}.log"
 
     def wait_until_ready(self, name: str, url: str) -> None:
         """Wait until a GET of the URL succeeds.
@@ -97,7 +101,7 @@ class Processes:
 
     def last_words(self, name: str) -> str:
         """The end of a process's log, and where the rest is."""
-        log = self.logs / f"{name}.log"
+        log = self.log(name)
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
         return f"Its last line: {lines[-1] if lines else '(none)'} The whole log: {log}"
 

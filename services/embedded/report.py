@@ -8,7 +8,7 @@ import duckdb
 from rich.console import Console
 from rich.table import Table
 
-from services.embedded.stack import PROJECT, Stack
+from services.embedded.stack import Stack, short
 
 BAR_WIDTH = 40
 ON_TIME = """
@@ -84,9 +84,6 @@ def _freshness(sources: list[dict[str, Any]]) -> str:
 
 
 def _closing(stack: Stack) -> str:
-    def short(path: Any) -> str:
-        return str(path.relative_to(PROJECT))
-
     return f"""
 [bold]What is left[/bold]
   {short(stack.published)}   the tested tables, for any DuckDB client

@@ -12,6 +12,7 @@ import boto3
 from services.embedded.processes import Processes
 
 PROJECT = Path(__file__).parents[2]
+DATA = PROJECT / "data"
 LANDING = PROJECT / "localstack" / "landing"
 BUCKET, PREFIX = "my-data-lake-landing", "inbound/"
 CONNECTION_ID = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
@@ -130,6 +131,11 @@ def _copy_database(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(unfinished)) as copy:
         original.backup(copy)
     unfinished.replace(target)
+
+
+def short(path: Path) -> str:
+    """A path as people read it: from the project's folder, where it lies below."""
+    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 
 def sample_files() -> list[Path]:

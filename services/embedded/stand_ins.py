@@ -1,6 +1,7 @@
 """S3 (moto's server) and the mock Airbyte in one process: `python -m services.embedded.stand_ins --help`."""
 
 import argparse
+import logging
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +22,7 @@ def main() -> None:
     parser.add_argument("--state-dir", type=Path, required=True)
     options = parser.parse_args()
     follow_parent()
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=options.s3_port, verbose=False)
     moto.start()
     settings = Settings(

@@ -68,6 +68,5 @@ class WarmFlows:
         raise ServiceFailed(f"The flows took more than {ANSWER_SECONDS:.0f} s. {self.processes.last_words('flows')}")
 
     def _newest_line(self) -> str:
-        log = self.processes.logs / "flows.log"
-        lines = log.read_bytes()[-2000:].decode(errors="replace").splitlines()
+        lines = self.processes.log("flows").read_bytes()[-2000:].decode(errors="replace").splitlines()
         return lines[-1].rpartition(" - ")[2][:100] if lines else ""
