@@ -16,7 +16,7 @@ from blocks.errors import ConfigurationError, PlatformError
 from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
-GET_ATTEMPTS = 5
+GET_ATTEMPTS = 4
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.5, 10.0
 TOKEN_MARGIN_SECONDS = 30.0
 NO_SECRET = SecretStr("")

@@ -37,7 +37,7 @@ class SyncResult(BaseModel):
 @task(
     task_run_name="start {connection_id}",
     tags=["airbyte"],
-    retries=3,
+    retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,
@@ -54,7 +54,7 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
 @task(
     task_run_name="wait for {started.connection_name}",
     tags=["airbyte"],
-    retries=3,
+    retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,

@@ -59,7 +59,7 @@ def dbt_deps(profile: str | None = None) -> str:
 @task(
     task_run_name="dbt {command}",
     tags=["dbt"],
-    retries=3,
+    retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,

@@ -49,7 +49,7 @@ def files_missing(files: list[LandedFile], profile: str | None = None) -> list[L
 @task(
     name="source freshness",
     tags=["dbt"],
-    retries=3,
+    retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )

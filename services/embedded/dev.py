@@ -3,7 +3,6 @@
 import shlex
 import signal
 import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape

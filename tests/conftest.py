@@ -1,0 +1,42 @@
+"""One Prefect server for the whole suite, of its own: no person's Prefect profile is read or written."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.embedded.processes import Processes, free_ports
+
+HOME = Path(tempfile.mkdtemp(prefix="platform-tests-"))
+(PORT,) = free_ports(1)
+SERVER = f"http://127.0.0.1:{PORT}"
+PREFECT = {
+    "PREFECT_HOME": str(HOME),
+    "PREFECT_API_URL": f"{SERVER}/api",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+# Before Prefect is imported: threads of its own read the settings of the process, not those of a `with` block.
+for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_", "SNOWFLAKE_", "AIRBYTE_", "DBT_"))]:
+    del os.environ[name]
+os.environ.update(PREFECT)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """The embedded Prefect server, to which every flow run of the suite goes; its URL."""
+    database = f"sqlite+aiosqlite:///{HOME}/prefect.db"
+    with Processes(HOME / "logs") as processes:
+        variables = {**PREFECT, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+        processes.start("prefect", ["-m", "services.embedded.prefect_server", str(PORT)], variables)
+        processes.wait_until_ready("prefect", f"{SERVER}/api/health")
+        yield SERVER
+        # What Prefect's threads still hold would otherwise be sent to a server that is gone, again and again.
+        from prefect.events.worker import EventsWorker
+        from prefect.logging.handlers import APILogWorker
+
+        APILogWorker.drain_all(timeout=10)
+        EventsWorker.drain_all(timeout=10)

@@ -1,0 +1,77 @@
+"""One S3, one Prefect server and one dbt for all flow tests; a bucket, an Airbyte, a lake and tables for each."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from services.embedded.stack import CONNECTION_ID, CREDENTIALS, PROJECT
+from tests.integration.flows.platform import Platform, running_airbyte
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the flow tests work, one after the other: dbt parses anew whenever a path of its profile changes."""
+    return tmp_path_factory.mktemp("platform")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_heartbeats(prefect_server: str) -> Iterator[None]:
+    """A heartbeat's thread makes every flow run end up to a second late."""
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
+
+
+@pytest.fixture
+def variables(workshop: Path, s3_url: str) -> dict[str, str]:
+    """The environment of the flows, Airbyte and the bucket apart."""
+    return {
+        **CREDENTIALS,
+        "AIRBYTE_CONNECTION_ID": CONNECTION_ID,
+        "S3_ENDPOINT_URL": s3_url,
+        "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
+        "DBT_TARGET_PATH": str(workshop / "dbt"),
+        "DBT_LOG_PATH": str(workshop / "logs"),
+        "LAKE_DIR": str(workshop / "state" / "lake"),
+        "WAREHOUSE_PATH": str(workshop / "state" / "warehouse.duckdb"),
+        "PUBLISHED_PATH": str(workshop / "state" / "published.duckdb"),
+    }
+
+
+@pytest.fixture
+def platform(
+    workshop: Path, s3_url: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Platform]:
+    """An empty platform: nothing has landed, nothing was built."""
+    state = workshop / "state"
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir()
+    bucket = f"landing-{uuid4().hex[:8]}"
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=s3_url,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    s3.create_bucket(Bucket=bucket)
+    for name, value in {**variables, "S3_BUCKET": bucket}.items():
+        monkeypatch.setenv(name, value)
+    with running_airbyte(state, bucket, s3_url) as url:
+        monkeypatch.setenv("AIRBYTE_SERVER_URL", url)
+        yield Platform(s3, bucket, url, state / "lake", state / "warehouse.duckdb", state / "published.duckdb")
+    s3.close()

@@ -1,0 +1,126 @@
+"""The platform as the flow tests see it: a landing bucket, a mock Airbyte, a lake, a warehouse and a Prefect server."""
+
+import gzip
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import httpx
+import uvicorn
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+
+from services.airbyte.app import create_app
+from services.airbyte.settings import SAMPLE_CONFIG, Settings
+from services.embedded.processes import free_ports
+from services.embedded.stack import LANDING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+READY_SECONDS = 30
+
+
+@dataclass
+class Platform:
+    """What a test puts in and looks at."""
+
+    s3: "S3Client"
+    bucket: str
+    airbyte: str
+    lake: Path
+    warehouse: Path
+    published: Path
+
+    def put(self, key: str, content: str | bytes) -> str:
+        """Land a file below inbound/; text is compressed where the name says so."""
+        body = content.encode() if isinstance(content, str) else content
+        if key.endswith(".gz") and isinstance(content, str):
+            body = gzip.compress(body, mtime=0)
+        self.s3.put_object(Bucket=self.bucket, Key=f"inbound/{key}", Body=body)
+        return f"inbound/{key}"
+
+    def put_reference(self) -> None:
+        """Land what the marts need beside flights, a few rows of each."""
+        self.put("weather/weather.csv.gz", sample("weather/weather-2013-01.csv.gz", 30))
+        for stream in ("airlines", "airports", "planes"):
+            self.put(f"{stream}/{stream}.csv.gz", (LANDING / stream / f"{stream}.csv.gz").read_bytes())
+
+    def fault(self, kind: str, **details: Any) -> None:
+        """Ask the mock for a fault."""
+        base = self.airbyte.removesuffix("/api/public/v1")
+        httpx.post(f"{base}/_mock/faults", json={"kind": kind, **details}).raise_for_status()
+
+    def clear_faults(self) -> None:
+        """Take every fault back."""
+        base = self.airbyte.removesuffix("/api/public/v1")
+        httpx.delete(f"{base}/_mock/faults").raise_for_status()
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the published warehouse."""
+        with duckdb.connect(str(self.published), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def count(self, table: str) -> int:
+        """Rows of a published table."""
+        return int(self.query(f"select count(*) from {table}")[0][0])
+
+
+def sample(file: str, rows: int, skip: int = 0) -> str:
+    """The header and some rows of a sample file."""
+    header, *lines = gzip.decompress((LANDING / file).read_bytes()).decode().splitlines(keepends=True)
+    return header + "".join(lines[skip : skip + rows])
+
+
+def flights(day: int, rows: int = 20) -> str:
+    """The first flights of a day of January."""
+    return sample(f"flights/flights-2013-01-{day:02}.csv.gz", rows)
+
+
+@contextmanager
+def running_airbyte(folder: Path, bucket: str, s3_url: str, **settings: Any) -> Iterator[str]:
+    """The mock Airbyte with the sample's connection over a bucket; its base URL."""
+    config = folder / "airbyte.yaml"
+    config.write_text(SAMPLE_CONFIG.read_text().replace("my-data-lake-landing", bucket))
+    (port,) = free_ports(1)
+    app = create_app(
+        Settings(
+            config=config,
+            port=port,
+            lake_dir=folder / "lake",
+            state_dir=folder / "airbyte",
+            s3_endpoint_url=s3_url,
+            s3_region="us-east-1",
+            s3_access_key_id="test",
+            s3_secret_access_key="test",
+            faults=True,
+            retry_delay=0.1,
+            **settings,
+        )
+    )
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + READY_SECONDS
+    while not server.started:
+        assert thread.is_alive(), "the mock Airbyte did not start"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}/api/public/v1"
+    finally:
+        server.should_exit = True
+        thread.join(READY_SECONDS)
+
+
+def newest_run(flow: str) -> FlowRun:
+    """The newest run of a flow, as the Prefect server knows it."""
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(sort="START_TIME_DESC", limit=50)
+        flows = {run.flow_id: client.read_flow(run.flow_id).name for run in runs}
+    return next(run for run in runs if flows[run.flow_id] == flow)

@@ -1,0 +1,113 @@
+"""The path from landed files to published tables."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Timer
+
+import pytest
+from prefect.artifacts import Artifact
+
+from blocks.airbyte import AirbyteClient
+from blocks.landing import LandedFile
+from flows.airbyte_sync import airbyte_sync
+from flows.dbt_transform import dbt_transform
+from flows.example_flow import example_flow
+from flows.full_pipeline import FilesMissing, full_pipeline
+from services.embedded.stack import CONNECTION_ID
+from tests.integration.flows.platform import Platform, flights, newest_run
+
+
+def test_files_become_published_rows_and_only_new_ones_move_the_next_time(platform: Platform) -> None:
+    platform.put_reference()
+    first = platform.put("flights/2013-01-01.csv.gz", flights(1))
+    result = full_pipeline(files=[LandedFile(key=first)])
+    assert {stream.name: stream.rows for stream in result.syncs[0].streams}["flights"] == 20
+    assert platform.count("fct_flights") == 20
+    assert {source.source: source.status for source in result.freshness} == {
+        "raw.flights": "pass",
+        "raw.weather": "pass",
+    }
+    assert list(result.seconds) == ["sync", "transform", "freshness"]
+    assert {node.name for node in result.dbt.nodes} >= {"stg_flights", "fct_flights", "agg_daily_performance"}
+
+    platform.put("flights/2013-01-02.csv.gz", flights(2, rows=7))
+    result = full_pipeline()
+    assert result.syncs[0].rows == 7
+    assert platform.count("fct_flights") == 27
+
+    result = full_pipeline()
+    assert result.syncs[0].rows == 0
+    assert platform.count("fct_flights") == 27
+
+
+def test_the_run_page_shows_the_figures_under_stable_keys(platform: Platform) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    full_pipeline()
+    sync, dbt, freshness = (Artifact.get(key) for key in ("airbyte-sync", "dbt-results", "freshness"))
+    assert '"stream": "flights", "rows": 20' in str(sync and sync.data)
+    assert '"name": "fct_flights"' in str(dbt and dbt.data)
+    assert '"source": "raw.flights", "status": "pass"' in str(freshness and freshness.data)
+    assert newest_run("full_pipeline").state_type == "COMPLETED"
+
+
+def test_a_file_of_the_batch_that_brought_no_row_fails_the_run_after_all_else_went_through(platform: Platform) -> None:
+    platform.put_reference()
+    there = platform.put("flights/2013-01-01.csv.gz", flights(1))
+    stray = platform.put("invoices/2013-01-01.csv.gz", "id\n1\n")
+    with pytest.raises(FilesMissing, match=f"1 of 2 files brought no row to raw: {stray}"):
+        full_pipeline(files=[LandedFile(key=there), LandedFile(key=stray)])
+    assert platform.count("fct_flights") == 20
+
+
+def test_files_that_an_adopted_sync_was_too_early_for_are_loaded_by_a_second_one(platform: Platform) -> None:
+    platform.put_reference()
+    platform.fault("stuck_running", times=1)
+    with AirbyteClient(platform.airbyte) as client:
+        running, _ = client.start_sync(CONNECTION_ID)
+
+        def land_when_it_has_ended() -> None:
+            platform.clear_faults()
+            client.wait(running, timeout=30)
+            platform.put("flights/2013-01-01.csv.gz", flights(1))
+
+        late = Timer(1, land_when_it_has_ended)
+        late.start()
+        result = full_pipeline(files=[LandedFile(key="inbound/flights/2013-01-01.csv.gz")])
+        late.join()
+    assert [sync.adopted for sync in result.syncs] == [True, False]
+    assert result.syncs[0].job_id == running.job_id
+    assert platform.count("fct_flights") == 20
+
+
+def test_two_pipelines_at_once_take_turns_at_the_warehouse(platform: Platform) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _: dbt_transform(), range(2)))
+    assert all(node.status != "error" for result in results for node in result.nodes)
+
+
+def test_a_batch_may_name_dates_and_newer_versions_count_as_arrived(platform: Platform) -> None:
+    platform.put_reference()
+    key = platform.put("flights/2013-01-01.csv.gz", flights(1))
+    early = datetime.now(UTC) - timedelta(hours=1)
+    assert full_pipeline(files=[LandedFile(key=key, last_modified=early)]).syncs[0].rows > 0
+    with pytest.raises(FilesMissing):
+        full_pipeline(files=[LandedFile(key=key, last_modified=early + timedelta(days=1))])
+
+
+def test_the_example_flow_runs_the_models_and_then_their_tests(platform: Platform) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    airbyte_sync()
+    run, test = example_flow()
+    assert {node.resource_type for node in run.nodes} == {"model"}
+    assert {node.resource_type for node in test.nodes} == {"test", "unit_test"}
+
+
+def test_a_selection_limits_what_dbt_builds(platform: Platform) -> None:
+    platform.put_reference()
+    airbyte_sync()
+    result = dbt_transform(select="stg_airlines")
+    assert {node.name for node in result.nodes if node.resource_type == "model"} == {"stg_airlines"}
