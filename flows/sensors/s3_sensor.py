@@ -1,7 +1,6 @@
 """The sensor: finds the files that arrived in the landing bucket and hands them to the pipeline, each version once."""
 
 import argparse
-import logging
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from prefect import flow, get_run_logger
 from prefect.deployments import run_deployment
+from prefect.logging import get_logger
 from pydantic import BaseModel, Field
 
 from blocks.cursor import Batch, CursorMoved, CursorStore
@@ -94,7 +94,7 @@ def hand_to_deployment(deployment: str, profile: str | None) -> Callable[[Batch]
                 as_subflow=False,
             ),
         )
-        logging.getLogger(__name__).info("%d files: flow run %s", len(batch.files), run.name)
+        get_logger("sensor").info("%d files: flow run %s", len(batch.files), run.name)
 
     return hand_on
 
@@ -145,7 +145,7 @@ def s3_file_sensor(
 
 def stay(deployment: str, poll_seconds: float, profile: str | None) -> None:
     """Watch until the process is ended: an idle poll is one listing, and no flow run."""
-    logger = logging.getLogger(__name__)
+    logger = get_logger("sensor")
     chosen, store = watch(None, None, "*", 1000, 3600)
     hand_on = hand_to_deployment(deployment, profile)
     logger.info("watching s3://%s/%s every %g s for %s", chosen.bucket, chosen.prefix, poll_seconds, deployment)
@@ -169,7 +169,6 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.watch:
         s3_file_sensor(profile=options.profile)
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s sensor: %(message)s", stream=sys.stderr)
     try:
         stay(options.watch, options.poll_seconds, options.profile)
     except KeyboardInterrupt:

@@ -236,8 +236,10 @@ def test_a_model_that_does_not_compile_is_named(loaded: Platform, own_project: P
 
 
 def test_a_warehouse_that_another_process_has_open_is_named_with_that_process(loaded: Platform) -> None:
-    script = f"import duckdb, sys; c = duckdb.connect({str(loaded.warehouse)!r}); print('open', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold, loaded.warehouse], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         assert holder.stdout
         assert holder.stdout.readline() == b"open\n"

