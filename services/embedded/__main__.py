@@ -17,6 +17,7 @@ def main() -> int:
     dev.add_argument("--prefect-port", type=int, default=4200, help="Prefect's UI and API (default: 4200)")
     dev.add_argument("--s3-port", type=int, default=4566, help="S3 (default: 4566)")
     dev.add_argument("--airbyte-port", type=int, default=8006, help="the mock Airbyte (default: 8006)")
+    dev.add_argument("--data", type=Path, default=DATA, help="folder that takes the state, in dev/")
     options = parser.parse_args()
     if options.command == "demo":
         from services.embedded.demo import main as demo_main
@@ -24,7 +25,7 @@ def main() -> int:
         return demo_main(options.data.absolute())
     from services.embedded.dev import main as dev_main
 
-    return dev_main(options.s3_port, options.airbyte_port, options.prefect_port)
+    return dev_main(options.data.absolute(), options.s3_port, options.airbyte_port, options.prefect_port)
 
 
 if __name__ == "__main__":

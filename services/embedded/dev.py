@@ -9,9 +9,8 @@ from rich.markup import escape
 
 from blocks.errors import PlatformError
 from services.embedded.processes import Processes, check_port
-from services.embedded.stack import PROJECT, Stack, sample_files
+from services.embedded.stack import Stack, sample_files, short
 
-STATE = PROJECT / "data" / "dev"
 POOL = "local"
 PREFECT = ["-m", "services.embedded.lifeline", "prefect"]
 
@@ -35,18 +34,21 @@ class Tail:
                 self.console.print(f"[cyan]{log.stem:<9}[/cyan] {escape(line)}", highlight=False, soft_wrap=True)
 
 
-def main(s3_port: int, airbyte_port: int, prefect_port: int) -> int:
+def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int) -> int:
     """Serve until Ctrl-C; 1, with one paragraph on standard error, where something fails."""
     console, errors = Console(), Console(stderr=True)
+    state = data / "dev"
+    # A shell starts its background jobs with SIGINT ignored; they too should end when told to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
             check_port(port, service)
-        stack = Stack(STATE, STATE / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port)
-        with Processes(STATE / "logs") as processes:
+        stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port)
+        with Processes(state / "logs") as processes:
             serve(console, stack, processes)
     except KeyboardInterrupt:
-        console.print("Stopped; no process is left. The state stays in data/dev.")
+        console.print(f"Stopped; no process is left. The state stays in {short(state)}.", soft_wrap=True)
         return 0
     except PlatformError as error:
         errors.print(f"[red]`make dev` ended.[/red] {escape(str(error))}", highlight=False)
@@ -72,7 +74,7 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
     sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
     processes.start("sensor", sensor, stack.variables)
     _write_environment(stack)
-    console.print(_banner(stack), highlight=False)
+    console.print(_banner(stack), highlight=False, soft_wrap=True)
     while True:
         tail.show()
         processes.check()
@@ -89,7 +91,7 @@ def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) ->
 
 def _write_environment(stack: Stack) -> None:
     lines = [f"export {name}={shlex.quote(value)}\n" for name, value in stack.variables.items()]
-    (STATE / "env").write_text("".join(lines))
+    (stack.state / "env").write_text("".join(lines))
 
 
 def _banner(stack: Stack) -> str:
@@ -99,11 +101,11 @@ def _banner(stack: Stack) -> str:
   Prefect   {stack.prefect_url}
   Airbyte   {stack.airbyte_url}
   S3        {stack.s3_url}  (bucket my-data-lake-landing)
-  tables    {stack.published.relative_to(PROJECT)}
+  tables    {short(stack.published)}
 
-In another terminal, first: [bold]. data/dev/env[/bold]   then, for example:
+In another terminal, first: [bold]. {short(stack.state / "env")}[/bold]   then, for example:
   .venv/bin/prefect deployment run full_pipeline/full-pipeline
   .venv/bin/python flows/full_pipeline.py
 
-Ctrl-C ends everything; the state stays in data/dev.
+Ctrl-C ends everything; the state stays in {short(stack.state)}.
 """
