@@ -31,6 +31,10 @@ demo: $(READY) ## The whole pipeline on real data, once, without Docker
 dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200, S3 4566, Airbyte 8006)
 	@$(BIN)/python -m services.embedded dev
 
+.PHONY: dbt
+dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
+	@$(BIN)/python -m blocks.dbt_command $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import-linter, dbt parse
 	@$(BIN)/ruff check .
@@ -47,3 +51,8 @@ test: lint ## Lint, then every test
 
 .PHONY: install
 install: $(READY) ## Create .venv from requirements.lock
+
+.PHONY: lock
+lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgrade, to the newest versions
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml

@@ -1,0 +1,30 @@
+"""Any dbt command by hand, on the project, target and data of the flows: `python -m blocks.dbt_command build`."""
+
+import sys
+
+from blocks import connections
+from blocks.errors import PlatformError
+from blocks.settings import environment
+
+
+def main(arguments: list[str]) -> None:
+    """Run dbt's own command line with the variables that the flows give it; ends with dbt's exit code."""
+    try:
+        dbt = connections.dbt(None)
+    except PlatformError as error:
+        sys.exit(str(error))
+    folder = str(dbt.project_dir)
+    own = {
+        "DBT_PROJECT_DIR": folder,
+        "DBT_PROFILES_DIR": folder,
+        "DBT_TARGET": dbt.target,
+        "DBT_USE_COLORS": str(sys.stdout.isatty()),
+    }
+    with environment({**dbt.variables, **own}):
+        from dbt.cli.main import cli
+
+        cli(arguments or ["--help"], prog_name="dbt")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,19 @@
+"""dbt by hand, with the settings of the flows."""
+
+import pytest
+
+from blocks.dbt_command import main
+
+
+def test_snowflake_without_its_values_stops_with_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DBT_TARGET", "snowflake")
+    monkeypatch.delenv("SNOWFLAKE_ACCOUNT", raising=False)
+    with pytest.raises(SystemExit, match="SNOWFLAKE_ACCOUNT"):
+        main(["build"])
+
+
+def test_without_a_command_dbt_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 0
+    assert "Usage: dbt" in capsys.readouterr().out
