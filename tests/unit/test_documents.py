@@ -1,0 +1,166 @@
+"""README, CONTRIBUTING, the Makefile and the CI's files say what the code does."""
+
+import importlib
+import inspect
+import re
+import subprocess
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+
+from blocks.settings import Settings
+from schedules.daily import DAILY_SCHEDULE
+from tests.readme import PROJECT, README, blocks, kinds, rows
+
+MAKEFILE = (PROJECT / "Makefile").read_text()
+VERBS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+
+
+def flows() -> dict[str, Flow[..., Any]]:
+    """Every flow of the platform, by the file that defines it."""
+    found = {}
+    for file in sorted((PROJECT / "flows").rglob("*.py")):
+        name = file.relative_to(PROJECT).as_posix()
+        module = importlib.import_module(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+        for value in vars(module).values():
+            if isinstance(value, Flow) and value.fn.__module__ == module.__name__:
+                found[name] = value
+    return found
+
+
+def test_every_block_of_readme_is_one_that_the_tests_know_how_to_run() -> None:
+    assert kinds() == {"mermaid", "text", "sh", "sh dev", "sh serve", "python dev"}
+
+
+def test_a_plain_command_of_readme_is_a_verb_of_the_makefile() -> None:
+    commands = "".join(blocks("sh")).splitlines()
+    assert {"make demo", "make test", "make dev"} <= set(commands)
+    assert {command.removeprefix("make ") for command in commands} <= set(VERBS)
+
+
+def test_readme_names_every_verb_of_the_makefile_and_no_other() -> None:
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))
+    assert named == set(VERBS) - {"help"}
+
+
+def test_contributing_names_no_verb_that_the_makefile_lacks() -> None:
+    named = re.findall(r"(?:`| {4})make ([a-z-]+)", (PROJECT / "CONTRIBUTING.md").read_text())
+    assert named
+    assert set(named) <= set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_make_knows_the_verb(verb: str) -> None:
+    subprocess.run(["make", "--dry-run", verb], cwd=PROJECT, check=True, capture_output=True)
+
+
+def test_readme_has_every_setting_with_its_default_and_its_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    table = rows("Settings")
+    assert [(name, meaning) for name, _, meaning in table] == [
+        (name.upper(), field.description or "") for name, field in Settings.model_fields.items()
+    ]
+    assert Settings(**{name.lower(): default for name, default, _ in table if default}) == Settings()
+    assert {name for name, default, _ in table if not default} == {
+        name.upper() for name, field in Settings.model_fields.items() if not _shown(field.default)
+    }
+
+
+def test_readme_has_every_flow_with_its_deployments_and_parameters() -> None:
+    documented = {
+        file: (flow, set(deployments.split(", ")), parameters.split(", "))
+        for file, flow, deployments, parameters in rows("The flows")
+    }
+    assert documented == {
+        file: (
+            flow.name,
+            {each["name"] for each in DEPLOYMENTS if each["entrypoint"] == f"{file}:{flow.fn.__name__}"},
+            list(inspect.signature(flow.fn).parameters),
+        )
+        for file, flow in flows().items()
+    }
+
+
+def test_a_flow_has_the_name_of_its_function() -> None:
+    assert [flow.name for flow in flows().values()] == [flow.fn.__name__ for flow in flows().values()]
+
+
+def test_every_deployment_runs_a_flow_of_the_project() -> None:
+    entrypoints = {f"{file}:{flow.fn.__name__}" for file, flow in flows().items()}
+    assert {each["entrypoint"] for each in DEPLOYMENTS} == entrypoints
+
+
+def test_the_daily_schedule_is_the_same_wherever_it_stands() -> None:
+    daily = next(each for each in DEPLOYMENTS if each["name"] == "daily-full-pipeline")
+    assert daily["schedules"] == [{"cron": DAILY_SCHEDULE, "timezone": "UTC"}]
+    assert f'--name "daily-full-pipeline" --cron "{DAILY_SCHEDULE}"' in README
+    served = 'full_pipeline.serve(name="daily-full-pipeline", cron=DAILY_SCHEDULE)'
+    assert served in " ".join(README.split())
+    assert served in (PROJECT / "schedules" / "daily.py").read_text()
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_file_that_a_document_names_is_there(document: str) -> None:
+    text = (PROJECT / document).read_text()
+    named = re.findall(
+        r"`((?:\w[\w.-]*/|\.\w[\w.-]*/)+[\w.-]*|\w[\w-]*\.(?:md|toml|yaml|lock)|LICENSE|Makefile)`", text
+    )
+    paths = [path for path in named if not path.startswith(("data/", ".venv/")) and path != "inbound/"]
+    assert paths
+    assert [path for path in paths if not (PROJECT / path).exists()] == []
+
+
+def test_readme_names_every_mart_and_every_layer() -> None:
+    models = PROJECT / "dbt_project" / "models"
+    described = {word for row in rows("The dbt project") for word in re.findall(r"\w+", " ".join(row))}
+    assert {model.stem for model in (models / "marts").glob("*.sql")} <= described
+    assert {layer.name for layer in models.iterdir()} <= described
+
+
+@pytest.mark.parametrize("pattern", rows("If you know Dagster"), ids=lambda row: row[0])
+def test_the_code_has_what_readme_sets_beside_dagster(pattern: list[str]) -> None:
+    line = next(line for line in README.splitlines() if line.startswith(f"| {pattern[0]} |"))
+    quoted = re.findall(r"`([^`]+)`", line)
+    files = [PROJECT / each for each in quoted if (PROJECT / each).is_file()]
+    text = "".join(file.read_text() for file in files or (PROJECT / "flows").rglob("*.py"))
+    assert quoted
+    assert [name for name in quoted if PROJECT / name not in files and name not in text] == []
+
+
+def test_pre_commit_runs_the_tools_of_make_lint_and_no_other() -> None:
+    recipe = MAKEFILE.split("\nlint:", 1)[1].split("\n\n", 1)[0]
+    tools = re.findall(r"\$\(BIN\)/(.+)", recipe)
+    config = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
+    assert [hook["entry"].removeprefix(".venv/bin/") for hook in hooks] == tools
+    assert {hook["language"] for hook in hooks} == {"system"}
+
+
+def test_ci_runs_the_same_command_on_every_python_that_the_project_supports() -> None:
+    workflow = yaml.safe_load((PROJECT / ".github" / "workflows" / "ci.yml").read_text())
+    job = workflow["jobs"]["test"]
+    assert workflow["permissions"] == {"contents": "read"}
+    assert ".ci/run" in [step.get("run") for step in job["steps"]]
+    assert f">={min(job['strategy']['matrix']['python'])}" == PYPROJECT["project"]["requires-python"]
+    assert all(re.fullmatch(r"[\w/-]+@v\d+\.\d+\.\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+
+
+def test_the_changelog_has_the_version_of_the_project() -> None:
+    changelog = (PROJECT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[(.+?)\]", changelog, re.MULTILINE)[:2] == ["Unreleased", PYPROJECT["project"]["version"]]
+
+
+def test_the_licence_is_the_one_that_the_project_declares() -> None:
+    assert PYPROJECT["project"]["license"] == "Apache-2.0"
+    assert "Apache License\n                           Version 2.0" in (PROJECT / "LICENSE").read_text()
+
+
+def _shown(default: Any) -> str:
+    value = default.get_secret_value() if hasattr(default, "get_secret_value") else default
+    return "" if value is None else str(value)
