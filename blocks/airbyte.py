@@ -83,7 +83,7 @@ class Job(_Wire):
     @property
     def ended(self) -> bool:
         """Whether the status is final. An unknown status is not: Airbyte adds some from time to time."""
-        return self.status.lower() in ENDED
+        return self.status in ENDED
 
 
 class StreamStats(_Wire):
@@ -99,6 +99,44 @@ class JobReport(BaseModel):
 
     reason: str = ""
     streams: list[StreamStats] = []
+
+
+class _Failure(_Wire):
+    external_message: str | None = Field(None, alias="externalMessage")
+    internal_message: str | None = Field(None, alias="internalMessage")
+
+
+class _FailureSummary(_Wire):
+    failures: list[_Failure] = []
+
+
+class _Stats(_Wire):
+    records_committed: int | None = Field(None, alias="recordsCommitted")
+    bytes_committed: int | None = Field(None, alias="bytesCommitted")
+    bytes_emitted: int | None = Field(None, alias="bytesEmitted")
+
+
+class _AttemptStream(_Wire):
+    name: str = Field(alias="streamName")
+    stats: _Stats = _Stats()
+
+
+class _Attempt(_Wire):
+    failure_summary: _FailureSummary | None = Field(None, alias="failureSummary")
+    streams: list[_AttemptStream] | None = Field(None, alias="streamStats")
+
+
+class _AttemptInfo(_Wire):
+    attempt: _Attempt
+
+
+class _JobDetails(_Wire):
+    attempts: list[_AttemptInfo]
+
+
+class _Token(_Wire):
+    access_token: str
+    expires_in: float = 180.0
 
 
 def check_connection_id(connection_id: str) -> str:
@@ -127,8 +165,10 @@ class AirbyteClient:
     Args:
         server_url: base URL of the public API, e.g. `http://localhost:8006/api/public/v1`.
         client_id, client_secret: of an Airbyte application; empty where the server takes anonymous calls.
-        http: a client to send with, for tests; it is not closed.
         sleep: how to wait, in seconds.
+
+    Raises:
+        ConfigurationError: `server_url` is no URL.
     """
 
     def __init__(
@@ -136,13 +176,11 @@ class AirbyteClient:
         server_url: str,
         client_id: str = "",
         client_secret: SecretStr = NO_SECRET,
-        http: httpx.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.server_url = server_url.rstrip("/")
+        self.server_url = _checked(server_url)
         self._client_id, self._client_secret = client_id, client_secret
-        self._owned = None if http else httpx.Client(timeout=httpx.Timeout(30.0, connect=5.0))
-        self._http = http or self._owned or httpx.Client()
+        self._http = httpx.Client(timeout=httpx.Timeout(30.0, connect=5.0))
         self._sleep = sleep
         self._token, self._token_until = "", 0.0
 
@@ -154,8 +192,7 @@ class AirbyteClient:
 
     def close(self) -> None:
         """Close the connections to the server."""
-        if self._owned:
-            self._owned.close()
+        self._http.close()
 
     # -- what the platform asks for ------------------------------------------------------------------
 
@@ -172,8 +209,8 @@ class AirbyteClient:
         return self._parse(Job, self._get(f"/jobs/{job_id}", subject=f"job {job_id}"))
 
     def newest_job(self, connection_id: str, running: bool = False) -> Job | None:
-        """The connection's newest job; with `running`, the newest that has not ended."""
-        params = {"connectionId": connection_id, "orderBy": "createdAt|DESC", "limit": "20" if running else "1"}
+        """The connection's newest sync; with `running`, the newest that has not ended."""
+        params = {"connectionId": connection_id, "jobType": "sync", "orderBy": "createdAt|DESC", "limit": "20"}
         response = self._get("/jobs", params=params, subject=connection_id)
         jobs = [self._parse(Job, job) for job in self._json(response).get("data", [])]
         return next((job for job in jobs if not (running and job.ended)), None)
@@ -216,14 +253,13 @@ class AirbyteClient:
             self._sleep(_jittered(pause))
             pause = min(pause * 2, LAST_POLL_SECONDS)
 
-    def wait(self, job: Job, timeout: float, on_poll: Callable[[Job], object] = bool, cancel: bool = True) -> Job:
+    def wait(self, job: Job, timeout: float, on_poll: Callable[[Job], object] = bool) -> Job:
         """Wait until the job has succeeded: asks fast at first, every 10 s later on.
 
         Args:
             job: as `start_sync` returned it.
-            timeout: seconds from now after which the job is given up.
+            timeout: seconds from now after which the job is given up, and cancelled on the server.
             on_poll: called with every answer, to show progress.
-            cancel: whether to cancel the job on the server when it is given up.
 
         Raises:
             SyncFailed, SyncCancelled, SyncTimedOut
@@ -231,13 +267,7 @@ class AirbyteClient:
         deadline, pause = time.monotonic() + timeout, FIRST_POLL_SECONDS
         while not job.ended:
             if time.monotonic() > deadline:
-                if cancel:
-                    self.cancel(job.job_id)
-                raise SyncTimedOut(
-                    f"Airbyte job {job.job_id} of connection {job.connection_id} was still {job.status} after "
-                    f"{timeout:.0f} s and was cancelled. Look at the job in Airbyte; if such a sync may take longer, "
-                    "raise AIRBYTE_SYNC_TIMEOUT_SECONDS."
-                )
+                raise self._given_up(job, timeout)
             self._sleep(min(pause, max(deadline - time.monotonic(), 0.05)))
             pause = min(pause * 1.5, LAST_POLL_SECONDS)
             job = self.job(job.job_id)
@@ -259,19 +289,32 @@ class AirbyteClient:
             return JobReport()
         try:
             response = self._send("POST", f"{base}/api/v1/jobs/get", json={"id": job_id})
-            attempts = [each["attempt"] for each in self._json(response)["attempts"]] if response.is_success else []
-            return _report(attempts)
-        except (AirbyteError, KeyError, TypeError):
+            self._raise_for(response, f"job {job_id}")
+            return _report([each.attempt for each in self._parse(_JobDetails, response).attempts])
+        except AirbyteError:
             return JobReport()
 
     # -- how it is said on the wire --------------------------------------------------------------------
+
+    def _given_up(self, job: Job, timeout: float) -> SyncTimedOut:
+        try:
+            self.cancel(job.job_id)
+            outcome = "was cancelled"
+        except AirbyteError as error:
+            outcome = f"could not be cancelled ({error})"
+        return SyncTimedOut(
+            f"Airbyte job {job.job_id} of connection {job.connection_id} was still {job.status} after {timeout:g} s "
+            f"and {outcome}. Look at the job in Airbyte; if such a sync may take longer, raise "
+            "AIRBYTE_SYNC_TIMEOUT_SECONDS."
+        )
 
     def _failure(self, job: Job) -> SyncFailed:
         where = f"Airbyte job {job.job_id} of connection {job.connection_id}"
         if job.status == "cancelled":
             return SyncCancelled(f"{where} was cancelled outside this flow. Run the flow again to load what is left.")
         reason = self.report(job.job_id).reason or "Airbyte gives no reason here; its own page of the job shows the log"
-        return SyncFailed(f"{where} {job.status}: {reason}. Mend the cause and run again; nothing is loaded twice.")
+        cause = reason.rstrip(".")
+        return SyncFailed(f"{where} {job.status}: {cause}. Mend the cause and run again; nothing is loaded twice.")
 
     def _get(self, path: str, subject: str, params: Mapping[str, str] | None = None) -> httpx.Response:
         pause = FIRST_POLL_SECONDS
@@ -296,7 +339,7 @@ class AirbyteClient:
             if response.status_code == 401 and self._client_id:
                 self._token_until = 0.0
                 response = self._http.request(method, url, headers=self._authorization(), **request)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise AirbyteUnavailable(
                 f"Airbyte does not answer at {self.server_url} ({type(error).__name__}: {error}). Is it running? "
                 "`make dev` starts the mock; for another server set AIRBYTE_SERVER_URL."
@@ -317,10 +360,10 @@ class AirbyteClient:
             if response.status_code in (400, 401, 403):
                 raise self._unauthorised(response)
             self._raise_for(response, "the token call")
-            token = self._json(response)
-            self._token = str(token["access_token"])
-            lifetime = float(token.get("expires_in", 180))
-            self._token_until = time.monotonic() + max(lifetime - TOKEN_MARGIN_SECONDS, lifetime / 2)
+            token = self._parse(_Token, response)
+            self._token = token.access_token
+            margin = min(TOKEN_MARGIN_SECONDS, token.expires_in / 2)
+            self._token_until = time.monotonic() + token.expires_in - margin
         return {"Authorization": f"Bearer {self._token}"}
 
     def _unauthorised(self, response: httpx.Response) -> AirbyteUnauthorised:
@@ -337,16 +380,18 @@ class AirbyteClient:
             raise self._unauthorised(response)
         if response.status_code == 404:
             raise UnknownConnection(
-                f"Airbyte at {self.server_url} does not know {subject}. Its connections are listed at "
-                f"{self.server_url}/connections; set AIRBYTE_CONNECTION_ID to one of them."
+                f"Airbyte at {self.server_url} does not know {subject}. Is AIRBYTE_SERVER_URL the base URL of its "
+                f"public API, and AIRBYTE_CONNECTION_ID one of the connections listed at {self.server_url}/connections?"
             )
         if response.status_code in (409, 429) or response.status_code >= 500:
             raise AirbyteUnavailable(
                 f"Airbyte at {self.server_url} keeps answering {response.status_code} for {subject}: "
                 f"{_detail(response)}. Wait for what is running there to end, then run the flow again."
             )
-        answer = f"{response.status_code} for {subject}: {_detail(response)}"
-        raise AirbyteError(f"Airbyte at {self.server_url} answered {answer}")
+        raise AirbyteError(
+            f"Airbyte at {self.server_url} answered {response.status_code} for {subject}: {_detail(response)}. "
+            "Is AIRBYTE_SERVER_URL the base URL of its public API, with the right scheme and port?"
+        )
 
     def _raise_if_inactive(self, connection_id: str) -> None:
         connection = self.connection(connection_id)
@@ -373,25 +418,38 @@ class AirbyteClient:
         try:
             return model.model_validate(body)
         except ValidationError as error:
+            name, missing = model.__name__.strip("_").lower(), error.errors()[0]["loc"]
             raise AirbyteUnavailable(
-                f"{self.server_url} answered a {model.__name__.lower()} without the fields that Airbyte's API has: "
-                f"{error.errors()[0]['loc']}. Is AIRBYTE_SERVER_URL the base URL of the public API?"
+                f"{self.server_url} answered a {name} without the fields that Airbyte's API has: {missing}. "
+                "Is AIRBYTE_SERVER_URL the base URL of the public API?"
             ) from error
 
 
-def _report(attempts: list[dict[str, Any]]) -> JobReport:
-    failures = [failure for each in attempts[-1:] for failure in each.get("failureSummary", {}).get("failures", [])]
-    messages = dict.fromkeys(f.get("externalMessage") or f.get("internalMessage") or "" for f in failures)
-    rows: dict[str, StreamStats] = {}
-    for stream in (stream for each in attempts for stream in each.get("streamStats", [])):
-        name, stats = stream["streamName"], stream.get("stats", {})
-        so_far = rows.get(name, StreamStats(name=name, rows=0, bytes=0))
-        rows[name] = StreamStats(
-            name=name,
-            rows=so_far.rows + (stats.get("recordsCommitted") or 0),
-            bytes=so_far.bytes + (stats.get("bytesCommitted") or stats.get("bytesEmitted") or 0),
+def _report(attempts: list[_Attempt]) -> JobReport:
+    summaries = [each.failure_summary for each in attempts[-1:] if each.failure_summary]
+    failures = [failure for summary in summaries for failure in summary.failures]
+    messages = dict.fromkeys(each.external_message or each.internal_message for each in failures)
+    streams: dict[str, StreamStats] = {}
+    for stream in (stream for each in attempts for stream in each.streams or []):
+        moved = streams.setdefault(stream.name, StreamStats(name=stream.name, rows=0, bytes=0))
+        moved.rows += stream.stats.records_committed or 0
+        moved.bytes += stream.stats.bytes_committed or stream.stats.bytes_emitted or 0
+    return JobReport(reason="; ".join(filter(None, messages)), streams=list(streams.values()))
+
+
+def _checked(server_url: str) -> str:
+    """The URL without a slash at its end."""
+    try:
+        url = httpx.URL(server_url)
+        known = url.scheme in ("http", "https") and url.host
+    except httpx.InvalidURL:
+        known = False
+    if not known:
+        raise ConfigurationError(
+            f"AIRBYTE_SERVER_URL is {server_url!r}, which is no URL: the base URL of Airbyte's public API is expected, "
+            "such as http://localhost:8006/api/public/v1."
         )
-    return JobReport(reason="; ".join(filter(None, messages)), streams=list(rows.values()))
+    return server_url.rstrip("/")
 
 
 def _detail(response: httpx.Response) -> str:
