@@ -27,6 +27,10 @@ class CursorMoved(PlatformError):
     """Another sensor moved the cursor first; its batch is its own."""
 
 
+class CursorUnreadable(PlatformError):
+    """What is saved as the cursor is something else."""
+
+
 class Batch(BaseModel):
     """Files that are handed on together, oldest first."""
 
@@ -82,15 +86,21 @@ class CursorStore:
         """The cursor and the tag to save it against; a new cursor and an empty tag where none was saved.
 
         Raises:
-            LandingUnavailable: S3 does not answer, or the saved text is no cursor.
+            LandingUnavailable: S3 does not answer.
+            CursorUnreadable: the saved text is no cursor.
         """
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=self.key)
             return Cursor.model_validate_json(answer["Body"].read()), answer["ETag"]
-        except (BotoCoreError, ClientError, ValidationError) as error:
+        except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchKey":
                 return Cursor(), ""
             raise unavailable(self.bucket, error) from error
+        except ValidationError as error:
+            raise CursorUnreadable(
+                f"The object s3://{self.bucket}/{self.key} is no sensor's cursor ({error.errors()[0]['msg']}). Restore "
+                "it, or delete it: the sensor then hands on every file of the landing place once more."
+            ) from error
 
     def save(self, cursor: Cursor, tag: str) -> str:
         """Save the cursor unless it was moved since it was loaded with this tag; return the new tag.

@@ -34,9 +34,16 @@ class LandedFile(BaseModel):
 
 
 def s3_client(settings: Settings) -> "S3Client":
-    """An S3 client for the landing bucket; credentials come by AWS's usual chain."""
+    """An S3 client for the landing bucket; credentials come by AWS's usual chain.
+
+    Raises:
+        LandingUnavailable: the endpoint is no URL, or AWS's own configuration cannot be read.
+    """
     config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60)
-    return boto3.client("s3", endpoint_url=settings.s3_endpoint_url or None, config=config)
+    try:
+        return boto3.client("s3", endpoint_url=settings.s3_endpoint_url or None, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise unavailable(settings.s3_bucket, error) from error
 
 
 def listing(s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> Iterator[LandedFile]:

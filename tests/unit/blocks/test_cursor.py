@@ -1,0 +1,183 @@
+"""The sensor's cursor: every file version that stays for a poll is handed on, and once."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blocks.cursor import Batch, Cursor, CursorMoved, CursorStore, CursorUnreadable
+from blocks.landing import LandedFile, LandingUnavailable, listing
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+START = datetime(2013, 1, 1, tzinfo=UTC)
+OVERLAP = timedelta(seconds=5)
+LATEST_UPLOAD = 5  # seconds from the start of an upload to its end, at most the overlap
+
+# A step of a bucket's history: seconds pass, then some keys are put whose uploads began so many seconds ago.
+puts = st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, LATEST_UPLOAD), st.booleans()), max_size=4)
+histories = st.lists(st.tuples(st.integers(0, 20), puts), max_size=12)
+
+
+@dataclass
+class Bucket:
+    """Objects by key, dated as S3 dates them; every content is new."""
+
+    now: int = 0
+    objects: dict[str, LandedFile] = field(default_factory=dict)
+    versions: int = 0
+
+    def put(self, key: str, began_ago: int = 0) -> LandedFile:
+        self.versions += 1
+        date = START + timedelta(seconds=self.now - began_ago)
+        self.objects[key] = LandedFile(key=key, etag=f"v{self.versions}", size=1, last_modified=date)
+        return self.objects[key]
+
+
+def file(key: str, second: int, etag: str = "v1") -> LandedFile:
+    return LandedFile(key=key, etag=etag, last_modified=START + timedelta(seconds=second))
+
+
+def version(file: LandedFile) -> tuple[str, str]:
+    return file.key, file.etag
+
+
+@dataclass
+class Sensor:
+    """Polls as the sensor does: takes a batch, hands it on, advances."""
+
+    limit: int
+    cursor: Cursor = field(default_factory=Cursor)
+    handed_on: list[tuple[str, str]] = field(default_factory=list)
+
+    def poll(self, bucket: Bucket) -> None:
+        """Take batches until nothing is new."""
+        for _ in range(1000):
+            batch = self.cursor.next_batch(bucket.objects.values(), OVERLAP, self.limit)
+            if not batch:
+                return
+            assert len(batch.files) <= self.limit
+            self.handed_on += map(version, batch.files)
+            # What is saved and loaded again is the same cursor.
+            self.cursor = Cursor.model_validate_json(self.cursor.advanced(batch, OVERLAP).model_dump_json())
+        raise RuntimeError("the sensor never comes to rest")
+
+
+@given(histories, st.integers(1, 5))
+def test_every_version_that_stays_for_a_poll_is_handed_on_once(
+    history: list[tuple[int, list[tuple[str, int, bool]]]], limit: int
+) -> None:
+    bucket, sensor, seen = Bucket(), Sensor(limit), set[tuple[str, str]]()
+    for seconds, files in history:
+        bucket.now += seconds
+        for key, began_ago, poll in files:
+            bucket.put(key, began_ago)
+            if poll:
+                sensor.poll(bucket)
+                seen |= set(map(version, bucket.objects.values()))
+        sensor.poll(bucket)
+        seen |= set(map(version, bucket.objects.values()))
+    assert sorted(sensor.handed_on) == sorted(seen)
+
+
+@given(histories, st.integers(1, 5))
+def test_the_cursor_holds_no_more_than_one_window(
+    history: list[tuple[int, list[tuple[str, int, bool]]]], limit: int
+) -> None:
+    bucket, sensor = Bucket(), Sensor(limit)
+    for seconds, files in history:
+        bucket.now += seconds
+        for key, began_ago, _ in files:
+            bucket.put(key, began_ago)
+        sensor.poll(bucket)
+    dates = [each.last_modified for each in sensor.cursor.window if each.last_modified]
+    assert all(date >= sensor.cursor.high_water - OVERLAP for date in dates)
+
+
+def test_files_of_the_same_second_are_all_handed_on_even_over_several_batches() -> None:
+    files = [file(key, 0) for key in "dbca"]
+    first = Cursor().next_batch(files, OVERLAP, 3)
+    assert first
+    rest = Cursor().advanced(first, OVERLAP).next_batch(files, OVERLAP, 3)
+    assert rest
+    assert [each.key for each in [*first.files, *rest.files]] == list("abcd")
+
+
+def test_the_oldest_come_first() -> None:
+    batch = Cursor().next_batch([file("a", 9), file("z", 1)], OVERLAP, 1)
+    assert batch
+    assert [each.key for each in batch.files] == ["z"]
+
+
+def test_a_changed_file_is_a_new_version_and_an_unchanged_one_is_not() -> None:
+    cursor = Cursor().advanced(Batch(files=[file("a", 0)]), OVERLAP)
+    assert cursor.next_batch([file("a", 1, "v1")], OVERLAP, 10) is None
+    assert cursor.next_batch([file("a", 0, "v2")], OVERLAP, 10) is not None
+
+
+def test_an_upload_that_took_longer_than_the_overlap_is_not_found() -> None:
+    """The documented limit of a cursor that does not hold the whole bucket."""
+    cursor = Cursor().advanced(Batch(files=[file("a", 100)]), OVERLAP)
+    assert cursor.next_batch([file("b", 95)], OVERLAP, 10) is not None
+    assert cursor.next_batch([file("b", 94)], OVERLAP, 10) is None
+
+
+def test_a_batch_has_the_same_idempotency_key_in_any_order_and_another_for_other_versions() -> None:
+    one, two = file("a", 0), file("b", 0)
+    assert Batch(files=[one, two]).idempotency_key == Batch(files=[two, one]).idempotency_key
+    keys = {Batch(files=files).idempotency_key for files in ([one], [one, two], [file("a", 0, "v2")])}
+    assert len(keys) == 3
+
+
+def test_a_claimed_batch_survives_a_restart_and_is_gone_once_accepted(s3: "S3Client", bucket: str) -> None:
+    store, batch = CursorStore(s3, bucket, "inbound/"), Batch(files=[file("a", 0)])
+    tag = store.save(Cursor().claimed(batch), "")
+    restarted, loaded_tag = CursorStore(s3, bucket, "inbound/").load()
+    assert (restarted.pending, loaded_tag) == (batch, tag)
+    store.save(restarted.advanced(batch, OVERLAP), loaded_tag)
+    assert store.load()[0].pending is None
+
+
+def test_a_bucket_without_a_cursor_begins_at_the_beginning(s3: "S3Client", bucket: str) -> None:
+    assert CursorStore(s3, bucket, "inbound/").load() == (Cursor(), "")
+
+
+def test_the_cursor_lies_outside_the_landing_place(s3: "S3Client", bucket: str) -> None:
+    CursorStore(s3, bucket, "inbound/").save(Cursor(), "")
+    CursorStore(s3, bucket, "").save(Cursor(), "")
+    assert list(listing(s3, bucket, "inbound/")) == []
+    assert [each.key for each in listing(s3, bucket, "_")] == ["_cursors/inbound.json", "_cursors/root.json"]
+
+
+@pytest.mark.parametrize("saved_before", [False, True])
+def test_of_two_sensors_the_second_to_save_learns_that_the_cursor_moved(
+    s3: "S3Client", bucket: str, saved_before: bool
+) -> None:
+    one, two = CursorStore(s3, bucket, "inbound/"), CursorStore(s3, bucket, "inbound/")
+    if saved_before:
+        one.save(Cursor(), "")
+    (_, tag), (_, stale) = one.load(), two.load()
+    mine = Cursor().claimed(Batch(files=[file("a", 0)]))
+    one.save(mine, tag)
+    with pytest.raises(CursorMoved, match=rf"s3://{bucket}/_cursors/inbound\.json"):
+        two.save(Cursor().claimed(Batch(files=[file("b", 0)])), stale)
+    assert two.load()[0] == mine
+
+
+def test_a_cursor_that_was_overwritten_by_something_else_is_named_with_what_to_do(s3: "S3Client", bucket: str) -> None:
+    store = CursorStore(s3, bucket, "inbound/")
+    s3.put_object(Bucket=bucket, Key=store.key, Body=b"key,value\n")
+    with pytest.raises(CursorUnreadable, match=rf"s3://{bucket}/_cursors/inbound\.json.*delete it"):
+        store.load()
+
+
+def test_an_unknown_bucket_is_named_on_load_and_on_save(s3: "S3Client") -> None:
+    store = CursorStore(s3, "no-such-bucket", "inbound/")
+    with pytest.raises(LandingUnavailable, match="s3://no-such-bucket"):
+        store.load()
+    with pytest.raises(LandingUnavailable, match="s3://no-such-bucket"):
+        store.save(Cursor(), "")

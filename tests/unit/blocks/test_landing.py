@@ -1,0 +1,60 @@
+"""The landing bucket is listed completely, and S3's errors say what to check."""
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blocks.landing import LandingUnavailable, listing, s3_client
+from blocks.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def test_a_file_is_found_with_its_version_and_size(s3: "S3Client", bucket: str) -> None:
+    etag = s3.put_object(Bucket=bucket, Key="inbound/flights/a b+é.csv", Body=b"x,y\n")["ETag"]
+    (file,) = listing(s3, bucket, "inbound/")
+    assert (file.key, file.etag, file.size) == ("inbound/flights/a b+é.csv", etag.strip('"'), 4)
+    assert file.last_modified is not None
+    assert file.last_modified.tzinfo is not None
+
+
+def test_folders_other_prefixes_and_other_patterns_are_left_out(s3: "S3Client", bucket: str) -> None:
+    for key in ("inbound/", "inbound/flights/", "inbound/flights/a.csv", "inbound/weather/a.csv", "outbound/a.csv"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    assert [file.key for file in listing(s3, bucket, "inbound/", "flights/*.csv")] == ["inbound/flights/a.csv"]
+    assert len(list(listing(s3, bucket, "inbound/"))) == 2
+    assert len(list(listing(s3, bucket, ""))) == 3
+
+
+def test_every_page_of_a_listing_is_read(s3: "S3Client", bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
+    for number in range(5):
+        s3.put_object(Bucket=bucket, Key=f"inbound/{number}", Body=b"")
+    assert len(s3.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+    assert len({file.key for file in listing(s3, bucket, "inbound/")}) == 5
+
+
+def test_an_unknown_bucket_is_named_with_what_to_check(s3: "S3Client") -> None:
+    with pytest.raises(LandingUnavailable, match=r"s3://no-such-bucket.*does not exist.*Check S3_BUCKET"):
+        list(listing(s3, "no-such-bucket", "inbound/"))
+
+
+def test_s3_that_is_not_running_is_said_with_how_to_start_it() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(LandingUnavailable, match=rf"{url}.*S3_ENDPOINT_URL.*`make dev`"):
+        list(listing(s3_client(Settings(s3_endpoint_url=url)), "landing", "inbound/"))
+
+
+def test_an_endpoint_that_is_no_url_is_named() -> None:
+    with pytest.raises(LandingUnavailable, match=r"Invalid endpoint: localhost.*S3_ENDPOINT_URL"):
+        s3_client(Settings(s3_endpoint_url="localhost:4566"))
+
+
+def test_an_aws_profile_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(LandingUnavailable, match=r"nobody.*AWS credentials"):
+        s3_client(Settings())
