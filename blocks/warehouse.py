@@ -45,9 +45,34 @@ class DuckDbWarehouse:
         """Copy the file and rename it into place: a reader sees the old tables or the new ones, never half of either.
 
         Raises:
-            PublishFailed: the disk has no room, or the folder cannot be written.
+            PublishFailed: there is no warehouse, another process has it open, the disk has no room, or the folder
+                cannot be written.
         """
         self._settle()
+        try:
+            self._copy()
+        except OSError as error:
+            full = " The disk is full: make room, then run again." if error.errno == errno.ENOSPC else ""
+            raise PublishFailed(
+                f"The tested warehouse {self.path} could not be copied to {self.published}: {error}.{full} "
+                "Readers keep the tables they have."
+            ) from error
+        return str(self.published)
+
+    def _settle(self) -> None:
+        """Write what a killed process left in the write-ahead log into the file itself; fails while someone writes."""
+        if not self.path.is_file():
+            raise PublishFailed(f"There is no warehouse {self.path} to publish: run dbt first, or set WAREHOUSE_PATH.")
+        try:
+            with duckdb.connect(str(self.path)) as connection:
+                connection.execute("checkpoint")
+        except duckdb.Error as error:
+            raise PublishFailed(
+                f"The warehouse {self.path} cannot be published: {error}. Close it in the process that has it open, if "
+                "one is named, then run again. Readers keep the tables they have."
+            ) from error
+
+    def _copy(self) -> None:
         self.published.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=self.published.parent, prefix=f".{self.published.name}.")
         try:
@@ -57,23 +82,8 @@ class DuckDbWarehouse:
                 os.fsync(copy.fileno())
             Path(name).chmod(0o644)
             Path(name).replace(self.published)
-        except OSError as error:
-            full = " The disk is full: make room, then run again." if error.errno == errno.ENOSPC else ""
-            raise PublishFailed(
-                f"The tested warehouse {self.path} could not be copied to {self.published}: {error}.{full} "
-                "Readers keep the tables they have."
-            ) from error
         finally:
             Path(name).unlink(missing_ok=True)
-        return str(self.published)
-
-    def _settle(self) -> None:
-        """Write what a killed process left in the write-ahead log into the file itself; fails while someone writes."""
-        try:
-            with duckdb.connect(str(self.path)) as connection:
-                connection.execute("checkpoint")
-        except duckdb.IOException as error:
-            raise PublishFailed(f"The warehouse {self.path} cannot be published: {error}") from error
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`."""
@@ -111,8 +121,9 @@ class SnowflakeWarehouse:
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""
-        wanted = list(keys)
         found: dict[str, datetime] = {}
+        if not (wanted := list(keys)):
+            return found
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "select table_name from information_schema.columns "

@@ -1,0 +1,163 @@
+"""Readers get the tested tables whole or not at all, and keep the old ones when something goes wrong."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from blocks.warehouse import DuckDbWarehouse, PublishFailed, tables
+
+HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+PUBLISH_WITH_LITTLE_ROOM = """
+import resource, signal, sys
+from pathlib import Path
+from blocks.warehouse import DuckDbWarehouse, PublishFailed
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+try:
+    DuckDbWarehouse(Path(sys.argv[1]), Path("lake"), Path(sys.argv[2])).publish()
+except PublishFailed as error:
+    print(error)
+"""
+
+
+def build(path: Path, value: int, rows: int = 1) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"create or replace table t as select {value} as value from range({rows})")
+
+
+def value(path: Path) -> int:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return int(connection.execute("select any_value(value) from t").fetchall()[0][0])
+
+
+@contextmanager
+def held_by_another_process(path: Path) -> Iterator[int]:
+    """Another process has the file open; gives its PID."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], **pipes) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"open\n"
+        yield process.pid
+        process.communicate(timeout=30)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> DuckDbWarehouse:
+    """A warehouse that was published with value 1 and has been rebuilt with value 2."""
+    made = DuckDbWarehouse(tmp_path / "warehouse.duckdb", tmp_path / "lake", tmp_path / "published" / "w.duckdb")
+    build(made.path, 1)
+    made.publish()
+    build(made.path, 2)
+    return made
+
+
+def assert_readers_keep_the_old_tables(warehouse: DuckDbWarehouse) -> None:
+    assert value(warehouse.published) == 1
+    assert list(warehouse.published.parent.iterdir()) == [warehouse.published]
+
+
+def test_published_tables_are_those_of_the_warehouse(warehouse: DuckDbWarehouse) -> None:
+    assert warehouse.publish() == str(warehouse.published)
+    assert value(warehouse.published) == 2
+    assert list(warehouse.published.parent.iterdir()) == [warehouse.published]
+
+
+def test_a_reader_of_the_old_copy_goes_on_reading_it_while_the_new_one_is_published(
+    warehouse: DuckDbWarehouse,
+) -> None:
+    with duckdb.connect(str(warehouse.published), read_only=True) as reader:
+        first = reader.execute("select value from t").fetchall()
+        before = warehouse.published.stat().st_ino
+        warehouse.publish()
+        assert warehouse.published.stat().st_ino != before
+        assert reader.execute("select value from t").fetchall() == first == [(1,)]
+    assert value(warehouse.published) == 2
+
+
+def test_what_a_killed_process_left_in_the_write_ahead_log_is_published_too(
+    warehouse: DuckDbWarehouse,
+) -> None:
+    script = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('update t set value = 3'); os._exit(1)"
+    subprocess.run([sys.executable, "-c", script, str(warehouse.path)], check=False, timeout=60)
+    assert Path(f"{warehouse.path}.wal").exists()
+    warehouse.publish()
+    assert value(warehouse.published) == 3
+
+
+def test_a_copy_is_readable_by_others(warehouse: DuckDbWarehouse) -> None:
+    warehouse.publish()
+    assert warehouse.published.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_warehouse_that_another_process_has_open_is_not_published(warehouse: DuckDbWarehouse) -> None:
+    with held_by_another_process(warehouse.path) as pid, pytest.raises(PublishFailed) as caught:
+        warehouse.publish()
+    assert f"PID {pid}" in str(caught.value)
+    assert "Close it in the process" in str(caught.value)
+    assert_readers_keep_the_old_tables(warehouse)
+
+
+def test_a_file_too_large_for_the_disk_leaves_the_old_copy_and_no_temporary_file(warehouse: DuckDbWarehouse) -> None:
+    command = [sys.executable, "-c", PUBLISH_WITH_LITTLE_ROOM, str(warehouse.path), str(warehouse.published)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert f"could not be copied to {warehouse.published}: " in said
+    assert "Readers keep the tables they have." in said
+    assert_readers_keep_the_old_tables(warehouse)
+
+
+def test_a_full_disk_is_said_to_be_full(warehouse: DuckDbWarehouse, small_disk: Path) -> None:
+    elsewhere = DuckDbWarehouse(warehouse.path, warehouse.lake_dir, small_disk / "w.duckdb")
+    elsewhere.publish()
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("create table large as select hash(range) as h from range(500_000)")
+    with pytest.raises(PublishFailed, match="The disk is full: make room, then run again"):
+        elsewhere.publish()
+    assert value(elsewhere.published) == 2
+    assert list(small_disk.iterdir()) == [elsewhere.published]
+
+
+def test_without_a_warehouse_nothing_is_published(warehouse: DuckDbWarehouse) -> None:
+    warehouse.path.unlink()
+    with pytest.raises(PublishFailed, match=r"There is no warehouse .*run dbt first, or set WAREHOUSE_PATH"):
+        warehouse.publish()
+    assert not warehouse.path.exists()
+    assert_readers_keep_the_old_tables(warehouse)
+
+
+def test_a_file_that_is_no_warehouse_is_not_published(warehouse: DuckDbWarehouse) -> None:
+    warehouse.path.write_bytes(b"hello" * 5000)
+    with pytest.raises(PublishFailed, match="not a valid DuckDB database file"):
+        warehouse.publish()
+    assert_readers_keep_the_old_tables(warehouse)
+
+
+def test_a_folder_that_cannot_be_made_is_named(warehouse: DuckDbWarehouse, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    elsewhere = DuckDbWarehouse(warehouse.path, warehouse.lake_dir, tmp_path / "file" / "w.duckdb")
+    with pytest.raises(PublishFailed, match=r"could not be copied to .*/file/w\.duckdb"):
+        elsewhere.publish()
+
+
+def test_tables_are_counted_by_schema(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute('create schema "Marts"; create table "Marts"."a b" as from range(3); create table t (i int)')
+        connection.execute("create view v as from t")
+    assert tables(path) == {"Marts.a b": 3, "main.t": 0}
+
+
+def test_what_arrived_is_read_from_the_lake(warehouse: DuckDbWarehouse) -> None:
+    folder = warehouse.lake_dir / "flights"
+    folder.mkdir(parents=True)
+    with duckdb.connect() as connection:
+        connection.execute(
+            "copy (select 'a.csv' as _ab_source_file_url, timestamptz '2013-01-01 00:00:00+00' as "
+            f"_ab_source_file_last_modified) to '{folder}/1.parquet' (format parquet)"
+        )
+    assert warehouse.arrived(["a.csv", "b.csv"]) == {"a.csv": datetime(2013, 1, 1, tzinfo=UTC)}
