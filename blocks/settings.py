@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 
@@ -20,6 +21,8 @@ class Settings(BaseSettings):
     Raises:
         pydantic.ValidationError: a value has the wrong form; it names the variable.
     """
+
+    model_config = SettingsConfigDict(alias_generator=str.upper, populate_by_name=True)
 
     airbyte_server_url: str = Field("http://localhost:8006/api/public/v1", description="Airbyte API base URL")
     airbyte_connection_id: str = Field(AIRBYTE_CONNECTION_ID_UNSET, description="connection to sync")
@@ -52,7 +55,9 @@ class Settings(BaseSettings):
     snowflake_warehouse: str = ""
     snowflake_role: str = ""
     snowflake_host: str = Field("", description="only where it is not derived from the account, e.g. an emulator")
-    snowflake_port: int | None = Field(None, description="only together with SNOWFLAKE_HOST")
+    snowflake_port: Annotated[int | None, BeforeValidator(lambda value: value or None)] = Field(
+        None, description="only together with SNOWFLAKE_HOST"
+    )
     snowflake_protocol: str = Field("https", description="http only for an emulator")
 
 
@@ -83,7 +88,7 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in ours and not name.startswith(("PREFECT_", "AWS_", "DBT_", "MOCK_AIRBYTE_"))
+        if name.upper() not in ours and not name.upper().startswith(("PREFECT_", "AWS_", "DBT_", "MOCK_AIRBYTE_"))
     }
     local = "127.0.0.1,localhost"
     return {**kept, "NO_PROXY": local, "no_proxy": local, **variables}

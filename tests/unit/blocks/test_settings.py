@@ -1,0 +1,130 @@
+"""The environment is read in one place, by the names that README gives, and left as it was."""
+
+import os
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from blocks.settings import Settings, environment, inherited
+
+DEFAULTS = {
+    "AIRBYTE_SERVER_URL": "http://localhost:8006/api/public/v1",
+    "AIRBYTE_CONNECTION_ID": "your-airbyte-connection-uuid",
+    "AIRBYTE_CLIENT_ID": "",
+    "AIRBYTE_CLIENT_SECRET": "",
+    "AIRBYTE_SYNC_TIMEOUT_SECONDS": "3600.0",
+    "DBT_PROJECT_DIR": "dbt_project",
+    "DBT_TARGET": "dev",
+    "S3_BUCKET": "my-data-lake-landing",
+    "S3_PREFIX": "inbound/",
+    "S3_ENDPOINT_URL": "",
+    "LAKE_DIR": "data/lake",
+    "WAREHOUSE_PATH": "data/warehouse.duckdb",
+    "PUBLISHED_PATH": "data/published/warehouse.duckdb",
+    "FRESHNESS_THRESHOLD_HOURS": "25",
+    "SNOWFLAKE_ACCOUNT": "",
+    "SNOWFLAKE_USER": "",
+    "SNOWFLAKE_PASSWORD": "",
+    "SNOWFLAKE_PRIVATE_KEY": "",
+    "SNOWFLAKE_PRIVATE_KEY_PATH": "",
+    "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "",
+    "SNOWFLAKE_DATABASE": "",
+    "SNOWFLAKE_SCHEMA": "",
+    "SNOWFLAKE_WAREHOUSE": "",
+    "SNOWFLAKE_ROLE": "",
+    "SNOWFLAKE_HOST": "",
+    "SNOWFLAKE_PORT": "None",
+    "SNOWFLAKE_PROTOCOL": "https",
+}
+NUMBERS = ("AIRBYTE_SYNC_TIMEOUT_SECONDS", "FRESHNESS_THRESHOLD_HOURS", "SNOWFLAKE_PORT")
+SECRETS = [name for name in DEFAULTS if name.endswith(("PASSWORD", "SECRET", "_KEY", "PASSPHRASE"))]
+
+
+def texts(settings: Settings) -> dict[str, str]:
+    plain = dict(settings)
+    return {
+        name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in plain.items()
+    }
+
+
+def test_without_variables_the_defaults_are_those_of_the_table() -> None:
+    assert texts(Settings()) == DEFAULTS
+
+
+def test_every_variable_is_read_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {name: "42" if name in NUMBERS else f"value of {name}" for name in DEFAULTS}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert texts(Settings()) == {**given, "AIRBYTE_SYNC_TIMEOUT_SECONDS": "42.0"}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", ["soon", "1.5 h"])
+def test_a_value_of_the_wrong_form_names_its_variable(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=rf"{name}\n.*{value}"):
+        Settings()
+
+
+@pytest.mark.parametrize("name", ["AIRBYTE_SYNC_TIMEOUT_SECONDS", "FRESHNESS_THRESHOLD_HOURS"])
+def test_a_time_of_nothing_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "0")
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+def test_an_empty_port_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOWFLAKE_PORT", "")
+    assert Settings().snowflake_port is None
+
+
+def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SECRETS:
+        monkeypatch.setenv(name, "hush-hush")
+    settings = Settings()
+    assert len(SECRETS) == 4
+    assert "hush-hush" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+def test_variables_are_set_for_a_block_of_code_and_restored_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKE_DIR", "before")
+
+    def use() -> None:
+        with environment({"LAKE_DIR": "inside", "WAREHOUSE_PATH": "inside"}):
+            raise RuntimeError(os.environ["LAKE_DIR"] + os.environ["WAREHOUSE_PATH"])
+
+    with pytest.raises(RuntimeError, match="insideinside"):
+        use()
+    assert (os.environ["LAKE_DIR"], os.environ.get("WAREHOUSE_PATH")) == ("before", None)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PREFECT_API_URL",
+        "PREFECT_PROFILE",
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL",
+        "SNOWFLAKE_ACCOUNT",
+        "SNOWFLAKE_PASSWORD",
+        "snowflake_user",
+        "AIRBYTE_SERVER_URL",
+        "DBT_TARGET",
+        "DBT_PROFILES_DIR",
+        "MOCK_AIRBYTE_FAULTS",
+        "S3_ENDPOINT_URL",
+    ],
+)
+def test_a_persons_own_account_does_not_reach_the_embedded_platform(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "a person's")
+    monkeypatch.setenv("UNRELATED", "kept")
+    passed_on = inherited({"PREFECT_HOME": "ours"})
+    assert name not in passed_on
+    assert (passed_on["UNRELATED"], passed_on["PREFECT_HOME"]) == ("kept", "ours")
+    assert passed_on["PATH"] == os.environ["PATH"]
+
+
+def test_a_proxy_is_not_asked_for_the_embedded_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "example.org")
+    assert inherited({})["NO_PROXY"] == inherited({})["no_proxy"] == "127.0.0.1,localhost"
