@@ -115,9 +115,10 @@ class Dbt:
             ConfigurationError, WarehouseLocked, DbtFailed: as `run`.
         """
         name, outcome, errors = self._invoke(("source", "freshness"))
-        results = getattr(outcome.result, "results", None)
-        if not results:
-            raise self._failure(name, DbtResult(command=name), outcome.exception, errors)
+        results = getattr(outcome.result, "results", None) or []
+        failure = self._failure(name, DbtResult(command=name), outcome.exception, errors)
+        if isinstance(failure, WarehouseLocked) or not (results or outcome.success):
+            raise failure
         return [_freshness(each) for each in results]
 
     def _invoke(self, command: Sequence[str]) -> tuple[str, Any, list[str]]:

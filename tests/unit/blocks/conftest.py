@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -102,3 +104,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"no small file system can be mounted here: {mount.stderr.strip() if mount else 'no mount'}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def held() -> Callable[[Path], AbstractContextManager[int]]:
+    """Another process has a DuckDB file open; gives its PID."""
+
+    @contextmanager
+    def hold(path: Path) -> Iterator[int]:
+        script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", script, str(path)], **pipes) as process:
+            assert process.stdout
+            assert process.stdout.readline() == b"open\n"
+            yield process.pid
+            process.communicate(timeout=30)
+
+    return hold

@@ -2,8 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from blocks.warehouse import DuckDbWarehouse, PublishFailed, tables
 
-HOLD = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+Held = Callable[[Path], AbstractContextManager[int]]
 PUBLISH_WITH_LITTLE_ROOM = """
 import resource, signal, sys
 from pathlib import Path
@@ -34,17 +34,6 @@ def build(path: Path, value: int, rows: int = 1) -> None:
 def value(path: Path) -> int:
     with duckdb.connect(str(path), read_only=True) as connection:
         return int(connection.execute("select any_value(value) from t").fetchall()[0][0])
-
-
-@contextmanager
-def held_by_another_process(path: Path) -> Iterator[int]:
-    """Another process has the file open; gives its PID."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], **pipes) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"open\n"
-        yield process.pid
-        process.communicate(timeout=30)
 
 
 @pytest.fixture
@@ -95,8 +84,8 @@ def test_a_copy_is_readable_by_others(warehouse: DuckDbWarehouse) -> None:
     assert warehouse.published.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_warehouse_that_another_process_has_open_is_not_published(warehouse: DuckDbWarehouse) -> None:
-    with held_by_another_process(warehouse.path) as pid, pytest.raises(PublishFailed) as caught:
+def test_a_warehouse_that_another_process_has_open_is_not_published(warehouse: DuckDbWarehouse, held: Held) -> None:
+    with held(warehouse.path) as pid, pytest.raises(PublishFailed) as caught:
         warehouse.publish()
     assert f"PID {pid}" in str(caught.value)
     assert "Close it in the process" in str(caught.value)

@@ -1,0 +1,201 @@
+"""dbt runs in this process, on a real project: a failure names its node, and the warehouse is free afterwards."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from blocks.dbt import Dbt, DbtFailed, WarehouseLocked, warm_up
+from blocks.errors import ConfigurationError
+
+Held = Callable[[Path], AbstractContextManager[int]]
+FILES = {
+    "dbt_project.yml": "{name: shop, profile: shop, flags: {send_anonymous_usage_stats: false}}",
+    "profiles.yml": """
+shop:
+  target: dev
+  outputs:
+    dev: {type: duckdb, path: "{{ env_var('WAREHOUSE_PATH') }}", threads: 1}
+""",
+    "models/sources.yml": """
+sources:
+  - name: raw
+    schema: main
+    config:
+      loaded_at_field: loaded_at
+      freshness: {error_after: {count: 24, period: hour}}
+    tables: [{name: fresh}, {name: stale}, {name: empty}]
+""",
+    "models/orders.sql": "select 1 as id union all select 2",
+    "models/totals.sql": "select count(*) as total from {{ ref('orders') }}",
+    "models/orders.yml": "models: [{name: orders, columns: [{name: id, data_tests: [unique]}]}]",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> None:
+    warm_up()
+
+
+class Project:
+    """A small dbt project in a folder, with its warehouse."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.warehouse, self.lines = folder, folder / "w.duckdb", list[str]()
+        for name, text in FILES.items():
+            self.write(name, text)
+        self.dbt = Dbt(folder, "dev", {"WAREHOUSE_PATH": str(self.warehouse)}, self.lines.append)
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / name).parent.mkdir(exist_ok=True)
+        (self.folder / name).write_text(text)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """Asked from another process, as a person would: the file must be free."""
+        script = (
+            "import duckdb, sys; print(duckdb.connect(sys.argv[1], read_only=True).execute(sys.argv[2]).fetchall())"
+        )
+        command = [sys.executable, "-c", script, str(self.warehouse), query]
+        return eval(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+def test_a_build_reports_its_nodes_and_leaves_the_warehouse_free(project: Project) -> None:
+    result = project.dbt.run("build")
+    assert [(node.name, node.resource_type, node.status) for node in result.nodes] == [
+        ("orders", "model", "success"),
+        ("unique_orders_id", "test", "pass"),
+        ("totals", "model", "success"),
+    ]
+    assert (result.command, result.counts()) == ("build", {"success": 2, "pass": 1})
+    assert project.rows("select total from totals") == [(2,)]
+    assert any("unique_orders_id" in line for line in project.lines)
+
+
+def test_a_selection_builds_nothing_else(project: Project) -> None:
+    assert [node.name for node in project.dbt.run("run", "--select", "orders").nodes] == ["orders"]
+
+
+def test_the_environment_is_as_before_after_success_and_failure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAREHOUSE_PATH", "before")
+    project.dbt.run("run")
+    project.write("models/orders.sql", "select nothing")
+    with pytest.raises(DbtFailed):
+        project.dbt.run("run")
+    assert os.environ["WAREHOUSE_PATH"] == "before"
+
+
+def test_a_failing_test_is_named_with_its_message_and_what_it_kept_from_running(project: Project) -> None:
+    project.write("models/orders.sql", "select 1 as id union all select 1")
+    with pytest.raises(DbtFailed, match=r"unique_orders_id \(fail\): Got 1 result.* 1 nodes? .*skipped") as caught:
+        project.dbt.run("build")
+    assert "the published tables stay as they were" in str(caught.value)
+    assert caught.value.result
+    statuses = {node.name: (node.status, node.failures) for node in caught.value.result.nodes}
+    assert statuses["unique_orders_id"] == ("fail", 1)
+    assert statuses["totals"][0] == "skipped"
+    assert project.rows("select count(*) from orders") == [(2,)]
+
+
+def test_a_model_whose_sql_fails_is_named_with_the_databases_message(project: Project) -> None:
+    project.write("models/orders.sql", "select no_such_column from (select 1)")
+    with pytest.raises(DbtFailed, match=r"orders \(error\): .*no_such_column"):
+        project.dbt.run("run")
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [("select * from {{ ref('no_such_model') }}", "no_such_model"), ("select {{ nothing( }}", "orders")],
+)
+def test_a_model_that_does_not_compile_is_named(project: Project, sql: str, words: str) -> None:
+    project.write("models/orders.sql", sql)
+    with pytest.raises(DbtFailed, match=f"`dbt build` could not run: .*{words}"):
+        project.dbt.run("build")
+
+
+def test_more_than_five_failures_are_counted(project: Project) -> None:
+    broken = [f"broken_{number}" for number in range(7)]
+    for name in broken:
+        project.write(f"models/{name}.sql", "select nothing")
+    with pytest.raises(DbtFailed, match="and 2 more"):
+        project.dbt.run("run", "--select", *broken)
+
+
+@pytest.mark.parametrize("missing", ["dbt_project.yml", "profiles.yml"])
+def test_a_missing_project_says_which_file_and_which_variable(project: Project, missing: str) -> None:
+    (project.folder / missing).unlink()
+    with pytest.raises(ConfigurationError, match=rf"{project.folder}: {missing} is missing.*Set DBT_PROJECT_DIR"):
+        project.dbt.run("build")
+
+
+def test_an_unknown_target_is_named(project: Project) -> None:
+    with pytest.raises(DbtFailed, match="'prod'"):
+        Dbt(project.folder, "prod", {"WAREHOUSE_PATH": "w"}, project.lines.append).run("build")
+
+
+@pytest.mark.parametrize(
+    "command", [lambda dbt: dbt.run("build"), lambda dbt: dbt.freshness()], ids=["build", "freshness"]
+)
+def test_a_warehouse_that_another_process_has_open_is_named_with_its_pid(
+    project: Project, held: Held, command: Callable[[Dbt], object]
+) -> None:
+    with held(project.warehouse) as pid, pytest.raises(WarehouseLocked) as caught:
+        command(project.dbt)
+    assert f"{project.warehouse} is open in process {pid} (" in str(caught.value)
+    assert "Close it there" in str(caught.value)
+    assert "open the published copy instead" in str(caught.value)
+    assert project.dbt.run("run").counts() == {"success": 2}
+
+
+def test_a_full_disk_is_said_to_be_full(project: Project, small_disk: Path) -> None:
+    project.write(
+        "models/orders.sql", "{{ config(materialized='table') }} select hash(range) as id from range(1000000)"
+    )
+    full = Dbt(project.folder, "dev", {"WAREHOUSE_PATH": str(small_disk / "w.duckdb")}, project.lines.append)
+    with pytest.raises(DbtFailed, match="`dbt run --select orders` ran out of disk space: make room"):
+        full.run("run", "--select", "orders")
+
+
+def test_freshness_is_measured_for_every_source_whatever_its_age(project: Project) -> None:
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute("create table fresh as select now() - interval 2 hour as loaded_at")
+        connection.execute("create table stale as select now() - interval 30 hour as loaded_at")
+        connection.execute("create table empty (loaded_at timestamptz)")
+    found = {each.source: each for each in project.dbt.freshness()}
+    assert {name: each.status for name, each in found.items()}.items() >= {
+        "raw.fresh": "pass",
+        "raw.stale": "error",
+    }.items()
+    assert found["raw.fresh"].age_hours == pytest.approx(2, abs=0.1)
+    assert found["raw.stale"].age_hours == pytest.approx(30, abs=0.1)
+    assert found["raw.stale"].loaded_at is not None
+    assert found["raw.empty"].status != "pass"
+
+
+def test_a_source_that_cannot_be_read_is_reported_and_hides_no_other(project: Project) -> None:
+    with duckdb.connect(str(project.warehouse)) as connection:
+        connection.execute("create table fresh as select now() as loaded_at")
+    found = {each.source: each.status for each in project.dbt.freshness()}
+    assert (found["raw.fresh"], found["raw.stale"]) == ("pass", "runtime error")
+
+
+def test_a_project_without_sources_has_no_freshness(project: Project) -> None:
+    (project.folder / "models/sources.yml").unlink()
+    assert project.dbt.freshness() == []
+
+
+def test_freshness_of_a_project_that_does_not_compile_is_an_error(project: Project) -> None:
+    project.write("models/orders.sql", "select * from {{ ref('no_such_model') }}")
+    with pytest.raises(DbtFailed, match=r"`dbt source freshness` could not run: .*no_such_model"):
+        project.dbt.freshness()
