@@ -10,13 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+import httpx
+from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound
-from pydantic import Field, SecretStr, ValidationError
+from prefect.settings import PREFECT_API_URL
+from pydantic import Field, SecretStr
 
 from blocks.airbyte import AirbyteClient
 from blocks.dbt import Dbt
-from blocks.errors import ConfigurationError, PlatformError
+from blocks.errors import ConfigurationError
 from blocks.settings import Settings
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse, Warehouse
 
@@ -83,6 +86,8 @@ class SnowflakeConnection(Block):
             or self.password.get_secret_value()
             or self.private_key.get_secret_value(),
         }
+        if self.private_key_path and self.private_key.get_secret_value():
+            raise ConfigurationError("SNOWFLAKE_PRIVATE_KEY and SNOWFLAKE_PRIVATE_KEY_PATH are both set: remove one.")
         if missing := [name for name, value in needed.items() if not value]:
             raise ConfigurationError(
                 f"Snowflake is chosen, but these are missing: {', '.join(missing)}. "
@@ -259,8 +264,15 @@ def _load(kind: type[Kind], profile: str) -> Kind:
     except (ValueError, ObjectNotFound) as error:
         raise ConfigurationError(
             f"No {kind.__name__} block is saved as {profile!r}, so there is no such profile on this Prefect server. "
-            f"Save one with `python -m blocks.connections --name {profile}`, or name another profile."
+            f"Save one with `python -m blocks.connections --name {profile}`, or name one that is there: "
+            f"{', '.join(_profiles(kind)) or 'none yet'}."
         ) from error
+
+
+def _profiles(kind: type[Kind]) -> list[str]:
+    with get_client(sync_client=True) as client:
+        documents = client.read_block_documents_by_type(kind.get_block_type_slug())
+    return sorted(document.name for document in documents if document.name)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -274,8 +286,9 @@ def main(arguments: list[str] | None = None) -> int:
             type(block).register_type_and_schema()
             block.save(name, overwrite=True)
             print(f"saved {type(block).__name__}.load({name!r})")
-    except (PlatformError, ValidationError, ValueError) as error:
-        print(f"The blocks were not saved: {error}", file=sys.stderr)
+    except (ValueError, httpx.HTTPError) as error:
+        server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
+        print(f"The blocks were not saved on {server}: {error}", file=sys.stderr)
         return 1
     return 0
 
