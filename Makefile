@@ -36,7 +36,7 @@ dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --s
 	@$(BIN)/python -m blocks.dbt_command $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## ruff, mypy, import-linter, dbt parse
+lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

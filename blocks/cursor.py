@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, Field, ValidationError
@@ -76,11 +77,14 @@ class Cursor(BaseModel):
 
 
 class CursorStore:
-    """Keeps a cursor in S3, beside the data but outside the prefix; saved by compare-and-swap."""
+    """Keeps a cursor in S3, beside the data but outside the prefix; saved by compare-and-swap.
 
-    def __init__(self, s3: "S3Client", bucket: str, prefix: str) -> None:
+    Each pair of prefix and pattern has a cursor of its own: a file that one pattern passes over is new to another.
+    """
+
+    def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
         self.s3, self.bucket = s3, bucket
-        self.key = f"_cursors/{prefix.strip('/') or 'root'}.json"
+        self.key = f"_cursors/{quote(prefix, safe='')}/{quote(pattern, safe='*')}.json"
 
     def load(self) -> tuple[Cursor, str]:
         """The cursor and the tag to save it against; a new cursor and an empty tag where none was saved.

@@ -37,7 +37,10 @@ def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
 
 
 def missing(files: Iterable[LandedFile], loaded: dict[str, datetime]) -> list[LandedFile]:
-    """Those of the files of which neither this version nor a newer one was loaded."""
+    """Those of the files of which neither this version nor a newer one was loaded.
+
+    The same content uploaded again has a newer date and is not loaded again: such a file is missing by its date alone.
+    """
     return [
         file
         for file in files

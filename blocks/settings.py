@@ -12,6 +12,9 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+DIRECT = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+"""Keeps what is meant for this machine from a person's proxy."""
+
 AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 
 
@@ -45,15 +48,15 @@ class Settings(BaseSettings):
     freshness_threshold_hours: int = Field(25, gt=0, description="age in hours from which a source is stale")
 
     snowflake_account: str = Field("", description="account identifier, e.g. myorg-myaccount")
-    snowflake_user: str = ""
+    snowflake_user: str = Field("", description="user that the pipelines act as")
     snowflake_password: SecretStr = Field(SecretStr(""), description="password; or use a key pair")
     snowflake_private_key: SecretStr = Field(SecretStr(""), description="private key, PEM or base64 DER")
     snowflake_private_key_path: str = Field("", description="file of the private key, PEM")
     snowflake_private_key_passphrase: SecretStr = Field(SecretStr(""), description="passphrase of the private key")
-    snowflake_database: str = ""
-    snowflake_schema: str = ""
-    snowflake_warehouse: str = ""
-    snowflake_role: str = ""
+    snowflake_database: str = Field("", description="database that holds raw and the marts")
+    snowflake_schema: str = Field("", description="schema that dbt builds in")
+    snowflake_warehouse: str = Field("", description="virtual warehouse that runs the queries")
+    snowflake_role: str = Field("", description="role that the pipelines act in")
     snowflake_host: str = Field("", description="only where it is not derived from the account, e.g. an emulator")
     snowflake_port: Annotated[int | None, BeforeValidator(lambda value: value or None)] = Field(
         None, description="only together with SNOWFLAKE_HOST"
@@ -90,5 +93,4 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.upper() not in ours and not name.upper().startswith(("PREFECT_", "AWS_", "DBT_", "MOCK_AIRBYTE_"))
     }
-    local = "127.0.0.1,localhost"
-    return {**kept, "NO_PROXY": local, "no_proxy": local, **variables}
+    return {**kept, **DIRECT, **variables}

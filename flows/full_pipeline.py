@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 
 from prefect import flow, get_run_logger, task
@@ -41,9 +42,9 @@ def warm_up_dbt() -> None:
 
 
 @task(tags=["warehouse"])
-def files_missing(files: list[LandedFile], profile: str | None = None) -> list[LandedFile]:
-    """Those of the files that have not reached raw."""
-    return missing(files, connections.warehouse(profile).arrived(file.key for file in files))
+def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[str, datetime]:
+    """The keys of those files that raw holds rows of, each with the date of the newest version loaded."""
+    return connections.warehouse(profile).arrived(file.key for file in files)
 
 
 @task(
@@ -92,17 +93,19 @@ def full_pipeline(
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit()
     syncs = _timed(seconds, "sync", lambda: airbyte_sync(connection_ids, profile))
-    absent = files_missing(files, profile) if files else []
-    if absent and any(sync.adopted for sync in syncs):
+    batch = files or []
+    loaded = files_arrived(batch, profile) if batch else {}
+    if missing(batch, loaded) and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.
         syncs += _timed(seconds, "second sync", lambda: airbyte_sync(connection_ids, profile))
-        absent = files_missing(absent, profile)
+        loaded = files_arrived(batch, profile)
     warm.wait()
     dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
     freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
-    if absent:
+    # By key alone: the sync listed the bucket after the files had landed, so an older date is unchanged content.
+    if absent := [file for file in batch if file.key not in loaded]:
         raise FilesMissing(
-            f"{len(absent)} of {len(files or [])} files brought no row to raw: {', '.join(f.key for f in absent[:5])}. "
+            f"{len(absent)} of {len(batch)} files brought no row to raw: {', '.join(f.key for f in absent[:5])}. "
             "Such a file is empty, or lies in a folder that is no stream of the connection, or was replaced meanwhile. "
             "Everything else was loaded and published."
         )

@@ -51,7 +51,7 @@ def watch(
         max_batch=max_batch,
         overlap=timedelta(seconds=overlap_seconds),
     )
-    return chosen, CursorStore(s3_client(settings), chosen.bucket, chosen.prefix)
+    return chosen, CursorStore(s3_client(settings), chosen.bucket, chosen.prefix, chosen.pattern)
 
 
 def poll(watch: Watch, store: CursorStore, hand_on: Callable[[Batch], None]) -> Batch | None:

@@ -85,7 +85,11 @@ def demo(data: Path, console: Console) -> None:
             flows = WarmFlows(processes, stack.variables)
             stack.wait_until_ready(processes)
             flows.wait_until_ready(status)
-        console.print(f"  Prefect {stack.prefect_url}  S3 {stack.s3_url}  Airbyte {stack.airbyte_url}", style="dim")
+        console.print(
+            f"  Prefect {stack.prefect_url}  S3 {stack.s3_url}  Airbyte {stack.airbyte_url}",
+            style="dim",
+            soft_wrap=True,
+        )
         parts = [
             _part(narrator, stack, flows, "30 days", [file for file in files if file not in last_day]),
             _part(narrator, stack, flows, "day 31", last_day),

@@ -2,12 +2,15 @@
 
 import shlex
 import signal
+import sys
 import time
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError
+from blocks.settings import DIRECT
 from services.embedded.processes import Processes, check_port
 from services.embedded.stack import Stack, sample_files, short
 
@@ -90,7 +93,9 @@ def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) ->
 
 
 def _write_environment(stack: Stack) -> None:
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in stack.variables.items()]
+    variables = {**stack.variables, **DIRECT}
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n')
     (stack.state / "env").write_text("".join(lines))
 
 
@@ -104,8 +109,8 @@ def _banner(stack: Stack) -> str:
   tables    {short(stack.published)}
 
 In another terminal, first: [bold]. {short(stack.state / "env")}[/bold]   then, for example:
-  .venv/bin/prefect deployment run full_pipeline/full-pipeline
-  .venv/bin/python flows/full_pipeline.py
+  prefect deployment run full_pipeline/full-pipeline
+  python flows/full_pipeline.py
 
 Ctrl-C ends everything; the state stays in {short(stack.state)}.
 """

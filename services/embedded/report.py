@@ -73,7 +73,7 @@ def chart(stack: Stack) -> list[str]:
 def _counts(nodes: list[dict[str, Any]]) -> str:
     statuses = Counter((node["resource_type"] in ("test", "unit_test"), node["status"]) for node in nodes)
     tests = ", ".join(f"{count} {status}" for (test, status), count in statuses.items() if test)
-    built = sum(count for (test, _), count in statuses.items() if not test)
+    built = sum(node["resource_type"] in ("model", "snapshot") for node in nodes)
     return f"{built} models and snapshots built; tests: {tests}"
 
 

@@ -15,7 +15,6 @@ from uuid import uuid4
 import pytest
 import uvicorn
 from moto.server import ThreadedMotoServer
-from prefect.testing.utilities import prefect_test_harness
 
 from blocks.landing import s3_client
 from blocks.settings import Settings
@@ -79,13 +78,6 @@ def serve() -> Iterator[Callable[[Any], str]]:
     for server, thread in running:
         server.should_exit = True
         thread.join(timeout=30)
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A Prefect server with a database of its own."""
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
 
 
 @pytest.fixture
