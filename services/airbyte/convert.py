@@ -107,8 +107,11 @@ def read_header(source: Path) -> list[str] | None:
 
 
 def _select(source: Path, header: list[str], columns: dict[str, str], origin: Origin, guarded: bool) -> str:
-    """Cast while parsing. DuckDB rounds 1.5 to an integer 2 without a word, so `guarded` reads integers as doubles
-    and stops at one that is not whole, or too large for a double to be exact."""
+    """Cast while parsing.
+
+    DuckDB rounds 1.5 to an integer 2 without a word, so `guarded` reads integers as doubles and stops at one that is
+    not whole, or too large for a double to be exact.
+    """
     types, found = [], _positions(header)
     selected = []
     declared = {name.lower(): type_ for name, type_ in columns.items()}
@@ -127,7 +130,7 @@ def _select(source: Path, header: list[str], columns: dict[str, str], origin: Or
         else:
             selected.append(f"{field} AS {_name(name)}")
     selected += _added(header, columns) + _airbyte_columns(origin, "[]")
-    return f"SELECT {', '.join(selected)} FROM {_read_csv(source, types)}"
+    return f"SELECT {', '.join(selected)} FROM {_read_csv(source, types)}"  # noqa: S608 - names and texts are quoted
 
 
 def _select_nulling(source: Path, header: list[str], columns: dict[str, str], origin: Origin) -> str:
@@ -146,7 +149,7 @@ def _select_nulling(source: Path, header: list[str], columns: dict[str, str], or
             changes.append(f"CASE WHEN {field} IS NOT NULL AND ({cast}) IS NULL THEN {_text(change)} END")
     listed = f"concat('[', concat_ws(',', {', '.join(changes)}), ']')" if changes else "'[]'"
     selected += _added(header, columns) + _airbyte_columns(origin, listed)
-    return f"SELECT {', '.join(selected)} FROM {_read_csv(source, ['VARCHAR'] * len(header))}"
+    return f"SELECT {', '.join(selected)} FROM {_read_csv(source, ['VARCHAR'] * len(header))}"  # noqa: S608 - names and texts are quoted
 
 
 def _airbyte_columns(origin: Origin, changes: str) -> list[str]:

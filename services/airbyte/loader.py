@@ -155,7 +155,7 @@ class _StreamLoader:
 def _commit(temporary: Path, target: Path) -> None:
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
-    os.replace(temporary, target)
+    temporary.replace(target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -152,12 +152,13 @@ async def _connection_id(request: Request, mock: Mock) -> UUID | None:
 
 
 async def _strike(fault: Fault, request: Request, mock: Mock, handler: Handler) -> Response:
-    real = await handler(request, mock) if fault.after or fault.kind is FaultKind.SLOW else None
+    if fault.kind is FaultKind.SLOW:
+        real = await handler(request, mock)
+        await asyncio.sleep(fault.seconds)
+        return real
+    if fault.after:
+        await handler(request, mock)
     match fault.kind:
-        case FaultKind.SLOW:
-            await asyncio.sleep(fault.seconds)
-            assert real is not None
-            return real
         case FaultKind.HANG:
             while mock.faults.is_present(fault):
                 await asyncio.sleep(0.05)

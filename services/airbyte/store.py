@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS generations (
 CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, expires_at INTEGER NOT NULL);
 """
 ACTIVE = tuple(status.value for status in JobStatus if status not in TERMINAL)
-JOB_COLUMNS = "job_id, connection_id, job_type, status, created_at, updated_at, rows, bytes"
+SELECT_JOBS = "SELECT job_id, connection_id, job_type, status, created_at, updated_at, rows, bytes FROM jobs"
 
 
 class AlreadyRunning(Exception):
@@ -99,19 +99,19 @@ class Store:
 
     def job(self, job_id: int) -> Job:
         """Raises KeyError for a job that never was."""
-        row = self._db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        row = self._db.execute(f"{SELECT_JOBS} WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
             raise KeyError(job_id)
         return _job(row)
 
     def active_jobs(self, connection_id: UUID | None = None) -> list[Job]:
-        sql = f"SELECT {JOB_COLUMNS} FROM jobs WHERE status IN ({', '.join('?' * len(ACTIVE))})"
+        sql = f"{SELECT_JOBS} WHERE status IN ({', '.join('?' * len(ACTIVE))})"
         jobs = [_job(row) for row in self._db.execute(f"{sql} ORDER BY job_id", ACTIVE)]
         return [job for job in jobs if connection_id in (None, job.connection_id)]
 
     def jobs(self, query: JobQuery) -> list[Job]:
         where, values = _where(query)
-        sql = f"SELECT {JOB_COLUMNS} FROM jobs {where} ORDER BY {query.order_by}, job_id LIMIT ? OFFSET ?"
+        sql = f"{SELECT_JOBS} {where} ORDER BY {query.order_by}, job_id LIMIT ? OFFSET ?"
         return [_job(row) for row in self._db.execute(sql, (*values, query.limit, query.offset))]
 
     def set_status(self, job_id: int, status: JobStatus) -> None:
@@ -141,7 +141,8 @@ class Store:
         ended = "succeeded" if status is JobStatus.SUCCEEDED else "failed"
         with self._transaction():
             self._db.execute(
-                "UPDATE attempts SET status = ?, updated_at = ?, ended_at = ?, failures = ? WHERE job_id = ? AND number = ?",
+                "UPDATE attempts SET status = ?, updated_at = ?, ended_at = ?, failures = ?"
+                " WHERE job_id = ? AND number = ?",
                 (ended, at := now(), at, json.dumps(failures), job_id, number),
             )
             self.set_status(job_id, status)

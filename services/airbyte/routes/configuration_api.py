@@ -23,7 +23,7 @@ async def get(request: Request, mock: Mock) -> Response:
     except KeyError:
         return JSONResponse({"message": f"Could not find job with id: {id_}", "id": str(id_)}, 404)
     attempts = mock.store.attempts(id_)
-    return JSONResponse({"job": _job(job), "attempts": [_attempt(job, attempt) for attempt in attempts]})
+    return JSONResponse({"job": _job(job), "attempts": [_attempt(attempt) for attempt in attempts]})
 
 
 def _job(job: Job) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-def _attempt(job: Job, attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: Attempt) -> dict[str, Any]:
     streams = attempt.streams.values()
     total = StreamStats(*(sum(column) for column in zip(*(asdict(s).values() for s in streams), strict=True)))
     shown: dict[str, Any] = {

@@ -54,7 +54,7 @@ async def streams(request: Request, mock: Mock) -> Response:
     return JSONResponse([wire.stream(stream) for stream in source.configuration.streams])
 
 
-async def health(request: Request, mock: Mock) -> Response:
+async def health(_request: Request, _mock: Mock) -> Response:
     return Response("Successful operation", media_type="text/plain")
 
 

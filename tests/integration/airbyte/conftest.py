@@ -9,11 +9,11 @@ from uuid import uuid4
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from running_mock import Landing, Mock, Start
 from starlette.testclient import TestClient
 
 from services.airbyte.app import create_app
 from services.airbyte.settings import Settings
+from tests.integration.airbyte.running_mock import Landing, Mock, Start
 
 CONFIG = """
 workspaces:
@@ -33,7 +33,9 @@ sources:
           primaryKey: [id]
           columns: {{id: integer, name: string}}
 destinations:
-  - {{destinationId: 33333333-3333-4333-8333-333333333333, name: Lake, workspaceId: 44444444-4444-4444-8444-444444444444}}
+  - destinationId: 33333333-3333-4333-8333-333333333333
+    name: Lake
+    workspaceId: 44444444-4444-4444-8444-444444444444
 connections:
   - connectionId: 11111111-1111-4111-8111-111111111111
     name: Shop to lake

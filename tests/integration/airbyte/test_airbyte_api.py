@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from running_mock import CONNECTION, V1, Landing, Mock, Start
+
+from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock, Start
 
 UNKNOWN = "99999999-9999-4999-8999-999999999999"
 
@@ -25,13 +26,15 @@ def test_health_is_plain_text(mock: Mock) -> None:
 
 def test_a_new_job_is_pending_and_leaves_out_what_it_does_not_know(mock: Mock) -> None:
     job = mock.start()
-    assert job["status"] == "pending" and job["connectionId"] == CONNECTION
+    assert job["status"] == "pending"
+    assert job["connectionId"] == CONNECTION
     assert set(job) == {"jobId", "status", "jobType", "startTime", "connectionId"}
 
 
 def test_a_finished_job_has_its_totals_and_times(mock: Mock) -> None:
     job = mock.sync()
-    assert job["duration"].startswith("PT") and job["lastUpdatedAt"].endswith("Z")
+    assert job["duration"].startswith("PT")
+    assert job["lastUpdatedAt"].endswith("Z")
     assert (job["rowsSynced"], job["bytesSynced"]) == (0, 0)
 
 
@@ -57,7 +60,8 @@ def test_a_cancelled_job_stays_cancelled_and_a_new_one_is_accepted_at_once(mock:
     job_id = mock.start()["jobId"]
     mock.wait(job_id, "running")
     answer = mock.http.delete(f"{V1}/jobs/{job_id}")
-    assert answer.status_code == 200 and answer.json()["status"] == "cancelled"
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "cancelled"
     assert mock.sync()["status"] == "succeeded"
     assert mock.job(job_id)["status"] == "cancelled"
     assert "manual_cancellation" in str(mock.attempts(job_id))
@@ -86,7 +90,8 @@ def test_a_job_that_cannot_be_created_is_refused(mock: Mock, body: Any, status: 
 
 def test_an_unknown_job_is_not_found_or_what_the_servers_source_says(mock: Mock, start: Start) -> None:
     missing = mock.http.get(f"{V1}/jobs/999")
-    assert missing.status_code == 404 and missing.json()["title"] == "resource-not-found"
+    assert missing.status_code == 404
+    assert missing.json()["title"] == "resource-not-found"
 
 
 def test_strict_answers_an_unknown_job_as_the_servers_source_does(start: Start) -> None:
@@ -102,7 +107,8 @@ def test_jobs_are_listed_oldest_first_and_filtered(mock: Mock, finished: list[in
     assert ids() == finished
     assert ids(orderBy="createdAt|DESC", limit=1) == finished[-1:]
     assert ids(status="failed") == [finished[1]]
-    assert ids(jobType="clear") == [] and ids(connectionId=UNKNOWN) == []
+    assert ids(jobType="clear") == []
+    assert ids(connectionId=UNKNOWN) == []
     assert ids(workspaceIds="44444444-4444-4444-8444-444444444444," + UNKNOWN) == finished
     assert ids(createdAtStart="2100-01-01T00:00:00Z") == []
     assert ids(createdAtStart="2000-01-01T00:00:00.5+00:00", updatedAtEnd="2100-01-01T00:00:00Z") == finished
@@ -113,7 +119,8 @@ def test_jobs_are_listed_oldest_first_and_filtered(mock: Mock, finished: list[in
 )
 def test_a_bad_filter_is_a_bad_request(mock: Mock, query: str) -> None:
     answer = mock.http.get(f"{V1}/jobs?{query}")
-    assert answer.status_code == 400 and answer.json()["message"] == "Bad Request"
+    assert answer.status_code == 400
+    assert answer.json()["message"] == "Bad Request"
 
 
 def test_following_next_sees_every_job_once_and_ends_with_an_empty_page(mock: Mock, finished: list[int]) -> None:
@@ -182,7 +189,8 @@ def test_the_configuration_api_tells_why_a_job_failed(mock: Mock, landing: Landi
     mock.fault(kind="fail", reason="the source said no", times=1)
     job_id = mock.sync()["jobId"]
     answer = mock.http.post(path, json={"id": job_id}).json()
-    assert answer["job"]["status"] == "failed" and answer["job"]["configType"] == "sync"
+    assert answer["job"]["status"] == "failed"
+    assert answer["job"]["configType"] == "sync"
     (info,) = answer["attempts"]
     assert info["attempt"]["failureSummary"]["failures"][0]["externalMessage"] == "the source said no"
     assert mock.http.post(path, json={"id": 999}).status_code == 404

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from running_mock import Landing, Mock
 
 from services.airbyte.protocol import Committed, Done, Failed, S3Access, StreamTask, SyncTask, decode
+from tests.integration.airbyte.running_mock import Landing, Mock
 
 HEADER = "id,name,price,at\n"
 
@@ -33,14 +33,17 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_reason(
     job = mock.sync()
     assert job["status"] == "failed"
     said = mock.reason(job["jobId"])
-    assert f"s3://{landing.bucket}/inbound/orders/{name}, line {line}:" in said and reason in said
-    assert mock.rows() == [] and mock.files() == []
+    assert f"s3://{landing.bucket}/inbound/orders/{name}, line {line}:" in said
+    assert reason in said
+    assert mock.rows() == []
+    assert mock.files() == []
 
 
 @pytest.mark.parametrize("data", [b"id,name\n1,ant\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03KT"])
 def test_a_file_that_is_no_whole_gzip_is_named(mock: Mock, landing: Landing, data: bytes) -> None:
     landing.put("orders/a.csv.gz", data)
-    assert "inbound/orders/a.csv.gz" in (said := mock.reason(mock.sync()["jobId"])) and "gzip" in said
+    assert "inbound/orders/a.csv.gz" in (said := mock.reason(mock.sync()["jobId"]))
+    assert "gzip" in said
 
 
 def test_other_streams_and_earlier_files_commit_and_a_mended_file_completes(mock: Mock, landing: Landing) -> None:
@@ -48,9 +51,11 @@ def test_other_streams_and_earlier_files_commit_and_a_mended_file_completes(mock
     landing.put("orders/a.csv", HEADER + "1,ant,1.5,\n")
     landing.put("orders/b.csv", HEADER + "2,bee\n")
     job = mock.sync()
-    assert job["status"] == "failed" and job["rowsSynced"] == 2
+    assert job["status"] == "failed"
+    assert job["rowsSynced"] == 2
     assert mock.attempts(job["jobId"])[0]["failureSummary"]["partialSuccess"] is True
-    assert mock.rows() == [(1, "ant", 1.5)] and len(mock.rows("id", "shops")) == 1
+    assert mock.rows() == [(1, "ant", 1.5)]
+    assert len(mock.rows("id", "shops")) == 1
     landing.put("orders/b.csv", HEADER + "2,bee,2,\n")
     assert mock.sync()["rowsSynced"] == 1
     assert mock.rows() == [(1, "ant", 1.5), (2, "bee", 2.0)]
@@ -64,7 +69,7 @@ def test_a_bad_file_is_not_retried_because_only_a_person_can_mend_it(mock: Mock,
 @pytest.mark.parametrize("content", ["", HEADER])
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
 def test_an_empty_file_has_no_rows_and_is_no_error(mock: Mock, landing: Landing, name: str, content: str) -> None:
-    landing.put(f"orders/{name}", content.encode() if not content else content)
+    landing.put(f"orders/{name}", content or content.encode())
     job = mock.sync()
     assert (job["status"], job["rowsSynced"]) == ("succeeded", 0)
     assert mock.files() == []
@@ -109,11 +114,13 @@ def test_a_disk_without_room_fails_the_stream_and_leaves_no_partial_file(
     access = S3Access(s3_url, "us-east-1", "test", "test")
     task = SyncTask(1, "c", landing.bucket, str(tmp_path / "work"), "256MB", 1, 1, [stream], access)
     failed, done = worker(task, largest_file=1_000_000)
-    assert isinstance(failed, Failed) and isinstance(done, Done)
+    assert isinstance(failed, Failed)
+    assert isinstance(done, Done)
     assert failed.message.startswith(f"no room to write inbound/shops/a.csv into {folder}")
     assert [path.name for path in folder.iterdir() if not path.name.startswith("_schema-")] == []
     committed, _ = worker(task)
-    assert isinstance(committed, Committed) and committed.rows == 60_000
+    assert isinstance(committed, Committed)
+    assert committed.rows == 60_000
 
 
 @pytest.fixture
@@ -127,10 +134,13 @@ def worker() -> Callable[..., list[Committed | Failed | Done]]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        assert process.stdin and process.stdout
+        assert process.stdin
+        assert process.stdout
         process.stdin.write(task.to_line())
         process.stdin.flush()
-        messages = [decode(line) for line in process.stdout]
+        messages: list[Committed | Failed | Done] = []
+        while not messages or not isinstance(messages[-1], Done):
+            messages.append(decode(process.stdout.readline()))
         process.stdin.close()
         process.stdout.close()
         process.wait(10)

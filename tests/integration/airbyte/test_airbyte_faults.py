@@ -1,7 +1,10 @@
 """A fault strikes what it names, as often as it says, and looks like the real service's."""
 
+import json
+
 import pytest
-from running_mock import CONNECTION, V1, Landing, Mock, Start
+
+from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock, Start
 
 OTHER = "99999999-9999-4999-8999-999999999999"
 
@@ -35,7 +38,7 @@ def test_malformed_json_says_ok_and_is_not_json(mock: Mock) -> None:
     mock.fault(kind="malformed_json", operation="getJob", times=1)
     answer = mock.http.get(f"{V1}/jobs/{job_id}")
     assert answer.status_code == 200
-    with pytest.raises(ValueError):
+    with pytest.raises(json.JSONDecodeError):
         answer.json()
 
 

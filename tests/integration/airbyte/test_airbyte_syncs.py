@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from running_mock import Landing, Mock, Start
+from tests.integration.airbyte.running_mock import Landing, Mock, Start
 
 ORDERS = "id,name,price,at\n1,ant,1.5,2013-01-01T10:00:00Z\n2,,2,2013-01-01T11:00:00Z\n"
 
@@ -18,7 +18,8 @@ def test_a_sync_moves_the_rows_of_every_stream_and_counts_them(mock: Mock, landi
     landing.put("orders/a.csv", ORDERS)
     landing.put("shops/a.csv.gz", "id,name\n7,shop\n")
     job = mock.sync()
-    assert job["status"] == "succeeded" and job["rowsSynced"] == 3
+    assert job["status"] == "succeeded"
+    assert job["rowsSynced"] == 3
     assert mock.rows() == [(1, "ant", 1.5), (2, None, 2.0)]
     assert mock.rows("id, name", "shops") == [(7, "shop")]
 
@@ -29,7 +30,8 @@ def test_rows_carry_airbytes_columns(mock: Mock, landing: Landing) -> None:
     columns = "_airbyte_raw_id, _airbyte_meta, _airbyte_generation_id, _ab_source_file_url"
     times = "_airbyte_extracted_at, _ab_source_file_last_modified"
     first, second = mock.rows(columns)
-    assert first[0] != second[0] and len(first[0]) == 36
+    assert first[0] != second[0]
+    assert len(first[0]) == 36
     assert json.loads(first[1]) == {"sync_id": job["jobId"], "changes": []}
     assert first[2:] == (0, "inbound/orders/a.csv")
     extracted, modified = mock.rows(times)[0]
@@ -112,7 +114,8 @@ def test_attempts_tell_the_figures_of_each_stream(mock: Mock, landing: Landing) 
     landing.put("orders/a.csv", ORDERS)
     (attempt,) = mock.attempts(mock.sync()["jobId"])
     stats = {stream["streamName"]: stream["stats"] for stream in attempt["streamStats"]}
-    assert stats["orders"]["recordsCommitted"] == 2 and stats["orders"]["bytesCommitted"] == len(ORDERS)
+    assert stats["orders"]["recordsCommitted"] == 2
+    assert stats["orders"]["bytesCommitted"] == len(ORDERS)
     assert stats["shops"]["recordsCommitted"] == 0
 
 
@@ -121,7 +124,8 @@ def test_a_missing_bucket_fails_the_sync_and_is_named(mock: Mock, landing: Landi
     job = mock.sync()
     assert job["status"] == "failed"
     failures = mock.attempts(job["jobId"])[0]["failureSummary"]["failures"]
-    assert landing.bucket in failures[0]["externalMessage"] and failures[0]["failureType"] == "config_error"
+    assert landing.bucket in failures[0]["externalMessage"]
+    assert failures[0]["failureType"] == "config_error"
 
 
 def test_an_unreachable_s3_is_tried_again_and_then_fails(start: Start) -> None:

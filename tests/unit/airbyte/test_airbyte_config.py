@@ -56,7 +56,7 @@ def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, text: str
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot read .*nowhere.yaml"):
+    with pytest.raises(ConfigError, match=r"cannot read .*nowhere.yaml"):
         load_config(tmp_path / "nowhere.yaml")
 
 

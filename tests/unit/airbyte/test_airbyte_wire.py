@@ -35,7 +35,8 @@ def test_nothing_follows_a_terminal_status() -> None:
 
 def test_a_file_is_named_after_what_it_holds() -> None:
     name = target_name("c", "s", 0, "inbound/s/_schema-x.csv.gz", "etag", 1)
-    assert name.startswith("schema-x-") and name.endswith(".parquet")
+    assert name.startswith("schema-x-")
+    assert name.endswith(".parquet")
     changed = {
         target_name("d", "s", 0, "inbound/s/_schema-x.csv.gz", "etag", 1),
         target_name("c", "s", 1, "inbound/s/_schema-x.csv.gz", "etag", 1),
