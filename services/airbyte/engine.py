@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import shutil
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,12 +16,12 @@ from services.airbyte.config import Connection, SyncMode
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
 from services.airbyte.names import schema_name
-from services.airbyte.protocol import Committed, Done, Failed, S3Access, StreamTask, SyncTask, decode
+from services.airbyte.protocol import Committed, Failed, S3Access, StreamTask, SyncTask
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
+from services.airbyte.workers import WorkerDied, Workers
 
 log = logging.getLogger("airbyte")
-LINE_LIMIT = 1 << 20
 FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
 
 
@@ -32,6 +31,7 @@ class Engine:
         self._catalog = catalog
         self._store = store
         self._faults = faults
+        self._workers = Workers()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
         self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -44,6 +44,7 @@ class Engine:
             streams = self._catalog.streams_of(connection)
             if not all((s.folder / schema_name(s.stream.columns)).exists() for s in streams):
                 await self._prepare(connection)
+        self._workers.warm_up()
         for job in self._store.active_jobs():
             if job.status is JobStatus.RUNNING:
                 number = len(self._store.attempts(job.job_id)) - 1
@@ -56,6 +57,7 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._workers.stop()
 
     def submit(self, job: Job) -> None:
         fault = self._faults.for_new_job(job.connection_id)
@@ -93,11 +95,11 @@ class Engine:
             problems = await self._attempt(job, number, connection, streams, fault)
             if self._store.job(job.job_id).status in TERMINAL:
                 return
-            if not problems:
-                return self._end(job, number, JobStatus.SUCCEEDED, problems)
-            if not left or not failures.is_transient(problems):
-                return self._end(job, number, JobStatus.FAILED, problems)
-            self._end(job, number, JobStatus.INCOMPLETE, problems)
+            again = left > 0 and failures.is_transient(problems)
+            status = JobStatus.INCOMPLETE if again else JobStatus.FAILED
+            self._end(job, number, status if problems else JobStatus.SUCCEEDED, problems)
+            if not problems or not again:
+                return
             await asyncio.sleep(self._settings.retry_delay)
 
     async def _attempt(
@@ -129,8 +131,6 @@ class Engine:
                 return []
             case FaultKind.ZERO_ROWS:
                 return []
-            case _:
-                pass
         return None
 
     async def _while_present(self, fault: Fault) -> None:
@@ -144,34 +144,20 @@ class Engine:
 
     async def _work(self, task: SyncTask, commit: Callable[[Committed], None]) -> list[dict[str, Any]]:
         """Run a worker process to its end; what went wrong, none for success."""
-        process = await self._spawn(task)
-        assert process.stdout and process.stderr
-        stderr = asyncio.create_task(process.stderr.read())
         problems: list[dict[str, Any]] = []
         try:
-            async for line in process.stdout:
-                match decode(line):
-                    case Committed() as file:
-                        commit(file)
-                    case Failed() as failed:
-                        problems.append(failures.from_stream(failed))
-                    case Done():
-                        return problems
-            detail = (await stderr).decode(errors="replace")[-2000:]
-            return [*problems, failures.worker_died(await process.wait(), detail)]
+            async with aclosing(self._workers.run(task)) as messages:
+                async for message in messages:
+                    match message:
+                        case Committed() as file:
+                            commit(file)
+                        case Failed() as failed:
+                            problems.append(failures.from_stream(failed))
+            return problems
+        except WorkerDied as error:
+            return [*problems, failures.worker_died(error.exit_code, error.detail)]
         finally:
-            await _end_process(process)
-            stderr.cancel()
             shutil.rmtree(task.work_dir, ignore_errors=True)
-
-    async def _spawn(self, task: SyncTask) -> Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.airbyte.worker", stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT
-        )
-        assert process.stdin
-        process.stdin.write(task.to_line())
-        await process.stdin.drain()
-        return process
 
     def _task(self, connection: Connection, job: Job | None, streams: list[SyncedStream]) -> SyncTask:
         source = self._catalog.sources[connection.sourceId].configuration
@@ -220,12 +206,6 @@ class Engine:
             self._end(job, number, JobStatus.FAILED, [failures.internal(error)])
         elif self._store.job(job.job_id).status not in TERMINAL:
             self._store.set_status(job.job_id, JobStatus.FAILED)
-
-
-async def _end_process(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
 
 
 def _clear(folders: list[Path]) -> None:

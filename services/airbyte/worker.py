@@ -1,4 +1,4 @@
-"""`python -m services.airbyte.worker`: one attempt in a process of its own, started by the engine.
+"""`python -m services.airbyte.worker`: a process that runs attempts, one after the other, as the engine asks.
 
 A process, because a conversion may take all the cores and memory it is given and may be killed at any moment, while
 the API keeps answering.
@@ -7,18 +7,19 @@ the API keeps answering.
 import os
 import sys
 import threading
-from typing import BinaryIO
+from queue import SimpleQueue
 
-from services.airbyte import loader
+from services.airbyte import loader, objects
 from services.airbyte.protocol import Done, Message, SyncTask, encode
 
 NICENESS = 5  # the API answers first
 
 
 def main() -> None:
-    task = SyncTask.from_line(sys.stdin.buffer.readline())
-    threading.Thread(target=_exit_with_the_engine, args=(sys.stdin.buffer,), daemon=True).start()
+    """Run the tasks that come in on stdin until it is closed."""
     os.nice(NICENESS)
+    tasks: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     lock = threading.Lock()
 
     def emit(message: Message) -> None:
@@ -26,13 +27,16 @@ def main() -> None:
             sys.stdout.buffer.write(encode(message))
             sys.stdout.buffer.flush()
 
-    loader.run(task, emit)
-    emit(Done())
+    objects.warm_up()
+    while True:
+        loader.run(SyncTask.from_line(tasks.get()), emit)
+        emit(Done())
 
 
-def _exit_with_the_engine(stdin: BinaryIO) -> None:
-    stdin.read()  # returns when the engine closes the pipe or dies
-    os._exit(3)
+def _listen(tasks: "SimpleQueue[bytes]") -> None:
+    for line in sys.stdin.buffer:
+        tasks.put(line)
+    os._exit(3)  # the engine closed the pipe or died
 
 
 if __name__ == "__main__":

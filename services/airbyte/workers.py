@@ -1,0 +1,110 @@
+"""The worker processes: started, kept warm, taken by an attempt, ended."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncGenerator
+
+from services.airbyte.protocol import Done, Message, SyncTask, decode
+
+LINE_LIMIT = 1 << 20
+DETAIL_BYTES = 2000
+
+
+class WorkerDied(Exception):
+    """The process ended before its task was done. `detail` is the end of what it wrote to stderr."""
+
+    def __init__(self, exit_code: int, detail: str) -> None:
+        super().__init__(exit_code, detail)
+        self.exit_code = exit_code
+        self.detail = detail
+
+
+class Workers:
+    """Keeps one idle worker, since a new one spends most of a second on importing DuckDB and boto3.
+
+    An idle worker waits for a line on stdin, so it uses no processor time. A worker that finished its task is kept; one
+    that died, failed or was cancelled in the middle is never used again.
+    """
+
+    def __init__(self) -> None:
+        self._idle: Process | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    def warm_up(self) -> None:
+        """Start the idle worker in the background, if there is none."""
+        if self._idle is None and self._starting is None:
+            self._starting = asyncio.create_task(self._start_idle(), name="idle worker")
+
+    async def stop(self) -> None:
+        """End the idle worker."""
+        if self._starting:
+            await self._starting  # a start that is cancelled half way leaves its process behind
+        if idle := self._take_idle():
+            await _end(idle)
+
+    async def run(self, task: SyncTask) -> AsyncGenerator[Message, None]:
+        """What the worker says, up to and without Done. Leaving early ends the process.
+
+        Raises:
+            WorkerDied: it ended before the task was done.
+        """
+        if self._starting:
+            await asyncio.shield(self._starting)
+        process = self._take_idle() or await _spawn()
+        done = False
+        try:
+            await _send(process, task)
+            async for line in _pipe(process.stdout):
+                if done := isinstance(message := decode(line), Done):
+                    return
+                yield message
+            stderr = await _pipe(process.stderr).read()
+            raise WorkerDied(await process.wait(), stderr.decode(errors="replace")[-DETAIL_BYTES:])
+        finally:
+            if done and self._idle is None:
+                self._idle = process
+            else:
+                await _end(process)
+
+    def _take_idle(self) -> Process | None:
+        process, self._idle = self._idle, None
+        return process if process and process.returncode is None else None
+
+    async def _start_idle(self) -> None:
+        try:
+            process = await _spawn()
+            if self._idle is None:
+                self._idle = process
+            else:
+                await _end(process)
+        finally:
+            self._starting = None
+
+
+async def _spawn() -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.airbyte.worker", stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT
+    )
+
+
+async def _send(process: Process, task: SyncTask) -> None:
+    if process.stdin is None:
+        raise WorkerDied(-1, "it has no stdin")
+    try:
+        process.stdin.write(task.to_line())
+        await process.stdin.drain()
+    except (BrokenPipeError, ConnectionResetError):
+        raise WorkerDied(await process.wait(), "") from None
+
+
+def _pipe(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
+    if pipe is None:
+        raise WorkerDied(-1, "it has no pipe to read from")
+    return pipe
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.communicate()
