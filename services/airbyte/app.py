@@ -11,7 +11,7 @@ from services.airbyte.config import load_config
 from services.airbyte.engine import Engine
 from services.airbyte.faults import Faults
 from services.airbyte.requests import Mock
-from services.airbyte.routes import configuration_api, faults, jobs, resources, tokens
+from services.airbyte.routes import configuration_api, faults, jobs, not_done, resources, tokens
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tokens import Tokens
@@ -33,7 +33,7 @@ def create_app(settings: Settings) -> Starlette:
             await engine.stop()
             store.close()
 
-    public = [*jobs.ROUTES, *resources.ROUTES, *tokens.ROUTES]
+    public = [*jobs.ROUTES, *resources.ROUTES, *tokens.ROUTES, *not_done.ROUTES]
     routes = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
     if settings.faults:
         routes.append(Mount("/_mock", routes=faults.ROUTES))

@@ -48,6 +48,11 @@ def forbidden(message: str) -> ApiError:
     return problem(403, "forbidden", "You don't have access to this resource.", {"message": message})
 
 
+def not_implemented(operation: str) -> ApiError:
+    message = f"The mock does not implement {operation}; docs/airbyte-operations.md lists what it does."
+    return problem(501, "not-implemented", "This operation is not implemented.", {"message": message})
+
+
 def bad_request(path: str, message: str) -> ApiError:
     return _micronaut(400, "Bad Request", path, message)
 

@@ -135,6 +135,14 @@ def test_following_next_sees_every_job_once_and_ends_with_an_empty_page(mock: Mo
     assert mock.http.get(second["previous"]).json()["data"][0]["jobId"] == finished[0]
 
 
+def test_what_the_mock_lacks_is_not_implemented_and_says_so(mock: Mock) -> None:
+    calls = [("GET", "/tags"), ("POST", "/connections"), ("PATCH", f"/sources/{UNKNOWN}"), ("GET", "/groups/1/members")]
+    for method, path in calls:
+        answer = mock.http.request(method, V1 + path, json={} if method != "GET" else None)
+        assert (answer.status_code, answer.json()["title"]) == (501, "not-implemented")
+        assert "The mock does not implement" in answer.json()["data"]["message"]
+
+
 @pytest.mark.parametrize("kind", ["workspace", "source", "destination", "connection"])
 def test_resources_are_listed_and_got(mock: Mock, kind: str) -> None:
     (only,) = mock.http.get(f"{V1}/{kind}s").json()["data"]

@@ -1,0 +1,133 @@
+"""Every operation of Airbyte's public API v1, and whether the mock has it.
+
+The one table of it: the routes that answer 501 and docs/airbyte-operations.md are made from it. To write that page:
+`python -m services.airbyte.operations > docs/airbyte-operations.md`.
+"""
+
+from dataclasses import dataclass
+
+NOT_DONE = "not done"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`path` is below /api/public/v1; `state` is "done", "partial: how" or "not done"."""
+
+    method: str
+    path: str
+    name: str
+    state: str
+
+
+TABLE = """
+GET / getDocumentation not done
+GET /applications listApplications not done
+POST /applications createApplication not done
+POST /applications/token createAccessToken done
+DELETE /applications/{applicationId} deleteApplication not done
+GET /applications/{applicationId} getApplication not done
+GET /connections listConnections partial: what the config file declares; tagIds and includeDeleted have no effect
+POST /connections createConnection not done
+DELETE /connections/{connectionId} deleteConnection not done
+GET /connections/{connectionId} getConnection partial: what the config file declares; the schedule is always manual
+PATCH /connections/{connectionId} patchConnection not done
+GET /connector_definitions listConnectorDefinitions not done
+GET /dataplanes listDataplanes not done
+POST /dataplanes createDataplane not done
+DELETE /dataplanes/{dataplaneId} deleteDataplane not done
+GET /dataplanes/{dataplaneId} getDataplane not done
+PATCH /dataplanes/{dataplaneId} updateDataplane not done
+GET /destinations listDestinations partial: what the config file declares; includeDeleted has no effect
+POST /destinations createDestination not done
+DELETE /destinations/{destinationId} deleteDestination not done
+GET /destinations/{destinationId} getDestination partial: what the config file declares
+PATCH /destinations/{destinationId} patchDestination not done
+PUT /destinations/{destinationId} putDestination not done
+GET /embedded/organizations listEmbeddedOrganizationsByUser not done
+POST /embedded/scoped_token generateEmbeddedScopedToken not done
+POST /embedded/widget_token getEmbeddedWidget not done
+GET /groups listGroups not done
+POST /groups createGroup not done
+DELETE /groups/{groupId} deleteGroup not done
+GET /groups/{groupId} getGroup not done
+PATCH /groups/{groupId} updateGroup not done
+GET /groups/{groupId}/members listGroupMembers not done
+POST /groups/{groupId}/members addGroupMember not done
+DELETE /groups/{groupId}/members/{userId} removeGroupMember not done
+GET /groups/{groupId}/permissions listGroupPermissions not done
+POST /groups/{groupId}/permissions createGroupPermission not done
+DELETE /groups/{groupId}/permissions/{permissionId} deleteGroupPermission not done
+GET /health getHealthCheck done
+GET /jobs listJobs done
+POST /jobs createJob done
+DELETE /jobs/{jobId} cancelJob done
+GET /jobs/{jobId} getJob done
+GET /oauth/callback oauthCallback not done
+GET /organizations listOrganizationsForUser not done
+PUT /organizations/{organizationId}/oauthCredentials createOrUpdateOrganizationOAuthCredentials not done
+DELETE /organizations/{organizationId}/oauthCredentials/{actorType}/{name} deleteOrganizationOAuthCredentials not done
+GET /permissions listPermissions not done
+POST /permissions createPermission not done
+DELETE /permissions/{permissionId} deletePermission not done
+GET /permissions/{permissionId} getPermission not done
+PATCH /permissions/{permissionId} updatePermission not done
+GET /regions listRegions not done
+POST /regions createRegion not done
+DELETE /regions/{regionId} deleteRegion not done
+GET /regions/{regionId} getRegion not done
+PATCH /regions/{regionId} updateRegion not done
+GET /sources listSources partial: what the config file declares; includeDeleted has no effect
+POST /sources createSource not done
+POST /sources/initiateOAuth initiateOAuth not done
+DELETE /sources/{sourceId} deleteSource not done
+GET /sources/{sourceId} getSource partial: what the config file declares
+PATCH /sources/{sourceId} patchSource not done
+PUT /sources/{sourceId} putSource not done
+GET /streams getStreamProperties partial: destinationId and ignoreCache have no effect
+GET /tags listTags not done
+POST /tags createTag not done
+DELETE /tags/{tagId} deleteTag not done
+GET /tags/{tagId} getTag not done
+PATCH /tags/{tagId} updateTag not done
+GET /users listUsersWithinAnOrganization not done
+GET /workspaces listWorkspaces partial: what the config file declares
+POST /workspaces createWorkspace not done
+DELETE /workspaces/{workspaceId} deleteWorkspace not done
+GET /workspaces/{workspaceId} getWorkspace partial: what the config file declares
+PATCH /workspaces/{workspaceId} updateWorkspace not done
+GET /workspaces/{workspaceId}/definitions/declarative_sources listDeclarativeSourceDefinitions not done
+POST /workspaces/{workspaceId}/definitions/declarative_sources createDeclarativeSourceDefinition not done
+DELETE /workspaces/{workspaceId}/definitions/declarative_sources/{definitionId} deleteDeclarativeSourceDefinition not done
+GET /workspaces/{workspaceId}/definitions/declarative_sources/{definitionId} getDeclarativeSourceDefinition not done
+PUT /workspaces/{workspaceId}/definitions/declarative_sources/{definitionId} updateDeclarativeSourceDefinition not done
+GET /workspaces/{workspaceId}/definitions/destinations listDestinationDefinitions not done
+POST /workspaces/{workspaceId}/definitions/destinations createDestinationDefinition not done
+DELETE /workspaces/{workspaceId}/definitions/destinations/{definitionId} deleteDestinationDefinition not done
+GET /workspaces/{workspaceId}/definitions/destinations/{definitionId} getDestinationDefinition not done
+PUT /workspaces/{workspaceId}/definitions/destinations/{definitionId} updateDestinationDefinition not done
+GET /workspaces/{workspaceId}/definitions/sources listSourceDefinitions not done
+POST /workspaces/{workspaceId}/definitions/sources createSourceDefinition not done
+DELETE /workspaces/{workspaceId}/definitions/sources/{definitionId} deleteSourceDefinition not done
+GET /workspaces/{workspaceId}/definitions/sources/{definitionId} getSourceDefinition not done
+PUT /workspaces/{workspaceId}/definitions/sources/{definitionId} updateSourceDefinition not done
+PUT /workspaces/{workspaceId}/oauthCredentials createOrUpdateWorkspaceOAuthCredentials not done
+DELETE /workspaces/{workspaceId}/oauthCredentials/{actorType}/{name} deleteWorkspaceOAuthCredentials not done
+"""  # noqa: E501 - a line an operation
+OPERATIONS = [Operation(*line.split(" ", 3)) for line in TABLE.strip().splitlines()]
+PAGE = """# Operations of the mock Airbyte
+
+Every operation of Airbyte's public API v1, as `services/airbyte/operations.py` has them. One that is not done answers
+501 with a problem body that names it; a fault can be asked for it like for any other.
+
+| operation | operationId | in the mock |
+| --- | --- | --- |
+"""
+
+
+def page() -> str:
+    """docs/airbyte-operations.md."""
+    return PAGE + "".join(f"| `{o.method} {o.path}` | {o.name} | {o.state} |\n" for o in OPERATIONS)
+
+
+if __name__ == "__main__":
+    print(page(), end="")
