@@ -106,7 +106,8 @@ def test_the_same_package_gives_the_same_bytes(package: Path, tmp_path: Path) ->
     for copy in ("one", "two"):
         make(package, tmp_path / copy)
     made = [{path.name: path.read_bytes() for path in (tmp_path / copy).rglob("*.gz")} for copy in ("one", "two")]
-    assert made[0] == made[1] and len(made[0]) == 6
+    assert made[0] == made[1]
+    assert len(made[0]) == 6
 
 
 def test_a_folder_that_is_not_the_package_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -42,9 +42,10 @@ class Lake:
     def load_landing(
         self, stream: str, pattern: str = "*", *, at: str = "now()", change: str = "*", nulled: str = ""
     ) -> None:
-        """
-        Load files of the sample data as one sync: extracted at the SQL expression `at`, their rows altered by the
-        select list `change`, every value of the column `nulled` one that the load could not keep.
+        """Load files of the sample data as one sync, extracted at the SQL expression `at`.
+
+        Their rows are altered by the select list `change`; every value of the column `nulled` is one that the load
+        could not keep.
         """
         changes = [{"field": nulled, "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}] if nulled else []
         if nulled:

@@ -120,11 +120,13 @@ def test_the_snapshot_keeps_what_the_register_said_before(platform: Platform) ->
 def test_a_warehouse_that_another_process_holds_is_named(empty: Platform) -> None:
     hold = f"import duckdb; c = duckdb.connect({str(empty.warehouse)!r}); print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold], stdin=PIPE, stdout=PIPE, text=True) as other:
-        assert other.stdout and other.stdout.readline() == "held\n"
+        assert other.stdout
+        assert other.stdout.readline() == "held\n"
         result = empty.dbt("run", "--select", "dim_airlines")
         other.communicate("\n")
     assert not result.success
-    assert empty.warehouse.name in str(result.exception) and str(other.pid) in str(result.exception)
+    assert empty.warehouse.name in str(result.exception)
+    assert str(other.pid) in str(result.exception)
 
 
 def test_the_documentation_is_one_page(platform: Platform) -> None:
