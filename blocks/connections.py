@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field, SecretStr
 
@@ -271,7 +271,12 @@ def _load(kind: type[Kind], profile: str) -> Kind:
 
 def _profiles(kind: type[Kind]) -> list[str]:
     with get_client(sync_client=True) as client:
-        documents = client.read_block_documents_by_type(kind.get_block_type_slug())
+        try:
+            documents = client.read_block_documents_by_type(kind.get_block_type_slug())
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code == 404:
+                return []
+            raise
     return sorted(document.name for document in documents if document.name)
 
 

@@ -30,9 +30,8 @@ class Platform:
             environment.setenv("WAREHOUSE_PATH", self.warehouse.name)
             environment.setenv("FRESHNESS_THRESHOLD_HOURS", "24")
             environment.setenv("DBT_TARGET_PATH", str(self.folder / "target"))
-            environment.setenv("DBT_LOG_PATH", str(self.folder / "logs"))
             folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-            return dbtRunner().invoke(["--quiet", *arguments, *folders])
+            return dbtRunner().invoke(["--quiet", "--log-level-file", "none", *arguments, *folders])
 
     def results(self, *arguments: str) -> dict[str, Any]:
         """Run dbt and return the result of each node by its name."""

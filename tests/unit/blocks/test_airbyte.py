@@ -260,23 +260,23 @@ def test_a_read_is_tried_again_while_airbyte_stumbles(
 
 
 @pytest.mark.parametrize(("status", "words"), [(500, "answered 500"), (429, "keeps answering 429"), (502, "502")])
-def test_a_read_is_given_up_after_five_attempts(
+def test_a_read_is_given_up_after_four_attempts(
     server: Server, airbyte: AirbyteClient, status: int, words: str
 ) -> None:
     struck = server.fault("status", status=status, operation="getConnection")
     with pytest.raises(AirbyteUnavailable, match=words) as caught:
         airbyte.connection(CONNECTION)
-    assert struck() == 5
+    assert struck() == 4
     assert server.url in str(caught.value)
     assert "run the flow again" in str(caught.value)
 
 
 def test_the_pause_between_attempts_doubles_with_jitter(server: Server) -> None:
     pauses: list[float] = []
-    server.fault("status", status=500, operation="getConnection", times=4)
+    server.fault("status", status=500, operation="getConnection", times=3)
     with server.client(sleep=pauses.append) as client:
         client.connection(CONNECTION)
-    assert [0.5 <= pause / longest <= 1 for pause, longest in zip(pauses, (0.5, 1, 2, 4), strict=True)] == [True] * 4
+    assert [0.5 <= pause / longest <= 1 for pause, longest in zip(pauses, (0.5, 1, 2), strict=True)] == [True] * 3
 
 
 def test_airbyte_not_running_is_said_with_how_to_start_it() -> None:
@@ -287,7 +287,7 @@ def test_airbyte_not_running_is_said_with_how_to_start_it() -> None:
     client = AirbyteClient(url, sleep=pauses.append)
     with client, pytest.raises(AirbyteUnavailable, match=r"`make dev`.*AIRBYTE_SERVER_URL") as caught:
         client.connection(CONNECTION)
-    assert len(pauses) == 4
+    assert len(pauses) == 3
     assert url in str(caught.value)
 
 
