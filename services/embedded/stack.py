@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 
+from blocks.settings import Settings
 from services.embedded.processes import Processes
 
 PROJECT = Path(__file__).parents[2]
@@ -57,8 +58,11 @@ class Stack:
             "S3_BUCKET": BUCKET,
             "S3_PREFIX": PREFIX,
             "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
+            "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
             "DBT_TARGET_PATH": str(self.state.parent / "cache" / "dbt"),
             "DBT_LOG_PATH": str(self.state / "logs"),
+            # dbt run by hand reads it, and has no default for it.
+            "FRESHNESS_THRESHOLD_HOURS": str(Settings.model_fields["freshness_threshold_hours"].default),
             "LAKE_DIR": str(self.state / "lake"),
             "WAREHOUSE_PATH": str(self.state / "warehouse.duckdb"),
             "PUBLISHED_PATH": str(self.published),
