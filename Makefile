@@ -45,7 +45,7 @@ lint: $(READY) ## ruff, mypy and import-linter
 .PHONY: test
 test: lint ## Lint, then every test
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 
