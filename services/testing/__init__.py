@@ -1,0 +1,7 @@
+"""The platform as containers for tests: import these from your own. `docs/testing.md` has an example."""
+
+from services.testing.airbyte import AirbyteContainer
+from services.testing.engine import engine_problem
+from services.testing.platform import Platform, PlatformFailed
+
+__all__ = ["AirbyteContainer", "Platform", "PlatformFailed", "engine_problem"]

@@ -1,0 +1,52 @@
+"""The mock Airbyte on its own, as a container."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from testcontainers.core.container import DockerContainer
+from testcontainers.core.wait_strategies import HttpWaitStrategy
+
+PORT = 8006
+
+
+class AirbyteContainer(DockerContainer):
+    """A mock Airbyte that reads S3 and writes Parquet; its port is published on 127.0.0.1 alone.
+
+    Use it in a `with` block. `docker build --target airbyte -t mock-airbyte .` makes the image.
+
+    Args:
+        image: the mock's image.
+        kwargs: as `testcontainers.core.container.DockerContainer` takes them, e.g. `network`.
+    """
+
+    def __init__(self, image: str = "mock-airbyte", **kwargs: Any) -> None:
+        super().__init__(image, **kwargs)
+        self.with_env("MOCK_AIRBYTE_FAULTS", "true")
+        self.waiting_for(HttpWaitStrategy(PORT, "/api/public/v1/health"))
+
+    def with_s3(self, endpoint_url: str, access_key_id: str, secret_access_key: str, region: str = "us-east-1") -> Self:
+        """Read sources from this S3, as it is reached from inside the container."""
+        return self.with_envs(
+            MOCK_AIRBYTE_S3_ENDPOINT_URL=endpoint_url,
+            MOCK_AIRBYTE_S3_ACCESS_KEY_ID=access_key_id,
+            MOCK_AIRBYTE_S3_SECRET_ACCESS_KEY=secret_access_key,
+            MOCK_AIRBYTE_S3_REGION=region,
+        )
+
+    def with_config(self, file: Path) -> Self:
+        """Declare workspaces, sources, destinations and connections by a YAML file of one's own."""
+        return self.with_volume_mapping(file.absolute(), "/config.yaml").with_env("MOCK_AIRBYTE_CONFIG", "/config.yaml")
+
+    @property
+    def url(self) -> str:
+        """Base URL of the public API."""
+        return f"http://127.0.0.1:{self.get_exposed_port(PORT)}/api/public/v1"
+
+    @property
+    def faults_url(self) -> str:
+        """Where faults are asked for."""
+        return f"http://127.0.0.1:{self.get_exposed_port(PORT)}/_mock/faults"
+
+    def _configure(self) -> None:
+        # with_exposed_ports would publish the port on every address of the host.
+        self.ports = {f"{PORT}/tcp": ("127.0.0.1", None)}  # type: ignore[dict-item]

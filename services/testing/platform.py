@@ -1,0 +1,202 @@
+"""The whole platform of docker-compose.yml, for tests: under a project name of its own and on free ports."""
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+from uuid import uuid4
+
+import boto3
+import duckdb
+import httpx
+from testcontainers.compose import DockerCompose
+
+from services.embedded.processes import free_ports
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PROJECT = Path(__file__).parents[2]
+PUBLISHED = "/data/published/warehouse.duckdb"
+ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+Found = TypeVar("Found")
+
+
+class PlatformFailed(Exception):
+    """The platform did not do what was waited for; the text holds the end of its logs."""
+
+
+class Platform(DockerCompose):
+    """The real docker-compose.yml, beside whatever else runs on this machine.
+
+    Use it in a `with` block: it builds the images, starts the services, waits until they are healthy, and removes
+    them with their volumes at the end.
+
+    Args:
+        project: folder of docker-compose.yml: a clone of the platform.
+        profile: name of the file in `profiles/`.
+        variables: values that take the place of the profile's.
+    """
+
+    def __init__(
+        self, project: Path = PROJECT, profile: str = "local", variables: Mapping[str, str] | None = None
+    ) -> None:
+        self.profile = profile
+        self.name = f"platform-test-{uuid4().hex[:8]}"
+        self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
+        self._folder = tempfile.TemporaryDirectory(prefix="platform-")
+        own = {
+            "COMPOSE_PROJECT_NAME": self.name,
+            "PREFECT_PORT": self.prefect_port,
+            "AIRBYTE_PORT": self.airbyte_port,
+            "S3_PORT": self.s3_port,
+            **(variables or {}),
+        }
+        overrides = Path(self._folder.name, "overrides.env")
+        overrides.write_text("".join(f"{name}={value}\n" for name, value in own.items()))
+        super().__init__(
+            context=project,
+            compose_file_name="docker-compose.yml",
+            env_file=[f"profiles/{profile}.env", str(overrides)],
+            build=True,
+        )
+
+    @property
+    def prefect_url(self) -> str:
+        """Where Prefect's UI answers; its API is below /api."""
+        return f"http://127.0.0.1:{self.prefect_port}"
+
+    @property
+    def airbyte_url(self) -> str:
+        """Base URL of the mock Airbyte's public API."""
+        return f"http://127.0.0.1:{self.airbyte_port}/api/public/v1"
+
+    @property
+    def s3_url(self) -> str:
+        """Where S3 answers."""
+        return f"http://127.0.0.1:{self.s3_port}"
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        finally:
+            self._folder.cleanup()
+
+    # -- the services ----------------------------------------------------------------------------------
+
+    def compose(self, *arguments: str) -> str:
+        """Run a command of docker compose on this platform and return what it printed.
+
+        Raises:
+            PlatformFailed: it failed; the text is its standard error.
+        """
+        command = [*self.compose_command_property, *arguments]
+        done = subprocess.run(command, cwd=self.context, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise PlatformFailed(f"docker compose {' '.join(arguments)}: {done.stderr[-4000:]}")
+        return done.stdout
+
+    def kill(self, service: str) -> None:
+        """End a service as a power cut would."""
+        self.compose("kill", service)
+
+    def logs(self, *services: str, lines: int = 50) -> str:
+        """The newest lines of the services' logs; of all without a name."""
+        return self.compose("logs", "--no-color", "--tail", str(lines), *services)
+
+    # -- what goes in ----------------------------------------------------------------------------------
+
+    def s3(self) -> "S3Client":
+        """A client of the platform's S3."""
+        return boto3.client(
+            "s3",
+            endpoint_url=self.s3_url,
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - LocalStack's own
+        )
+
+    def land(self, key: str, content: bytes, bucket: str = "my-data-lake-landing") -> None:
+        """Put an object into the landing bucket."""
+        self.s3().put_object(Bucket=bucket, Key=key, Body=content)
+
+    # -- what comes out --------------------------------------------------------------------------------
+
+    @contextmanager
+    def published(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The tables that readers see, as they are now: a copy of the published warehouse.
+
+        Raises:
+            PlatformFailed: nothing was published yet.
+        """
+        copy = Path(self._folder.name, "published.duckdb")
+        self.compose("cp", f"worker:{PUBLISHED}", str(copy))
+        with duckdb.connect(str(copy), read_only=True) as connection:
+            yield connection
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The answer of the published warehouse to a query."""
+        with self.published() as connection:
+            return connection.execute(query).fetchall()
+
+    def prefect(self, method: str, path: str, body: object = None) -> Any:
+        """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
+        response = httpx.request(method, f"{self.prefect_url}/api/{path}", json=body, timeout=30, trust_env=False)
+        return response.raise_for_status().json()
+
+    def flow_runs(self, deployment: str | None = None) -> list[dict[str, Any]]:
+        """The flow runs, newest first: of one deployment (`flow/deployment`), or all but subflows."""
+        body: dict[str, Any] = {"sort": "EXPECTED_START_TIME_DESC", "limit": 100}
+        body["flow_runs"] = {"parent_task_run_id": {"is_null_": True}}
+        if deployment:
+            flow, _, name = deployment.partition("/")
+            body |= {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}}
+        runs: list[dict[str, Any]] = self.prefect("POST", "flow_runs/filter", body)
+        return runs
+
+    def start_run(self, deployment: str, parameters: Mapping[str, Any] | None = None) -> str:
+        """Ask for a run of a deployment (`flow/deployment`); its id."""
+        found = self.prefect("GET", f"deployments/name/{deployment}")
+        run = self.prefect("POST", f"deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters or {})})
+        return str(run["id"])
+
+    def end_of_run(self, run_id: str, seconds: float = 180) -> dict[str, Any]:
+        """Wait for the end of a flow run; the run with its `state`.
+
+        Raises:
+            PlatformFailed: it has not ended in time.
+        """
+        return self.eventually(lambda: self._ended(run_id), f"the end of flow run {run_id}", seconds)
+
+    def run(self, deployment: str, parameters: Mapping[str, Any] | None = None, seconds: float = 180) -> dict[str, Any]:
+        """Run a deployment (`flow/deployment`) to its end; the flow run with its `state`."""
+        return self.end_of_run(self.start_run(deployment, parameters), seconds)
+
+    def eventually(self, look: Callable[[], Found | None], what: str, seconds: float = 180) -> Found:
+        """Look twice a second until something is found; services that do not answer meanwhile are borne.
+
+        Raises:
+            PlatformFailed: nothing was found in time.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if (found := look()) is not None:
+                    return found
+                trouble = ""
+            except (httpx.HTTPError, PlatformFailed, duckdb.Error) as error:
+                trouble = f" ({error})"
+            if time.monotonic() > deadline:
+                raise PlatformFailed(f"Waited {seconds:g} s for {what} in vain{trouble}.\n{self.logs()}")
+            time.sleep(0.5)
+
+    def _ended(self, run_id: str) -> dict[str, Any] | None:
+        run: dict[str, Any] = self.prefect("GET", f"flow_runs/{run_id}")
+        return run if run["state_type"] in ENDED else None
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self

@@ -1,0 +1,51 @@
+"""The platform of a copy of this project, so that tests can change its files as a person would."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.testing.fixtures import need_engine
+from services.testing.platform import PROJECT, Platform
+from tests.e2e.landing import SAMPLE_FLIGHTS
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the project's files as they are now, committed or not."""
+    need_engine()
+    copy = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (PROJECT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, copy / name)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def mock_image() -> None:
+    """The mock Airbyte's image, as the platform builds it."""
+    need_engine()
+    Platform().compose("build", "airbyte")
+
+
+@pytest.fixture(scope="module")
+def platform(project: Path) -> Iterator[Platform]:
+    """The whole platform, its sample files loaded, built and published."""
+    with Platform(project) as running:
+        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=240)
+        yield running
+
+
+def sample_is_published(platform: Platform) -> bool | None:
+    """Whether readers see every flight of the sample; None for not yet."""
+    return platform.rows("select count(*) from fct_flights")[0][0] >= SAMPLE_FLIGHTS or None

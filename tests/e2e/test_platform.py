@@ -1,0 +1,184 @@
+"""The platform of docker-compose.yml at work, from a file that lands to the row that a reader sees."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from services.testing import Platform
+from services.testing.platform import PROJECT
+from tests.e2e.landing import SAMPLE_FLIGHTS, flights, land_flights, numbers
+
+PIPELINE = "full_pipeline/full-pipeline"
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
+SERVICES = ("localstack", "airbyte", "postgres", "prefect-server", "worker", "sensor")
+
+
+def published(platform: Platform, day: int) -> list[int]:
+    """Wait until readers see flights of a day of February; their numbers."""
+    return platform.eventually(lambda: numbers(platform, day) or None, f"flights of 2013-02-{day:02}")
+
+
+def runs_for(platform: Platform, key: str) -> list[dict[str, Any]]:
+    """The runs of the pipeline that were started for an object, newest first."""
+    runs = platform.flow_runs(PIPELINE)
+    return [run for run in runs if key in [file["key"] for file in run["parameters"].get("files") or []]]
+
+
+def end_of_run_for(platform: Platform, key: str) -> dict[str, Any]:
+    """Wait until the sensor's newest run for an object has ended."""
+    first = platform.eventually(lambda: next(iter(runs_for(platform, key)), None), f"a run for {key}")
+    return platform.end_of_run(first["id"])
+
+
+def idle(platform: Platform) -> None:
+    """Wait until no flow run is planned for now or at work."""
+    busy = ("PENDING", "RUNNING", "CANCELLING")
+    platform.eventually(
+        lambda: all(run["state_type"] not in busy for run in platform.flow_runs()) or None, "the end of all runs"
+    )
+
+
+def test_the_first_start_fills_the_marts_without_a_manual_step(platform: Platform) -> None:
+    answer = platform.rows("select count(*), count(distinct carrier), count(*) - count(dep_time) from fct_flights")
+    assert answer == [(SAMPLE_FLIGHTS, 16, 521)]
+
+
+def test_a_dropped_file_becomes_rows_that_readers_see(platform: Platform) -> None:
+    key = land_flights(platform, day=1)
+    assert published(platform, day=1) == [9000, 9001, 9002]
+    run = end_of_run_for(platform, key)
+    assert run["state_type"] == "COMPLETED"
+    assert platform.rows("select distinct _ab_source_file_url from fct_flights where month(flight_date) = 2") == [
+        (key,)
+    ]
+
+
+def test_the_same_file_again_adds_nothing(platform: Platform) -> None:
+    land_flights(platform, day=2)
+    before = published(platform, day=2)
+    land_flights(platform, day=2)
+    platform.run(PIPELINE)
+    assert numbers(platform, day=2) == before
+
+
+def test_a_bad_file_fails_its_run_and_harms_nothing_else(platform: Platform) -> None:
+    bad = land_flights(platform, day=3, content=flights(3) + b"2013,2,3\n")
+    run = end_of_run_for(platform, bad)
+    assert run["state_type"] == "FAILED"
+    assert "flights-2013-02-03.csv.gz" in run["state"]["message"]
+    platform.land("inbound/airlines/zephyr.csv", b"carrier,name\nZZ,Zephyr Air\n")
+    platform.eventually(
+        lambda: "ZZ" in raw_carriers(platform) or None, "the airline that landed after the bad file in raw"
+    )
+    assert numbers(platform, day=3) == []
+    mended = land_flights(platform, day=3)
+    assert published(platform, day=3) == [9000, 9001, 9002]
+    assert end_of_run_for(platform, mended)["state_type"] == "COMPLETED"
+    assert platform.rows("select name from dim_airlines where carrier = 'ZZ'") == [("Zephyr Air",)]
+
+
+def raw_carriers(platform: Platform) -> str:
+    """The airlines in raw, as the worker reads them."""
+    query = "import duckdb; print(duckdb.sql(\"select carrier from '/data/lake/airlines/*.parquet'\").fetchall())"
+    return platform.compose("exec", "--no-TTY", "worker", "python", "-c", query)
+
+
+def test_a_failed_dbt_test_leaves_the_published_tables_as_they_were(platform: Platform, project: Path) -> None:
+    failing = project / "dbt_project" / "tests" / "no_flight_on_the_fourth.sql"
+    failing.write_text("select * from {{ ref('fct_flights') }} where flight_date = '2013-02-04'\n")
+    try:
+        run = end_of_run_for(platform, land_flights(platform, day=4))
+        assert run["state_type"] == "FAILED"
+        assert failing.stem in run["state"]["message"]
+        assert numbers(platform, day=4) == []
+    finally:
+        failing.unlink()
+    assert platform.run(PIPELINE)["state_type"] == "COMPLETED"
+    assert numbers(platform, day=4) == [9000, 9001, 9002]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["name"])
+def test_every_deployment_runs_through_the_worker(platform: Platform, deployment: dict[str, Any]) -> None:
+    flow = deployment["entrypoint"].rpartition(":")[2]
+    run = platform.run(f"{flow}/{deployment['name']}")
+    assert run["state_type"] == "COMPLETED", run["state"]["message"]
+
+
+def test_a_change_of_a_model_on_the_host_is_used_by_the_next_run(platform: Platform, project: Path) -> None:
+    model = project / "dbt_project" / "models" / "marts" / "dim_airlines.sql"
+    original = model.read_text()
+    model.write_text(original.replace("name", "upper(name) as name", 1))
+    try:
+        assert platform.run("dbt_transform/dbt-transform")["state_type"] == "COMPLETED"
+        assert platform.rows("select name from dim_airlines where carrier = 'AA'") == [("AMERICAN AIRLINES INC.",)]
+    finally:
+        model.write_text(original)
+
+
+def test_an_idle_platform_makes_no_flow_run(platform: Platform) -> None:
+    idle(platform)
+    before = len(platform.flow_runs(PIPELINE))
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        assert len(platform.flow_runs(PIPELINE)) == before
+        time.sleep(1)
+
+
+def test_the_ui_and_the_api_documents_load_without_another_host(platform: Platform) -> None:
+    for url in (platform.prefect_url, f"http://127.0.0.1:{platform.airbyte_port}/"):
+        page = httpx.get(url, follow_redirects=True, trust_env=False).raise_for_status().text
+        assert 'src="http' not in page
+        assert 'src="//' not in page
+
+
+def test_every_service_runs_without_root_and_listens_on_this_machine_alone(platform: Platform) -> None:
+    for service in ("airbyte", "prefect-server", "worker", "sensor"):
+        assert platform.compose("exec", "--no-TTY", service, "id", "-u").strip() != "0"
+    publishers = [publisher for each in platform.get_containers() for publisher in each.Publishers]
+    published_on = {publisher.URL for publisher in publishers if publisher.PublishedPort}
+    assert published_on == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_killed_in_the_middle_of_a_run_costs_no_row_and_doubles_none(
+    platform: Platform, service: str
+) -> None:
+    idle(platform)
+    day = 10 + SERVICES.index(service)
+    key = land_flights(platform, day, flights(day, count=50))
+    platform.eventually(
+        lambda: next((run for run in runs_for(platform, key) if run["state_type"] == "RUNNING"), None),
+        f"a run for {key} at work",
+    )
+    platform.kill(service)
+    platform.start()
+    # LocalStack forgets what was landed; whoever lands it again must not see it twice.
+    land_flights(platform, day, flights(day, count=50))
+    idle(platform)
+    assert platform.run(PIPELINE)["state_type"] == "COMPLETED"
+    assert numbers(platform, day) == list(range(9000, 9050))
+    assert platform.rows("select count(*) from fct_flights where month(flight_date) = 1") == [(SAMPLE_FLIGHTS,)]
+
+
+def test_down_and_up_keeps_everything_and_loads_nothing_twice(platform: Platform) -> None:
+    idle(platform)
+    before = platform.rows("select count(*), max(_airbyte_extracted_at) from fct_flights")
+    runs = {run["id"] for run in platform.flow_runs()}
+    jobs = job_ids(platform)
+    platform.compose("down")
+    platform.start()
+    assert {run["id"] for run in platform.flow_runs()} >= runs
+    assert job_ids(platform) >= jobs
+    idle(platform)
+    assert platform.run(PIPELINE)["state_type"] == "COMPLETED"
+    assert platform.rows("select count(*), max(_airbyte_extracted_at) from fct_flights") == before
+
+
+def job_ids(platform: Platform) -> set[int]:
+    """The jobs that the mock Airbyte knows."""
+    answer = httpx.get(f"{platform.airbyte_url}/jobs", params={"limit": 100}, trust_env=False).raise_for_status()
+    return {job["jobId"] for job in answer.json()["data"]}
