@@ -40,7 +40,7 @@ CMD ["python", "-m", "services.airbyte"]
 FROM base AS platform
 COPY --from=platform-packages /opt/venv /opt/venv
 COPY --chmod=755 services/answers.sh /usr/local/bin/answers
-RUN install -d -o platform /data /data/lake /data/warehouse /data/published
+RUN install -d -o platform /data /data/lake /data/warehouse /data/published /home/platform/.prefect
 USER platform
 # Where the containers keep data, and what keeps each process from calling home.
 ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
