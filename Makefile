@@ -70,6 +70,10 @@ drop: ## Put a file into landing and follow what it sets off: make drop FILE=a.c
 sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim_airlines"
 	@$(PLATFORM) sql $(if $(Q),"$(Q)")
 
+.PHONY: verify-offline
+verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out
+	@$(PLATFORM) verify-offline
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .

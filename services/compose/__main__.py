@@ -8,6 +8,7 @@ from pathlib import Path
 
 from services.compose.drop import drop
 from services.compose.engine import Compose, check_engine
+from services.compose.offline import verify_offline
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError, load
 from services.compose.up import up
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("up", lambda compose, _: up(compose))
     verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
+    verb("verify-offline", lambda compose, _: verify_offline(compose.profile))
     verb("reset", reset).add_argument("--yes", action="store_true", help="do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
     verb("sql", sql).add_argument("query", nargs="*")

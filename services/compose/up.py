@@ -20,17 +20,26 @@ def up(compose: Compose) -> int:
         ComposeError: a port is taken, a service does not become healthy, or the first pipeline run fails.
     """
     check_ports(compose)
-    begun = time.monotonic()
-    print("Building what has changed (the first time takes some minutes) and starting the services", flush=True)
+    print("Building what has changed; the first time takes some minutes.", flush=True)
     if compose.run("build", "--quiet"):
         raise ComposeError("The images cannot be built; see above. docs/platform.md says what helps.")
-    if compose.run("up", "--detach", "--wait", "--wait-timeout", "300", "--remove-orphans"):
-        raise ComposeError(f"Not every service is ready.\n{_what_failed(compose)}")
-    print(f"All services are healthy after {time.monotonic() - begun:.0f} s.", flush=True)
+    start(compose)
     if "localstack" in compose.profile.services:
         wait_for_marts(compose)
     print(banner(compose))
     return 0
+
+
+def start(compose: Compose) -> None:
+    """Start every service and wait until it is ready for work.
+
+    Raises:
+        ComposeError: one is not; its last lines are in the text.
+    """
+    begun = time.monotonic()
+    if compose.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "--remove-orphans"):
+        raise ComposeError(f"Not every service is ready.\n{_what_failed(compose)}")
+    print(f"All services are healthy after {time.monotonic() - begun:.0f} s.", flush=True)
 
 
 def check_ports(compose: Compose) -> None:
