@@ -49,6 +49,7 @@ ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
     DBT_PACKAGES_INSTALL_PATH=/home/platform/dbt/packages \
     PYTHONPYCACHEPREFIX=/home/platform/pycache \
     DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false \
+    PREFECT_UI_API_URL=/api PREFECT_UI_STATIC_DIRECTORY=/home/platform/ui \
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=120
 COPY . .
 RUN python -m blocks.dbt_command parse --no-use-colors
