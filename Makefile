@@ -35,6 +35,45 @@ dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200,
 dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
 	@$(BIN)/python -m blocks.dbt_command $(ARGS)
 
+PROFILE ?= local
+PLATFORM = $(PYTHON) -m services.compose --profile $(PROFILE)
+
+.PHONY: up
+up: ## The full platform in Docker: built, started, healthy, first tables made. PROFILE=local is the default
+	@$(PLATFORM) up
+
+.PHONY: down
+down: ## Stop the platform; its data stay
+	@$(PLATFORM) down
+
+.PHONY: reset
+reset: ## Stop the platform and, after a question, remove its data; YES=1 does not ask
+	@$(PLATFORM) reset $(if $(YES),--yes)
+
+.PHONY: ps
+ps: ## The platform's services and their health
+	@$(PLATFORM) ps
+
+.PHONY: logs
+logs: ## What the services say, until Ctrl-C; of one with SERVICE=worker
+	@$(PLATFORM) logs $(SERVICE)
+
+.PHONY: run
+run: ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "dim_airlines"}']
+	@$(PLATFORM) run "$(FLOW)" $(if $(PARAMETERS),--parameters '$(PARAMETERS)')
+
+.PHONY: drop
+drop: ## Put a file into landing and follow what it sets off: make drop FILE=a.csv STREAM=flights
+	@$(PLATFORM) drop "$(FILE)" $(if $(STREAM),--stream $(STREAM))
+
+.PHONY: sql
+sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim_airlines"
+	@$(PLATFORM) sql $(if $(Q),"$(Q)")
+
+.PHONY: verify-offline
+verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out
+	@$(PLATFORM) verify-offline
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
@@ -49,6 +88,10 @@ test: lint ## Lint, then every test
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 
+# What the images hold of it: no tools, and for Linux alone.
+IMAGE_LOCK = $(BIN)/uv pip compile --quiet --python-version 3.13 --python-platform linux --generate-hashes \
+  --no-emit-index-url --no-header --no-annotate -c requirements.lock
+
 .PHONY: install
 install: $(READY) ## Create .venv from requirements.lock
 
@@ -56,3 +99,5 @@ install: $(READY) ## Create .venv from requirements.lock
 lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgrade, to the newest versions
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
+	@$(IMAGE_LOCK) -o requirements-platform.lock pyproject.toml
+	@$(IMAGE_LOCK) -o services/airbyte/requirements.lock services/airbyte/requirements.in

@@ -27,7 +27,8 @@ def warehouse_slot() -> Iterator[None]:
     """Hold the warehouse: one dbt at a time, over all flow runs of a Prefect server."""
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.upsert_global_concurrency_limit_by_name(WAREHOUSE_SLOT, 1)
-    with concurrency(WAREHOUSE_SLOT, strict=True):
+    # The shortest lease: a run that was killed holds the warehouse for no longer than that.
+    with concurrency(WAREHOUSE_SLOT, strict=True, lease_duration=60):
         yield
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from prefect import flow, get_run_logger
@@ -143,8 +144,11 @@ def s3_file_sensor(
     return found
 
 
-def stay(deployment: str, poll_seconds: float, profile: str | None) -> None:
-    """Watch until the process is ended: an idle poll is one listing, and no flow run."""
+def stay(deployment: str, poll_seconds: float, profile: str | None, heartbeat: Path | None = None) -> None:
+    """Watch until the process is ended: an idle poll is one listing, and no flow run.
+
+    The file `heartbeat` is touched after each look that S3 and Prefect answered.
+    """
     logger = get_logger("sensor")
     chosen, store = watch(None, None, "*", 1000, 3600)
     hand_on = hand_to_deployment(deployment, profile)
@@ -152,6 +156,8 @@ def stay(deployment: str, poll_seconds: float, profile: str | None) -> None:
     while True:
         try:
             batch = poll(chosen, store, hand_on)
+            if heartbeat:
+                heartbeat.touch()
         except PlatformError as error:
             logger.warning("%s Trying again in %g s.", error, poll_seconds)
             batch = None
@@ -165,12 +171,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--watch", metavar="DEPLOYMENT", help="stay, and run this deployment (flow/deployment)")
     parser.add_argument("--poll-seconds", type=float, default=5, help="pause between two polls (default: 5)")
     parser.add_argument("--profile", help="name of the saved blocks that the pipeline connects with")
+    parser.add_argument("--heartbeat", type=Path, help="file to touch after each look that succeeded")
     options = parser.parse_args(arguments)
     if not options.watch:
         s3_file_sensor(profile=options.profile)
         return
     try:
-        stay(options.watch, options.poll_seconds, options.profile)
+        stay(options.watch, options.poll_seconds, options.profile, options.heartbeat)
     except KeyboardInterrupt:
         sys.exit(0)
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 import subprocess
 import tomllib
@@ -48,8 +49,9 @@ def test_readme_names_every_verb_of_the_makefile_and_no_other() -> None:
     assert named == set(VERBS) - {"help"}
 
 
-def test_contributing_names_no_verb_that_the_makefile_lacks() -> None:
-    named = re.findall(r"(?:`| {4})make ([a-z-]+)", (PROJECT / "CONTRIBUTING.md").read_text())
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/platform.md"])
+def test_a_document_names_no_verb_that_the_makefile_lacks(document: str) -> None:
+    named = re.findall(r"(?:`| {4})make ([a-z-]+)", (PROJECT / document).read_text())
     assert named
     assert set(named) <= set(VERBS)
 
@@ -105,7 +107,7 @@ def test_the_daily_schedule_is_the_same_wherever_it_stands() -> None:
     assert served in (PROJECT / "schedules" / "daily.py").read_text()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/platform.md"])
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
     text = (PROJECT / document).read_text()
     named = re.findall(
@@ -149,6 +151,13 @@ def test_ci_runs_the_same_command_on_every_python_that_the_project_supports() ->
     assert ".ci/run" in [step.get("run") for step in job["steps"]]
     assert f">={min(job['strategy']['matrix']['python'])}" == PYPROJECT["project"]["requires-python"]
     assert all(re.fullmatch(r"[\w/-]+@v\d+\.\d+\.\d+", step["uses"]) for step in job["steps"] if "uses" in step)
+
+
+def test_the_dev_container_brings_the_platform_up_on_its_ports() -> None:
+    container = json.loads((PROJECT / ".devcontainer" / "devcontainer.json").read_text())
+    ports = re.findall(r"^\w+_PORT=(\d+)$", (PROJECT / "profiles" / "local.env").read_text(), re.MULTILINE)
+    assert container["postCreateCommand"] == "make up"
+    assert sorted(map(str, container["forwardPorts"])) == sorted(ports)
 
 
 def test_the_changelog_has_the_version_of_the_project() -> None:

@@ -1,0 +1,58 @@
+# The platform's images. The last stage is Prefect's server, worker, sensor and bootstrap in one:
+#
+#   docker build -t prefect-orchestration .
+#   docker build -t mock-airbyte --target airbyte .
+#
+# Behind a mirror or proxy: `--secret id=pip,src=$HOME/.config/pip/pip.conf` gives pip its index,
+# `--secret id=ca,src=/path/to/ca.crt` the certificates to trust; neither is left in a layer.
+# No `# syntax=` line: the engine's own frontend suffices, and fetching one would need a registry.
+
+FROM python:3.13-slim-trixie AS base
+RUN useradd --uid 10001 --create-home platform
+WORKDIR /app
+ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
+
+FROM base AS build
+RUN python -m venv /opt/venv
+ENV PIP_CONFIG_FILE=/run/secrets/pip PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY services/install.sh /usr/local/bin/install-locked
+
+FROM build AS airbyte-packages
+COPY services/airbyte/requirements.lock .
+RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements.lock
+
+FROM build AS platform-packages
+COPY requirements-platform.lock .
+RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements-platform.lock
+
+FROM base AS airbyte
+COPY --from=airbyte-packages /opt/venv /opt/venv
+COPY services/__init__.py services/
+COPY services/airbyte services/airbyte
+COPY --chmod=755 services/answers.sh /usr/local/bin/answers
+RUN install -d -o platform /data /data/lake /data/state
+USER platform
+ENV MOCK_AIRBYTE_HOST=0.0.0.0 MOCK_AIRBYTE_LAKE_DIR=/data/lake MOCK_AIRBYTE_STATE_DIR=/data/state
+EXPOSE 8006
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["answers", "8006", "/api/public/v1/health"]
+CMD ["python", "-m", "services.airbyte"]
+
+FROM base AS platform
+COPY --from=platform-packages /opt/venv /opt/venv
+COPY --chmod=755 services/answers.sh /usr/local/bin/answers
+RUN install -d -o platform /data /data/lake /data/warehouse /data/published /home/platform/.prefect
+USER platform
+# Where the containers keep data, and what keeps each process from calling home.
+ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
+    PUBLISHED_PATH=/data/published/warehouse.duckdb \
+    DBT_PROJECT_DIR=/app/dbt_project DBT_TARGET_PATH=/home/platform/dbt DBT_LOG_PATH=/home/platform/dbt \
+    DBT_PACKAGES_INSTALL_PATH=/home/platform/dbt/packages \
+    PYTHONPYCACHEPREFIX=/home/platform/pycache \
+    DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false \
+    PREFECT_UI_API_URL=/api PREFECT_UI_STATIC_DIRECTORY=/home/platform/ui \
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=120
+COPY . .
+RUN python -m blocks.dbt_command parse --no-use-colors
+EXPOSE 4200
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["answers", "4200", "/api/ready"]
+CMD ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "0.0.0.0", "--port", "4200", "--log-level", "warning"]

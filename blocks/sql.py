@@ -1,0 +1,54 @@
+"""SQL on the published warehouse: `python -m blocks.sql "from dim_airlines"`; a prompt without a query.
+
+Each statement opens the file anew, so that the prompt sees what was published meanwhile and never holds a pipeline up.
+"""
+
+import importlib
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from blocks.settings import Settings
+
+
+def run(query: str, published: Path) -> bool:
+    """Print a statement's rows; False, with the reason on standard error, where it fails."""
+    try:
+        with duckdb.connect(str(published), read_only=True) as connection:
+            if relation := connection.sql(query):
+                relation.show(max_rows=40)
+    except duckdb.Error as error:
+        print(error, file=sys.stderr)
+        return False
+    return True
+
+
+def prompt(published: Path) -> None:
+    """Read statements, each up to its semicolon, until Ctrl-D."""
+    with suppress(ImportError):
+        importlib.import_module("readline")  # history and editing, where Python has it
+    print("The published tables; end a statement with a semicolon. `show all tables;` lists them, Ctrl-D ends.")
+    with suppress(EOFError, KeyboardInterrupt):
+        while True:
+            statement = input("sql> ")
+            while not statement.rstrip().endswith(";"):
+                statement += "\n" + input("  -> ")
+            run(statement, published)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the query given, or a prompt; 1 where the query fails or nothing is published yet."""
+    published = Settings().published_path
+    if not published.exists():
+        print(f"Nothing is published in {published} yet: run full_pipeline first.", file=sys.stderr)
+        return 1
+    if arguments:
+        return 0 if run(" ".join(arguments), published) else 1
+    prompt(published)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

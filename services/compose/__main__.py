@@ -1,0 +1,86 @@
+"""`python -m services.compose VERB`: what the Makefile's verbs do."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from services.compose.drop import drop
+from services.compose.engine import Compose, check_engine
+from services.compose.offline import verify_offline
+from services.compose.prefect_api import Prefect
+from services.compose.profile import ComposeError, load
+from services.compose.up import up
+
+RUN_SECONDS = 3600.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; its exit code, or 1 with a text where it cannot be done."""
+    options = _parser().parse_args(arguments)
+    try:
+        check_engine()
+        code: int = options.do(Compose(load(options.profile)), options)
+    except ComposeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.compose", description=__doc__)
+    parser.add_argument("--profile", default="local", help="file in profiles/, without .env (default: local)")
+    verbs = parser.add_subparsers(required=True)
+
+    def verb(name: str, do: Callable[[Compose, argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added = verbs.add_parser(name)
+        added.set_defaults(do=do)
+        return added
+
+    verb("up", lambda compose, _: up(compose))
+    verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
+    verb("ps", lambda compose, _: compose.run("ps", "--all"))
+    verb("verify-offline", lambda compose, _: verify_offline(compose.profile))
+    verb("reset", reset).add_argument("--yes", action="store_true", help="do not ask")
+    verb("logs", logs).add_argument("service", nargs="*")
+    verb("sql", sql).add_argument("query", nargs="*")
+    running = verb("run", run)
+    running.add_argument("flow", help="the deployment, or the flow whose main one it is")
+    running.add_argument("--parameters", type=json.loads, default={}, help="the run's parameters, as JSON")
+    dropping = verb("drop", lambda compose, options: drop(compose, options.file, options.stream))
+    dropping.add_argument("file", type=Path)
+    dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
+    return parser
+
+
+def logs(compose: Compose, options: argparse.Namespace) -> int:
+    """What services say, until Ctrl-C."""
+    return compose.run("logs", "--follow", "--tail", "200", *options.service)
+
+
+def run(compose: Compose, options: argparse.Namespace) -> int:
+    """Run a deployment and follow it; 0 where it completed."""
+    prefect = Prefect(compose.running("prefect-server", 4200))
+    return prefect.follow(prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
+
+
+def sql(compose: Compose, options: argparse.Namespace) -> int:
+    """A query, or a prompt, on the published tables."""
+    terminal = [] if sys.stdin.isatty() else ["-T"]
+    return compose.run("exec", *terminal, "worker", "python", "-m", "blocks.sql", *options.query)
+
+
+def reset(compose: Compose, options: argparse.Namespace) -> int:
+    """Remove the containers and, after a question, all that they have kept."""
+    print("This removes all that the platform keeps: raw rows, tables, Prefect's history, Airbyte's jobs.")
+    if not options.yes and input("Remove it? [y/N] ").strip().lower() != "y":
+        print("Nothing was removed.")
+        return 1
+    return compose.run("down", "--volumes", "--remove-orphans")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

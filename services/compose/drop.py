@@ -1,0 +1,58 @@
+"""`make drop`: a file goes into landing, and what that sets off is followed."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from services.compose.engine import Compose
+from services.compose.prefect_api import Prefect
+from services.compose.profile import PROJECT, ComposeError
+
+SENSOR_SECONDS = 60.0
+RUN_SECONDS = 900.0
+
+
+def drop(compose: Compose, file: Path, stream: str | None) -> int:
+    """Put a file into landing, wait for the sensor's run on it, follow that; the run's result.
+
+    Raises:
+        ComposeError: the file or its stream is not known, or the sensor starts no run.
+    """
+    key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
+    prefect = Prefect(compose.running("prefect-server", 4200))
+    with file.open("rb") as content:
+        landed = json.loads(compose.output("exec", "-T", "sensor", "python", "-m", "blocks.land", key, stdin=content))
+    print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{key}")
+    if not landed["new"]:
+        print("The same content was there already: nothing is new, so nothing runs.")
+        return 0
+    return prefect.follow(_run_for(prefect, key, landed["etag"]), print, RUN_SECONDS)
+
+
+def stream_of(file: Path) -> str:
+    """The stream that a file is for, by the name of its folder.
+
+    Raises:
+        ComposeError: there is no such file, or its folder is no stream's.
+    """
+    if not file.is_file():
+        raise ComposeError(f"There is no file {file}.")
+    streams = sorted(folder.name for folder in (PROJECT / "localstack" / "landing").iterdir() if folder.is_dir())
+    folder = file.absolute().parent.name
+    if folder not in streams:
+        raise ComposeError(f"Which stream is {file.name} for? Add STREAM=, one of {', '.join(streams)}.")
+    return folder
+
+
+def _run_for(prefect: Prefect, key: str, etag: str) -> dict[str, Any]:
+    begun = time.monotonic()
+    while time.monotonic() - begun < SENSOR_SECONDS:
+        for run in prefect.pipelines():
+            files = run["parameters"].get("files") or []
+            if any(file["key"] == key and file["etag"] == etag for file in files):
+                return run
+        time.sleep(0.5)
+    raise ComposeError(
+        f"The sensor started no run for {key} within {SENSOR_SECONDS:.0f} s: `make logs SERVICE=sensor`."
+    )

@@ -1,0 +1,92 @@
+"""Docker Compose's command line, with a profile's values and no other."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
+
+PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
+FROM_OUTSIDE = {*PORTS, "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
+"""What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
+
+NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."
+
+
+@dataclass(frozen=True)
+class Compose:
+    """The platform's Compose project.
+
+    Args:
+        profile: gives the values.
+        files: further Compose files, merged over docker-compose.yml.
+        project: name of the Compose project; without it Compose's own rule decides (the folder's name).
+    """
+
+    profile: Profile
+    files: Sequence[str] = ()
+    project: str | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        """The full command line for Compose's `arguments`."""
+        hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
+        files = [f"--file={file}" for file in (COMPOSE_FILE, *self.files)]
+        project = [f"--project-name={self.project}"] if self.project else []
+        quiet = [] if sys.stderr.isatty() else ["--progress=quiet"]
+        options = [*quiet, f"--env-file={self.profile.file}", f"--project-directory={PROJECT}", *files, *project]
+        return ["env", *hidden, "docker", "compose", *options, *arguments]
+
+    def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> int:
+        """Run Compose on this terminal; its exit code."""
+        return subprocess.run(self.command(*arguments), stdin=stdin, check=False).returncode
+
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether Compose, run without a word, ends with 0."""
+        return not _fails(*self.command(*arguments))
+
+    def output(self, *arguments: str, stdin: IO[bytes] | None = None) -> str:
+        """What Compose prints.
+
+        Raises:
+            ComposeError: it fails; the text is its own.
+        """
+        done = subprocess.run(self.command(*arguments), stdin=stdin, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ComposeError(done.stderr.strip() or f"`docker compose {arguments[0]}` failed.")
+        return done.stdout.strip()
+
+    def address(self, service: str, port: int) -> str | None:
+        """Where a running service's port is on this machine, e.g. 127.0.0.1:4200."""
+        done = subprocess.run(self.command("port", service, str(port)), capture_output=True, text=True, check=False)
+        return done.stdout.strip() or None
+
+    def running(self, service: str, port: int) -> str:
+        """Where a service's port is on this machine.
+
+        Raises:
+            ComposeError: the service is not running.
+        """
+        if found := self.address(service, port):
+            return found
+        raise ComposeError(f"{service} is not running: `make up` starts the platform, `make ps` shows its state.")
+
+
+def check_engine() -> None:
+    """Make sure that a Docker engine with Compose answers.
+
+    Raises:
+        ComposeError: what is missing.
+    """
+    if not shutil.which("docker"):
+        raise ComposeError(f"Docker is not installed. {NO_ENGINE}")
+    if _fails("docker", "compose", "version"):
+        raise ComposeError(f"Docker has no Compose v2 (`docker compose`). {NO_ENGINE}")
+    if _fails("docker", "info"):
+        raise ComposeError(f"No Docker engine answers: start Docker, or ask to be let in. {NO_ENGINE}")
+
+
+def _fails(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode != 0

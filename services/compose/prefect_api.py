@@ -1,0 +1,114 @@
+"""Prefect's API as the verbs use it: runs are started, found and followed."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+from urllib.error import HTTPError, URLError
+
+from services.compose.profile import ComposeError
+
+ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+PAGE = 200
+LAST_LINE, LAST_LINES_SECONDS = "Finished in state", 5.0
+
+
+class Prefect:
+    """A Prefect server by its address, e.g. 127.0.0.1:4200."""
+
+    def __init__(self, address: str) -> None:
+        self.url = f"http://{address}"
+        # No proxy: the server is on this machine.
+        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """POST a body, or GET without one.
+
+        Raises:
+            ComposeError: the server does not answer, or refuses.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/api/{path}", data, {"Content-Type": "application/json"})  # noqa: S310
+        try:
+            with self._open(request, timeout=30) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            raise ComposeError(f"Prefect refuses {path}: {error.read().decode(errors='replace')}") from error
+        except (URLError, OSError) as error:
+            raise ComposeError(f"Prefect does not answer on {self.url}: {error}. `make ps` shows its state.") from error
+
+    def start(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Start a deployment by its name; a flow's name is that of its main deployment.
+
+        Raises:
+            ComposeError: there is no such deployment; it names those that there are.
+        """
+        deployments = {each["name"]: each for each in self.ask("deployments/filter", {})}
+        wanted = name.rsplit("/", 1)[-1].replace("_", "-")
+        if wanted not in deployments:
+            raise ComposeError(f"There is no deployment {wanted!r}. Those that there are: {', '.join(deployments)}.")
+        path = f"deployments/{deployments[wanted]['id']}/create_flow_run"
+        run: dict[str, Any] = self.ask(path, {"parameters": {**deployments[wanted]["parameters"], **parameters}})
+        return run
+
+    def pipelines(self) -> list[dict[str, Any]]:
+        """The newest runs of the pipeline, planned ones apart; newest first."""
+        body = {
+            "flows": {"name": {"any_": ["full_pipeline"]}},
+            "flow_runs": {"state": {"name": {"not_any_": ["Scheduled"]}}},
+            "sort": "START_TIME_DESC",
+            "limit": 20,
+        }
+        runs: list[dict[str, Any]] = self.ask("flow_runs/filter", body)
+        return runs
+
+    def follow(self, run: dict[str, Any], say: Callable[[str], None], seconds: float) -> int:
+        """Show a run's log, and its subflows', until it ends; 0 where it completed.
+
+        Raises:
+            ComposeError: it has not ended within `seconds`.
+        """
+        deadline, told = time.monotonic() + seconds, set[str]()
+        while time.monotonic() < deadline:
+            now = self.ask(f"flow_runs/{run['id']}")
+            self._tell(run["id"], told, say)
+            if now["state_type"] in ENDED:
+                self._tell_the_rest(run["id"], told, say)
+                say(f"{now['name']}: {now['state_name']} {now['state'].get('message') or ''}".strip())
+                say(f"{self.url}/runs/flow-run/{run['id']}")
+                return 0 if now["state_type"] == "COMPLETED" else 1
+            time.sleep(0.5)
+        raise ComposeError(f"{run['name']} has not ended within {seconds:.0f} s: {self.url}/runs/flow-run/{run['id']}")
+
+    def _tell_the_rest(self, run_id: str, told: set[str], say: Callable[[str], None]) -> None:
+        """A run sends its last lines after its last state; it ends with one that says so, unless it was killed."""
+        deadline, complete = time.monotonic() + LAST_LINES_SECONDS, False
+        while not complete and time.monotonic() < deadline:
+            new = self._tell(run_id, told, say)
+            complete = any(_is_last(line, run_id) for line in new)
+            time.sleep(0 if new else 0.5)
+        while self._tell(run_id, told, say):
+            pass
+
+    def _tell(self, run_id: str, told: set[str], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """Show the new lines of a page that begins a little before the last told: a late line may be an older one."""
+        body = {
+            "logs": {"flow_run_id": {"any_": [run_id, *self._subflows(run_id)]}},
+            "sort": "TIMESTAMP_ASC",
+            "offset": max(0, len(told) - PAGE // 2),
+            "limit": PAGE,
+        }
+        new = [line for line in self.ask("logs/filter", body) if line["id"] not in told]
+        for line in new:
+            told.add(line["id"])
+            say(f"{line['timestamp'][11:19]} {line['message']}")
+        return new
+
+    def _subflows(self, run_id: str) -> list[str]:
+        body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}}
+        return [each["id"] for each in self.ask("flow_runs/filter", body)]
+
+
+def _is_last(line: dict[str, Any], run_id: str) -> bool:
+    return bool(line["flow_run_id"] == run_id and not line["task_run_id"] and line["message"].startswith(LAST_LINE))

@@ -1,0 +1,135 @@
+"""`make up`: everything is started, healthy, and the sample data have become tables."""
+
+import shutil
+import socket
+import subprocess
+import time
+
+from services.compose.engine import PORTS, Compose
+from services.compose.prefect_api import Prefect
+from services.compose.profile import ComposeError
+
+MARTS_SECONDS = 300.0
+READY = ("test", "-f", "/data/published/warehouse.duckdb")
+
+
+def up(compose: Compose) -> int:
+    """Build what has changed, start everything, wait for the first tables, and say where to look.
+
+    Raises:
+        ComposeError: a port is taken, a service does not become healthy, or the first pipeline run fails.
+    """
+    check_ports(compose)
+    print("Building what has changed; the first time takes some minutes.", flush=True)
+    if compose.run("build", "--quiet"):
+        raise ComposeError("The images cannot be built; see above. docs/platform.md says what helps.")
+    start(compose)
+    if "localstack" in compose.profile.services:
+        wait_for_marts(compose)
+    print(banner(compose))
+    return 0
+
+
+def start(compose: Compose) -> None:
+    """Start every service and wait until it is ready for work.
+
+    Raises:
+        ComposeError: one is not; its last lines are in the text.
+    """
+    begun = time.monotonic()
+    if compose.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "--remove-orphans"):
+        raise ComposeError(f"Not every service is ready.\n{_what_failed(compose)}")
+    print(f"All services are healthy after {time.monotonic() - begun:.0f} s.", flush=True)
+
+
+def check_ports(compose: Compose) -> None:
+    """Make sure that the platform's ports are free, or its own already.
+
+    Raises:
+        ComposeError: another program has one; it is named where that can be found out.
+    """
+    if compose.output("ps", "--quiet"):
+        return
+    for line in compose.output("config").splitlines():
+        if line.strip().startswith("published: "):
+            port = int(line.split('"')[1])
+            if port and _taken(port):
+                raise ComposeError(
+                    f"Port {port} is taken by {_holder(port)}. End that, or take other ports, for example: "
+                    f"make up {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
+                )
+
+
+def wait_for_marts(compose: Compose) -> None:
+    """Wait until tables are published; on a platform that has some, they are there at once.
+
+    Raises:
+        ComposeError: a pipeline run failed before there were any, or none has published in time.
+    """
+    prefect, begun = Prefect(compose.running("prefect-server", 4200)), time.monotonic()
+    while not compose.succeeds("exec", "-T", "worker", *READY):
+        failed = [run for run in prefect.pipelines() if run["state_type"] in ("FAILED", "CRASHED")]
+        if failed:
+            raise ComposeError(f"The first pipeline run failed: {failed[0]['state']['message']}")
+        if time.monotonic() - begun > MARTS_SECONDS:
+            raise ComposeError(f"No tables after {MARTS_SECONDS:.0f} s; `make logs` shows what the services are doing.")
+        time.sleep(0.5)
+    print(f"The sample data are tables after {time.monotonic() - begun:.0f} s more.", flush=True)
+
+
+def banner(compose: Compose) -> str:
+    """Where to look, and what to try next."""
+    prefect, airbyte, s3 = (
+        compose.address(service, port)
+        for service, port in (("prefect-server", 4200), ("airbyte", 8006), ("localstack", 4566))
+    )
+    rows = [("Prefect", prefect, ""), ("Airbyte", airbyte, "/api/public/v1"), ("S3", s3, "")]
+    places = "\n".join(f"  {name:<9} http://{address}{path}" for name, address, path in rows if address)
+    return f"""
+The platform is up, with profile {compose.profile.name}.
+
+{places}
+  tables    make sql Q="from agg_daily_performance limit 5"
+
+Try next:
+  make run FLOW=full_pipeline            runs a deployment and follows its log
+  make drop FILE=new.csv STREAM=flights  puts a file into landing and follows what it sets off
+  make logs SERVICE=worker               what a service says
+  make down                              stops everything; the data stay
+"""
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _holder(port: int) -> str:
+    """The container or the process that listens on a port, as far as this user may know."""
+    named = ["docker", "ps", "--filter", f"publish={port}", "--format", "the container {{.Names}}"]
+    lsof = ["lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"]
+    for command in (named, lsof):
+        if shutil.which(command[0]):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.stdout.strip():
+                return " ".join(done.stdout.split()) if command is named else _process(done.stdout)
+    return f"another program (`sudo ss -ltnp sport = :{port}` names it)"
+
+
+def _process(lsof: str) -> str:
+    fields = {line[0]: line[1:] for line in reversed(lsof.split())}
+    return f"{fields.get('c', 'a process')} (PID {fields.get('p', '?')})"
+
+
+def _what_failed(compose: Compose) -> str:
+    """The last lines of each service that is neither healthy nor done."""
+    listed = compose.output("ps", "--all", "--format", "{{.Service}},{{.State}},{{.Health}},{{.ExitCode}}")
+    states = [line.split(",") for line in listed.splitlines()]
+    good = (["running", "healthy", "0"], ["exited", "", "0"])
+    bad = [service for service, *state in states if state not in good and state[0] != "created"]
+    return compose.output("logs", "--no-color", "--tail", "15", *bad) if bad else ""

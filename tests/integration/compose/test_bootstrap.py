@@ -1,0 +1,110 @@
+"""A Prefect server is told what the platform needs of it, however often; what a killed worker left runs again."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+from prefect import flow, get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import Cancelling, Completed, Running
+
+from services.bootstrap.__main__ import main
+from services.bootstrap.automations import SILENT_RUNS
+from services.bootstrap.deployments import PROJECT, Declared, WorkPool, declared, register, remove_others
+from services.compose.prefect_api import Prefect
+from services.compose.profile import ComposeError
+from services.worker import put_back
+
+NAMES = {each["name"] for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
+
+
+@pytest.fixture
+def client(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncPrefectClient]:
+    """A client of a server that was bootstrapped with the profile `trial`."""
+    monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial"])
+    assert main() == 0
+    with get_client(sync_client=True) as client:
+        yield client
+        for each in client.read_deployments():
+            client.delete_deployment(each.id)
+        for automation in client.read_automations_by_name(SILENT_RUNS.name):
+            client.delete_automation(automation.id)
+
+
+def test_every_deployment_of_prefect_yaml_is_registered_with_the_profile(client: SyncPrefectClient) -> None:
+    deployments = client.read_deployments()
+    assert {each.name for each in deployments} == NAMES
+    assert {each.parameters["profile"] for each in deployments} == {"trial"}
+    daily = next(each for each in deployments if each.name == "daily-full-pipeline")
+    assert [getattr(each.schedule, "cron", None) for each in daily.schedules] == ["0 6 * * *"]
+    assert daily.global_concurrency_limit is not None
+
+
+def test_a_second_bootstrap_changes_nothing(client: SyncPrefectClient) -> None:
+    before = {each.id: each.name for each in client.read_deployments()}
+    assert main() == 0
+    assert {each.id: each.name for each in client.read_deployments()} == before
+    assert len(client.read_automations_by_name(SILENT_RUNS.name)) == 1
+
+
+def test_a_deployment_that_prefect_yaml_no_longer_has_is_removed_and_a_persons_own_is_kept(
+    client: SyncPrefectClient,
+) -> None:
+    gone = Declared(name="gone", entrypoint="flows/example_flow.py:example_flow", work_pool=WorkPool(name="local"))
+    register(gone, "trial")
+    own = flow(lambda: None, name="own").to_deployment("own", work_pool_name="local")
+    own.apply()
+    assert remove_others(client, declared()) == ["gone"]
+    assert {each.name for each in client.read_deployments()} == NAMES | {"own"}
+
+
+def test_an_entry_of_prefect_yaml_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "prefect.yaml"
+    file.write_text("deployments: [{name: a, entrypoint: b, work_pool: {name: c}, triggers: []}]")
+    with pytest.raises(ValueError, match="triggers"):
+        declared(file)
+
+
+def test_what_a_killed_worker_left_runs_again_and_what_was_being_cancelled_is_cancelled(
+    client: SyncPrefectClient,
+) -> None:
+    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+    left = client.create_flow_run_from_deployment(deployment.id, state=Running())
+    doomed = client.create_flow_run_from_deployment(deployment.id, state=Cancelling())
+    done = client.create_flow_run_from_deployment(deployment.id, state=Completed())
+    put_back(client, "local")
+    states = [client.read_flow_run(run.id).state_name for run in (left, doomed, done)]
+    assert states == ["AwaitingRetry", "Cancelled", "Completed"]
+
+
+def test_a_run_is_started_by_its_flows_name_with_the_deployments_parameters_and_those_given(
+    client: SyncPrefectClient, prefect_server: str
+) -> None:
+    prefect = Prefect(prefect_server.removeprefix("http://"))
+    run = prefect.start("dbt_transform", {"select": "dim_airlines"})
+    assert run["parameters"] == {"profile": "trial", "select": "dim_airlines"}
+
+
+def test_an_unknown_deployment_is_answered_with_those_that_there_are(
+    client: SyncPrefectClient, prefect_server: str
+) -> None:
+    with pytest.raises(ComposeError, match=r"no deployment 'nonsense'.*example-flow"):
+        Prefect(prefect_server.removeprefix("http://")).start("nonsense", {})
+
+
+def test_following_a_run_shows_its_log_once_and_tells_its_result(
+    client: SyncPrefectClient, prefect_server: str
+) -> None:
+    prefect, said = Prefect(prefect_server.removeprefix("http://")), list[str]()
+
+    @flow(name=f"failing-{uuid4()}")
+    def failing() -> None:
+        raise ValueError("the reason why")
+
+    run = failing(return_state=True)
+    assert prefect.follow({"id": str(run.state_details.flow_run_id), "name": "failing"}, said.append, 60) == 1
+    assert sum("Beginning flow run" in line for line in said) == 1
+    assert any("Failed" in line and "the reason why" in line for line in said[-2:])

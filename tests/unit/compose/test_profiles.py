@@ -1,0 +1,117 @@
+"""A profile decides what runs, and is complete before anything does."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.compose.engine import Compose, check_engine
+from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, load
+
+LOCAL = PROJECT / "profiles" / "local.env"
+
+
+@pytest.fixture
+def profiles(tmp_path: Path) -> Path:
+    """A folder of profiles with a copy of the local one."""
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    (folder / "local.env").write_text(LOCAL.read_text())
+    return folder
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is the whole PATH but for the system's, so that `docker` is what a test writes there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in ("env", "sh"):
+        (folder / tool).symlink_to(Path("/usr/bin") / tool)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def script(folder: Path, text: str) -> None:
+    (folder / "docker").write_text(f"#!/bin/sh\n{text}\n")
+    (folder / "docker").chmod(0o755)
+
+
+def test_the_local_profile_is_complete() -> None:
+    assert load("local").services == {"localstack", "airbyte"}
+
+
+def test_an_unknown_profile_is_named_with_those_that_there_are(profiles: Path) -> None:
+    (profiles / "rehearsal.env").touch()
+    with pytest.raises(ComposeError, match=r"no profile 'lokal'.*profiles/lokal\.env.*: local, rehearsal\."):
+        load("lokal", profiles)
+
+
+def test_every_missing_value_of_a_profile_is_named_at_once(profiles: Path) -> None:
+    text = re.sub(r"^AIRBYTE_PORT=.*\n", "", LOCAL.read_text(), flags=re.MULTILINE)
+    (profiles / "local.env").write_text(re.sub(r"^S3_BUCKET=.*$", "S3_BUCKET=", text, flags=re.MULTILINE))
+    with pytest.raises(ComposeError, match=r"profiles/local\.env gives no value for S3_BUCKET, AIRBYTE_PORT"):
+        load("local", profiles)
+
+
+def test_a_copied_profile_must_bear_its_own_name(profiles: Path) -> None:
+    (profiles / "local.env").rename(profiles / "mine.env")
+    with pytest.raises(ComposeError, match=r"profiles/mine\.env says PROFILE=local: make that mine"):
+        load("mine", profiles)
+
+
+def test_compose_sees_the_profile_and_not_the_persons_own_account(
+    docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a-persons-own")
+    monkeypatch.setenv("PREFECT_PORT", "14200")
+    script(docker, "env")
+    seen = Compose(load("local")).output("ps").splitlines()
+    assert "PREFECT_PORT=14200" in seen
+    assert [line for line in seen if line.startswith("AWS_ACCESS_KEY_ID")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "Docker is not installed"),
+        ("exit 1", "no Compose v2"),
+        ('[ "$1" = compose ]', "No Docker engine answers"),
+    ],
+    ids=["no docker", "no compose", "no engine"],
+)
+def test_without_an_engine_one_line_says_so_and_names_what_runs_without(
+    docker: Path, text: str | None, said: str
+) -> None:
+    if text:
+        script(docker, text)
+    with pytest.raises(ComposeError, match=said) as failure:
+        check_engine()
+    assert "`make dev` and `make demo`" in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_the_compose_file_holds_no_default_no_fixed_name_and_no_port_of_other_machines() -> None:
+    text = COMPOSE_FILE.read_text()
+    compose = yaml.safe_load(text)
+    assert len(text.splitlines()) < 200
+    assert re.findall(r"\$\{\w+:?-", text) == []
+    assert "container_name" not in text
+    ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:${") for port in ports)
+
+
+def test_every_long_running_service_has_a_health_check_a_memory_limit_and_comes_back() -> None:
+    services = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    staying = {name: service for name, service in services.items() if name != "bootstrap"}
+    assert all(service["restart"] == "unless-stopped" for service in staying.values())
+    assert all("healthcheck" in service and "mem_limit" in service for service in staying.values())
+    assert all("condition" in each for s in services.values() for each in s.get("depends_on", {}).values())
+
+
+def test_init_scripts_can_be_executed_by_localstack() -> None:
+    scripts = list((PROJECT / "localstack" / "init" / "ready.d").glob("*.sh"))
+    assert scripts
+    assert all(os.access(each, os.X_OK) for each in scripts)
