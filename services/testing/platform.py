@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
@@ -14,6 +15,8 @@ import duckdb
 import httpx
 from testcontainers.compose import DockerCompose
 
+from services.compose.engine import FROM_OUTSIDE
+from services.compose.profile import load
 from services.embedded.processes import free_ports
 
 if TYPE_CHECKING:
@@ -48,21 +51,24 @@ class Platform(DockerCompose):
         self.name = f"platform-test-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
         self._folder = tempfile.TemporaryDirectory(prefix="platform-")
-        own = {
+        self._variables = {
             "COMPOSE_PROJECT_NAME": self.name,
-            "PREFECT_PORT": self.prefect_port,
-            "AIRBYTE_PORT": self.airbyte_port,
-            "S3_PORT": self.s3_port,
+            "PREFECT_PORT": str(self.prefect_port),
+            "AIRBYTE_PORT": str(self.airbyte_port),
+            "S3_PORT": str(self.s3_port),
             **(variables or {}),
         }
-        overrides = Path(self._folder.name, "overrides.env")
-        overrides.write_text("".join(f"{name}={value}\n" for name, value in own.items()))
         super().__init__(
-            context=project,
-            compose_file_name="docker-compose.yml",
-            env_file=[f"profiles/{profile}.env", str(overrides)],
-            build=True,
+            context=project, compose_file_name="docker-compose.yml", env_file=f"profiles/{profile}.env", build=True
         )
+
+    @cached_property
+    def compose_command_property(self) -> list[str]:
+        """Compose's command line; the profile and `variables` decide, the environment of the tests does not."""
+        profile = load(self.profile, Path(self.context, "profiles"), Path(self.context, "docker-compose.yml"))
+        hidden = [f"--unset={name}" for name in profile.values if name not in FROM_OUTSIDE]
+        own = [f"{name}={value}" for name, value in self._variables.items()]
+        return ["env", *hidden, *own, *super().compose_command_property]
 
     @property
     def prefect_url(self) -> str:
@@ -199,4 +205,5 @@ class Platform(DockerCompose):
 
     def __enter__(self) -> Self:
         super().__enter__()
+        self.build = False
         return self
