@@ -23,6 +23,10 @@ PREFECT = {
 for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_", "SNOWFLAKE_", "AIRBYTE_", "DBT_"))]:
     del os.environ[name]
 os.environ.update(PREFECT)
+# Its reaper is one more image to pull; fixtures and `remove_left_behind` clean up here.
+os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+
+pytest_plugins = ["services.testing.fixtures"]
 
 
 @pytest.fixture(scope="session")

@@ -40,12 +40,16 @@ class AirbyteContainer(DockerContainer):
     @property
     def url(self) -> str:
         """Base URL of the public API."""
-        return f"http://127.0.0.1:{self.get_exposed_port(PORT)}/api/public/v1"
+        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}/api/public/v1"
 
     @property
     def faults_url(self) -> str:
         """Where faults are asked for."""
-        return f"http://127.0.0.1:{self.get_exposed_port(PORT)}/_mock/faults"
+        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}/_mock/faults"
+
+    def get_container_host_ip(self) -> str:
+        """Where the port is published; testcontainers' own guess takes a test inside a container for one outside."""
+        return "127.0.0.1"
 
     def _configure(self) -> None:
         # with_exposed_ports would publish the port on every address of the host.

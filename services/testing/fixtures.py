@@ -1,12 +1,24 @@
 """Pytest fixtures: `pytest_plugins = ["services.testing.fixtures"]` in a conftest.py makes them known."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from services.testing.airbyte import AirbyteContainer
 from services.testing.engine import engine_problem
-from services.testing.platform import Platform
+from services.testing.platform import Platform, remove_left_behind
+
+
+def owner(config: pytest.Config) -> int:
+    """The process id of pytest itself; of pytest-xdist's controller where this is one of its workers."""
+    return os.getppid() if hasattr(config, "workerinput") else os.getpid()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the platforms of tests that were killed before they could."""
+    if not hasattr(config, "workerinput"):
+        remove_left_behind(os.getpid())
 
 
 def need_engine() -> None:
@@ -16,10 +28,10 @@ def need_engine() -> None:
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
+def platform(pytestconfig: pytest.Config) -> Iterator[Platform]:
     """The whole platform, started once for a module of tests."""
     need_engine()
-    with Platform() as running:
+    with Platform(owner=owner(pytestconfig)) as running:
         yield running
 
 

@@ -1,5 +1,9 @@
 """The whole platform of docker-compose.yml, for tests: under a project name of its own and on free ports."""
 
+import json
+import os
+import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PROJECT = Path(__file__).parents[2]
+NAME = "platform-test"
 PUBLISHED = "/data/published/warehouse.duckdb"
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 Found = TypeVar("Found")
@@ -42,15 +47,19 @@ class Platform(DockerCompose):
         project: folder of docker-compose.yml: a clone of the platform.
         profile: name of the file in `profiles/`.
         variables: values that take the place of the profile's.
+        owner: process id of whoever answers for its removal, in the project's name; see `remove_left_behind`.
     """
 
     def __init__(
-        self, project: Path = PROJECT, profile: str = "local", variables: Mapping[str, str] | None = None
+        self,
+        project: Path = PROJECT,
+        profile: str = "local",
+        variables: Mapping[str, str] | None = None,
+        owner: int | None = None,
     ) -> None:
         self.profile = profile
-        self.name = f"platform-test-{uuid4().hex[:8]}"
+        self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
-        self._folder = tempfile.TemporaryDirectory(prefix="platform-")
         self._variables = {
             "COMPOSE_PROJECT_NAME": self.name,
             "PREFECT_PORT": str(self.prefect_port),
@@ -86,12 +95,20 @@ class Platform(DockerCompose):
         return f"http://127.0.0.1:{self.s3_port}"
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
-        finally:
-            self._folder.cleanup()
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
 
     # -- the services ----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start what does not run yet, and wait until all is healthy.
+
+        Raises:
+            PlatformFailed: a service does not become healthy; the text holds the newest lines of all logs.
+        """
+        try:
+            super().start()
+        except subprocess.CalledProcessError as error:
+            raise PlatformFailed(f"{error.stderr.decode()[-2000:]}\n{self.logs(lines=20)}") from error
 
     def compose(self, *arguments: str) -> str:
         """Run a command of docker compose on this platform and return what it printed.
@@ -138,10 +155,11 @@ class Platform(DockerCompose):
         Raises:
             PlatformFailed: nothing was published yet.
         """
-        copy = Path(self._folder.name, "published.duckdb")
-        self.compose("cp", f"worker:{PUBLISHED}", str(copy))
-        with duckdb.connect(str(copy), read_only=True) as connection:
-            yield connection
+        with tempfile.TemporaryDirectory(prefix="platform-") as folder:
+            copy = Path(folder, "published.duckdb")
+            self.compose("cp", f"worker:{PUBLISHED}", str(copy))
+            with duckdb.connect(str(copy), read_only=True) as connection:
+                yield connection
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The answer of the published warehouse to a query."""
@@ -207,3 +225,34 @@ class Platform(DockerCompose):
         super().__enter__()
         self.build = False
         return self
+
+
+def remove_left_behind(owner: int) -> list[str]:
+    """Remove the platforms that this process, or one that has ended since, did not remove itself; their names.
+
+    A test process that is killed removes nothing.
+    """
+    if not shutil.which("docker"):
+        return []
+    names = [each["Name"] for each in json.loads(_docker_compose("ls", "--all", "--format", "json") or "[]")]
+    left = [name for name in names if (match := re.match(rf"{NAME}-(\d+)-", name)) and _gone(int(match[1]), owner)]
+    for name in left:
+        _docker_compose("--project-name", name, "down", "--volumes", "--timeout", "5")
+    return left
+
+
+def _docker_compose(*arguments: str) -> str:
+    command = ["docker", "compose", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+
+
+def _gone(process: int, owner: int) -> bool:
+    if process == owner:
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.testing.fixtures import need_engine
+from services.testing.fixtures import need_engine, owner
 from services.testing.platform import PROJECT, Platform
 from tests.e2e.landing import SAMPLE_FLIGHTS
 
@@ -39,9 +39,9 @@ def mock_image() -> None:
 
 
 @pytest.fixture(scope="module")
-def platform(project: Path) -> Iterator[Platform]:
+def platform(project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
     """The whole platform, its sample files loaded, built and published."""
-    with Platform(project) as running:
+    with Platform(project, owner=owner(pytestconfig)) as running:
         running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=240)
         yield running
 

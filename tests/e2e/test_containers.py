@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
-from testcontainers.localstack import LocalStackContainer
+from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from blocks.airbyte import AirbyteClient
 from services.testing import AirbyteContainer
@@ -28,24 +31,28 @@ def network(mock_image: None) -> Iterator[Network]:
 
 
 @pytest.fixture(scope="module")
-def localstack(network: Network) -> Iterator[LocalStackContainer]:
-    container = LocalStackContainer("localstack/localstack:4.14.0", network=network, network_aliases=["s3"])
-    container.with_services("s3").with_env("DISABLE_EVENTS", "1")
-    container.ports = {"4566/tcp": ("127.0.0.1", None)}
+def s3(network: Network) -> Iterator[Any]:
+    """A client of a LocalStack in the network, where it is called s3."""
+    container = DockerContainer("localstack/localstack:4.14.0", network=network, network_aliases=["s3"])
+    container.with_envs(SERVICES="s3", DISABLE_EVENTS="1").waiting_for(LogMessageWaitStrategy("Ready."))
+    container.ports = {"4566/tcp": ("127.0.0.1", 0)}
     with container:
-        yield container
+        yield boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{container.get_exposed_port(4566)}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
 
 
 @pytest.fixture(scope="module")
-def airbyte(network: Network, localstack: LocalStackContainer) -> Iterator[AirbyteContainer]:
+def airbyte(network: Network, s3: Any) -> Iterator[AirbyteContainer]:
     with AirbyteContainer(network=network).with_s3("http://s3:4566", "test", "test") as running:
         yield running
 
 
-def test_a_sync_moves_the_rows_of_localstacks_files(
-    localstack: LocalStackContainer, airbyte: AirbyteContainer, tmp_path: Path
-) -> None:
-    s3 = localstack.get_client("s3")
+def test_a_sync_moves_the_rows_of_localstacks_files(s3: Any, airbyte: AirbyteContainer) -> None:
     s3.create_bucket(Bucket=BUCKET)
     s3.put_object(Bucket=BUCKET, Key="inbound/flights/one.csv.gz", Body=gzip.compress(flights(1, count=7)))
     with AirbyteClient(airbyte.url) as client:
@@ -102,3 +109,36 @@ def test_an_interrupted_test_leaves_no_container(mock_image: None, tmp_path: Pat
     assert found, done.stdout + done.stderr
     inspected = subprocess.run(["docker", "inspect", found.group()], capture_output=True, check=False)
     assert inspected.returncode == 1
+
+
+def test_a_platform_whose_test_process_was_killed_is_removed_by_pytest_itself(mock_image: None, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["services.testing.fixtures"]\n')
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "local.env").write_text("PROFILE=local\n")
+    (tmp_path / "docker-compose.yml").write_text(
+        "services: {one: {image: mock-airbyte, command: [sleep, '60'], healthcheck: {test: [CMD, 'true'], interval: 1s}}}\n"
+    )
+    (tmp_path / "test_killed.py").write_text(
+        "import os, pathlib, signal\n"
+        "from services.testing import Platform\n"
+        "def test_that_is_killed():\n"
+        f"    with Platform(pathlib.Path({str(tmp_path)!r}), owner=os.getppid()) as platform:\n"
+        f"        pathlib.Path({str(tmp_path / 'name')!r}).write_text(platform.name)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n1",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(tmp_path),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    assert "crashed" in done.stdout, done.stdout + done.stderr
+    name = (tmp_path / "name").read_text()
+    listed = subprocess.run(["docker", "compose", "ls", "--all", "--quiet"], capture_output=True, text=True, check=True)
+    assert name not in listed.stdout.split()
