@@ -116,7 +116,8 @@ def test_a_platform_whose_test_process_was_killed_is_removed_by_pytest_itself(mo
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "local.env").write_text("PROFILE=local\n")
     (tmp_path / "docker-compose.yml").write_text(
-        "services: {one: {image: mock-airbyte, command: [sleep, '60'], healthcheck: {test: [CMD, 'true'], interval: 1s}}}\n"
+        "services: {one: {image: mock-airbyte, command: [sleep, '60'],\n"
+        "  healthcheck: {test: [CMD, 'true'], interval: 1s}}}\n"
     )
     (tmp_path / "test_killed.py").write_text(
         "import os, pathlib, signal\n"
