@@ -1,13 +1,14 @@
 """A deployment's runs on Prefect's server: asked for once a batch, counted, and followed to their end."""
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx
-from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
@@ -80,12 +81,14 @@ class PrefectRuns:
             }
             for each in parked
         ]
-        with _errors():
-            create_table_artifact(
-                rows,
-                key="parked-batches",
-                description="Their runs failed for good. Mend the cause, then `make cursor ARGS='release BATCH'`.",
-            )
+        artifact = ArtifactCreate(
+            key="parked-batches",
+            type="table",
+            description="Their runs failed for good. Mend the cause, then `make cursor ARGS='release BATCH'`.",
+            data=json.dumps(rows),
+        )
+        with _client() as client:
+            client.create_artifact(artifact)
 
 
 class DeploymentRuns(PrefectRuns):
