@@ -29,7 +29,7 @@ demo: $(READY) ## The whole pipeline on real data, once, without Docker
 
 .PHONY: dev
 dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200, S3 4566, Airbyte 8006)
-	@$(BIN)/python -m services.embedded dev
+	@$(BIN)/python -m services.embedded dev $(ARGS)
 
 .PHONY: dbt
 dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
