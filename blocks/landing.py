@@ -8,8 +8,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.utils import parse_timestamp
 from pydantic import BaseModel, Field
 
 from blocks.errors import PlatformError
@@ -47,7 +49,11 @@ def s3_client(settings: Settings) -> "S3Client":
     """
     config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60)
     try:
-        return boto3.client("s3", endpoint_url=settings.s3_endpoint_url or None, config=config)
+        session = botocore.session.get_session()
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_date)
+        return boto3.Session(botocore_session=session).client(
+            "s3", endpoint_url=settings.s3_endpoint_url or None, config=config
+        )
     except (BotoCoreError, ValueError) as error:
         raise unavailable(settings.s3_bucket, error) from error
 
@@ -97,6 +103,14 @@ def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
         f"The landing bucket s3://{bucket} cannot be used: {error}. Check S3_BUCKET, S3_ENDPOINT_URL (empty means AWS) "
         "and the AWS credentials; `make dev` starts an S3 of its own."
     )
+
+
+def _parse_date(text: str) -> datetime:
+    """What boto3 does itself, without guessing at the form first: of a listing's time that is more than half."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return parse_timestamp(text)
 
 
 def _look_up(s3: "S3Client", bucket: str, key: str) -> LandedFile | None:
