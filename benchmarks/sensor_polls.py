@@ -1,7 +1,7 @@
 """What a poll costs on a bucket of so many objects: `python benchmarks/sensor_polls.py --objects 1000000`.
 
 A process of its own, with all that the sensor's process imports, polls a synthetic S3 through boto3: once with 10 new
-files, then idle. Prints JSON: calls, seconds, CPU seconds, peak memory in MB.
+files and, with --idle-seconds, then as `--watch` does. Prints JSON: calls, seconds, CPU seconds, peak memory in MB.
 """
 
 import argparse
@@ -13,16 +13,19 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from urllib.request import urlopen
 
 from blocks.batches import Batch, Failed, Outcome
 from blocks.cursor import Cursor
 from blocks.landing import LandedFile
 from blocks.settings import environment
-from flows.sensors.s3_sensor import sensor
+from flows.sensors.poll import Sensor
+from flows.sensors.s3_sensor import sensor, stay
 
 SERVER = Path(__file__).with_name("synthetic_s3.py")
 NEW = 10
+POLL_SECONDS = 5
 HANDED_ON_BEFORE = datetime(2013, 1, 31, tzinfo=UTC)
 
 
@@ -48,24 +51,32 @@ class NoRuns:
         """Nobody looks."""
 
 
-def measured(url: str) -> dict[str, float]:
-    """Poll once for the new files and once more for nothing; what it took."""
+def measured(url: str, idle_seconds: float) -> dict[str, float]:
+    """Poll once for the new files, then stay for a while and find nothing; what that took."""
     looking = sensor(NoRuns(), 0, "landing", "inbound/")
     looking.store.save(Cursor(floor=HANDED_ON_BEFORE), "")
-    before = _calls(url)
     begun, cpu = time.monotonic(), time.process_time()
     batch = looking.poll()
-    found = {"seconds": time.monotonic() - begun, "cpu_seconds": time.process_time() - cpu}
-    if looking.poll():
-        raise RuntimeError("a second poll found the same files")
-    after = _calls(url)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
+    found = {
         "files": len(batch.files) if batch else 0,
-        "list_calls_a_poll": (after["list"] - before.get("list", 0)) / 2,
-        "peak_mb": peak / (1e6 if sys.platform == "darwin" else 1e3),
-        **{name: round(value, 1) for name, value in found.items()},
+        "list_calls": _calls(url)["list"],
+        "seconds": round(time.monotonic() - begun, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
     }
+    if idle_seconds:
+        found |= _idle(looking, url, idle_seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {**found, "peak_mb": round(peak / (1e6 if sys.platform == "darwin" else 1e3))}
+
+
+def _idle(looking: Sensor, url: str, seconds: float) -> dict[str, float]:
+    before, cpu = _calls(url), time.process_time()
+    Thread(target=stay, args=[looking, POLL_SECONDS], daemon=True).start()
+    time.sleep(seconds)
+    after = _calls(url)
+    percent = 100 * (time.process_time() - cpu) / seconds
+    calls = {name: after[name] - before.get(name, 0) for name in after}
+    return {"idle_polls": calls["get"], "idle_list_calls": calls["list"], "idle_percent_of_a_core": round(percent, 2)}
 
 
 def _calls(url: str) -> dict[str, int]:
@@ -78,7 +89,9 @@ def main() -> None:
     """Start the synthetic S3, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=1_000_000, help="objects in the bucket (default: 1000000)")
-    objects: int = parser.parse_args().objects
+    parser.add_argument("--idle-seconds", type=float, default=0, help="stay so long after the poll (default: 0)")
+    options = parser.parse_args()
+    objects: int = options.objects
     command = [sys.executable, str(SERVER), str(objects), str(NEW)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -91,7 +104,7 @@ def main() -> None:
                 "AWS_DEFAULT_REGION": "us-east-1",
             }
             with environment(variables):
-                print(json.dumps({"objects": objects, **measured(url)}))
+                print(json.dumps({"objects": objects, **measured(url, options.idle_seconds)}))
         finally:
             server.terminate()
 

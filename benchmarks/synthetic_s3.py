@@ -7,14 +7,12 @@ of objects, so that it cannot hold this many. It prints its port; GET /calls tel
 import json
 import sys
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-OLD = datetime(2013, 1, 1, tzinfo=UTC)
-NEW = datetime(2013, 2, 1, tzinfo=UTC)
+NEW = "2013-02-01"
 PAGE = 1000
 
 
@@ -40,9 +38,9 @@ class SyntheticS3(ThreadingHTTPServer):
         )
 
     def _item(self, number: int) -> str:
-        date = NEW if number >= self.objects - self.new else OLD + timedelta(seconds=number % 2_000_000)
+        date = NEW if number >= self.objects - self.new else f"2013-01-{1 + number // PAGE % 30:02}"
         return (
-            f"<Contents><Key>inbound/flights/{number:09}.csv.gz</Key><LastModified>{date:%Y-%m-%dT%H:%M:%S}.000Z"
+            f"<Contents><Key>inbound/flights/{number:09}.csv.gz</Key><LastModified>{date}T00:00:00.000Z"
             f"</LastModified><ETag>&quot;{number:032x}&quot;</ETag><Size>16384</Size>"
             "<StorageClass>STANDARD</StorageClass></Contents>"
         )

@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled, Completed, Failed, Pending, Running
 from pydantic import TypeAdapter
 
+from blocks import lake
 from blocks.batches import Batch
 from blocks.landing import LandedFile, LandingUnavailable
 from blocks.runs import DeploymentRuns, PrefectUnavailable
@@ -24,7 +25,7 @@ from flows.full_pipeline import FilesMissing, full_pipeline
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import s3_file_sensor, sensor
 from services.embedded.stack import PROJECT
-from tests.integration.flows.platform import Platform, flights
+from tests.integration.flows.platform import Platform, flights, sample
 
 WAIT_SECONDS = 60
 
@@ -73,6 +74,22 @@ def test_a_pattern_limits_what_is_looked_for_and_a_batch_takes_so_many_files(
         assert len(keys_of(newest)) == expected
         end(newest, Completed())
     assert [file.key for file in found] == [f"inbound/flights/2013-01-{day:02}.csv.gz" for day in (1, 2, 3)]
+
+
+@pytest.mark.timeout(600)
+def test_a_thousand_files_at_once_become_rows_each_once_in_no_more_runs_than_the_batch_size_requires(
+    platform: Platform,
+) -> None:
+    platform.put_reference()
+    for number in range(1000):
+        day, row = divmod(number, 500)
+        one = sample(f"flights/flights-2013-01-{day + 1:02}.csv.gz", 1, skip=row)
+        platform.put(f"flights/{number:04}.csv", one)
+    found = s3_file_sensor(pattern="flights/*", max_polls=3, poll_seconds=0, max_batch=500)
+    assert [len(found.files), len(found.results)] == [1000, 2]
+    assert len({file.key for file in found.files}) == 1000
+    assert platform.count("fct_flights") == 1000
+    assert lake.rows(platform.lake)["flights"] == 1000
 
 
 def looking(deployment: str, **watch: Any) -> Sensor:
