@@ -1,11 +1,13 @@
 """The sensor is killed at each of its calls to the outside, and the next one goes on as if nothing had happened."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from blocks.batches import MOST_FAILED
 from blocks.errors import PlatformError
 from tests.unit.sensor.world import OVERLAP, RECONCILE, Crash, Letter, World
 
@@ -104,3 +106,26 @@ def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_with_the_reason(
     assert world.letters == {}
     assert [body for body, _ in world.dead] == ['{"Records": [{}]}', "{"]
     assert all(reason for _, reason in world.dead)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_file_that_is_being_rewritten_is_taken_once_it_has_come_to_rest(mode: str) -> None:
+    world = World()
+    watching = world.sensor(mode, quiet=timedelta(seconds=5))
+    for _ in range(3):
+        world.put("hot")
+        assert watching.poll() is None
+        world.now += 3
+    world.now += 10
+    assert watching.poll()
+    assert world.handed_on() == [("inbound/hot", "v3")]
+
+
+def test_while_too_many_batches_have_failed_the_files_wait_in_the_bucket() -> None:
+    world = World()
+    for number in range(MOST_FAILED + 5):
+        world.put(str(number))
+        world.sensor(attempts=1).poll()
+        world.end_runs(iter(["cancelled"]))
+    assert len(world.runs) == MOST_FAILED
+    assert len(world.parked) == MOST_FAILED
