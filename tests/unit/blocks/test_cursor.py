@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks.batches import Batch
@@ -68,6 +68,7 @@ class Sensor:
         raise RuntimeError("the sensor never comes to rest")
 
 
+@settings(deadline=None)
 @given(histories, st.integers(1, 5))
 def test_every_version_that_stays_for_a_poll_is_handed_on_once(
     history: list[tuple[int, list[tuple[str, int, bool]]]], limit: int
@@ -85,6 +86,7 @@ def test_every_version_that_stays_for_a_poll_is_handed_on_once(
     assert sorted(sensor.handed_on) == sorted(seen)
 
 
+@settings(deadline=None)
 @given(histories, st.integers(1, 5))
 def test_the_cursor_holds_no_more_than_one_window(
     history: list[tuple[int, list[tuple[str, int, bool]]]], limit: int
