@@ -29,11 +29,19 @@ demo: $(READY) ## The whole pipeline on real data, once, without Docker
 
 .PHONY: dev
 dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200, S3 4566, Airbyte 8006)
-	@$(BIN)/python -m services.embedded dev
+	@$(BIN)/python -m services.embedded dev $(ARGS)
 
 .PHONY: dbt
 dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
 	@$(BIN)/python -m blocks.dbt_command $(ARGS)
+
+.PHONY: status
+status: $(READY) ## How far the sensor has come; which batches run, wait for their next attempt, or are parked
+	@$(BIN)/python -m blocks.cursor_command show
+
+.PHONY: cursor
+cursor: $(READY) ## Move the sensor's cursor: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, or release
+	@$(BIN)/python -m blocks.cursor_command $(ARGS)
 
 PROFILE ?= local
 PLATFORM = $(PYTHON) -m services.compose --profile $(PROFILE)

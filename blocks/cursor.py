@@ -1,27 +1,30 @@
 """Which file versions of the landing bucket were handed on, and which come next.
 
 A version is `(key, etag)`. S3 dates it by the start of its upload, to the second, so a version that becomes visible
-may be older than one already handed on; the cursor therefore remembers a high-water mark and, by name, the versions
-of the overlap window before it. It is never larger than what arrived in one window.
+may be older than one already handed on; the cursor therefore remembers, by fingerprint, the versions of an overlap
+window, and looks at nothing dated before the window's floor. It is never larger than what arrived in one window.
 """
 
 import hashlib
-import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from heapq import nsmallest
+from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from blocks.batches import Accepted, Batch, Batches
 from blocks.errors import PlatformError
-from blocks.landing import LandedFile, unavailable
+from blocks.landing import BEGINNING, LandedFile, served_at, unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BEGINNING = datetime.min.replace(tzinfo=UTC)
+FINGERPRINT = 12
+"""Characters: 72 bits, so that among a million versions in the window a new one is taken for another once in 10^15."""
 
 
 class CursorMoved(PlatformError):
@@ -32,59 +35,98 @@ class CursorUnreadable(PlatformError):
     """What is saved as the cursor is something else."""
 
 
-class Batch(BaseModel):
-    """Files that are handed on together, oldest first."""
-
-    files: list[LandedFile] = Field(min_length=1)
-
-    @property
-    def idempotency_key(self) -> str:
-        """The same for the same file versions, whoever hands them on, and however often."""
-        versions = sorted((file.key, file.etag) for file in self.files)
-        return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
-
-
-class Cursor(BaseModel):
+class Cursor(Batches):
     """How far the sensor has come.
 
-    `high_water` is the newest date handed on; `window` the versions handed on that are dated inside the overlap before
-    it; `pending` a batch that was claimed and perhaps not yet accepted: whoever comes next hands on that very batch.
+    Attributes:
+        floor: no version dated before it is looked at.
+        window: the versions handed on that are dated at the floor or later: their fingerprints, joined, by the second
+            of their date (Unix time).
+        reconciled: when the last complete listing began that found nothing new; kept where events set off the sensor.
+        generation: raised by a rewind.
     """
 
-    high_water: datetime = BEGINNING
-    window: list[LandedFile] = []
-    pending: Batch | None = None
+    floor: datetime = BEGINNING
+    window: dict[int, str] = Field(default_factory=dict)
+    reconciled: datetime = BEGINNING
+    generation: int = 0
 
-    def next_batch(self, listing: Iterable[LandedFile], overlap: timedelta, limit: int) -> Batch | None:
-        """The oldest of the versions that were not handed on, `limit` at most."""
-        floor = _minus(self.high_water, overlap)
-        known = {(file.key, file.etag) for file in self.window}
-        new = [file for file in listing if _date(file) >= floor and (file.key, file.etag) not in known]
-        files = sorted(new, key=lambda file: (_date(file), file.key))[:limit]
-        return Batch(files=files) if files else None
+    def next_batch(
+        self,
+        files: Iterable[LandedFile],
+        limit: int,
+        reach: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Batch | None:
+        """The oldest of the versions that were not handed on, `limit` at most and none dated after `until`.
 
-    def claimed(self, batch: Batch) -> "Cursor":
-        """The cursor with a batch that is about to be handed on."""
-        return self.model_copy(update={"pending": batch})
-
-    def advanced(self, batch: Batch, overlap: timedelta) -> "Cursor":
-        """The cursor once the batch was accepted."""
-        high_water = max(self.high_water, *(_date(file) for file in batch.files))
-        floor = _minus(high_water, overlap)
-        return Cursor(
-            high_water=high_water, window=[file for file in [*self.window, *batch.files] if _date(file) >= floor]
+        Args:
+            files: every version there is to choose from; no more than `limit` are held in memory.
+            limit: how many files, at most.
+            reach: when the listing of the files began. What became visible since then may have been passed over, so
+                the floor must not come closer to it than the overlap.
+            until: versions dated later are left for another time.
+        """
+        known = self.known()
+        new = (
+            file
+            for file in files
+            if self.floor <= _date(file) and not (until and _date(file) > until) and fingerprint(file) not in known
         )
+        return Batch.of(nsmallest(limit, new, key=_age), self.generation, reach)
+
+    def known(self) -> set[str]:
+        """The fingerprints of the window."""
+        return {
+            text[start : start + FINGERPRINT]
+            for text in self.window.values()
+            for start in range(0, len(text), FINGERPRINT)
+        }
+
+    def advanced(self, batch: Batch, overlap: timedelta, run_id: str = "") -> Self:
+        """The cursor once the batch was accepted, as the run with this id."""
+        accepted = [*self.accepted, Accepted(batch=batch, run_id=run_id)] if run_id else self.accepted
+        cursor = self.model_copy(update={"pending": None, "accepted": accepted})
+        if batch.attempt > 1:
+            return cursor
+        window = dict(self.window)
+        for file in batch.files:
+            second = int(_date(file).timestamp())
+            window[second] = window.get(second, "") + fingerprint(file)
+        reach = min(batch.newest, batch.reach or batch.newest)
+        return cursor.model_copy(update={"window": window}).raised(_minus(reach, overlap))
+
+    def complete(self, reach: datetime, now: datetime, overlap: timedelta) -> Self:
+        """The cursor once a listing that began at `now` found nothing new dated up to `reach`."""
+        newest = datetime.fromtimestamp(max(self.window, default=0), UTC)
+        return self.model_copy(update={"reconciled": now}).raised(_minus(min(newest, reach), overlap))
+
+    def moved(self, floor: datetime, now: datetime) -> Self:
+        """The cursor rewound, or skipped ahead: every version dated at the floor or later counts as new."""
+        return self.model_copy(update={"floor": floor, "window": {}, "generation": int(now.timestamp())})
+
+    def raised(self, floor: datetime) -> Self:
+        """The cursor with its floor no lower than that, and the window's versions from there on."""
+        floor = floor.replace(microsecond=0)
+        if floor <= self.floor:
+            return self
+        window = {second: text for second, text in self.window.items() if second >= floor.timestamp()}
+        return self.model_copy(update={"floor": floor, "window": window})
 
 
 class CursorStore:
     """Keeps a cursor in S3, beside the data but outside the prefix; saved by compare-and-swap.
 
     Each pair of prefix and pattern has a cursor of its own: a file that one pattern passes over is new to another.
+
+    Attributes:
+        now: S3's clock when the cursor was last loaded.
     """
 
     def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
         self.s3, self.bucket = s3, bucket
         self.key = f"_cursors/{quote(prefix, safe='')}/{quote(pattern, safe='*')}.json"
+        self.now = BEGINNING
 
     def load(self) -> tuple[Cursor, str]:
         """The cursor and the tag to save it against; a new cursor and an empty tag where none was saved.
@@ -95,9 +137,11 @@ class CursorStore:
         """
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=self.key)
+            self.now = served_at(answer)
             return Cursor.model_validate_json(answer["Body"].read()), answer["ETag"]
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchKey":
+                self.now = served_at(error.response)
                 return Cursor(), ""
             raise unavailable(self.bucket, error) from error
         except ValidationError as error:
@@ -125,8 +169,18 @@ class CursorStore:
             raise unavailable(self.bucket, error) from error
 
 
+def fingerprint(file: LandedFile) -> str:
+    """A version's short name, of FINGERPRINT characters."""
+    digest = hashlib.blake2b(f"{len(file.etag)} {file.etag} {file.key}".encode(), digest_size=9).digest()
+    return urlsafe_b64encode(digest).decode()
+
+
 def _date(file: LandedFile) -> datetime:
     return file.last_modified or BEGINNING
+
+
+def _age(file: LandedFile) -> tuple[datetime, str]:
+    return _date(file), file.key
 
 
 def _minus(moment: datetime, delta: timedelta) -> datetime:

@@ -1,13 +1,17 @@
 """The landing bucket: where files arrive in S3."""
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.utils import parse_timestamp
 from pydantic import BaseModel, Field
 
 from blocks.errors import PlatformError
@@ -15,6 +19,10 @@ from blocks.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+LOOKS_AT_ONCE = 10
 
 
 class LandingUnavailable(PlatformError):
@@ -41,13 +49,24 @@ def s3_client(settings: Settings) -> "S3Client":
     """
     config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60)
     try:
-        return boto3.client("s3", endpoint_url=settings.s3_endpoint_url or None, config=config)
+        session = botocore.session.get_session()
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_date)
+        return boto3.Session(botocore_session=session).client(
+            "s3", endpoint_url=settings.s3_endpoint_url or None, config=config
+        )
     except (BotoCoreError, ValueError) as error:
         raise unavailable(settings.s3_bucket, error) from error
 
 
-def listing(s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> Iterator[LandedFile]:
-    """The files below a prefix whose key, without it, matches a glob; one S3 page in memory at a time.
+def watched(key: str, prefix: str, pattern: str) -> bool:
+    """Whether a key is a file's, lies below a prefix, and matches a glob without it."""
+    return key.startswith(prefix) and not key.endswith("/") and fnmatchcase(key.removeprefix(prefix), pattern)
+
+
+def listing(
+    s3: "S3Client", bucket: str, prefix: str, pattern: str = "*", since: datetime = BEGINNING
+) -> Iterator[LandedFile]:
+    """The files below a prefix that match a pattern and are dated at `since` or later; one S3 page in memory at a time.
 
     Raises:
         LandingUnavailable: S3 does not answer, or the bucket is not there or not ours to list.
@@ -55,15 +74,27 @@ def listing(s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> Ite
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for item in page.get("Contents", []):
-                if not item["Key"].endswith("/") and fnmatchcase(item["Key"].removeprefix(prefix), pattern):
-                    yield LandedFile(
-                        key=item["Key"],
-                        etag=item["ETag"].strip('"'),
-                        size=item["Size"],
-                        last_modified=item["LastModified"],
-                    )
+                if item["LastModified"] >= since and watched(item["Key"], prefix, pattern):
+                    yield _file(item["Key"], item["Size"], item)
     except (BotoCoreError, ClientError) as error:
         raise unavailable(bucket, error) from error
+
+
+def look_up(s3: "S3Client", bucket: str, keys: Iterable[str]) -> list[LandedFile]:
+    """Those of the keys' files that are there, as they are now; some requests at a time.
+
+    Raises:
+        LandingUnavailable: S3 does not answer, or refuses.
+    """
+    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        found = pool.map(lambda key: _look_up(s3, bucket, key), keys)
+        return [file for file in found if file]
+
+
+def served_at(answer: Mapping[str, Any]) -> datetime:
+    """When S3 answered, by its own clock: the one that dates objects."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
 def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
@@ -72,3 +103,25 @@ def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
         f"The landing bucket s3://{bucket} cannot be used: {error}. Check S3_BUCKET, S3_ENDPOINT_URL (empty means AWS) "
         "and the AWS credentials; `make dev` starts an S3 of its own."
     )
+
+
+def _parse_date(text: str) -> datetime:
+    """What boto3 does itself, without guessing at the form first: of a listing's time that is more than half."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return parse_timestamp(text)
+
+
+def _look_up(s3: "S3Client", bucket: str, key: str) -> LandedFile | None:
+    try:
+        answer = s3.head_object(Bucket=bucket, Key=key)
+    except (BotoCoreError, ClientError) as error:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("404", "NoSuchKey"):
+            return None
+        raise unavailable(bucket, error) from error
+    return _file(key, answer["ContentLength"], answer)
+
+
+def _file(key: str, size: int, answer: Mapping[str, Any]) -> LandedFile:
+    return LandedFile(key=key, etag=answer["ETag"].strip('"'), size=size, last_modified=answer["LastModified"])

@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     s3_prefix: str = Field("inbound/", description="landing place; the stream is the folder below it")
     s3_endpoint_url: str = Field("", description="S3 endpoint; empty means AWS")
 
+    sensor_queue_url: str = Field("", description="SQS queue of the landing bucket's events; empty means polling")
+
     lake_dir: Path = Field(Path("./data/lake"), description="raw Parquet files, one folder a stream")
     warehouse_path: Path = Field(Path("./data/warehouse.duckdb"), description="DuckDB file that dbt writes")
     published_path: Path = Field(

@@ -44,7 +44,14 @@ def warm_up_dbt() -> None:
 @task(tags=["warehouse"])
 def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[str, datetime]:
     """The keys of those files that raw holds rows of, each with the date of the newest version loaded."""
-    return connections.warehouse(profile).arrived(file.key for file in files)
+    loaded = connections.warehouse(profile).arrived(file.key for file in files)
+    rows = [
+        {"key": file.key, "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))} for file in files
+    ]
+    create_table_artifact(
+        rows, key="landed-files", description="The run's files; raw has the key in _ab_source_file_url."
+    )
+    return loaded
 
 
 @task(

@@ -18,6 +18,7 @@ def main() -> int:
     dev.add_argument("--s3-port", type=int, default=4566, help="S3 (default: 4566)")
     dev.add_argument("--airbyte-port", type=int, default=8006, help="the mock Airbyte (default: 8006)")
     dev.add_argument("--data", type=Path, default=DATA, help="folder that takes the state, in dev/")
+    dev.add_argument("--events", action="store_true", help="S3 tells the sensor what arrived, instead of being listed")
     options = parser.parse_args()
     if options.command == "demo":
         from services.embedded.demo import main as demo_main
@@ -25,7 +26,9 @@ def main() -> int:
         return demo_main(options.data.absolute())
     from services.embedded.dev import main as dev_main
 
-    return dev_main(options.data.absolute(), options.s3_port, options.airbyte_port, options.prefect_port)
+    return dev_main(
+        options.data.absolute(), options.s3_port, options.airbyte_port, options.prefect_port, options.events
+    )
 
 
 if __name__ == "__main__":

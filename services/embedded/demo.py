@@ -76,7 +76,8 @@ def demo(data: Path, console: Console) -> None:
     """
     state = data / "demo" / "state"
     shutil.rmtree(state, ignore_errors=True)
-    stack = Stack(state, data / "published" / "warehouse.duckdb", *free_ports(3))
+    s3, airbyte, prefect = free_ports(3)
+    stack = Stack(state, data / "published" / "warehouse.duckdb", s3, airbyte, prefect)
     files, narrator = sample_files(), Narrator(console)
     last_day = [file for file in files if file.name == LAST_DAY]
     with Processes(state / "logs") as processes:

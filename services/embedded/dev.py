@@ -37,7 +37,7 @@ class Tail:
                 self.console.print(f"[cyan]{log.stem:<9}[/cyan] {escape(line)}", highlight=False, soft_wrap=True)
 
 
-def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int) -> int:
+def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events: bool) -> int:
     """Serve until Ctrl-C; 1, with one paragraph on standard error, where something fails."""
     console, errors = Console(), Console(stderr=True)
     state = data / "dev"
@@ -47,7 +47,7 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int) -> int:
     try:
         for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
             check_port(port, service)
-        stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port)
+        stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port, events)
         with Processes(state / "logs") as processes:
             serve(console, stack, processes)
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ import boto3
 
 from blocks.settings import Settings
 from services.embedded.processes import Processes
+from services.embedded.queue import make_queue, queue_url
 
 PROJECT = Path(__file__).parents[2]
 DATA = PROJECT / "data"
@@ -22,13 +23,17 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AW
 
 @dataclass(frozen=True)
 class Stack:
-    """S3, Airbyte and Prefect on three ports of 127.0.0.1, with their state in one folder."""
+    """S3, Airbyte and Prefect on three ports of 127.0.0.1, with their state in one folder.
+
+    With `events`, the landing bucket tells the sensor through a queue what arrived.
+    """
 
     state: Path
     published: Path
     s3_port: int
     airbyte_port: int
     prefect_port: int
+    events: bool = False
 
     @property
     def s3_url(self) -> str:
@@ -57,6 +62,7 @@ class Stack:
             "S3_ENDPOINT_URL": self.s3_url,
             "S3_BUCKET": BUCKET,
             "S3_PREFIX": PREFIX,
+            "SENSOR_QUEUE_URL": queue_url(self.s3_url) if self.events else "",
             "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
             "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
             "DBT_TARGET_PATH": str(self.state.parent / "cache" / "dbt"),
@@ -100,14 +106,15 @@ class Stack:
 
     def land(self, files: Iterable[Path]) -> int:
         """Put sample files into the landing bucket, each below its stream; return how many."""
-        s3 = boto3.client(
-            "s3",
-            endpoint_url=self.s3_url,
+        session = boto3.Session(
+            CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
             region_name=CREDENTIALS["AWS_DEFAULT_REGION"],
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         )
+        s3 = session.client("s3", endpoint_url=self.s3_url)
         s3.create_bucket(Bucket=BUCKET)
+        if self.events:
+            make_queue(s3, session.client("sqs", endpoint_url=self.s3_url), BUCKET, PREFIX)
         count = 0
         for file in files:
             s3.upload_file(str(file), BUCKET, f"{PREFIX}{file.parent.name}/{file.name}")

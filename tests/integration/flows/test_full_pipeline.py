@@ -42,9 +42,11 @@ def test_files_become_published_rows_and_only_new_ones_move_the_next_time(platfo
 
 def test_the_run_page_shows_the_figures_under_stable_keys(platform: Platform) -> None:
     platform.put_reference()
-    platform.put("flights/2013-01-01.csv.gz", flights(1))
-    full_pipeline()
-    sync, dbt, freshness = (Artifact.get(key) for key in ("airbyte-sync", "dbt-results", "freshness"))
+    key = platform.put("flights/2013-01-01.csv.gz", flights(1))
+    full_pipeline(files=[LandedFile(key=key, etag="an-etag")])
+    names = ("airbyte-sync", "dbt-results", "freshness", "landed-files")
+    sync, dbt, freshness, landed = (Artifact.get(name) for name in names)
+    assert f'"key": "{key}", "etag": "an-etag"' in str(landed and landed.data)
     assert '"stream": "flights", "rows": 20' in str(sync and sync.data)
     assert '"name": "fct_flights"' in str(dbt and dbt.data)
     assert '"source": "raw.flights", "status": "pass"' in str(freshness and freshness.data)

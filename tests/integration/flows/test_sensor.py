@@ -5,19 +5,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
+import httpx
 import pytest
+from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelled, Completed, Failed, Pending, Running
 from pydantic import TypeAdapter
 
-from blocks.cursor import Batch
+from blocks import lake
+from blocks.batches import Batch
 from blocks.landing import LandedFile, LandingUnavailable
-from flows.full_pipeline import full_pipeline
-from flows.sensors.s3_sensor import hand_to_deployment, poll, s3_file_sensor, watch
+from blocks.runs import DeploymentRuns, PrefectUnavailable
+from flows.full_pipeline import FilesMissing, full_pipeline
+from flows.sensors.poll import Sensor
+from flows.sensors.s3_sensor import s3_file_sensor, sensor
 from services.embedded.stack import PROJECT
-from tests.integration.flows.platform import Platform, flights
+from tests.integration.flows.platform import Platform, flights, sample
 
 WAIT_SECONDS = 60
 
@@ -59,48 +67,151 @@ def test_a_pattern_limits_what_is_looked_for_and_a_batch_takes_so_many_files(
     platform.put_reference()
     for day in (1, 2, 3):
         platform.put(f"flights/2013-01-{day:02}.csv.gz", flights(day, rows=1))
-    found = s3_file_sensor(pattern="flights/*", max_polls=3, poll_seconds=0, max_batch=2, deployment=deployment)
-    assert [file.key for file in found.files] == [f"inbound/flights/2013-01-{day:02}.csv.gz" for day in (1, 2, 3)]
-    assert sorted(len(keys_of(run)) for run in runs_of(deployment)) == [1, 2]
+    found = []
+    for expected in (2, 1):
+        found += s3_file_sensor(pattern="flights/*", max_batch=2, deployment=deployment).files
+        newest = next(run for run in runs_of(deployment) if not run.state.is_final())
+        assert len(keys_of(newest)) == expected
+        end(newest, Completed())
+    assert [file.key for file in found] == [f"inbound/flights/2013-01-{day:02}.csv.gz" for day in (1, 2, 3)]
 
 
-def test_after_a_crash_at_any_step_the_same_batch_is_one_run(platform: Platform, deployment: str) -> None:
-    first = platform.put("flights/2013-01-01.csv.gz", flights(1))
-    chosen, store = watch(None, None, "*", 1000, 3600)
-    hand_on = hand_to_deployment(deployment, None)
-
-    def crash_before(batch: Batch) -> None:
-        raise KeyboardInterrupt
-
-    def crash_after(batch: Batch) -> None:
-        hand_on(batch)
-        raise KeyboardInterrupt
-
-    for crash in (crash_before, crash_after):
-        with pytest.raises(KeyboardInterrupt):
-            poll(chosen, store, crash)
-    platform.put("flights/2013-01-02.csv.gz", flights(2))
-    again = poll(chosen, store, hand_on)
-    assert again
-    assert [file.key for file in again.files] == [first]
-    assert [keys_of(run) for run in runs_of(deployment)] == [[first]]
-    later = poll(chosen, store, hand_on)
-    assert later
-    assert [file.key for file in later.files] == ["inbound/flights/2013-01-02.csv.gz"]
+@pytest.mark.timeout(600)
+def test_a_thousand_files_at_once_become_rows_each_once_in_no_more_runs_than_the_batch_size_requires(
+    platform: Platform,
+) -> None:
+    platform.put_reference()
+    for number in range(1000):
+        day, row = divmod(number, 500)
+        one = sample(f"flights/flights-2013-01-{day + 1:02}.csv.gz", 1, skip=row)
+        platform.put(f"flights/{number:04}.csv", one)
+    found = s3_file_sensor(pattern="flights/*", max_polls=3, poll_seconds=0, max_batch=500)
+    assert [len(found.files), len(found.results)] == [1000, 2]
+    assert len({file.key for file in found.files}) == 1000
+    assert platform.count("fct_flights") == 1000
+    assert lake.rows(platform.lake)["flights"] == 1000
 
 
-def test_of_two_sensors_the_second_leaves_the_batch_to_the_first(platform: Platform) -> None:
+def looking(deployment: str, **watch: Any) -> Sensor:
+    return sensor(DeploymentRuns(deployment, None), 0, None, None, **watch)
+
+
+def end(run: FlowRun, state: Any) -> None:
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, state, force=True)
+
+
+def test_a_batch_that_is_asked_for_twice_is_one_run(platform: Platform, deployment: str) -> None:
+    runs, batch = DeploymentRuns(deployment, None), Batch(files=[LandedFile(key="inbound/flights/a.csv", etag="1")])
+    assert runs.start(batch) == runs.start(batch)
+    (run,) = runs_of(deployment)
+    assert run.name == "1 files from inbound/flights/a.csv"
+    again = runs.start(batch.model_copy(update={"attempt": 2}))
+    assert again != str(run.id)
+
+
+def test_files_pile_up_in_the_bucket_while_a_run_is_queued(platform: Platform, deployment: str) -> None:
     platform.put("flights/2013-01-01.csv.gz", flights(1))
-    chosen, store = watch(None, None, "*", 1000, 3600)
-    handed: list[Batch] = []
+    assert looking(deployment).poll()
+    for day in (2, 3):
+        platform.put(f"flights/2013-01-{day:02}.csv.gz", flights(day))
+        assert looking(deployment).poll() is None
+    (run,) = runs_of(deployment)
+    end(run, Pending())
+    assert looking(deployment).poll() is None
+    end(run, Running())
+    assert len(getattr(looking(deployment).poll(), "files", [])) == 2
+    assert len(runs_of(deployment)) == 2
 
-    def while_another_polls(batch: Batch) -> None:
-        handed.append(batch)
-        assert poll(chosen, store, handed.append)
 
-    assert poll(chosen, store, while_another_polls) is None
-    assert len({batch.idempotency_key for batch in handed}) == 1
-    assert poll(chosen, store, handed.append) is None
+def test_no_more_than_two_runs_are_under_way(platform: Platform, deployment: str) -> None:
+    for day in (1, 2, 3):
+        platform.put(f"flights/2013-01-{day:02}.csv.gz", flights(day))
+        looking(deployment).poll()
+        for run in runs_of(deployment):
+            end(run, Running())
+    assert len(runs_of(deployment)) == 2
+    end(runs_of(deployment)[0], Completed())
+    assert looking(deployment).poll()
+
+
+def test_a_failed_batch_is_tried_again_then_parked_where_a_person_sees_it_and_released_by_them(
+    platform: Platform, deployment: str
+) -> None:
+    key = platform.put("flights/2013-01-01.csv.gz", flights(1))
+    watching = looking(deployment, attempts=2, pause=timedelta(0))
+    for attempt in (1, 2):
+        assert watching.poll()
+        (run,) = [run for run in runs_of(deployment) if not run.state.is_final()]
+        assert keys_of(run) == [key]
+        assert ("attempt 2" in run.name) == (attempt == 2)
+        end(run, Failed(message="the disk is full"))
+    assert watching.poll() is None
+    assert len(runs_of(deployment)) == 2
+    cursor, tag = watching.store.load()
+    (parked,) = cursor.parked
+    assert "the disk is full" in parked.reason
+    artifact = Artifact.get("parked-batches")
+    assert artifact
+    assert parked.batch.id in str(artifact.data)
+    assert "the disk is full" in str(artifact.data)
+    watching.store.save(cursor.released([parked.batch.id], watching.store.now), tag)
+    assert watching.poll()
+    assert len(runs_of(deployment)) == 3
+
+
+def test_a_run_that_a_person_cancels_is_not_tried_again_by_itself(platform: Platform, deployment: str) -> None:
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    watching = looking(deployment, pause=timedelta(0))
+    watching.poll()
+    end(runs_of(deployment)[0], Cancelled(message="not today"))
+    assert watching.poll() is None
+    assert [each.reason for each in watching.store.load()[0].parked] == ["Cancelled: not today"]
+
+
+def test_a_batch_whose_run_was_deleted_is_handed_on_again(platform: Platform, deployment: str) -> None:
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    watching = looking(deployment, pause=timedelta(0))
+    watching.poll()
+    with get_client(sync_client=True) as client:
+        client.delete_flow_run(runs_of(deployment)[0].id)
+    assert watching.poll()
+    assert [run.name.endswith("attempt 2") for run in runs_of(deployment)] == [True]
+
+
+def test_each_file_that_arrives_is_an_event_once(platform: Platform, deployment: str, prefect_server: str) -> None:
+    key = platform.put("flights/a b.csv", "x")
+    watching = looking(deployment)
+    batch = watching.poll()
+    assert batch
+    watching.runs.announce(platform.bucket, batch.files)  # as after a crash
+    resource = f"s3://{platform.bucket}/{key}"
+    query = {"filter": {"event": {"name": ["s3.object.arrived"]}, "resource": {"id": [resource]}}}
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (events := httpx.post(f"{prefect_server}/api/events/filter", json=query).json()["events"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert [each["payload"] for each in events] == [
+        {"bucket": platform.bucket, "key": key, "size": 1, "etag": batch.files[0].etag}
+    ]
+
+
+def test_a_pipeline_that_fails_right_here_fails_the_look_and_waits_for_its_next_attempt(platform: Platform) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    stray = platform.put("invoices/2013-01-01.csv.gz", "id\n1\n")
+    with pytest.raises(FilesMissing, match=stray):
+        s3_file_sensor()
+    assert s3_file_sensor().files == []
+    (failed,) = looking("none/at-all").store.load()[0].failed
+    assert stray in failed.reason
+    assert failed.retry_at
+
+
+def test_a_deployment_that_is_not_there_is_named_and_the_files_wait(platform: Platform) -> None:
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    with pytest.raises(PrefectUnavailable, match="no deployment full_pipeline/nobody"):
+        looking("full_pipeline/nobody").poll()
 
 
 def test_a_bucket_that_is_not_there_is_named(platform: Platform) -> None:

@@ -18,6 +18,7 @@ DEFAULTS = {
     "S3_BUCKET": "my-data-lake-landing",
     "S3_PREFIX": "inbound/",
     "S3_ENDPOINT_URL": "",
+    "SENSOR_QUEUE_URL": "",
     "LAKE_DIR": "data/lake",
     "WAREHOUSE_PATH": "data/warehouse.duckdb",
     "PUBLISHED_PATH": "data/published/warehouse.duckdb",

@@ -1,0 +1,113 @@
+"""What a poll costs on a bucket of so many objects: `python benchmarks/sensor_polls.py --objects 1000000`.
+
+A process of its own, with all that the sensor's process imports, polls a synthetic S3 through boto3: once with 10 new
+files and, with --idle-seconds, then as `--watch` does. Prints JSON: calls, seconds, CPU seconds, peak memory in MB.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from urllib.request import urlopen
+
+from blocks.batches import Batch, Failed, Outcome
+from blocks.cursor import Cursor
+from blocks.landing import LandedFile
+from blocks.settings import environment
+from flows.sensors.poll import Sensor
+from flows.sensors.s3_sensor import sensor, stay
+
+SERVER = Path(__file__).with_name("synthetic_s3.py")
+NEW = 10
+POLL_SECONDS = 5
+HANDED_ON_BEFORE = datetime(2013, 1, 31, tzinfo=UTC)
+
+
+class NoRuns:
+    """A pipeline that is never busy and never ends."""
+
+    def busy(self) -> bool:
+        """Never."""
+        return False
+
+    def start(self, _batch: Batch) -> str:
+        """Nothing is run, and nothing followed."""
+        return ""
+
+    def outcomes(self, _run_ids: Iterable[str]) -> Mapping[str, Outcome]:
+        """None ends."""
+        return {}
+
+    def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
+        """Nobody listens."""
+
+    def show_parked(self, parked: list[Failed]) -> None:
+        """Nobody looks."""
+
+
+def measured(url: str, idle_seconds: float) -> dict[str, float]:
+    """Poll once for the new files, then stay for a while and find nothing; what that took."""
+    looking = sensor(NoRuns(), 0, "landing", "inbound/")
+    looking.store.save(Cursor(floor=HANDED_ON_BEFORE), "")
+    begun, cpu = time.monotonic(), time.process_time()
+    batch = looking.poll()
+    found = {
+        "files": len(batch.files) if batch else 0,
+        "list_calls": _calls(url)["list"],
+        "seconds": round(time.monotonic() - begun, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+    }
+    if idle_seconds:
+        found |= _idle(looking, url, idle_seconds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {**found, "peak_mb": round(peak / (1e6 if sys.platform == "darwin" else 1e3))}
+
+
+def _idle(looking: Sensor, url: str, seconds: float) -> dict[str, float]:
+    before, cpu = _calls(url), time.process_time()
+    Thread(target=stay, args=[looking, POLL_SECONDS], daemon=True).start()
+    time.sleep(seconds)
+    after = _calls(url)
+    percent = 100 * (time.process_time() - cpu) / seconds
+    calls = {name: after[name] - before.get(name, 0) for name in after}
+    return {"idle_polls": calls["get"], "idle_list_calls": calls["list"], "idle_percent_of_a_core": round(percent, 2)}
+
+
+def _calls(url: str) -> dict[str, int]:
+    with urlopen(f"{url}/calls") as answer:
+        counts: dict[str, int] = json.load(answer)
+    return counts
+
+
+def main() -> None:
+    """Start the synthetic S3, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--objects", type=int, default=1_000_000, help="objects in the bucket (default: 1000000)")
+    parser.add_argument("--idle-seconds", type=float, default=0, help="stay so long after the poll (default: 0)")
+    options = parser.parse_args()
+    objects: int = options.objects
+    command = [sys.executable, str(SERVER), str(objects), str(NEW)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            url = f"http://127.0.0.1:{server.stdout.readline().strip() if server.stdout else ''}"
+            variables = {
+                "S3_ENDPOINT_URL": url,
+                "SENSOR_QUEUE_URL": "",
+                "AWS_ACCESS_KEY_ID": "test",
+                "AWS_SECRET_ACCESS_KEY": "test",
+                "AWS_DEFAULT_REGION": "us-east-1",
+            }
+            with environment(variables):
+                print(json.dumps({"objects": objects, **measured(url, options.idle_seconds)}))
+        finally:
+            server.terminate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Batches of landed files, and how far each has come: claimed, accepted, failed, parked."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from blocks.landing import BEGINNING, LandedFile
+
+MOST_BYTES = 400_000
+"""A Prefect server takes 512 KB of parameters a run (PREFECT_SERVER_API_MAX_PARAMETER_SIZE)."""
+
+MOST_FAILED = 20
+"""While so many batches have failed, no new one is taken: the fault is not the files', and they wait best in S3."""
+
+
+class Batch(BaseModel):
+    """Files that are handed on together, oldest first.
+
+    `attempt` counts from 1; `generation` is that of the cursor, so that files looked at again after a rewind are not
+    taken for those of the run before it; `reach` bounds how far the cursor may move once the batch is accepted.
+    """
+
+    files: list[LandedFile] = Field(min_length=1)
+    attempt: int = 1
+    generation: int = 0
+    reach: datetime | None = None
+
+    @classmethod
+    def of(cls, files: list[LandedFile], generation: int = 0, reach: datetime | None = None) -> Self | None:
+        """As many of the files, from the first, as a run's parameters can name; None of none."""
+        count, size = 0, 0
+        for file in files:
+            size += len(json.dumps(file.model_dump(mode="json")))
+            if count and size > MOST_BYTES:
+                break
+            count += 1
+        return cls(files=files[:count], generation=generation, reach=reach) if count else None
+
+    @property
+    def id(self) -> str:
+        """The same for the same file versions; what people call the batch."""
+        return self._hash()[:12]
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for the same attempt at the same file versions, whoever hands them on, and however often."""
+        return f"{self._hash()}-{self.generation}-{self.attempt}"
+
+    @property
+    def newest(self) -> datetime:
+        """The newest date of its files."""
+        return max(file.last_modified or BEGINNING for file in self.files)
+
+    def _hash(self) -> str:
+        versions = sorted((file.key, file.etag) for file in self.files)
+        return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
+
+
+class Outcome(BaseModel):
+    """How a run ended; `again` says whether another attempt is worth while."""
+
+    well: bool
+    again: bool = False
+    reason: str = ""
+
+
+class Accepted(BaseModel):
+    """A batch whose run Prefect has accepted, and which has not been seen to end."""
+
+    batch: Batch
+    run_id: str
+
+
+class Failed(BaseModel):
+    """A batch whose run failed: tried again at `retry_at`; without that it is parked until a person releases it."""
+
+    batch: Batch
+    reason: str
+    retry_at: datetime | None = None
+
+
+class Batches(BaseModel):
+    """The batches that are not done with.
+
+    `pending` was claimed and perhaps not yet accepted: whoever comes next hands on that very batch.
+    """
+
+    pending: Batch | None = None
+    accepted: list[Accepted] = []
+    failed: list[Failed] = []
+
+    @property
+    def parked(self) -> list[Failed]:
+        """The batches that wait for a person."""
+        return [each for each in self.failed if each.retry_at is None]
+
+    @property
+    def full(self) -> bool:
+        """Whether so many have failed that no new one should be taken."""
+        return len(self.failed) >= MOST_FAILED
+
+    def claimed(self, batch: Batch) -> Self:
+        """With a batch that is about to be handed on; it no longer waits for its next attempt."""
+        failed = [each for each in self.failed if each.batch.id != batch.id]
+        return self.model_copy(update={"pending": batch, "failed": failed})
+
+    def due(self, now: datetime) -> Batch | None:
+        """The next attempt of a batch that failed, once its time has come."""
+        return next((each.batch for each in self.failed if each.retry_at and each.retry_at <= now), None)
+
+    def settled(self, outcomes: Mapping[str, Outcome], now: datetime, attempts: int, pause: timedelta) -> Self:
+        """After some of the accepted runs, by id, have ended.
+
+        A failed batch is tried again after `pause`, which doubles with each attempt; after `attempts` it is parked.
+        """
+        ended = [each for each in self.accepted if each.run_id in outcomes]
+        failed = [_after(each.batch, outcomes[each.run_id], now, attempts, pause) for each in ended]
+        return self.model_copy(
+            update={
+                "accepted": [each for each in self.accepted if each not in ended],
+                "failed": [*self.failed, *filter(None, failed)],
+            }
+        )
+
+    def released(self, ids: Iterable[str], now: datetime) -> Self:
+        """With parked batches made due for one more attempt."""
+        chosen = set(ids)
+        failed = [
+            each.model_copy(update={"retry_at": now}) if each.retry_at is None and each.batch.id in chosen else each
+            for each in self.failed
+        ]
+        return self.model_copy(update={"failed": failed})
+
+
+def _after(batch: Batch, outcome: Outcome, now: datetime, attempts: int, pause: timedelta) -> Failed | None:
+    if outcome.well:
+        return None
+    retry_at = now + pause * 2 ** (batch.attempt - 1) if outcome.again and batch.attempt < attempts else None
+    following = batch.model_copy(update={"attempt": batch.attempt + 1})
+    return Failed(batch=following, reason=outcome.reason, retry_at=retry_at)

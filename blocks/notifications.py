@@ -1,0 +1,213 @@
+"""The landing bucket's event notifications, as they come through an SQS queue: at least once, in any order."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_plus, urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ValidationError
+
+from blocks.errors import PlatformError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        DeleteMessageBatchRequestEntryTypeDef,
+        MessageAttributeValueTypeDef,
+        MessageTypeDef,
+    )
+
+logger = logging.getLogger(__name__)
+
+PAGE = 10
+"""SQS takes and gives so many messages a call."""
+
+VISIBILITY_SECONDS = 120
+LONG_POLL_SECONDS = 20
+MOST_REASON = 500
+"""Characters of a reason that go along with a dead letter."""
+
+
+class QueueUnusable(PlatformError):
+    """SQS does not answer, or the queue is not there, not ours, or lacks a dead-letter queue."""
+
+
+class _Named(BaseModel):
+    name: str
+
+
+class _Object(BaseModel):
+    key: str
+
+
+class _S3(BaseModel):
+    bucket: _Named
+    object: _Object
+
+
+class _Record(BaseModel):
+    eventName: str
+    s3: _S3
+
+
+class _Body(BaseModel):
+    Records: list[_Record]
+
+
+@dataclass
+class Message:
+    """A message in our hands: the keys of objects that it says were created."""
+
+    receipt: str
+    keys: list[str]
+    held_since: float = field(default_factory=time.monotonic)
+
+
+def created_keys(body: str, bucket: str) -> list[str]:
+    """The keys that a message says were created in a bucket.
+
+    S3, LocalStack and moto all write a key in the form of a URL's query: a space as + or %20, a plus sign as %2B.
+
+    Raises:
+        ValueError: it is no notification of S3's, or another bucket's; the text says which.
+    """
+    text = json.loads(body)
+    if isinstance(text, dict) and text.get("Event") == "s3:TestEvent":
+        return []
+    records = _Body.model_validate(text).Records
+    if others := {record.s3.bucket.name for record in records} - {bucket}:
+        raise ValueError(f"it is about the bucket {', '.join(sorted(others))}, not {bucket}")
+    return [unquote_plus(each.s3.object.key) for each in records if "ObjectCreated:" in each.eventName]
+
+
+class Notifications:
+    """A queue that an S3 bucket notifies.
+
+    What cannot be read is moved to the dead-letter queue of its redrive policy, with the reason as the message
+    attribute `reason`.
+
+    Raises:
+        QueueUnusable: by every method.
+    """
+
+    def __init__(self, sqs: "SQSClient", url: str, bucket: str, wait_seconds: int = LONG_POLL_SECONDS) -> None:
+        self.sqs, self.url, self.bucket, self.wait_seconds = sqs, url, bucket, wait_seconds
+        self.dead_letters = self._dead_letters()
+
+    def receive(self, limit: int) -> list[Message]:
+        """Messages, about `limit` at most; waits `wait_seconds` for the first."""
+        messages: list[Message] = []
+        while len(messages) < limit:
+            raw = self._receive(0 if messages else self.wait_seconds)
+            messages += filter(None, map(self._read, raw))
+            if len(raw) < PAGE:
+                break
+        return messages
+
+    def keep(self, messages: list[Message]) -> None:
+        """Keep them out of others' sight for VISIBILITY_SECONDS more, where half of that has passed."""
+        old = [each for each in messages if time.monotonic() - each.held_since > VISIBILITY_SECONDS / 2]
+        self.give_back(old, VISIBILITY_SECONDS)
+        for each in old:
+            each.held_since = time.monotonic()
+
+    def give_back(self, messages: list[Message], seconds: int = 0) -> None:
+        """Let them be received again, after so many seconds."""
+        for page in _pages(messages):
+            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+                {"Id": str(number), "ReceiptHandle": each.receipt, "VisibilityTimeout": seconds}
+                for number, each in enumerate(page)
+            ]
+            with _errors(self.url):
+                self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+
+    def delete(self, messages: list[Message]) -> None:
+        """Be done with them; one that SQS fails to delete comes again, and is then known."""
+        for page in _pages(messages):
+            entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
+                {"Id": str(number), "ReceiptHandle": each.receipt} for number, each in enumerate(page)
+            ]
+            with _errors(self.url):
+                self.sqs.delete_message_batch(QueueUrl=self.url, Entries=entries)
+
+    def _receive(self, wait_seconds: int) -> list["MessageTypeDef"]:
+        with _errors(self.url):
+            answer = self.sqs.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=PAGE,
+                WaitTimeSeconds=wait_seconds,
+                VisibilityTimeout=VISIBILITY_SECONDS,
+            )
+        return answer.get("Messages", [])
+
+    def _read(self, raw: "MessageTypeDef") -> Message | None:
+        message = Message(raw["ReceiptHandle"], [])
+        try:
+            message.keys = created_keys(raw["Body"], self.bucket)
+        except ValidationError as error:
+            self._reject(message, raw["Body"], f"it is no notification of S3: {error.errors()[0]['msg']}")
+        except ValueError as error:
+            self._reject(message, raw["Body"], str(error))
+        else:
+            return message
+        return None
+
+    def _reject(self, message: Message, body: str, reason: str) -> None:
+        """Copy it before it is deleted: a crash between the two doubles a letter and loses none."""
+        attributes: dict[str, MessageAttributeValueTypeDef] = {
+            "reason": {"DataType": "String", "StringValue": reason[:MOST_REASON]}
+        }
+        with _errors(self.url):
+            self.sqs.send_message(QueueUrl=self.dead_letters, MessageBody=body, MessageAttributes=attributes)
+        self.delete([message])
+        logger.warning("a message that cannot be read was moved to %s: %s", self.dead_letters, reason)
+
+    def _dead_letters(self) -> str:
+        with _errors(self.url):
+            answer = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["RedrivePolicy"])
+            policy = answer.get("Attributes", {}).get("RedrivePolicy")
+            if not policy:
+                raise QueueUnusable(
+                    f"The queue {self.url} has no dead-letter queue, so that a message which cannot be read would come "
+                    "for ever. Give it a redrive policy, as localstack/init/ready.d/20-queue.sh does."
+                )
+            *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
+            return self.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+
+
+def sqs_client(url: str) -> "SQSClient":
+    """An SQS client for the server that a queue's URL names; credentials come by AWS's usual chain.
+
+    Raises:
+        QueueUnusable: it is no URL, or AWS's own configuration cannot be read.
+    """
+    # Longer than a long poll, so that an idle queue is no time-out.
+    config = Config(
+        retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=LONG_POLL_SECONDS + 10
+    )
+    with _errors(url):
+        parts = urlsplit(url)
+        return boto3.client("sqs", endpoint_url=f"{parts.scheme}://{parts.netloc}", config=config)
+
+
+@contextmanager
+def _errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError, ValueError) as error:
+        raise QueueUnusable(
+            f"The queue {url} cannot be used: {error}. Check SENSOR_QUEUE_URL (empty means polling) and the AWS "
+            "credentials."
+        ) from error
+
+
+def _pages(messages: list[Message]) -> Iterator[list[Message]]:
+    return (messages[start : start + PAGE] for start in range(0, len(messages), PAGE))

@@ -1,0 +1,26 @@
+#!/bin/sh
+# The queue of the landing bucket's events, for SENSOR_QUEUE_URL, and its dead-letter queue. Doing it again is harmless.
+set -eu
+
+bucket=my-data-lake-landing
+prefix=inbound/
+queue=landing-events
+account=000000000000
+
+arn() { echo "arn:aws:sqs:$AWS_DEFAULT_REGION:$account:$1"; }
+export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-us-east-1}"
+
+awslocal s3api head-bucket --bucket "$bucket" >/dev/null
+awslocal sqs create-queue --queue-name "$queue-dead" >/dev/null
+url=$(awslocal sqs create-queue --queue-name "$queue" --query QueueUrl --output text)
+# The sensor itself moves what it cannot read, with the reason; the count is for what would end the sensor each time.
+awslocal sqs set-queue-attributes --queue-url "$url" --attributes "$(cat <<END
+{"MessageRetentionPeriod": "1209600",
+ "RedrivePolicy": "{\"deadLetterTargetArn\": \"$(arn "$queue-dead")\", \"maxReceiveCount\": \"1000\"}"}
+END
+)"
+awslocal s3api put-bucket-notification-configuration --bucket "$bucket" --notification-configuration "$(cat <<END
+{"QueueConfigurations": [{"QueueArn": "$(arn "$queue")", "Events": ["s3:ObjectCreated:*"],
+  "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "$prefix"}]}}}]}
+END
+)"

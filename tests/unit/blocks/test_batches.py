@@ -1,0 +1,70 @@
+"""A batch fits into a run's parameters; one that fails is tried again, later each time, and then waits for a person."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from blocks.batches import MOST_BYTES, MOST_FAILED, Accepted, Batch, Batches, Failed, Outcome
+from blocks.landing import LandedFile
+
+NOW = datetime(2013, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+FAILED = Outcome(well=False, again=True, reason="the disk is full")
+
+
+def file(key: str) -> LandedFile:
+    return LandedFile(key=key, etag="v1", size=1, last_modified=NOW)
+
+
+def running(attempt: int) -> Batches:
+    batch = Batch(files=[file("a")], attempt=attempt)
+    return Batches(accepted=[Accepted(batch=batch, run_id="run")])
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "🛩"])
+def test_a_batch_of_files_with_the_longest_names_fits_into_the_parameters_of_a_run(letter: str) -> None:
+    longest = letter * (1024 // len(letter.encode()))
+    files = [file(longest) for _ in range(1000)]
+    batch = Batch.of(files)
+    assert batch
+    assert 0 < len(batch.files) < len(files)
+    assert len(json.dumps([each.model_dump(mode="json") for each in batch.files])) < MOST_BYTES + 5000
+
+
+def test_of_no_files_there_is_no_batch() -> None:
+    assert Batch.of([]) is None
+
+
+@pytest.mark.parametrize(("attempt", "minutes"), [(1, 1), (2, 2), (3, 4)])
+def test_each_attempt_comes_twice_as_late_as_the_one_before(attempt: int, minutes: int) -> None:
+    (failed,) = running(attempt).settled({"run": FAILED}, NOW, 4, MINUTE).failed
+    assert failed.retry_at == NOW + minutes * MINUTE
+    assert failed.batch.attempt == attempt + 1
+
+
+def test_the_last_attempt_parks_the_batch_with_its_reason() -> None:
+    settled = running(4).settled({"run": FAILED}, NOW, 4, MINUTE)
+    assert [each.reason for each in settled.parked] == ["the disk is full"]
+    assert settled.due(NOW + timedelta(days=1000)) is None
+
+
+def test_a_run_that_ended_well_is_forgotten_and_one_that_goes_on_is_not() -> None:
+    assert running(1).settled({"run": Outcome(well=True)}, NOW, 4, MINUTE) == Batches()
+    assert running(1).settled({}, NOW, 4, MINUTE) == running(1)
+
+
+def test_a_released_batch_is_due_at_once_as_another_attempt() -> None:
+    parked = running(4).settled({"run": FAILED}, NOW, 4, MINUTE)
+    name = parked.parked[0].batch.id
+    assert parked.released(["another"], NOW) == parked
+    due = parked.released([name], NOW).due(NOW)
+    assert due
+    assert due.attempt == 5
+    assert parked.claimed(due).failed == []
+
+
+def test_so_many_failed_batches_stop_the_taking_of_new_ones() -> None:
+    failed = [Failed(batch=Batch(files=[file(str(number))]), reason="") for number in range(MOST_FAILED)]
+    assert Batches(failed=failed).full
+    assert not Batches(failed=failed[1:]).full

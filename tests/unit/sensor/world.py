@@ -1,0 +1,284 @@
+"""S3, SQS and Prefect as a sensor meets them, in memory: every call may be throttled, lose its answer, or be the last.
+
+It makes what a real server makes only with luck: multipart uploads dated before newer objects, pages that end anywhere,
+notifications that come twice, late or never, another sensor between any two calls, and a crash at each of them.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from io import BytesIO
+from typing import Any, TypeVar
+from urllib.parse import quote_plus
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from blocks.batches import Batch, Failed, Outcome
+from blocks.cursor import CursorStore
+from blocks.landing import LandedFile
+from blocks.notifications import Notifications
+from flows.sensors.arrivals import Arrivals
+from flows.sensors.poll import Sensor, Watch
+
+START = datetime(2013, 1, 1, tzinfo=UTC)
+OVERLAP = 5  # seconds
+RECONCILE = 30  # seconds
+BUCKET, PREFIX, QUEUE, DEAD = "landing", "inbound/", "http://sqs/1/queue", "http://sqs/1/dead"
+
+Answer = TypeVar("Answer")
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+@dataclass
+class Run:
+    """A run of the pipeline; it has ended once `outcome` is there."""
+
+    batch: Batch
+    outcome: Outcome | None = None
+
+
+@dataclass
+class Letter:
+    """A message of the queue: out of sight until a second of the clock."""
+
+    body: str
+    hidden_until: int = 0
+
+
+@dataclass
+class World:
+    """Everything outside the sensor. `fates` says what befalls the calls to come, first to last."""
+
+    now: int = 0
+    objects: dict[str, LandedFile] = field(default_factory=dict)
+    cursors: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    letters: dict[str, Letter] = field(default_factory=dict)
+    dead: list[tuple[str, str]] = field(default_factory=list)
+    runs: dict[str, Run] = field(default_factory=dict)
+    announced: list[tuple[str, str]] = field(default_factory=list)
+    parked: list[str] = field(default_factory=list)
+    fates: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    page: int = 1000
+    versions: int = 0
+    other: Callable[[], object] = lambda: None
+
+    def put(self, key: str, began: int = 0, copies: int = 1) -> LandedFile:
+        """A new version, dated `began` seconds from now, whose notification comes so many times."""
+        self.versions += 1
+        date = START + timedelta(seconds=self.now + began)
+        file = LandedFile(key=PREFIX + key, etag=f"v{self.versions}", size=1, last_modified=date)
+        self.objects[file.key] = file
+        record = {
+            "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": BUCKET}, "object": {"key": quote_plus(file.key)}},
+        }
+        for copy in range(copies):
+            name = f"{self.versions}-{copy}"
+            self.letters[name] = Letter(json.dumps({"Records": [record]}))
+        return file
+
+    def call(self, name: str, apply: Callable[[], Answer], failure: Callable[[], Exception]) -> Answer:
+        """One call, and what befalls it."""
+        fate = self.fates.pop(0) if self.fates else ""
+        self.effects.append(name)
+        if fate == "another sensor polls":
+            self.other()
+        if fate == "a file arrives":
+            self.put(f"{'!~'[self.versions % 2]}{self.versions}")
+        if fate == "time passes":
+            self.now += OVERLAP + 1
+        if fate == "crash before":
+            raise Crash(name)
+        if fate == "throttled":
+            raise failure()
+        answer = apply()
+        if fate == "crash after":
+            raise Crash(name)
+        if fate == "answer lost":
+            raise failure()
+        return answer
+
+    def sensor(self, mode: str = "polling", **watch: Any) -> Sensor:
+        """A sensor that has just been started."""
+        chosen = Watch(
+            bucket=BUCKET,
+            prefix=PREFIX,
+            **{
+                "overlap": timedelta(seconds=OVERLAP),
+                "reconcile": timedelta(seconds=RECONCILE),
+                "attempts": 3,
+                "pause": timedelta(seconds=10),
+                **watch,
+            },
+        )
+        s3, sqs = FakeS3(self), FakeSQS(self)
+        arrivals = Arrivals(Notifications(sqs, QUEUE, BUCKET, 0)) if mode == "events" else None
+        return Sensor(chosen, CursorStore(s3, BUCKET, PREFIX), FakeRuns(self), arrivals)
+
+    def end_runs(self, outcomes: Iterator[str]) -> None:
+        """Let every run end that has not."""
+        for run in self.runs.values():
+            if not run.outcome:
+                kind = next(outcomes, "well")
+                run.outcome = Outcome(well=kind == "well", again=kind != "cancelled", reason=kind)
+
+    def visible(self) -> set[tuple[str, str]]:
+        return {(file.key, file.etag) for file in self.objects.values()}
+
+    def handed_on(self) -> list[tuple[str, str]]:
+        """Every version once for each batch that it is part of; a batch is one however often it was tried."""
+        batches = {run.batch.id: run.batch for run in self.runs.values()}
+        return [(file.key, file.etag) for batch in batches.values() for file in batch.files]
+
+
+class FakeS3:
+    """The calls of boto3's client that the sensor makes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        def apply() -> dict[str, Any]:
+            if Key not in self.world.cursors:
+                raise _client_error("NoSuchKey", self._headers())
+            body, tag = self.world.cursors[Key]
+            return {"Body": BytesIO(body), "ETag": tag, **self._headers()}
+
+        return self.world.call("load", apply, _slow_down)
+
+    def put_object(
+        self, Bucket: str, Key: str, Body: bytes, IfMatch: str = "", IfNoneMatch: str = ""
+    ) -> dict[str, Any]:
+        def apply() -> dict[str, Any]:
+            saved = self.world.cursors.get(Key)
+            if (IfMatch and (not saved or saved[1] != IfMatch)) or (IfNoneMatch and saved):
+                raise _client_error("PreconditionFailed")
+            tag = hashlib.md5(Body).hexdigest()
+            self.world.cursors[Key] = (Body, tag)
+            return {"ETag": tag}
+
+        return self.world.call("save", apply, lambda: ReadTimeoutError(endpoint_url="s3"))
+
+    def get_paginator(self, operation: str) -> "FakeS3":
+        return self
+
+    def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
+        after, more = "", True
+        while more:
+            keys = self.world.call("list", lambda after=after: self._after(Prefix, after), _slow_down)
+            page, more = keys[: self.world.page], len(keys) > self.world.page
+            after = page[-1] if page else ""
+            yield {"Contents": [self._item(key) for key in page if key in self.world.objects]}
+
+    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        if Key not in self.world.objects:
+            raise _client_error("404")
+        item = self._item(Key)
+        return {**item, "ContentLength": item["Size"]}
+
+    def _after(self, prefix: str, after: str) -> list[str]:
+        return sorted((key for key in self.world.objects if key.startswith(prefix) and key > after), key=str.encode)
+
+    def _item(self, key: str) -> dict[str, Any]:
+        file = self.world.objects[key]
+        return {"Key": key, "Size": file.size, "ETag": f'"{file.etag}"', "LastModified": file.last_modified}
+
+    def _headers(self) -> dict[str, Any]:
+        date = format_datetime(START + timedelta(seconds=self.world.now), usegmt=True)
+        return {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+
+
+class FakeSQS:
+    """The calls of boto3's client that the sensor makes; the newest message comes first."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> dict[str, Any]:
+        return {"Attributes": {"RedrivePolicy": json.dumps({"deadLetterTargetArn": "arn:aws:sqs:x:1:dead"})}}
+
+    def get_queue_url(self, QueueName: str, QueueOwnerAWSAccountId: str) -> dict[str, str]:
+        return {"QueueUrl": DEAD}
+
+    def receive_message(
+        self, QueueUrl: str, MaxNumberOfMessages: int, WaitTimeSeconds: int, VisibilityTimeout: int
+    ) -> dict[str, Any]:
+        def apply() -> dict[str, Any]:
+            seen = [name for name, each in self.world.letters.items() if each.hidden_until <= self.world.now]
+            chosen = seen[::-1][:MaxNumberOfMessages]
+            for name in chosen:
+                self.world.letters[name].hidden_until = self.world.now + VisibilityTimeout
+            return {"Messages": [{"ReceiptHandle": n, "Body": self.world.letters[n].body} for n in chosen]}
+
+        return self.world.call("receive", apply, _slow_down)
+
+    def change_message_visibility_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> None:
+        def apply() -> None:
+            for each in Entries:
+                if letter := self.world.letters.get(each["ReceiptHandle"]):
+                    letter.hidden_until = self.world.now + each["VisibilityTimeout"]
+
+        self.world.call("give back", apply, _slow_down)
+
+    def delete_message_batch(self, QueueUrl: str, Entries: list[dict[str, Any]]) -> None:
+        def apply() -> None:
+            for each in Entries:
+                self.world.letters.pop(each["ReceiptHandle"], None)
+
+        self.world.call("delete", apply, _slow_down)
+
+    def send_message(self, QueueUrl: str, MessageBody: str, MessageAttributes: dict[str, Any]) -> None:
+        reason = MessageAttributes["reason"]["StringValue"]
+        self.world.call("dead letter", lambda: self.world.dead.append((MessageBody, reason)), _slow_down)
+
+
+class FakeRuns:
+    """A deployment on a Prefect server: an idempotency key has one run."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def busy(self) -> bool:
+        return self.world.call(
+            "busy?", lambda: sum(not run.outcome for run in self.world.runs.values()) > 1, _slow_down
+        )
+
+    def start(self, batch: Batch) -> str:
+        key = batch.idempotency_key
+        self.world.call("start", lambda: self.world.runs.setdefault(key, Run(batch)), _slow_down)
+        return key
+
+    def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
+        wanted = list(run_ids)
+
+        def apply() -> dict[str, Outcome]:
+            return {each: outcome for each in wanted if (outcome := self.world.runs[each].outcome)}
+
+        return self.world.call("outcomes", apply, _slow_down)
+
+    def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
+        versions = [(file.key, file.etag) for file in files]
+
+        def apply() -> None:
+            self.world.announced += [each for each in versions if each not in self.world.announced]
+
+        self.world.call("announce", apply, _slow_down)
+
+    def show_parked(self, parked: list[Failed]) -> None:
+        ids = [each.batch.id for each in parked]
+        self.world.call("show parked", lambda: setattr(self.world, "parked", ids), _slow_down)
+
+
+def _client_error(code: str, metadata: dict[str, Any] | None = None) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}, **(metadata or {})}, "call")
+
+
+def _slow_down() -> Exception:
+    return _client_error("SlowDown")
