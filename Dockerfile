@@ -55,4 +55,4 @@ COPY . .
 RUN python -m blocks.dbt_command parse --no-use-colors
 EXPOSE 4200
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["answers", "4200", "/api/ready"]
-CMD ["uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "0.0.0.0", "--port", "4200", "--log-level", "warning"]
+CMD ["uvicorn", "--factory", "services.prefect_server:create_app", "--host", "0.0.0.0", "--port", "4200", "--log-level", "warning"]

@@ -83,7 +83,13 @@ def banner(compose: Compose) -> str:
         compose.address(service, port)
         for service, port in (("prefect-server", 4200), ("airbyte", 8006), ("localstack", 4566))
     )
-    rows = [("Prefect", prefect, ""), ("Airbyte", airbyte, "/api/public/v1"), ("S3", s3, "")]
+    rows = [
+        ("Prefect", prefect, ""),
+        ("its API", prefect, "/docs"),
+        ("Airbyte", airbyte, "/api/public/v1"),
+        ("its API", airbyte, "/docs"),
+        ("S3", s3, ""),
+    ]
     places = "\n".join(f"  {name:<9} http://{address}{path}" for name, address, path in rows if address)
     return f"""
 The platform is up, with profile {compose.profile.name}.
