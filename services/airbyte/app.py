@@ -11,6 +11,7 @@ from services.airbyte.config import load_config
 from services.airbyte.engine import Engine
 from services.airbyte.faults import Faults
 from services.airbyte.requests import Mock
+from services.airbyte.resources import Resources
 from services.airbyte.routes import configuration_api, faults, jobs, not_done, resources, tokens
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
@@ -19,14 +20,16 @@ from services.airbyte.tokens import Tokens
 
 def create_app(settings: Settings) -> Starlette:
     """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
-    catalog = Catalog(load_config(settings.config), settings.lake_dir)
+    config = load_config(settings.config)
+    Catalog(config, settings.lake_dir)  # its own checks, before anything starts
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        store, requested = Store(settings.state_dir), Faults()
+        store, requested, catalog = Store(settings.state_dir), Faults(), Catalog(config, settings.lake_dir)
         engine = Engine(settings, catalog, store, requested)
-        app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), requested)
         try:
+            resources_ = Resources(catalog, store, engine.cancel)
+            app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), requested, resources_)
             await engine.start()
             yield
         finally:

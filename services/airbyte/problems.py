@@ -53,6 +53,24 @@ def not_implemented(operation: str) -> ApiError:
     return problem(501, "not-implemented", "This operation is not implemented.", {"message": message})
 
 
+def invalid(message: str) -> ApiError:
+    return problem(400, "bad-request", "The request is not valid.", {"message": message})
+
+
+def connection_locked() -> ApiError:
+    return problem(409, "error:connection/locked", "The connection is locked.", {"message": "The connection is locked"})
+
+
+def conflicting_destination(message: str) -> ApiError:
+    detail = "Another connection writes the same stream of the destination."
+    return problem(409, "connection-conflicting-destination-stream", detail, {"message": message})
+
+
+def tag_exists(name: str) -> ApiError:
+    detail = "A tag with the same name exists in the workspace."
+    return problem(409, "tag-already-exists", detail, {"message": f"Tag {name!r} exists already"})
+
+
 def bad_request(path: str, message: str) -> ApiError:
     return _micronaut(400, "Bad Request", path, message)
 

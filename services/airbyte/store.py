@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS generations (
   connection_id TEXT, stream TEXT, generation INTEGER NOT NULL, job_id INTEGER NOT NULL,
   PRIMARY KEY (connection_id, stream));
 CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, expires_at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS resources (
+  resource_id TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL, deleted INTEGER NOT NULL);
 """
 ACTIVE = tuple(status.value for status in JobStatus if status not in TERMINAL)
 SELECT_JOBS = "SELECT job_id, connection_id, job_type, status, created_at, updated_at, rows, bytes FROM jobs"
@@ -193,6 +195,19 @@ class Store:
                  SET generation = generation + 1, job_id = ?3 WHERE job_id <> ?3"""
         self._db.execute(sql, (str(job.connection_id), stream, job.job_id))
         return self.generation(job.connection_id, stream)
+
+    # resources
+
+    def save_resource(self, kind: str, resource_id: UUID, body: str, deleted: bool) -> None:
+        """What a caller made of a resource; it goes before what the config file says of it."""
+        sql = """INSERT INTO resources VALUES (?, ?, ?, ?)
+                 ON CONFLICT (resource_id) DO UPDATE SET body = excluded.body, deleted = excluded.deleted"""
+        self._db.execute(sql, (str(resource_id), kind, body, deleted))
+
+    def resources(self) -> list[tuple[str, str, bool]]:
+        """(kind, JSON, deleted), in the order of their first change."""
+        rows = self._db.execute("SELECT kind, body, deleted FROM resources ORDER BY rowid")
+        return [(kind, body, bool(deleted)) for kind, body, deleted in rows]
 
     # tokens
 

@@ -136,7 +136,7 @@ def test_following_next_sees_every_job_once_and_ends_with_an_empty_page(mock: Mo
 
 
 def test_what_the_mock_lacks_is_not_implemented_and_says_so(mock: Mock) -> None:
-    calls = [("GET", "/tags"), ("POST", "/connections"), ("PATCH", f"/sources/{UNKNOWN}"), ("GET", "/groups/1/members")]
+    calls = [("GET", "/users"), ("POST", "/regions"), ("PATCH", "/groups/1"), ("GET", "/groups/1/members")]
     for method, path in calls:
         answer = mock.http.request(method, V1 + path, json={} if method != "GET" else None)
         assert (answer.status_code, answer.json()["title"]) == (501, "not-implemented")
