@@ -1,5 +1,7 @@
 """Jobs: create, get, list, cancel."""
 
+from uuid import UUID
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -35,6 +37,11 @@ async def create(request: Request, mock: Mock) -> Response:
     job_type = enum_value(request, JobType, str(body["jobType"]), "jobType")
     if job_type is JobType.REFRESH:
         raise problems.unprocessable("Refreshes are not supported in the public API")
+    return JSONResponse(wire.job(start_job(mock, connection_id, job_type)))
+
+
+def start_job(mock: Mock, connection_id: UUID, job_type: JobType) -> Job:
+    """A new job, or the one that waits for capacity; ApiError if the connection can have none."""
     connection = mock.catalog.connections.get(connection_id)
     if connection is None:
         raise problems.not_found("connection", connection_id)
@@ -50,9 +57,9 @@ async def create(request: Request, mock: Mock) -> Response:
         queued = [j for j in mock.store.active_jobs(connection_id) if j.status is JobStatus.QUEUED]
         if not queued:
             raise problems.try_again_later(connection_id) from None
-        return JSONResponse(wire.job(queued[0]))
+        return queued[0]
     mock.engine.submit(job)
-    return JSONResponse(wire.job(job))
+    return job
 
 
 async def get(request: Request, mock: Mock) -> Response:

@@ -202,3 +202,18 @@ def test_the_configuration_api_tells_why_a_job_failed(mock: Mock, landing: Landi
     (info,) = answer["attempts"]
     assert info["attempt"]["failureSummary"]["failures"][0]["externalMessage"] == "the source said no"
     assert mock.http.post(path, json={"id": 999}).status_code == 404
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_configuration_api_shows_a_connections_catalog_and_syncs_it(mock: Mock, slash: str) -> None:
+    assert mock.http.get(f"/api/v1/health{slash}").json() == mock.http.post(f"/api/v1/health{slash}").json()
+    body = {"connectionId": CONNECTION}
+    streams = mock.http.post(f"/api/v1/connections/get{slash}", json=body).json()["syncCatalog"]["streams"]
+    assert [s["stream"]["name"] for s in streams] == ["orders", "shops"]
+    assert streams[0]["config"]["destinationSyncMode"] == "append"
+    assert streams[0]["stream"]["jsonSchema"]["properties"]["at"]["format"] == "date-time"
+    mock.fault(kind="stuck_running")
+    started = mock.http.post(f"/api/v1/connections/sync{slash}", json=body).json()
+    assert started["job"]["configId"] == CONNECTION
+    assert mock.http.post(f"/api/v1/connections/sync{slash}", json=body).status_code == 409
+    assert mock.http.post(f"/api/v1/connections/get{slash}", json={"connectionId": UNKNOWN}).status_code == 404

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import schemathesis
-import yaml
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
@@ -25,7 +24,7 @@ KNOWN = {
     "sourceId": "3a1f0c52-8b6d-4e2a-b7c9-5d4e6f708192",
     "destinationId": "4b2e1d63-9c7e-4f3b-a8d0-6e5f70819203",
 }
-SCHEMA = schemathesis.openapi.from_dict(yaml.safe_load(DOCUMENT.read_text(encoding="utf-8")))
+SCHEMA = schemathesis.openapi.from_path(DOCUMENT)
 API = SCHEMA.include(operation_id=IMPLEMENTED)
 
 
