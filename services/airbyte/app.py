@@ -7,9 +7,9 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from services.airbyte.catalog import Catalog
-from services.airbyte.config import load_config
+from services.airbyte.config import Config, ConfigError, load_config
 from services.airbyte.engine import Engine
-from services.airbyte.faults import Faults
+from services.airbyte.faults import FaultRequest, Faults
 from services.airbyte.requests import Mock
 from services.airbyte.resources import Resources
 from services.airbyte.routes import configuration_api, faults, jobs, not_done, resources, tokens
@@ -22,10 +22,11 @@ def create_app(settings: Settings) -> Starlette:
     """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
     config = load_config(settings.config)
     Catalog(config, settings.lake_dir)  # its own checks, before anything starts
+    fault_set = _fault_set(config, settings.fault_set)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        store, requested, catalog = Store(settings.state_dir), Faults(), Catalog(config, settings.lake_dir)
+        store, requested, catalog = Store(settings.state_dir), Faults(fault_set), Catalog(config, settings.lake_dir)
         engine = Engine(settings, catalog, store, requested)
         try:
             resources_ = Resources(catalog, store, engine.cancel)
@@ -41,3 +42,10 @@ def create_app(settings: Settings) -> Starlette:
     if settings.faults:
         routes.append(Mount("/_mock", routes=faults.ROUTES))
     return Starlette(routes=[*routes, *tokens.ROUTES], lifespan=lifespan)
+
+
+def _fault_set(config: Config, name: str | None) -> list[FaultRequest]:
+    if name is not None and name not in config.faultSets:
+        known = ", ".join(config.faultSets) or "none"
+        raise ConfigError(f"there is no fault set {name!r}; the config file's faultSets are: {known}")
+    return config.faultSets[name] if name else []

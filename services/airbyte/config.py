@@ -9,6 +9,8 @@ from uuid import UUID
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from services.airbyte.faults import FaultKind, FaultRequest
+
 
 class ColumnType(StrEnum):
     INTEGER = "integer"
@@ -177,6 +179,7 @@ class Config(_Entry):
     destinations: list[Destination] = []
     connections: list[Connection] = []
     tags: list[Tag] = []
+    faultSets: dict[str, list[FaultRequest]] = {}
 
     @model_validator(mode="after")
     def _references_hold(self) -> "Config":
@@ -199,6 +202,12 @@ class Config(_Entry):
             for choice in connection.configurations.streams:
                 if sources[connection.sourceId].stream(choice.name) is None:
                     raise ValueError(f"{connection.name!r}: its source has no stream {choice.name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _sets_can_begin_at_the_start(self) -> "Config":
+        if names := [n for n, faults in self.faultSets.items() if any(f.kind is FaultKind.REFUSE for f in faults)]:
+            raise ValueError(f"fault sets with refuse, which strikes when it is added: {', '.join(names)}")
         return self
 
     @model_validator(mode="after")

@@ -135,7 +135,7 @@ def list_url(request: Request, path: str) -> str:
 
 
 async def _fault(request: Request, mock: Mock, name: str) -> Fault | None:
-    if not mock.settings.faults or not mock.faults.all():
+    if not mock.faults.all():
         return None
     return mock.faults.for_request(name, await _connection_id(request, mock))
 

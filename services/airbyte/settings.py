@@ -41,7 +41,8 @@ class Settings(BaseSettings):
     threads: int | None = Field(default=None, ge=1, description="DuckDB's threads in one sync; default: one a core")
 
     strict: bool = Field(default=False, description="answer unknown ids as the real server's source does")
-    faults: bool = Field(default=False, description="serve /_mock/faults")
+    faults: bool = Field(default=False, description="serve /_mock: faults and state")
+    fault_set: str | None = Field(default=None, description="one of the file's faultSets, in force from the start")
 
     @model_validator(mode="after")
     def _credentials_come_in_pairs(self) -> "Settings":

@@ -184,6 +184,13 @@ class Store:
                  WHERE connection_id = ? AND stream = ? AND generation = ? GROUP BY key"""
         return {key: (etag, n) for key, etag, n in self._db.execute(sql, (str(connection_id), stream, generation))}
 
+    def totals(self, connection_id: UUID, stream: str, generation: int) -> tuple[int, int, int]:
+        """Files, rows and bytes that the generation has read."""
+        sql = """SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(bytes), 0) FROM read_files
+                 WHERE connection_id = ? AND stream = ? AND generation = ?"""
+        files, rows, size = self._db.execute(sql, (str(connection_id), stream, generation)).fetchone()
+        return files, rows, size
+
     def generation(self, connection_id: UUID, stream: str) -> int:
         sql = "SELECT generation FROM generations WHERE connection_id = ? AND stream = ?"
         row = self._db.execute(sql, (str(connection_id), stream)).fetchone()
@@ -218,6 +225,9 @@ class Store:
     def token_is_valid(self, token_hash: str) -> bool:
         sql = "SELECT 1 FROM tokens WHERE token_hash = ? AND expires_at > ?"
         return self._db.execute(sql, (token_hash, now())).fetchone() is not None
+
+    def valid_tokens(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM tokens WHERE expires_at > ?", (now(),)).fetchone()[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

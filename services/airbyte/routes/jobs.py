@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems, wire
+from services.airbyte.faults import FaultKind
 from services.airbyte.jobs import Job, JobStatus, JobType
 from services.airbyte.requests import (
     Mock,
@@ -47,7 +48,7 @@ def start_job(mock: Mock, connection_id: UUID, job_type: JobType) -> Job:
         raise problems.not_found("connection", connection_id)
     if connection.status != "active":
         raise problems.state_conflict("Could not fulfill request")
-    if mock.faults.conflict(connection_id):
+    if mock.faults.of_kind(FaultKind.CONFLICT, connection_id):
         raise problems.try_again_later(connection_id)
     if job_type is not JobType.SYNC:
         mock.engine.cancel(connection_id)

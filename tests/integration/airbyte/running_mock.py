@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-import uvicorn
 from starlette.testclient import TestClient
 
-from services.airbyte.app import create_app
+from services.airbyte.server import Server
 from services.airbyte.settings import Settings
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ class Mock:
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
     """The root URL of a mock that listens on a port, for clients that need one."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_level="warning"))
+    server = Server(settings.model_copy(update={"port": 0}), log_level="warning")
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
