@@ -12,7 +12,7 @@ from services.airbyte.engine import Engine
 from services.airbyte.faults import FaultRequest, Faults
 from services.airbyte.requests import Mock
 from services.airbyte.resources import Resources
-from services.airbyte.routes import configuration_api, faults, jobs, not_done, resources, tokens
+from services.airbyte.routes import configuration_api, faults, jobs, not_done, pages, resources, tokens
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tokens import Tokens
@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> Starlette:
     routes = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
     if settings.faults:
         routes.append(Mount("/_mock", routes=faults.ROUTES))
-    return Starlette(routes=[*routes, *tokens.ROUTES], lifespan=lifespan)
+    return Starlette(routes=[*routes, *tokens.ROUTES, *pages.ROUTES], lifespan=lifespan)
 
 
 def _fault_set(config: Config, name: str | None) -> list[FaultRequest]:

@@ -23,6 +23,7 @@ from services.airbyte.store import Store
 from services.airbyte.workers import WorkerDied, Workers
 
 log = logging.getLogger("airbyte")
+MAX_RETRY_DELAY = 600.0  # seconds
 FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
 
 
@@ -104,7 +105,7 @@ class Engine:
             self._end(job, number, status if problems else JobStatus.SUCCEEDED, problems)
             if not problems or not again:
                 return
-            await asyncio.sleep(self._settings.retry_delay)
+            await asyncio.sleep(min(self._settings.retry_delay * 2**number, MAX_RETRY_DELAY))
 
     async def _attempt(
         self, job: Job, number: int, connection: Connection, streams: list[SyncedStream], fault: Fault | None

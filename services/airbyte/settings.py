@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     token_lifetime: int = Field(default=900, gt=0)
 
     max_attempts: int = Field(default=3, ge=1, description="attempts a job gets when the failure may be transient")
-    retry_delay: float = Field(default=1.0, ge=0, description="seconds before the next attempt")
+    retry_delay: float = Field(
+        default=1.0, ge=0, description="seconds before the second attempt; doubled before each further one"
+    )
     max_running_jobs: int = Field(default=2, ge=1)
     streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded side by side")
     memory_limit: str = Field(default="512MB", description="DuckDB's memory in one sync")
