@@ -1,5 +1,6 @@
 """The file that says which workspaces, sources, destinations and connections exist. Names are the public API's."""
 
+import re
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -236,7 +237,8 @@ def load_config(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
-        faults = [f"{path}:{_line(node, e['loc'])}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in error.errors()]
+        faults = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in said]
         raise ConfigError("\n".join(faults)) from None
 
 
@@ -252,3 +254,9 @@ def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
             break
         line = node.start_mark.line + 1
     return line
+
+
+def _line_of(text: str, message: str) -> int:
+    """The last line with the id or name that the message ends with: what does not hold together is told by it."""
+    found = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=')[^']+(?=')|\w+$", message)
+    return text.rpartition(found[-1])[0].count("\n") + 1 if found else 1
