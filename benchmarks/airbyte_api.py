@@ -22,8 +22,8 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 CONNECTIONS = 100
-ROWS = 3_000_000
-SECONDS = 10.0
+ROWS = 8_000_000
+SECONDS = 5.0
 CALLERS = 4
 SPACE = UUID(int=1)
 WORKSPACE = str(uuid5(SPACE, "workspace"))

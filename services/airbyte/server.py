@@ -17,13 +17,16 @@ class Server(uvicorn.Server):
         app.state.server = self
         super().__init__(uvicorn.Config(app, host=settings.host, port=settings.port, access_log=False, **options))
 
-    async def refuse(self, seconds: float) -> None:
-        """Listen no more for so long, and end the connections that callers keep for later."""
+    def refuse(self, seconds: float) -> asyncio.Task[None]:
+        """Listen no more from now on, and end the connections that callers keep for later; the task listens again."""
         address = self.servers[0].sockets[0].getsockname()[:2]
         for listening in self.servers:
             listening.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
+        return asyncio.create_task(self._listen_again(seconds, address), name="refuse connections")
+
+    async def _listen_again(self, seconds: float, address: tuple[str, int]) -> None:
         await asyncio.sleep(seconds)
         if not self.should_exit:
             self.servers = [await asyncio.get_running_loop().create_server(self._protocol, *address)]

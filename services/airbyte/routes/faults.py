@@ -1,7 +1,5 @@
 """`/_mock`: the faults that the mock is to produce (list, add, remove, clear), and what it believes."""
 
-import asyncio
-
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -40,11 +38,8 @@ def _refuse(request: Request, wanted: FaultRequest) -> Response:
     fault = _faults(request).add(wanted)
     fault.struck += 1
 
-    async def refuse() -> None:
-        await server.refuse(wanted.seconds)
-        _faults(request).remove(fault.faultId)
-
-    request.app.state.refusing = asyncio.create_task(refuse(), name="refuse connections")
+    request.app.state.refusing = task = server.refuse(wanted.seconds)
+    task.add_done_callback(lambda _: _faults(request).remove(fault.faultId))
     return JSONResponse(fault.model_dump(mode="json", exclude_none=True), 201)
 
 

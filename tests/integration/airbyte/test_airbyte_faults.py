@@ -137,21 +137,21 @@ def test_a_file_that_disappears_fails_the_attempt_and_not_the_next(mock: Mock, l
 
 
 def test_connections_are_refused_for_a_while_and_then_served_again(make_settings: Callable[..., Settings]) -> None:
-    with served(make_settings()) as url, httpx.Client(base_url=url) as http:
-        assert http.get(f"{V1}/health").status_code == 200
-        assert http.post("/_mock/faults", json={"kind": "refuse", "seconds": 0.5}).status_code == 201
+    with served(make_settings()) as url:
+        assert _answers(url)
+        assert httpx.post(f"{url}/_mock/faults", json={"kind": "refuse", "seconds": 0.5}).status_code == 201
         with pytest.raises(httpx.ConnectError):
-            http.get(f"{V1}/health")
+            httpx.get(f"{url}{V1}/health")
         deadline = time.monotonic() + 20
-        while not _answers(http):
+        while not _answers(url):
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        assert http.get("/_mock/faults").json() == []
+        assert httpx.get(f"{url}/_mock/faults").json() == []
 
 
-def _answers(http: httpx.Client) -> bool:
+def _answers(url: str) -> bool:
     try:
-        return http.get(f"{V1}/health").status_code == 200
+        return httpx.get(f"{url}{V1}/health").status_code == 200
     except httpx.ConnectError:
         return False
 
