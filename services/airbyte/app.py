@@ -4,8 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount
 
+from services.airbyte import problems
 from services.airbyte.catalog import Catalog
 from services.airbyte.config import Config, ConfigError, load_config
 from services.airbyte.engine import Engine
@@ -38,10 +42,16 @@ def create_app(settings: Settings) -> Starlette:
             store.close()
 
     public = [*jobs.ROUTES, *resources.ROUTES, *tokens.ROUTES, *not_done.ROUTES]
+    handlers = {404: _no_such_route, 405: _no_such_route}
     routes = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
     if settings.faults:
         routes.append(Mount("/_mock", routes=faults.ROUTES))
-    return Starlette(routes=[*routes, *tokens.ROUTES, *pages.ROUTES], lifespan=lifespan)
+    return Starlette(routes=[*routes, *tokens.ROUTES, *pages.ROUTES], lifespan=lifespan, exception_handlers=handlers)
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return problems.no_such_route(status, request.url.path).response()
 
 
 def _fault_set(config: Config, name: str | None) -> list[FaultRequest]:

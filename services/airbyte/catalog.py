@@ -67,6 +67,11 @@ class Catalog:
     def workspace_id(self, resource: Resource) -> UUID:
         return self.workspace_of(resource) if isinstance(resource, Connection) else resource.workspaceId
 
+    def connections_of(self, workspace_ids: list[UUID]) -> list[UUID]:
+        """Deleted ones too: their jobs stay."""
+        known = [*self.connections.values(), *cast(dict[UUID, Connection], self.deleted["connection"]).values()]
+        return [c.connectionId for c in known if self.workspace_of(c) in workspace_ids]
+
     def workspace_of(self, connection: Connection) -> UUID:
         return self.source_of(connection).workspaceId
 

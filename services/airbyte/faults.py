@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.airbyte.operations import CONFIGURATION_API, OPERATIONS
+
 
 class FaultKind(StrEnum):
     """HTTP faults name an operation; job faults strike a connection's next job."""
@@ -32,6 +34,7 @@ class FaultKind(StrEnum):
 HTTP_KINDS = frozenset({FaultKind.STATUS, FaultKind.MALFORMED_JSON, FaultKind.SLOW, FaultKind.HANG})
 OTHER_KINDS = frozenset({FaultKind.REFUSE, FaultKind.TOKEN_EXPIRES, FaultKind.CONFLICT})
 JOB_KINDS = frozenset(FaultKind) - HTTP_KINDS - OTHER_KINDS
+OPERATION_NAMES = {operation.name for operation in OPERATIONS} | set(CONFIGURATION_API)
 STATUSES = frozenset({401, 403, 429, 500, 502, 503, 504})
 
 
@@ -60,6 +63,8 @@ class FaultRequest(BaseModel):
     def _fits_its_kind(self) -> Self:
         if self.kind is FaultKind.STATUS and self.status not in STATUSES:
             raise ValueError(f"status must be one of {sorted(STATUSES)}")
+        if self.operation != "*" and self.operation not in OPERATION_NAMES:
+            raise ValueError(f"there is no operation {self.operation!r}; docs/airbyte-operations.md lists their names")
         if self.kind not in HTTP_KINDS and self.operation != "*":
             raise ValueError(f"{self.kind} is of no single operation, so it takes none")
         if self.kind in (FaultKind.REFUSE, FaultKind.TOKEN_EXPIRES) and self.connectionId:

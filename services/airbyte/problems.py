@@ -79,6 +79,12 @@ def unauthorized(path: str) -> ApiError:
     return _micronaut(401, "Unauthorized", path, "Unauthorized")
 
 
+def no_such_route(status: int, path: str) -> ApiError:
+    """404 for a path that the API has not, 405 for a method that the path has not."""
+    message, error = ("Not Found", "Page Not Found") if status == 404 else ("Method Not Allowed", "Method Not Allowed")
+    return _micronaut(status, message, path, error)
+
+
 def error_id(status: int) -> ApiError:
     return ApiError(status, {"errorId": str(uuid4())})
 

@@ -105,8 +105,7 @@ def _query(request: Request, mock: Mock) -> tuple[JobQuery, list[tuple[str, str]
         connection_ids = [uuid_value(request, given["connectionId"], "connectionId")]
         kept.append(("connectionId", str(connection_ids[0])))
     elif workspace_ids := query_uuids(request, "workspaceIds"):
-        connections = mock.catalog.connections.values()
-        connection_ids = [c.connectionId for c in connections if mock.catalog.workspace_of(c) in workspace_ids]
+        connection_ids = mock.catalog.connections_of(workspace_ids)
         kept.append(("workspaceIds", ",".join(map(str, workspace_ids))))
     order = given.get("orderBy", "createdAt|ASC")
     if order not in ORDERS:

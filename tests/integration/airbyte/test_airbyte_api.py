@@ -143,6 +143,15 @@ def test_what_the_mock_lacks_is_not_implemented_and_says_so(mock: Mock) -> None:
         assert "The mock does not implement" in answer.json()["data"]["message"]
 
 
+def test_a_path_or_a_method_that_the_api_has_not_is_refused_as_its_framework_does(mock: Mock) -> None:
+    for method, path, status, message in (
+        ("GET", "/nothing", 404, "Not Found"),
+        ("PUT", "/jobs", 405, "Method Not Allowed"),
+    ):
+        answer = mock.http.request(method, V1 + path)
+        assert (answer.status_code, answer.json()["message"]) == (status, message)
+
+
 @pytest.mark.parametrize("kind", ["workspace", "source", "destination", "connection"])
 def test_resources_are_listed_and_got(mock: Mock, kind: str) -> None:
     (only,) = mock.http.get(f"{V1}/{kind}s").json()["data"]

@@ -98,7 +98,13 @@ def test_a_sync_may_succeed_without_a_row_and_leave_the_files_unread(mock: Mock,
 
 
 @pytest.mark.parametrize(
-    "fault", [{"kind": "flood"}, {"kind": "status", "status": 418}, {"kind": "fail", "operation": "getJob"}]
+    "fault",
+    [
+        {"kind": "flood"},
+        {"kind": "status", "status": 418},
+        {"kind": "fail", "operation": "getJob"},
+        {"kind": "slow", "operation": "getjob"},
+    ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(mock: Mock, fault: dict[str, object]) -> None:
     assert mock.http.post("/_mock/faults", json=fault).status_code == 422

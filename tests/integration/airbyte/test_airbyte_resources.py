@@ -118,7 +118,8 @@ def test_deleting_a_connection_cancels_its_job(mock: Mock) -> None:
     job_id = mock.start()["jobId"]
     mock.wait(job_id, "running")
     mock.http.delete(f"{V1}/connections/{CONNECTION}")
-    assert mock.job(job_id)["status"] == "cancelled"
+    (job,) = mock.http.get(f"{V1}/jobs", params={"workspaceIds": WORKSPACE}).json()["data"]
+    assert (job["jobId"], job["status"]) == (job_id, "cancelled")
 
 
 def test_connections_are_found_by_their_tags(mock: Mock) -> None:
