@@ -4,11 +4,10 @@ import argparse
 import sys
 from typing import Any
 
-import uvicorn
 from pydantic import ValidationError
 
-from services.airbyte.app import create_app
 from services.airbyte.config import ConfigError
+from services.airbyte.server import Server
 from services.airbyte.settings import Settings
 
 EPILOG = """\
@@ -24,6 +23,7 @@ FLAGS = {
     "config": "YAML file of workspaces, sources, destinations and connections",
     "lake_dir": "folder that destinations write Parquet into",
     "state_dir": "folder of jobs, tokens and read state; deleting it makes every file unread",
+    "fault_set": "one of the config file's faultSets, in force from the start",
     "s3_endpoint_url": "S3 endpoint that sources are read from",
 }
 
@@ -39,17 +39,17 @@ def main(arguments: list[str] | None = None) -> int:
     for name, help_ in FLAGS.items():
         default = Settings.model_fields[name].default
         parser.add_argument(f"--{name.replace('_', '-')}", help=help_ + (f" (default: {default})" if default else ""))
-    parser.add_argument("--faults", action="store_true", help="serve /_mock/faults, where faults are asked for")
+    parser.add_argument("--faults", action="store_true", help="serve /_mock: faults on request, and state")
     parser.add_argument("--strict", action="store_true", help="answer unknown ids as the real server's source does")
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     try:
         settings = Settings(**given)
-        app = create_app(settings)
+        server = Server(settings, log_level="info")
     except ConfigError as error:
         return _stop(str(error))
     except ValidationError as error:
         return _stop("\n".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()))
-    uvicorn.run(app, host=settings.host, port=settings.port, log_level="info", access_log=False)
+    server.run()
     return 0
 
 

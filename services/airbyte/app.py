@@ -4,14 +4,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount
 
+from services.airbyte import problems
 from services.airbyte.catalog import Catalog
-from services.airbyte.config import load_config
+from services.airbyte.config import Config, ConfigError, load_config
 from services.airbyte.engine import Engine
-from services.airbyte.faults import Faults
+from services.airbyte.faults import FaultRequest, Faults
 from services.airbyte.requests import Mock
-from services.airbyte.routes import configuration_api, documentation, faults, jobs, not_done, resources, tokens
+from services.airbyte.resources import Resources
+from services.airbyte.routes import configuration_api, faults, jobs, not_done, pages, resources, tokens
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tokens import Tokens
@@ -19,14 +24,17 @@ from services.airbyte.tokens import Tokens
 
 def create_app(settings: Settings) -> Starlette:
     """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
-    catalog = Catalog(load_config(settings.config), settings.lake_dir)
+    config = load_config(settings.config)
+    Catalog(config, settings.lake_dir)  # its own checks, before anything starts
+    fault_set = _fault_set(config, settings.fault_set)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        store, requested = Store(settings.state_dir), Faults()
+        store, requested, catalog = Store(settings.state_dir), Faults(fault_set), Catalog(config, settings.lake_dir)
         engine = Engine(settings, catalog, store, requested)
-        app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), requested)
         try:
+            resources_ = Resources(catalog, store, engine.cancel)
+            app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), requested, resources_)
             await engine.start()
             yield
         finally:
@@ -34,7 +42,20 @@ def create_app(settings: Settings) -> Starlette:
             store.close()
 
     public = [*jobs.ROUTES, *resources.ROUTES, *tokens.ROUTES, *not_done.ROUTES]
+    handlers = {404: _no_such_route, 405: _no_such_route}
     routes = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
     if settings.faults:
         routes.append(Mount("/_mock", routes=faults.ROUTES))
-    return Starlette(routes=[*routes, *tokens.ROUTES, *documentation.ROUTES], lifespan=lifespan)
+    return Starlette(routes=[*routes, *tokens.ROUTES, *pages.ROUTES], lifespan=lifespan, exception_handlers=handlers)
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return problems.no_such_route(status, request.url.path).response()
+
+
+def _fault_set(config: Config, name: str | None) -> list[FaultRequest]:
+    if name is not None and name not in config.faultSets:
+        known = ", ".join(config.faultSets) or "none"
+        raise ConfigError(f"there is no fault set {name!r}; the config file's faultSets are: {known}")
+    return config.faultSets[name] if name else []

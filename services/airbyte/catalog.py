@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 from services.airbyte.config import (
@@ -12,6 +13,7 @@ from services.airbyte.config import (
     Source,
     Stream,
     StreamChoice,
+    Tag,
     Workspace,
 )
 
@@ -25,26 +27,70 @@ class SyncedStream:
     folder: Path
 
 
+Resource = Workspace | Source | Destination | Connection | Tag
+KINDS: dict[str, type[Resource]] = {
+    "workspace": Workspace,
+    "source": Source,
+    "destination": Destination,
+    "connection": Connection,
+    "tag": Tag,
+}
+
+
+def id_of(kind: str, resource: Resource) -> UUID:
+    id_: UUID = getattr(resource, f"{kind}Id")
+    return id_
+
+
 class Catalog:
+    """`of` holds the resources of a kind by id, `deleted` those that were."""
+
     def __init__(self, config: Config, lake_dir: Path) -> None:
         self.workspaces: dict[UUID, Workspace] = {w.workspaceId: w for w in config.workspaces}
         self.sources: dict[UUID, Source] = {s.sourceId: s for s in config.sources}
         self.destinations: dict[UUID, Destination] = {d.destinationId: d for d in config.destinations}
         self.connections: dict[UUID, Connection] = {c.connectionId: c for c in config.connections}
+        self.tags: dict[UUID, Tag] = {t.tagId: t for t in config.tags}
+        every = (self.workspaces, self.sources, self.destinations, self.connections, self.tags)
+        self.of = dict(zip(KINDS, cast(tuple[dict[UUID, Resource], ...], every), strict=True))
+        self.deleted: dict[str, dict[UUID, Resource]] = {kind: {} for kind in KINDS}
         self._lake_dir = lake_dir.absolute()
-        self._check_folders()
+        self.check_folders()
+
+    def put(self, kind: str, resource: Resource) -> None:
+        self.of[kind][id_of(kind, resource)] = resource
+
+    def delete(self, kind: str, resource: Resource) -> None:
+        self.of[kind].pop(id_ := id_of(kind, resource), None)
+        self.deleted[kind][id_] = resource
+
+    def workspace_id(self, resource: Resource) -> UUID:
+        return self.workspace_of(resource) if isinstance(resource, Connection) else resource.workspaceId
+
+    def connections_of(self, workspace_ids: list[UUID]) -> list[UUID]:
+        """Deleted ones too: their jobs stay."""
+        known = [*self.connections.values(), *cast(dict[UUID, Connection], self.deleted["connection"]).values()]
+        return [c.connectionId for c in known if self.workspace_of(c) in workspace_ids]
 
     def workspace_of(self, connection: Connection) -> UUID:
-        return self.sources[connection.sourceId].workspaceId
+        return self.source_of(connection).workspaceId
+
+    def source_of(self, connection: Connection) -> Source:
+        """Deleted or not: a deleted connection is still listed where that is asked for."""
+        return cast(Source, self.of["source"].get(id_ := connection.sourceId) or self.deleted["source"][id_])
+
+    def destination_of(self, connection: Connection) -> Destination:
+        id_ = connection.destinationId
+        return cast(Destination, self.of["destination"].get(id_) or self.deleted["destination"][id_])
 
     def streams_of(self, connection: Connection) -> list[SyncedStream]:
-        source = self.sources[connection.sourceId]
-        root = self._lake_dir / self.destinations[connection.destinationId].configuration.destination_path
+        source = self.source_of(connection)
+        root = self._lake_dir / self.destination_of(connection).configuration.destination_path
         choices = connection.configurations.streams or [StreamChoice(name=s.name) for s in source.configuration.streams]
         streams = [(source.stream(choice.name), choice) for choice in choices]
         return [SyncedStream(s, choice, root / f"{connection.prefix}{s.name}") for s, choice in streams if s]
 
-    def _check_folders(self) -> None:
+    def check_folders(self) -> None:
         """A folder has one writer, so that a reset or an overwrite removes only what its own connection wrote."""
         owners: dict[Path, str] = {}
         for connection in self.connections.values():

@@ -1,5 +1,6 @@
 """The file that says which workspaces, sources, destinations and connections exist. Names are the public API's."""
 
+import re
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
@@ -8,6 +9,8 @@ from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from services.airbyte.faults import FaultKind, FaultRequest
 
 
 class ColumnType(StrEnum):
@@ -26,14 +29,52 @@ class SyncMode(StrEnum):
     INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
 
 
+CREATED_AT = 1_767_225_600  # epoch seconds of 2026-01-01, for what the file gives no date
+SchemaUpdates = Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"]
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Email(_Entry):
+    enabled: bool | None = None
+
+
+class Webhook(Email):
+    url: str | None = None
+
+
+class Notification(_Entry):
+    email: Email | None = None
+    webhook: Webhook | None = None
+
+
+class Notifications(_Entry):
+    """Whom a workspace tells of what: shown, not followed."""
+
+    failure: Notification | None = None
+    success: Notification | None = None
+    connectionUpdate: Notification | None = None
+    connectionUpdateActionRequired: Notification | None = None
+    syncDisabled: Notification | None = None
+    syncDisabledWarning: Notification | None = None
 
 
 class Workspace(_Entry):
     workspaceId: UUID
     name: str
     dataResidency: str = "auto"
+    notifications: Notifications = Notifications()
+
+
+class Tag(_Entry):
+    """`color` is hexadecimal, as in Airbyte's page: FF69B4."""
+
+    tagId: UUID
+    name: str = Field(min_length=1)
+    color: str = Field(pattern=r"^[0-9A-Fa-f]{6}$")
+    workspaceId: UUID
 
 
 class Stream(_Entry):
@@ -62,6 +103,7 @@ class Source(_Entry):
     name: str
     workspaceId: UUID
     configuration: S3Configuration
+    createdAt: int = CREATED_AT
     definitionId: UUID = UUID("69589781-7828-43c5-9f63-8925b1c1ccc2")  # source-s3 in Airbyte's connector registry
 
     def stream(self, name: str) -> Stream | None:
@@ -87,6 +129,7 @@ class Destination(_Entry):
     name: str
     workspaceId: UUID
     configuration: LakeConfiguration = LakeConfiguration()
+    createdAt: int = CREATED_AT
     definitionId: UUID = UUID("94bd199c-2ff0-4aa2-b98e-17f0acb72610")  # destination-duckdb in the same registry
 
 
@@ -99,6 +142,20 @@ class StreamChoices(_Entry):
     streams: list[StreamChoice] = []
 
 
+class Schedule(_Entry):
+    """When a connection syncs: shown, not followed. Cron is Quartz's: seconds first, perhaps a year, a time zone."""
+
+    scheduleType: Literal["manual", "cron", "basic"] = "manual"
+    cronExpression: str | None = Field(default=None, pattern=r"^\S+( \S+){5,7}$")
+    basicTiming: str | None = None
+
+    @model_validator(mode="after")
+    def _cron_has_an_expression(self) -> "Schedule":
+        if (self.scheduleType == "cron") != (self.cronExpression is not None):
+            raise ValueError("cronExpression goes with scheduleType cron, and with no other")
+        return self
+
+
 class Connection(_Entry):
     """Without `configurations` every stream is synced with full_refresh_overwrite, as the public API does."""
 
@@ -109,6 +166,12 @@ class Connection(_Entry):
     status: Literal["active", "inactive", "deprecated", "locked"] = "active"
     prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_]*$")
     configurations: StreamChoices = StreamChoices()
+    schedule: Schedule = Schedule()
+    tags: list[UUID] = []
+    namespaceDefinition: Literal["source", "destination", "custom_format"] = "destination"
+    namespaceFormat: str | None = None
+    nonBreakingSchemaUpdatesBehavior: SchemaUpdates = "propagate_columns"
+    createdAt: int = CREATED_AT
 
 
 class Config(_Entry):
@@ -116,13 +179,17 @@ class Config(_Entry):
     sources: list[Source] = []
     destinations: list[Destination] = []
     connections: list[Connection] = []
+    tags: list[Tag] = []
+    faultSets: dict[str, list[FaultRequest]] = {}
 
     @model_validator(mode="after")
     def _references_hold(self) -> "Config":
         workspaces = {w.workspaceId for w in self.workspaces}
         sources = {s.sourceId: s for s in self.sources}
         destinations = {d.destinationId for d in self.destinations}
-        actors = [(s.name, s.workspaceId) for s in self.sources] + [(d.name, d.workspaceId) for d in self.destinations]
+        tags = {t.tagId for t in self.tags}
+        actors = [(t.name, t.workspaceId) for t in self.tags] + [(s.name, s.workspaceId) for s in self.sources]
+        actors += [(d.name, d.workspaceId) for d in self.destinations]
         for name, workspace_id in actors:
             if workspace_id not in workspaces:
                 raise ValueError(f"{name!r}: there is no workspace {workspace_id}")
@@ -131,15 +198,27 @@ class Config(_Entry):
                 raise ValueError(f"{connection.name!r}: there is no source {connection.sourceId}")
             if connection.destinationId not in destinations:
                 raise ValueError(f"{connection.name!r}: there is no destination {connection.destinationId}")
+            if missing := [str(tag) for tag in connection.tags if tag not in tags]:
+                raise ValueError(f"{connection.name!r}: there is no tag {', '.join(missing)}")
             for choice in connection.configurations.streams:
                 if sources[connection.sourceId].stream(choice.name) is None:
                     raise ValueError(f"{connection.name!r}: its source has no stream {choice.name!r}")
         return self
 
     @model_validator(mode="after")
+    def _sets_can_begin_at_the_start(self) -> "Config":
+        if names := [n for n, faults in self.faultSets.items() if any(f.kind is FaultKind.REFUSE for f in faults)]:
+            raise ValueError(f"fault sets with refuse, which strikes when it is added: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
     def _ids_are_unique(self) -> "Config":
         ids = [w.workspaceId for w in self.workspaces] + [s.sourceId for s in self.sources]
-        ids += [d.destinationId for d in self.destinations] + [c.connectionId for c in self.connections]
+        ids += (
+            [t.tagId for t in self.tags]
+            + [d.destinationId for d in self.destinations]
+            + [c.connectionId for c in self.connections]
+        )
         if twice := [str(id_) for id_, count in Counter(ids).items() if count > 1]:
             raise ValueError(f"ids that occur twice: {', '.join(twice)}")
         return self
@@ -158,7 +237,8 @@ def load_config(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
-        faults = [f"{path}:{_line(node, e['loc'])}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in error.errors()]
+        faults = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in said]
         raise ConfigError("\n".join(faults)) from None
 
 
@@ -174,3 +254,9 @@ def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
             break
         line = node.start_mark.line + 1
     return line
+
+
+def _line_of(text: str, message: str) -> int:
+    """The last line with the id or name that the message ends with: what does not hold together is told by it."""
+    found = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=')[^']+(?=')|\w+$", message)
+    return text.rpartition(found[-1])[0].count("\n") + 1 if found else 1

@@ -6,6 +6,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from services.airbyte.store import Store
 from services.airbyte.workers import WorkerDied, Workers
 
 log = logging.getLogger("airbyte")
+MAX_RETRY_DELAY = 600.0  # seconds
 FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
 
 
@@ -80,6 +82,9 @@ class Engine:
         async with self._turns[job.connection_id]:
             if fault and fault.kind is FaultKind.STUCK_PENDING:
                 await self._while_present(fault)
+            if fault and fault.kind is FaultKind.STUCK_QUEUED:
+                self._store.set_status(job.job_id, JobStatus.QUEUED)
+                await self._while_present(fault)
             async with self._slots:
                 try:
                     await self._attempts(job, fault)
@@ -100,7 +105,7 @@ class Engine:
             self._end(job, number, status if problems else JobStatus.SUCCEEDED, problems)
             if not problems or not again:
                 return
-            await asyncio.sleep(self._settings.retry_delay)
+            await asyncio.sleep(min(self._settings.retry_delay * 2**number, MAX_RETRY_DELAY))
 
     async def _attempt(
         self, job: Job, number: int, connection: Connection, streams: list[SyncedStream], fault: Fault | None
@@ -113,9 +118,9 @@ class Engine:
             for synced in streams:
                 self._store.next_generation(job, synced.stream.name)
             return []
-        return await self._work(
-            self._task(connection, job, streams), lambda file: self._store.record(job, number, file)
-        )
+        vanish = fault is not None and fault.kind is FaultKind.FILE_DISAPPEARS and number < fault.attempts
+        task = replace(self._task(connection, job, streams), vanish=vanish)
+        return await self._work(task, lambda file: self._store.record(job, number, file))
 
     async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
         """What a fault makes of an attempt; None leaves it alone."""

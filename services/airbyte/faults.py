@@ -8,6 +8,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from services.airbyte.operations import CONFIGURATION_API, OPERATIONS
+
 
 class FaultKind(StrEnum):
     """HTTP faults name an operation; job faults strike a connection's next job."""
@@ -16,24 +18,32 @@ class FaultKind(StrEnum):
     MALFORMED_JSON = "malformed_json"
     SLOW = "slow"
     HANG = "hang"
+    REFUSE = "refuse"
+    TOKEN_EXPIRES = "token_expires"  # noqa: S105 - no password
     CONFLICT = "conflict"
     STUCK_PENDING = "stuck_pending"
+    STUCK_QUEUED = "stuck_queued"
     STUCK_RUNNING = "stuck_running"
     FAIL = "fail"
     FAIL_ATTEMPTS = "fail_attempts"
     CANCELLED = "cancelled"
     ZERO_ROWS = "zero_rows"
+    FILE_DISAPPEARS = "file_disappears"
 
 
 HTTP_KINDS = frozenset({FaultKind.STATUS, FaultKind.MALFORMED_JSON, FaultKind.SLOW, FaultKind.HANG})
+OTHER_KINDS = frozenset({FaultKind.REFUSE, FaultKind.TOKEN_EXPIRES, FaultKind.CONFLICT})
+JOB_KINDS = frozenset(FaultKind) - HTTP_KINDS - OTHER_KINDS
+OPERATION_NAMES = {operation.name for operation in OPERATIONS} | set(CONFIGURATION_API)
 STATUSES = frozenset({401, 403, 429, 500, 502, 503, 504})
 
 
 class FaultRequest(BaseModel):
     """`times` requests or jobs are struck, then no more; without it every one until the fault is removed.
 
-    `after` strikes once the request has had its effect: a job exists, but its answer is lost. `seconds` is for slow
-    and hang, `reason` for fail and fail_attempts, `attempts` for fail_attempts.
+    The first `skip` that fit are let through. `after` strikes once the request has had its effect: a job exists, but
+    its answer is lost. `seconds` is for slow, refuse and token_expires, `reason` for fail and fail_attempts, `attempts`
+    for fail_attempts and file_disappears.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -42,6 +52,7 @@ class FaultRequest(BaseModel):
     operation: str = "*"
     connectionId: UUID | None = None
     times: int | None = Field(default=None, ge=1)
+    skip: int = Field(default=0, ge=0)
     after: bool = False
     status: int = 500
     seconds: float = Field(default=1.0, ge=0, le=3600)
@@ -52,20 +63,27 @@ class FaultRequest(BaseModel):
     def _fits_its_kind(self) -> Self:
         if self.kind is FaultKind.STATUS and self.status not in STATUSES:
             raise ValueError(f"status must be one of {sorted(STATUSES)}")
+        if self.operation != "*" and self.operation not in OPERATION_NAMES:
+            raise ValueError(f"there is no operation {self.operation!r}; docs/airbyte-operations.md lists their names")
         if self.kind not in HTTP_KINDS and self.operation != "*":
-            raise ValueError(f"{self.kind} strikes a job, so it takes no operation")
+            raise ValueError(f"{self.kind} is of no single operation, so it takes none")
+        if self.kind in (FaultKind.REFUSE, FaultKind.TOKEN_EXPIRES) and self.connectionId:
+            raise ValueError(f"{self.kind} strikes every caller, so it takes no connectionId")
         return self
 
 
 class Fault(FaultRequest):
     faultId: int
+    skipped: int = 0
     struck: int = 0
 
 
 class Faults:
-    def __init__(self) -> None:
+    def __init__(self, at_start: Iterable[FaultRequest] = ()) -> None:
         self._faults: dict[int, Fault] = {}
         self._ids = count(1)
+        for fault in at_start:
+            self.add(fault)
 
     def add(self, request: FaultRequest) -> Fault:
         fault = Fault(faultId=next(self._ids), **request.model_dump())
@@ -92,16 +110,17 @@ class Faults:
         )
 
     def for_new_job(self, connection_id: UUID) -> Fault | None:
-        job_kinds = frozenset(FaultKind) - HTTP_KINDS - {FaultKind.CONFLICT}
-        return self._strike(f for f in self.all() if f.kind in job_kinds and _is_for(f, connection_id))
+        return self._strike(f for f in self.all() if f.kind in JOB_KINDS and _is_for(f, connection_id))
 
-    def conflict(self, connection_id: UUID) -> Fault | None:
-        return self._strike(f for f in self.all() if f.kind is FaultKind.CONFLICT and _is_for(f, connection_id))
+    def of_kind(self, kind: FaultKind, connection_id: UUID | None = None) -> Fault | None:
+        return self._strike(f for f in self.all() if f.kind is kind and _is_for(f, connection_id))
 
     def _strike(self, candidates: Iterable[Fault]) -> Fault | None:
         """The oldest fault that fits and has strikes left; it counts as struck."""
         for fault in candidates:
-            if fault.times is None or fault.struck < fault.times:
+            if fault.skipped < fault.skip:
+                fault.skipped += 1
+            elif fault.times is None or fault.struck < fault.times:
                 fault.struck += 1
                 return fault
         return None

@@ -110,6 +110,9 @@ class _StreamLoader:
         if target.exists():
             self._report(listed, number + 1, target, self._rows_of(target))
             return
+        if self._task.vanish:
+            message = f"{listed.key} disappeared during the sync"
+            raise ClientError({"Error": {"Code": "NoSuchKey", "Message": message}}, "GetObject")
         try:
             download = objects.download(self._client, self._task.bucket, listed.key, self._local)
         except self._client.exceptions.NoSuchKey:

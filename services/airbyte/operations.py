@@ -7,6 +7,7 @@ The one table of it: the routes that answer 501 and docs/airbyte-operations.md a
 from dataclasses import dataclass
 
 NOT_DONE = "not done"
+CONFIGURATION_API = ("getConfigurationHealth", "getConnectionInfo", "syncConnection", "getJobInfo")
 
 
 @dataclass(frozen=True)
@@ -26,23 +27,23 @@ POST /applications createApplication not done
 POST /applications/token createAccessToken done
 DELETE /applications/{applicationId} deleteApplication not done
 GET /applications/{applicationId} getApplication not done
-GET /connections listConnections partial: what the config file declares; tagIds and includeDeleted have no effect
-POST /connections createConnection not done
-DELETE /connections/{connectionId} deleteConnection not done
-GET /connections/{connectionId} getConnection partial: what the config file declares; the schedule is always manual
-PATCH /connections/{connectionId} patchConnection not done
+GET /connections listConnections done
+POST /connections createConnection partial: of a stream only name and syncMode count; schedules are shown, not followed
+DELETE /connections/{connectionId} deleteConnection done
+GET /connections/{connectionId} getConnection done
+PATCH /connections/{connectionId} patchConnection partial: of a stream only name and syncMode count; schedules are shown, not followed
 GET /connector_definitions listConnectorDefinitions not done
 GET /dataplanes listDataplanes not done
 POST /dataplanes createDataplane not done
 DELETE /dataplanes/{dataplaneId} deleteDataplane not done
 GET /dataplanes/{dataplaneId} getDataplane not done
 PATCH /dataplanes/{dataplaneId} updateDataplane not done
-GET /destinations listDestinations partial: what the config file declares; includeDeleted has no effect
-POST /destinations createDestination not done
-DELETE /destinations/{destinationId} deleteDestination not done
-GET /destinations/{destinationId} getDestination partial: what the config file declares
-PATCH /destinations/{destinationId} patchDestination not done
-PUT /destinations/{destinationId} putDestination not done
+GET /destinations listDestinations done
+POST /destinations createDestination partial: destinations of type duckdb, the mock's lake; resourceAllocation has no effect
+DELETE /destinations/{destinationId} deleteDestination done
+GET /destinations/{destinationId} getDestination done
+PATCH /destinations/{destinationId} patchDestination partial: as createDestination
+PUT /destinations/{destinationId} putDestination partial: as createDestination
 GET /embedded/organizations listEmbeddedOrganizationsByUser not done
 POST /embedded/scoped_token generateEmbeddedScopedToken not done
 POST /embedded/widget_token getEmbeddedWidget not done
@@ -76,25 +77,25 @@ POST /regions createRegion not done
 DELETE /regions/{regionId} deleteRegion not done
 GET /regions/{regionId} getRegion not done
 PATCH /regions/{regionId} updateRegion not done
-GET /sources listSources partial: what the config file declares; includeDeleted has no effect
-POST /sources createSource not done
+GET /sources listSources done
+POST /sources createSource partial: sources of type s3, with the mock's own streams; resourceAllocation and secretId have no effect
 POST /sources/initiateOAuth initiateOAuth not done
-DELETE /sources/{sourceId} deleteSource not done
-GET /sources/{sourceId} getSource partial: what the config file declares
-PATCH /sources/{sourceId} patchSource not done
-PUT /sources/{sourceId} putSource not done
-GET /streams getStreamProperties partial: destinationId and ignoreCache have no effect
-GET /tags listTags not done
-POST /tags createTag not done
-DELETE /tags/{tagId} deleteTag not done
-GET /tags/{tagId} getTag not done
-PATCH /tags/{tagId} updateTag not done
+DELETE /sources/{sourceId} deleteSource done
+GET /sources/{sourceId} getSource done
+PATCH /sources/{sourceId} patchSource partial: as createSource
+PUT /sources/{sourceId} putSource partial: as createSource
+GET /streams getStreamProperties partial: ignoreCache has no effect, there is no cache
+GET /tags listTags done
+POST /tags createTag done
+DELETE /tags/{tagId} deleteTag done
+GET /tags/{tagId} getTag done
+PATCH /tags/{tagId} updateTag done
 GET /users listUsersWithinAnOrganization not done
-GET /workspaces listWorkspaces partial: what the config file declares
-POST /workspaces createWorkspace not done
-DELETE /workspaces/{workspaceId} deleteWorkspace not done
-GET /workspaces/{workspaceId} getWorkspace partial: what the config file declares
-PATCH /workspaces/{workspaceId} updateWorkspace not done
+GET /workspaces listWorkspaces done
+POST /workspaces createWorkspace partial: organizationId and regionId have no effect
+DELETE /workspaces/{workspaceId} deleteWorkspace done
+GET /workspaces/{workspaceId} getWorkspace done
+PATCH /workspaces/{workspaceId} updateWorkspace partial: regionId has no effect
 GET /workspaces/{workspaceId}/definitions/declarative_sources listDeclarativeSourceDefinitions not done
 POST /workspaces/{workspaceId}/definitions/declarative_sources createDeclarativeSourceDefinition not done
 DELETE /workspaces/{workspaceId}/definitions/declarative_sources/{definitionId} deleteDeclarativeSourceDefinition not done
@@ -117,7 +118,9 @@ OPERATIONS = [Operation(*line.split(" ", 3)) for line in TABLE.strip().splitline
 PAGE = """# Operations of the mock Airbyte
 
 Every operation of Airbyte's public API v1, as `services/airbyte/operations.py` has them. One that is not done answers
-501 with a problem body that names it; a fault can be asked for it like for any other.
+501 with a problem body that names it; a fault can be asked for it like for any other. Of the Configuration API there
+are `health` (for faults: getConfigurationHealth), `connections/get` (getConnectionInfo), `connections/sync`
+(syncConnection) and `jobs/get` (getJobInfo).
 
 | operation | operationId | in the mock |
 | --- | --- | --- |

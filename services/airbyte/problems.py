@@ -53,12 +53,36 @@ def not_implemented(operation: str) -> ApiError:
     return problem(501, "not-implemented", "This operation is not implemented.", {"message": message})
 
 
+def invalid(message: str) -> ApiError:
+    return problem(400, "bad-request", "The request is not valid.", {"message": message})
+
+
+def connection_locked() -> ApiError:
+    return problem(409, "error:connection/locked", "The connection is locked.", {"message": "The connection is locked"})
+
+
+def conflicting_destination(message: str) -> ApiError:
+    detail = "Another connection writes the same stream of the destination."
+    return problem(409, "connection-conflicting-destination-stream", detail, {"message": message})
+
+
+def tag_exists(name: str) -> ApiError:
+    detail = "A tag with the same name exists in the workspace."
+    return problem(409, "tag-already-exists", detail, {"message": f"Tag {name!r} exists already"})
+
+
 def bad_request(path: str, message: str) -> ApiError:
     return _micronaut(400, "Bad Request", path, message)
 
 
 def unauthorized(path: str) -> ApiError:
     return _micronaut(401, "Unauthorized", path, "Unauthorized")
+
+
+def no_such_route(status: int, path: str) -> ApiError:
+    """404 for a path that the API has not, 405 for a method that the path has not."""
+    message, error = ("Not Found", "Page Not Found") if status == 404 else ("Method Not Allowed", "Method Not Allowed")
+    return _micronaut(status, message, path, error)
 
 
 def error_id(status: int) -> ApiError:

@@ -30,7 +30,10 @@ class StreamTask:
 
 @dataclass(frozen=True)
 class SyncTask:
-    """One attempt. With `prepare_only` just the typed empty file of each stream is written."""
+    """One attempt. With `prepare_only` just the typed empty file of each stream is written.
+
+    With `vanish` every file that is new is gone when it is to be read: a fault.
+    """
 
     job_id: int
     connection_id: str
@@ -42,6 +45,7 @@ class SyncTask:
     streams: list[StreamTask]
     s3: S3Access = field(default=S3Access(), repr=False)
     prepare_only: bool = False
+    vanish: bool = False
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"

@@ -19,6 +19,7 @@ from services.airbyte.catalog import Catalog
 from services.airbyte.engine import Engine
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.problems import ApiError
+from services.airbyte.resources import Resources
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tokens import Tokens
@@ -37,6 +38,7 @@ class Mock:
     engine: Engine
     tokens: Tokens
     faults: Faults
+    resources: Resources
 
 
 Handler = Callable[[Request, Mock], Awaitable[Response]]
@@ -133,7 +135,7 @@ def list_url(request: Request, path: str) -> str:
 
 
 async def _fault(request: Request, mock: Mock, name: str) -> Fault | None:
-    if not mock.settings.faults or not mock.faults.all():
+    if not mock.faults.all():
         return None
     return mock.faults.for_request(name, await _connection_id(request, mock))
 

@@ -34,14 +34,17 @@ class Settings(BaseSettings):
     token_lifetime: int = Field(default=900, gt=0)
 
     max_attempts: int = Field(default=3, ge=1, description="attempts a job gets when the failure may be transient")
-    retry_delay: float = Field(default=1.0, ge=0, description="seconds before the next attempt")
+    retry_delay: float = Field(
+        default=1.0, ge=0, description="seconds before the second attempt; doubled before each further one"
+    )
     max_running_jobs: int = Field(default=2, ge=1)
     streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded side by side")
     memory_limit: str = Field(default="512MB", description="DuckDB's memory in one sync")
     threads: int | None = Field(default=None, ge=1, description="DuckDB's threads in one sync; default: one a core")
 
     strict: bool = Field(default=False, description="answer unknown ids as the real server's source does")
-    faults: bool = Field(default=False, description="serve /_mock/faults")
+    faults: bool = Field(default=False, description="serve /_mock: faults and state")
+    fault_set: str | None = Field(default=None, description="one of the file's faultSets, in force from the start")
 
     @model_validator(mode="after")
     def _credentials_come_in_pairs(self) -> "Settings":

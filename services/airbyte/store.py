@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS generations (
   connection_id TEXT, stream TEXT, generation INTEGER NOT NULL, job_id INTEGER NOT NULL,
   PRIMARY KEY (connection_id, stream));
 CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, expires_at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS resources (
+  resource_id TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL, deleted INTEGER NOT NULL);
 """
 ACTIVE = tuple(status.value for status in JobStatus if status not in TERMINAL)
 SELECT_JOBS = "SELECT job_id, connection_id, job_type, status, created_at, updated_at, rows, bytes FROM jobs"
@@ -182,6 +184,13 @@ class Store:
                  WHERE connection_id = ? AND stream = ? AND generation = ? GROUP BY key"""
         return {key: (etag, n) for key, etag, n in self._db.execute(sql, (str(connection_id), stream, generation))}
 
+    def totals(self, connection_id: UUID, stream: str, generation: int) -> tuple[int, int, int]:
+        """Files, rows and bytes that the generation has read."""
+        sql = """SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(bytes), 0) FROM read_files
+                 WHERE connection_id = ? AND stream = ? AND generation = ?"""
+        files, rows, size = self._db.execute(sql, (str(connection_id), stream, generation)).fetchone()
+        return files, rows, size
+
     def generation(self, connection_id: UUID, stream: str) -> int:
         sql = "SELECT generation FROM generations WHERE connection_id = ? AND stream = ?"
         row = self._db.execute(sql, (str(connection_id), stream)).fetchone()
@@ -194,6 +203,19 @@ class Store:
         self._db.execute(sql, (str(job.connection_id), stream, job.job_id))
         return self.generation(job.connection_id, stream)
 
+    # resources
+
+    def save_resource(self, kind: str, resource_id: UUID, body: str, deleted: bool) -> None:
+        """What a caller made of a resource; it goes before what the config file says of it."""
+        sql = """INSERT INTO resources VALUES (?, ?, ?, ?)
+                 ON CONFLICT (resource_id) DO UPDATE SET body = excluded.body, deleted = excluded.deleted"""
+        self._db.execute(sql, (str(resource_id), kind, body, deleted))
+
+    def resources(self) -> list[tuple[str, str, bool]]:
+        """(kind, JSON, deleted), in the order of their first change."""
+        rows = self._db.execute("SELECT kind, body, deleted FROM resources ORDER BY rowid")
+        return [(kind, body, bool(deleted)) for kind, body, deleted in rows]
+
     # tokens
 
     def save_token(self, token_hash: str, expires_at: int) -> None:
@@ -203,6 +225,9 @@ class Store:
     def token_is_valid(self, token_hash: str) -> bool:
         sql = "SELECT 1 FROM tokens WHERE token_hash = ? AND expires_at > ?"
         return self._db.execute(sql, (token_hash, now())).fetchone() is not None
+
+    def valid_tokens(self) -> int:
+        return int(self._db.execute("SELECT count(*) FROM tokens WHERE expires_at > ?", (now(),)).fetchone()[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -17,12 +17,13 @@ class Tokens:
     def required(self) -> bool:
         return self._settings.client_secret is not None
 
-    def issue(self, client_id: str, client_secret: str) -> str | None:
-        """A new token, or None for wrong credentials. A mock without credentials takes any."""
+    def issue(self, client_id: str, client_secret: str, lifetime: float | None = None) -> str | None:
+        """A new token, or None for wrong credentials. A mock without credentials takes any. Lifetime in seconds."""
         if not self._credentials_match(client_id, client_secret):
             return None
         token = secrets.token_urlsafe(32)
-        self._store.save_token(_digest(token), now() + self._settings.token_lifetime * 1_000_000)
+        seconds = self._settings.token_lifetime if lifetime is None else lifetime
+        self._store.save_token(_digest(token), now() + round(seconds * 1_000_000))
         return token
 
     def accepts(self, authorization: str | None) -> bool:

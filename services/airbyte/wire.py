@@ -6,10 +6,8 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from services.airbyte.catalog import Catalog
-from services.airbyte.config import Connection, Destination, Source, Stream, SyncMode, Workspace
+from services.airbyte.config import Connection, Destination, Source, Stream, SyncMode, Tag, Workspace
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
-
-CREATED_AT = 1_767_225_600  # the config file has no dates: all its resources are of 2026-01-01
 
 
 def job(job: Job) -> dict[str, Any]:
@@ -55,7 +53,11 @@ def page(data: list[dict[str, Any]], url: str, kept: list[tuple[str, str]], limi
 
 
 def workspace(workspace: Workspace) -> dict[str, Any]:
-    return workspace.model_dump(mode="json") | {"notifications": {}}
+    return workspace.model_dump(mode="json", exclude_none=True)
+
+
+def tag(tag: Tag) -> dict[str, Any]:
+    return tag.model_dump(mode="json")
 
 
 def source(source: Source) -> dict[str, Any]:
@@ -70,17 +72,17 @@ def destination(destination: Destination) -> dict[str, Any]:
 
 
 def connection(connection: Connection, catalog: Catalog) -> dict[str, Any]:
-    return {
+    namespace = {"namespaceFormat": connection.namespaceFormat} if connection.namespaceFormat else {}
+    return namespace | {
         "connectionId": str(connection.connectionId),
         "name": connection.name,
         "sourceId": str(connection.sourceId),
         "destinationId": str(connection.destinationId),
         "workspaceId": str(catalog.workspace_of(connection)),
         "status": connection.status,
-        "schedule": {"scheduleType": "manual"},
-        "dataResidency": "auto",
-        "nonBreakingSchemaUpdatesBehavior": "propagate_columns",
-        "namespaceDefinition": "destination",
+        "schedule": connection.schedule.model_dump(mode="json", exclude_none=True),
+        "nonBreakingSchemaUpdatesBehavior": connection.nonBreakingSchemaUpdatesBehavior,
+        "namespaceDefinition": connection.namespaceDefinition,
         "prefix": connection.prefix,
         "configurations": {
             "streams": [
@@ -95,8 +97,8 @@ def connection(connection: Connection, catalog: Catalog) -> dict[str, Any]:
                 for synced in catalog.streams_of(connection)
             ]
         },
-        "createdAt": CREATED_AT,
-        "tags": [],
+        "createdAt": connection.createdAt,
+        "tags": [tag(catalog.tags[id_]) for id_ in connection.tags if id_ in catalog.tags],
     }
 
 
@@ -121,5 +123,5 @@ def _actor(
         "definitionId": str(actor.definitionId),
         "workspaceId": str(actor.workspaceId),
         "configuration": configuration,
-        "createdAt": CREATED_AT,
+        "createdAt": actor.createdAt,
     }

@@ -4,11 +4,10 @@ import argparse
 import logging
 from pathlib import Path
 
-import uvicorn
 from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
-from services.airbyte.app import create_app
+from services.airbyte.server import Server
 from services.airbyte.settings import Settings
 from services.embedded.lifeline import follow_parent
 
@@ -36,7 +35,7 @@ def main() -> None:
         faults=True,
     )
     try:
-        uvicorn.run(create_app(settings), host=settings.host, port=settings.port, log_level="warning")
+        Server(settings, log_level="warning").run()
     finally:
         moto.stop()
 

@@ -1,17 +1,95 @@
-"""The one call of Airbyte's internal Configuration API that tells why a job failed: POST /api/v1/jobs/get."""
+"""What clients of the public API still use of Airbyte's internal Configuration API, /api/v1: POST, slash or none."""
 
 from dataclasses import asdict
 from typing import Any
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems
+from services.airbyte.catalog import SyncedStream
+from services.airbyte.config import ColumnType, Connection, Stream, SyncMode
 from services.airbyte.jobs import Attempt, Job, JobType, StreamStats
-from services.airbyte.requests import Mock, json_body, operation
+from services.airbyte.requests import Handler, Mock, json_body, operation, uuid_value
+from services.airbyte.routes.jobs import start_job
 
 CONFIG_TYPES = {JobType.SYNC: "sync", JobType.RESET: "reset_connection", JobType.CLEAR: "clear"}
+MODES = {
+    SyncMode.FULL_REFRESH_OVERWRITE: ("full_refresh", "overwrite"),
+    SyncMode.FULL_REFRESH_APPEND: ("full_refresh", "append"),
+    SyncMode.INCREMENTAL_APPEND: ("incremental", "append"),
+    SyncMode.INCREMENTAL_DEDUPED_HISTORY: ("incremental", "append_dedup"),
+}
+JSON_TYPES = {
+    ColumnType.TIMESTAMP: {"type": "string", "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
+    ColumnType.DATE: {"type": "string", "format": "date"},
+}
+
+
+async def health(_request: Request, _mock: Mock) -> Response:
+    return JSONResponse({"available": True})
+
+
+async def get_connection(request: Request, mock: Mock) -> Response:
+    connection = _connection(uuid_value(request, (await json_body(request)).get("connectionId"), "connectionId"), mock)
+    return JSONResponse(
+        {
+            "connectionId": str(connection.connectionId),
+            "name": connection.name,
+            "namespaceDefinition": connection.namespaceDefinition.replace("custom_format", "customformat"),
+            "prefix": connection.prefix,
+            "sourceId": str(connection.sourceId),
+            "destinationId": str(connection.destinationId),
+            "syncCatalog": {"streams": [_stream(each) for each in mock.catalog.streams_of(connection)]},
+            "scheduleType": connection.schedule.scheduleType,
+            "status": connection.status,
+            "breakingChange": False,
+            "createdAt": connection.createdAt,
+        }
+    )
+
+
+async def sync(request: Request, mock: Mock) -> Response:
+    id_ = uuid_value(request, (await json_body(request)).get("connectionId"), "connectionId")
+    _connection(id_, mock)
+    return JSONResponse(_job_info(start_job(mock, id_, JobType.SYNC), mock))
+
+
+def _connection(id_: UUID, mock: Mock) -> Connection:
+    if (connection := mock.catalog.connections.get(id_)) is None:
+        message = f"Could not find configuration for STANDARD_SYNC: {id_}."
+        raise problems.ApiError(404, {"message": message, "id": str(id_)})
+    return connection
+
+
+def _stream(synced: SyncedStream) -> dict[str, Any]:
+    stream = synced.stream
+    key = [[column] for column in stream.primaryKey]
+    source_mode, destination_mode = MODES[synced.choice.syncMode]
+    return {
+        "stream": {
+            "name": stream.name,
+            "jsonSchema": {"type": "object", "properties": _properties(stream)},
+            "supportedSyncModes": ["full_refresh", "incremental"],
+            "sourceDefinedCursor": True,
+            "defaultCursorField": ["_ab_source_file_last_modified"],
+            "sourceDefinedPrimaryKey": key,
+        },
+        "config": {
+            "syncMode": source_mode,
+            "destinationSyncMode": destination_mode,
+            "cursorField": ["_ab_source_file_last_modified"],
+            "primaryKey": key,
+            "aliasName": stream.name,
+            "selected": True,
+        },
+    }
+
+
+def _properties(stream: Stream) -> dict[str, Any]:
+    return {name: JSON_TYPES.get(type_, {"type": type_.value}) for name, type_ in stream.columns.items()}
 
 
 async def get(request: Request, mock: Mock) -> Response:
@@ -22,8 +100,11 @@ async def get(request: Request, mock: Mock) -> Response:
         job = mock.store.job(id_)
     except KeyError:
         return JSONResponse({"message": f"Could not find job with id: {id_}", "id": str(id_)}, 404)
-    attempts = mock.store.attempts(id_)
-    return JSONResponse({"job": _job(job), "attempts": [_attempt(attempt) for attempt in attempts]})
+    return JSONResponse(_job_info(job, mock))
+
+
+def _job_info(job: Job, mock: Mock) -> dict[str, Any]:
+    return {"job": _job(job), "attempts": [_attempt(attempt) for attempt in mock.store.attempts(job.job_id)]}
 
 
 def _job(job: Job) -> dict[str, Any]:
@@ -69,7 +150,15 @@ def _stats(stats: StreamStats) -> dict[str, int]:
     }
 
 
+def _both(path: str, name: str, handler: Handler, public: bool = False) -> list[Route]:
+    return [operation("POST", each, name, handler, public) for each in (path, f"{path}/")]
+
+
 ROUTES: list[Route] = [
-    operation("POST", "/jobs/get", "getJobInfo", get),
-    operation("POST", "/jobs/get/", "getJobInfo", get),
+    operation("GET", "/health", "getConfigurationHealth", health, public=True),
+    operation("GET", "/health/", "getConfigurationHealth", health, public=True),
+    *_both("/health", "getConfigurationHealth", health, public=True),
+    *_both("/connections/get", "getConnectionInfo", get_connection),
+    *_both("/connections/sync", "syncConnection", sync),
+    *_both("/jobs/get", "getJobInfo", get),
 ]

@@ -1,11 +1,12 @@
-"""`/_mock/faults`: list, add, remove and clear the faults that the mock is to produce."""
+"""`/_mock`: the faults that the mock is to produce (list, add, remove, clear), and what it believes."""
 
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.airbyte.faults import FaultRequest, Faults
+from services.airbyte.faults import FaultKind, FaultRequest, Faults
+from services.airbyte.state import state as everything
 
 
 def _faults(request: Request) -> Faults:
@@ -23,7 +24,27 @@ async def add(request: Request) -> Response:
     except ValidationError as error:
         said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
         return JSONResponse({"errors": said}, 422)
+    if wanted.kind is FaultKind.REFUSE:
+        return _refuse(request, wanted)
     return JSONResponse(_faults(request).add(wanted).model_dump(mode="json", exclude_none=True), 201)
+
+
+def _refuse(request: Request, wanted: FaultRequest) -> Response:
+    """Strikes at once, and is over after its seconds."""
+    server = getattr(request.app.state, "server", None)
+    if server is None:
+        said = {"field": "kind", "message": "this mock has no port of its own that it could close"}
+        return JSONResponse({"errors": [said]}, 422)
+    fault = _faults(request).add(wanted)
+    fault.struck += 1
+
+    request.app.state.refusing = task = server.refuse(wanted.seconds)
+    task.add_done_callback(lambda _: _faults(request).remove(fault.faultId))
+    return JSONResponse(fault.model_dump(mode="json", exclude_none=True), 201)
+
+
+async def state(request: Request) -> Response:
+    return JSONResponse(everything(request.app.state.mock))
 
 
 async def clear(request: Request) -> Response:
@@ -36,6 +57,7 @@ async def remove(request: Request) -> Response:
 
 
 ROUTES: list[Route] = [
+    Route("/state", state, methods=["GET"]),
     Route("/faults", list_, methods=["GET"]),
     Route("/faults", add, methods=["POST"]),
     Route("/faults", clear, methods=["DELETE"]),

@@ -1,10 +1,13 @@
 """Jobs: create, get, list, cancel."""
 
+from uuid import UUID
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems, wire
+from services.airbyte.faults import FaultKind
 from services.airbyte.jobs import Job, JobStatus, JobType
 from services.airbyte.requests import (
     Mock,
@@ -35,12 +38,17 @@ async def create(request: Request, mock: Mock) -> Response:
     job_type = enum_value(request, JobType, str(body["jobType"]), "jobType")
     if job_type is JobType.REFRESH:
         raise problems.unprocessable("Refreshes are not supported in the public API")
+    return JSONResponse(wire.job(start_job(mock, connection_id, job_type)))
+
+
+def start_job(mock: Mock, connection_id: UUID, job_type: JobType) -> Job:
+    """A new job, or the one that waits for capacity; ApiError if the connection can have none."""
     connection = mock.catalog.connections.get(connection_id)
     if connection is None:
         raise problems.not_found("connection", connection_id)
     if connection.status != "active":
         raise problems.state_conflict("Could not fulfill request")
-    if mock.faults.conflict(connection_id):
+    if mock.faults.of_kind(FaultKind.CONFLICT, connection_id):
         raise problems.try_again_later(connection_id)
     if job_type is not JobType.SYNC:
         mock.engine.cancel(connection_id)
@@ -50,9 +58,9 @@ async def create(request: Request, mock: Mock) -> Response:
         queued = [j for j in mock.store.active_jobs(connection_id) if j.status is JobStatus.QUEUED]
         if not queued:
             raise problems.try_again_later(connection_id) from None
-        return JSONResponse(wire.job(queued[0]))
+        return queued[0]
     mock.engine.submit(job)
-    return JSONResponse(wire.job(job))
+    return job
 
 
 async def get(request: Request, mock: Mock) -> Response:
@@ -97,8 +105,7 @@ def _query(request: Request, mock: Mock) -> tuple[JobQuery, list[tuple[str, str]
         connection_ids = [uuid_value(request, given["connectionId"], "connectionId")]
         kept.append(("connectionId", str(connection_ids[0])))
     elif workspace_ids := query_uuids(request, "workspaceIds"):
-        connections = mock.catalog.connections.values()
-        connection_ids = [c.connectionId for c in connections if mock.catalog.workspace_of(c) in workspace_ids]
+        connection_ids = mock.catalog.connections_of(workspace_ids)
         kept.append(("workspaceIds", ",".join(map(str, workspace_ids))))
     order = given.get("orderBy", "createdAt|ASC")
     if order not in ORDERS:

@@ -1,48 +1,119 @@
-"""Workspaces, sources, destinations, connections and streams: what the config file declares, read only."""
+"""Workspaces, sources, destinations, connections and tags: list, create, read, change, delete."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
-from uuid import UUID
+from collections.abc import Callable
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems, wire
-from services.airbyte.config import Connection, Destination, Source, Workspace
-from services.airbyte.requests import Mock, list_url, operation, query_int, query_uuids, uuid_value
+from services.airbyte.catalog import KINDS, Catalog, Resource
+from services.airbyte.config import Connection, Destination, Source, Tag, Workspace
+from services.airbyte.requests import (
+    Mock,
+    json_body,
+    list_url,
+    operation,
+    query_bool,
+    query_int,
+    query_uuids,
+    uuid_value,
+)
 
-R = TypeVar("R", Workspace, Source, Destination, Connection)
+CHANGE = {"workspace": "updateWorkspace", "tag": "updateTag"}
+PUT = ("source", "destination")
 
 
-def _resource(
-    kind: str,
-    all_of: Callable[[Mock], Mapping[UUID, R]],
-    workspace_of: Callable[[Mock, R], UUID],
-    shape: Callable[[Mock, R], dict[str, Any]],
-) -> list[Route]:
-    """GET of the list and of one."""
+def shape(resource: Resource, catalog: Catalog) -> dict[str, Any]:
+    match resource:
+        case Workspace():
+            return wire.workspace(resource)
+        case Source():
+            return wire.source(resource)
+        case Destination():
+            return wire.destination(resource)
+        case Connection():
+            return wire.connection(resource, catalog)
+        case Tag():
+            return wire.tag(resource)
+
+
+def _routes(kind: str) -> list[Route]:
+    name, path = kind.capitalize(), f"/{kind}s/{{{kind}Id}}"
 
     async def list_(request: Request, mock: Mock) -> Response:
-        limit = query_int(request, "limit", default=20, low=1, high=100)
-        offset = query_int(request, "offset", default=0, low=0)
-        workspaces = query_uuids(request, "workspaceIds")
-        found = [r for r in all_of(mock).values() if not workspaces or workspace_of(mock, r) in workspaces]
-        kept = [("workspaceIds", ",".join(map(str, workspaces)))] if workspaces else []
-        data = [shape(mock, resource) for resource in found[offset : offset + limit]]
-        return JSONResponse(wire.page(data, list_url(request, f"/{kind}s"), kept, limit, offset))
+        return _list(kind, request, mock)
+
+    async def create(request: Request, mock: Mock) -> Response:
+        return _answer(mock.resources.create(kind, await json_body(request)), mock)
 
     async def get(request: Request, mock: Mock) -> Response:
-        id_ = uuid_value(request, request.path_params[f"{kind}Id"], f"{kind}Id")
-        if (resource := all_of(mock).get(id_)) is None:
-            raise problems.not_found(kind, id_)
-        return JSONResponse(shape(mock, resource))
+        return _answer(_find(kind, request, mock), mock)
 
-    name = kind.capitalize()
-    return [
+    async def change(request: Request, mock: Mock) -> Response:
+        resource = _find(kind, request, mock)
+        return _answer(mock.resources.change(kind, resource, await json_body(request)), mock)
+
+    async def replace(request: Request, mock: Mock) -> Response:
+        resource = _find(kind, request, mock)
+        return _answer(mock.resources.replace(kind, resource, await json_body(request)), mock)
+
+    async def delete(request: Request, mock: Mock) -> Response:
+        mock.resources.delete(kind, _find(kind, request, mock))
+        return Response(status_code=204)
+
+    routes = [
         operation("GET", f"/{kind}s", f"list{name}s", list_),
-        operation("GET", f"/{kind}s/{{{kind}Id}}", f"get{name}", get),
+        operation("POST", f"/{kind}s", f"create{name}", create),
+        operation("GET", path, f"get{name}", get),
+        operation("PATCH", path, CHANGE.get(kind, f"patch{name}"), change),
+        operation("DELETE", path, f"delete{name}", delete),
     ]
+    return [*routes, operation("PUT", path, f"put{name}", replace)] if kind in PUT else routes
+
+
+def _answer(resource: Resource, mock: Mock) -> Response:
+    return JSONResponse(shape(resource, mock.catalog))
+
+
+def _find(kind: str, request: Request, mock: Mock) -> Resource:
+    id_ = uuid_value(request, request.path_params[f"{kind}Id"], f"{kind}Id")
+    if (resource := mock.catalog.of[kind].get(id_)) is None:
+        raise problems.not_found(kind, id_)
+    return resource
+
+
+def _list(kind: str, request: Request, mock: Mock) -> Response:
+    """Tags come all at once, everything else in pages."""
+    wanted = _filter(request, mock)
+    found = [resource for resource in mock.catalog.of[kind].values() if wanted(resource)]
+    if query_bool(request, "includeDeleted"):
+        found += [resource for resource in mock.catalog.deleted[kind].values() if wanted(resource)]
+    if kind == "tag":
+        return JSONResponse({"data": [shape(tag, mock.catalog) for tag in found]})
+    limit = query_int(request, "limit", default=20, low=1, high=100)
+    offset = query_int(request, "offset", default=0, low=0)
+    data = [shape(resource, mock.catalog) for resource in found[offset : offset + limit]]
+    return JSONResponse(wire.page(data, list_url(request, f"/{kind}s"), _kept(request), limit, offset))
+
+
+def _filter(request: Request, mock: Mock) -> Callable[[Resource], bool]:
+    workspaces, tags = query_uuids(request, "workspaceIds"), query_uuids(request, "tagIds")
+
+    def wanted(resource: Resource) -> bool:
+        tagged = not tags or not isinstance(resource, Connection) or bool(set(resource.tags) & set(tags))
+        return tagged and (not workspaces or mock.catalog.workspace_id(resource) in workspaces)
+
+    return wanted
+
+
+def _kept(request: Request) -> list[tuple[str, str]]:
+    """The filters that the page links keep."""
+    kept = [
+        (name, ",".join(map(str, ids))) for name in ("workspaceIds", "tagIds") if (ids := query_uuids(request, name))
+    ]
+    return kept + ([("includeDeleted", "true")] if query_bool(request, "includeDeleted") else [])
 
 
 async def streams(request: Request, mock: Mock) -> Response:
@@ -51,6 +122,10 @@ async def streams(request: Request, mock: Mock) -> Response:
     source = mock.catalog.sources.get(id_ := uuid_value(request, text, "sourceId"))
     if source is None:
         raise problems.not_found("source", id_)
+    if (text := request.query_params.get("destinationId")) is not None:
+        id_ = uuid_value(request, text, "destinationId")
+        if id_ not in mock.catalog.destinations:
+            raise problems.not_found("destination", id_)
     return JSONResponse([wire.stream(stream) for stream in source.configuration.streams])
 
 
@@ -60,16 +135,6 @@ async def health(_request: Request, _mock: Mock) -> Response:
 
 ROUTES: list[Route] = [
     operation("GET", "/health", "getHealthCheck", health, public=True),
-    *_resource("workspace", lambda m: m.catalog.workspaces, lambda _, w: w.workspaceId, lambda _, w: wire.workspace(w)),
-    *_resource("source", lambda m: m.catalog.sources, lambda _, s: s.workspaceId, lambda _, s: wire.source(s)),
-    *_resource(
-        "destination", lambda m: m.catalog.destinations, lambda _, d: d.workspaceId, lambda _, d: wire.destination(d)
-    ),
-    *_resource(
-        "connection",
-        lambda m: m.catalog.connections,
-        lambda m, c: m.catalog.workspace_of(c),
-        lambda m, c: wire.connection(c, m.catalog),
-    ),
+    *[route for kind in KINDS for route in _routes(kind)],
     operation("GET", "/streams", "getStreamProperties", streams),
 ]

@@ -136,11 +136,20 @@ def test_following_next_sees_every_job_once_and_ends_with_an_empty_page(mock: Mo
 
 
 def test_what_the_mock_lacks_is_not_implemented_and_says_so(mock: Mock) -> None:
-    calls = [("GET", "/tags"), ("POST", "/connections"), ("PATCH", f"/sources/{UNKNOWN}"), ("GET", "/groups/1/members")]
+    calls = [("GET", "/users"), ("POST", "/regions"), ("PATCH", "/groups/1"), ("GET", "/groups/1/members")]
     for method, path in calls:
         answer = mock.http.request(method, V1 + path, json={} if method != "GET" else None)
         assert (answer.status_code, answer.json()["title"]) == (501, "not-implemented")
         assert "The mock does not implement" in answer.json()["data"]["message"]
+
+
+def test_a_path_or_a_method_that_the_api_has_not_is_refused_as_its_framework_does(mock: Mock) -> None:
+    for method, path, status, message in (
+        ("GET", "/nothing", 404, "Not Found"),
+        ("PUT", "/jobs", 405, "Method Not Allowed"),
+    ):
+        answer = mock.http.request(method, V1 + path)
+        assert (answer.status_code, answer.json()["message"]) == (status, message)
 
 
 @pytest.mark.parametrize("kind", ["workspace", "source", "destination", "connection"])
@@ -202,3 +211,18 @@ def test_the_configuration_api_tells_why_a_job_failed(mock: Mock, landing: Landi
     (info,) = answer["attempts"]
     assert info["attempt"]["failureSummary"]["failures"][0]["externalMessage"] == "the source said no"
     assert mock.http.post(path, json={"id": 999}).status_code == 404
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_the_configuration_api_shows_a_connections_catalog_and_syncs_it(mock: Mock, slash: str) -> None:
+    assert mock.http.get(f"/api/v1/health{slash}").json() == mock.http.post(f"/api/v1/health{slash}").json()
+    body = {"connectionId": CONNECTION}
+    streams = mock.http.post(f"/api/v1/connections/get{slash}", json=body).json()["syncCatalog"]["streams"]
+    assert [s["stream"]["name"] for s in streams] == ["orders", "shops"]
+    assert streams[0]["config"]["destinationSyncMode"] == "append"
+    assert streams[0]["stream"]["jsonSchema"]["properties"]["at"]["format"] == "date-time"
+    mock.fault(kind="stuck_running")
+    started = mock.http.post(f"/api/v1/connections/sync{slash}", json=body).json()
+    assert started["job"]["configId"] == CONNECTION
+    assert mock.http.post(f"/api/v1/connections/sync{slash}", json=body).status_code == 409
+    assert mock.http.post(f"/api/v1/connections/get{slash}", json={"connectionId": UNKNOWN}).status_code == 404

@@ -4,11 +4,8 @@ import re
 
 import pytest
 from fastapi import FastAPI
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from services.airbyte.operations import OPERATIONS
-from services.airbyte.routes.documentation import ROUTES
 from services.prefect_server import create_app
 
 FOREIGN = re.compile(r"""(?:src|href|url)\W{1,3}["']((?:https?:)?//[^"']+)""")
@@ -32,9 +29,3 @@ def test_the_documentation_of_prefects_api_needs_no_cdn(server: FastAPI, path: s
 
 def test_the_documentation_is_that_of_prefects_own_api(server: FastAPI) -> None:
     assert "/flow_runs/filter" in TestClient(server).get("/openapi.json").json()["paths"]
-
-
-def test_the_mocks_page_lists_every_operation() -> None:
-    page = TestClient(Starlette(routes=ROUTES)).get("/docs").text
-    assert FOREIGN.findall(page) == []
-    assert all(f"<td>{each.name}<td>" in page for each in OPERATIONS)

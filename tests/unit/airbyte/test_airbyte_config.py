@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.airbyte import config_schema
 from services.airbyte.catalog import Catalog
 from services.airbyte.config import ConfigError, load_config
 from services.airbyte.settings import SAMPLE_CONFIG
@@ -53,6 +54,29 @@ def test_a_file_that_does_not_hold_together_is_refused(tmp_path: Path, text: str
     config.write_text(text)
     with pytest.raises(ConfigError, match=said):
         load_config(config)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("sourceId: 3a1f0c52-8b6d-4e2a-b7c9-5d4e6f708192\n    destinationId", "sourceId: {}\n    destinationId"),
+        ("workspaceId: 2f9c1d3e-5a7b-4c8d-9e0f-1a2b3c4d5e6f\n    configuration", "workspaceId: {}\n    configuration"),
+        ("{{name: planes,", "{{name: aaaaaaaa-0000-4000-8000-000000000000,"),
+    ],
+)
+def test_a_reference_to_nothing_is_named_with_its_line(tmp_path: Path, before: str, after: str) -> None:
+    config, unknown = tmp_path / "airbyte.yaml", "aaaaaaaa-0000-4000-8000-000000000000"
+    config.write_text(
+        changed := TEXT.replace(before.replace("{{", "{"), after.replace("{{", "{").replace("{}", unknown), 1)
+    )
+    line = changed[: changed.index(unknown)].count("\n") + 1
+    with pytest.raises(ConfigError, match=f"airbyte.yaml:{line}: .*{unknown}"):
+        load_config(config)
+
+
+def test_the_published_schema_is_the_files() -> None:
+    published = (Path(__file__).parents[3] / "docs" / "airbyte-config.schema.json").read_text(encoding="utf-8")
+    assert published == config_schema.text(), config_schema.__doc__
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,17 @@
+"""The JSON schema of the config file, for editors.
+
+To write the published one: `python -m services.airbyte.config_schema > docs/airbyte-config.schema.json`.
+"""
+
+import json
+
+from services.airbyte.config import Config
+
+
+def text() -> str:
+    """docs/airbyte-config.schema.json."""
+    return json.dumps(Config.model_json_schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(text(), end="")

@@ -1,0 +1,167 @@
+"""Resources as callers make, change and delete them: checked, put in the catalog, kept in the store."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+from pydantic import ValidationError
+
+from services.airbyte import problems
+from services.airbyte.catalog import KINDS, Catalog, Resource, id_of
+from services.airbyte.config import ConfigError, Connection, Destination, Source, StreamChoice, Tag, Workspace
+from services.airbyte.store import Store
+
+log = logging.getLogger("airbyte")
+ENUMS = ("status", "namespaceDefinition", "nonBreakingSchemaUpdatesBehavior", "scheduleType", "syncMode")
+
+
+class Resources:
+    """Starts with what the store holds: it goes before what the config file says of the same id."""
+
+    def __init__(self, catalog: Catalog, store: Store, cancel: Callable[[UUID], None]) -> None:
+        self._catalog = catalog
+        self._store = store
+        self._cancel = cancel
+        for kind, body, deleted in store.resources():
+            self._restore(kind, KINDS[kind].model_validate_json(body), deleted)
+        catalog.check_folders()
+
+    def create(self, kind: str, body: dict[str, Any]) -> Resource:
+        fields = _fields(kind, body) | {f"{kind}Id": str(uuid4())}
+        if "createdAt" in KINDS[kind].model_fields:
+            fields["createdAt"] = int(time.time())
+        if kind == "connection":
+            fields.setdefault("name", self._connection_name(fields))
+        return self._save(kind, _validated(kind, fields))
+
+    def change(self, kind: str, resource: Resource, body: dict[str, Any]) -> Resource:
+        """What `body` names gets its value, all else stays; a configuration is changed key by key."""
+        if isinstance(resource, Connection) and resource.status == "locked":
+            raise problems.connection_locked()
+        before = resource.model_dump(mode="json")
+        fields = _fields(kind, body)
+        if isinstance(fields.get("configuration"), dict):
+            fields["configuration"] = before["configuration"] | fields["configuration"]
+        return self._save(kind, _validated(kind, before | fields))
+
+    def replace(self, kind: str, resource: Resource, body: dict[str, Any]) -> Resource:
+        """PUT: name and configuration as a whole."""
+        fields = _fields(kind, body)
+        for name in ("name", "configuration"):
+            if name not in fields:
+                raise problems.invalid(f"{name}: must not be null")
+        return self._save(kind, _validated(kind, resource.model_dump(mode="json") | fields))
+
+    def delete(self, kind: str, resource: Resource) -> None:
+        """Deletes what cannot be without it, too; jobs of a deleted connection are cancelled."""
+        id_ = id_of(kind, resource)
+        for other_kind, others in self._catalog.of.items():
+            for other in [other for other in others.values() if (kind, id_) in _needs(other)]:
+                self.delete(other_kind, other)
+        if kind == "connection":
+            self._cancel(id_)
+            resource = resource.model_copy(update={"status": "deprecated"})  # as Airbyte calls a deleted one
+        self._catalog.delete(kind, resource)
+        self._store.save_resource(kind, id_, resource.model_dump_json(), deleted=True)
+
+    def _save(self, kind: str, resource: Resource) -> Resource:
+        self._check(resource)
+        before = self._catalog.of[kind].get(id_ := id_of(kind, resource))
+        self._catalog.put(kind, resource)
+        try:
+            self._catalog.check_folders()
+        except ConfigError as error:
+            if before is None:
+                del self._catalog.of[kind][id_]
+            else:
+                self._catalog.put(kind, before)
+            raise problems.conflicting_destination(str(error)) from None
+        self._store.save_resource(kind, id_, resource.model_dump_json(), deleted=False)
+        return resource
+
+    def _check(self, resource: Resource) -> None:
+        """Raises ApiError for what does not exist or does not fit."""
+        tags = [("tag", tag) for tag in resource.tags] if isinstance(resource, Connection) else []
+        for kind, id_ in [*_needs(resource), *tags]:
+            if id_ not in self._catalog.of[kind]:
+                raise problems.not_found(kind, id_)
+        if isinstance(resource, Tag) and any(_same_name(resource, tag) for tag in self._catalog.tags.values()):
+            raise problems.tag_exists(resource.name)
+        if isinstance(resource, Connection):
+            _check_streams(resource, self._catalog.sources[resource.sourceId])
+
+    def _connection_name(self, fields: dict[str, Any]) -> str:
+        """As Airbyte's page has it: source → destination. What does not exist is told by the check that follows."""
+        found = (self._catalog.of[kind].get(_uuid(fields.get(f"{kind}Id"))) for kind in ("source", "destination"))
+        return " → ".join(each.name for each in found if isinstance(each, Source | Destination))
+
+    def _restore(self, kind: str, resource: Resource, deleted: bool) -> None:
+        if deleted:
+            self._catalog.delete(kind, resource)
+        elif all(id_ in self._catalog.of[needed] for needed, id_ in _needs(resource)):
+            self._catalog.put(kind, resource)
+        else:
+            log.warning("%s %s is left out: what it needs is gone from the file", kind, id_of(kind, resource))
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        return UUID(int=0)
+
+
+def _needs(resource: Resource) -> list[tuple[str, UUID]]:
+    """(kind, id) of what the resource cannot be without."""
+    if isinstance(resource, Connection):
+        return [("source", resource.sourceId), ("destination", resource.destinationId)]
+    return [] if isinstance(resource, Workspace) else [("workspace", resource.workspaceId)]
+
+
+def _same_name(tag: Tag, other: Tag) -> bool:
+    return tag.tagId != other.tagId and (tag.name, tag.workspaceId) == (other.name, other.workspaceId)
+
+
+def _check_streams(connection: Connection, source: Source) -> None:
+    names = [choice.name for choice in connection.configurations.streams]
+    if unknown := [name for name in names if source.stream(name) is None]:
+        raise problems.invalid(f"configurations: the source has no stream {', '.join(map(repr, unknown))}")
+    if len(set(names)) < len(names):
+        raise problems.invalid("configurations: a stream is configured twice")
+
+
+def _fields(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What the mock keeps of a body: null is absent, unknown names are ignored, enums are read in any case."""
+    known = set(KINDS[kind].model_fields) - {f"{kind}Id", "createdAt"}
+    fields = {name: _lower(name, value) for name, value in body.items() if name in known and value is not None}
+    if isinstance(streams := fields.get("configurations"), dict):
+        fields["configurations"] = {"streams": [_choice(each) for each in streams.get("streams") or []]}
+    if isinstance(schedule := fields.get("schedule"), dict):
+        fields["schedule"] = {name: _lower(name, value) for name, value in schedule.items()}
+    if isinstance(tags := fields.get("tags"), list):
+        fields["tags"] = [tag.get("tagId") if isinstance(tag, dict) else tag for tag in tags]
+    return fields
+
+
+def _choice(stream: object) -> object:
+    if not isinstance(stream, dict):
+        return stream
+    kept = StreamChoice.model_fields
+    return {name: _lower(name, value) for name, value in stream.items() if name in kept and value is not None}
+
+
+def _lower(name: str, value: object) -> object:
+    return value.lower() if name in ENUMS and isinstance(value, str) else value
+
+
+def _validated(kind: str, fields: dict[str, Any]) -> Resource:
+    """A configuration that does not fit its connector is 422, any other mistake 400."""
+    try:
+        return KINDS[kind].model_validate(fields)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        if all(e["loc"][:1] == ("configuration",) and e["loc"] != ("configuration",) for e in error.errors()):
+            raise problems.unprocessable(said) from None
+        raise problems.invalid(said) from None

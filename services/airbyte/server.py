@@ -1,0 +1,37 @@
+"""The mock on a port, where it can also refuse connections for a while."""
+
+import asyncio
+from typing import Any
+
+import uvicorn
+
+from services.airbyte.app import create_app
+from services.airbyte.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """Reads the config file at once (ConfigError); `run()` serves until it is told to stop."""
+
+    def __init__(self, settings: Settings, **options: Any) -> None:
+        app = create_app(settings)
+        app.state.server = self
+        super().__init__(uvicorn.Config(app, host=settings.host, port=settings.port, access_log=False, **options))
+
+    def refuse(self, seconds: float) -> asyncio.Task[None]:
+        """Listen no more from now on, and end the connections that callers keep for later; the task listens again."""
+        address = self.servers[0].sockets[0].getsockname()[:2]
+        for listening in self.servers:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        return asyncio.create_task(self._listen_again(seconds, address), name="refuse connections")
+
+    async def _listen_again(self, seconds: float, address: tuple[str, int]) -> None:
+        await asyncio.sleep(seconds)
+        if not self.should_exit:
+            self.servers = [await asyncio.get_running_loop().create_server(self._protocol, *address)]
+
+    def _protocol(self) -> asyncio.Protocol:
+        state = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        protocol: asyncio.Protocol = self.config.http_protocol_class(**state)
+        return protocol

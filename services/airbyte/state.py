@@ -1,0 +1,43 @@
+"""What the mock believes: everything that decides what it does next, for `/_mock/state` and for the page."""
+
+from typing import Any
+from uuid import UUID
+
+from services.airbyte import wire
+from services.airbyte.catalog import SyncedStream
+from services.airbyte.config import Connection
+from services.airbyte.jobs import Job
+from services.airbyte.requests import Mock
+from services.airbyte.store import JobQuery
+
+
+def state(mock: Mock) -> dict[str, Any]:
+    jobs = [
+        {"created": j.created_at, "attempts": len(mock.store.attempts(j.job_id)), **wire.job(j)} for j in _jobs(mock)
+    ]
+    return {
+        "jobs": jobs,
+        "connections": [_connection(connection, mock) for connection in mock.catalog.connections.values()],
+        "validTokens": mock.store.valid_tokens(),
+        "faults": [fault.model_dump(mode="json", exclude_none=True) for fault in mock.faults.all()],
+    }
+
+
+def _jobs(mock: Mock) -> list[Job]:
+    """The newest hundred, and all that have not ended."""
+    newest = mock.store.jobs(JobQuery(order_by="created_at DESC", limit=100))
+    return sorted({j.job_id: j for j in [*newest, *mock.store.active_jobs()]}.values(), key=lambda j: -j.job_id)
+
+
+def _connection(connection: Connection, mock: Mock) -> dict[str, Any]:
+    id_ = connection.connectionId
+    streams = [_stream(id_, synced, mock) for synced in mock.catalog.streams_of(connection)]
+    return {"connectionId": str(id_), "name": connection.name, "status": connection.status, "streams": streams}
+
+
+def _stream(connection_id: UUID, synced: SyncedStream, mock: Mock) -> dict[str, Any]:
+    name = synced.stream.name
+    generation = mock.store.generation(connection_id, name)
+    files, rows, size = mock.store.totals(connection_id, name, generation)
+    where = {"name": name, "syncMode": synced.choice.syncMode.value, "folder": str(synced.folder)}
+    return where | {"generation": generation, "files": files, "rows": rows, "bytes": size}
