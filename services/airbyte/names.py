@@ -5,11 +5,18 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+SCHEMA_FILES = "_schema-*.parquet"
+
 
 def schema_name(columns: Mapping[str, str]) -> str:
     """The typed empty file; its name changes with the declared columns."""
     declared = "\n".join(f"{name} {type_}" for name, type_ in columns.items())
     return f"_schema-{_digest(declared)}.parquet"
+
+
+def has_schema(folder: Path, columns: Mapping[str, str]) -> bool:
+    """Whether the typed empty file is there: of the declared columns, or of any when they are inferred."""
+    return any(folder.glob(schema_name(columns) if columns else SCHEMA_FILES))
 
 
 def target_name(connection_id: str, stream: str, generation: int, key: str, etag: str, version: int) -> str:

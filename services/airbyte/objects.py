@@ -1,24 +1,27 @@
 """The source's side: which object versions there are, and one of them as a plain local file."""
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from os.path import commonprefix
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
+from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
-from services.airbyte.convert import BadFile
+from services.airbyte.formats import SUFFIXES
+from services.airbyte.formats.model import BadFile
 from services.airbyte.protocol import S3Access
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-SUFFIXES = (".csv", ".csv.gz")
 CHUNK = 1 << 20
 
 
@@ -57,13 +60,16 @@ def warm_up() -> None:
     connect(S3Access(None, "us-east-1", "none", "none"))
 
 
-def list_versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[ObjectVersion]:
-    """The files below `prefix` that the loader can read, oldest first."""
+def list_versions(client: "S3Client", bucket: str, prefix: str, globs: list[str]) -> Iterator[ObjectVersion]:
+    """The files below `prefix` that fit one of `globs` and that the loader can read, oldest first."""
+    # Characters, not path parts, are what S3 lists by.
+    literal = commonprefix([re.split(r"[*?\[!\\]", part)[0] for glob in globs for part in glob.split("|")])  # noqa: RUF071
     found = [
         ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + literal)
         for item in page.get("Contents", [])
         if item["Key"].lower().endswith(SUFFIXES)
+        and globmatch(item["Key"].removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
     ]
     yield from sorted(found, key=lambda version: (version.last_modified, version.key))
 
