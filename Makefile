@@ -49,6 +49,10 @@ test: lint ## Lint, then every test
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 
+.PHONY: bench-load
+bench-load: $(READY) ## 10 million flights through the mock Airbyte, beside DuckDB's COPY
+	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
+
 .PHONY: install
 install: $(READY) ## Create .venv from requirements.lock
 

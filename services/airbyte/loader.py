@@ -7,10 +7,10 @@ recording of it is repeated without harm: the next one finds the name and only r
 import errno
 import os
 import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
@@ -20,13 +20,15 @@ from services.airbyte.convert import Origin, connect, to_parquet
 from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.model import BadFile
 from services.airbyte.lake import LakeFolder
-from services.airbyte.names import target_name
-from services.airbyte.objects import ObjectVersion
+from services.airbyte.names import digest, target_name
+from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import Committed, Failed, Message, StreamTask, SyncTask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+T = TypeVar("T")
+R = TypeVar("R")
 Emit = Callable[[Message], None]
 WRONG_SETTINGS = {"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "404"}
 
@@ -52,7 +54,6 @@ class _StreamLoader:
         self._stream = stream
         self._connection = connection
         self._emit = emit
-        self._local = Path(task.work_dir) / f"{stream.name}.download"
         self._destination = LakeFolder(connection, Path(stream.folder), f"{task.job_id}-{os.getpid()}")
         self._columns: dict[str, str] = {}
         self._written: set[str] = set()
@@ -65,9 +66,10 @@ class _StreamLoader:
             if self._task.prepare_only:
                 return
             client = objects.connect(self._task.s3)
-            for version in objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs):
+            listed = objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs)
+            for version, download in one_ahead(lambda version: self._download(client, version), listed):
                 key = version.key
-                self._load(client, version)
+                self._load(version, download)
             if self._stream.overwrite:
                 self._destination.keep_only(self._written)
         except BadFile as error:
@@ -81,9 +83,18 @@ class _StreamLoader:
             self._fail("system_error", _local_failure(error, Path(self._stream.folder), key), origin="destination")
         finally:
             self._destination.temporary.unlink(missing_ok=True)
-            self._local.unlink(missing_ok=True)
 
-    def _load(self, client: "S3Client", listed: ObjectVersion) -> None:
+    def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
+        """None for a version that was read before, or was deleted since it was listed."""
+        if self._stream.read.get(listed.key, ("", 0))[0] == listed.etag:
+            return None
+        local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
+        try:
+            return objects.download(client, self._task.bucket, listed.key, local)
+        except client.exceptions.NoSuchKey:
+            return None
+
+    def _load(self, listed: ObjectVersion, download: "Future[Download | None]") -> None:
         etag, number = self._stream.read.get(listed.key, ("", 0))
         if etag == listed.etag:
             self._written.add(self._target(listed.key, etag, number))
@@ -92,14 +103,11 @@ class _StreamLoader:
         if (rows := self._destination.rows_of(target)) is not None:
             self._report(listed, number + 1, target, rows)
             return
-        try:
-            download = objects.download(client, self._task.bucket, listed.key, self._local)
-        except client.exceptions.NoSuchKey:
-            return  # deleted since it was listed
-        if (found := download.version).etag == etag:
+        if (got := download.result()) is None or (found := got.version).etag == etag:
             return
-        source = open_file(self._connection, found.key, self._local, download.fractions)
+        source = open_file(self._connection, found.key, got.path, got.fractions)
         rows = self._convert(source, found)
+        got.path.unlink()
         target = self._target(found.key, found.etag, number + 1)
         if rows:
             self._destination.add(target)
@@ -132,6 +140,19 @@ class _StreamLoader:
 
     def _fail(self, failure_type: str, message: str, origin: str = "source") -> None:
         self._emit(Failed(self._stream.name, failure_type, message, origin))
+
+
+def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
+    """Each item with `do(item)`, which runs for the next one while the caller is busy with this one."""
+    before: tuple[T, Future[R]] | None = None
+    with ThreadPoolExecutor(1) as pool:
+        for item in items:
+            after = (item, pool.submit(do, item))
+            if before:
+                yield before
+            before = after
+        if before:
+            yield before
 
 
 def _s3_failure(error: ClientError | BotoCoreError, task: SyncTask) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
+from isal import igzip, igzip_lib
 from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
 from services.airbyte.formats import SUFFIXES
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 CHUNK = 1 << 20
+# The library's stub gives an instance where it has the class.
+BROKEN_GZIP = cast(type[Exception], igzip_lib.IsalError)
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class ObjectVersion:
 
 @dataclass(frozen=True)
 class Download:
-    """`fractions`: some number in the file may have a fractional part (there is a "." or a negative exponent)."""
+    """A local file. `fractions`: some number in it may have a fractional part (a "." or a negative exponent)."""
 
     version: ObjectVersion
+    path: Path
     fractions: bool
 
 
@@ -81,13 +84,18 @@ def download(client: "S3Client", bucket: str, key: str, target: Path) -> Downloa
     body = cast(IO[bytes], answer["Body"])
     with target.open("wb") as out:
         if not key.lower().endswith(".gz") or version.size == 0:
-            return Download(version, _write(body, out))
+            return Download(version, target, _write(body, out))
         try:
-            return Download(version, _write(cast(IO[bytes], gzip.GzipFile(fileobj=body)), out))
+            return Download(version, target, _write(_decompressed(body), out))
         except gzip.BadGzipFile as error:
             raise BadFile(f"not a gzip file: {error}") from None
-        except (EOFError, zlib.error) as error:
+        except (EOFError, BROKEN_GZIP) as error:
             raise BadFile(f"the gzip data is broken: {error}") from None
+
+
+def _decompressed(body: IO[bytes]) -> IO[bytes]:
+    opened: IO[bytes] = igzip.open(body)  # type: ignore[no-untyped-call]
+    return opened
 
 
 def _write(data: IO[bytes], out: IO[bytes]) -> bool:
