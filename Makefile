@@ -96,6 +96,10 @@ test: lint ## Lint, then every test
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 
+.PHONY: bench-load
+bench-load: $(READY) ## 10 million flights through the mock Airbyte, beside DuckDB's COPY
+	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
+
 # What the images hold of it: no tools, and for Linux alone.
 IMAGE_LOCK = $(BIN)/uv pip compile --quiet --python-version 3.13 --python-platform linux --generate-hashes \
   --no-emit-index-url --no-header --no-annotate -c requirements.lock

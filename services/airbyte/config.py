@@ -19,7 +19,9 @@ class ColumnType(StrEnum):
     STRING = "string"
     BOOLEAN = "boolean"
     TIMESTAMP = "timestamp_with_timezone"
+    TIMESTAMP_LOCAL = "timestamp_without_timezone"
     DATE = "date"
+    OBJECT = "object"
 
 
 class SyncMode(StrEnum):
@@ -78,15 +80,21 @@ class Tag(_Entry):
 
 
 class Stream(_Entry):
-    """One folder of the bucket, `<prefix><name>/`, and the columns its files are expected to have."""
+    """Files of the bucket and the columns that they should have; without `columns` they are inferred.
+
+    The files are those below `prefix` that fit one of `globs` (source-s3's: `*`, `**`, `?`, `[0-9]`, `|`), by default
+    all in the folder `<name>/`.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    globs: list[str] = []
     primaryKey: list[str] = []
-    columns: dict[str, ColumnType] = Field(min_length=1)
+    columns: dict[str, ColumnType] = {}
 
     @model_validator(mode="after")
     def _key_is_declared(self) -> "Stream":
-        if missing := [column for column in self.primaryKey if column not in self.columns]:
+        missing = [column for column in self.primaryKey if column not in self.columns]
+        if self.columns and missing:
             raise ValueError(f"primaryKey names columns that are not declared: {', '.join(missing)}")
         return self
 

@@ -16,7 +16,7 @@ from services.airbyte.catalog import Catalog, SyncedStream
 from services.airbyte.config import Connection, SyncMode
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
-from services.airbyte.names import schema_name
+from services.airbyte.names import has_schema
 from services.airbyte.protocol import Committed, Failed, S3Access, StreamTask, SyncTask
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
@@ -44,7 +44,7 @@ class Engine:
         shutil.rmtree(self._work_dir, ignore_errors=True)
         for connection in self._catalog.connections.values():
             streams = self._catalog.streams_of(connection)
-            if not all((s.folder / schema_name(s.stream.columns)).exists() for s in streams):
+            if not all(has_schema(s.folder, s.stream.columns) for s in streams):
                 await self._prepare(connection)
         self._workers.warm_up()
         for job in self._store.active_jobs():
@@ -193,7 +193,8 @@ class Engine:
             generation = self._store.generation(connection.connectionId, name)
         return StreamTask(
             name=name,
-            prefix=f"{prefix}{name}/",
+            prefix=prefix,
+            globs=synced.stream.globs or [f"{name}/**"],
             folder=str(synced.folder),
             columns={column: type_.value for column, type_ in synced.stream.columns.items()},
             generation=generation,

@@ -7,23 +7,28 @@ recording of it is repeated without harm: the next one finds the name and only r
 import errno
 import os
 import re
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from services.airbyte import objects
-from services.airbyte.convert import BadFile, Origin, connect, csv_to_parquet, write_empty
-from services.airbyte.names import schema_name, target_name
-from services.airbyte.objects import ObjectVersion
+from services.airbyte.convert import Origin, connect, to_parquet
+from services.airbyte.formats import SourceFile, open_file
+from services.airbyte.formats.model import BadFile
+from services.airbyte.lake import LakeFolder
+from services.airbyte.names import digest, target_name
+from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import Committed, Failed, Message, StreamTask, SyncTask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+T = TypeVar("T")
+R = TypeVar("R")
 Emit = Callable[[Message], None]
 WRONG_SETTINGS = {"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "404"}
 
@@ -33,61 +38,40 @@ def run(task: SyncTask, emit: Emit) -> None:
     work_dir = Path(task.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     database = connect(task.memory_limit, task.threads, work_dir / "spill")
-    for stream in task.streams:
-        _prepare(database, stream)
-    if task.prepare_only:
-        return
-    client = objects.connect(task.s3)
 
     def load(stream: StreamTask) -> None:
         with database.cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            _StreamLoader(task, stream, connection, client, emit).run()
+            _StreamLoader(task, stream, connection, emit).run()
 
     with ThreadPoolExecutor(task.streams_at_once) as pool:
         list(pool.map(load, task.streams))
 
 
-def _prepare(database: duckdb.DuckDBPyConnection, stream: StreamTask) -> None:
-    folder = Path(stream.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
-    if not (schema := folder / schema_name(stream.columns)).exists():
-        write_empty(database, stream.columns, temporary := folder / ".schema.tmp")
-        _commit(temporary, schema)
-    for stale in set(folder.glob("_schema-*.parquet")) - {schema}:
-        stale.unlink()
-
-
 class _StreamLoader:
-    def __init__(
-        self,
-        task: SyncTask,
-        stream: StreamTask,
-        connection: duckdb.DuckDBPyConnection,
-        client: "S3Client",
-        emit: Emit,
-    ) -> None:
+    def __init__(self, task: SyncTask, stream: StreamTask, connection: duckdb.DuckDBPyConnection, emit: Emit) -> None:
         self._task = task
         self._stream = stream
         self._connection = connection
-        self._client = client
         self._emit = emit
-        self._folder = Path(stream.folder)
-        self._local = Path(task.work_dir) / f"{stream.name}.download"
-        self._temporary = self._folder / f".{task.job_id}-{os.getpid()}.tmp"
+        self._destination = LakeFolder(connection, Path(stream.folder), f"{task.job_id}-{os.getpid()}")
+        self._columns: dict[str, str] = {}
         self._written: set[str] = set()
 
     def run(self) -> None:
         """Files are taken oldest first and the first bad one stops the stream, so newer rows never precede older."""
         key = ""
         try:
-            for version in objects.list_versions(self._client, self._task.bucket, self._stream.prefix):
+            self._columns = self._destination.prepare(self._stream.columns)
+            if self._task.prepare_only:
+                return
+            client = objects.connect(self._task.s3)
+            listed = objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs)
+            for version, download in one_ahead(lambda version: self._download(client, version), listed):
                 key = version.key
-                self._load(version)
+                self._load(version, download)
             if self._stream.overwrite:
-                self._remove_older_generations()
+                self._destination.keep_only(self._written)
         except BadFile as error:
             where = f"s3://{self._task.bucket}/{key}" + (f", line {error.line}" if error.line else "")
             self._fail(
@@ -96,74 +80,82 @@ class _StreamLoader:
         except (ClientError, BotoCoreError) as error:
             self._fail(*_s3_failure(error, self._task))
         except (OSError, duckdb.Error) as error:
-            self._fail("system_error", _local_failure(error, self._folder, key), origin="destination")
+            self._fail("system_error", _local_failure(error, Path(self._stream.folder), key), origin="destination")
         finally:
-            self._temporary.unlink(missing_ok=True)
-            self._local.unlink(missing_ok=True)
+            self._destination.temporary.unlink(missing_ok=True)
 
-    def _load(self, listed: ObjectVersion) -> None:
+    def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
+        """None for a version that was read before, or was deleted since it was listed."""
+        if self._stream.read.get(listed.key, ("", 0))[0] == listed.etag:
+            return None
+        local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
+        try:
+            return objects.download(client, self._task.bucket, listed.key, local)
+        except client.exceptions.NoSuchKey:
+            return None
+
+    def _load(self, listed: ObjectVersion, download: "Future[Download | None]") -> None:
         etag, number = self._stream.read.get(listed.key, ("", 0))
         if etag == listed.etag:
-            self._written.add(self._target(listed.key, etag, number).name)
+            self._written.add(self._target(listed.key, etag, number))
             return
         target = self._target(listed.key, listed.etag, number + 1)
-        if target.exists():
-            self._report(listed, number + 1, target, self._rows_of(target))
+        if (rows := self._destination.rows_of(target)) is not None:
+            self._report(listed, number + 1, target, rows)
             return
         if self._task.vanish:
             message = f"{listed.key} disappeared during the sync"
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": message}}, "GetObject")
-        try:
-            download = objects.download(self._client, self._task.bucket, listed.key, self._local)
-        except self._client.exceptions.NoSuchKey:
-            return  # deleted since it was listed
-        found = download.version
-        if found.etag == etag:
+        if (got := download.result()) is None or (found := got.version).etag == etag:
             return
+        source = open_file(self._connection, found.key, got.path, got.fractions)
+        rows = self._convert(source, found)
+        got.path.unlink()
         target = self._target(found.key, found.etag, number + 1)
-        origin = Origin(found.key, found.last_modified, self._task.job_id, self._stream.generation)
-        rows = csv_to_parquet(
-            self._connection, self._local, self._temporary, self._stream.columns, origin, download.fractions
-        )
         if rows:
-            _commit(self._temporary, target)
+            self._destination.add(target)
         self._report(found, number + 1, target, rows)
 
-    def _target(self, key: str, etag: str, number: int) -> Path:
-        return self._folder / target_name(
-            self._task.connection_id, self._stream.name, self._stream.generation, key, etag, number
-        )
+    def _convert(self, source: SourceFile, found: ObjectVersion) -> int:
+        columns = self._columns | self._added(source)
+        origin = Origin(found.key, found.last_modified, self._task.job_id, self._stream.generation)
+        rows = to_parquet(self._connection, source, self._destination.temporary, columns, origin)
+        if rows and not self._stream.columns and columns != self._columns:
+            self._destination.set_columns(columns)
+            self._columns = columns
+        return rows
 
-    def _rows_of(self, target: Path) -> int:
-        row = self._connection.execute("SELECT count(*) FROM read_parquet(?)", [str(target)]).fetchone()
-        return int(row[0]) if row else 0
+    def _added(self, source: SourceFile) -> dict[str, str]:
+        """Columns that the stream does not have yet: text where columns are declared, else what they look like."""
+        known = {name.lower() for name in self._columns}
+        if not (names := [name for name in source.names if name.lower() not in known]):
+            return {}
+        types = {} if self._stream.columns else source.infer()
+        return {name: types.get(name, "string") for name in names}
 
-    def _report(self, found: ObjectVersion, number: int, target: Path, rows: int) -> None:
-        self._written.add(target.name)
+    def _target(self, key: str, etag: str, number: int) -> str:
+        return target_name(self._task.connection_id, self._stream.name, self._stream.generation, key, etag, number)
+
+    def _report(self, found: ObjectVersion, number: int, target: str, rows: int) -> None:
+        self._written.add(target)
         generation = self._stream.generation
-        self._emit(
-            Committed(self._stream.name, found.key, found.etag, number, generation, rows, found.size, target.name)
-        )
-
-    def _remove_older_generations(self) -> None:
-        keep = self._written | {schema_name(self._stream.columns)}
-        for file in self._folder.glob("*.parquet"):
-            if file.name not in keep:
-                file.unlink()
+        self._emit(Committed(self._stream.name, found.key, found.etag, number, generation, rows, found.size, target))
 
     def _fail(self, failure_type: str, message: str, origin: str = "source") -> None:
         self._emit(Failed(self._stream.name, failure_type, message, origin))
 
 
-def _commit(temporary: Path, target: Path) -> None:
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
+    """Each item with `do(item)`, which runs for the next one while the caller is busy with this one."""
+    before: tuple[T, Future[R]] | None = None
+    with ThreadPoolExecutor(1) as pool:
+        for item in items:
+            after = (item, pool.submit(do, item))
+            if before:
+                yield before
+            before = after
+        if before:
+            yield before
 
 
 def _s3_failure(error: ClientError | BotoCoreError, task: SyncTask) -> tuple[str, str]:

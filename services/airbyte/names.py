@@ -5,19 +5,26 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+SCHEMA_FILES = "_schema-*.parquet"
+
 
 def schema_name(columns: Mapping[str, str]) -> str:
     """The typed empty file; its name changes with the declared columns."""
     declared = "\n".join(f"{name} {type_}" for name, type_ in columns.items())
-    return f"_schema-{_digest(declared)}.parquet"
+    return f"_schema-{digest(declared)}.parquet"
+
+
+def has_schema(folder: Path, columns: Mapping[str, str]) -> bool:
+    """Whether the typed empty file is there: of the declared columns, or of any when they are inferred."""
+    return any(folder.glob(schema_name(columns) if columns else SCHEMA_FILES))
 
 
 def target_name(connection_id: str, stream: str, generation: int, key: str, etag: str, version: int) -> str:
     """A name for people, unique to the object version, its place in the key's history and the generation."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(key).name.split(".")[0]).lstrip("_")[:80]
     identity = "\n".join((connection_id, stream, str(generation), key, etag, str(version)))
-    return f"{stem}-{_digest(identity)}.parquet"
+    return f"{stem}-{digest(identity)}.parquet"
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,25 +1,30 @@
 """The source's side: which object versions there are, and one of them as a plain local file."""
 
 import gzip
-import zlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from os.path import commonprefix
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
+from isal import igzip, igzip_lib
+from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
-from services.airbyte.convert import BadFile
+from services.airbyte.formats import SUFFIXES
+from services.airbyte.formats.model import BadFile
 from services.airbyte.protocol import S3Access
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-SUFFIXES = (".csv", ".csv.gz")
 CHUNK = 1 << 20
+# The library's stub gives an instance where it has the class.
+BROKEN_GZIP = cast(type[Exception], igzip_lib.IsalError)
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,10 @@ class ObjectVersion:
 
 @dataclass(frozen=True)
 class Download:
-    """`fractions`: some number in the file may have a fractional part (there is a "." or a negative exponent)."""
+    """A local file. `fractions`: some number in it may have a fractional part (a "." or a negative exponent)."""
 
     version: ObjectVersion
+    path: Path
     fractions: bool
 
 
@@ -57,13 +63,16 @@ def warm_up() -> None:
     connect(S3Access(None, "us-east-1", "none", "none"))
 
 
-def list_versions(client: "S3Client", bucket: str, prefix: str) -> Iterator[ObjectVersion]:
-    """The files below `prefix` that the loader can read, oldest first."""
+def list_versions(client: "S3Client", bucket: str, prefix: str, globs: list[str]) -> Iterator[ObjectVersion]:
+    """The files below `prefix` that fit one of `globs` and that the loader can read, oldest first."""
+    # Characters, not path parts, are what S3 lists by.
+    literal = commonprefix([re.split(r"[*?\[!\\]", part)[0] for glob in globs for part in glob.split("|")])  # noqa: RUF071
     found = [
         ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + literal)
         for item in page.get("Contents", [])
         if item["Key"].lower().endswith(SUFFIXES)
+        and globmatch(item["Key"].removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
     ]
     yield from sorted(found, key=lambda version: (version.last_modified, version.key))
 
@@ -75,13 +84,18 @@ def download(client: "S3Client", bucket: str, key: str, target: Path) -> Downloa
     body = cast(IO[bytes], answer["Body"])
     with target.open("wb") as out:
         if not key.lower().endswith(".gz") or version.size == 0:
-            return Download(version, _write(body, out))
+            return Download(version, target, _write(body, out))
         try:
-            return Download(version, _write(cast(IO[bytes], gzip.GzipFile(fileobj=body)), out))
+            return Download(version, target, _write(_decompressed(body), out))
         except gzip.BadGzipFile as error:
             raise BadFile(f"not a gzip file: {error}") from None
-        except (EOFError, zlib.error) as error:
+        except (EOFError, BROKEN_GZIP) as error:
             raise BadFile(f"the gzip data is broken: {error}") from None
+
+
+def _decompressed(body: IO[bytes]) -> IO[bytes]:
+    opened: IO[bytes] = igzip.open(body)  # type: ignore[no-untyped-call]
+    return opened
 
 
 def _write(data: IO[bytes], out: IO[bytes]) -> bool:

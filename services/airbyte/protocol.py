@@ -17,10 +17,14 @@ class S3Access:
 
 @dataclass(frozen=True)
 class StreamTask:
-    """One stream to load. `read` maps a key to (etag, version) of the newest version of it that was read."""
+    """One stream to load: the objects below `prefix` whose rest of the key fits one of `globs`.
+
+    Without `columns` they are inferred. `read` maps a key to (etag, version) of the newest version of it that was read.
+    """
 
     name: str
     prefix: str
+    globs: list[str]
     folder: str
     columns: dict[str, str]
     generation: int

@@ -1,15 +1,19 @@
-"""kill -9 at many points of a sync: of the server, and of its worker. No row is lost and none is doubled."""
+"""kill -9 at every point of a sync where state changes, one after the other. No row is lost and none is doubled.
+
+The points are enumerated: the server dies before its n-th statement that writes state, the worker before its n-th
+change of a file, for every n until a sync runs through without reaching its n.
+"""
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,22 +21,79 @@ import pytest
 from services.airbyte.settings import Settings
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock
 
-FILES, ROWS, KILLS = 36, 50, 8
+ROWS = 20
+MOST_POINTS = 80
 FIELDS = ("config", "lake_dir", "state_dir", "s3_endpoint_url", "s3_region")
 SECRETS = {"s3_access_key_id": "test", "s3_secret_access_key": "test"}
 
+# Python runs this at the start of the server and of its workers. Both count down in a file and die when it says 1.
+COUNTDOWN = """
+import os, signal, sqlite3, sys
+
+ROOT = os.environ["COUNTDOWN_ROOT"]
+FILE = os.path.join(ROOT, "worker" if sys.orig_argv[-1] == "services.airbyte.worker" else "server")
+WRITES = ("BEGIN", "INSERT", "UPDATE", "DELETE", "COMMIT")
+CHANGES = ("open", "os.rename", "os.remove", "os.mkdir")
+counting = False
+
+def count():
+    global counting
+    counting = True
+    try:
+        with open(FILE) as file:
+            left = int(file.read())
+        if left == 1:
+            os.unlink(FILE)
+            os.kill(os.getpid(), signal.SIGKILL)
+        with open(FILE, "w") as file:
+            file.write(str(left - 1))
+    except FileNotFoundError:
+        pass
+    finally:
+        counting = False
+
+def on_statement(sql):
+    if sql.startswith(WRITES):
+        count()
+
+def on_event(event, arguments):
+    if event in CHANGES and not counting and str(arguments[0]).startswith(ROOT):
+        count()
+
+def connect(database, *arguments, connect=sqlite3.connect, **options):
+    connection = connect(database, *arguments, **options)
+    if str(database).endswith("state.sqlite"):
+        connection.set_trace_callback(on_statement)
+    return connection
+
+if FILE.endswith("worker"):
+    sys.addaudithook(on_event)
+else:
+    sqlite3.connect = connect
+"""
+
 
 class Server:
-    """The mock in a process of its own, on a port, a lake and a state that outlive it."""
+    """The mock in a process of its own, on a port, a lake and a state that outlive it, with a countdown to its end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, root: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+        (root / "startup").mkdir()
+        (root / "startup" / "sitecustomize.py").write_text(COUNTDOWN)
         values = {name: str(getattr(settings, name)) for name in FIELDS} | SECRETS
-        values |= {"port": str(self.port), "max_attempts": "50", "retry_delay": "0.01"}
+        values |= {"port": str(self.port), "max_attempts": "500", "retry_delay": "0.01"}
         self._environment = os.environ | {f"MOCK_AIRBYTE_{name.upper()}": value for name, value in values.items()}
+        path = os.pathsep.join([str(root / "startup"), os.environ.get("PYTHONPATH", "")])
+        self._environment |= {"COUNTDOWN_ROOT": str(root), "PYTHONPATH": path}
+        self._root = root
         self.lake = settings.lake_dir
+
+    def arm(self, who: str, point: int) -> Path:
+        """Let "server" or "worker" die at its `point`-th change from now on; the file is gone when it has."""
+        (countdown := self._root / who).write_text(str(point))
+        return countdown
 
     @contextmanager
     def running(self) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
@@ -40,69 +101,105 @@ class Server:
         process = subprocess.Popen(command, env=self._environment, stderr=subprocess.DEVNULL)
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{self.port}") as http:
-                _until(lambda: _is_up(http))
+                _until(lambda: process.poll() is not None or _is_up(http))
                 yield process, http
         finally:
             process.kill()
             process.wait()
 
-    def loaded_files(self) -> int:
-        return sum(not path.name.startswith("_schema-") for path in (self.lake / "orders").glob("*.parquet"))
-
 
 @pytest.fixture
-def server(make_settings: Callable[..., Settings], landing: Landing) -> Server:
-    for file in range(FILES):
-        ids = range(file * ROWS, (file + 1) * ROWS)
-        landing.put(f"orders/{file:02}.csv", "id,name,price,at\n" + "".join(f"{n},n{n},{n},\n" for n in ids))
-    return Server(make_settings())
+def server(request: pytest.FixtureRequest, make_settings: Callable[..., Settings], tmp_path: Path) -> Server:
+    return Server(make_settings(mode=getattr(request, "param", "incremental_append")), tmp_path)
 
 
-def test_a_server_killed_at_many_points_goes_on_with_the_same_job(server: Server) -> None:
-    job_id = 0
-    for kill in range(KILLS):
-        with server.running() as (process, http):
-            job_id = job_id or _start(http)
-            _until(lambda loaded=kill * 4: server.loaded_files() >= loaded)
-            time.sleep(kill * 0.003)
-            process.kill()
+def test_a_server_killed_before_any_write_of_its_state_goes_on_with_the_same_job(
+    server: Server, landing: Landing
+) -> None:
+    for point in range(1, MOST_POINTS):
+        _land(landing, point)
+        countdown = server.arm("server", point)
+        with server.running() as (process, http), contextlib.suppress(httpx.TransportError):
+            _start(http)
+            _until(lambda: process.poll() is not None or _is_idle(http))
+        if countdown.exists():
+            break
+    else:
+        raise AssertionError("there is no end to the points")
+    countdown.unlink()
+    assert point > 15, "a sync writes its state more often than that"
     with server.running() as (_, http):
-        _check(server, http, job_id)
+        _check(server, http, point)
+        assert any("failed" in statuses for statuses in _attempts(http)), "no kill hit a running attempt"
 
 
-def test_a_worker_killed_at_many_points_is_followed_by_another_attempt(server: Server) -> None:
-    with server.running() as (process, http):
-        job_id = _start(http)
-        for kill in range(1, KILLS):
-            _until(lambda loaded=kill * 4: server.loaded_files() >= loaded)
-            time.sleep(kill * 0.003)
-            _kill_children(process.pid)
-        _check(server, http, job_id)
+def test_a_worker_killed_before_any_change_of_a_file_is_followed_by_another_attempt(
+    server: Server, landing: Landing
+) -> None:
+    with server.running() as (_, http):
+        points = _kill_workers(server, http, lambda point: _land(landing, point))
+        _check(server, http, points)
 
 
-def _check(server: Server, http: httpx.Client, job_id: int) -> None:
-    """The one job ended well, says how many rows it moved, and every row is there once."""
-    _until(lambda: http.get(f"{V1}/jobs/{job_id}").json()["status"] == "succeeded")
-    assert http.get(f"{V1}/jobs/{job_id}").json()["rowsSynced"] == FILES * ROWS
-    attempts = http.post("/api/v1/jobs/get", json={"id": job_id}).json()["attempts"]
-    statuses = Counter(each["attempt"]["status"] for each in attempts)
-    assert statuses["succeeded"] == 1
-    assert statuses["failed"] >= KILLS // 2, "too few kills hit a running attempt"
+@pytest.mark.parametrize("server", ["full_refresh_overwrite"], indirect=True)
+def test_a_worker_killed_anywhere_in_an_overwriting_sync_leaves_the_newest_generation_alone(
+    server: Server, landing: Landing
+) -> None:
+    with server.running() as (_, http):
+        points = _kill_workers(server, http, lambda _: _land(landing, 1))
+        _check(server, http, 1, syncs=points)
+
+
+def _kill_workers(server: Server, http: httpx.Client, land: Callable[[int], None]) -> int:
+    """One sync for each point; the number of syncs, the last of which had no such point."""
+    for point in range(1, MOST_POINTS):
+        land(point)
+        countdown = server.arm("worker", point)
+        _start(http)
+        _until(lambda: _is_idle(http))
+        if countdown.exists():
+            break
+    else:
+        raise AssertionError("there is no end to the points")
+    countdown.unlink()
+    assert point > 8, "a sync changes more files than that"
+    assert _attempts(http) == [["failed", "succeeded"]] * (point - 1) + [["succeeded"]]
+    return point
+
+
+def _land(landing: Landing, number: int) -> None:
+    ids = range((number - 1) * ROWS, number * ROWS)
+    landing.put(f"orders/{number:03}.csv", "id,name,price,at\n" + "".join(f"{n},n{n},{n},\n" for n in ids))
+
+
+def _check(server: Server, http: httpx.Client, landed: int, syncs: int = 1) -> None:
+    """All jobs ended well, say how many rows they moved in so many `syncs` of each, and every row is there once."""
+    _until(lambda: _is_idle(http))
+    jobs = _jobs(http)
+    assert {job["status"] for job in jobs} == {"succeeded"}
+    assert sum(job["rowsSynced"] for job in jobs) == ROWS * landed * syncs
     reader = Mock(http, server.lake)  # type: ignore[arg-type]
-    assert [row[0] for row in reader.rows("id")] == list(range(FILES * ROWS))
+    assert [row[0] for row in reader.rows("id")] == list(range(ROWS * landed))
     assert [path.name for path in (server.lake / "orders").glob(".*.tmp")] == []
 
 
-def _start(http: httpx.Client) -> int:
+def _jobs(http: httpx.Client) -> list[dict[str, Any]]:
+    return list(http.get(f"{V1}/jobs", params={"limit": 100}).json()["data"])
+
+
+def _is_idle(http: httpx.Client) -> bool:
+    return all(job["status"] in ("succeeded", "failed", "cancelled") for job in _jobs(http))
+
+
+def _attempts(http: httpx.Client) -> list[list[str]]:
+    answers = [http.post("/api/v1/jobs/get", json={"id": job["jobId"]}).json() for job in _jobs(http)]
+    return [[each["attempt"]["status"] for each in answer["attempts"]] for answer in answers]
+
+
+def _start(http: httpx.Client) -> None:
+    """A new job, or the one that the last server left behind."""
     answer = http.post(f"{V1}/jobs", json={"connectionId": CONNECTION, "jobType": "sync"})
-    return int(answer.json()["jobId"])
-
-
-def _kill_children(pid: int) -> None:
-    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    for child in listed.stdout.split():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(child), signal.SIGKILL)
+    assert answer.status_code in (200, 409)
 
 
 def _is_up(http: httpx.Client) -> bool:
@@ -115,4 +212,4 @@ def _until(true: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.002)
+        time.sleep(0.005)

@@ -1,0 +1,90 @@
+"""CSV with a header line, commas and double quotes."""
+
+import csv
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import duckdb
+
+from services.airbyte import sql
+from services.airbyte.formats.model import BadFile, Field, Reading, check_names
+
+INFERRED = "['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR']"  # source-s3's "Primitive Types Only"
+SAMPLE_ROWS = 100_000
+
+
+class CsvFile:
+    """`fractions` says that a number in the file may have a fractional part."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, fractions: bool) -> None:
+        self._connection = connection
+        self._path = path
+        self._fractions = fractions
+        self.names = read_header(path)
+
+    def infer(self) -> dict[str, str]:
+        """Types from the first 100,000 rows."""
+        options = f"auto_type_candidates = {INFERRED}, sample_size = {SAMPLE_ROWS}, all_varchar = false"
+        query = f"DESCRIBE FROM read_csv({self._source()}, {options}, names = {self._names()}, {_DIALECT})"
+        try:
+            found = self._connection.execute(query).fetchall()
+        except duckdb.Error:
+            return dict.fromkeys(self.names, "string")  # the reading below says what is wrong, and where
+        return {name: sql.column_type(row[1]) for name, row in zip(self.names, found, strict=True)}
+
+    def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
+        """Cast while parsing; where a value does not fit its type, read all as text.
+
+        DuckDB rounds 1.5 to an integer 2 without a word, so with fractions in the file integers are read as doubles
+        and the reading stops at one that is not whole, or too large for a double to be exact.
+        """
+        declared = {name.lower(): type_ for name, type_ in columns.items()}
+        types, fields = [], []
+        for position, name in enumerate(self.names):
+            type_, value = declared.get(name.lower(), "string"), f"f{position}"
+            type_ = "string" if type_ == "object" else type_
+            guarded = self._fractions and type_ == "integer"
+            types.append("DOUBLE" if guarded else sql.DUCKDB_TYPES[type_])
+            fields.append(Field(name, _whole(value) if guarded else value, type_))
+        yield Reading(self._read(types), fields)
+        text = [Field(name, f"f{position}") for position, name in enumerate(self.names)]
+        yield Reading(self._read(["VARCHAR"] * len(text)), text)
+
+    def bad_file(self, error: duckdb.Error) -> BadFile:
+        """DuckDB's message without the row's own text, its advice and the dump of its options."""
+        line = re.search(r"CSV Error on Line: (\d+)", str(error))
+        said = re.split(r"\n\s*(?:Possible|file =)", str(error))[0].strip().splitlines()
+        reason = said[-1] if line else said[0].removeprefix("Invalid Input Error: ")
+        return BadFile(reason, int(line.group(1)) if line else None)
+
+    def _read(self, types: list[str]) -> str:
+        fields = ", ".join(f"'f{position}': '{type_}'" for position, type_ in enumerate(types))
+        return f"read_csv({self._source()}, columns = {{{fields}}}, auto_detect = false, {_DIALECT})"
+
+    def _source(self) -> str:
+        return sql.text(str(self._path))
+
+    def _names(self) -> str:
+        return f"[{', '.join(map(sql.text, self.names))}]"
+
+
+_DIALECT = (
+    "header = true, delim = ',', quote = '\"', escape = '\"', nullstr = '', null_padding = false, strict_mode = true"
+)
+
+
+def _whole(value: str) -> str:
+    whole = f"{value} IS NULL OR ({value} = floor({value}) AND abs({value}) < 9007199254740992)"
+    return f"CASE WHEN {whole} THEN {value}::BIGINT ELSE error('no integer')::BIGINT END"
+
+
+def read_header(path: Path) -> list[str]:
+    """The column names in the file's order; none when the file is empty."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+        try:
+            header = next(csv.reader(lines, strict=True), [])
+        except csv.Error as error:
+            raise BadFile(f"the header cannot be read: {error}", 1) from None
+    check_names(header, "the header", 1)
+    return header

@@ -1,0 +1,47 @@
+"""What the converter knows of a file, whatever its format."""
+
+import re
+from dataclasses import dataclass
+
+RESERVED = ("_airbyte_", "_ab_")
+
+
+class BadFile(Exception):
+    """The file cannot be parsed; `line` counts from 1, None where the parser does not say."""
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of a file: SQL for its value, and the column type that each of its values surely has."""
+
+    name: str
+    sql: str
+    type: str = "string"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a file: what stands behind FROM, and its columns."""
+
+    relation: str
+    fields: list[Field]
+
+
+def check_names(names: list[str], where: str, line: int | None = None) -> None:
+    """Raise BadFile unless the names can be the columns of one table, in which case does not count."""
+    seen: set[str] = set()
+    for position, name in enumerate(names, start=1):
+        if re.search("[\udc80-\udcff]", name):
+            raise BadFile(f"column {position} of {where} is not UTF-8", line)
+        if not name.strip():
+            raise BadFile(f"column {position} of {where} has no name", line)
+        if name.lower() in seen:
+            raise BadFile(f"{where} names column {name!r} twice", line)
+        if name.lower().startswith(RESERVED):
+            raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself", line)
+        seen.add(name.lower())

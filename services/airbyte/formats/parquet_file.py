@@ -1,0 +1,39 @@
+"""Parquet: the file says what its columns are."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import duckdb
+
+from services.airbyte import sql
+from services.airbyte.formats.model import BadFile, Field, Reading, check_names
+
+
+class ParquetFile:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self._relation = f"read_parquet({sql.text(str(path))})"
+        try:
+            found = connection.execute(f"DESCRIBE FROM {self._relation}").fetchall() if path.stat().st_size else []
+        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            raise self.bad_file(error) from None
+        self._types = {row[0]: row[1] for row in found}
+        self.names = list(self._types)
+        check_names(self.names, "the file")
+
+    def infer(self) -> dict[str, str]:
+        return {name: sql.column_type(type_) for name, type_ in self._types.items()}
+
+    def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
+        yield Reading(self._relation, [_field(name, type_) for name, type_ in self._types.items()])
+
+    def bad_file(self, error: duckdb.Error) -> BadFile:
+        return BadFile(f"no readable Parquet file: {str(error).splitlines()[0].split(': ', 1)[-1]}")
+
+
+def _field(name: str, duckdb_type: str) -> Field:
+    type_ = sql.column_type(duckdb_type)
+    if type_ == "object":
+        return Field(name, f"to_json({sql.name(name)})", type_)
+    if duckdb_type == "BLOB":
+        return Field(name, f"to_base64({sql.name(name)})")
+    return Field(name, sql.name(name), type_)

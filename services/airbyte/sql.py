@@ -1,0 +1,33 @@
+"""Column types as DuckDB has them, and quoting."""
+
+DUCKDB_TYPES = {
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "string": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "timestamp_with_timezone": "TIMESTAMPTZ",
+    "timestamp_without_timezone": "TIMESTAMP",
+    "date": "DATE",
+    "object": "JSON",
+}
+
+
+def name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def column_type(duckdb_type: str) -> str:
+    """The type that a stream's column has for values of a DuckDB type."""
+    if "TIMESTAMP" in duckdb_type and "[" not in duckdb_type and "(" not in duckdb_type:
+        return "timestamp_with_timezone" if "WITH TIME ZONE" in duckdb_type else "timestamp_without_timezone"
+    if duckdb_type.endswith("]") or duckdb_type.startswith(("STRUCT", "MAP", "JSON", "UNION")):
+        return "object"
+    if duckdb_type in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"):
+        return "integer"
+    if duckdb_type in ("FLOAT", "DOUBLE") or duckdb_type.startswith("DECIMAL"):
+        return "number"
+    return {"BOOLEAN": "boolean", "DATE": "date"}.get(duckdb_type, "string")

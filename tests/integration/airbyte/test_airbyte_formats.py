@@ -1,0 +1,149 @@
+"""A stream is a folder or a glob of CSV, JSON Lines and Parquet files, with columns that are declared or inferred."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from tests.integration.airbyte.conftest import CONFIG
+from tests.integration.airbyte.running_mock import Landing, Mock, Start
+
+ROWS = "(VALUES (1, 'ant', 1.5), (2, NULL, 2)) AS t(id, name, price)"
+Configured = Callable[..., Path]
+
+
+def parquet(tmp_path: Path, query: str) -> bytes:
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({query}) TO '{tmp_path / 'made.parquet'}' (FORMAT parquet)")
+    return (tmp_path / "made.parquet").read_bytes()
+
+
+@pytest.fixture
+def configured(tmp_path: Path, landing: Landing) -> Configured:
+    """The test configuration with its stream `orders` replaced."""
+
+    def write(orders: dict[str, Any], mode: str = "incremental_append") -> Path:
+        text = CONFIG.format(bucket=landing.bucket, mode=mode)
+        start, end = text.index("        - name: orders"), text.index("        - name: shops")
+        (config := tmp_path / "formats.yaml").write_text(f"{text[:start]}        - {json.dumps(orders)}\n{text[end:]}")
+        return config
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "A.PARQUET"])
+def test_every_format_gives_the_same_rows_and_true_counts(
+    mock: Mock, landing: Landing, tmp_path: Path, name: str
+) -> None:
+    lines = '{"id": 1, "name": "ant", "price": 1.5}\n{"id": 2, "name": null, "price": 2}\n'
+    texts = {"csv": "id,name,price\n1,ant,1.5\n2,,2\n", "jsonl": lines}
+    kind = name.removesuffix(".gz").split(".")[1].lower()
+    landing.put(f"orders/{name}", texts.get(kind) or parquet(tmp_path, f"FROM {ROWS}"))
+    job = mock.sync()
+    assert (job["status"], job["rowsSynced"]) == ("succeeded", 2)
+    stored = landing.client.head_object(Bucket=landing.bucket, Key=f"inbound/orders/{name}")
+    assert job["bytesSynced"] == stored["ContentLength"]
+    assert mock.rows() == [(1, "ant", 1.5), (2, None, 2.0)]
+    assert mock.rows("DISTINCT _airbyte_meta::JSON ->> 'changes'", order="1") == [("[]",)]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_value_of_another_type_is_null_and_noted_in_every_format(
+    mock: Mock, landing: Landing, tmp_path: Path, name: str
+) -> None:
+    rows = "(VALUES (1, 'cheap'), (2, '3.5')) AS t(id, price)"
+    lines = '{"id": 1, "price": "cheap"}\n{"id": 2, "price": 3.5}\n'
+    landing.put(f"orders/{name}", lines if name.endswith("jsonl") else parquet(tmp_path, f"FROM {rows}"))
+    assert mock.sync()["status"] == "succeeded"
+    (_, price, meta), right = mock.rows("id, price, _airbyte_meta")
+    nulled = {"field": "price", "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}
+    assert (price, json.loads(meta)["changes"]) == (None, [nulled])
+    assert (right[1], json.loads(right[2])["changes"]) == (3.5, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.jsonl", '{"id": 1}\n{"id":\n', "line 2: the line is no JSON"),
+        ("a.jsonl", '{"id": 1}\n\n[1, 2]\n', "line 3: the line is no JSON object"),
+        ("a.jsonl.gz", '{"id": 1} {"id": 2}\n', "line 1: the line is no JSON: Extra data"),
+        ("a.jsonl", b'{"id": 1}\n{"name": "\xe4"}\n', "line 2: the line is not UTF-8"),
+        ("a.jsonl", '{"id": 1, "ID": 2}\n', "the file names column 'id' twice"),
+        ("a.parquet", b"PAR1 not really PAR1", "no readable Parquet file"),
+        ("a.parquet", "id,name\n1,ant\n", "no readable Parquet file"),
+    ],
+)
+def test_a_file_that_is_not_of_its_format_is_named_and_leaves_no_row(
+    mock: Mock, landing: Landing, name: str, content: str | bytes, said: str
+) -> None:
+    landing.put(f"orders/{name}", content)
+    job = mock.sync()
+    assert job["status"] == "failed"
+    assert f"s3://{landing.bucket}/inbound/orders/{name}" in (reason := mock.reason(job["jobId"]))
+    assert said in reason
+    assert mock.files() == []
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.parquet"])
+def test_a_file_without_a_row_is_no_error_in_any_format(
+    mock: Mock, landing: Landing, tmp_path: Path, name: str
+) -> None:
+    empty = parquet(tmp_path, f"FROM {ROWS} LIMIT 0")
+    landing.put(f"orders/{name}", empty if name.endswith("parquet") else "")
+    job = mock.sync()
+    assert (job["status"], job["rowsSynced"]) == ("succeeded", 0)
+
+
+def test_a_glob_takes_the_files_that_fit_it_and_no_other(
+    start: Start, landing: Landing, configured: Configured
+) -> None:
+    columns = {"id": "integer", "name": "string", "price": "number"}
+    config = configured(
+        {"name": "orders", "globs": ["sales/**/2013-*.csv|sales/**/2014-*.csv", "late.jsonl"], "columns": columns}
+    )
+    for id_, key in enumerate(["sales/2013-a.csv", "sales/eu/de/2014-b.csv", "sales/2015-c.csv", "orders/2013-d.csv"]):
+        landing.put(key, f"id\n{id_}\n")
+    landing.put("late.jsonl", '{"id": 9}\n')
+    with start(config=config) as mock:
+        assert mock.sync()["rowsSynced"] == 3
+        assert [row[0] for row in mock.rows("id")] == [0, 1, 9]
+
+
+def test_inferred_columns_have_the_types_of_the_first_file_and_grow_with_later_ones(
+    start: Start, landing: Landing, configured: Configured
+) -> None:
+    config = configured({"name": "orders"})
+    landing.put("orders/a.csv", "id,price,paid,note\n1,1.5,true,x\n2,2,,\n")
+    with start(config=config) as mock:
+        assert mock.sync()["rowsSynced"] == 2
+        assert mock.rows("id, price, paid, note") == [(1, 1.5, True, "x"), (2, 2.0, None, None)]
+    landing.put("orders/b.jsonl", '{"id": 3, "tags": ["new"], "shop": {"id": 7}, "count": 4}\n')
+    landing.put("orders/c.jsonl", '{"id": "four", "count": 5}\n')
+    with start(config=config) as mock:
+        assert mock.sync()["rowsSynced"] == 2
+        newer = mock.rows("id, paid, tags ->> '$[0]', shop ->> 'id', count, _airbyte_meta", order="count")[:2]
+    assert newer[0][:-1] == (3, None, "new", "7", 4)
+    assert newer[1][:-1] == (None, None, None, None, 5)
+    assert [change["field"] for change in json.loads(newer[1][-1])["changes"]] == ["id"]
+
+
+def test_inferred_columns_of_parquet_keep_their_types(
+    start: Start, landing: Landing, configured: Configured, tmp_path: Path
+) -> None:
+    query = "SELECT 1::TINYINT AS id, DATE '2013-01-01' AS d, TIMESTAMPTZ '2013-01-01 10:00Z' AS m, [1, 2] AS parts"
+    landing.put("orders/a.parquet", parquet(tmp_path, f"{query}, 1.50::DECIMAL(9, 2) AS price"))
+    with start(config=configured({"name": "orders"})) as mock:
+        mock.sync()
+        types = mock.rows("typeof(id), typeof(d), typeof(m), typeof(parts), typeof(price)")
+        assert types == [("BIGINT", "DATE", "TIMESTAMP WITH TIME ZONE", "JSON", "DOUBLE")]
+        assert mock.rows("parts ->> '$[1]', price", order="1") == [("2", 1.5)]
+
+
+def test_an_appending_full_refresh_keeps_the_rows_of_every_generation(start: Start, landing: Landing) -> None:
+    landing.put("orders/a.csv", "id,name,price,at\n1,ant,1.5,\n")
+    with start(mode="full_refresh_append") as mock:
+        assert [mock.sync()["rowsSynced"], mock.sync()["rowsSynced"]] == [1, 1]
+        assert mock.rows("id, _airbyte_generation_id", order="2") == [(1, 1), (1, 2)]

@@ -1,0 +1,32 @@
+"""What the images hold."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+
+from services.compose.profile import PROJECT
+
+MOCK = PROJECT / "services" / "airbyte"
+
+
+def imported() -> Iterator[str]:
+    """The top-level modules that the mock imports when it runs."""
+    for file in MOCK.rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module.partition(".")[0]
+
+
+def test_the_mocks_image_holds_every_package_that_the_mock_imports() -> None:
+    locked = set(re.findall(r"^([a-z0-9_.-]+)==", (MOCK / "requirements.lock").read_text(), re.MULTILINE))
+    foreign = {name for name in imported() if name not in sys.stdlib_module_names} - {"services"}
+    stubs = {name for name in foreign if name.startswith("mypy_boto3_")}
+    packages = packages_distributions()
+    needed = {packages[name][0].lower().replace("_", "-") for name in foreign - stubs}
+    assert needed
+    assert needed <= locked
