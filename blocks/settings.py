@@ -12,8 +12,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DIRECT = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-"""Keeps what is meant for this machine from a person's proxy."""
+DIRECT = "127.0.0.1,localhost"
+"""What NO_PROXY must name to keep what is meant for this machine from a person's proxy."""
 
 AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 
@@ -93,4 +93,6 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if name.upper() not in ours and not name.upper().startswith(("PREFECT_", "AWS_", "DBT_", "MOCK_AIRBYTE_"))
     }
-    return {**kept, **DIRECT, **variables}
+    others = kept.get("no_proxy") or kept.get("NO_PROXY")
+    direct = f"{others},{DIRECT}" if others else DIRECT
+    return {**kept, "NO_PROXY": direct, "no_proxy": direct, **variables}

@@ -4,6 +4,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -76,7 +77,7 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
     processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL], stack.variables)
     sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
     processes.start("sensor", sensor, stack.variables)
-    _write_environment(stack)
+    (stack.state / "env").write_text(script(stack.variables))
     console.print(_banner(stack), highlight=False, soft_wrap=True)
     while True:
         tail.show()
@@ -92,11 +93,16 @@ def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) ->
     del processes.children[name]
 
 
-def _write_environment(stack: Stack) -> None:
-    variables = {**stack.variables, **DIRECT}
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
-    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n')
-    (stack.state / "env").write_text("".join(lines))
+def script(variables: Mapping[str, str]) -> str:
+    """What a shell reads to find the platform; a person's own NO_PROXY is kept."""
+    lines = [
+        *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        'NO_PROXY="${no_proxy:-${NO_PROXY:-}}"',
+        f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{DIRECT}"',
+        'export no_proxy="$NO_PROXY"',
+        f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"',
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _banner(stack: Stack) -> str:

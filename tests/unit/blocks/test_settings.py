@@ -125,6 +125,12 @@ def test_a_persons_own_account_does_not_reach_the_embedded_platform(name: str, m
     assert passed_on["PATH"] == os.environ["PATH"]
 
 
-def test_a_proxy_is_not_asked_for_the_embedded_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "example.org")
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_the_embedded_platform_goes_past_a_proxy_and_so_does_what_a_person_named(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
     assert inherited({})["NO_PROXY"] == inherited({})["no_proxy"] == "127.0.0.1,localhost"
+    monkeypatch.setenv(name, "example.org")
+    assert inherited({})["NO_PROXY"] == inherited({})["no_proxy"] == "example.org,127.0.0.1,localhost"
