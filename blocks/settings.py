@@ -4,6 +4,7 @@ A relative path counts from the folder in which the process was started.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,17 +83,18 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def inherited(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process of the embedded platform: this one's, without what would lead it elsewhere.
+def elsewhere() -> str:
+    """The names, in capitals, of what would lead a process away from the embedded platform: a regex of Python and awk.
 
     A person's own Prefect profile, AWS profile, Airbyte or Snowflake account has no say there.
     """
-    ours = {name.upper() for name in Settings.model_fields}
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name.upper() not in ours and not name.upper().startswith(("PREFECT_", "AWS_", "DBT_", "MOCK_AIRBYTE_"))
-    }
+    ours = "|".join(name.upper() for name in Settings.model_fields)
+    return f"^({ours}|(AWS|DBT|MOCK_AIRBYTE|PREFECT)_[A-Z0-9_]*)$"
+
+
+def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process of the embedded platform: this one's, without what would lead it elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not re.match(elsewhere(), name.upper())}
     others = kept.get("no_proxy") or kept.get("NO_PROXY")
     direct = f"{others},{DIRECT}" if others else DIRECT
     return {**kept, "NO_PROXY": direct, "no_proxy": direct, **variables}

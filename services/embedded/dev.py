@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError
-from blocks.settings import DIRECT
+from blocks.settings import DIRECT, elsewhere
 from services.embedded.processes import Processes, check_port
 from services.embedded.stack import Stack, sample_files, short
 
@@ -94,8 +94,10 @@ def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) ->
 
 
 def script(variables: Mapping[str, str]) -> str:
-    """What a shell reads to find the platform; a person's own NO_PROXY is kept."""
+    """What a shell reads to find the platform: without what would lead it elsewhere, but with its own NO_PROXY."""
+    own = f"env | awk -F= 'toupper($1) ~ /{elsewhere()}/ {{print \"unset \" $1}}'"
     lines = [
+        f'eval "$({own})"',
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
         'NO_PROXY="${no_proxy:-${NO_PROXY:-}}"',
         f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{DIRECT}"',
