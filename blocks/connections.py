@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr
 
 from blocks.airbyte import AirbyteClient
 from blocks.dbt import Dbt
-from blocks.errors import ConfigurationError
+from blocks.errors import ConfigurationError, PlatformError
 from blocks.settings import Settings
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse, Warehouse
 
@@ -291,7 +291,7 @@ def main(arguments: list[str] | None = None) -> int:
             type(block).register_type_and_schema()
             block.save(name, overwrite=True)
             print(f"saved {type(block).__name__}.load({name!r})")
-    except (ValueError, httpx.HTTPError) as error:
+    except (PlatformError, ValueError, httpx.HTTPError) as error:
         server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
         print(f"The blocks were not saved on {server}: {error}", file=sys.stderr)
         return 1

@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from blocks.errors import ConfigurationError
 
 DIRECT = "127.0.0.1,localhost"
 """What NO_PROXY must name to keep what is meant for this machine from a person's proxy."""
@@ -22,8 +24,10 @@ AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 class Settings(BaseSettings):
     """Every variable that the platform reads; a field's name in capitals is the variable's.
 
+    An empty one counts as unset; only S3_PREFIX means something when empty, the bucket's root.
+
     Raises:
-        pydantic.ValidationError: a value has the wrong form; it names the variable.
+        ConfigurationError: a value has the wrong form; it names the variable and what is expected.
     """
 
     model_config = SettingsConfigDict(alias_generator=str.upper, populate_by_name=True)
@@ -59,10 +63,28 @@ class Settings(BaseSettings):
     snowflake_warehouse: str = Field("", description="virtual warehouse that runs the queries")
     snowflake_role: str = Field("", description="role that the pipelines act in")
     snowflake_host: str = Field("", description="only where it is not derived from the account, e.g. an emulator")
-    snowflake_port: Annotated[int | None, BeforeValidator(lambda value: value or None)] = Field(
-        None, description="only together with SNOWFLAKE_HOST"
-    )
+    snowflake_port: int | None = Field(None, description="only together with SNOWFLAKE_HOST")
     snowflake_protocol: str = Field("https", description="http only for an emulator")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(" ".join(map(_wrong, error.errors()))) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != "" or name.upper() == "S3_PREFIX"}
+
+
+def _wrong(error: Any) -> str:
+    name = str(error["loc"][0]).upper()
+    field = Settings.model_fields[name.lower()]
+    return (
+        f"{name} is {error['input']!r}, which cannot be used ({field.description}): {error['msg']}. "
+        "Correct it, or unset it for the default."
+    )
 
 
 @contextmanager
