@@ -15,7 +15,7 @@ from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 
 from blocks.airbyte import AirbyteClient
 from blocks.dbt import Dbt
@@ -266,6 +266,15 @@ def _load(kind: type[Kind], profile: str) -> Kind:
             f"No {kind.__name__} block is saved as {profile!r}, so there is no such profile on this Prefect server. "
             f"Save one with `python -m blocks.connections --name {profile}`, or name one that is there: "
             f"{', '.join(_profiles(kind)) or 'none yet'}."
+        ) from error
+    except RuntimeError as error:
+        # Prefect's words for a document that fails validation.
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        fields = ", ".join(str(each["loc"][0]) for each in error.__cause__.errors())
+        raise ConfigurationError(
+            f"The {kind.__name__} block saved as {profile!r} does not fit any more: {fields} is missing or wrong. "
+            f"Save it again with `python -m blocks.connections --name {profile}`."
         ) from error
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from prefect import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
@@ -115,6 +116,23 @@ def test_an_unknown_profile_says_how_to_save_it_and_which_there_are(
     words = r"No AirbyteConnection block is saved as 'prodution'.*blocks\.connections --name prodution.*rehearsal"
     with pytest.raises(ConfigurationError, match=words):
         connections.airbyte_connection("prodution")
+
+
+def test_a_saved_block_that_no_longer_fits_is_told_with_what_is_wrong_in_it(
+    prefect_server: None, variables: Callable[..., None]
+) -> None:
+    assert main(["--name", "old"]) == 0
+    with get_client(sync_client=True) as client:
+        document = client.read_block_document_by_name("old", DbtConfig.get_block_type_slug())
+        wrong = BlockDocumentUpdate(data={"freshness_threshold_hours": "soon"}, merge_existing_data=True)
+        client.update_block_document(document.id, wrong)
+    with pytest.raises(
+        ConfigurationError, match=r"DbtConfig block saved as 'old'.*: freshness_threshold_hours"
+    ) as caught:
+        connections.dbt_config("old")
+    assert "python -m blocks.connections --name old" in str(caught.value)
+    assert main(["--name", "old"]) == 0
+    assert connections.dbt_config("old").freshness_threshold_hours == 25
 
 
 def test_a_wrong_value_is_told_and_nothing_is_saved(
