@@ -302,7 +302,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"saved {type(block).__name__}.load({name!r})")
     except (PlatformError, ValueError, httpx.HTTPError) as error:
         server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
-        print(f"The blocks were not saved on {server}: {error}", file=sys.stderr)
+        away = isinstance(error, httpx.TransportError)
+        hint = ". Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL." if away else ""
+        print(f"The blocks were not saved on {server}: {error}{hint}", file=sys.stderr)
         return 1
     return 0
 

@@ -153,7 +153,7 @@ def test_a_name_that_prefect_does_not_take_is_told(
     assert "The blocks were not saved on http" in capsys.readouterr().err
 
 
-def test_a_prefect_server_that_does_not_answer_is_named(
+def test_a_prefect_server_that_does_not_answer_is_named_with_how_to_start_one(
     variables: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as free:
@@ -161,7 +161,9 @@ def test_a_prefect_server_that_does_not_answer_is_named(
         url = f"http://127.0.0.1:{free.getsockname()[1]}/api"
     with temporary_settings({PREFECT_API_URL: url}):
         assert main(["--name", "x"]) == 1
-    assert url in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert url in said
+    assert "Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL." in said
 
 
 # -- what the blocks give ------------------------------------------------------------------------------
