@@ -19,7 +19,7 @@ from blocks.dbt import DbtFailed, StaleSource, WarehouseLocked
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
-from flows.dbt_transform import dbt_transform, run_dbt
+from flows.dbt_transform import dbt_deps, dbt_transform, run_dbt
 from flows.full_pipeline import FilesMissing, full_pipeline, source_freshness
 from services.embedded.processes import free_ports
 from services.embedded.stack import CONNECTION_ID, PROJECT
@@ -226,6 +226,22 @@ def test_a_failing_dbt_test_is_named_and_the_published_tables_stay(loaded: Platf
     text = fails(full_pipeline, DbtFailed)
     assert "no_flight_to_iah (fail)" in text
     assert loaded.count("fct_flights") == 20
+
+
+def test_packages_that_were_cleaned_away_are_installed_again(
+    platform: Platform, own_project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dates").mkdir()
+    (tmp_path / "dates" / "dbt_project.yml").write_text("{name: dates, version: 1.0.0, config-version: 2}")
+    (own_project / "packages.yml").write_text(f"packages: [{{local: {tmp_path / 'dates'}}}]")
+    installed = own_project / "dbt_packages" / "dates" / "dbt_project.yml"
+    for _ in range(2):
+        dbt_deps()
+        assert installed.is_file()
+        shutil.rmtree(own_project / "dbt_packages")
+    states = [dbt_deps(return_state=True).name for _ in range(3)]
+    assert states == ["Completed", "Completed", "Cached"]
+    assert installed.is_file()
 
 
 def test_a_model_that_does_not_compile_is_named(loaded: Platform, own_project: Path) -> None:
