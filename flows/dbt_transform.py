@@ -16,7 +16,7 @@ from prefect.tasks import exponential_backoff
 
 from blocks import connections
 from blocks.dbt import DbtFailed, DbtResult
-from flows.retry import if_temporary
+from flows.retry import if_temporary, unless_misconfigured
 
 WAREHOUSE_SLOT = "dbt-warehouse"
 PACKAGE_FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
@@ -51,6 +51,7 @@ def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str |
     cache_expiration=timedelta(days=30),
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=unless_misconfigured,
     persist_result=True,
 )
 def dbt_deps(profile: str | None = None) -> str:

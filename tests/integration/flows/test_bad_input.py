@@ -29,7 +29,7 @@ from tests.integration.flows.platform import Platform, flights, newest_run, runn
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry as often as ever, but at once."""
-    for task in (start_sync, wait_for_sync, run_dbt, source_freshness):
+    for task in (start_sync, wait_for_sync, dbt_deps, run_dbt, source_freshness):
         monkeypatch.setattr(task, "retry_delay_seconds", 0)
     monkeypatch.setattr("blocks.airbyte.FIRST_POLL_SECONDS", 0.05)
 
@@ -291,13 +291,14 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_missing_dbt_project_is_named_with_its_variable(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_missing_dbt_project_is_named_with_its_variable_at_once(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path / "nowhere"))
     text = fails(dbt_transform, ConfigurationError)
     assert str(tmp_path / "nowhere") in text
     assert "DBT_PROJECT_DIR" in text
+    assert "Retry 1/2" not in caplog.text
 
 
 def test_an_unknown_profile_name_is_refused_with_how_to_save_one(platform: Platform) -> None:
