@@ -76,7 +76,13 @@ def run_dbt(
     return connections.dbt(profile, get_run_logger().info).run(command, *options)
 
 
-@task(tags=["warehouse"])
+@task(
+    tags=["warehouse"],
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=if_temporary,
+)
 def publish(profile: str | None = None) -> str:
     """Hand the tested tables to the readers; return where they are."""
     where = connections.warehouse(profile).publish()

@@ -3,8 +3,12 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from blocks.airbyte import (
@@ -19,7 +23,7 @@ from blocks.dbt import DbtFailed, StaleSource, WarehouseLocked
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
-from flows.dbt_transform import dbt_deps, dbt_transform, run_dbt
+from flows.dbt_transform import dbt_deps, dbt_transform, publish, run_dbt
 from flows.full_pipeline import FilesMissing, full_pipeline, source_freshness
 from services.embedded.processes import free_ports
 from services.embedded.stack import CONNECTION_ID, PROJECT
@@ -29,7 +33,7 @@ from tests.integration.flows.platform import Platform, flights, newest_run, runn
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry as often as ever, but at once."""
-    for task in (start_sync, wait_for_sync, dbt_deps, run_dbt, source_freshness):
+    for task in (start_sync, wait_for_sync, dbt_deps, run_dbt, publish, source_freshness):
         monkeypatch.setattr(task, "retry_delay_seconds", 0)
     monkeypatch.setattr("blocks.airbyte.FIRST_POLL_SECONDS", 0.05)
 
@@ -251,20 +255,41 @@ def test_a_model_that_does_not_compile_is_named(loaded: Platform, own_project: P
     assert "nowhere" in text
 
 
-def test_a_warehouse_that_another_process_has_open_is_named_with_that_process(loaded: Platform) -> None:
+@contextmanager
+def held(warehouse: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process has the warehouse open, to the end of its standard input."""
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", hold, loaded.warehouse], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", hold, warehouse], **pipes) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"open\n"
+        yield holder
+
+
+def test_a_warehouse_that_another_process_has_open_is_named_with_that_process(loaded: Platform) -> None:
+    with held(loaded.warehouse) as holder:
         text = fails(dbt_transform, WarehouseLocked)
-    finally:
-        holder.communicate()
     assert f"process {holder.pid}" in text
     assert str(loaded.warehouse) in text
     dbt_transform()
+
+
+def test_a_reader_that_closes_the_warehouse_in_time_does_not_keep_it_from_being_published(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duckdb.connect(str(platform.warehouse)).close()
+    with held(platform.warehouse) as holder:
+        worth_it = publish.retry_condition_fn
+        assert worth_it
+
+        def close_and_decide(*failure: Any) -> bool:
+            holder.communicate()
+            return bool(worth_it(*failure))
+
+        monkeypatch.setattr(publish, "retry_condition_fn", close_and_decide)
+        publish()
+        assert holder.poll() == 0
+    assert platform.published.is_file()
 
 
 def test_a_disk_without_room_is_told_and_the_published_tables_stay(
@@ -320,8 +345,6 @@ def test_a_source_past_its_threshold_fails_the_run_with_its_age(
 
 def age_everything(lake: Path, hours: int) -> None:
     """Make every raw row so much older."""
-    import duckdb
-
     for file in lake.glob("*/*.parquet"):
         older = file.with_suffix(".older")
         columns = f"* replace (_airbyte_extracted_at - interval {hours} hours as _airbyte_extracted_at)"
