@@ -12,10 +12,12 @@ from rich.markup import escape
 
 from blocks.errors import PlatformError
 from blocks.settings import DIRECT, elsewhere
+from services.embedded.only_one import only_one
 from services.embedded.processes import Processes, check_port
 from services.embedded.stack import Stack, sample_files, short
 
 POOL = "local"
+OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
 PREFECT = ["-m", "services.embedded.lifeline", "prefect"]
 
 
@@ -46,11 +48,12 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
-            check_port(port, service)
-        stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port)
-        with Processes(state / "logs") as processes:
-            serve(console, stack, processes)
+        with only_one(state, "make dev", OTHER_DEV):
+            for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
+                check_port(port, service)
+            stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port)
+            with Processes(state / "logs") as processes:
+                serve(console, stack, processes)
     except KeyboardInterrupt:
         console.print(f"Stopped; no process is left. The state stays in {short(state)}.", soft_wrap=True)
         return 0
