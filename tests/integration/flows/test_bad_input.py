@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import duckdb
 import pytest
 
 from blocks.airbyte import (
+    AirbyteClient,
     AirbyteUnauthorised,
     AirbyteUnavailable,
     SyncCancelled,
@@ -22,7 +24,7 @@ from blocks.airbyte import (
 from blocks.dbt import DbtFailed, StaleSource, WarehouseLocked
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile
-from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
+from flows.airbyte_sync import StartedSync, airbyte_sync, start_sync, wait_for_sync
 from flows.dbt_transform import dbt_deps, dbt_transform, publish, run_dbt
 from flows.full_pipeline import FilesMissing, full_pipeline, source_freshness
 from services.embedded.processes import free_ports
@@ -207,6 +209,26 @@ def test_a_sync_that_never_ends_is_cancelled_at_its_deadline(
     platform.clear_faults()
     monkeypatch.setenv("AIRBYTE_SYNC_TIMEOUT_SECONDS", "60")
     assert airbyte_sync()[0].job_id == 2
+
+
+def test_a_wait_that_is_tried_again_keeps_the_deadline_of_the_sync(platform: Platform) -> None:
+    platform.fault("stuck_running", connectionId=CONNECTION_ID)
+    with AirbyteClient(platform.airbyte) as client:
+        job, _ = client.start_sync(CONNECTION_ID)
+        began = datetime.now(UTC) - timedelta(hours=2)
+        started = StartedSync(connection_id=CONNECTION_ID, connection_name="a", job=job, adopted=False, at=began)
+        with pytest.raises(SyncTimedOut, match="after 3600 s and was cancelled"):
+            wait_for_sync(started)
+        assert client.job(job.job_id).status == "cancelled"
+
+
+def test_a_sync_that_ended_past_its_deadline_while_nobody_asked_has_succeeded(platform: Platform) -> None:
+    with AirbyteClient(platform.airbyte) as client:
+        job, _ = client.start_sync(CONNECTION_ID)
+        client.wait(job, timeout=30)
+    began = datetime.now(UTC) - timedelta(hours=2)
+    started = StartedSync(connection_id=CONNECTION_ID, connection_name="a", job=job, adopted=False, at=began)
+    assert wait_for_sync(started).job_id == job.job_id
 
 
 # -- dbt and the warehouse -----------------------------------------------------------------------------------------
