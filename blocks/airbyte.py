@@ -253,25 +253,26 @@ class AirbyteClient:
             self._sleep(_jittered(pause))
             pause = min(pause * 2, LAST_POLL_SECONDS)
 
-    def wait(self, job: Job, timeout: float, on_poll: Callable[[Job], object] = bool) -> Job:
+    def wait(self, job: Job, timeout: float, on_poll: Callable[[Job], object] = bool, waited: float = 0.0) -> Job:
         """Wait until the job has succeeded: asks fast at first, every 10 s later on.
 
         Args:
             job: as `start_sync` returned it.
-            timeout: seconds from now after which the job is given up, and cancelled on the server.
+            timeout: seconds after which the job is given up, and cancelled on the server; it is asked once at least.
             on_poll: called with every answer, to show progress.
+            waited: how many of these seconds have passed already.
 
         Raises:
             SyncFailed, SyncCancelled, SyncTimedOut
         """
-        deadline, pause = time.monotonic() + timeout, FIRST_POLL_SECONDS
+        deadline, pause = time.monotonic() + timeout - waited, FIRST_POLL_SECONDS
         while not job.ended:
-            if time.monotonic() > deadline:
-                raise self._given_up(job, timeout)
             self._sleep(min(pause, max(deadline - time.monotonic(), 0.05)))
             pause = min(pause * 1.5, LAST_POLL_SECONDS)
             job = self.job(job.job_id)
             on_poll(job)
+            if not job.ended and time.monotonic() > deadline:
+                raise self._given_up(job, timeout)
         if job.status != "succeeded":
             raise self._failure(job)
         return job

@@ -15,11 +15,11 @@ from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 
 from blocks.airbyte import AirbyteClient
 from blocks.dbt import Dbt
-from blocks.errors import ConfigurationError
+from blocks.errors import ConfigurationError, PlatformError
 from blocks.settings import Settings
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse, Warehouse
 
@@ -267,6 +267,15 @@ def _load(kind: type[Kind], profile: str) -> Kind:
             f"Save one with `python -m blocks.connections --name {profile}`, or name one that is there: "
             f"{', '.join(_profiles(kind)) or 'none yet'}."
         ) from error
+    except RuntimeError as error:
+        # Prefect's words for a document that fails validation.
+        if not isinstance(error.__cause__, ValidationError):
+            raise
+        fields = ", ".join(str(each["loc"][0]) for each in error.__cause__.errors())
+        raise ConfigurationError(
+            f"The {kind.__name__} block saved as {profile!r} does not fit any more: {fields} is missing or wrong. "
+            f"Save it again with `python -m blocks.connections --name {profile}`."
+        ) from error
 
 
 def _profiles(kind: type[Kind]) -> list[str]:
@@ -291,9 +300,11 @@ def main(arguments: list[str] | None = None) -> int:
             type(block).register_type_and_schema()
             block.save(name, overwrite=True)
             print(f"saved {type(block).__name__}.load({name!r})")
-    except (ValueError, httpx.HTTPError) as error:
+    except (PlatformError, ValueError, httpx.HTTPError) as error:
         server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
-        print(f"The blocks were not saved on {server}: {error}", file=sys.stderr)
+        away = isinstance(error, httpx.TransportError)
+        hint = ". Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL." if away else ""
+        print(f"The blocks were not saved on {server}: {error}{hint}", file=sys.stderr)
         return 1
     return 0
 

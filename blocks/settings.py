@@ -4,16 +4,19 @@ A relative path counts from the folder in which the process was started.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-DIRECT = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-"""Keeps what is meant for this machine from a person's proxy."""
+from blocks.errors import ConfigurationError
+
+DIRECT = "127.0.0.1,localhost"
+"""What NO_PROXY must name to keep what is meant for this machine from a person's proxy."""
 
 AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 
@@ -21,8 +24,10 @@ AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 class Settings(BaseSettings):
     """Every variable that the platform reads; a field's name in capitals is the variable's.
 
+    An empty one counts as unset; only S3_PREFIX means something when empty, the bucket's root.
+
     Raises:
-        pydantic.ValidationError: a value has the wrong form; it names the variable.
+        ConfigurationError: a value has the wrong form; it names the variable and what is expected.
     """
 
     model_config = SettingsConfigDict(alias_generator=str.upper, populate_by_name=True)
@@ -60,10 +65,28 @@ class Settings(BaseSettings):
     snowflake_warehouse: str = Field("", description="virtual warehouse that runs the queries")
     snowflake_role: str = Field("", description="role that the pipelines act in")
     snowflake_host: str = Field("", description="only where it is not derived from the account, e.g. an emulator")
-    snowflake_port: Annotated[int | None, BeforeValidator(lambda value: value or None)] = Field(
-        None, description="only together with SNOWFLAKE_HOST"
-    )
+    snowflake_port: int | None = Field(None, description="only together with SNOWFLAKE_HOST")
     snowflake_protocol: str = Field("https", description="http only for an emulator")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigurationError(" ".join(map(_wrong, error.errors()))) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_unset(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value != "" or name.upper() == "S3_PREFIX"}
+
+
+def _wrong(error: Any) -> str:
+    name = str(error["loc"][0]).upper()
+    field = Settings.model_fields[name.lower()]
+    return (
+        f"{name} is {error['input']!r}, which cannot be used ({field.description}): {error['msg']}. "
+        "Correct it, or unset it for the default."
+    )
 
 
 @contextmanager
@@ -84,15 +107,18 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def inherited(variables: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a process of the embedded platform: this one's, without what would lead it elsewhere.
+def elsewhere() -> str:
+    """The names, in capitals, of what would lead a process away from the embedded platform: a regex of Python and awk.
 
     A person's own Prefect profile, AWS profile, Airbyte or Snowflake account has no say there.
     """
-    ours = {name.upper() for name in Settings.model_fields}
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name.upper() not in ours and not name.upper().startswith(("PREFECT_", "AWS_", "DBT_", "MOCK_AIRBYTE_"))
-    }
-    return {**kept, **DIRECT, **variables}
+    ours = "|".join(name.upper() for name in Settings.model_fields)
+    return f"^({ours}|(AWS|DBT|MOCK_AIRBYTE|PREFECT)_[A-Z0-9_]*)$"
+
+
+def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a process of the embedded platform: this one's, without what would lead it elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not re.match(elsewhere(), name.upper())}
+    others = kept.get("no_proxy") or kept.get("NO_PROXY")
+    direct = f"{others},{DIRECT}" if others else DIRECT
+    return {**kept, "NO_PROXY": direct, "no_proxy": direct, **variables}

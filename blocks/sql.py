@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from blocks.errors import PlatformError
 from blocks.settings import Settings
 
 
@@ -40,7 +41,11 @@ def prompt(published: Path) -> None:
 
 def main(arguments: list[str]) -> int:
     """Run the query given, or a prompt; 1 where the query fails or nothing is published yet."""
-    published = Settings().published_path
+    try:
+        published = Settings().published_path
+    except PlatformError as error:
+        print(error, file=sys.stderr)
+        return 1
     if not published.exists():
         print(f"Nothing is published in {published} yet: run full_pipeline first.", file=sys.stderr)
         return 1

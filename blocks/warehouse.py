@@ -22,6 +22,10 @@ class PublishFailed(PlatformError):
     """The tested tables could not be handed to the readers; they keep the ones they have."""
 
 
+class PublishBlocked(PublishFailed):
+    """Another process has the warehouse open: worth another try."""
+
+
 class Warehouse(Protocol):
     """What the flows ask of a warehouse beside dbt's work."""
 
@@ -45,8 +49,8 @@ class DuckDbWarehouse:
         """Copy the file and rename it into place: a reader sees the old tables or the new ones, never half of either.
 
         Raises:
-            PublishFailed: there is no warehouse, another process has it open, the disk has no room, or the folder
-                cannot be written.
+            PublishBlocked: another process has the warehouse open.
+            PublishFailed: there is no warehouse, the disk has no room, or the folder cannot be written.
         """
         self._settle()
         try:
@@ -67,7 +71,8 @@ class DuckDbWarehouse:
             with duckdb.connect(str(self.path)) as connection:
                 connection.execute("checkpoint")
         except duckdb.Error as error:
-            raise PublishFailed(
+            locked = "Could not set lock on file" in str(error)
+            raise (PublishBlocked if locked else PublishFailed)(
                 f"The warehouse {self.path} cannot be published: {error}. Close it in the process that has it open, if "
                 "one is named, then run again. Readers keep the tables they have."
             ) from error

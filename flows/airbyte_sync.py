@@ -1,11 +1,13 @@
 """Load: tell Airbyte to sync, and wait until the rows have arrived."""
 
+from datetime import UTC, datetime
+
 from prefect import flow, get_run_logger, task, unmapped
 from prefect.artifacts import create_table_artifact
 from prefect.exceptions import TerminationSignal
 from prefect.futures import wait
 from prefect.tasks import exponential_backoff
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from blocks.airbyte import Job, StreamStats, check_connection_id
 from blocks.connections import airbyte_connection
@@ -13,12 +15,13 @@ from flows.retry import if_temporary
 
 
 class StartedSync(BaseModel):
-    """A sync that is under way; `adopted` says that it was already running."""
+    """A sync that is under way since `at`; `adopted` says that it was already running then."""
 
     connection_id: str
     connection_name: str
     job: Job
     adopted: bool
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
 class SyncResult(BaseModel):
@@ -60,13 +63,14 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
     retry_condition_fn=if_temporary,
 )
 def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResult:
-    """Wait for the end of a sync; its progress goes to the log."""
+    """Wait for the end of a sync; its progress goes to the log. A retry goes on waiting, with the same deadline."""
     logger, airbyte = get_run_logger(), airbyte_connection(profile)
     with airbyte.get_client() as client:
         job = client.wait(
             started.job,
             airbyte.sync_timeout_seconds,
             lambda job: logger.info("%s: %s, %s rows", started.connection_name, job.status, f"{job.rows_synced:,}"),
+            waited=(datetime.now(UTC) - started.at).total_seconds(),
         )
         report = client.report(job.job_id)
     return SyncResult(

@@ -16,7 +16,7 @@ from prefect.tasks import exponential_backoff
 
 from blocks import connections
 from blocks.dbt import DbtFailed, DbtResult
-from flows.retry import if_temporary
+from flows.retry import if_temporary, unless_misconfigured
 
 WAREHOUSE_SLOT = "dbt-warehouse"
 PACKAGE_FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
@@ -32,14 +32,16 @@ def warehouse_slot() -> Iterator[None]:
         yield
 
 
-def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Cache key of `dbt deps`: the project, what its package files say, and whether the packages are there."""
+def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+    """Cache key of `dbt deps`: the project and what its package files say; none where packages are to be installed."""
     project = Path(connections.dbt_config(parameters["profile"]).project_dir).absolute()
+    files = [project / name for name in PACKAGE_FILES if (project / name).is_file()]
+    if files and not (project / "dbt_packages").is_dir():
+        return None
     digest = hashlib.sha256(str(project).encode())
-    for name in PACKAGE_FILES:
-        file = project / name
-        digest.update(file.read_bytes() if file.is_file() else b"\0")
-    return f"dbt-deps-{digest.hexdigest()}-{(project / 'dbt_packages').is_dir()}"
+    for file in files:
+        digest.update(file.name.encode() + file.read_bytes())
+    return f"dbt-deps-{digest.hexdigest()}"
 
 
 @task(
@@ -49,10 +51,11 @@ def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
     cache_expiration=timedelta(days=30),
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=unless_misconfigured,
     persist_result=True,
 )
 def dbt_deps(profile: str | None = None) -> str:
-    """Install dbt's packages; skipped while the package files stay as they are."""
+    """Install dbt's packages; skipped while they are there and the package files stay as they are."""
     connections.dbt(profile, get_run_logger().info).run("deps")
     return "installed"
 
@@ -73,7 +76,13 @@ def run_dbt(
     return connections.dbt(profile, get_run_logger().info).run(command, *options)
 
 
-@task(tags=["warehouse"])
+@task(
+    tags=["warehouse"],
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=if_temporary,
+)
 def publish(profile: str | None = None) -> str:
     """Hand the tested tables to the readers; return where they are."""
     where = connections.warehouse(profile).publish()

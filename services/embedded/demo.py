@@ -1,6 +1,5 @@
 """The demo: a month of real flights through the whole pipeline, on services that end with it."""
 
-import fcntl
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from rich.status import Status
 
 from blocks import lake, warehouse
 from blocks.errors import PlatformError
+from services.embedded.only_one import only_one
 from services.embedded.processes import Processes, free_ports
 from services.embedded.report import Part, report
 from services.embedded.stack import Stack, sample_files, short
@@ -40,32 +40,6 @@ class Narrator:
             yield status
         self.seconds[name] = time.monotonic() - begun
         self.console.print(f"[green]✓[/green] {name} [dim]{self.seconds[name]:.1f} s[/dim]", highlight=False)
-
-
-@contextmanager
-def only_one(folder: Path, console: Console, seconds: float = OTHER_DEMO_SECONDS) -> Iterator[None]:
-    """Hold the demo's folder; a demo that still runs is waited for.
-
-    Raises:
-        PlatformError: it runs on after `seconds`.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        deadline, told = time.monotonic() + seconds, False
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise PlatformError(
-                        f"Another `make demo` holds {short(folder)} and does not end. End it, then try again."
-                    ) from error
-            if not told:
-                console.print("Another `make demo` is running here; waiting for its end.")
-                told = True
-            time.sleep(0.2)
-        yield
 
 
 def demo(data: Path, console: Console) -> None:
@@ -111,7 +85,7 @@ def main(data: Path) -> int:
     """Run the demo; 1, with one paragraph on standard error, where it failed."""
     console, errors = Console(), Console(stderr=True)
     try:
-        with only_one(data / "demo", console):
+        with only_one(data / "demo", "make demo", "End it, then try again.", OTHER_DEMO_SECONDS, console.print):
             demo(data, console)
     except KeyboardInterrupt:
         errors.print("\nStopped; nothing runs any more. `make demo` begins anew.")

@@ -4,17 +4,20 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError
-from blocks.settings import DIRECT
+from blocks.settings import DIRECT, elsewhere
+from services.embedded.only_one import only_one
 from services.embedded.processes import Processes, check_port
 from services.embedded.stack import Stack, sample_files, short
 
 POOL = "local"
+OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
 PREFECT = ["-m", "services.embedded.lifeline", "prefect"]
 
 
@@ -45,11 +48,12 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
-            check_port(port, service)
-        stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port, events)
-        with Processes(state / "logs") as processes:
-            serve(console, stack, processes)
+        with only_one(state, "make dev", OTHER_DEV):
+            for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
+                check_port(port, service)
+            stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port, events)
+            with Processes(state / "logs") as processes:
+                serve(console, stack, processes)
     except KeyboardInterrupt:
         console.print(f"Stopped; no process is left. The state stays in {short(state)}.", soft_wrap=True)
         return 0
@@ -76,7 +80,7 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
     processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL], stack.variables)
     sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
     processes.start("sensor", sensor, stack.variables)
-    _write_environment(stack)
+    (stack.state / "env").write_text(script(stack.variables))
     console.print(_banner(stack), highlight=False, soft_wrap=True)
     while True:
         tail.show()
@@ -92,11 +96,18 @@ def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) ->
     del processes.children[name]
 
 
-def _write_environment(stack: Stack) -> None:
-    variables = {**stack.variables, **DIRECT}
-    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
-    lines.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"\n')
-    (stack.state / "env").write_text("".join(lines))
+def script(variables: Mapping[str, str]) -> str:
+    """What a shell reads to find the platform: without what would lead it elsewhere, but with its own NO_PROXY."""
+    own = f"env | awk -F= 'toupper($1) ~ /{elsewhere()}/ {{print \"unset \" $1}}'"
+    lines = [
+        f'eval "$({own})"',
+        *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
+        'NO_PROXY="${no_proxy:-${NO_PROXY:-}}"',
+        f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{DIRECT}"',
+        'export no_proxy="$NO_PROXY"',
+        f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"',
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _banner(stack: Stack) -> str:

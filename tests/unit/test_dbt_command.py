@@ -12,6 +12,12 @@ def test_snowflake_without_its_values_stops_with_their_names(monkeypatch: pytest
         main(["build"])
 
 
+def test_a_wrong_setting_stops_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRESHNESS_THRESHOLD_HOURS", "soon")
+    with pytest.raises(SystemExit, match="FRESHNESS_THRESHOLD_HOURS is 'soon'"):
+        main(["debug"])
+
+
 def test_without_a_command_dbt_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([])

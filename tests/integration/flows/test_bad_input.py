@@ -3,11 +3,17 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from blocks.airbyte import (
+    AirbyteClient,
     AirbyteUnauthorised,
     AirbyteUnavailable,
     SyncCancelled,
@@ -18,8 +24,8 @@ from blocks.airbyte import (
 from blocks.dbt import DbtFailed, StaleSource, WarehouseLocked
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile
-from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
-from flows.dbt_transform import dbt_transform, run_dbt
+from flows.airbyte_sync import StartedSync, airbyte_sync, start_sync, wait_for_sync
+from flows.dbt_transform import dbt_deps, dbt_transform, publish, run_dbt
 from flows.full_pipeline import FilesMissing, full_pipeline, source_freshness
 from services.embedded.processes import free_ports
 from services.embedded.stack import CONNECTION_ID, PROJECT
@@ -29,7 +35,7 @@ from tests.integration.flows.platform import Platform, flights, newest_run, runn
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry as often as ever, but at once."""
-    for task in (start_sync, wait_for_sync, run_dbt, source_freshness):
+    for task in (start_sync, wait_for_sync, dbt_deps, run_dbt, publish, source_freshness):
         monkeypatch.setattr(task, "retry_delay_seconds", 0)
     monkeypatch.setattr("blocks.airbyte.FIRST_POLL_SECONDS", 0.05)
 
@@ -205,6 +211,26 @@ def test_a_sync_that_never_ends_is_cancelled_at_its_deadline(
     assert airbyte_sync()[0].job_id == 2
 
 
+def test_a_wait_that_is_tried_again_keeps_the_deadline_of_the_sync(platform: Platform) -> None:
+    platform.fault("stuck_running", connectionId=CONNECTION_ID)
+    with AirbyteClient(platform.airbyte) as client:
+        job, _ = client.start_sync(CONNECTION_ID)
+        began = datetime.now(UTC) - timedelta(hours=2)
+        started = StartedSync(connection_id=CONNECTION_ID, connection_name="a", job=job, adopted=False, at=began)
+        with pytest.raises(SyncTimedOut, match="after 3600 s and was cancelled"):
+            wait_for_sync(started)
+        assert client.job(job.job_id).status == "cancelled"
+
+
+def test_a_sync_that_ended_past_its_deadline_while_nobody_asked_has_succeeded(platform: Platform) -> None:
+    with AirbyteClient(platform.airbyte) as client:
+        job, _ = client.start_sync(CONNECTION_ID)
+        client.wait(job, timeout=30)
+    began = datetime.now(UTC) - timedelta(hours=2)
+    started = StartedSync(connection_id=CONNECTION_ID, connection_name="a", job=job, adopted=False, at=began)
+    assert wait_for_sync(started).job_id == job.job_id
+
+
 # -- dbt and the warehouse -----------------------------------------------------------------------------------------
 
 
@@ -228,6 +254,22 @@ def test_a_failing_dbt_test_is_named_and_the_published_tables_stay(loaded: Platf
     assert loaded.count("fct_flights") == 20
 
 
+def test_packages_that_were_cleaned_away_are_installed_again(
+    platform: Platform, own_project: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "dates").mkdir()
+    (tmp_path / "dates" / "dbt_project.yml").write_text("{name: dates, version: 1.0.0, config-version: 2}")
+    (own_project / "packages.yml").write_text(f"packages: [{{local: {tmp_path / 'dates'}}}]")
+    installed = own_project / "dbt_packages" / "dates" / "dbt_project.yml"
+    for _ in range(2):
+        dbt_deps()
+        assert installed.is_file()
+        shutil.rmtree(own_project / "dbt_packages")
+    states = [dbt_deps(return_state=True).name for _ in range(3)]
+    assert states == ["Completed", "Completed", "Cached"]
+    assert installed.is_file()
+
+
 def test_a_model_that_does_not_compile_is_named(loaded: Platform, own_project: Path) -> None:
     (own_project / "models" / "marts" / "broken.sql").write_text("select * from {{ ref('nowhere') }}")
     text = fails(dbt_transform, DbtFailed)
@@ -235,20 +277,41 @@ def test_a_model_that_does_not_compile_is_named(loaded: Platform, own_project: P
     assert "nowhere" in text
 
 
-def test_a_warehouse_that_another_process_has_open_is_named_with_that_process(loaded: Platform) -> None:
+@contextmanager
+def held(warehouse: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process has the warehouse open, to the end of its standard input."""
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", hold, loaded.warehouse], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    try:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", hold, warehouse], **pipes) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"open\n"
+        yield holder
+
+
+def test_a_warehouse_that_another_process_has_open_is_named_with_that_process(loaded: Platform) -> None:
+    with held(loaded.warehouse) as holder:
         text = fails(dbt_transform, WarehouseLocked)
-    finally:
-        holder.communicate()
     assert f"process {holder.pid}" in text
     assert str(loaded.warehouse) in text
     dbt_transform()
+
+
+def test_a_reader_that_closes_the_warehouse_in_time_does_not_keep_it_from_being_published(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    duckdb.connect(str(platform.warehouse)).close()
+    with held(platform.warehouse) as holder:
+        worth_it = publish.retry_condition_fn
+        assert worth_it
+
+        def close_and_decide(*failure: Any) -> bool:
+            holder.communicate()
+            return bool(worth_it(*failure))
+
+        monkeypatch.setattr(publish, "retry_condition_fn", close_and_decide)
+        publish()
+        assert holder.poll() == 0
+    assert platform.published.is_file()
 
 
 def test_a_disk_without_room_is_told_and_the_published_tables_stay(
@@ -275,13 +338,14 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_missing_dbt_project_is_named_with_its_variable(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_missing_dbt_project_is_named_with_its_variable_at_once(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("DBT_PROJECT_DIR", str(tmp_path / "nowhere"))
     text = fails(dbt_transform, ConfigurationError)
     assert str(tmp_path / "nowhere") in text
     assert "DBT_PROJECT_DIR" in text
+    assert "Retry 1/2" not in caplog.text
 
 
 def test_an_unknown_profile_name_is_refused_with_how_to_save_one(platform: Platform) -> None:
@@ -303,8 +367,6 @@ def test_a_source_past_its_threshold_fails_the_run_with_its_age(
 
 def age_everything(lake: Path, hours: int) -> None:
     """Make every raw row so much older."""
-    import duckdb
-
     for file in lake.glob("*/*.parquet"):
         older = file.with_suffix(".older")
         columns = f"* replace (_airbyte_extracted_at - interval {hours} hours as _airbyte_extracted_at)"

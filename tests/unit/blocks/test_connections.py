@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from prefect import get_client
+from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
@@ -117,6 +118,23 @@ def test_an_unknown_profile_says_how_to_save_it_and_which_there_are(
         connections.airbyte_connection("prodution")
 
 
+def test_a_saved_block_that_no_longer_fits_is_told_with_what_is_wrong_in_it(
+    prefect_server: None, variables: Callable[..., None]
+) -> None:
+    assert main(["--name", "old"]) == 0
+    with get_client(sync_client=True) as client:
+        document = client.read_block_document_by_name("old", DbtConfig.get_block_type_slug())
+        wrong = BlockDocumentUpdate(data={"freshness_threshold_hours": "soon"}, merge_existing_data=True)
+        client.update_block_document(document.id, wrong)
+    with pytest.raises(
+        ConfigurationError, match=r"DbtConfig block saved as 'old'.*: freshness_threshold_hours"
+    ) as caught:
+        connections.dbt_config("old")
+    assert "python -m blocks.connections --name old" in str(caught.value)
+    assert main(["--name", "old"]) == 0
+    assert connections.dbt_config("old").freshness_threshold_hours == 25
+
+
 def test_a_wrong_value_is_told_and_nothing_is_saved(
     prefect_server: None, variables: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -135,7 +153,7 @@ def test_a_name_that_prefect_does_not_take_is_told(
     assert "The blocks were not saved on http" in capsys.readouterr().err
 
 
-def test_a_prefect_server_that_does_not_answer_is_named(
+def test_a_prefect_server_that_does_not_answer_is_named_with_how_to_start_one(
     variables: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as free:
@@ -143,7 +161,9 @@ def test_a_prefect_server_that_does_not_answer_is_named(
         url = f"http://127.0.0.1:{free.getsockname()[1]}/api"
     with temporary_settings({PREFECT_API_URL: url}):
         assert main(["--name", "x"]) == 1
-    assert url in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert url in said
+    assert "Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL." in said
 
 
 # -- what the blocks give ------------------------------------------------------------------------------

@@ -76,3 +76,11 @@ def test_before_anything_is_published_sql_says_what_to_run(
     monkeypatch.setenv("PUBLISHED_PATH", str(tmp_path / "nothing.duckdb"))
     assert sql.main([]) == 1
     assert "run full_pipeline first" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_told_by_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FRESHNESS_THRESHOLD_HOURS", "soon")
+    assert sql.main([]) == 1
+    assert "FRESHNESS_THRESHOLD_HOURS is 'soon'" in capsys.readouterr().err

@@ -3,8 +3,9 @@
 import os
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
+from blocks.errors import ConfigurationError
 from blocks.settings import Settings, environment, inherited
 
 DEFAULTS = {
@@ -64,20 +65,32 @@ def test_every_variable_is_read_by_its_name(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("value", ["soon", "1.5 h"])
 def test_a_value_of_the_wrong_form_names_its_variable(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError, match=rf"{name}\n.*{value}"):
+    field = Settings.model_fields[name.lower()]
+    with pytest.raises(ConfigurationError, match=rf"{name} is '{value}'.*{field.description}.*valid (integer|number)"):
         Settings()
 
 
 @pytest.mark.parametrize("name", ["AIRBYTE_SYNC_TIMEOUT_SECONDS", "FRESHNESS_THRESHOLD_HOURS"])
 def test_a_time_of_nothing_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "0")
-    with pytest.raises(ValidationError, match=name):
+    with pytest.raises(ConfigurationError, match=f"{name} is '0'.*greater than 0"):
         Settings()
 
 
-def test_an_empty_port_is_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SNOWFLAKE_PORT", "")
-    assert Settings().snowflake_port is None
+def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NUMBERS:
+        monkeypatch.setenv(name, "soon")
+    with pytest.raises(ConfigurationError) as caught:
+        Settings()
+    assert not [name for name in NUMBERS if f"{name} is 'soon'" not in str(caught.value)]
+
+
+def test_an_empty_variable_counts_as_unset_but_an_empty_prefix_is_the_buckets_root(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in DEFAULTS:
+        monkeypatch.setenv(name, "")
+    assert texts(Settings()) == {**DEFAULTS, "S3_PREFIX": ""}
 
 
 def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,6 +139,12 @@ def test_a_persons_own_account_does_not_reach_the_embedded_platform(name: str, m
     assert passed_on["PATH"] == os.environ["PATH"]
 
 
-def test_a_proxy_is_not_asked_for_the_embedded_platform(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "example.org")
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_the_embedded_platform_goes_past_a_proxy_and_so_does_what_a_person_named(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
     assert inherited({})["NO_PROXY"] == inherited({})["no_proxy"] == "127.0.0.1,localhost"
+    monkeypatch.setenv(name, "example.org")
+    assert inherited({})["NO_PROXY"] == inherited({})["no_proxy"] == "example.org,127.0.0.1,localhost"

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from blocks.warehouse import DuckDbWarehouse, PublishFailed, tables
+from blocks.warehouse import DuckDbWarehouse, PublishBlocked, PublishFailed, tables
 
 Held = Callable[[Path], AbstractContextManager[int]]
 PUBLISH_WITH_LITTLE_ROOM = """
@@ -85,7 +85,7 @@ def test_a_copy_is_readable_by_others(warehouse: DuckDbWarehouse) -> None:
 
 
 def test_a_warehouse_that_another_process_has_open_is_not_published(warehouse: DuckDbWarehouse, held: Held) -> None:
-    with held(warehouse.path) as pid, pytest.raises(PublishFailed) as caught:
+    with held(warehouse.path) as pid, pytest.raises(PublishBlocked) as caught:
         warehouse.publish()
     assert f"PID {pid}" in str(caught.value)
     assert "Close it in the process" in str(caught.value)

@@ -1,0 +1,39 @@
+"""The file that `make dev` writes for other terminals, read by a shell as README says."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from services.embedded.dev import script
+
+
+def read_by_a_shell(folder: Path, own: dict[str, str]) -> dict[str, str]:
+    """The environment of a shell that had variables of its own and has read the file."""
+    (folder / "env").write_text(script({"DBT_TARGET_PATH": "it's ours"}))
+    shown = subprocess.run(
+        ["sh", "-euc", ". ./env; env"],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", **own},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(line.split("=", 1) for line in shown.stdout.splitlines())
+
+
+@pytest.mark.parametrize("own", [{}, {"NO_PROXY": "example.org"}, {"no_proxy": "example.org"}])
+def test_a_shell_goes_past_a_proxy_to_the_platform_and_to_what_a_person_named(
+    own: dict[str, str], tmp_path: Path
+) -> None:
+    shell = read_by_a_shell(tmp_path, own)
+    assert shell["NO_PROXY"] == shell["no_proxy"] == ",".join([*own.values(), "127.0.0.1", "localhost"])
+    assert shell["DBT_TARGET_PATH"] == "it's ours"
+
+
+def test_a_persons_own_accounts_do_not_lead_a_shell_elsewhere(tmp_path: Path) -> None:
+    names = ["DBT_TARGET", "AWS_PROFILE", "AWS_SESSION_TOKEN", "PREFECT_API_KEY", "SNOWFLAKE_USER", "lake_dir"]
+    own = dict.fromkeys(names, "a person's\nAWS_PROFILE=own")
+    shell = read_by_a_shell(tmp_path, {**own, "EDITOR": "vi", "MY_AWS_PROFILE": "kept"})
+    assert not own.keys() & shell.keys()
+    assert (shell["EDITOR"], shell["MY_AWS_PROFILE"], shell["DBT_TARGET_PATH"]) == ("vi", "kept", "it's ours")
