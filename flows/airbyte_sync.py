@@ -15,6 +15,7 @@ from blocks.connections import airbyte_connection
 from flows.retry import if_temporary
 
 START_SECONDS = 10.0
+"""How long a cancelled run waits for the starts that are under way, to cancel them too."""
 _cancelled: set[str] = set()
 """Ids of flow runs that were cancelled: their tasks' threads, which nothing can interrupt, look here."""
 
