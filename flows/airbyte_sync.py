@@ -5,13 +5,23 @@ from datetime import UTC, datetime
 from prefect import flow, get_run_logger, task, unmapped
 from prefect.artifacts import create_table_artifact
 from prefect.exceptions import TerminationSignal
-from prefect.futures import wait
+from prefect.futures import PrefectFutureList, wait
+from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, Field
 
-from blocks.airbyte import Job, StreamStats, check_connection_id
+from blocks.airbyte import AirbyteError, Job, StreamStats, check_connection_id
 from blocks.connections import airbyte_connection
 from flows.retry import if_temporary
+
+START_SECONDS = 10.0
+"""How long a cancelled run waits for the starts that are under way, to cancel them too."""
+_cancelled: set[str] = set()
+"""Ids of flow runs that were cancelled: their tasks' threads, which nothing can interrupt, look here."""
+
+
+class SyncLeft(AirbyteError):
+    """The run was cancelled while it waited for a sync that somebody else had started."""
 
 
 class StartedSync(BaseModel):
@@ -65,11 +75,17 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
 def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResult:
     """Wait for the end of a sync; its progress goes to the log. A retry goes on waiting, with the same deadline."""
     logger, airbyte = get_run_logger(), airbyte_connection(profile)
+
+    def on_poll(job: Job) -> None:
+        logger.info("%s: %s, %s rows", started.connection_name, job.status, f"{job.rows_synced:,}")
+        if started.adopted and flow_run.id in _cancelled:
+            raise SyncLeft(f"This run was cancelled; Airbyte job {job.job_id}, which it had not started, runs on.")
+
     with airbyte.get_client() as client:
         job = client.wait(
             started.job,
             airbyte.sync_timeout_seconds,
-            lambda job: logger.info("%s: %s, %s rows", started.connection_name, job.status, f"{job.rows_synced:,}"),
+            on_poll,
             waited=(datetime.now(UTC) - started.at).total_seconds(),
         )
         report = client.report(job.job_id)
@@ -98,24 +114,26 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
     """
     chosen = connection_ids or [airbyte_connection(profile).connection_id]
     started = start_sync.map([check_connection_id(each) for each in chosen], unmapped(profile))
-    ended = wait_for_sync.map(started, unmapped(profile))
     try:
+        ended = wait_for_sync.map(started, unmapped(profile))
         wait(ended)
         started.result()
         results: list[SyncResult] = ended.result()
     except (TerminationSignal, KeyboardInterrupt):
-        cancel(chosen, profile)
+        cancel(started, profile)
         raise
     _show(results)
     return results
 
 
-def cancel(connection_ids: list[str], profile: str | None) -> None:
-    """Cancel what runs for the connections: a cancelled flow leaves no sync behind."""
+def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> None:
+    """Cancel the syncs that this run has started: it leaves none of them behind, and lets those of others run on."""
+    _cancelled.add(str(flow_run.id))
+    syncs = [future.result(raise_on_failure=False) for future in wait(list(started), timeout=START_SECONDS).done]
     with airbyte_connection(profile).get_client() as client:
-        for connection_id in connection_ids:
-            if job := client.newest_job(connection_id, running=True):
-                client.cancel(job.job_id)
+        for sync in syncs:
+            if isinstance(sync, StartedSync) and not sync.adopted:
+                client.cancel(sync.job.job_id)
 
 
 def _show(results: list[SyncResult]) -> None:

@@ -1,6 +1,7 @@
 """Whatever is wrong, the run says what, where and what to do; nothing is lost, and mending it completes the work."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -229,6 +230,28 @@ def test_a_sync_that_ended_past_its_deadline_while_nobody_asked_has_succeeded(pl
     began = datetime.now(UTC) - timedelta(hours=2)
     started = StartedSync(connection_id=CONNECTION_ID, connection_name="a", job=job, adopted=False, at=began)
     assert wait_for_sync(started).job_id == job.job_id
+
+
+@pytest.mark.parametrize(("of_another", "status"), [(False, "cancelled"), (True, "running")])
+def test_a_run_that_is_interrupted_cancels_its_own_sync_and_no_other(
+    platform: Platform, of_another: bool, status: str
+) -> None:
+    platform.fault("stuck_running", connectionId=CONNECTION_ID)
+    with AirbyteClient(platform.airbyte) as client:
+        if of_another:
+            client.start_sync(CONNECTION_ID)
+        with subprocess.Popen(
+            [sys.executable, "flows/airbyte_sync.py"],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as run:
+            assert run.stdout
+            assert any(": running, 0 rows" in line for line in run.stdout)
+            run.send_signal(signal.SIGINT)
+            run.communicate(timeout=60)
+        assert client.job(1).status == status
 
 
 # -- dbt and the warehouse -----------------------------------------------------------------------------------------
