@@ -35,13 +35,16 @@ dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200,
 dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
 	@$(BIN)/python -m blocks.dbt_command $(ARGS)
 
+# In a shell that says where S3 is, as one of `make dev` does, the sensor of that S3; elsewhere the one in Docker.
+CURSOR = $(if $(S3_ENDPOINT_URL),$(BIN)/python -m blocks.cursor_command,$(PLATFORM) cursor)
+
 .PHONY: status
 status: $(READY) ## How far the sensor has come; which batches run, wait for their next attempt, or are parked
-	@$(BIN)/python -m blocks.cursor_command show
+	@$(CURSOR) show
 
 .PHONY: cursor
 cursor: $(READY) ## Move the sensor's cursor: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, or release
-	@$(BIN)/python -m blocks.cursor_command $(ARGS)
+	@$(CURSOR) $(ARGS)
 
 PROFILE ?= local
 PLATFORM = $(PYTHON) -m services.compose --profile $(PROFILE)

@@ -46,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("verify-offline", lambda compose, _: verify_offline(compose.profile))
     verb("reset", reset).add_argument("--yes", action="store_true", help="do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
+    verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
     verb("sql", sql).add_argument("query", nargs="*")
     running = verb("run", run)
     running.add_argument("flow", help="the deployment, or the flow whose main one it is")
@@ -65,6 +66,11 @@ def run(compose: Compose, options: argparse.Namespace) -> int:
     """Run a deployment and follow it; 0 where it completed."""
     prefect = Prefect(compose.running("prefect-server", 4200))
     return prefect.follow(prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
+
+
+def cursor(compose: Compose, options: argparse.Namespace) -> int:
+    """The sensor's cursor and batches: show, rewind, skip, release."""
+    return compose.run("exec", "-T", "sensor", "python", "-m", "blocks.cursor_command", *options.command)
 
 
 def sql(compose: Compose, options: argparse.Namespace) -> int:
