@@ -6,6 +6,7 @@ files and, with --idle-seconds, then as `--watch` does. Prints JSON: calls, seco
 
 import argparse
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -65,8 +66,16 @@ def measured(url: str, idle_seconds: float) -> dict[str, float]:
     }
     if idle_seconds:
         found |= _idle(looking, url, idle_seconds)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {**found, "peak_mb": round(peak / (1e6 if sys.platform == "darwin" else 1e3))}
+    return {**found, "peak_mb": _peak_mb()}
+
+
+def _peak_mb() -> int:
+    """The most memory that this program has held, in MB."""
+    if sys.platform == "darwin":
+        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    # On Linux ru_maxrss counts what the parent held when it forked, too.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return round(int(peak) / 1e3)
 
 
 def _idle(looking: Sensor, url: str, seconds: float) -> dict[str, float]:

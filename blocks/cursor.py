@@ -18,7 +18,7 @@ from pydantic import Field, ValidationError
 
 from blocks.batches import Accepted, Batch, Batches
 from blocks.errors import PlatformError
-from blocks.landing import BEGINNING, LandedFile, served_at, unavailable
+from blocks.landing import BEGINNING, CURSORS, LandedFile, served_at, unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -125,7 +125,7 @@ class CursorStore:
 
     def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
         self.s3, self.bucket = s3, bucket
-        self.key = f"_cursors/{quote(prefix, safe='')}/{quote(pattern, safe='*')}.json"
+        self.key = f"{CURSORS}{quote(prefix, safe='')}/{quote(pattern, safe='*')}.json"
         self.now = BEGINNING
 
     def load(self) -> tuple[Cursor, str]:

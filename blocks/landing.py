@@ -25,6 +25,10 @@ BEGINNING = datetime.min.replace(tzinfo=UTC)
 LOOKS_AT_ONCE = 10
 
 
+CURSORS = "_cursors/"
+"""Where in the bucket sensors keep their cursors."""
+
+
 class LandingUnavailable(PlatformError):
     """S3 does not answer, or refuses."""
 
@@ -59,8 +63,10 @@ def s3_client(settings: Settings) -> "S3Client":
 
 
 def watched(key: str, prefix: str, pattern: str) -> bool:
-    """Whether a key is a file's, lies below a prefix, and matches a glob without it."""
-    return key.startswith(prefix) and not key.endswith("/") and fnmatchcase(key.removeprefix(prefix), pattern)
+    """Whether a key is a file's, lies below a prefix, and matches a glob without it; a sensor's cursor is no file."""
+    if key.endswith("/") or key.startswith(CURSORS):
+        return False
+    return key.startswith(prefix) and fnmatchcase(key.removeprefix(prefix), pattern)
 
 
 def listing(

@@ -108,7 +108,7 @@ class Notifications:
         while len(messages) < limit:
             raw = self._receive(0 if messages else self.wait_seconds)
             messages += filter(None, map(self._read, raw))
-            if len(raw) < PAGE:
+            if not raw:
                 break
         return messages
 
@@ -154,7 +154,7 @@ class Notifications:
             message.keys = created_keys(raw["Body"], self.bucket)
         except ValidationError as error:
             self._reject(message, raw["Body"], f"it is no notification of S3: {error.errors()[0]['msg']}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._reject(message, raw["Body"], str(error))
         else:
             return message

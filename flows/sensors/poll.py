@@ -107,7 +107,8 @@ class Sensor:
             pass
         elif not cursor.full:
             cursor, tag, batch = self._look(cursor, tag)
-        if batch and not asked and self.runs.busy():
+        # A wait for events takes long enough for a run to have been asked for meanwhile.
+        if batch and (self.arrivals or not asked) and self.runs.busy():
             batch = None
         return cursor, tag, batch
 

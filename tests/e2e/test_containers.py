@@ -58,9 +58,7 @@ def test_a_sync_moves_the_rows_of_localstacks_files(s3: Any, airbyte: AirbyteCon
     with AirbyteClient(airbyte.url) as client:
         job, _ = client.start_sync(CONNECTION)
         assert client.wait(job, timeout=60).rows_synced == 7
-    query = (
-        "import duckdb; print(duckdb.sql(\"select count(*) from '/data/lake/inbound/flights/*.parquet'\").fetchall())"
-    )
+    query = "import duckdb; print(duckdb.sql(\"select count(*) from '/data/lake/flights/*.parquet'\").fetchall())"
     code, printed = airbyte.exec(["python", "-c", query])
     assert (code, printed.decode().strip()) == (0, "[(7,)]")
 

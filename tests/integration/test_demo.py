@@ -101,7 +101,7 @@ def test_an_interrupted_demo_says_so_and_leaves_no_process(shown: str, data: Pat
     children = wait_for_children(demo)
     demo.send_signal(signal.SIGINT)
     _, err = demo.communicate(timeout=60)
-    assert demo.returncode == 130
+    assert demo.returncode == 130, err
     assert "nothing runs any more" in err
     wait_until_gone(children)
 

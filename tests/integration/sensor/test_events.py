@@ -94,10 +94,13 @@ def test_what_the_events_lost_is_found_by_the_next_reconciling_listing(landing: 
     assert keys(world) == ["inbound/a/lost.csv"]
 
 
-def test_a_message_that_cannot_be_read_becomes_a_dead_letter_with_its_reason(landing: Landing, world: World) -> None:
+@pytest.mark.parametrize(("body", "reason"), [("no notification", "Expecting value"), ("[" * 50_000, "recursion")])
+def test_a_message_that_cannot_be_read_becomes_a_dead_letter_with_its_reason(
+    landing: Landing, world: World, body: str, reason: str
+) -> None:
     watching = looking(world)
     watching.poll()
-    landing.sqs.send_message(QueueUrl=landing.queue, MessageBody="no notification")
+    landing.sqs.send_message(QueueUrl=landing.queue, MessageBody=body)
     dead: list[Any] = []
 
     def look() -> bool:
@@ -110,8 +113,8 @@ def test_a_message_that_cannot_be_read_becomes_a_dead_letter_with_its_reason(lan
         return bool(dead)
 
     eventually(look)
-    assert [each["Body"] for each in dead] == ["no notification"]
-    assert "Expecting value" in dead[0]["MessageAttributes"]["reason"]["StringValue"]
+    assert [each["Body"] for each in dead] == [body]
+    assert reason in dead[0]["MessageAttributes"]["reason"]["StringValue"]
     assert waiting(landing) == 0
 
 
@@ -132,7 +135,7 @@ def test_a_message_is_deleted_only_after_the_run_was_accepted(landing: Landing, 
     watching = looking(world)
     watching.poll()
     landing.s3.put_object(Bucket=BUCKET, Key="inbound/a/x.csv", Body=b"x")
-    world.fates = ["", "throttled"]  # Prefect refuses the run
+    world.fates = ["", "", "throttled"]  # Prefect refuses the run
     with pytest.raises(ClientError, match="SlowDown"):
         watching.poll()
     assert waiting(landing) == 1

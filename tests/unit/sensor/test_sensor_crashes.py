@@ -81,6 +81,8 @@ def test_the_calls_of_a_poll_are_made_in_the_order_that_makes_a_crash_harmless()
         "receive",
         "dead letter",
         "delete",
+        "receive",
+        "busy?",
         *start,
         "delete",
     ]
