@@ -88,6 +88,7 @@ def test_switching_between_listings_and_events_repeats_and_loses_nothing(
 def test_what_the_events_lost_is_found_by_the_next_reconciling_listing(landing: Landing, world: World) -> None:
     looking(world).poll()
     landing.s3.put_object(Bucket=BUCKET, Key="inbound/a/lost.csv", Body=b"x")
+    eventually(lambda: waiting(landing) == 1)
     landing.lose_messages()
     assert looking(world).poll() is None
     assert looking(world, reconcile=timedelta(0)).poll()
@@ -124,6 +125,7 @@ def test_a_file_that_is_still_changing_is_left_in_the_queue_until_it_has_come_to
     watching = looking(world, quiet=timedelta(seconds=3))
     watching.poll()
     landing.s3.put_object(Bucket=BUCKET, Key="inbound/a/hot.csv", Body=b"x")
+    eventually(lambda: waiting(landing) == 1)
     assert watching.poll() is None
     assert waiting(landing) == 1
     eventually(watching.poll)
@@ -135,6 +137,7 @@ def test_a_message_is_deleted_only_after_the_run_was_accepted(landing: Landing, 
     watching = looking(world)
     watching.poll()
     landing.s3.put_object(Bucket=BUCKET, Key="inbound/a/x.csv", Body=b"x")
+    eventually(lambda: waiting(landing) == 1)
     world.fates = ["", "", "throttled"]  # Prefect refuses the run
     with pytest.raises(ClientError, match="SlowDown"):
         watching.poll()
