@@ -39,11 +39,11 @@ dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --s
 CURSOR = $(if $(S3_ENDPOINT_URL),$(BIN)/python -m blocks.cursor_command,$(PLATFORM) cursor)
 
 .PHONY: status
-status: $(READY) ## How far the sensor has come; which batches run, wait for their next attempt, or are parked
+status: $(if $(S3_ENDPOINT_URL),$(READY)) ## How far the sensor has come; which batches run, wait for their next attempt, or are parked
 	@$(CURSOR) show
 
 .PHONY: cursor
-cursor: $(READY) ## Move the sensor's cursor: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, or release
+cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, or release
 	@$(CURSOR) $(ARGS)
 
 PROFILE ?= local
