@@ -97,7 +97,7 @@ def test_run_ends_with_the_result_of_the_deployment(up: str, clone: Clone) -> No
 def test_status_shows_the_sensor_of_the_platform(up: str, clone: Clone) -> None:
     shown = clone.make("status")
     assert shown.returncode == 0, shown.stdout
-    assert "inbound/" in shown.stdout
+    assert "looks at files" in shown.stdout
 
 
 def test_ps_shows_every_service(up: str, clone: Clone) -> None:
