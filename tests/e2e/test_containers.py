@@ -67,41 +67,24 @@ def test_the_container_is_not_root(airbyte: AirbyteContainer) -> None:
     assert airbyte.exec(["id", "-u"]).output.strip() != b"0"
 
 
+def run_pytest(folder: Path, option: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a folder, with the fixtures that users get, in a pytest of their own."""
+    (folder / "conftest.py").write_text('pytest_plugins = ["services.testing.fixtures"]\n')
+    command = [sys.executable, "-m", "pytest", option, "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
+
+
 def test_the_example_of_the_documentation_passes(mock_image: None, tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["services.testing.fixtures"]\n')
     (tmp_path / "test_example.py").write_text(EXAMPLE)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    done = run_pytest(tmp_path, "-q")
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_an_interrupted_test_leaves_no_container(mock_image: None, tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["services.testing.fixtures"]\n')
     (tmp_path / "test_interrupted.py").write_text(
         "def test_that_is_interrupted(airbyte):\n    print(airbyte.get_container_id())\n    raise KeyboardInterrupt\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-qs",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    done = run_pytest(tmp_path, "-qs")
     found = re.search(r"\b[0-9a-f]{64}\b", done.stdout)
     assert done.returncode == 2, done.stdout + done.stderr
     assert found, done.stdout + done.stderr
@@ -110,7 +93,6 @@ def test_an_interrupted_test_leaves_no_container(mock_image: None, tmp_path: Pat
 
 
 def test_a_platform_whose_test_process_was_killed_is_removed_by_pytest_itself(mock_image: None, tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["services.testing.fixtures"]\n')
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "local.env").write_text("PROFILE=local\n")
     (tmp_path / "docker-compose.yml").write_text(
@@ -125,18 +107,7 @@ def test_a_platform_whose_test_process_was_killed_is_removed_by_pytest_itself(mo
         f"        pathlib.Path({str(tmp_path / 'name')!r}).write_text(platform.name)\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-n1",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        str(tmp_path),
-        str(tmp_path),
-    ]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    done = run_pytest(tmp_path, "-n1")
     assert "crashed" in done.stdout, done.stdout + done.stderr
     name = (tmp_path / "name").read_text()
     listed = subprocess.run(["docker", "compose", "ls", "--all", "--quiet"], capture_output=True, text=True, check=True)
