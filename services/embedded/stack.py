@@ -65,6 +65,8 @@ class Stack:
             "SENSOR_QUEUE_URL": queue_url(self.s3_url) if self.events else "",
             "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
             "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
+            # dbt by hand then names its target as the flows do, and parses nothing that they have parsed.
+            "DBT_TARGET": "dev",
             "DBT_TARGET_PATH": str(self.state.parent / "cache" / "dbt"),
             "DBT_LOG_PATH": str(self.state / "logs"),
             # dbt run by hand reads it, and has no default for it.

@@ -120,6 +120,7 @@ def test_a_block_of_commands_works_as_it_stands(dev: Dev, commands: str) -> None
         until("no run has the warehouse open", dev.is_idle)
     done = dev.run(commands)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "Unable to do partial parsing" not in done.stdout + done.stderr
 
 
 def test_a_file_that_was_dropped_reaches_the_readers_by_itself(dev: Dev) -> None:
