@@ -9,6 +9,8 @@
 
 FROM python:3.13-slim-trixie AS base
 RUN useradd --uid 10001 --create-home platform
+COPY --chmod=755 services/with_secrets.sh /usr/local/bin/with-secrets
+ENTRYPOINT ["with-secrets"]
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
 

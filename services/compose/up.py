@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from services.compose.engine import PORTS, Compose
-from services.compose.prefect_api import Prefect
+from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
 
 MARTS_SECONDS = 300.0
@@ -66,7 +66,7 @@ def wait_for_marts(compose: Compose) -> None:
     Raises:
         ComposeError: a pipeline run failed before there were any, or none has published in time.
     """
-    prefect, begun = Prefect(compose.running("prefect-server", 4200)), time.monotonic()
+    prefect, begun = prefect_of(compose), time.monotonic()
     while not compose.succeeds("exec", "-T", "worker", *READY):
         failed = [run for run in prefect.pipelines() if run["state_type"] in ("FAILED", "CRASHED")]
         if failed:

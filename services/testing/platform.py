@@ -21,6 +21,7 @@ from testcontainers.compose import DockerCompose
 
 from services.compose.engine import FROM_OUTSIDE
 from services.compose.profile import load
+from services.compose.secrets import prepare, secret
 from services.embedded.processes import free_ports
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Platform(DockerCompose):
         variables: Mapping[str, str] | None = None,
         owner: int | None = None,
     ) -> None:
-        self.profile = profile
+        self.profile = load(profile, Path(project, "profiles"), Path(project, "docker-compose.yml"))
+        prepare(self.profile)
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
         self._variables = {
@@ -68,14 +70,16 @@ class Platform(DockerCompose):
             **(variables or {}),
         }
         super().__init__(
-            context=project, compose_file_name="docker-compose.yml", env_file=f"profiles/{profile}.env", build=True
+            context=project,
+            compose_file_name=["docker-compose.yml", *map(str, self.profile.files)],
+            env_file=f"profiles/{profile}.env",
+            build=True,
         )
 
     @cached_property
     def compose_command_property(self) -> list[str]:
         """Compose's command line; the profile and `variables` decide, the environment of the tests does not."""
-        profile = load(self.profile, Path(self.context, "profiles"), Path(self.context, "docker-compose.yml"))
-        hidden = [f"--unset={name}" for name in profile.values if name not in FROM_OUTSIDE]
+        hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
         own = [f"{name}={value}" for name, value in self._variables.items()]
         return ["env", *hidden, *own, *super().compose_command_property]
 
@@ -168,7 +172,10 @@ class Platform(DockerCompose):
 
     def prefect(self, method: str, path: str, body: object = None) -> Any:
         """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
-        response = httpx.request(method, f"{self.prefect_url}/api/{path}", json=body, timeout=30, trust_env=False)
+        user, _, password = secret(self.profile, "PREFECT_API_AUTH_STRING").partition(":")
+        authentication = httpx.BasicAuth(user, password) if user else None
+        url = f"{self.prefect_url}/api/{path}"
+        response = httpx.request(method, url, json=body, auth=authentication, timeout=30, trust_env=False)
         return response.raise_for_status().json()
 
     def flow_runs(self, deployment: str | None = None) -> list[dict[str, Any]]:

@@ -83,7 +83,7 @@ def test_what_a_killed_worker_left_runs_again_and_what_was_being_cancelled_is_ca
 def test_a_run_is_started_by_its_flows_name_with_the_deployments_parameters_and_those_given(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
-    prefect = Prefect(prefect_server.removeprefix("http://"))
+    prefect = Prefect(f"{prefect_server}/api")
     run = prefect.start("dbt_transform", {"select": "dim_airlines"})
     assert run["parameters"] == {"profile": "trial", "select": "dim_airlines"}
 
@@ -92,13 +92,13 @@ def test_an_unknown_deployment_is_answered_with_those_that_there_are(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
     with pytest.raises(ComposeError, match=r"no deployment 'nonsense'.*example-flow"):
-        Prefect(prefect_server.removeprefix("http://")).start("nonsense", {})
+        Prefect(f"{prefect_server}/api").start("nonsense", {})
 
 
 def test_following_a_run_shows_its_log_once_and_tells_its_result(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
-    prefect, said = Prefect(prefect_server.removeprefix("http://")), list[str]()
+    prefect, said = Prefect(f"{prefect_server}/api"), list[str]()
 
     @flow(name=f"failing-{uuid4()}")
     def failing() -> None:
