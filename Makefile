@@ -81,6 +81,10 @@ drop: ## Put a file into landing and follow what it sets off: make drop FILE=a.c
 sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim_airlines"
 	@$(PLATFORM) sql $(if $(Q),"$(Q)")
 
+.PHONY: doctor
+doctor: ## Check all that a profile leads to, changing nothing: make doctor PROFILE=production [ARGS=--json]
+	@$(PLATFORM) doctor $(ARGS)
+
 .PHONY: verify-offline
 verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out
 	@$(PLATFORM) verify-offline

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
 from services.compose.engine import PYTHON, Compose, check_engine
 from services.compose.offline import verify_offline
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_engine()
         code: int = options.do(Compose(profile), options)
     except ComposeError as error:
+        if vars(options).get("json"):
+            return refused(options.profile, error)
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose.profile))
+    verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
     verb("reset", reset).add_argument("--yes", action="store_true", help="do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)

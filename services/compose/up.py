@@ -48,16 +48,20 @@ def check_ports(compose: Compose) -> None:
     Raises:
         ComposeError: another program has one; it is named where that can be found out.
     """
+    if taken := taken_ports(compose):
+        raise ComposeError(
+            f"{' '.join(taken)} End that, or take other ports, for example: "
+            f"make up {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
+        )
+
+
+def taken_ports(compose: Compose) -> list[str]:
+    """The platform's ports that another program has, each in a sentence; none once the platform itself runs."""
     if compose.output("ps", "--quiet"):
-        return
-    for line in compose.output("config").splitlines():
-        if line.strip().startswith("published: "):
-            port = int(line.split('"')[1])
-            if port and _taken(port):
-                raise ComposeError(
-                    f"Port {port} is taken by {_holder(port)}. End that, or take other ports, for example: "
-                    f"make up {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
-                )
+        return []
+    published = [line for line in compose.output("config").splitlines() if line.strip().startswith("published: ")]
+    ports = [int(line.split('"')[1]) for line in published]
+    return [f"Port {port} is taken by {_holder(port)}." for port in ports if port and _taken(port)]
 
 
 def wait_for_marts(compose: Compose) -> None:
