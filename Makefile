@@ -85,6 +85,10 @@ sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim
 doctor: ## Check all that a profile leads to, changing nothing: make doctor PROFILE=production [ARGS=--json]
 	@$(PLATFORM) doctor $(ARGS)
 
+.PHONY: promote
+promote: ## Print what a profile would change; APPLY=1 does it: make promote PROFILE=production [ARGS="--from rehearsal"]
+	@$(PLATFORM) promote $(ARGS) $(if $(APPLY),--apply)
+
 .PHONY: verify-offline
 verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out
 	@$(PLATFORM) verify-offline

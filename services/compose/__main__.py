@@ -12,6 +12,7 @@ from services.compose.engine import PYTHON, Compose, check_engine
 from services.compose.offline import verify_offline
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError, check, load
+from services.compose.promote import promote
 from services.compose.secrets import prepare
 from services.compose.up import up
 
@@ -52,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose.profile))
     verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
+    promoting = verb("promote", lambda compose, options: promote(compose, options.origin, options.apply))
+    promoting.add_argument("--from", dest="origin", default="local", help="profile to compare with (default: local)")
+    promoting.add_argument("--apply", action="store_true", help="do it")
     verb("reset", reset).add_argument("--yes", action="store_true", help="do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
