@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError
 from services.compose.up import taken_ports
 
+VOLUMES = Path(__file__).with_suffix(".yml")
 Finding = dict[str, str]
 MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL"}
 
@@ -46,7 +49,11 @@ def _ports(compose: Compose) -> list[Finding]:
 
 def _inside(compose: Compose) -> list[Finding]:
     """What `python -m services.doctor` finds in a container with the profile's values and all of its secrets."""
-    command = compose.command("run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor")
+    # Not before the platform has run here once: Compose would make the volumes.
+    volumes = [str(VOLUMES)] if compose.output("ps", "--all", "--quiet") else []
+    command = replace(compose, files=volumes).command(
+        "run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor"
+    )
     done = subprocess.run(
         [*command, "--profile", compose.profile.name, "--json"], capture_output=True, text=True, check=False
     )
