@@ -88,7 +88,10 @@ def cursor(compose: Compose, options: argparse.Namespace) -> int:
 def sql(compose: Compose, options: argparse.Namespace) -> int:
     """A query, or a prompt, on the published tables."""
     terminal = [] if sys.stdin.isatty() else ["-T"]
-    return compose.run("exec", *terminal, "worker", *PYTHON, "blocks.sql", *options.query)
+    profile = compose.profile
+    snowflake = profile.values["DBT_TARGET"] == "snowflake"
+    module = ["blocks.snowflake_sql", "--profile", profile.name] if snowflake else ["blocks.sql"]
+    return compose.run("exec", *terminal, "worker", *PYTHON, *module, *options.query)
 
 
 def reset(compose: Compose, options: argparse.Namespace) -> int:

@@ -3,12 +3,20 @@
 Those of stand-ins are made up at the first start. A real system's are a person's to put there.
 """
 
+import json
 import re
 import secrets
 from pathlib import Path
 
 from services.compose.profile import ComposeError, Profile
-from services.compose.values import SECRET_NAMES
+from services.compose.values import MOCK_CONFIG, SECRET_NAMES
+
+LAKE = """\
+    configuration:
+      destinationType: duckdb
+      destination_path: ""
+"""
+"""The sample's destination, as MOCK_CONFIG writes it."""
 
 OF_STAND_INS = {
     "PREFECT_API_AUTH_STRING": "prefect",
@@ -41,6 +49,36 @@ def prepare(profile: Profile) -> None:
     for name in SECRET_NAMES:
         (folder / name).touch()  # Compose mounts all of them; an empty one is none
         (folder / name).chmod(0o444)
+    _write_once(folder / MOCK_CONFIG.name, mock_config(profile))
+
+
+def mock_config(profile: Profile) -> str:
+    """The mock Airbyte's file: the sample, whose destination is the warehouse of the profile."""
+    sample = MOCK_CONFIG.read_text()
+    if profile.values["DBT_TARGET"] != "snowflake":
+        return sample
+    return sample.replace(LAKE, f"    configuration: {json.dumps(_snowflake(profile))}\n")
+
+
+def _snowflake(profile: Profile) -> dict[str, object]:
+    """The destination as Airbyte's own connector for Snowflake is configured."""
+    values, account = profile.values, profile.values["SNOWFLAKE_ACCOUNT"]
+    host = f"{values['SNOWFLAKE_PROTOCOL']}://{values['SNOWFLAKE_HOST']}:{values['SNOWFLAKE_PORT']}"
+    credentials = {"auth_type": "Username and Password", "password": secret(profile, "SNOWFLAKE_PASSWORD")}
+    if key := secret(profile, "SNOWFLAKE_PRIVATE_KEY"):
+        passphrase = secret(profile, "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE")
+        credentials = {"auth_type": "Key Pair Authentication", "private_key": key}
+        credentials |= {"private_key_password": passphrase} if passphrase else {}
+    return {
+        "destinationType": "snowflake",
+        "host": host if values["SNOWFLAKE_HOST"] else f"{account}.snowflakecomputing.com",
+        "role": values["SNOWFLAKE_ROLE"],
+        "warehouse": values["SNOWFLAKE_WAREHOUSE"],
+        "database": values["SNOWFLAKE_DATABASE"],
+        "schema": "RAW",
+        "username": values["SNOWFLAKE_USER"],
+        "credentials": credentials,
+    }
 
 
 def secret(profile: Profile, name: str) -> str:
@@ -68,6 +106,13 @@ def _fault(file: Path, named: bool) -> str:
 
 def _text(file: Path) -> str:
     return file.read_text().strip() if file.is_file() else ""
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Write where something differs: a container keeps the file that it was started with."""
+    if not file.is_file() or file.read_text() != text:
+        _write(file, text)
+    file.chmod(0o444)
 
 
 def _write(file: Path, text: str) -> None:

@@ -19,7 +19,7 @@ import duckdb
 import httpx
 from testcontainers.compose import DockerCompose
 
-from services.compose.engine import FROM_OUTSIDE
+from services.compose.engine import FROM_OUTSIDE, PYTHON
 from services.compose.profile import load
 from services.compose.secrets import prepare, secret
 from services.embedded.processes import free_ports
@@ -166,7 +166,10 @@ class Platform(DockerCompose):
                 yield connection
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the published warehouse to a query."""
+        """The answer of the warehouse that readers see to a query; from Snowflake, dates and times are text."""
+        if self.profile.values["DBT_TARGET"] == "snowflake":
+            module = ("blocks.snowflake_sql", "--profile", self.profile.name, "--json")
+            return [tuple(row) for row in json.loads(self.compose("exec", "-T", "worker", *PYTHON, *module, query))]
         with self.published() as connection:
             return connection.execute(query).fetchall()
 
