@@ -124,3 +124,4 @@ lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgr
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
 	@$(IMAGE_LOCK) -o requirements-platform.lock pyproject.toml
 	@$(IMAGE_LOCK) -o services/airbyte/requirements.lock services/airbyte/requirements.in
+	@$(IMAGE_LOCK) -o services/snowflake/requirements.lock services/snowflake/requirements.in

@@ -16,8 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
+from services.snowflake.cursors import change_cursors
 from services.snowflake.logins import refusal
-from services.snowflake.rewrites import leave_merge_to_duckdb, rewrite
+from services.snowflake.rewrites import rewrite
 from services.snowflake.settings import Settings
 from services.snowflake.storage import open_storage
 
@@ -27,7 +28,7 @@ LOGIN, QUERY = "/session/v1/login-request", "/queries/v1/query-request"
 
 def create_app(settings: Settings) -> Starlette:
     """The emulator as an ASGI application, one a process; what it raises is `open_storage`'s."""
-    leave_merge_to_duckdb()
+    change_cursors()
     return Starlette(routes=Emulator(settings, open_storage(settings.data, settings.database)).routes())
 
 
@@ -61,6 +62,8 @@ class Emulator:
             code, message = refused
             log.info("refused a login of %s: %s", login.get("LOGIN_NAME"), message)
             return _failure(code, message)
+        tag = login.get("SESSION_PARAMETERS", {}).get("QUERY_TAG")
+        log.info("session of %s, query tag %s", login.get("LOGIN_NAME"), tag)
         return await login_request(request)
 
     async def query(self, request: Request) -> Response:

@@ -1,17 +1,20 @@
-"""Statements of dbt-snowflake that DuckDB would not take as fakesnow hands them on, made such that it does."""
+"""Statements of dbt-snowflake that DuckDB does not take as fakesnow hands them on, made such that it does."""
 
 import re
 
 import sqlglot
-from fakesnow import transforms
 from sqlglot import Expr, exp
 from sqlglot.errors import ParseError
 
+_QUERY_TAG = re.compile(r"\s*alter\s+session\s+(set|unset)\s+query_tag\b", re.IGNORECASE)
+_DONE = "select 'Statement executed successfully.' as status"
 _MAY_NEED_IT = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
 
 
 def rewrite(sql: str) -> str:
     """The statement as the emulator runs it; one that needs no change, or cannot be parsed, stays as it is."""
+    if _QUERY_TAG.match(sql):
+        return _DONE
     if not _MAY_NEED_IT.search(sql):
         return sql
     try:
@@ -20,15 +23,6 @@ def rewrite(sql: str) -> str:
         return sql
     changed = _kept(statement) or _told_apart(statement)
     return statement.sql(dialect="snowflake") if changed else sql
-
-
-def leave_merge_to_duckdb() -> None:
-    """DuckDB knows MERGE, also inside a transaction, where fakesnow's own several statements fail."""
-    transforms.merge = _one_statement
-
-
-def _one_statement(merge_expr: Expr) -> list[Expr]:
-    return [merge_expr]
 
 
 def _kept(statement: Expr) -> bool:
