@@ -107,6 +107,10 @@ test: lint ## Lint, then every test
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 
+.PHONY: e2e
+e2e: $(READY) ## The tests of the platform against what a profile leads to: make e2e PROFILE=rehearsal
+	@$(BIN)/pytest tests/e2e/test_platform.py --profile $(PROFILE) $(ARGS)
+
 .PHONY: bench-load
 bench-load: $(READY) ## 10 million flights through the mock Airbyte, beside DuckDB's COPY
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)

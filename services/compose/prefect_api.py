@@ -4,12 +4,12 @@ import json
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
 
 from services.compose.engine import Compose
-from services.compose.profile import ComposeError
+from services.compose.profile import ComposeError, Profile
 from services.compose.secrets import secret
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
@@ -26,10 +26,15 @@ def prefect_of(compose: Compose) -> "Prefect":
     profile = compose.profile
     here = "prefect" in profile.services
     url = f"http://{compose.running('prefect-server', 4200)}/api" if here else profile.values["PREFECT_API_URL"]
+    return Prefect(url, authorization(profile))
+
+
+def authorization(profile: Profile) -> dict[str, str]:
+    """The header that the profile's Prefect server asks for; none where it asks for none."""
     if key := secret(profile, "PREFECT_API_KEY"):
-        return Prefect(url, f"Bearer {key}")
+        return {"Authorization": f"Bearer {key}"}
     user = secret(profile, "PREFECT_API_AUTH_STRING")
-    return Prefect(url, f"Basic {b64encode(user.encode()).decode()}" if user else "")
+    return {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
 
 
 class Prefect:
@@ -37,14 +42,12 @@ class Prefect:
 
     Args:
         api: the URL.
-        authorization: value of the header of that name; empty where the server asks for none.
+        headers: what the server asks for, as `authorization` gives it.
     """
 
-    def __init__(self, api: str, authorization: str = "") -> None:
+    def __init__(self, api: str, headers: Mapping[str, str] | None = None) -> None:
         self.api, self.url = api, api.removesuffix("/api")
-        self._headers = {"Content-Type": "application/json"} | (
-            {"Authorization": authorization} if authorization else {}
-        )
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
         # No proxy for a server that is on this machine.
         here = api.startswith("http://127.0.0.1")
         self._open = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else [])).open

@@ -20,6 +20,7 @@ import httpx
 from testcontainers.compose import DockerCompose
 
 from services.compose.engine import FROM_OUTSIDE, PYTHON
+from services.compose.prefect_api import authorization
 from services.compose.profile import load
 from services.compose.secrets import prepare, secret
 from services.embedded.processes import free_ports
@@ -147,8 +148,17 @@ class Platform(DockerCompose):
         )
 
     def land(self, key: str, content: bytes, bucket: str = "my-data-lake-landing") -> None:
-        """Put an object into the landing bucket."""
-        self.s3().put_object(Bucket=bucket, Key=key, Body=content)
+        """Put an object into the landing bucket: the profile's own where that is a real one."""
+        if "localstack" in self.profile.services:
+            self.s3().put_object(Bucket=bucket, Key=key, Body=content)
+        else:
+            self._piped(content, "exec", "-T", "sensor", *PYTHON, "blocks.land", key)
+
+    def _piped(self, content: bytes, *arguments: str) -> None:
+        command = [*self.compose_command_property, *arguments]
+        done = subprocess.run(command, cwd=self.context, input=content, capture_output=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise PlatformFailed(done.stderr.decode(errors="replace")[-4000:])
 
     # -- what comes out --------------------------------------------------------------------------------
 
@@ -175,11 +185,22 @@ class Platform(DockerCompose):
 
     def prefect(self, method: str, path: str, body: object = None) -> Any:
         """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
-        user, _, password = secret(self.profile, "PREFECT_API_AUTH_STRING").partition(":")
-        authentication = httpx.BasicAuth(user, password) if user else None
         url = f"{self.prefect_url}/api/{path}"
-        response = httpx.request(method, url, json=body, auth=authentication, timeout=30, trust_env=False)
+        if "prefect" not in self.profile.services:
+            url = f"{self.profile.values['PREFECT_API_URL']}/{path}"
+        headers = authorization(self.profile)
+        response = httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
         return response.raise_for_status().json()
+
+    def airbyte(self, path: str, **parameters: Any) -> Any:
+        """The mock Airbyte's answer to a GET of its public API, with a token where it asks for one."""
+        headers = {}
+        if client_id := self.profile.values.get("AIRBYTE_CLIENT_ID"):
+            credentials = {"client_id": client_id, "client_secret": secret(self.profile, "AIRBYTE_CLIENT_SECRET")}
+            answer = httpx.post(f"{self.airbyte_url}/applications/token", json=credentials, trust_env=False)
+            headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+        url = f"{self.airbyte_url}/{path}"
+        return httpx.get(url, params=parameters, headers=headers, trust_env=False).raise_for_status().json()
 
     def flow_runs(self, deployment: str | None = None) -> list[dict[str, Any]]:
         """The flow runs, newest first: of one deployment (`flow/deployment`), or all but subflows."""

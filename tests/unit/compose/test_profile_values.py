@@ -9,6 +9,7 @@ import yaml
 
 from blocks.settings import Settings
 from services.compose.profile import PROJECT, ComposeError, check, load
+from services.compose.promote import differing
 from services.compose.secrets import prepare, secret
 from services.compose.values import FORMS, SECRET_NAMES
 
@@ -124,6 +125,17 @@ def test_the_three_axes_can_be_mixed_freely(tmp_path: Path, landing: str, airbyt
         values |= {"AIRBYTE_CLIENT_ID": ""}
     values |= {"COMPOSE_PROFILES": ",".join(services), "SECRETS": ",".join(secrets)}
     checked(tmp_path, "rehearsal", changed("rehearsal", **values))
+
+
+def test_the_values_that_differ_between_two_profiles_are_those_that_do_and_no_other(tmp_path: Path) -> None:
+    for name in ("local", "rehearsal"):
+        (tmp_path / f"{name}.env").write_text(TEXTS[name])
+    local, rehearsal = load("local", tmp_path), load("rehearsal", tmp_path)
+    assert differing(local.values, local) == []
+    shown = differing(local.values, rehearsal)
+    assert "  DBT_TARGET: dev -> snowflake" in shown
+    assert "  SNOWFLAKE_HOST: (none) -> snowflake" in shown
+    assert [line for line in shown if "S3_BUCKET" in line or "PORT: 4" in line] == []
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
