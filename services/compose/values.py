@@ -124,6 +124,8 @@ def _unfit(values: Values) -> Iterator[str]:
         yield from _wrong_way(service, name, _place(name, values), (host, port), values)
     if values.get("SNOWFLAKE_HOST") and not values.get("SNOWFLAKE_PORT"):
         yield "SNOWFLAKE_PORT is missing: SNOWFLAKE_HOST is set, and the two go together."
+    if _runs("snowflake", values) and values.get("SNOWFLAKE_ACCOUNT") != "snowflake":
+        yield "SNOWFLAKE_ACCOUNT is not snowflake, the first label of the emulator's host, as Airbyte understands it."
     if _on_snowflake(values) and values.get("SNOWFLAKE_PROTOCOL") == "http" and not _runs("snowflake", values):
         yield "SNOWFLAKE_PROTOCOL is http: that is for the emulator alone, which does not run here."
     if _on_snowflake(values) and not {"SNOWFLAKE_PASSWORD", "SNOWFLAKE_PRIVATE_KEY"} & secrets(values):
