@@ -2,6 +2,7 @@
 #
 #   docker build -t prefect-orchestration .
 #   docker build -t mock-airbyte --target airbyte .
+#   docker build -t snowflake-emulator --target snowflake .
 #
 # Behind a mirror or proxy: `--secret id=pip,src=$HOME/.config/pip/pip.conf` gives pip its index,
 # `--secret id=ca,src=/path/to/ca.crt` the certificates to trust; neither is left in a layer.
@@ -9,6 +10,8 @@
 
 FROM python:3.13-slim-trixie AS base
 RUN useradd --uid 10001 --create-home platform
+COPY --chmod=755 services/with_secrets.sh /usr/local/bin/with-secrets
+ENTRYPOINT ["with-secrets"]
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
 
@@ -19,6 +22,10 @@ COPY services/install.sh /usr/local/bin/install-locked
 
 FROM build AS airbyte-packages
 COPY services/airbyte/requirements.lock .
+RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements.lock
+
+FROM build AS snowflake-packages
+COPY services/snowflake/requirements.lock .
 RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements.lock
 
 FROM build AS platform-packages
@@ -36,6 +43,18 @@ ENV MOCK_AIRBYTE_HOST=0.0.0.0 MOCK_AIRBYTE_LAKE_DIR=/data/lake MOCK_AIRBYTE_STAT
 EXPOSE 8006
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["answers", "8006", "/api/public/v1/health"]
 CMD ["python", "-m", "services.airbyte"]
+
+FROM base AS snowflake
+COPY --from=snowflake-packages /opt/venv /opt/venv
+COPY services/__init__.py services/
+COPY services/snowflake services/snowflake
+COPY --chmod=755 services/answers.sh /usr/local/bin/answers
+RUN install -d -o platform /data
+USER platform
+ENV SNOWFLAKE_EMULATOR_HOST=0.0.0.0 SNOWFLAKE_EMULATOR_DATA=/data
+EXPOSE 8085
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["answers", "8085", "/health"]
+CMD ["python", "-m", "services.snowflake"]
 
 FROM base AS platform
 COPY --from=platform-packages /opt/venv /opt/venv

@@ -12,7 +12,7 @@ UV := $(shell sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Install it, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -81,6 +81,14 @@ drop: ## Put a file into landing and follow what it sets off: make drop FILE=a.c
 sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim_airlines"
 	@$(PLATFORM) sql $(if $(Q),"$(Q)")
 
+.PHONY: doctor
+doctor: ## Check all that a profile leads to, changing nothing: make doctor PROFILE=production [ARGS=--json]
+	@$(PLATFORM) doctor $(ARGS)
+
+.PHONY: promote
+promote: ## Print what a profile would change; APPLY=1 does it: make promote PROFILE=production [ARGS="--from rehearsal"]
+	@$(PLATFORM) promote $(ARGS) $(if $(APPLY),--apply)
+
 .PHONY: verify-offline
 verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out
 	@$(PLATFORM) verify-offline
@@ -99,6 +107,10 @@ test: lint ## Lint, then every test
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 
+.PHONY: e2e
+e2e: $(READY) ## The tests of the platform against what a profile leads to: make e2e PROFILE=rehearsal
+	@$(BIN)/pytest tests/e2e/test_platform.py --profile $(PROFILE) $(ARGS)
+
 .PHONY: bench-load
 bench-load: $(READY) ## 10 million flights through the mock Airbyte, beside DuckDB's COPY
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
@@ -116,3 +128,4 @@ lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgr
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
 	@$(IMAGE_LOCK) -o requirements-platform.lock pyproject.toml
 	@$(IMAGE_LOCK) -o services/airbyte/requirements.lock services/airbyte/requirements.in
+	@$(IMAGE_LOCK) -o services/snowflake/requirements.lock services/snowflake/requirements.in

@@ -61,12 +61,26 @@ class _Wire(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
 
+class _Stream(_Wire):
+    name: str
+
+
+class _Configurations(_Wire):
+    streams: list[_Stream] = []
+
+
 class Connection(_Wire):
     """A connection, as far as the platform uses it."""
 
     connection_id: str = Field(alias="connectionId")
     name: str
     status: str
+    configurations: _Configurations = _Configurations()
+
+    @property
+    def streams(self) -> list[str]:
+        """The names of the streams that it syncs."""
+        return [stream.name for stream in self.configurations.streams]
 
 
 class Job(_Wire):

@@ -5,6 +5,7 @@ Each statement opens the file anew, so that the prompt sees what was published m
 
 import importlib
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def run(query: str, published: Path) -> bool:
     return True
 
 
-def prompt(published: Path) -> None:
-    """Read statements, each up to its semicolon, until Ctrl-D."""
+def prompt(run: Callable[[str], object]) -> None:
+    """Read statements, each up to its semicolon, and run them, until Ctrl-D."""
     with suppress(ImportError):
         importlib.import_module("readline")  # history and editing, where Python has it
     print("The published tables; end a statement with a semicolon. `show all tables;` lists them, Ctrl-D ends.")
@@ -36,7 +37,7 @@ def prompt(published: Path) -> None:
             statement = input("sql> ")
             while not statement.rstrip().endswith(";"):
                 statement += "\n" + input("  -> ")
-            run(statement, published)
+            run(statement)
 
 
 def main(arguments: list[str]) -> int:
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
         return 1
     if arguments:
         return 0 if run(" ".join(arguments), published) else 1
-    prompt(published)
+    prompt(lambda statement: run(statement, published))
     return 0
 
 

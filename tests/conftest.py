@@ -29,6 +29,11 @@ os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 pytest_plugins = ["services.testing.fixtures"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--profile rehearsal` runs the tests of the platform in Docker against what that profile leads to."""
+    parser.addoption("--profile", default="local", help="file in profiles/ for tests/e2e, without .env")
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
     """The embedded Prefect server, to which every flow run of the suite goes; its URL."""

@@ -1,6 +1,7 @@
-"""What exists: the resources of the config file by id, and the folders that connections write."""
+"""What exists: the resources of the config file by id, and the places that connections write."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -16,15 +17,35 @@ from services.airbyte.config import (
     Tag,
     Workspace,
 )
+from services.airbyte.stream_choices import mistake
 
 
 @dataclass(frozen=True)
 class SyncedStream:
-    """A stream of a connection: what it is, how it is synced, and the folder its Parquet files go to."""
+    """A stream of a connection: what it is, how it is synced, and the folder or the table that it goes to."""
 
     stream: Stream
     choice: StreamChoice
-    folder: Path
+    place: str
+
+    @property
+    def primary_key(self) -> list[list[str]]:
+        """The source's own goes before the connection's, as in Airbyte."""
+        return [[column] for column in self.stream.primaryKey] or self.choice.primaryKey or []
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Of the declared columns those that the connection selects; empty where they are inferred."""
+        wanted = self.selected
+        declared = self.stream.columns.items()
+        return {name: type_.value for name, type_ in declared if wanted is None or name.lower() in wanted}
+
+    @property
+    def selected(self) -> list[str] | None:
+        """The selected columns in lower case; None means all."""
+        if not self.choice.selectedFields:
+            return None
+        return [field.fieldPath[0].lower() for field in self.choice.selectedFields]
 
 
 Resource = Workspace | Source | Destination | Connection | Tag
@@ -85,18 +106,21 @@ class Catalog:
 
     def streams_of(self, connection: Connection) -> list[SyncedStream]:
         source = self.source_of(connection)
-        root = self._lake_dir / self.destination_of(connection).configuration.destination_path
+        destination = self.destination_of(connection).configuration
         choices = connection.configurations.streams or [StreamChoice(name=s.name) for s in source.configuration.streams]
         streams = [(source.stream(choice.name), choice) for choice in choices]
-        return [SyncedStream(s, choice, root / f"{connection.prefix}{s.name}") for s, choice in streams if s]
+        place = partial(destination.place, self._lake_dir)
+        return [SyncedStream(s, choice, place(f"{connection.prefix}{s.name}")) for s, choice in streams if s]
 
     def check_folders(self) -> None:
-        """A folder has one writer, so that a reset or an overwrite removes only what its own connection wrote."""
-        owners: dict[Path, str] = {}
+        """A place has one writer, so that a reset or an overwrite removes only what its own connection wrote."""
+        owners: dict[str, str] = {}
         for connection in self.connections.values():
             for synced in self.streams_of(connection):
-                if (other := owners.setdefault(synced.folder, connection.name)) != connection.name:
+                if said := mistake(synced.choice, synced.stream, self.destination_of(connection)):
+                    raise ConfigError(f"{connection.name!r}: {said}")
+                if (other := owners.setdefault(synced.place, connection.name)) != connection.name:
                     raise ConfigError(
-                        f"connections {other!r} and {connection.name!r} both write {synced.folder}; "
-                        "give one of them a prefix or its destination another destination_path"
+                        f"connections {other!r} and {connection.name!r} both write {synced.place}; "
+                        "give one of them a prefix, or its destination another destination_path or schema"
                     )

@@ -4,12 +4,17 @@ import re
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from services.airbyte.destination_config import (
+    DEFINITIONS,
+    DestinationConfiguration,
+    LakeConfiguration,
+)
 from services.airbyte.faults import FaultKind, FaultRequest
 
 
@@ -118,32 +123,41 @@ class Source(_Entry):
         return next((stream for stream in self.configuration.streams if stream.name == name), None)
 
 
-class LakeConfiguration(_Entry):
-    """`destination_path` is a folder below the mock's lake folder; "" is that folder itself."""
-
-    destinationType: Literal["duckdb"] = "duckdb"
-    destination_path: str = ""
-
-    @model_validator(mode="after")
-    def _stays_in_the_lake(self) -> "LakeConfiguration":
-        path = Path(self.destination_path)
-        if path.is_absolute() or ".." in path.parts:
-            raise ValueError(f"destination_path must be a folder below the lake, not {self.destination_path!r}")
-        return self
+def _definition(fields: dict[str, Any]) -> UUID:
+    return DEFINITIONS[getattr(fields.get("configuration"), "destinationType", "duckdb")]
 
 
 class Destination(_Entry):
     destinationId: UUID
     name: str
     workspaceId: UUID
-    configuration: LakeConfiguration = LakeConfiguration()
+    configuration: DestinationConfiguration = LakeConfiguration()
     createdAt: int = CREATED_AT
-    definitionId: UUID = UUID("94bd199c-2ff0-4aa2-b98e-17f0acb72610")  # destination-duckdb in the same registry
+    definitionId: UUID = Field(default_factory=_definition)
+
+    @property
+    def syncModes(self) -> list[SyncMode]:
+        """The modes that it can be synced with: rows of a folder of Parquet files are not taken out again."""
+        lake = isinstance(self.configuration, LakeConfiguration)
+        return [mode for mode in SyncMode if not (lake and mode is SyncMode.INCREMENTAL_DEDUPED_HISTORY)]
+
+
+class SelectedField(_Entry):
+    fieldPath: list[str]
 
 
 class StreamChoice(_Entry):
+    """How a connection syncs a stream. What stands after `selectedFields` is shown, not followed."""
+
     name: str
     syncMode: SyncMode = SyncMode.FULL_REFRESH_OVERWRITE
+    cursorField: list[str] | None = None
+    primaryKey: list[list[str]] | None = None
+    selectedFields: list[SelectedField] | None = None
+    mappers: list[dict[str, Any]] | None = None
+    namespace: str | None = None
+    includeFiles: bool | None = None
+    destinationObjectName: str | None = None
 
 
 class StreamChoices(_Entry):
@@ -257,7 +271,7 @@ def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
         if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
             node = node.value[step]
         elif isinstance(node, yaml.MappingNode):
-            node = next((value for key, value in node.value if key.value == step), None)
+            node = next((value for key, value in node.value if key.value == step), node)
         if node is None:
             break
         line = node.start_mark.line + 1

@@ -1,7 +1,7 @@
 """One file of a source to one Parquet file with the stream's columns and Airbyte's own, by DuckDB."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,32 +48,36 @@ def to_parquet(
     source: SourceFile,
     target: Path,
     columns: Mapping[str, str],
+    names: Sequence[str],
     origin: Origin,
 ) -> int:
-    """Write `target`; return its rows. A value that does not fit its type is null and noted in `_airbyte_meta`."""
+    """Write `target`, its columns called `names`; return its rows.
+
+    A value that does not fit its type is null and noted in `_airbyte_meta`.
+    """
     if not source.names:
         return 0
     wrong: duckdb.Error | None = None
     for reading in source.readings(columns):
         try:
-            return _copy(connection, _select(reading, columns, origin), target)
+            return _copy(connection, _select(reading, columns, names, origin), target)
         except UNFIT as error:
             wrong = error
     raise source.bad_file(wrong or duckdb.Error("it cannot be read")) from None
 
 
-def _select(reading: Reading, columns: Mapping[str, str], origin: Origin) -> str:
+def _select(reading: Reading, columns: Mapping[str, str], names: Sequence[str], origin: Origin) -> str:
     found = {field.name.lower(): field for field in reading.fields}
     selected, changes = [], []
-    for name, type_ in columns.items():
+    for (name, type_), alias in zip(columns.items(), names, strict=True):
         field = found.get(name.lower(), Field(name, "NULL", type_))
         if type_ in (field.type, "string") or (field.type, type_) == ("integer", "number"):
-            selected.append(_cast(field.sql, name, type_))
+            selected.append(_cast(field.sql, alias, type_))
         else:
             fitted = _fitted(f"({field.sql})::VARCHAR", type_)
             change = sql.text(json.dumps({"field": name, "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}))
             changes.append(f"CASE WHEN {field.sql} IS NOT NULL AND ({fitted}) IS NULL THEN {change} END")
-            selected.append(f"{fitted} AS {sql.name(name)}")
+            selected.append(f"{fitted} AS {sql.name(alias)}")
     selected += _airbyte_columns(origin, changes)
     return f"SELECT {', '.join(selected)} FROM {reading.relation}"  # noqa: S608 - names and texts are quoted
 

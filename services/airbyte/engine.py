@@ -14,6 +14,7 @@ from uuid import UUID
 from services.airbyte import failures
 from services.airbyte.catalog import Catalog, SyncedStream
 from services.airbyte.config import Connection, SyncMode
+from services.airbyte.destination_config import REVEAL, LakeConfiguration, SnowflakeConfiguration
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
 from services.airbyte.names import has_schema
@@ -43,8 +44,10 @@ class Engine:
         """Put the typed empty files in place and go on with the jobs that the last stop interrupted."""
         shutil.rmtree(self._work_dir, ignore_errors=True)
         for connection in self._catalog.connections.values():
+            if not isinstance(self._catalog.destination_of(connection).configuration, LakeConfiguration):
+                continue  # its tables are made by the first sync, as in Airbyte
             streams = self._catalog.streams_of(connection)
-            if not all(has_schema(s.folder, s.stream.columns) for s in streams):
+            if not all(has_schema(Path(s.place), s.columns) for s in streams):
                 await self._prepare(connection)
         self._workers.warm_up()
         for job in self._store.active_jobs():
@@ -114,10 +117,10 @@ class Engine:
         if fault and (struck := await self._strike(fault, job, number)) is not None:
             return struck
         if job.job_type is not JobType.SYNC:
-            await asyncio.to_thread(_clear, [s.folder for s in streams])
-            for synced in streams:
+            problems = await self._work(replace(self._task(connection, job, streams), clear=True), lambda _: None)
+            for synced in [] if problems else streams:
                 self._store.next_generation(job, synced.stream.name)
-            return []
+            return problems
         vanish = fault is not None and fault.kind is FaultKind.FILE_DISAPPEARS and number < fault.attempts
         task = replace(self._task(connection, job, streams), vanish=vanish)
         return await self._work(task, lambda file: self._store.record(job, number, file))
@@ -166,6 +169,8 @@ class Engine:
 
     def _task(self, connection: Connection, job: Job | None, streams: list[SyncedStream]) -> SyncTask:
         source = self._catalog.sources[connection.sourceId].configuration
+        destination = self._catalog.destinations[connection.destinationId].configuration
+        snowflake = isinstance(destination, SnowflakeConfiguration)
         settings, secret, key = self._settings, self._settings.s3_secret_access_key, self._settings.s3_access_key_id
         return SyncTask(
             job_id=job.job_id if job else 0,
@@ -182,12 +187,13 @@ class Engine:
                 key.get_secret_value() if key else None,
                 secret.get_secret_value() if secret else None,
             ),
+            snowflake=destination.model_dump(mode="json", context=REVEAL) if snowflake else None,
             prepare_only=job is None,
         )
 
     def _stream_task(self, connection: Connection, job: Job | None, synced: SyncedStream, prefix: str) -> StreamTask:
         name, mode = synced.stream.name, synced.choice.syncMode
-        if job and mode in FULL_REFRESH:
+        if job and job.job_type is JobType.SYNC and mode in FULL_REFRESH:
             generation = self._store.next_generation(job, name)
         else:
             generation = self._store.generation(connection.connectionId, name)
@@ -195,10 +201,13 @@ class Engine:
             name=name,
             prefix=prefix,
             globs=synced.stream.globs or [f"{name}/**"],
-            folder=str(synced.folder),
-            columns={column: type_.value for column, type_ in synced.stream.columns.items()},
+            place=synced.place,
+            table=f"{connection.prefix}{name}",
+            columns=synced.columns,
             generation=generation,
             overwrite=mode is SyncMode.FULL_REFRESH_OVERWRITE,
+            dedup_key=[c for (c,) in synced.primary_key] if mode is SyncMode.INCREMENTAL_DEDUPED_HISTORY else [],
+            selected=synced.selected,
             read=self._store.read_versions(connection.connectionId, name, generation),
         )
 
@@ -212,10 +221,3 @@ class Engine:
             self._end(job, number, JobStatus.FAILED, [failures.internal(error)])
         elif self._store.job(job.job_id).status not in TERMINAL:
             self._store.set_status(job.job_id, JobStatus.FAILED)
-
-
-def _clear(folders: list[Path]) -> None:
-    for folder in folders:
-        for file in folder.glob("*.parquet"):
-            if not file.name.startswith("_schema-"):
-                file.unlink()

@@ -31,6 +31,9 @@ class LakeFolder:
         self.set_columns(columns)
         return columns
 
+    def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
+        return list(columns)
+
     def set_columns(self, columns: Mapping[str, str]) -> None:
         if not (schema := self._folder / schema_name(columns)).exists():
             write_empty(self._connection, columns, temporary := self._folder / ".schema.tmp")
@@ -45,7 +48,7 @@ class LakeFolder:
         row = self._connection.execute("SELECT count(*) FROM read_parquet(?)", [str(file)]).fetchone()
         return int(row[0]) if row else 0
 
-    def add(self, target: str) -> None:
+    def add(self, target: str, _rows: int, _columns: Mapping[str, str]) -> None:
         """Commit the temporary file."""
         _commit(self.temporary, self._folder / target)
 
@@ -54,6 +57,12 @@ class LakeFolder:
         for file in set(self._folder.glob("*.parquet")) - set(self._folder.glob(SCHEMA_FILES)):
             if file.name not in targets:
                 file.unlink()
+
+    def clear(self) -> None:
+        self.keep_only(())
+
+    def close(self) -> None:
+        self.temporary.unlink(missing_ok=True)
 
     def _known(self) -> dict[str, str]:
         schema = next(iter(sorted(self._folder.glob(SCHEMA_FILES), key=lambda file: file.stat().st_mtime)[-1:]), None)

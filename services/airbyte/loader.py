@@ -1,14 +1,14 @@
-"""One attempt of a sync: every stream's unread object versions to Parquet files in the lake.
+"""One attempt of a sync: every stream's unread object versions to the destination.
 
-A file is committed by renaming it to a name made of what it holds. So a run that died between that rename and the
-recording of it is repeated without harm: the next one finds the name and only reports it.
+A file is committed under a name made of what it holds. So a run that died between that commit and the recording of it
+is repeated without harm: the next one finds the name and only reports it.
 """
 
 import errno
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,9 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from services.airbyte import objects
 from services.airbyte.convert import Origin, connect, to_parquet
+from services.airbyte.destination import Destination, open_destination
+from services.airbyte.errors import DestinationError
 from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.model import BadFile
-from services.airbyte.lake import LakeFolder
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import Committed, Failed, Message, StreamTask, SyncTask
@@ -54,35 +55,40 @@ class _StreamLoader:
         self._stream = stream
         self._connection = connection
         self._emit = emit
-        self._destination = LakeFolder(connection, Path(stream.folder), f"{task.job_id}-{os.getpid()}")
+        self._destination: Destination
         self._columns: dict[str, str] = {}
         self._written: set[str] = set()
+        self._key = ""
 
     def run(self) -> None:
         """Files are taken oldest first and the first bad one stops the stream, so newer rows never precede older."""
-        key = ""
         try:
-            self._columns = self._destination.prepare(self._stream.columns)
-            if self._task.prepare_only:
-                return
-            client = objects.connect(self._task.s3)
-            listed = objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs)
-            for version, download in one_ahead(lambda version: self._download(client, version), listed):
-                key = version.key
-                self._load(version, download)
-            if self._stream.overwrite:
-                self._destination.keep_only(self._written)
+            with closing(open_destination(self._connection, self._task, self._stream)) as self._destination:
+                self._columns = self._destination.prepare(self._stream.columns)
+                if self._task.clear:
+                    self._destination.clear()
+                elif not self._task.prepare_only:
+                    self._load_all()
         except BadFile as error:
-            where = f"s3://{self._task.bucket}/{key}" + (f", line {error.line}" if error.line else "")
+            where = f"s3://{self._task.bucket}/{self._key}" + (f", line {error.line}" if error.line else "")
             self._fail(
                 "config_error", f"{where}: {error.reason}. None of its rows were loaded; mend the file, sync again."
             )
         except (ClientError, BotoCoreError) as error:
             self._fail(*_s3_failure(error, self._task))
+        except DestinationError as error:
+            self._fail(error.failure_type, str(error), origin="destination")
         except (OSError, duckdb.Error) as error:
-            self._fail("system_error", _local_failure(error, Path(self._stream.folder), key), origin="destination")
-        finally:
-            self._destination.temporary.unlink(missing_ok=True)
+            self._fail("system_error", _local_failure(error, self._stream.place, self._key), origin="destination")
+
+    def _load_all(self) -> None:
+        client = objects.connect(self._task.s3)
+        listed = objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs)
+        for version, download in one_ahead(lambda version: self._download(client, version), listed):
+            self._key = version.key
+            self._load(version, download)
+        if self._stream.overwrite:
+            self._destination.keep_only(self._written)
 
     def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
         """None for a version that was read before, or was deleted since it was listed."""
@@ -109,21 +115,25 @@ class _StreamLoader:
         if (got := download.result()) is None or (found := got.version).etag == etag:
             return
         source = open_file(self._connection, found.key, got.path, got.fractions)
-        rows = self._convert(source, found)
+        columns = self._selected(self._columns | (added := self._selected(self._added(source))))
+        rows = self._convert(source, found, columns)
         got.path.unlink()
         target = self._target(found.key, found.etag, number + 1)
+        if rows and added and not self._stream.columns:
+            self._columns |= added
+            self._destination.set_columns(self._columns)
         if rows:
-            self._destination.add(target)
+            self._destination.add(target, rows, columns)
         self._report(found, number + 1, target, rows)
 
-    def _convert(self, source: SourceFile, found: ObjectVersion) -> int:
-        columns = self._columns | self._added(source)
+    def _convert(self, source: SourceFile, found: ObjectVersion, columns: dict[str, str]) -> int:
         origin = Origin(found.key, found.last_modified, self._task.job_id, self._stream.generation)
-        rows = to_parquet(self._connection, source, self._destination.temporary, columns, origin)
-        if rows and not self._stream.columns and columns != self._columns:
-            self._destination.set_columns(columns)
-            self._columns = columns
-        return rows
+        names = self._destination.names_in_file(columns)
+        return to_parquet(self._connection, source, self._destination.temporary, columns, names, origin)
+
+    def _selected(self, columns: dict[str, str]) -> dict[str, str]:
+        wanted = self._stream.selected
+        return {name: type_ for name, type_ in columns.items() if wanted is None or name.lower() in wanted}
 
     def _added(self, source: SourceFile) -> dict[str, str]:
         """Columns that the stream does not have yet: text where columns are declared, else what they look like."""
@@ -167,9 +177,9 @@ def _s3_failure(error: ClientError | BotoCoreError, task: SyncTask) -> tuple[str
     return "transient_error", f"S3 ({where}): {error}"
 
 
-def _local_failure(error: OSError | duckdb.Error, folder: Path, key: str) -> str:
+def _local_failure(error: OSError | duckdb.Error, place: str, key: str) -> str:
     text = str(error).splitlines()[0]
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
     if full or re.search(r"No space left|File too large|quota exceeded", text, re.IGNORECASE):
-        return f"no room to write {key} into {folder}: {text}. Free some space and sync again."
-    return f"cannot write {key} into {folder}: {text}"
+        return f"no room to write {key} into {place}: {text}. Free some space and sync again."
+    return f"cannot write {key} into {place}: {text}"

@@ -19,22 +19,29 @@ class S3Access:
 class StreamTask:
     """One stream to load: the objects below `prefix` whose rest of the key fits one of `globs`.
 
-    Without `columns` they are inferred. `read` maps a key to (etag, version) of the newest version of it that was read.
+    `place` is the folder of the stream in the lake, or says where in Snowflake `table` is. With a `dedup_key` the
+    newest row of each key is kept. Without `columns` they are inferred; of any column only those in `selected` (lower
+    case) are loaded. `read` maps a key to (etag, version) of the newest version of it that was read.
     """
 
     name: str
     prefix: str
     globs: list[str]
-    folder: str
+    place: str
+    table: str
     columns: dict[str, str]
     generation: int
     overwrite: bool
+    dedup_key: list[str]
+    selected: list[str] | None
     read: dict[str, tuple[str, int]]
 
 
 @dataclass(frozen=True)
 class SyncTask:
-    """One attempt. With `prepare_only` just the typed empty file of each stream is written.
+    """One attempt. With `prepare_only` just the typed empty file of each stream is written, with `clear` all rows go.
+
+    `snowflake` is the destination's configuration if it is not the lake.
 
     With `vanish` every file that is new is gone when it is to be read: a fault.
     """
@@ -48,7 +55,9 @@ class SyncTask:
     streams_at_once: int
     streams: list[StreamTask]
     s3: S3Access = field(default=S3Access(), repr=False)
+    snowflake: dict[str, Any] | None = field(default=None, repr=False)
     prepare_only: bool = False
+    clear: bool = False
     vanish: bool = False
 
     def to_line(self) -> bytes:

@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from services.airbyte import problems
 from services.airbyte.catalog import KINDS, Catalog, Resource, id_of
 from services.airbyte.config import ConfigError, Connection, Destination, Source, StreamChoice, Tag, Workspace
+from services.airbyte.destination_config import REVEAL, unmasked
 from services.airbyte.store import Store
+from services.airbyte.stream_choices import mistake
 
 log = logging.getLogger("airbyte")
 ENUMS = ("status", "namespaceDefinition", "nonBreakingSchemaUpdatesBehavior", "scheduleType", "syncMode")
@@ -40,19 +42,20 @@ class Resources:
         """What `body` names gets its value, all else stays; a configuration is changed key by key."""
         if isinstance(resource, Connection) and resource.status == "locked":
             raise problems.connection_locked()
-        before = resource.model_dump(mode="json")
-        fields = _fields(kind, body)
+        before = resource.model_dump(mode="json", context=REVEAL)
+        fields = unmasked(_fields(kind, body), before)
         if isinstance(fields.get("configuration"), dict):
             fields["configuration"] = before["configuration"] | fields["configuration"]
         return self._save(kind, _validated(kind, before | fields))
 
     def replace(self, kind: str, resource: Resource, body: dict[str, Any]) -> Resource:
         """PUT: name and configuration as a whole."""
-        fields = _fields(kind, body)
+        before = resource.model_dump(mode="json", context=REVEAL)
+        fields = unmasked(_fields(kind, body), before)
         for name in ("name", "configuration"):
             if name not in fields:
                 raise problems.invalid(f"{name}: must not be null")
-        return self._save(kind, _validated(kind, resource.model_dump(mode="json") | fields))
+        return self._save(kind, _validated(kind, before | fields))
 
     def delete(self, kind: str, resource: Resource) -> None:
         """Deletes what cannot be without it, too; jobs of a deleted connection are cancelled."""
@@ -64,7 +67,7 @@ class Resources:
             self._cancel(id_)
             resource = resource.model_copy(update={"status": "deprecated"})  # as Airbyte calls a deleted one
         self._catalog.delete(kind, resource)
-        self._store.save_resource(kind, id_, resource.model_dump_json(), deleted=True)
+        self._store.save_resource(kind, id_, resource.model_dump_json(context=REVEAL), deleted=True)
 
     def _save(self, kind: str, resource: Resource) -> Resource:
         self._check(resource)
@@ -78,7 +81,7 @@ class Resources:
             else:
                 self._catalog.put(kind, before)
             raise problems.conflicting_destination(str(error)) from None
-        self._store.save_resource(kind, id_, resource.model_dump_json(), deleted=False)
+        self._store.save_resource(kind, id_, resource.model_dump_json(context=REVEAL), deleted=False)
         return resource
 
     def _check(self, resource: Resource) -> None:
@@ -90,7 +93,8 @@ class Resources:
         if isinstance(resource, Tag) and any(_same_name(resource, tag) for tag in self._catalog.tags.values()):
             raise problems.tag_exists(resource.name)
         if isinstance(resource, Connection):
-            _check_streams(resource, self._catalog.sources[resource.sourceId])
+            source, destination = self._catalog.sources, self._catalog.destinations
+            _check_streams(resource, source[resource.sourceId], destination[resource.destinationId])
 
     def _connection_name(self, fields: dict[str, Any]) -> str:
         """As Airbyte's page has it: source → destination. What does not exist is told by the check that follows."""
@@ -124,12 +128,16 @@ def _same_name(tag: Tag, other: Tag) -> bool:
     return tag.tagId != other.tagId and (tag.name, tag.workspaceId) == (other.name, other.workspaceId)
 
 
-def _check_streams(connection: Connection, source: Source) -> None:
+def _check_streams(connection: Connection, source: Source, destination: Destination) -> None:
     names = [choice.name for choice in connection.configurations.streams]
     if unknown := [name for name in names if source.stream(name) is None]:
         raise problems.invalid(f"configurations: the source has no stream {', '.join(map(repr, unknown))}")
     if len(set(names)) < len(names):
         raise problems.invalid("configurations: a stream is configured twice")
+    for choice in connection.configurations.streams:
+        stream = source.stream(choice.name)
+        if stream and (said := mistake(choice, stream, destination)):
+            raise problems.invalid(said)
 
 
 def _fields(kind: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ SAMPLE_CONFIG = Path(__file__).with_name("nyc_flights.yaml")
 class Settings(BaseSettings):
     """Where the mock listens, what it reads and where it writes. Sizes are DuckDB's ("512MB"), times are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="MOCK_AIRBYTE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="MOCK_AIRBYTE_", env_ignore_empty=True, extra="ignore")
 
     host: str = "127.0.0.1"
     port: int = 8006

@@ -39,5 +39,5 @@ def _stream(connection_id: UUID, synced: SyncedStream, mock: Mock) -> dict[str, 
     name = synced.stream.name
     generation = mock.store.generation(connection_id, name)
     files, rows, size = mock.store.totals(connection_id, name, generation)
-    where = {"name": name, "syncMode": synced.choice.syncMode.value, "folder": str(synced.folder)}
+    where = {"name": name, "syncMode": synced.choice.syncMode.value, "place": synced.place}
     return where | {"generation": generation, "files": files, "rows": rows, "bytes": size}

@@ -1,5 +1,6 @@
 """The public API's shapes, as the server writes them: absent instead of null, times as java.time prints them."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -8,6 +9,7 @@ from uuid import UUID
 from services.airbyte.catalog import Catalog
 from services.airbyte.config import Connection, Destination, Source, Stream, SyncMode, Tag, Workspace
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
+from services.airbyte.stream_choices import CURSOR
 
 
 def job(job: Job) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def source(source: Source) -> dict[str, Any]:
 
 
 def destination(destination: Destination) -> dict[str, Any]:
-    configuration = destination.configuration.model_dump(mode="json")
+    configuration = destination.configuration.model_dump(mode="json", exclude_none=True)
     type_ = destination.configuration.destinationType
     return _actor(destination, "destinationId", destination.destinationId, configuration, "destinationType", type_)
 
@@ -86,14 +88,9 @@ def connection(connection: Connection, catalog: Catalog) -> dict[str, Any]:
         "prefix": connection.prefix,
         "configurations": {
             "streams": [
-                {
-                    "name": synced.stream.name,
-                    "syncMode": synced.choice.syncMode.value,
-                    "cursorField": ["_ab_source_file_last_modified"],
-                    "primaryKey": [[column] for column in synced.stream.primaryKey],
-                    "selectedFields": [],
-                    "mappers": [],
-                }
+                {"selectedFields": [], "mappers": []}
+                | synced.choice.model_dump(mode="json", exclude_none=True)
+                | {"cursorField": CURSOR, "primaryKey": synced.primary_key}
                 for synced in catalog.streams_of(connection)
             ]
         },
@@ -102,14 +99,14 @@ def connection(connection: Connection, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def stream(stream: Stream) -> dict[str, Any]:
+def stream(stream: Stream, modes: Iterable[SyncMode], columns: Iterable[str]) -> dict[str, Any]:
     return {
         "streamName": stream.name,
-        "syncModes": [mode.value for mode in SyncMode],
-        "defaultCursorField": ["_ab_source_file_last_modified"],
+        "syncModes": [mode.value for mode in modes],
+        "defaultCursorField": CURSOR,
         "sourceDefinedCursorField": True,
         "sourceDefinedPrimaryKey": [[column] for column in stream.primaryKey],
-        "propertyFields": [[column] for column in stream.columns],
+        "propertyFields": [[column] for column in columns],
     }
 
 

@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
-from services.compose.engine import Compose, check_engine
+from services.compose.engine import PYTHON, Compose, check_engine
 from services.compose.offline import verify_offline
-from services.compose.prefect_api import Prefect
-from services.compose.profile import ComposeError, load
+from services.compose.prefect_api import prefect_of
+from services.compose.profile import ComposeError, check, load
+from services.compose.promote import promote
+from services.compose.secrets import prepare
 from services.compose.up import up
 
 RUN_SECONDS = 3600.0
@@ -20,9 +23,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one verb; its exit code, or 1 with a text where it cannot be done."""
     options = _parser().parse_args(arguments)
     try:
+        profile = load(options.profile)
+        check(profile)
+        prepare(profile)
         check_engine()
-        code: int = options.do(Compose(load(options.profile)), options)
+        code: int = options.do(Compose(profile), options)
     except ComposeError as error:
+        if vars(options).get("json"):
+            return refused(options.profile, error)
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -44,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose.profile))
+    verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
+    promoting = verb("promote", lambda compose, options: promote(compose, options.origin, options.apply))
+    promoting.add_argument("--from", dest="origin", default="local", help="profile to compare with (default: local)")
+    promoting.add_argument("--apply", action="store_true", help="do it")
     verb("reset", reset).add_argument("--yes", action="store_true", help="do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
@@ -64,19 +76,22 @@ def logs(compose: Compose, options: argparse.Namespace) -> int:
 
 def run(compose: Compose, options: argparse.Namespace) -> int:
     """Run a deployment and follow it; 0 where it completed."""
-    prefect = Prefect(compose.running("prefect-server", 4200))
+    prefect = prefect_of(compose)
     return prefect.follow(prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
 
 
 def cursor(compose: Compose, options: argparse.Namespace) -> int:
     """The sensor's cursor and batches: show, rewind, skip, release."""
-    return compose.run("exec", "-T", "sensor", "python", "-m", "blocks.cursor_command", *options.command)
+    return compose.run("exec", "-T", "sensor", *PYTHON, "blocks.cursor_command", *options.command)
 
 
 def sql(compose: Compose, options: argparse.Namespace) -> int:
     """A query, or a prompt, on the published tables."""
     terminal = [] if sys.stdin.isatty() else ["-T"]
-    return compose.run("exec", *terminal, "worker", "python", "-m", "blocks.sql", *options.query)
+    profile = compose.profile
+    snowflake = profile.values["DBT_TARGET"] == "snowflake"
+    module = ["blocks.snowflake_sql", "--profile", profile.name] if snowflake else ["blocks.sql"]
+    return compose.run("exec", *terminal, "worker", *PYTHON, *module, *options.query)
 
 
 def reset(compose: Compose, options: argparse.Namespace) -> int:

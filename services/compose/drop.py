@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from services.compose.engine import Compose
-from services.compose.prefect_api import Prefect
+from services.compose.engine import PYTHON, Compose
+from services.compose.prefect_api import Prefect, prefect_of
 from services.compose.profile import PROJECT, ComposeError
 
 SENSOR_SECONDS = 60.0
@@ -20,9 +20,9 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
         ComposeError: the file or its stream is not known, or the sensor starts no run.
     """
     key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
-    prefect = Prefect(compose.running("prefect-server", 4200))
+    prefect = prefect_of(compose)
     with file.open("rb") as content:
-        landed = json.loads(compose.output("exec", "-T", "sensor", "python", "-m", "blocks.land", key, stdin=content))
+        landed = json.loads(compose.output("exec", "-T", "sensor", *PYTHON, "blocks.land", key, stdin=content))
     print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{key}")
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")

@@ -14,6 +14,8 @@ FROM_OUTSIDE = {*PORTS, "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
 
 NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."
+PYTHON = ("with-secrets", "python", "-m")
+"""What begins a command in a running container, which does not go through the image's entrypoint."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Compose:
 
     Args:
         profile: gives the values.
-        files: further Compose files, merged over docker-compose.yml.
+        files: further Compose files, merged over docker-compose.yml and what the profile adds.
         project: name of the Compose project; without it Compose's own rule decides (the folder's name).
     """
 
@@ -33,7 +35,7 @@ class Compose:
     def command(self, *arguments: str) -> list[str]:
         """The full command line for Compose's `arguments`."""
         hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
-        files = [f"--file={file}" for file in (COMPOSE_FILE, *self.files)]
+        files = [f"--file={file}" for file in (COMPOSE_FILE, *self.profile.files, *self.files)]
         project = [f"--project-name={self.project}"] if self.project else []
         quiet = [] if sys.stderr.isatty() else ["--progress=quiet"]
         options = [*quiet, f"--env-file={self.profile.file}", f"--project-directory={PROJECT}", *files, *project]

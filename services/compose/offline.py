@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from services.compose.engine import Compose
+from services.compose.engine import PYTHON, Compose
 from services.compose.profile import ComposeError, Profile
 from services.compose.up import READY, start
 
@@ -34,7 +34,7 @@ def verify_offline(profile: Profile) -> int:
         _wait_for_tables(compose)
         if not compose.succeeds("exec", "-T", "worker", "python", "-c", PAGES):
             raise ComposeError("A page of Prefect's or of the mock Airbyte's loads from elsewhere.")
-        compose.run("exec", "-T", "worker", "python", "-m", "blocks.sql", ROWS)
+        compose.run("exec", "-T", "worker", *PYTHON, "blocks.sql", ROWS)
         print("Proved: from landing to published tables without a network.")
     finally:
         compose.run("down", "--volumes", "--remove-orphans")

@@ -3,24 +3,54 @@
 import json
 import time
 import urllib.request
-from collections.abc import Callable
+from base64 import b64encode
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
 
-from services.compose.profile import ComposeError
+from services.compose.engine import Compose
+from services.compose.profile import ComposeError, Profile
+from services.compose.secrets import secret
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PAGE = 200
 LAST_LINE, LAST_LINES_SECONDS = "Finished in state", 5.0
 
 
-class Prefect:
-    """A Prefect server by its address, e.g. 127.0.0.1:4200."""
+def prefect_of(compose: Compose) -> "Prefect":
+    """The Prefect server that a platform's profile leads to.
 
-    def __init__(self, address: str) -> None:
-        self.url = f"http://{address}"
-        # No proxy: the server is on this machine.
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+    Raises:
+        ComposeError: it is one of the platform's own services, and does not run.
+    """
+    profile = compose.profile
+    here = "prefect" in profile.services
+    url = f"http://{compose.running('prefect-server', 4200)}/api" if here else profile.values["PREFECT_API_URL"]
+    return Prefect(url, authorization(profile))
+
+
+def authorization(profile: Profile) -> dict[str, str]:
+    """The header that the profile's Prefect server asks for; none where it asks for none."""
+    if key := secret(profile, "PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    user = secret(profile, "PREFECT_API_AUTH_STRING")
+    return {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
+
+
+class Prefect:
+    """A Prefect server by the URL of its API, e.g. http://127.0.0.1:4200/api.
+
+    Args:
+        api: the URL.
+        headers: what the server asks for, as `authorization` gives it.
+    """
+
+    def __init__(self, api: str, headers: Mapping[str, str] | None = None) -> None:
+        self.api, self.url = api, api.removesuffix("/api")
+        self._headers = {"Content-Type": "application/json", **(headers or {})}
+        # No proxy for a server that is on this machine.
+        here = api.startswith("http://127.0.0.1")
+        self._open = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else [])).open
 
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """POST a body, or GET without one.
@@ -29,7 +59,7 @@ class Prefect:
             ComposeError: the server does not answer, or refuses.
         """
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/api/{path}", data, {"Content-Type": "application/json"})  # noqa: S310
+        request = urllib.request.Request(f"{self.api}/{path}", data, self._headers)  # noqa: S310
         try:
             with self._open(request, timeout=30) as answer:
                 return json.load(answer)

@@ -4,8 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.compose.values import secrets, wrong
+
 PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
+SECRETS_FILE = Path(__file__).with_name("secrets.yml")
+LINE = re.compile(r"\s*(#.*)?|(\w+)=([^\s'\"$#`\\]*)")
 
 
 class ComposeError(Exception):
@@ -25,12 +29,27 @@ class Profile:
         """The optional services of docker-compose.yml that it runs."""
         return set(self.values.get("COMPOSE_PROFILES", "").split(","))
 
+    @property
+    def secrets(self) -> set[str]:
+        """The names of its secrets."""
+        return secrets(self.values)
+
+    @property
+    def secrets_folder(self) -> Path:
+        """Where its secrets lie, a file each, called as the variable is."""
+        return self.file.parent / "secrets" / self.name
+
+    @property
+    def files(self) -> list[Path]:
+        """Compose files that it needs beside docker-compose.yml."""
+        return [SECRETS_FILE] if self.secrets else []
+
 
 def load(name: str, folder: Path = PROJECT / "profiles", compose_file: Path = COMPOSE_FILE) -> Profile:
-    """The profile of that name; nothing that docker-compose.yml asks for is missing.
+    """The profile of that name; nothing that its Compose file asks for is missing.
 
     Raises:
-        ComposeError: there is no such profile, or values are missing: it names them all.
+        ComposeError: there is no such profile, a line cannot be read, or values are missing: it names them all.
     """
     file = folder / f"{name}.env"
     if not file.is_file():
@@ -38,13 +57,45 @@ def load(name: str, folder: Path = PROJECT / "profiles", compose_file: Path = CO
         raise ComposeError(
             f"There is no profile {name!r}: {_short(file)} is missing. Profiles that are there: {known}."
         )
-    values = dict(re.findall(r"^(\w+)=(.*)$", file.read_text(), re.MULTILINE))
+    values = _read(file)
     needed = re.findall(r"\$\{(\w+):\?\}", compose_file.read_text())
     if missing := [key for key in dict.fromkeys(needed) if not values.get(key)]:
         raise ComposeError(f"{_short(file)} gives no value for {', '.join(missing)}. Set what is missing there.")
     if values["PROFILE"] != name:
         raise ComposeError(f"{_short(file)} says PROFILE={values['PROFILE']}: make that {name}, as the file is called.")
     return Profile(name, file, values)
+
+
+def check(profile: Profile) -> None:
+    """Make sure that every value of a profile is there, well-formed and fits the others.
+
+    Raises:
+        ComposeError: it names every value that is not, a line each.
+    """
+    if faults := list(wrong(profile.values)):
+        raise ComposeError("\n  ".join([f"{_short(profile.file)} cannot be used; nothing was started.", *faults]))
+
+
+def _read(file: Path) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        where = f"{_short(file)}, line {number}"
+        if not (match := LINE.fullmatch(line)):
+            raise ComposeError(
+                f"{where} cannot be read: {_name(line)}. Expected is NAME=value, the value without spaces, quotes, "
+                "#, $ and backslashes."
+            )
+        if name := match[2]:
+            if name in values:
+                raise ComposeError(f"{where}: {name} is there twice. Remove one.")
+            values[name] = match[3]
+    return values
+
+
+def _name(line: str) -> str:
+    """What may be told of a line that may hold a secret: its name."""
+    match = re.match(r"\s*([A-Z][A-Z0-9_]*)\b", line)
+    return match[1] if match else "it has no name"
 
 
 def _short(file: Path) -> str:

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from services.compose.engine import PORTS, Compose
-from services.compose.prefect_api import Prefect
+from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
 
 MARTS_SECONDS = 300.0
@@ -48,16 +48,20 @@ def check_ports(compose: Compose) -> None:
     Raises:
         ComposeError: another program has one; it is named where that can be found out.
     """
+    if taken := taken_ports(compose):
+        raise ComposeError(
+            f"{' '.join(taken)} End that, or take other ports, for example: "
+            f"make up {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
+        )
+
+
+def taken_ports(compose: Compose) -> list[str]:
+    """The platform's ports that another program has, each in a sentence; none once the platform itself runs."""
     if compose.output("ps", "--quiet"):
-        return
-    for line in compose.output("config").splitlines():
-        if line.strip().startswith("published: "):
-            port = int(line.split('"')[1])
-            if port and _taken(port):
-                raise ComposeError(
-                    f"Port {port} is taken by {_holder(port)}. End that, or take other ports, for example: "
-                    f"make up {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
-                )
+        return []
+    published = [line for line in compose.output("config").splitlines() if line.strip().startswith("published: ")]
+    ports = [int(line.split('"')[1]) for line in published]
+    return [f"Port {port} is taken by {_holder(port)}." for port in ports if port and _taken(port)]
 
 
 def wait_for_marts(compose: Compose) -> None:
@@ -66,9 +70,13 @@ def wait_for_marts(compose: Compose) -> None:
     Raises:
         ComposeError: a pipeline run failed before there were any, or none has published in time.
     """
-    prefect, begun = Prefect(compose.running("prefect-server", 4200)), time.monotonic()
-    while not compose.succeeds("exec", "-T", "worker", *READY):
-        failed = [run for run in prefect.pipelines() if run["state_type"] in ("FAILED", "CRASHED")]
+    prefect, begun = prefect_of(compose), time.monotonic()
+    snowflake = compose.profile.values["DBT_TARGET"] == "snowflake"
+    while snowflake or not compose.succeeds("exec", "-T", "worker", *READY):
+        runs = prefect.pipelines()
+        if snowflake and any(run["state_type"] == "COMPLETED" for run in runs):
+            break  # its readers have the tables that dbt builds: there is no file to look for
+        failed = [run for run in runs if run["state_type"] in ("FAILED", "CRASHED")]
         if failed:
             raise ComposeError(f"The first pipeline run failed: {failed[0]['state']['message']}")
         if time.monotonic() - begun > MARTS_SECONDS:

@@ -19,8 +19,10 @@ import duckdb
 import httpx
 from testcontainers.compose import DockerCompose
 
-from services.compose.engine import FROM_OUTSIDE
+from services.compose.engine import FROM_OUTSIDE, PYTHON
+from services.compose.prefect_api import authorization
 from services.compose.profile import load
+from services.compose.secrets import prepare, secret
 from services.embedded.processes import free_ports
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ class Platform(DockerCompose):
         variables: Mapping[str, str] | None = None,
         owner: int | None = None,
     ) -> None:
-        self.profile = profile
+        self.profile = load(profile, Path(project, "profiles"), Path(project, "docker-compose.yml"))
+        prepare(self.profile)
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
         self._variables = {
@@ -68,14 +71,16 @@ class Platform(DockerCompose):
             **(variables or {}),
         }
         super().__init__(
-            context=project, compose_file_name="docker-compose.yml", env_file=f"profiles/{profile}.env", build=True
+            context=project,
+            compose_file_name=["docker-compose.yml", *map(str, self.profile.files)],
+            env_file=f"profiles/{profile}.env",
+            build=True,
         )
 
     @cached_property
     def compose_command_property(self) -> list[str]:
         """Compose's command line; the profile and `variables` decide, the environment of the tests does not."""
-        profile = load(self.profile, Path(self.context, "profiles"), Path(self.context, "docker-compose.yml"))
-        hidden = [f"--unset={name}" for name in profile.values if name not in FROM_OUTSIDE]
+        hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
         own = [f"{name}={value}" for name, value in self._variables.items()]
         return ["env", *hidden, *own, *super().compose_command_property]
 
@@ -143,8 +148,17 @@ class Platform(DockerCompose):
         )
 
     def land(self, key: str, content: bytes, bucket: str = "my-data-lake-landing") -> None:
-        """Put an object into the landing bucket."""
-        self.s3().put_object(Bucket=bucket, Key=key, Body=content)
+        """Put an object into the landing bucket: the profile's own where that is a real one."""
+        if "localstack" in self.profile.services:
+            self.s3().put_object(Bucket=bucket, Key=key, Body=content)
+        else:
+            self._piped(content, "exec", "-T", "sensor", *PYTHON, "blocks.land", key)
+
+    def _piped(self, content: bytes, *arguments: str) -> None:
+        command = [*self.compose_command_property, *arguments]
+        done = subprocess.run(command, cwd=self.context, input=content, capture_output=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise PlatformFailed(done.stderr.decode(errors="replace")[-4000:])
 
     # -- what comes out --------------------------------------------------------------------------------
 
@@ -162,14 +176,31 @@ class Platform(DockerCompose):
                 yield connection
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the published warehouse to a query."""
+        """The answer of the warehouse that readers see to a query; from Snowflake, dates and times are text."""
+        if self.profile.values["DBT_TARGET"] == "snowflake":
+            module = ("blocks.snowflake_sql", "--profile", self.profile.name, "--json")
+            return [tuple(row) for row in json.loads(self.compose("exec", "-T", "worker", *PYTHON, *module, query))]
         with self.published() as connection:
             return connection.execute(query).fetchall()
 
     def prefect(self, method: str, path: str, body: object = None) -> Any:
         """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
-        response = httpx.request(method, f"{self.prefect_url}/api/{path}", json=body, timeout=30, trust_env=False)
+        url = f"{self.prefect_url}/api/{path}"
+        if "prefect" not in self.profile.services:
+            url = f"{self.profile.values['PREFECT_API_URL']}/{path}"
+        headers = authorization(self.profile)
+        response = httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
         return response.raise_for_status().json()
+
+    def airbyte(self, path: str, **parameters: Any) -> Any:
+        """The mock Airbyte's answer to a GET of its public API, with a token where it asks for one."""
+        headers = {}
+        if client_id := self.profile.values.get("AIRBYTE_CLIENT_ID"):
+            credentials = {"client_id": client_id, "client_secret": secret(self.profile, "AIRBYTE_CLIENT_SECRET")}
+            answer = httpx.post(f"{self.airbyte_url}/applications/token", json=credentials, trust_env=False)
+            headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
+        url = f"{self.airbyte_url}/{path}"
+        return httpx.get(url, params=parameters, headers=headers, trust_env=False).raise_for_status().json()
 
     def flow_runs(self, deployment: str | None = None) -> list[dict[str, Any]]:
         """The flow runs, newest first: of one deployment (`flow/deployment`), or all but subflows."""

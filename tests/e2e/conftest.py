@@ -41,8 +41,12 @@ def mock_image() -> None:
 @pytest.fixture(scope="module")
 def platform(project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
     """The whole platform, its sample files loaded, built and published."""
-    with Platform(project, owner=owner(pytestconfig)) as running:
-        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=240)
+    profile = pytestconfig.getoption("profile")
+    if not (project / "profiles" / f"{profile}.env").exists():  # one that git does not know
+        shutil.copy2(PROJECT / "profiles" / f"{profile}.env", project / "profiles")
+        shutil.copytree(PROJECT / "profiles" / "secrets" / profile, project / "profiles" / "secrets" / profile)
+    with Platform(project, profile, owner=owner(pytestconfig)) as running:
+        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=300)
         yield running
 
 

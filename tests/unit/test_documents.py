@@ -17,7 +17,7 @@ from schedules.daily import DAILY_SCHEDULE
 from tests.readme import PROJECT, README, blocks, kinds, rows
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
-VERBS = re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE)
+VERBS = re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 
@@ -45,13 +45,13 @@ def test_a_plain_command_of_readme_is_a_verb_of_the_makefile() -> None:
 
 
 def test_readme_names_every_verb_of_the_makefile_and_no_other() -> None:
-    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))
+    named = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", README, re.MULTILINE))
     assert named == set(VERBS) - {"help"}
 
 
 @pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/platform.md"])
 def test_a_document_names_no_verb_that_the_makefile_lacks(document: str) -> None:
-    named = re.findall(r"(?:`| {4})make ([a-z-]+)", (PROJECT / document).read_text())
+    named = re.findall(r"(?:`| {4})make ([a-z0-9-]+)", (PROJECT / document).read_text())
     assert named
     assert set(named) <= set(VERBS)
 

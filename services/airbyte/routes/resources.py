@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from services.airbyte import problems, wire
 from services.airbyte.catalog import KINDS, Catalog, Resource
-from services.airbyte.config import Connection, Destination, Source, Tag, Workspace
+from services.airbyte.config import Connection, Destination, Source, SyncMode, Tag, Workspace
 from services.airbyte.requests import (
     Mock,
     json_body,
@@ -122,11 +122,12 @@ async def streams(request: Request, mock: Mock) -> Response:
     source = mock.catalog.sources.get(id_ := uuid_value(request, text, "sourceId"))
     if source is None:
         raise problems.not_found("source", id_)
+    modes = list(SyncMode)
     if (text := request.query_params.get("destinationId")) is not None:
-        id_ = uuid_value(request, text, "destinationId")
-        if id_ not in mock.catalog.destinations:
+        if (destination := mock.catalog.destinations.get(id_ := uuid_value(request, text, "destinationId"))) is None:
             raise problems.not_found("destination", id_)
-    return JSONResponse([wire.stream(stream) for stream in source.configuration.streams])
+        modes = destination.syncModes
+    return JSONResponse([wire.stream(stream, modes, stream.columns) for stream in source.configuration.streams])
 
 
 async def health(_request: Request, _mock: Mock) -> Response:

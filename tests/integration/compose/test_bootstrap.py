@@ -11,9 +11,11 @@ from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Cancelling, Completed, Running
 
+from blocks.settings import Settings
 from services.bootstrap.__main__ import main
 from services.bootstrap.automations import SILENT_RUNS
 from services.bootstrap.deployments import PROJECT, Declared, WorkPool, declared, register, remove_others
+from services.bootstrap.models import compiled, differences
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError
 from services.worker import put_back
@@ -61,6 +63,49 @@ def test_a_deployment_that_prefect_yaml_no_longer_has_is_removed_and_a_persons_o
     assert {each.name for each in client.read_deployments()} == NAMES | {"own"}
 
 
+def test_the_plan_names_what_would_change_and_changes_nothing(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan"])
+    assert main() == 0
+    assert capsys.readouterr().out.count("nothing changes") == 2
+    gone = next(each for each in client.read_deployments() if each.name == "example-flow")
+    client.delete_deployment(gone.id)
+    monkeypatch.setenv("AIRBYTE_CLIENT_ID", "another")
+    monkeypatch.setenv("AIRBYTE_CLIENT_SECRET", "canary")
+    for _ in range(2):
+        assert main() == 0
+        plan = capsys.readouterr().out
+        assert "block airbyte-connection/trial: client_id: '' -> 'another'" in plan
+        assert "block airbyte-connection/trial: client_secret differs" in plan
+        assert "deployment example-flow: is not there" in plan
+        assert "canary" not in plan
+
+
+def test_a_plan_that_cannot_be_made_says_why(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan"])
+    monkeypatch.setenv("DBT_TARGET", "snowflake")
+    assert main() == 1
+    assert "SNOWFLAKE_ACCOUNT" in capsys.readouterr().err
+
+
+def test_models_are_compared_by_their_sql_alone() -> None:
+    local = {"same": "select 1", "other": "select a\nfrom b", "gone": "select 2"}
+    shown = list(differences(local, {"same": "select 1", "other": "select a\nfrom c"}))
+    assert [line for line in shown if line[0] in "+-" and line[1] not in "+-"] == ["-select 2", "-from b", "+from c"]
+
+
+def test_every_model_compiles_for_duckdb_without_its_warehouse(tmp_path: Path) -> None:
+    settings = Settings(lake_dir=tmp_path / "lake", warehouse_path=tmp_path / "none.duckdb")
+    models = {file.stem for file in (PROJECT / "dbt_project" / "models").rglob("*.sql")}
+    found = compiled(settings, "dev")
+    assert found.keys() == models
+    assert "from airlines" in found["stg_airlines"]
+    assert not (tmp_path / "none.duckdb").exists()
+
+
 def test_an_entry_of_prefect_yaml_that_would_be_ignored_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "prefect.yaml"
     file.write_text("deployments: [{name: a, entrypoint: b, work_pool: {name: c}, triggers: []}]")
@@ -83,7 +128,7 @@ def test_what_a_killed_worker_left_runs_again_and_what_was_being_cancelled_is_ca
 def test_a_run_is_started_by_its_flows_name_with_the_deployments_parameters_and_those_given(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
-    prefect = Prefect(prefect_server.removeprefix("http://"))
+    prefect = Prefect(f"{prefect_server}/api")
     run = prefect.start("dbt_transform", {"select": "dim_airlines"})
     assert run["parameters"] == {"profile": "trial", "select": "dim_airlines"}
 
@@ -92,13 +137,13 @@ def test_an_unknown_deployment_is_answered_with_those_that_there_are(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
     with pytest.raises(ComposeError, match=r"no deployment 'nonsense'.*example-flow"):
-        Prefect(prefect_server.removeprefix("http://")).start("nonsense", {})
+        Prefect(f"{prefect_server}/api").start("nonsense", {})
 
 
 def test_following_a_run_shows_its_log_once_and_tells_its_result(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
-    prefect, said = Prefect(prefect_server.removeprefix("http://")), list[str]()
+    prefect, said = Prefect(f"{prefect_server}/api"), list[str]()
 
     @flow(name=f"failing-{uuid4()}")
     def failing() -> None:

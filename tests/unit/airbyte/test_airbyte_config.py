@@ -16,8 +16,8 @@ def test_the_sample_has_one_connection_of_five_streams(tmp_path: Path) -> None:
     catalog = Catalog(load_config(SAMPLE_CONFIG), tmp_path)
     (connection,) = catalog.connections.values()
     assert str(connection.connectionId) == "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
-    folders = [synced.folder for synced in catalog.streams_of(connection)]
-    assert folders == [tmp_path / name for name in ("flights", "weather", "airlines", "airports", "planes")]
+    folders = [synced.place for synced in catalog.streams_of(connection)]
+    assert folders == [str(tmp_path / name) for name in ("flights", "weather", "airlines", "airports", "planes")]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_the_prompt_takes_statements_up_to_the_semicolon(
             raise EOFError from None
 
     monkeypatch.setattr("builtins.input", typed)
-    sql.prompt(tmp_path / "warehouse.duckdb")
+    sql.prompt(lambda statement: sql.run(statement, tmp_path / "warehouse.duckdb"))
     assert "42" in capsys.readouterr().out
 
 

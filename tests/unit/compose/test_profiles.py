@@ -39,7 +39,7 @@ def script(folder: Path, text: str) -> None:
 
 
 def test_the_local_profile_is_complete() -> None:
-    assert load("local").services == {"localstack", "airbyte"}
+    assert load("local").services == {"localstack", "airbyte", "prefect"}
 
 
 def test_an_unknown_profile_is_named_with_those_that_there_are(profiles: Path) -> None:

@@ -1,0 +1,70 @@
+"""SQL on a profile's Snowflake: `python -m blocks.snowflake_sql --profile NAME QUERY`; a prompt without a query."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from blocks.connections import SnowflakeConnection, snowflake_connection
+from blocks.errors import PlatformError
+from blocks.sql import prompt
+
+
+def ask(connection: SnowflakeConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The names of the columns, in lower case, and the rows; both empty for a statement that has none.
+
+    Raises:
+        snowflake.connector.errors.Error: Snowflake refuses or does not answer.
+    """
+    with connection.get_connection() as session, session.cursor() as cursor:
+        cursor.execute(query.strip().rstrip(";"))
+        return [column[0].lower() for column in cursor.description or []], list(cursor.fetchall())
+
+
+def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> bool:
+    """Print a statement's rows; False, with the reason on standard error, where it fails."""
+    from snowflake.connector.errors import Error
+
+    try:
+        columns, rows = ask(connection, query)
+    except (Error, PlatformError) as error:
+        print(error, file=sys.stderr)
+        return False
+    if as_json:
+        print(json.dumps(rows, default=str))
+    else:
+        Console().print(_table(columns, rows))
+    return True
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*map(str, row))
+    return table
+
+
+def main(arguments: list[str]) -> int:
+    """Run the query given, or a prompt; 1 where the query fails or the profile cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m blocks.snowflake_sql", description=__doc__)
+    parser.add_argument("--profile", required=True, help="name of the saved blocks")
+    parser.add_argument("--json", action="store_true", help="print the rows alone, as JSON")
+    parser.add_argument("query", nargs="*")
+    options = parser.parse_args(arguments)
+    try:
+        connection = snowflake_connection(options.profile)
+    except PlatformError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.query:
+        return 0 if show(connection, " ".join(options.query), options.json) else 1
+    prompt(lambda statement: show(connection, statement))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,51 @@
+"""What the loader asks of a destination."""
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from services.airbyte.lake import LakeFolder
+from services.airbyte.protocol import StreamTask, SyncTask
+
+
+class Destination(Protocol):
+    """One stream's place. A file's rows are written to `temporary`, then committed by `add` under a `target` name."""
+
+    temporary: Path
+
+    def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
+        """Make the place ready; return its columns, which are those found there when none are declared."""
+
+    def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
+        """What the columns are called in the temporary file."""
+
+    def set_columns(self, columns: Mapping[str, str]) -> None: ...
+
+    def rows_of(self, target: str) -> int | None:
+        """The rows of a file that was committed; None when it was not."""
+
+    def add(self, target: str, rows: int, columns: Mapping[str, str]) -> None:
+        """Commit the temporary file."""
+
+    def keep_only(self, targets: Collection[str]) -> None:
+        """Remove the rows of all other files."""
+
+    def clear(self) -> None:
+        """Remove all rows."""
+
+    def close(self) -> None: ...
+
+
+def open_destination(connection: duckdb.DuckDBPyConnection, task: SyncTask, stream: StreamTask) -> Destination:
+    """Raises DestinationError."""
+    if task.snowflake is None:
+        return LakeFolder(connection, Path(stream.place), f"{task.job_id}-{os.getpid()}")
+    # Snowflake's connector takes a second to import: only where it is used.
+    from services.airbyte.destination_config import SnowflakeConfiguration
+    from services.airbyte.snowflake_table import SnowflakeTable
+
+    configuration = SnowflakeConfiguration.model_validate(task.snowflake)
+    return SnowflakeTable(configuration, stream.table, stream.generation, stream.dedup_key, Path(task.work_dir))

@@ -1,0 +1,231 @@
+"""A Snowflake table as a destination: a file is staged by PUT and taken by COPY INTO.
+
+A file's rows and the note that they were taken are committed by one transaction, so that a repeat of what was cut short
+finds both or neither.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from services.airbyte import sql
+from services.airbyte.destination_config import KeyPair, SnowflakeConfiguration
+from services.airbyte.errors import DestinationError
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+
+TYPES = {
+    "integer": "NUMBER(38, 0)",
+    "number": "FLOAT",
+    "string": "VARCHAR",
+    "boolean": "BOOLEAN",
+    "timestamp_with_timezone": "TIMESTAMP_TZ",
+    "timestamp_without_timezone": "TIMESTAMP_NTZ",
+    "date": "DATE",
+    "object": "VARIANT",
+}
+AIRBYTE_COLUMNS = {
+    "_airbyte_raw_id": "VARCHAR NOT NULL",
+    "_airbyte_extracted_at": "TIMESTAMP_TZ NOT NULL",
+    "_airbyte_meta": "VARIANT NOT NULL",
+    "_airbyte_generation_id": "NUMBER(38, 0)",
+    "_ab_source_file_url": "VARCHAR",
+    "_ab_source_file_last_modified": "TIMESTAMP_TZ",
+}
+LOADED = {"table_name": "VARCHAR", "file": "VARCHAR", "row_count": "NUMBER(38, 0)", "generation_id": "NUMBER(38, 0)"}
+SECONDS = {"login_timeout": 20, "network_timeout": 120, "socket_timeout": 120}
+
+
+class SnowflakeTable:
+    """Names are upper case, as Airbyte writes them. With `key` the newest row of each key is kept.
+
+    In the staged file columns are called c0, c1, …: some readers of Parquet take no name that is a word of SQL.
+    """
+
+    def __init__(
+        self, configuration: SnowflakeConfiguration, table: str, generation: int, key: list[str], work_dir: Path
+    ) -> None:
+        self._database, self._schema = configuration.database, configuration.schema_
+        self._internal = configuration.raw_data_schema
+        self._table = self._name(self._schema, table)
+        self._label = self._table.replace('"', "")
+        self._loaded = self._name(self._internal, "_airbyte_loaded_files")
+        stage = f"_airbyte_stage_{uuid4().hex}"
+        self._stage = f"@{self._name(self._internal, stage)}"
+        self._generation = generation
+        self._key = key
+        self.temporary = work_dir / f"{stage}.parquet"
+        self._session = _connect(configuration)
+
+    def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
+        """Make schemas, table and stage; return the table's columns, which are those found when none are declared."""
+        for schema in (self._schema, self._internal):
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {self._name(schema)}")
+        self._run(f"CREATE TABLE IF NOT EXISTS {self._loaded} ({_definitions(LOADED)})")
+        self._run(f"CREATE TABLE IF NOT EXISTS {self._table} ({_definitions(AIRBYTE_COLUMNS)})")
+        if not self._run(f"SELECT 1 FROM {self._table} LIMIT 1"):  # noqa: S608 - quoted
+            self._forget("TRUE")  # of a table that was dropped or emptied by somebody else
+        columns = dict(declared) or self._known()
+        self.set_columns(columns)
+        self._keep_newest()
+        # A temporary stage goes with its session, and with it what a killed process left there.
+        self._run(f"CREATE TEMPORARY STAGE {self._stage.removeprefix('@')}")
+        return columns
+
+    def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
+        return [f"c{number}" for number in range(len(columns))]
+
+    def set_columns(self, columns: Mapping[str, str]) -> None:
+        known = {name.lower() for name in self._known()}
+        for name, type_ in columns.items():
+            if name.lower() not in known:
+                self._run(f"ALTER TABLE {self._table} ADD COLUMN IF NOT EXISTS {_column(name)} {TYPES[type_]}")
+
+    def rows_of(self, target: str) -> int | None:
+        """The rows of a file that was taken; None when it was not."""
+        query = f"SELECT row_count FROM {self._loaded} WHERE table_name = %s AND file = %s"  # noqa: S608 - quoted
+        found = self._run(query, (self._label, target))
+        return int(found[0][0]) if found else None
+
+    def add(self, target: str, rows: int, columns: Mapping[str, str]) -> None:
+        """Commit the temporary file."""
+        self.set_columns(columns)
+        self._run(f"PUT {sql.text(f'file://{self.temporary}')} {self._stage}/{target} AUTO_COMPRESS = FALSE")
+        values = (self._label, target, rows, self._generation)
+        with self._transaction():
+            self._run(self._copy(target, columns))
+            self._run(f"INSERT INTO {self._loaded} VALUES (%s, %s, %s, %s)", values)  # noqa: S608 - quoted
+        self._keep_newest()
+
+    def keep_only(self, _targets: Collection[str]) -> None:
+        """Remove the rows of other generations: a row says no more of where it came from."""
+        self._delete(f"_airbyte_generation_id <> {self._generation}", f"generation_id <> {self._generation}")
+
+    def clear(self) -> None:
+        self._delete("TRUE", "TRUE")
+
+    def close(self) -> None:
+        self.temporary.unlink(missing_ok=True)
+        self._session.close()
+
+    def _copy(self, target: str, columns: Mapping[str, str]) -> str:
+        staged = {name: (alias, TYPES[columns[name]]) for name, alias in self._aliases(columns)}
+        staged |= {name: (name, type_.removesuffix(" NOT NULL")) for name, type_ in AIRBYTE_COLUMNS.items()}
+        names = ", ".join(_column(name) for name in staged)
+        values = ", ".join(_value(*of) for of in staged.values())
+        # Whether a file was taken is known from the transaction's note alone, not from what COPY remembers.
+        options = "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) FORCE = TRUE PURGE = TRUE"
+        return f"COPY INTO {self._table} ({names}) FROM (SELECT {values} FROM {self._stage}/{target}/) {options}"  # noqa: S608
+
+    def _aliases(self, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        return zip(columns, self.names_in_file(columns), strict=True)
+
+    def _keep_newest(self) -> None:
+        """One statement by itself: it can be repeated, and a client that dies leaves no half-done deletion behind."""
+        if not self._key:
+            return
+        newest = "_ab_source_file_last_modified DESC, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"
+        window = f"PARTITION BY {', '.join(map(_column, self._key))} ORDER BY {newest}"
+        older = f"SELECT _airbyte_raw_id FROM {self._table} QUALIFY row_number() OVER ({window}) > 1"  # noqa: S608
+        self._run(f"DELETE FROM {self._table} WHERE _airbyte_raw_id IN ({older})")  # noqa: S608
+
+    def _delete(self, rows: str, files: str) -> None:
+        """The notes go first: of a deletion cut short, rows stay that nobody counts as missing."""
+        self._forget(files)
+        self._run(f"DELETE FROM {self._table} WHERE {rows}")  # noqa: S608
+
+    def _forget(self, files: str) -> None:
+        self._run(f"DELETE FROM {self._loaded} WHERE table_name = %s AND {files}", (self._label,))  # noqa: S608
+
+    def _known(self) -> dict[str, str]:
+        types = {re.split(r"\W", type_)[0]: name for name, type_ in TYPES.items()}
+        found = [(row[0], re.split(r"\W", row[1])[0]) for row in self._run(f"DESCRIBE TABLE {self._table}")]
+        return {name: types.get(type_, "string") for name, type_ in found if name.lower() not in AIRBYTE_COLUMNS}
+
+    def _name(self, *parts: str) -> str:
+        return ".".join(sql.name(part.upper()) for part in (self._database, *parts))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._run("BEGIN")
+        try:
+            yield
+        except DestinationError:
+            with suppress(DestinationError):
+                self._run("ROLLBACK")
+            raise
+        self._run("COMMIT")
+
+    def _run(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with _errors(), self._session.cursor() as cursor:
+            return list(cursor.execute(statement, values or None).fetchall())
+
+
+def _connect(configuration: SnowflakeConfiguration) -> "SnowflakeConnection":
+    import snowflake.connector
+
+    protocol, host, port = configuration.address()
+    given = configuration.credentials
+    secret = _key(given) if isinstance(given, KeyPair) else {"password": given.password.get_secret_value()}
+    with _errors():
+        return snowflake.connector.connect(
+            account=host.partition(".")[0],
+            host=host,
+            port=port,
+            protocol=protocol,
+            user=configuration.username,
+            role=configuration.role,
+            warehouse=configuration.warehouse,
+            database=configuration.database,
+            session_parameters={"TIMEZONE": "UTC", "CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
+            **SECONDS,
+            **secret,
+        )
+
+
+def _key(given: KeyPair) -> dict[str, Any]:
+    from cryptography.hazmat.primitives.serialization import (
+        Encoding,
+        NoEncryption,
+        PrivateFormat,
+        load_pem_private_key,
+    )
+
+    passphrase = given.private_key_password.get_secret_value().encode() if given.private_key_password else None
+    try:
+        key = load_pem_private_key(given.private_key.get_secret_value().encode(), passphrase)
+    except (ValueError, TypeError):
+        message = "Snowflake: private_key is no PEM key, or private_key_password does not open it."
+        raise DestinationError("config_error", f"{message} Check the destination's configuration.") from None
+    return {"private_key": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())}
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """The connector's errors as DestinationError: one of the network may be gone at the next attempt."""
+    from snowflake.connector import errors
+
+    try:
+        yield
+    except errors.Error as error:
+        said = " ".join(str(error).split())
+        if isinstance(error, errors.ProgrammingError | errors.ForbiddenError):
+            message = f"Snowflake: {said} Check the destination's configuration."
+            raise DestinationError("config_error", message) from None
+        raise DestinationError("transient_error", f"Snowflake cannot be reached: {said}") from None
+
+
+def _definitions(columns: Mapping[str, str]) -> str:
+    return ", ".join(f"{_column(name)} {type_}" for name, type_ in columns.items())
+
+
+def _column(name: str) -> str:
+    return sql.name(name.upper())
+
+
+def _value(name: str, type_: str) -> str:
+    return f'PARSE_JSON($1:"{name}"::VARCHAR)' if type_ == "VARIANT" else f'$1:"{name}"::{type_}'

@@ -1,0 +1,57 @@
+"""Whether a stream can be synced as a connection asks for. The texts are Airbyte's own, read in its server's source."""
+
+from services.airbyte.config import Destination, Stream, StreamChoice, SyncMode
+
+CURSOR = ["_ab_source_file_last_modified"]
+INCREMENTAL = (SyncMode.INCREMENTAL_APPEND, SyncMode.INCREMENTAL_DEDUPED_HISTORY)
+
+
+def mistake(choice: StreamChoice, stream: Stream, destination: Destination) -> str | None:
+    """What is wrong with the choice, None if nothing is. Fields of inferred columns are taken as given."""
+    modes = ", ".join(mode.value for mode in destination.syncModes)
+    if choice.syncMode not in destination.syncModes:
+        return f"Cannot set sync mode to {choice.syncMode} for stream {choice.name}. Valid sync modes are: [{modes}]"
+    if choice.syncMode in INCREMENTAL and choice.cursorField not in (None, [], CURSOR):
+        return (
+            f"Cursor Field {choice.cursorField} is already defined by source for stream: {choice.name}. "
+            "Do not include a cursor field configuration for this stream."
+        )
+    return _selection(choice, stream) or (
+        _key(choice, stream) if choice.syncMode is SyncMode.INCREMENTAL_DEDUPED_HISTORY else None
+    )
+
+
+def _selection(choice: StreamChoice, stream: Stream) -> str | None:
+    paths = [field.fieldPath for field in choice.selectedFields or []]
+    unknown = [path for path in paths if len(path) != 1 or (stream.columns and path[0] not in stream.columns)]
+    if unknown:
+        valid = f"The list of valid field names includes: {list(stream.columns)}."
+        return f"Invalid field selected in configuration for stream {choice.name}. {valid}"
+    if paths and choice.syncMode is SyncMode.INCREMENTAL_DEDUPED_HISTORY and not _in(_key_of(choice, stream), paths):
+        return (
+            f"Primary key fields are not selected properly for stream: {choice.name}. "
+            "Please include the primary key fields in selected fields for this stream."
+        )
+    return None
+
+
+def _key(choice: StreamChoice, stream: Stream) -> str | None:
+    own = [[column] for column in stream.primaryKey]
+    if own and choice.primaryKey and choice.primaryKey != own:
+        known = f"Please remove the primaryKey or provide the value as {own}."
+        return f"Primary key for stream: {choice.name} is already pre-defined. {known}"
+    if not (key := _key_of(choice, stream)):
+        wanted = "Please include a primary key configuration for this stream."
+        return f"No default primary key for stream: {choice.name}. {wanted}"
+    if stream.columns and not _in(key, valid := [[column] for column in stream.columns]):
+        return f"Invalid cursor field for stream: {choice.name}. The list of valid primary keys fields: {valid}."
+    return None
+
+
+def _key_of(choice: StreamChoice, stream: Stream) -> list[list[str]]:
+    """The source's own goes before the connection's."""
+    return [[column] for column in stream.primaryKey] or choice.primaryKey or []
+
+
+def _in(paths: list[list[str]], others: list[list[str]]) -> bool:
+    return all(path in others for path in paths)

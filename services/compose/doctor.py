@@ -1,0 +1,69 @@
+"""`make doctor`: what this machine shows here, what the systems show from inside the platform's network."""
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+from services.compose.engine import Compose
+from services.compose.profile import ComposeError
+from services.compose.up import taken_ports
+
+VOLUMES = Path(__file__).with_suffix(".yml")
+Finding = dict[str, str]
+MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL"}
+
+
+def doctor(compose: Compose, as_json: bool) -> int:
+    """Report on everything that the profile leads to; 1 where something fails. Nothing is changed.
+
+    The systems are asked from a container that is where the worker is: what it sees, the worker will see.
+    """
+    name = compose.profile.name
+    findings = [_found("profile", f"{len(compose.profile.values)} values and {len(compose.profile.secrets)} secrets")]
+    findings += [*_ports(compose), *_inside(compose)]
+    failed = any(each["state"] == "fail" for each in findings)
+    if as_json:
+        print(json.dumps({"profile": name, "ok": not failed, "findings": findings}, indent=2))
+        return int(failed)
+    for each in findings:
+        print(f"{MARKS[each['state']]:<5} {each['check']:<22} {each['said']}")
+        if each["fix"]:
+            print(f"      {'':<22} -> {each['fix']}")
+    print(f"{name}: something fails; mend it from the top." if failed else f"{name}: nothing fails.")
+    return int(failed)
+
+
+def refused(name: str, error: ComposeError) -> int:
+    """Report, for programs, that the profile cannot be used, so that nothing more was looked at; 1."""
+    finding = _found("profile", str(error), "fail", "Correct what is named, then run this again.")
+    print(json.dumps({"profile": name, "ok": False, "findings": [finding]}, indent=2))
+    return 1
+
+
+def _ports(compose: Compose) -> list[Finding]:
+    taken = taken_ports(compose)
+    fix = "End that, or take other ports in the profile."
+    return [_found("ports", each, "fail", fix) for each in taken] or [_found("ports", "free, or the platform's own")]
+
+
+def _inside(compose: Compose) -> list[Finding]:
+    """What `python -m services.doctor` finds in a container with the profile's values and all of its secrets."""
+    # Not before the platform has run here once: Compose would make the volumes.
+    volumes = [str(VOLUMES)] if compose.output("ps", "--all", "--quiet") else []
+    command = replace(compose, files=volumes).command(
+        "run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor"
+    )
+    done = subprocess.run(
+        [*command, "--profile", compose.profile.name, "--json"], capture_output=True, text=True, check=False
+    )
+    try:
+        found: list[Finding] = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        said = (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()[-1]
+        return [_found("container", said, "fail", "`make up` builds the image; docs/platform.md says what helps.")]
+    return found
+
+
+def _found(check: str, said: str, state: str = "ok", fix: str = "") -> Finding:
+    return {"check": check, "state": state, "said": said, "fix": fix}

@@ -1,0 +1,42 @@
+"""`make promote`: what would change on the way to a profile, and the change itself."""
+
+from services.compose.engine import Compose
+from services.compose.profile import ComposeError, Profile, load
+
+OF_THIS_MACHINE = {"PROFILE", "PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
+
+
+def promote(compose: Compose, origin: str, apply: bool) -> int:
+    """Print what a profile would change: values, blocks, deployments and models; then, where asked, do it.
+
+    Args:
+        compose: of the profile to go to.
+        origin: name of the profile to compare its values with.
+        apply: whether to change the Prefect server. Tables change when a pipeline runs there.
+    """
+    name = compose.profile.name
+    print(f"From {origin} to {name}.\n\nValues:")
+    print("\n".join(differing(load(origin).values, compose.profile)) or "  none differs", flush=True)
+    if code := _bootstrap(compose, "--plan"):
+        raise ComposeError(f"Nothing was changed. `make doctor PROFILE={name}` says what stands in the way.")
+    if apply:
+        code = _bootstrap(compose)
+        print("Done." if not code else "Not all of it could be done; see above.")
+        return code
+    print(f"\nNothing was changed. `make promote PROFILE={name} APPLY=1` does it.")
+    return 0
+
+
+def differing(origin: dict[str, str], profile: Profile) -> list[str]:
+    """The values that differ, a line each; what belongs to this machine apart."""
+    names = [name for name in dict.fromkeys([*profile.values, *origin]) if name not in OF_THIS_MACHINE]
+    return [
+        f"  {name}: {origin.get(name) or '(none)'} -> {profile.values.get(name) or '(none)'}"
+        for name in names
+        if (origin.get(name) or "") != (profile.values.get(name) or "")
+    ]
+
+
+def _bootstrap(compose: Compose, *options: str) -> int:
+    command = ("python", "-m", "services.bootstrap", "--profile", compose.profile.name, *options)
+    return compose.run("run", "--rm", "--no-deps", "-T", "bootstrap", *command)

@@ -1,0 +1,121 @@
+"""A profile's secrets: files of profiles/secrets/PROFILE, which Compose mounts for the services that need them.
+
+Those of stand-ins are made up at the first start. A real system's are a person's to put there.
+"""
+
+import json
+import re
+import secrets
+from pathlib import Path
+
+from services.compose.profile import ComposeError, Profile
+from services.compose.values import MOCK_CONFIG, SECRET_NAMES
+
+LAKE = """\
+    configuration:
+      destinationType: duckdb
+      destination_path: ""
+"""
+"""The sample's destination, as MOCK_CONFIG writes it."""
+
+OF_STAND_INS = {
+    "PREFECT_API_AUTH_STRING": "prefect",
+    "AIRBYTE_CLIENT_SECRET": "airbyte",
+    "SNOWFLAKE_PASSWORD": "snowflake",
+    "AWS_SECRET_ACCESS_KEY": "localstack",
+}
+"""Which service alone decides on a secret, so that any value will do."""
+
+
+def prepare(profile: Profile) -> None:
+    """Make sure that each secret of a profile is there; those of stand-ins are made where they are not.
+
+    The folder is closed to other users of this machine, so that the files in it can be open to whatever user runs a
+    container.
+
+    Raises:
+        ComposeError: secrets of real systems are missing or cannot be used; it names all, and where they belong.
+    """
+    if not profile.secrets:
+        return
+    folder = profile.secrets_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for name in sorted(profile.secrets):
+        if OF_STAND_INS.get(name) in profile.services and not _text(folder / name):
+            _write(folder / name, _made_up(name))
+    if faults := list(filter(None, (_fault(folder / name, name in profile.secrets) for name in SECRET_NAMES))):
+        raise ComposeError("\n  ".join(["Secrets cannot be used; nothing was started.", *faults]))
+    for name in SECRET_NAMES:
+        (folder / name).touch()  # Compose mounts all of them; an empty one is none
+        (folder / name).chmod(0o444)
+    _write_once(folder / MOCK_CONFIG.name, mock_config(profile))
+
+
+def mock_config(profile: Profile) -> str:
+    """The mock Airbyte's file: the sample, whose destination is the warehouse of the profile."""
+    sample = MOCK_CONFIG.read_text()
+    if profile.values["DBT_TARGET"] != "snowflake":
+        return sample
+    return sample.replace(LAKE, f"    configuration: {json.dumps(_snowflake(profile))}\n")
+
+
+def _snowflake(profile: Profile) -> dict[str, object]:
+    """The destination as Airbyte's own connector for Snowflake is configured."""
+    values, account = profile.values, profile.values["SNOWFLAKE_ACCOUNT"]
+    host = f"{values['SNOWFLAKE_PROTOCOL']}://{values['SNOWFLAKE_HOST']}:{values['SNOWFLAKE_PORT']}"
+    credentials = {"auth_type": "Username and Password", "password": secret(profile, "SNOWFLAKE_PASSWORD")}
+    if key := secret(profile, "SNOWFLAKE_PRIVATE_KEY"):
+        passphrase = secret(profile, "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE")
+        credentials = {"auth_type": "Key Pair Authentication", "private_key": key}
+        credentials |= {"private_key_password": passphrase} if passphrase else {}
+    return {
+        "destinationType": "snowflake",
+        "host": host if values["SNOWFLAKE_HOST"] else f"{account}.snowflakecomputing.com",
+        "role": values["SNOWFLAKE_ROLE"],
+        "warehouse": values["SNOWFLAKE_WAREHOUSE"],
+        "database": values["SNOWFLAKE_DATABASE"],
+        "schema": "RAW",
+        "username": values["SNOWFLAKE_USER"],
+        "credentials": credentials,
+    }
+
+
+def secret(profile: Profile, name: str) -> str:
+    """A secret's value; nothing where the profile has none of that name."""
+    return _text(profile.secrets_folder / name) if name in profile.secrets else ""
+
+
+def _made_up(name: str) -> str:
+    made = secrets.token_urlsafe(24)
+    return f"platform:{made}" if name == "PREFECT_API_AUTH_STRING" else made
+
+
+def _fault(file: Path, named: bool) -> str:
+    text, where = _text(file), f"{file.name}: {'/'.join(file.parts[-4:])}"
+    if text and not named:
+        return f"{where} is there, but SECRETS does not name it. Name it there, or remove the file."
+    if named and not text:
+        return f"{where} is missing or empty. Put the value there, and nothing else."
+    if file.name != "SNOWFLAKE_PRIVATE_KEY" and len(text.split()) > 1:
+        return f"{where} holds more than one word. Put the value there, and nothing else."
+    if file.name == "PREFECT_API_AUTH_STRING" and text and not re.fullmatch("[^:]+:.+", text):
+        return f"{where} is not of the form user:password."
+    return ""
+
+
+def _text(file: Path) -> str:
+    return file.read_text().strip() if file.is_file() else ""
+
+
+def _write_once(file: Path, text: str) -> None:
+    """Write where something differs: a container keeps the file that it was started with."""
+    if not file.is_file() or file.read_text() != text:
+        _write(file, text)
+    file.chmod(0o444)
+
+
+def _write(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(text)

@@ -1,0 +1,189 @@
+"""What a profile's values look like, and which of them belong together: each fault is told by the value's name."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+Values = Mapping[str, str]
+MOCK_CONFIG = Path(__file__).parents[1] / "airbyte" / "nyc_flights.yaml"
+URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?"
+IDENTIFIER = r"[A-Za-z_][\w$]*"
+
+
+def _always(_: Values) -> bool:
+    return True
+
+
+def _on_snowflake(values: Values) -> bool:
+    return values.get("DBT_TARGET") == "snowflake"
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a value is written.
+
+    Args:
+        expected: in words.
+        pattern: regular expression of the whole value.
+        needed: whether the name must be in a profile with these values.
+        empty: whether nothing is a value, too.
+    """
+
+    expected: str
+    pattern: str
+    needed: Callable[[Values], bool] = _always
+    empty: bool = False
+
+
+PORT = Form("a port, or 0 for any free one", r"\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]")
+SECONDS = Form("a number of seconds", r"[1-9]\d*", needed=lambda _: False)
+FILE = Form("the absolute path of a file", r"/[\w./+-]+")
+NAME = Form("a name of letters, digits and _", IDENTIFIER, _on_snowflake)
+SECRET_NAMES = (
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_API_KEY",
+    "AIRBYTE_CLIENT_SECRET",
+    "SNOWFLAKE_PASSWORD",
+    "SNOWFLAKE_PRIVATE_KEY",
+    "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+    "AWS_SECRET_ACCESS_KEY",
+)
+SERVICES = ("localstack", "airbyte", "snowflake", "prefect", "scale")
+_any_secret, _any_service = "|".join(SECRET_NAMES), "|".join(SERVICES)
+
+FORMS: dict[str, Form] = {
+    "PROFILE": Form("the file's name without .env", r"[\w-]+"),
+    "COMPOSE_PROFILES": Form(
+        f"of {', '.join(SERVICES)}, those that run here", rf"({_any_service})(,({_any_service}))*", empty=True
+    ),
+    "SECRETS": Form(f"of {', '.join(SECRET_NAMES)}", rf"({_any_secret})(,({_any_secret}))*", empty=True),
+    "PREFECT_PORT": PORT,
+    "AIRBYTE_PORT": PORT,
+    "S3_PORT": PORT,
+    "PREFECT_API_URL": Form("the URL of a Prefect API, which ends with /api or a workspace", URL + r"[\w-]"),
+    "AIRBYTE_SERVER_URL": Form("the base URL of Airbyte's public API", URL),
+    "AIRBYTE_CONNECTION_ID": Form("a connection's UUID", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "AIRBYTE_CLIENT_ID": Form("an application's client id", r"[\w.-]+", empty=True),
+    "AIRBYTE_SYNC_TIMEOUT_SECONDS": SECONDS,
+    "AIRBYTE_TOKEN_SECONDS": Form("a number of seconds, the mock's tokens' life", r"[1-9]\d*"),
+    "DBT_TARGET": Form("dev (DuckDB) or snowflake", "dev|snowflake"),
+    "FRESHNESS_THRESHOLD_HOURS": Form("a number of hours", r"[1-9]\d*"),
+    "S3_BUCKET": Form("a bucket's name", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
+    "S3_PREFIX": Form("a prefix that ends with /", r"([\w.=-]+/)+"),
+    "S3_ENDPOINT_URL": Form("the URL of an S3 endpoint, or nothing for AWS", URL, empty=True),
+    "SENSOR_QUEUE_URL": Form("the URL of an SQS queue, or nothing for polling", URL, empty=True),
+    "AWS_ACCESS_KEY_ID": Form("an access key's id, or nothing for AWS's usual chain", r"\w+", empty=True),
+    "AWS_SECRET_ACCESS_KEY": Form("nothing, or `test` for LocalStack: a real one is a secret", "test", empty=True),
+    "AWS_DEFAULT_REGION": Form("a region, e.g. eu-central-1", r"[a-z]{2}(-[a-z]+)+-\d"),
+    "PIP_CONFIG_FILE": FILE,
+    "BUILD_CA_FILE": FILE,
+    "SNOWFLAKE_ACCOUNT": Form("an account identifier, e.g. myorg-myaccount", r"[A-Za-z0-9_.-]+", _on_snowflake),
+    "SNOWFLAKE_USER": Form("a user's name", r"[\w.@-]+", _on_snowflake),
+    "SNOWFLAKE_DATABASE": NAME,
+    "SNOWFLAKE_SCHEMA": NAME,
+    "SNOWFLAKE_WAREHOUSE": NAME,
+    "SNOWFLAKE_ROLE": NAME,
+    "SNOWFLAKE_HOST": Form(
+        "a host, or nothing where the account says it", r"[A-Za-z0-9.-]+", _on_snowflake, empty=True
+    ),
+    "SNOWFLAKE_PORT": Form("a port, or nothing", PORT.pattern, _on_snowflake, empty=True),
+    "SNOWFLAKE_PROTOCOL": Form("https, or http for the emulator", "https?", _on_snowflake),
+}
+
+STAND_INS = {
+    "localstack": ("S3_ENDPOINT_URL", "localstack", 4566),
+    "airbyte": ("AIRBYTE_SERVER_URL", "airbyte", 8006),
+    "snowflake": ("SNOWFLAKE_HOST", "snowflake", 8085),
+    "prefect": ("PREFECT_API_URL", "prefect-server", 4200),
+}
+"""Of each optional service: the value that leads to it, its host, its port inside Compose's network."""
+
+
+def wrong(values: Values) -> Iterator[str]:
+    """Everything that is wrong with a profile's values, each in a sentence that begins with the name."""
+    for name in values.keys() - FORMS.keys():
+        if name in SECRET_NAMES:
+            yield f"{name} is a secret: move it to a file profiles/secrets/{values.get('PROFILE')}/{name}, alone."
+            continue
+        near = get_close_matches(name, FORMS.keys() - values.keys(), n=1)
+        yield f"{name} is no name that is known" + (f": did you mean {near[0]}?" if near else ".")
+    for name, form in FORMS.items():
+        if name not in values:
+            if form.needed(values):
+                yield f"{name} is missing: {form.expected}."
+        elif not (form.empty and not values[name]) and not re.fullmatch(form.pattern, values[name]):
+            yield f"{name} is {_shown(name, values[name])}: expected is {form.expected}."
+    yield from _unfit(values)
+
+
+def _unfit(values: Values) -> Iterator[str]:
+    for service, (name, host, port) in STAND_INS.items():
+        yield from _wrong_way(service, name, _place(name, values), (host, port), values)
+    if values.get("SNOWFLAKE_HOST") and not values.get("SNOWFLAKE_PORT"):
+        yield "SNOWFLAKE_PORT is missing: SNOWFLAKE_HOST is set, and the two go together."
+    if _runs("snowflake", values) and values.get("SNOWFLAKE_ACCOUNT") != "snowflake":
+        yield "SNOWFLAKE_ACCOUNT is not snowflake, the first label of the emulator's host, as Airbyte understands it."
+    if _on_snowflake(values) and values.get("SNOWFLAKE_PROTOCOL") == "http" and not _runs("snowflake", values):
+        yield "SNOWFLAKE_PROTOCOL is http: that is for the emulator alone, which does not run here."
+    if _on_snowflake(values) and not {"SNOWFLAKE_PASSWORD", "SNOWFLAKE_PRIVATE_KEY"} & secrets(values):
+        yield "SECRETS names neither SNOWFLAKE_PASSWORD nor SNOWFLAKE_PRIVATE_KEY, and DBT_TARGET is snowflake."
+    if bool(values.get("AIRBYTE_CLIENT_ID")) != ("AIRBYTE_CLIENT_SECRET" in secrets(values)):
+        yield "AIRBYTE_CLIENT_ID and, among SECRETS, AIRBYTE_CLIENT_SECRET go together: set both, or neither."
+    if bool(values.get("AWS_ACCESS_KEY_ID")) != bool(_aws_secret(values)):
+        yield "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (here, or among SECRETS) go together: set both, or neither."
+    if _runs("localstack", values) and not values.get("AWS_ACCESS_KEY_ID"):
+        yield "AWS_ACCESS_KEY_ID is empty, and LocalStack wants one: any will do."
+    if _runs("prefect", values) and "PREFECT_API_KEY" in secrets(values):
+        yield "SECRETS names PREFECT_API_KEY, which is Prefect Cloud's: the server here takes PREFECT_API_AUTH_STRING."
+    if values.get("AWS_SECRET_ACCESS_KEY") == "test" and not _runs("localstack", values):
+        yield "AWS_SECRET_ACCESS_KEY is `test`, which only LocalStack takes: name it among SECRETS."
+    if _runs("airbyte", values):
+        yield from _unknown_to_the_mock(values)
+
+
+def _wrong_way(
+    service: str, name: str, place: tuple[str, int | None], there: tuple[str, int], values: Values
+) -> Iterator[str]:
+    if _runs(service, values) and place != there:
+        yield f"{name} does not lead to {there[0]}:{there[1]}, but COMPOSE_PROFILES starts {service} there."
+    elif not _runs(service, values) and place[0] == there[0]:
+        yield f"{name} leads to {place[0]}, but COMPOSE_PROFILES does not start {service}."
+
+
+def _unknown_to_the_mock(values: Values) -> Iterator[str]:
+    """The mock knows the connections of its file and reads the bucket that it names there."""
+    config = MOCK_CONFIG.read_text()
+    for name, key in (("AIRBYTE_CONNECTION_ID", "connectionId"), ("S3_BUCKET", "bucket"), ("S3_PREFIX", "prefix")):
+        if f"{key}: {values.get(name)}\n" not in config:
+            yield f"{name} is {values.get(name)!r}, which {MOCK_CONFIG.name} of the mock Airbyte does not have."
+
+
+def secrets(values: Values) -> set[str]:
+    """The names of the secrets that a profile has, each a file of its own."""
+    return set(filter(None, values.get("SECRETS", "").split(",")))
+
+
+def _runs(service: str, values: Values) -> bool:
+    return service in values.get("COMPOSE_PROFILES", "").split(",")
+
+
+def _aws_secret(values: Values) -> bool:
+    return bool(values.get("AWS_SECRET_ACCESS_KEY")) or "AWS_SECRET_ACCESS_KEY" in secrets(values)
+
+
+def _place(name: str, values: Values) -> tuple[str, int | None]:
+    value = values.get(name, "")
+    try:
+        if name == "SNOWFLAKE_HOST":
+            return value, int(values.get("SNOWFLAKE_PORT") or 0)
+        return urlsplit(value).hostname or "", urlsplit(value).port
+    except ValueError:
+        return value, None
+
+
+def _shown(name: str, value: str) -> str:
+    """The value; not one that may be a secret put into the wrong place."""
+    return "not shown here" if name in SECRET_NAMES else repr(value)

@@ -1,0 +1,70 @@
+"""`python -m services.doctor --profile production`: checks what the environment leads to; `--json` for programs.
+
+Ends with 0 where nothing fails; what may fail later is a warning. Nothing is changed anywhere.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+
+from prefect.settings import PREFECT_API_URL
+
+from blocks.connections import airbyte_from, dbt_from, snowflake_from
+from blocks.errors import PlatformError
+from blocks.settings import Settings
+from services.doctor.airbyte import airbyte, sources
+from services.doctor.finding import Check, Finding, run
+from services.doctor.landing import landing
+from services.doctor.machine import clock, versions
+from services.doctor.prefect_server import prefect
+from services.doctor.warehouse import disk, duckdb_warehouse, snowflake_warehouse
+
+SECONDS = 45.0
+"""Each check's deadline: the Airbyte client alone asks a silent server four times."""
+
+
+def checks(profile: str, settings: Settings) -> dict[str, Check]:
+    """Every check of what the settings lead to, by name."""
+    project, read = settings.dbt_project_dir, sources(settings.dbt_project_dir)
+    others = {
+        "S3": settings.s3_endpoint_url or "https://s3.amazonaws.com",
+        "Airbyte": settings.airbyte_server_url,
+        "Prefect": f"{PREFECT_API_URL.value()}/health",
+    }
+    snowflake = settings.dbt_target == "snowflake"
+    warehouse: Check = partial(duckdb_warehouse, dbt_from(settings), read)
+    if snowflake:
+        warehouse = partial(snowflake_warehouse, snowflake_from(settings), read)
+    return {
+        "s3": partial(landing, settings),
+        "airbyte": partial(airbyte, airbyte_from(settings), project),
+        "warehouse": warehouse,
+        "prefect": partial(prefect, profile, settings),
+        "clock": partial(clock, others),
+        "versions": partial(versions, ("dbt-core", "dbt-snowflake" if snowflake else "dbt-duckdb", "prefect")),
+        "disk": partial(disk, settings.warehouse_path.parent),
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print what every check finds; 1 where one fails."""
+    parser = argparse.ArgumentParser(prog="python -m services.doctor", description=__doc__)
+    parser.add_argument("--profile", required=True, help="name under which the blocks are saved")
+    parser.add_argument("--json", action="store_true", help="for programs: a list of findings")
+    options = parser.parse_args(arguments)
+    try:
+        findings = run(checks(options.profile, Settings()), SECONDS)
+    except PlatformError as error:
+        findings = [Finding("settings", "fail", str(error), "Do what the text says.")]
+    if options.json:
+        print(json.dumps([asdict(each) for each in findings]))
+    else:
+        for each in findings:
+            print(f"{each.state:<5} {each.check}: {each.said}" + (f"\n      fix: {each.fix}" if each.fix else ""))
+    return int(any(each.state == "fail" for each in findings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""S3 and its queue, as the sensor and the cursor use them."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from blocks.errors import PlatformError
+from blocks.landing import CURSORS, s3_client
+from blocks.settings import Settings
+from services.doctor.finding import Finding
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PROBE = f"{CURSORS}doctor"
+NEVER = '"00000000000000000000000000000000"'
+
+
+def landing(settings: Settings) -> Iterable[Finding]:
+    """Whether the bucket answers, can be listed, and takes conditional writes; whether the queue is there."""
+    where = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
+    s3 = s3_client(settings)
+    try:
+        listed = s3.list_objects_v2(Bucket=settings.s3_bucket, Prefix=settings.s3_prefix, MaxKeys=1)
+    except (BotoCoreError, ClientError) as error:
+        yield Finding("s3 listing", "fail", f"{where}: {error}", _listing_fix(error))
+        return
+    if listed["KeyCount"]:
+        yield Finding("s3 listing", "ok", f"{where} can be listed")
+    else:
+        yield Finding("s3 listing", "warn", f"{where} is empty", "Is S3_PREFIX right? Files land below it.")
+    yield conditional_write(s3, settings.s3_bucket)
+    if settings.sensor_queue_url:
+        yield queue(settings)
+
+
+def _listing_fix(error: Exception) -> str:
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    return {
+        "NoSuchBucket": "Correct S3_BUCKET, or make the bucket.",
+        "AccessDenied": "Give the user or role s3:ListBucket on the bucket and s3:GetObject below the prefix.",
+        "InvalidAccessKeyId": "Correct AWS_ACCESS_KEY_ID.",
+        "SignatureDoesNotMatch": "Correct AWS_SECRET_ACCESS_KEY.",
+    }.get(code, "Check S3_ENDPOINT_URL (empty means AWS), AWS_DEFAULT_REGION and the AWS credentials.")
+
+
+def conditional_write(s3: "S3Client", bucket: str) -> Finding:
+    """Ask for a write whose condition cannot be met: a store that knows conditions refuses it, and writes nothing."""
+    name, keep = "s3 conditional writes", "The sensor's cursor needs If-Match: use a store that has it."
+    try:
+        s3.put_object(Bucket=bucket, Key=PROBE, Body=b"", IfMatch=NEVER)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in ("PreconditionFailed", "NoSuchKey", "404", "412"):
+            return Finding(name, "ok", "a write whose condition is not met is refused")
+        fix = f"Give the user or role s3:PutObject on {CURSORS}*." if code in ("AccessDenied", "403") else keep
+        return Finding(name, "fail", f"{bucket}/{PROBE}: {error}", fix)
+    except BotoCoreError as error:
+        return Finding(name, "fail", str(error), keep)
+    s3.delete_object(Bucket=bucket, Key=PROBE)  # only a store without conditions comes here
+    return Finding(name, "fail", "the store writes although the condition is not met", keep)
+
+
+def queue(settings: Settings) -> Finding:
+    """Whether SENSOR_QUEUE_URL is a queue that can be read and has a dead-letter queue."""
+    config = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2})
+    try:
+        sqs = boto3.client("sqs", endpoint_url=settings.s3_endpoint_url or None, config=config)
+        answer = sqs.get_queue_attributes(QueueUrl=settings.sensor_queue_url, AttributeNames=["All"])
+    except (BotoCoreError, ClientError, PlatformError) as error:
+        fix = "Correct SENSOR_QUEUE_URL, or give the user or role sqs:GetQueueAttributes and sqs:ReceiveMessage."
+        return Finding("queue", "fail", f"{settings.sensor_queue_url}: {error}", fix)
+    if "RedrivePolicy" not in answer.get("Attributes", {}):
+        fix = "Give it a redrive policy, as localstack/init/ready.d/20-queue.sh does."
+        return Finding("queue", "fail", f"{settings.sensor_queue_url} has no dead-letter queue", fix)
+    return Finding("queue", "ok", f"{settings.sensor_queue_url} is there, and has a dead-letter queue")

@@ -1,0 +1,149 @@
+"""The warehouse that dbt's target names: reachable, and with all that the dbt project needs there."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from blocks import lake
+from blocks.connections import DbtConfig, SnowflakeConnection
+from blocks.errors import ConfigurationError
+from services.doctor.finding import Finding
+
+ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
+GRANTS_FIX = "Let an administrator grant it to SNOWFLAKE_ROLE, or set SNOWFLAKE_ROLE to a role that has it."
+
+
+def duckdb_warehouse(config: DbtConfig, sources: set[str]) -> Iterable[Finding]:
+    """Whether the warehouse's folder can be written, its file is free, and raw has dbt's sources."""
+    for name, path in (("WAREHOUSE_PATH", config.warehouse_path), ("PUBLISHED_PATH", config.published_path)):
+        folder = _there(path.absolute().parent)
+        if os.access(folder, os.W_OK | os.X_OK):
+            yield Finding("warehouse folder", "ok", f"{folder} can be written")
+        else:
+            fix = f"Set {name} to a place that this user may write, or change the folder's owner."
+            yield Finding("warehouse folder", "fail", f"{folder} cannot be written", fix)
+    if config.warehouse_path.exists():
+        yield _free(config.warehouse_path)
+    yield _loaded(sources, set(lake.streams(config.lake_dir)), str(config.lake_dir))
+
+
+def _there(folder: Path) -> Path:
+    return folder if folder.exists() or folder == folder.parent else _there(folder.parent)
+
+
+def _free(path: Path) -> Finding:
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error as error:
+        if "Could not set lock" in str(error):
+            fix = "dbt may be at work. If it is not, close the file in the process that is named."
+            return Finding("warehouse file", "warn", str(error).splitlines()[0], fix)
+        fix = f"Move {path} away; the next run builds it anew from raw."
+        return Finding("warehouse file", "fail", str(error).splitlines()[0], fix)
+    return Finding("warehouse file", "ok", f"{path} can be read")
+
+
+def _loaded(sources: set[str], there: set[str], where: str) -> Finding:
+    if missing := sources - there:
+        said = f"{where} has no {', '.join(sorted(missing))} yet"
+        return Finding("raw", "warn", said, "Run airbyte_sync: it makes what dbt reads.")
+    return Finding("raw", "ok", f"{where} has every source of dbt")
+
+
+def disk(folder: Path) -> Iterable[Finding]:
+    """How much room there is where the data lie."""
+    place = _there(folder.absolute())
+    return [room(shutil.disk_usage(place).free, place)]
+
+
+def room(free: int, place: Path) -> Finding:
+    """Judge a number of free bytes."""
+    said = f"{free / (1 << 30):.1f} GiB free on {place}"
+    if free >= LITTLE_BYTES:
+        return Finding("disk", "ok", said)
+    return Finding("disk", "warn" if free >= ENOUGH_BYTES else "fail", said, "Make room: 5 GiB are comfortable.")
+
+
+def snowflake_warehouse(block: SnowflakeConnection, sources: set[str]) -> Iterable[Finding]:
+    """Whether a session opens as the right user, and its role may do what dbt does."""
+    try:
+        session = block.get_connection()
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the connector's errors and those of what it is built on
+        fix = "Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER, its password or key, SNOWFLAKE_HOST, and any firewall."
+        yield Finding("snowflake session", "fail", str(error).splitlines()[0], fix)
+        return
+    with closing(session), session.cursor() as cursor:
+        yield from _session(cursor, block)
+        yield from _grants(cursor, block)
+        cursor.execute("select table_name from information_schema.tables where table_schema ilike 'RAW'")
+        there = {str(table).lower() for (table,) in cursor.fetchall()}
+        yield _loaded(sources, there, f"{block.database}.RAW")
+
+
+def _session(cursor: Any, block: SnowflakeConnection) -> Iterator[Finding]:
+    cursor.execute("select current_user(), current_role(), current_database(), current_warehouse()")
+    (row,) = cursor.fetchall()
+    wanted = {
+        "SNOWFLAKE_USER": block.user,
+        "SNOWFLAKE_ROLE": block.role,
+        "SNOWFLAKE_DATABASE": block.database,
+        "SNOWFLAKE_WAREHOUSE": block.warehouse,
+    }
+    wrong = [name for (name, value), got in zip(wanted.items(), row, strict=True) if str(got).lower() != value.lower()]
+    said = f"user {row[0]}, role {row[1]}, database {row[2]}, warehouse {row[3]}"
+    if wrong:
+        fix = f"Correct {', '.join(wrong)}, or grant it to the user."
+        yield Finding("snowflake session", "fail", said, fix)
+    else:
+        yield Finding("snowflake session", "ok", said)
+
+
+def _grants(cursor: Any, block: SnowflakeConnection) -> Iterator[Finding]:
+    try:
+        cursor.execute(f'show grants to role "{block.role}"')
+    except Exception:  # noqa: BLE001 - the emulator has no grants, and a role may be barred from seeing its own
+        said = "cannot be seen by this role, or the warehouse is the emulator, which has none"
+        yield Finding("snowflake grants", "warn", said, "Compare them with those that docs/production.md lists.")
+        return
+    names = [column[0].lower() for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    missing = missing_grants(rows, block)
+    for each in missing:
+        yield Finding("snowflake grants", "fail", f"role {block.role} lacks {each}", GRANTS_FIX)
+    if not missing:
+        yield Finding("snowflake grants", "ok", f"role {block.role} has all that dbt needs")
+
+
+def missing_grants(rows: Iterable[Mapping[str, str]], block: SnowflakeConnection) -> list[str]:
+    """What a role lacks of the privileges that the dbt project needs.
+
+    Args:
+        rows: of Snowflake's SHOW GRANTS TO ROLE: `privilege`, `granted_on`, `name`.
+        block: says the role's database, schema and warehouse.
+    """
+    had = {(row["privilege"], row["granted_on"], row["name"].strip('"').lower()) for row in rows}
+    database, warehouse = block.database.lower(), block.warehouse.lower()
+    schema = f"{database}.{block.schema_.lower()}"
+
+    def has(kind: str, name: str, *privileges: str) -> bool:
+        return any((privilege, kind, name) in had for privilege in (*privileges, "OWNERSHIP"))
+
+    needed = {
+        f"USAGE on warehouse {block.warehouse}": has("WAREHOUSE", warehouse, "USAGE"),
+        f"USAGE on database {block.database}": has("DATABASE", database, "USAGE"),
+        f"CREATE SCHEMA on database {block.database}": has("DATABASE", database, "CREATE SCHEMA")
+        or has("SCHEMA", schema, "USAGE"),
+        f"CREATE TABLE in schema {block.schema_}": has("SCHEMA", schema, "CREATE TABLE")
+        or has("DATABASE", database, "CREATE SCHEMA"),
+        f"CREATE VIEW in schema {block.schema_}": has("SCHEMA", schema, "CREATE VIEW")
+        or has("DATABASE", database, "CREATE SCHEMA"),
+        f"USAGE on schema {block.database}.RAW": has("SCHEMA", f"{database}.raw", "USAGE"),
+    }
+    return [name for name, there in needed.items() if not there]

@@ -1,0 +1,56 @@
+"""`python -m services.snowflake`: the emulator on a port."""
+
+import argparse
+import sys
+from typing import Any
+
+import duckdb
+import uvicorn
+from pydantic import ValidationError
+
+from services.snowflake.app import create_app
+from services.snowflake.settings import Settings
+
+EPILOG = """\
+Every flag is also an environment variable (SNOWFLAKE_EMULATOR_PORT for --port); a flag wins. Secrets have no flag:
+with SNOWFLAKE_EMULATOR_USER and one of SNOWFLAKE_EMULATOR_PASSWORD, SNOWFLAKE_EMULATOR_PUBLIC_KEY (PEM) and
+SNOWFLAKE_EMULATOR_OAUTH_TOKEN only that user is let in; without, everybody is.
+
+example: python -m services.snowflake --data ./snowflake-data
+         then, for dbt and the platform: DBT_TARGET=snowflake SNOWFLAKE_HOST=127.0.0.1 SNOWFLAKE_PORT=8085
+         SNOWFLAKE_PROTOCOL=http, and any SNOWFLAKE_ACCOUNT, _USER, _PASSWORD, _DATABASE, _SCHEMA, _WAREHOUSE, _ROLE
+"""
+FLAGS = ("host", "port", "data", "account", "role", "warehouse", "database", "user")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.snowflake",
+        description="A Snowflake emulator for dbt-snowflake and Snowflake's Python connector, on DuckDB.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    for name in FLAGS:
+        field = Settings.model_fields[name]
+        default = f" (default: {field.default})" if field.default else ""
+        parser.add_argument(f"--{name}", help=f"{field.description}{default}")
+    given: dict[str, Any] = vars(parser.parse_args(arguments))
+    try:
+        settings = Settings(**given)
+        app = create_app(settings)
+    except ValidationError as error:
+        return _stop("\n".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()))
+    except (OSError, duckdb.IOException) as error:
+        return _stop(f"The data folder cannot be used: {error}. Name another with --data, or end who has it open.")
+    uvicorn.run(app, host=settings.host, port=settings.port, access_log=False)
+    return 0
+
+
+def _stop(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Whether a login is let in, and what Snowflake says to one that is not.
+
+Codes and texts are Snowflake's own, as its Python connector knows them (`snowflake.connector.network`).
+"""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+
+from services.snowflake.settings import Settings
+
+Refusal = tuple[str, str]
+PASSWORD: Refusal = ("390100", "Incorrect username or password was specified.")
+JWT: Refusal = ("390144", "JWT token is invalid.")
+OAUTH: Refusal = ("390303", "Invalid OAuth access token.")
+
+
+def refusal(settings: Settings, login: Mapping[str, Any], session: Mapping[str, str]) -> Refusal | None:
+    """Why a login is refused, as code and text; None lets it in.
+
+    Args:
+        settings: what a login must bring.
+        login: `data` of the request's body.
+        session: the request's query: the role, warehouse and database that the session shall use.
+    """
+    if not _same(settings.account, login.get("ACCOUNT_NAME")):
+        return PASSWORD
+    return _unauthenticated(settings, login) or _unknown_role(settings, session)
+
+
+def _unauthenticated(settings: Settings, login: Mapping[str, Any]) -> Refusal | None:
+    if not settings.user:
+        return None
+    token = str(login.get("TOKEN") or "")
+    match str(login.get("AUTHENTICATOR", "")).upper():
+        case "SNOWFLAKE_JWT":
+            return None if _signed(settings, token) else JWT
+        case "OAUTH":
+            expected = settings.oauth_token
+            return None if expected and _equal(expected.get_secret_value(), token) else OAUTH
+    known = _same(settings.user, login.get("LOGIN_NAME"))
+    expected = settings.password
+    right = expected and _equal(expected.get_secret_value(), str(login.get("PASSWORD") or ""))
+    return None if known and right else PASSWORD
+
+
+def _unknown_role(settings: Settings, session: Mapping[str, str]) -> Refusal | None:
+    role = session.get("roleName")
+    if role is None or _same(settings.role, role):
+        return None
+    return "390189", f"Role '{role}' specified in the connect string does not exist or not authorized."
+
+
+def _signed(settings: Settings, token: str) -> bool:
+    """A token names its account and user in `sub`, and is signed with the private half of the user's key."""
+    try:
+        claims = jwt.decode(token, settings.public_key, algorithms=["RS256"])
+    except jwt.InvalidTokenError:
+        return False
+    return _same(settings.user, str(claims["sub"]).rpartition(".")[2])
+
+
+def _same(expected: str, given: Any) -> bool:
+    """Names are told apart by Snowflake whatever their case; nothing expected is anything."""
+    return not expected or expected.upper() == str(given or "").upper()
+
+
+def _equal(secret: str, given: str) -> bool:
+    return hmac.compare_digest(secret.encode(), given.encode())

@@ -1,0 +1,51 @@
+"""Statements of dbt-snowflake that DuckDB does not take as fakesnow hands them on, made such that it does."""
+
+import re
+
+import sqlglot
+from sqlglot import Expr, exp
+from sqlglot.errors import ParseError
+
+_QUERY_TAG = re.compile(r"\s*alter\s+session\s+(set|unset)\s+query_tag\b", re.IGNORECASE)
+_DONE = "select 'Statement executed successfully.' as status"
+_MAY_NEED_IT = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
+
+
+def rewrite(sql: str) -> str:
+    """The statement as the emulator runs it; one that needs no change, or cannot be parsed, stays as it is."""
+    if _QUERY_TAG.match(sql):
+        return _DONE
+    if not _MAY_NEED_IT.search(sql):
+        return sql
+    try:
+        statement = sqlglot.parse_one(sql, read="snowflake")
+    except ParseError:
+        return sql
+    changed = _kept(statement) or _told_apart(statement)
+    return statement.sql(dialect="snowflake") if changed else sql
+
+
+def _kept(statement: Expr) -> bool:
+    """DuckDB has temporary tables in a database of their own alone: one with a database and schema is kept."""
+    if not isinstance(statement, exp.Create) or statement.kind not in ("TABLE", "VIEW"):
+        return False
+    table = statement.find(exp.Table)
+    temporary = statement.find(exp.TemporaryProperty)
+    if not (table and table.db and temporary):
+        return False
+    temporary.pop()
+    return True
+
+
+def _told_apart(statement: Expr) -> bool:
+    """A value that MERGE inserts is the source's; DuckDB asks for its table where the target has the same column."""
+    if not isinstance(statement, exp.Merge):
+        return False
+    source = statement.args["using"].alias_or_name
+    thens = [when.args["then"] for when in statement.args["whens"].expressions]
+    inserts = [then for then in thens if isinstance(then, exp.Insert)]
+    for insert in inserts:
+        for column in insert.expression.find_all(exp.Column):
+            if not column.table:
+                column.set("table", exp.to_identifier(source))
+    return bool(inserts)

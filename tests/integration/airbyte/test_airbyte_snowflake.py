@@ -1,0 +1,220 @@
+"""Syncs into Snowflake by stage and COPY, through Snowflake's own connector, into fakesnow's server."""
+
+import json
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import snowflake.connector
+
+from tests.integration.airbyte.running_mock import V1, Landing, Mock, Start
+
+SOURCE = "22222222-2222-4222-8222-222222222222"
+WORKSPACE = "44444444-4444-4444-8444-444444444444"
+PASSWORD = "not-for-everyone"
+MASKED = "**********"
+ORDERS = "id,name,price,at,order\n1,ant,1.5,2013-01-01T10:00:00Z,x\n2,,2,2013-01-01T11:00:00Z,y\n"
+APPEND, DEDUP, OVERWRITE = "incremental_append", "incremental_deduped_history", "full_refresh_overwrite"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[dict[str, Any]]:
+    """fakesnow's server, in a process of its own: pytest makes errors of the warnings that DuckDB gives it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "fakesnow", "--server", "--port", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(server, port)
+        yield {"host": "127.0.0.1", "port": port, "protocol": "http", "account": "any", "user": "u", "password": "p"}
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(server: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + 60
+    while not _listens(port):
+        assert server.poll() is None, "fakesnow ended while it started"
+        assert time.monotonic() < deadline, "fakesnow does not start"
+        time.sleep(0.05)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Snowflake:
+    """A destination in a database of its own, and what a test asks of both."""
+
+    def __init__(self, address: dict[str, Any], database: str) -> None:
+        self._address = address
+        self.configuration = {
+            "destinationType": "snowflake",
+            "host": f"http://{address['host']}:{address['port']}",
+            "role": "AIRBYTE_ROLE",
+            "warehouse": "AIRBYTE_WAREHOUSE",
+            "database": database,
+            "schema": "raw",
+            "username": "AIRBYTE_USER",
+            "credentials": {"auth_type": "Username and Password", "password": PASSWORD},
+        }
+
+    def make(self, mock: Mock, **changes: Any) -> dict[str, Any]:
+        body = {"name": "Snowflake", "workspaceId": WORKSPACE, "configuration": self.configuration | changes}
+        answer = mock.http.post(f"{V1}/destinations", json=body)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def connect(self, mock: Mock, mode: str = APPEND, stream: str = "orders", **changes: Any) -> str:
+        """The id of a new connection of one stream."""
+        body = {
+            "sourceId": SOURCE,
+            "destinationId": self.make(mock, **changes)["destinationId"],
+            "configurations": {"streams": [{"name": stream, "syncMode": mode}]},
+        }
+        answer = mock.http.post(f"{V1}/connections", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["connectionId"])
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        database = self.configuration["database"]
+        with closing(snowflake.connector.connect(**self._address, database=database, schema="RAW")) as session:
+            return [tuple(row) for row in session.cursor().execute(query).fetchall()]
+
+
+@pytest.fixture
+def warehouse(address: dict[str, Any], landing: Landing) -> Snowflake:
+    return Snowflake(address, landing.bucket.replace("-", "_"))
+
+
+def run(mock: Mock, connection: str, job_type: str = "sync") -> dict[str, Any]:
+    body = {"connectionId": connection, "jobType": job_type}
+    return mock.wait(mock.http.post(f"{V1}/jobs", json=body).raise_for_status().json()["jobId"])
+
+
+def test_a_sync_fills_a_typed_table_with_airbytes_columns(mock: Mock, landing: Landing, warehouse: Snowflake) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    job = run(mock, warehouse.connect(mock))
+    assert (job["status"], job["rowsSynced"]) == ("succeeded", 2), mock.attempts(job["jobId"])
+    types = {row[0]: row[1] for row in warehouse.rows("DESCRIBE TABLE orders")}
+    assert types["ID"] == "NUMBER(38,0)"
+    assert types["AT"] == "TIMESTAMP_TZ(9)"
+    assert types["_AIRBYTE_META"] == "VARIANT"
+    found = 'SELECT id, name, price, "AT", "ORDER", _airbyte_meta, _airbyte_generation_id, _ab_source_file_url'
+    first, second = warehouse.rows(f"{found} FROM orders ORDER BY id")
+    assert first[:3] == (1, "ant", 1.5)
+    assert first[3].isoformat() == "2013-01-01T10:00:00+00:00"
+    assert first[4] == "x"
+    assert json.loads(first[5]) == {"sync_id": job["jobId"], "changes": []}
+    assert first[6:] == (0, "inbound/orders/a.csv")
+    assert second[:3] == (2, None, 2.0)
+
+
+def test_a_file_that_was_loaded_but_not_recorded_is_neither_lost_nor_doubled(
+    start: Start, landing: Landing, warehouse: Snowflake, tmp_path: Path
+) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    with start() as mock:
+        run(mock, connection := warehouse.connect(mock))
+    with closing(sqlite3.connect(tmp_path / "state" / "state.sqlite")) as state, state:
+        state.execute("DELETE FROM read_files")
+    with start() as mock:
+        assert run(mock, connection)["rowsSynced"] == 2
+        assert warehouse.rows("SELECT count(*) FROM orders") == [(2,)]
+
+
+def test_a_deduplicated_stream_holds_the_newest_row_of_each_key(
+    mock: Mock, landing: Landing, warehouse: Snowflake
+) -> None:
+    connection = warehouse.connect(mock, DEDUP)
+    landing.put("orders/a.csv", ORDERS)
+    run(mock, connection)
+    landing.put("orders/b.csv", "id,name,price,at\n2,bee,2,\n3,cat,3,\n")
+    assert run(mock, connection)["rowsSynced"] == 2
+    assert warehouse.rows("SELECT id, name FROM orders ORDER BY id") == [(1, "ant"), (2, "bee"), (3, "cat")]
+
+
+def test_an_overwritten_table_holds_only_the_newest_generation(
+    mock: Mock, landing: Landing, warehouse: Snowflake
+) -> None:
+    connection = warehouse.connect(mock, OVERWRITE)
+    landing.put("orders/a.csv", ORDERS)
+    run(mock, connection)
+    landing.remove("orders/a.csv")
+    landing.put("orders/b.csv", "id,name,price,at\n3,cat,3,\n")
+    run(mock, connection)
+    assert warehouse.rows("SELECT id, _airbyte_generation_id FROM orders") == [(3, 2)]
+
+
+def test_a_clear_empties_the_table_and_makes_every_file_unread(
+    mock: Mock, landing: Landing, warehouse: Snowflake
+) -> None:
+    connection = warehouse.connect(mock)
+    landing.put("orders/a.csv", ORDERS)
+    run(mock, connection)
+    assert run(mock, connection, "clear")["status"] == "succeeded"
+    assert warehouse.rows("SELECT count(*) FROM orders") == [(0,)]
+    assert run(mock, connection)["rowsSynced"] == 2
+    assert warehouse.rows("SELECT count(*) FROM orders") == [(2,)]
+
+
+def test_inferred_columns_grow_with_the_files(mock: Mock, landing: Landing, warehouse: Snowflake) -> None:
+    streams = mock.http.get(f"{V1}/sources/{SOURCE}").json()["configuration"]["streams"]
+    more = {"configuration": {"streams": [*streams, {"name": "things"}]}}
+    mock.http.patch(f"{V1}/sources/{SOURCE}", json=more).raise_for_status()
+    connection = warehouse.connect(mock, stream="things")
+    landing.put("things/a.jsonl", '{"n": 1, "tags": ["a"]}\n')
+    run(mock, connection)
+    landing.put("things/b.jsonl", '{"n": 2, "on": true}\n')
+    assert run(mock, connection)["status"] == "succeeded"
+    found = warehouse.rows('SELECT n, tags, "ON" FROM things ORDER BY n')
+    assert [(n, tags and json.loads(tags), on) for n, tags, on in found] == [(1, ["a"], None), (2, None, True)]
+
+
+def test_secrets_are_shown_masked_and_kept_when_they_come_back_so(
+    start: Start, landing: Landing, warehouse: Snowflake
+) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    with start() as mock:
+        made = warehouse.make(mock)
+        assert made["configuration"]["credentials"]["password"] == MASKED
+        path = f"{V1}/destinations/{made['destinationId']}"
+        assert mock.http.put(path, json={"name": "Same", "configuration": made["configuration"]}).status_code == 200
+        assert PASSWORD not in mock.http.get(path).text + mock.http.get("/_mock/state").text
+    with start() as mock:
+        held = mock.http.app.state.mock.catalog.destinations  # type: ignore[attr-defined]
+        (found,) = [d for d in held.values() if d.name == "Same"]
+        assert found.configuration.credentials.password.get_secret_value() == PASSWORD
+
+
+def test_a_snowflake_that_cannot_be_reached_is_tried_again_and_then_named(
+    start: Start, landing: Landing, warehouse: Snowflake
+) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    with start(max_attempts=1) as mock:
+        job = run(mock, warehouse.connect(mock, host="http://127.0.0.1:9"))
+        assert job["status"] == "failed"
+        assert "Snowflake cannot be reached" in mock.reason(job["jobId"])
+
+
+def test_a_lake_refuses_to_deduplicate_as_airbyte_does(mock: Mock) -> None:
+    body = {
+        "sourceId": SOURCE,
+        "destinationId": "33333333-3333-4333-8333-333333333333",
+        "prefix": "other_",
+        "configurations": {"streams": [{"name": "orders", "syncMode": DEDUP}]},
+    }
+    answer = mock.http.post(f"{V1}/connections", json=body)
+    assert answer.status_code == 400
+    said = answer.json()["data"]["message"]
+    assert said.startswith(f"Cannot set sync mode to {DEDUP} for stream orders. Valid sync modes are: [full_refresh")

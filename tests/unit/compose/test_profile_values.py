@@ -1,0 +1,220 @@
+"""Whatever is wrong with one value of a profile is told by its name before anything runs."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from blocks.settings import Settings
+from services.compose.profile import PROJECT, ComposeError, check, load
+from services.compose.promote import differing
+from services.compose.secrets import prepare, secret
+from services.compose.values import FORMS, SECRET_NAMES
+
+FOLDER = PROJECT / "profiles"
+FILLED = {
+    "connection-uuid": "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10",
+    "client-id": "8c1d",
+    "bucket": "acme-landing",
+    "region": "eu-central-1",
+    "account": "acme-main",
+    "user": "PLATFORM",
+    "role": "TRANSFORMER",
+    "warehouse": "TRANSFORMING",
+    "database": "FLIGHTS",
+    "schema": "MARTS",
+}
+PRODUCTION = (FOLDER / "production.env.example").read_text()
+TEXTS = {
+    "local": (FOLDER / "local.env").read_text(),
+    "rehearsal": (FOLDER / "rehearsal.env").read_text(),
+    "production": re.sub(r"=<([\w-]+)>$", lambda match: f"={FILLED[match[1]]}", PRODUCTION, flags=re.MULTILINE),
+}
+LINES = [(profile, name) for profile, text in TEXTS.items() for name in re.findall(r"^(\w+)=", text, re.MULTILINE)]
+FAULTS: dict[str, Callable[[str, str], str]] = {
+    "deleted": lambda name, value: "",
+    "name misspelt": lambda name, value: f"{name[:-2]}{name[-1]}{name[-2]}X={value}",
+    "without its sign": lambda name, value: f"{name} {value}",
+    "with a stray sign": lambda name, value: f"{name}={value}!",
+    "in two words": lambda name, value: f"{name}={value} x",
+    "never filled in": lambda name, value: f"{name}=<{name.lower()}>",
+}
+
+
+def checked(folder: Path, profile: str, text: str) -> None:
+    (folder / f"{profile}.env").write_text(text)
+    check(load(profile, folder))
+
+
+def changed(profile: str, **values: str) -> str:
+    text = TEXTS[profile]
+    for name, value in values.items():
+        text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
+    return text
+
+
+@pytest.mark.parametrize("profile", TEXTS)
+def test_a_profile_is_complete_as_it_is(tmp_path: Path, profile: str) -> None:
+    checked(tmp_path, profile, TEXTS[profile])
+
+
+def test_the_production_example_names_each_place_to_fill_in(tmp_path: Path) -> None:
+    with pytest.raises(ComposeError) as failure:
+        checked(tmp_path, "production", PRODUCTION)
+    assert sorted(re.findall(r"^  (\w+) is '<", str(failure.value), re.MULTILINE)) == sorted(
+        re.findall(r"^(\w+)=<", PRODUCTION, re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("profile", "name"), LINES, ids="/".join)
+def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: str, name: str, fault: str) -> None:
+    def faulty(match: re.Match[str]) -> str:
+        return FAULTS[fault](name, match[1])
+
+    text = re.sub(rf"^{name}=(.*)$", faulty, TEXTS[profile], count=1, flags=re.MULTILINE)
+    with pytest.raises(ComposeError, match=rf"\b{name}"):
+        checked(tmp_path, profile, text)
+
+
+@pytest.mark.parametrize(
+    ("profile", "values", "named"),
+    [
+        ("local", {"S3_ENDPOINT_URL": "http://localstak:4566"}, "S3_ENDPOINT_URL does not lead to localstack:4566"),
+        ("local", {"AIRBYTE_SERVER_URL": "http://airbyte:8060/api/public/v1"}, "AIRBYTE_SERVER_URL does not lead"),
+        ("local", {"PREFECT_API_URL": "http://prefect-sever:4200/api"}, "PREFECT_API_URL does not lead"),
+        ("rehearsal", {"SNOWFLAKE_HOST": "snowflak"}, "SNOWFLAKE_HOST does not lead to snowflake:8085"),
+        ("local", {"COMPOSE_PROFILES": "localstack,prefect"}, "COMPOSE_PROFILES does not start airbyte"),
+        ("local", {"AIRBYTE_CONNECTION_ID": FILLED["connection-uuid"].replace("7", "8")}, "AIRBYTE_CONNECTION_ID is"),
+        ("local", {"S3_BUCKET": "my-data-lake-landin"}, "S3_BUCKET is 'my-data-lake-landin', which"),
+        ("rehearsal", {"AIRBYTE_CLIENT_ID": ""}, "AIRBYTE_CLIENT_ID and"),
+        ("rehearsal", {"SECRETS": "PREFECT_API_AUTH_STRING"}, "SNOWFLAKE_PASSWORD nor SNOWFLAKE_PRIVATE_KEY"),
+        ("rehearsal", {"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("production", {"SNOWFLAKE_PROTOCOL": "http"}, "SNOWFLAKE_PROTOCOL is http"),
+        ("production", {"SNOWFLAKE_HOST": "acme.example.com"}, "SNOWFLAKE_PORT is missing"),
+        ("production", {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "test"}, "AWS_SECRET_ACCESS_KEY is `test`"),
+        ("production", {"SECRETS": "PREFECT_API_KEY,SNOWFLAKE_PRIVATE_KEY"}, "PREFECT_API_KEY"),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else value,
+)
+def test_values_that_do_not_fit_each_other_are_told(
+    tmp_path: Path, profile: str, values: dict[str, str], named: str
+) -> None:
+    with pytest.raises(ComposeError, match=named):
+        checked(tmp_path, profile, changed(profile, **values))
+
+
+@pytest.mark.parametrize("warehouse", ["dev", "snowflake"])
+@pytest.mark.parametrize("airbyte", ["mock", "real"])
+@pytest.mark.parametrize("landing", ["stand-in", "aws"])
+def test_the_three_axes_can_be_mixed_freely(tmp_path: Path, landing: str, airbyte: str, warehouse: str) -> None:
+    services, secrets = {"localstack", "airbyte", "prefect"}, {"SNOWFLAKE_PASSWORD"}
+    values = {"DBT_TARGET": warehouse, "SNOWFLAKE_HOST": "", "SNOWFLAKE_PORT": "", "SNOWFLAKE_PROTOCOL": "https"}
+    if landing == "aws":
+        services.remove("localstack")
+        values |= {"S3_ENDPOINT_URL": "", "AWS_ACCESS_KEY_ID": ""}
+    else:
+        secrets.add("AWS_SECRET_ACCESS_KEY")
+    if airbyte == "real":
+        services.remove("airbyte")
+        values |= {"AIRBYTE_SERVER_URL": "https://api.airbyte.com/v1"}
+        secrets.add("AIRBYTE_CLIENT_SECRET")
+    else:
+        values |= {"AIRBYTE_CLIENT_ID": ""}
+    values |= {"COMPOSE_PROFILES": ",".join(services), "SECRETS": ",".join(secrets)}
+    checked(tmp_path, "rehearsal", changed("rehearsal", **values))
+
+
+def test_the_values_that_differ_between_two_profiles_are_those_that_do_and_no_other(tmp_path: Path) -> None:
+    for name in ("local", "rehearsal"):
+        (tmp_path / f"{name}.env").write_text(TEXTS[name])
+    local, rehearsal = load("local", tmp_path), load("rehearsal", tmp_path)
+    assert differing(local.values, local) == []
+    shown = differing(local.values, rehearsal)
+    assert "  DBT_TARGET: dev -> snowflake" in shown
+    assert "  SNOWFLAKE_HOST: (none) -> snowflake" in shown
+    assert [line for line in shown if "S3_BUCKET" in line or "PORT: 4" in line] == []
+
+
+def test_a_misspelt_name_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    with pytest.raises(ComposeError, match="SENSOR_QUEU_URL is no name that is known: did you mean SENSOR_QUEUE_URL"):
+        checked(tmp_path, "local", TEXTS["local"].replace("SENSOR_QUEUE_URL", "SENSOR_QUEU_URL"))
+
+
+def test_a_value_that_is_there_twice_is_told_by_its_name(tmp_path: Path) -> None:
+    with pytest.raises(ComposeError, match="S3_PORT is there twice"):
+        checked(tmp_path, "local", f"{TEXTS['local']}S3_PORT=4567\n")
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_a_secret_that_was_put_into_a_profile_is_refused_and_not_repeated(tmp_path: Path, name: str) -> None:
+    text = "\n".join(line for line in TEXTS["rehearsal"].splitlines() if not line.startswith(f"{name}="))
+    for value in ("hunter2", "hunter 2"):
+        with pytest.raises(ComposeError, match=name) as failure:
+            checked(tmp_path, "rehearsal", f"{text}\n{name}={value}\n")
+        assert "hunter" not in str(failure.value)
+
+
+def test_every_setting_of_the_platform_can_stand_in_a_profile_or_is_of_the_image() -> None:
+    image = set(re.findall(r"(\w+)=/", (PROJECT / "Dockerfile").read_text()))
+    settings = {name.upper() for name in Settings.model_fields}
+    assert settings - image - set(SECRET_NAMES) - {"SNOWFLAKE_PRIVATE_KEY_PATH"} <= FORMS.keys()
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the rehearsal profile; where its secrets go."""
+    (tmp_path / "rehearsal.env").write_text(TEXTS["rehearsal"])
+    return tmp_path
+
+
+def test_the_secrets_of_stand_ins_are_made_once_and_closed_to_other_users(rehearsal: Path) -> None:
+    profile = load("rehearsal", rehearsal)
+    prepare(profile)
+    made = {file.name: file.read_text() for file in profile.secrets_folder.iterdir()}
+    values = [made[name] for name in SECRET_NAMES if made[name]]
+    assert len(values) == len(set(values)) == len(profile.secrets)
+    assert profile.secrets_folder.stat().st_mode & 0o777 == 0o700
+    prepare(profile)
+    assert {file.name: file.read_text() for file in profile.secrets_folder.iterdir()} == made
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SNOWFLAKE_PRIVATE_KEY", "", "missing or empty"),
+        ("AIRBYTE_CLIENT_SECRET", "", "missing or empty"),
+        ("AIRBYTE_CLIENT_SECRET", "two words", "more than one word"),
+        ("PREFECT_API_AUTH_STRING", "admin", "user:password"),
+        ("SNOWFLAKE_PASSWORD", "hunter2", "SECRETS does not name it"),
+    ],
+)
+def test_a_secret_of_a_real_system_that_cannot_be_used_is_told_by_its_name(
+    tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    (tmp_path / "production.env").write_text(TEXTS["production"])
+    profile = load("production", tmp_path)
+    profile.secrets_folder.mkdir(parents=True)
+    for each, text in {"AIRBYTE_CLIENT_SECRET": "s", "SNOWFLAKE_PRIVATE_KEY": "-----BEGIN\nx", name: value}.items():
+        (profile.secrets_folder / each).write_text(text)
+    with pytest.raises(ComposeError, match=rf"{name}: .*secrets/production/{name}.*{said}") as failure:
+        prepare(profile)
+    assert not value or value not in str(failure.value).replace("user:password", "")
+    assert (profile.secrets_folder / name).read_text() == value
+
+
+def test_the_mock_airbyte_loads_the_warehouse_of_the_profile(rehearsal: Path) -> None:
+    profile = load("rehearsal", rehearsal)
+    prepare(profile)
+    config = yaml.safe_load((profile.secrets_folder / "nyc_flights.yaml").read_text())
+    destination = config["destinations"][0]["configuration"]
+    assert (destination["host"], destination["database"]) == ("http://snowflake:8085", "FLIGHTS")
+    assert destination["credentials"]["password"] == secret(profile, "SNOWFLAKE_PASSWORD")
+
+
+def test_a_profile_without_secrets_leaves_no_folder_behind(tmp_path: Path) -> None:
+    (tmp_path / "local.env").write_text(TEXTS["local"])
+    prepare(load("local", tmp_path))
+    assert not (tmp_path / "secrets").exists()
