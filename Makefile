@@ -40,10 +40,10 @@ CURSOR = $(if $(S3_ENDPOINT_URL),$(BIN)/python -m blocks.cursor_command,$(PLATFO
 
 .PHONY: status
 status: $(if $(S3_ENDPOINT_URL),$(READY)) ## How far the sensor has come; which batches run, wait for their next attempt, or are parked
-	@$(CURSOR) show
+	@$(CURSOR) show $(ARGS)
 
 .PHONY: cursor
-cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, or release
+cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
 	@$(CURSOR) $(ARGS)
 
 PROFILE ?= local

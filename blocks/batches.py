@@ -4,33 +4,43 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
+from blocks.errors import PlatformError
 from blocks.landing import BEGINNING, LandedFile
 
 MOST_BYTES = 400_000
 """A Prefect server takes 512 KB of parameters a run (PREFECT_SERVER_API_MAX_PARAMETER_SIZE)."""
 
-MOST_FAILED = 20
-"""While so many batches have failed, no new one is taken: the fault is not the files', and they wait best in S3."""
+MOST_WAITING = 20
+"""While so many batches wait for their next attempt, no new one is taken: the fault is not the files'."""
+
+MOST_FILES = 50_000
+"""Nor while the failed batches, parked or not, name so many files: the cursor, which holds their names, has 10 MB."""
+
+
+class FilesMissing(PlatformError):
+    """Files of a batch brought no row to raw; everything else went through, and another attempt would end alike."""
 
 
 class Batch(BaseModel):
     """Files that are handed on together, oldest first.
 
     `attempt` counts from 1; `generation` is that of the cursor, so that files looked at again after a rewind are not
-    taken for those of the run before it; `reach` bounds how far the cursor may move once the batch is accepted.
+    taken for those of the run before it; `place` names the cursor, since two buckets may hold the same files; `reach`
+    bounds how far the cursor may move once the batch is accepted.
     """
 
     files: list[LandedFile] = Field(min_length=1)
     attempt: int = 1
     generation: int = 0
+    place: str = ""
     reach: datetime | None = None
 
     @classmethod
-    def of(cls, files: list[LandedFile], generation: int = 0, reach: datetime | None = None) -> Self | None:
+    def of(cls, files: list[LandedFile], **details: Any) -> Self | None:
         """As many of the files, from the first, as a run's parameters can name; None of none."""
         count, size = 0, 0
         for file in files:
@@ -38,7 +48,7 @@ class Batch(BaseModel):
             if count and size > MOST_BYTES:
                 break
             count += 1
-        return cls(files=files[:count], generation=generation, reach=reach) if count else None
+        return cls(files=files[:count], **details) if count else None
 
     @property
     def id(self) -> str:
@@ -53,11 +63,11 @@ class Batch(BaseModel):
     @property
     def newest(self) -> datetime:
         """The newest date of its files."""
-        return max(file.last_modified or BEGINNING for file in self.files)
+        return max(file.date for file in self.files)
 
     def _hash(self) -> str:
-        versions = sorted((file.key, file.etag) for file in self.files)
-        return hashlib.sha256(json.dumps(versions).encode()).hexdigest()
+        versions = sorted((file.key, file.etag, file.date.isoformat()) for file in self.files)
+        return hashlib.sha256(json.dumps([self.place, versions]).encode()).hexdigest()
 
 
 class Outcome(BaseModel):
@@ -86,12 +96,17 @@ class Failed(BaseModel):
 class Batches(BaseModel):
     """The batches that are not done with.
 
-    `pending` was claimed and perhaps not yet accepted: whoever comes next hands on that very batch.
+    `pending` was claimed and perhaps not yet accepted: whoever comes next hands on that very batch. A claim by a sensor
+    that runs the pipeline in its own process (`held_here`) stands until `held_until`, which that sensor moves on while
+    it lives; to such a sensor, so does any claim. `shown` are the parked batches that a person was last shown.
     """
 
     pending: Batch | None = None
+    held_until: datetime = BEGINNING
+    held_here: bool = False
     accepted: list[Accepted] = []
     failed: list[Failed] = []
+    shown: list[str] = []
 
     @property
     def parked(self) -> list[Failed]:
@@ -100,13 +115,18 @@ class Batches(BaseModel):
 
     @property
     def full(self) -> bool:
-        """Whether so many have failed that no new one should be taken."""
-        return len(self.failed) >= MOST_FAILED
+        """Whether so many have failed that no new one should be taken; a parked one alone does not count."""
+        waiting = len(self.failed) - len(self.parked)
+        return waiting >= MOST_WAITING or sum(len(each.batch.files) for each in self.failed) >= MOST_FILES
 
-    def claimed(self, batch: Batch) -> Self:
+    def claimed(self, batch: Batch, until: datetime = BEGINNING, here: bool = False) -> Self:
         """With a batch that is about to be handed on; it no longer waits for its next attempt."""
         failed = [each for each in self.failed if each.batch.id != batch.id]
-        return self.model_copy(update={"pending": batch, "failed": failed})
+        return self.model_copy(update={"pending": batch, "held_until": until, "held_here": here, "failed": failed})
+
+    def held(self, now: datetime, here: bool) -> bool:
+        """Whether the claim is somebody else's, to a sensor that runs the pipeline in its own process or does not."""
+        return self.pending is not None and (self.held_here or here) and now < self.held_until
 
     def due(self, now: datetime) -> Batch | None:
         """The next attempt of a batch that failed, once its time has come."""
@@ -125,6 +145,12 @@ class Batches(BaseModel):
                 "failed": [*self.failed, *filter(None, failed)],
             }
         )
+
+    def forgotten(self, ids: Iterable[str]) -> Self:
+        """Without these parked batches."""
+        chosen = set(ids)
+        failed = [each for each in self.failed if each.retry_at or each.batch.id not in chosen]
+        return self.model_copy(update={"failed": failed})
 
     def released(self, ids: Iterable[str], now: datetime) -> Self:
         """With parked batches made due for one more attempt."""

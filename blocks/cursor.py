@@ -1,15 +1,17 @@
 """Which file versions of the landing bucket were handed on, and which come next.
 
-A version is `(key, etag)`. S3 dates it by the start of its upload, to the second, so a version that becomes visible
-may be older than one already handed on; the cursor therefore remembers, by fingerprint, the versions of an overlap
-window, and looks at nothing dated before the window's floor. It is never larger than what arrived in one window.
+A version is `(key, etag, date)`: content that comes back after another is a version of its own. S3 dates it by the
+start of its upload, to the second, so a version that becomes visible may be older than one already handed on; the
+cursor therefore remembers, by fingerprint, the versions of an overlap window, and looks at nothing dated before the
+window's floor. It is never larger than what arrived in one window.
 """
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 from urllib.parse import quote
 
@@ -22,6 +24,12 @@ from blocks.landing import BEGINNING, CURSORS, LandedFile, served_at, unavailabl
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+OVERLAP = timedelta(hours=1)
+"""How far before the newest file seen a file may be dated and still be found, where nothing else was chosen."""
+
+MOST_TRIES = 10
+"""How often a change is tried again because another sensor was faster."""
 
 FINGERPRINT = 12
 """Characters: 72 bits, so that among a million versions in the window a new one is taken for another once in 10^15."""
@@ -42,14 +50,19 @@ class Cursor(Batches):
         floor: no version dated before it is looked at.
         window: the versions handed on that are dated at the floor or later: their fingerprints, joined, by the second
             of their date (Unix time).
-        reconciled: when the last complete listing began that found nothing new; kept where events set off the sensor.
+        reconciled: when the last listing began that came to the end; kept where events set off the sensor.
+        listing_began, listed_to: the same of the one that has not, and the last key that it has come to.
         generation: raised by a rewind.
+        place: what the cursor is about.
     """
 
     floor: datetime = BEGINNING
     window: dict[int, str] = Field(default_factory=dict)
     reconciled: datetime = BEGINNING
+    listing_began: datetime | None = None
+    listed_to: str = ""
     generation: int = 0
+    place: str = ""
 
     def next_batch(
         self,
@@ -67,13 +80,42 @@ class Cursor(Batches):
                 the floor must not come closer to it than the overlap.
             until: versions dated later are left for another time.
         """
+        return self._batch(nsmallest(limit, self.new(files, until), key=_age), reach)
+
+    def walked(
+        self, files: Iterable[LandedFile], limit: int, now: datetime, overlap: timedelta, quiet: timedelta
+    ) -> tuple[Self, Batch | None]:
+        """The next versions that were not handed on, in the order of keys, and the cursor that has come so far.
+
+        So a listing of the whole bucket is made once, however many batches it fills; a version that it has passed, and
+        that is visible only then, is found by its event or the next listing.
+
+        Args:
+            files: those whose keys come after `listed_to`, in the order of keys.
+            limit: how many files, at most.
+            now: S3's clock, read before the listing of the files.
+            overlap: how far behind the start of the whole listing the floor stays.
+            quiet: versions dated less than that before now are left for another time.
+        """
+        began = self.listing_began or now
+        found = list(islice(self.new(files, now - quiet if quiet else None), limit + 1))
+        batch = self._batch(found[:limit], BEGINNING)
+        if batch and len(batch.files) < len(found):
+            return self.model_copy(update={"listing_began": began, "listed_to": batch.files[-1].key}), batch
+        newest = datetime.fromtimestamp(max(self.window, default=0), UTC)
+        reach = min(max(newest, batch.newest if batch else newest), began - quiet)
+        done = {"reconciled": began, "listing_began": None, "listed_to": ""}
+        return self.model_copy(update=done).raised(_minus(reach, overlap)), batch
+
+    def new(self, files: Iterable[LandedFile], until: datetime | None = None) -> Iterator[LandedFile]:
+        """Those of the files that were not handed on, and are dated at the floor or later, but not after `until`."""
         known = self.known()
-        new = (
-            file
-            for file in files
-            if self.floor <= _date(file) and not (until and _date(file) > until) and fingerprint(file) not in known
-        )
-        return Batch.of(nsmallest(limit, new, key=_age), self.generation, reach)
+        for file in files:
+            if self.floor <= file.date and not (until and file.date > until) and fingerprint(file) not in known:
+                yield file
+
+    def _batch(self, files: list[LandedFile], reach: datetime | None) -> Batch | None:
+        return Batch.of(files, generation=self.generation, place=self.place, reach=reach)
 
     def known(self) -> set[str]:
         """The fingerprints of the window."""
@@ -87,23 +129,38 @@ class Cursor(Batches):
         """The cursor once the batch was accepted, as the run with this id."""
         accepted = [*self.accepted, Accepted(batch=batch, run_id=run_id)] if run_id else self.accepted
         cursor = self.model_copy(update={"pending": None, "accepted": accepted})
-        if batch.attempt > 1:
+        # A batch claimed before a rewind has left its place there to what the rewind wants.
+        if batch.attempt > 1 or batch.generation != self.generation:
             return cursor
-        window = dict(self.window)
-        for file in batch.files:
-            second = int(_date(file).timestamp())
-            window[second] = window.get(second, "") + fingerprint(file)
         reach = min(batch.newest, batch.reach or batch.newest)
-        return cursor.model_copy(update={"window": window}).raised(_minus(reach, overlap))
+        return cursor.noted(batch.files).raised(_minus(reach, overlap))
 
-    def complete(self, reach: datetime, now: datetime, overlap: timedelta) -> Self:
-        """The cursor once a listing that began at `now` found nothing new dated up to `reach`."""
-        newest = datetime.fromtimestamp(max(self.window, default=0), UTC)
-        return self.model_copy(update={"reconciled": now}).raised(_minus(min(newest, reach), overlap))
+    def noted(self, files: Iterable[LandedFile]) -> Self:
+        """The cursor that takes the files for handed on."""
+        window = dict(self.window)
+        for file in files:
+            second = int(file.date.timestamp())
+            window[second] = window.get(second, "") + fingerprint(file)
+        return self.model_copy(update={"window": window})
 
-    def moved(self, floor: datetime, now: datetime) -> Self:
-        """The cursor rewound, or skipped ahead: every version dated at the floor or later counts as new."""
-        return self.model_copy(update={"floor": floor, "window": {}, "generation": int(now.timestamp())})
+    def rewound(self, to: datetime, now: datetime) -> Self:
+        """The cursor to which every version dated at `to`, a whole second, or later is new; others are as before."""
+        claimed = self.pending.files if self.pending else []
+        noted = self.noted(file for file in claimed if file.date < to)
+        changes = {
+            "floor": min(self.floor, to),
+            "window": {second: text for second, text in noted.window.items() if second < to.timestamp()},
+            "reconciled": BEGINNING,
+            "listing_began": None,
+            "listed_to": "",
+            "generation": max(self.generation + 1, int(now.timestamp())),
+        }
+        return self.model_copy(update=changes)
+
+    def skipped(self, files: Iterable[LandedFile], floor: datetime) -> Self:
+        """The cursor that takes the files, and whatever is dated before the floor, for handed on."""
+        raised = self.raised(floor)
+        return raised.noted(raised.new(files))
 
     def raised(self, floor: datetime) -> Self:
         """The cursor with its floor no lower than that, and the window's versions from there on."""
@@ -126,10 +183,13 @@ class CursorStore:
     def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
         self.s3, self.bucket = s3, bucket
         self.key = f"{CURSORS}{quote(prefix, safe='')}/{quote(pattern, safe='*')}.json"
+        self.place = f"s3://{bucket}/{self.key}"
         self.now = BEGINNING
 
     def load(self) -> tuple[Cursor, str]:
         """The cursor and the tag to save it against; a new cursor and an empty tag where none was saved.
+
+        A new one has a generation of its own: where a cursor was deleted, files are handed on again.
 
         Raises:
             LandingUnavailable: S3 does not answer.
@@ -138,17 +198,40 @@ class CursorStore:
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=self.key)
             self.now = served_at(answer)
-            return Cursor.model_validate_json(answer["Body"].read()), answer["ETag"]
+            cursor = Cursor.model_validate_json(answer["Body"].read())
+            return cursor.model_copy(update={"place": self.place}), answer["ETag"]
         except (BotoCoreError, ClientError) as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchKey":
                 self.now = served_at(error.response)
-                return Cursor(), ""
+                return Cursor(generation=int(self.now.timestamp()), place=self.place), ""
             raise unavailable(self.bucket, error) from error
         except ValidationError as error:
             raise CursorUnreadable(
-                f"The object s3://{self.bucket}/{self.key} is no sensor's cursor ({error.errors()[0]['msg']}). Restore "
+                f"The object {self.place} is no sensor's cursor ({error.errors()[0]['msg']}). Restore "
                 "it, or delete it: the sensor then hands on every file of the landing place once more."
             ) from error
+
+    def change(self, move: Callable[[Cursor], Cursor], loaded: tuple[Cursor, str] | None = None) -> Cursor:
+        """Save what `move` makes of the cursor, as it was loaded or is now; again where another sensor was faster.
+
+        Returns:
+            The cursor as it is now; not saved where `move` returned the very same.
+
+        Raises:
+            CursorMoved: others were faster each time, or so says `move`.
+            LandingUnavailable, CursorUnreadable: as `load` does.
+        """
+        for _ in range(MOST_TRIES):
+            cursor, tag = loaded or self.load()
+            if (moved := move(cursor)) is cursor:
+                return cursor
+            try:
+                self.save(moved, tag)
+            except CursorMoved:
+                loaded = None
+            else:
+                return moved
+        raise CursorMoved(f"Others moved the cursor {self.place} first, {MOST_TRIES} times. Try again.")
 
     def save(self, cursor: Cursor, tag: str) -> str:
         """Save the cursor unless it was moved since it was loaded with this tag; return the new tag.
@@ -165,22 +248,19 @@ class CursorStore:
         except (BotoCoreError, ClientError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if code in ("PreconditionFailed", "ConditionalRequestConflict"):
-                raise CursorMoved(f"Another sensor moved the cursor s3://{self.bucket}/{self.key} first.") from error
+                raise CursorMoved(f"Another sensor moved the cursor {self.place} first.") from error
             raise unavailable(self.bucket, error) from error
 
 
 def fingerprint(file: LandedFile) -> str:
     """A version's short name, of FINGERPRINT characters."""
-    digest = hashlib.blake2b(f"{len(file.etag)} {file.etag} {file.key}".encode(), digest_size=9).digest()
+    named = f"{int(file.date.timestamp())} {len(file.etag)} {file.etag} {file.key}"
+    digest = hashlib.blake2b(named.encode(), digest_size=9).digest()
     return urlsafe_b64encode(digest).decode()
 
 
-def _date(file: LandedFile) -> datetime:
-    return file.last_modified or BEGINNING
-
-
 def _age(file: LandedFile) -> tuple[datetime, str]:
-    return _date(file), file.key
+    return file.date, file.key
 
 
 def _minus(moment: datetime, delta: timedelta) -> datetime:

@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from blocks.batches import Batch
-from blocks.cursor import Cursor, CursorStore, fingerprint
+from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError
 from blocks.landing import BEGINNING, LandedFile, listing, s3_client
 from blocks.settings import Settings
@@ -25,86 +25,132 @@ def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
         when = f"again at {_time(failed.retry_at)}" if failed.retry_at else "parked"
         yield f"{when}: {_batch(failed.batch)}. {failed.reason}"
     if cursor.full:
-        yield "So many batches have failed that no new one is taken: mend the cause and release them."
+        yield "So much has failed that nothing new is taken: mend the cause, then release or forget what is parked."
 
 
-def rewound(cursor: Cursor, store: CursorStore, files: Iterable[LandedFile], to: datetime) -> tuple[Cursor, str]:
-    """The cursor that hands on again whatever is dated at a time or later, and what that means in words."""
-    again = sum((file.last_modified or BEGINNING) >= to for file in files)
-    return cursor.moved(to, store.now), f"{again:,} files dated {_time(to)} or later are handed on again"
+def rewind(store: CursorStore, files: Iterable[LandedFile], to: datetime, dry_run: bool) -> str:
+    """Have whatever is dated at a time or later handed on again; what that means in words.
+
+    Raises:
+        PlatformError: the time is yet to come.
+    """
+    store.load()
+    if to > store.now:
+        raise PlatformError(f"{_time(to)} is yet to come: S3's clock says {_time(store.now)}. Rewind to a time before.")
+    again = sum(file.date >= to for file in files)
+    if not dry_run:
+        store.change(lambda now: now.rewound(to, store.now))
+    return f"{again:,} files dated {_time(to)} or later are handed on again"
 
 
-def skipped(cursor: Cursor, store: CursorStore, files: Iterable[LandedFile]) -> tuple[Cursor, str]:
-    """The cursor that leaves alone whatever is there now, and what that means in words."""
-    known = cursor.known()
-    new = sum((file.last_modified or BEGINNING) >= cursor.floor and fingerprint(file) not in known for file in files)
-    return cursor.moved(store.now, store.now), f"{new:,} files that no run was for are passed over"
+def skip(store: CursorStore, files: Iterable[LandedFile], overlap: timedelta, dry_run: bool) -> str:
+    """Leave alone whatever is there now, but not an upload that began within the overlap; what that means in words."""
+    cursor, _ = store.load()
+    floor = store.now - overlap
+    passed, recent = 0, []
+    for file in cursor.new(files):
+        passed += 1
+        if file.date >= floor:
+            recent.append(file)
+    if not dry_run:
+        store.change(lambda now: now.skipped(recent, floor))
+    return f"{passed:,} files that no run was for are passed over"
 
 
-def released(cursor: Cursor, store: CursorStore, batches: list[str]) -> tuple[Cursor, str]:
-    """The cursor with parked batches, or with all of them, to be tried once more, and what that means in words.
+def put_back(store: CursorStore, batches: list[str], dry_run: bool) -> str:
+    """Have parked batches, or all of them, tried once more; what that means in words.
 
     Raises:
         PlatformError: a batch is not parked.
     """
-    parked = {each.batch.id: each.batch for each in cursor.parked}
-    if unknown := set(batches) - set(parked):
-        raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `make status` lists those that are.")
-    chosen = batches or list(parked)
-    named = "; ".join(_batch(parked[each]) for each in chosen) or "none is parked"
-    return cursor.released(chosen, store.now), f"to be tried once more: {named}"
+    chosen = _parked(store.load()[0], batches)
+    if not dry_run:
+        store.change(lambda now: now.released(chosen, store.now))
+    return f"to be tried once more: {'; '.join(chosen.values()) or 'none is parked'}"
+
+
+def forget(store: CursorStore, batches: list[str], dry_run: bool) -> str:
+    """Be done with parked batches; what that means in words.
+
+    Raises:
+        PlatformError: a batch is not parked.
+    """
+    chosen = _parked(store.load()[0], batches)
+    if not dry_run:
+        store.change(lambda now: now.forgotten(chosen))
+    return f"never to be tried again: {'; '.join(chosen.values())}"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Show or move the cursor of S3_BUCKET and S3_PREFIX; 1, with one paragraph on standard error, where it fails."""
+    """Show or move the cursor of a sensor; 1, with one paragraph on standard error, where it fails."""
     options = _parser().parse_args(arguments)
     try:
         settings = Settings()
-        store = CursorStore(s3_client(settings), settings.s3_bucket, settings.s3_prefix, options.pattern)
-        for line in _run(options, store, settings.s3_prefix):
-            print(line)
+        bucket = options.bucket or settings.s3_bucket
+        prefix = settings.s3_prefix if options.prefix is None else options.prefix
+        store = CursorStore(s3_client(settings), bucket, prefix, options.pattern)
+        if options.command == "show":
+            for line in show(store.load()[0], store):
+                print(line)
+        else:
+            meaning = _move(options, store, listing(store.s3, bucket, prefix, options.pattern))
+            print(f"{'it would mean: ' if options.dry_run else ''}{meaning}")
     except PlatformError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def _run(options: argparse.Namespace, store: CursorStore, prefix: str) -> Iterator[str]:
-    cursor, tag = store.load()
-    if options.command == "show":
-        yield from show(cursor, store)
-        return
-    if options.command == "release":
-        moved, meaning = released(cursor, store, options.batch)
-    else:
-        files = listing(store.s3, store.bucket, prefix, options.pattern)
-        if options.command == "rewind":
-            moved, meaning = rewound(cursor, store, files, options.to)
-        else:
-            moved, meaning = skipped(cursor, store, files)
-    if not options.dry_run:
-        store.save(moved, tag)
-    yield f"{'it would mean: ' if options.dry_run else ''}{meaning}"
+def _move(options: argparse.Namespace, store: CursorStore, files: Iterable[LandedFile]) -> str:
+    match options.command:
+        case "rewind":
+            return rewind(store, files, options.to, options.dry_run)
+        case "skip":
+            return skip(store, files, timedelta(seconds=options.overlap_seconds), options.dry_run)
+        case "release":
+            return put_back(store, options.batch, options.dry_run)
+        case _:
+            return forget(store, options.batch, options.dry_run)
+
+
+def _parked(cursor: Cursor, batches: list[str]) -> dict[str, str]:
+    """The parked batches with these ids, or all, each in words."""
+    parked = {each.batch.id: _batch(each.batch) for each in cursor.parked}
+    if unknown := set(batches) - set(parked):
+        raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `make status` lists those that are.")
+    return {each: parked[each] for each in batches or parked}
 
 
 def _parser() -> argparse.ArgumentParser:
+    which = argparse.ArgumentParser(add_help=False)
+    which.add_argument("--bucket", help="the sensor's bucket (default: S3_BUCKET)")
+    which.add_argument("--prefix", help="the sensor's prefix (default: S3_PREFIX)")
+    which.add_argument("--pattern", default="*", help="the sensor's pattern (default: *)")
+    change = argparse.ArgumentParser(add_help=False, parents=[which])
+    change.add_argument("--dry-run", action="store_true", help="say what it would mean, and do nothing")
     parser = argparse.ArgumentParser(prog="make cursor", description=main.__doc__)
-    parser.add_argument("--pattern", default="*", help="the sensor's pattern (default: *)")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("show", help="how far it has come, and the batches that are not done with")
-    rewind = commands.add_parser("rewind", help="hand on again whatever is dated at a time or later")
-    rewind.add_argument("to", type=_moment, help="e.g. 2013-01-31 or 2013-01-31T06:00+00:00; UTC without a zone")
-    skip = commands.add_parser("skip", help="leave alone whatever is there now")
-    release = commands.add_parser("release", help="try parked batches once more, without a name all of them")
-    release.add_argument("batch", nargs="*")
-    for command in (rewind, skip, release):
-        command.add_argument("--dry-run", action="store_true", help="say what it would mean, and do nothing")
+
+    def command(name: str, meaning: str, options: argparse.ArgumentParser = change) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=meaning, description=meaning, parents=[options])
+
+    command("show", "how far it has come, and the batches that are not done with", which)
+    to = command("rewind", "hand on again whatever is dated at a time or later")
+    to.add_argument("to", type=_moment, help="e.g. 2013-01-31 or 2013-01-31T06:00+00:00; UTC without a zone")
+    skipping = command("skip", "leave alone whatever is there now")
+    overlap = f"the sensor's overlap (default: {OVERLAP.seconds})"
+    skipping.add_argument("--overlap-seconds", type=int, default=OVERLAP.seconds, help=overlap)
+    command("release", "try parked batches once more, without a name all of them").add_argument("batch", nargs="*")
+    command("forget", "be done with parked batches").add_argument("batch", nargs="+")
     return parser
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    try:
+        moment = datetime.fromisoformat(text).replace(microsecond=0)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text} is no date as in 2013-01-31 or 2013-01-31T06:00+00:00") from None
 
 
 def _time(moment: datetime) -> str:

@@ -1,8 +1,16 @@
 """What every error of the platform has in common: it says what happened, where, and what to do."""
 
+import re
+
 
 class PlatformError(Exception):
-    """An error whose text a newcomer can act on; a flow run's state carries it as it is."""
+    """An error whose text a newcomer can act on; a flow run's state carries it as it is.
+
+    A user and password within a URL, as an endpoint may have them, are left out.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(re.sub(r"//[^/\s]*@", "//***@", text))
 
 
 class ConfigurationError(PlatformError):

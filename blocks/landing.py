@@ -44,6 +44,11 @@ class LandedFile(BaseModel):
     size: int = Field(0, description="bytes")
     last_modified: datetime | None = Field(None, description="as S3 dates the object")
 
+    @property
+    def date(self) -> datetime:
+        """As S3 dates the object, to the second: some servers tell a fraction of it in a listing, and not by HEAD."""
+        return (self.last_modified or BEGINNING).replace(microsecond=0)
+
 
 def s3_client(settings: Settings) -> "S3Client":
     """An S3 client for the landing bucket; credentials come by AWS's usual chain.
@@ -64,21 +69,23 @@ def s3_client(settings: Settings) -> "S3Client":
 
 def watched(key: str, prefix: str, pattern: str) -> bool:
     """Whether a key is a file's, lies below a prefix, and matches a glob without it; a sensor's cursor is no file."""
-    if key.endswith("/") or key.startswith(CURSORS):
+    if not key or key.endswith("/") or key.startswith(CURSORS):
         return False
     return key.startswith(prefix) and fnmatchcase(key.removeprefix(prefix), pattern)
 
 
 def listing(
-    s3: "S3Client", bucket: str, prefix: str, pattern: str = "*", since: datetime = BEGINNING
+    s3: "S3Client", bucket: str, prefix: str, pattern: str = "*", since: datetime = BEGINNING, after: str = ""
 ) -> Iterator[LandedFile]:
-    """The files below a prefix that match a pattern and are dated at `since` or later; one S3 page in memory at a time.
+    """The files below a prefix that match a pattern, are dated at `since` or later, and whose keys come after `after`.
+
+    They come in the order of keys; one S3 page is in memory at a time.
 
     Raises:
         LandingUnavailable: S3 does not answer, or the bucket is not there or not ours to list.
     """
     try:
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
             for item in page.get("Contents", []):
                 if item["LastModified"] >= since and watched(item["Key"], prefix, pattern):
                     yield _file(item["Key"], item["Size"], item)
@@ -86,15 +93,15 @@ def listing(
         raise unavailable(bucket, error) from error
 
 
-def look_up(s3: "S3Client", bucket: str, keys: Iterable[str]) -> list[LandedFile]:
-    """Those of the keys' files that are there, as they are now; some requests at a time.
+def look_up(
+    s3: "S3Client", bucket: str, keys: Iterable[str]
+) -> list[tuple[str, LandedFile | LandingUnavailable | None]]:
+    """Each key with its file as it is now, None where it is not there, or why S3 does not show it.
 
-    Raises:
-        LandingUnavailable: S3 does not answer, or refuses.
+    Some requests are made at a time; that S3 refuses one says nothing of the others.
     """
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
-        found = pool.map(lambda key: _look_up(s3, bucket, key), keys)
-        return [file for file in found if file]
+        return list(pool.map(lambda key: (key, _look_up(s3, bucket, key)), keys))
 
 
 def served_at(answer: Mapping[str, Any]) -> datetime:
@@ -119,13 +126,13 @@ def _parse_date(text: str) -> datetime:
         return parse_timestamp(text)
 
 
-def _look_up(s3: "S3Client", bucket: str, key: str) -> LandedFile | None:
+def _look_up(s3: "S3Client", bucket: str, key: str) -> LandedFile | LandingUnavailable | None:
     try:
         answer = s3.head_object(Bucket=bucket, Key=key)
     except (BotoCoreError, ClientError) as error:
         if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("404", "NoSuchKey"):
             return None
-        raise unavailable(bucket, error) from error
+        return unavailable(bucket, error)
     return _file(key, answer["ContentLength"], answer)
 
 

@@ -3,16 +3,16 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from blocks.errors import PlatformError
 
@@ -34,6 +34,8 @@ VISIBILITY_SECONDS = 120
 LONG_POLL_SECONDS = 20
 MOST_REASON = 500
 """Characters of a reason that go along with a dead letter."""
+MOST_LETTER = 250_000
+"""Bytes of a dead letter's body: with its reason it must not be larger than SQS takes, 256 KB."""
 
 
 class QueueUnusable(PlatformError):
@@ -45,7 +47,7 @@ class _Named(BaseModel):
 
 
 class _Object(BaseModel):
-    key: str
+    key: str = Field(min_length=1)
 
 
 class _S3(BaseModel):
@@ -68,7 +70,7 @@ class Message:
 
     receipt: str
     keys: list[str]
-    held_since: float = field(default_factory=time.monotonic)
+    held_since: float
 
 
 def created_keys(body: str, bucket: str) -> list[str]:
@@ -98,26 +100,31 @@ class Notifications:
         QueueUnusable: by every method.
     """
 
-    def __init__(self, sqs: "SQSClient", url: str, bucket: str, wait_seconds: int = LONG_POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        sqs: "SQSClient",
+        url: str,
+        bucket: str,
+        wait_seconds: int = LONG_POLL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.sqs, self.url, self.bucket, self.wait_seconds = sqs, url, bucket, wait_seconds
+        self.clock = clock
         self.dead_letters = self._dead_letters()
 
-    def receive(self, limit: int) -> list[Message]:
-        """Messages, about `limit` at most; waits `wait_seconds` for the first."""
-        messages: list[Message] = []
-        while len(messages) < limit:
-            raw = self._receive(0 if messages else self.wait_seconds)
-            messages += filter(None, map(self._read, raw))
-            if not raw:
-                break
-        return messages
+    def receive(self, limit: int) -> Iterator[Message]:
+        """Messages, about `limit` at most; waits `wait_seconds` for the first. Each is ours once it is given."""
+        count = 0
+        while count < limit and (raw := self._receive(0 if count else self.wait_seconds)):
+            count += len(raw)
+            yield from filter(None, map(self._read, raw))
 
     def keep(self, messages: list[Message]) -> None:
         """Keep them out of others' sight for VISIBILITY_SECONDS more, where half of that has passed."""
-        old = [each for each in messages if time.monotonic() - each.held_since > VISIBILITY_SECONDS / 2]
+        old = [each for each in messages if self.clock() - each.held_since > VISIBILITY_SECONDS / 2]
         self.give_back(old, VISIBILITY_SECONDS)
         for each in old:
-            each.held_since = time.monotonic()
+            each.held_since = self.clock()
 
     def give_back(self, messages: list[Message], seconds: int = 0) -> None:
         """Let them be received again, after so many seconds."""
@@ -149,7 +156,7 @@ class Notifications:
         return answer.get("Messages", [])
 
     def _read(self, raw: "MessageTypeDef") -> Message | None:
-        message = Message(raw["ReceiptHandle"], [])
+        message = Message(raw["ReceiptHandle"], [], self.clock())
         try:
             message.keys = created_keys(raw["Body"], self.bucket)
         except ValidationError as error:
@@ -161,14 +168,18 @@ class Notifications:
         return None
 
     def _reject(self, message: Message, body: str, reason: str) -> None:
-        """Copy it before it is deleted: a crash between the two doubles a letter and loses none."""
+        """Copy it before it is deleted: a crash between the two doubles a letter and loses none.
+
+        The reason quotes the message, and SQS refuses an attribute with control characters.
+        """
         attributes: dict[str, MessageAttributeValueTypeDef] = {
-            "reason": {"DataType": "String", "StringValue": reason[:MOST_REASON]}
+            "reason": {"DataType": "String", "StringValue": ascii(reason)[1:-1][:MOST_REASON]}
         }
+        letter = body.encode()[:MOST_LETTER].decode(errors="ignore")
         with _errors(self.url):
-            self.sqs.send_message(QueueUrl=self.dead_letters, MessageBody=body, MessageAttributes=attributes)
+            self.sqs.send_message(QueueUrl=self.dead_letters, MessageBody=letter, MessageAttributes=attributes)
         self.delete([message])
-        logger.warning("a message that cannot be read was moved to %s: %s", self.dead_letters, reason)
+        logger.warning("a message that cannot be read was moved to %s: %s", self.dead_letters, ascii(reason))
 
     def _dead_letters(self) -> str:
         with _errors(self.url):

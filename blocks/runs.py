@@ -1,29 +1,37 @@
 """A deployment's runs on Prefect's server: asked for once a batch, counted, and followed to their end."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from urllib.parse import unquote
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterId,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterId,
+    FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events import Event
 from prefect.exceptions import ObjectNotFound
 
-from blocks.batches import Batch, Failed, Outcome
+from blocks.batches import Batch, Failed, FilesMissing, Outcome
 from blocks.errors import PlatformError
-from blocks.landing import LandedFile
+from blocks.landing import CURSORS, LandedFile
 
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
@@ -32,7 +40,11 @@ MOST_UNDER_WAY = 2
 
 
 class PrefectUnavailable(PlatformError):
-    """Prefect's server does not answer, or does not know the deployment."""
+    """Prefect's server does not answer, or refuses."""
+
+
+class DeploymentUnknown(PrefectUnavailable):
+    """Prefect's server does not know the deployment."""
 
 
 class PrefectRuns:
@@ -51,6 +63,13 @@ class PrefectRuns:
         ended = {str(each): _outcome(found.get(each)) for each in wanted}
         return {run_id: outcome for run_id, outcome in ended.items() if outcome}
 
+    def asked_for(self, batch: Batch) -> str:
+        """The id of the run that a deployment's sensor has asked for; empty where none has."""
+        wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[batch.idempotency_key]))
+        with _client() as client:
+            runs = client.read_flow_runs(flow_run_filter=wanted, limit=1)
+        return str(runs[0].id) if runs else ""
+
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Emit an event `s3.object.arrived` for each file.
 
@@ -58,7 +77,7 @@ class PrefectRuns:
         """
         events = [
             Event(
-                id=uuid5(NAMESPACE_URL, f"s3://{bucket}/{file.key}#{file.etag}#{file.last_modified}"),
+                id=uuid5(NAMESPACE_URL, f"s3://{bucket}/{file.key}#{file.etag}#{file.date}"),
                 occurred=datetime.now(UTC),
                 event="s3.object.arrived",
                 resource={"prefect.resource.id": f"s3://{bucket}/{file.key}", "prefect.resource.name": file.key},
@@ -69,8 +88,8 @@ class PrefectRuns:
         with _client() as client:
             client.request("POST", "/events", json=[event.model_dump(mode="json") for event in events])
 
-    def show_parked(self, parked: list[Failed]) -> None:
-        """Put the batches that wait for a person into the artifact `parked-batches`."""
+    def show_parked(self, place: str, parked: list[Failed]) -> None:
+        """Put the batches of a cursor that wait for a person into its artifact, `parked-batches-…`."""
         rows = [
             {
                 "batch": each.batch.id,
@@ -82,9 +101,10 @@ class PrefectRuns:
             for each in parked
         ]
         artifact = ArtifactCreate(
-            key="parked-batches",
+            key=parked_key(place),
             type="table",
-            description="Their runs failed for good. Mend the cause, then `make cursor ARGS='release BATCH'`.",
+            description=f"Batches of {place} whose runs failed for good. Mend the cause, then `make cursor "
+            "ARGS='release BATCH'` or, where there is nothing left to load, `forget BATCH`.",
             data=json.dumps(rows),
         )
         with _client() as client:
@@ -95,35 +115,44 @@ class DeploymentRuns(PrefectRuns):
     """The runs of one deployment, named as `flow/deployment`, with the blocks of a profile.
 
     Raises:
-        PrefectUnavailable: by every method.
+        PrefectUnavailable, DeploymentUnknown: by every method.
     """
+
+    here = False
 
     def __init__(self, deployment: str, profile: str | None) -> None:
         self.deployment, self.profile = deployment, profile
 
     def busy(self) -> bool:
-        """Whether a run waits for its start, or as many as are useful are under way; plans for later do not count."""
+        """Whether a run waits for its start, or as many as are useful are under way; plans for later do not count.
+
+        What counts are the runs of all deployments of the flow that take the same connection as this one.
+        """
         with _client() as client:
-            identity = self._identity(client)
-            counts = [_count(client, identity, states) for states in (QUEUED, UNDER_WAY)]
-        return counts[0] > 0 or counts[1] >= MOST_UNDER_WAY
+            deployment = self._deployment(client)
+            runs = client.read_flow_runs(
+                flow_filter=FlowFilter(id=FlowFilterId(any_=[deployment.flow_id])), flow_run_filter=_under_way()
+            )
+        ours = {**deployment.parameters, "profile": self.profile}
+        states = [run.state_type for run in runs if _same_connection(run.parameters, ours)]
+        return len(states) >= MOST_UNDER_WAY or any(state in QUEUED for state in states)
 
     def start(self, batch: Batch) -> str:
         """Ask for the batch's run, which however often it is asked for is one; its id."""
         with _client() as client:
             run = client.create_flow_run_from_deployment(
-                self._identity(client),
+                self._deployment(client).id,
                 parameters={"files": [file.model_dump(mode="json") for file in batch.files], "profile": self.profile},
                 idempotency_key=batch.idempotency_key,
                 name=run_name(batch),
             )
         return str(run.id)
 
-    def _identity(self, client: SyncPrefectClient) -> UUID:
+    def _deployment(self, client: SyncPrefectClient) -> DeploymentResponse:
         try:
-            return client.read_deployment_by_name(self.deployment).id
+            return client.read_deployment_by_name(self.deployment)
         except (ObjectNotFound, ValueError) as error:
-            raise PrefectUnavailable(
+            raise DeploymentUnknown(
                 f"Prefect knows no deployment {self.deployment}. Name one as flow/deployment; `prefect deployment ls` "
                 "lists them, and `prefect deploy --all` registers those of prefect.yaml."
             ) from error
@@ -141,16 +170,30 @@ def _outcome(run: FlowRun | None) -> Outcome | None:
     if run.state is None or not run.state.is_final():
         return None
     reason = f"{run.state.name}: {run.state.message or ''}"
-    return Outcome(well=run.state.is_completed(), again=not run.state.is_cancelled(), reason=reason)
+    # Of an exception, the server keeps no more than its name and text.
+    again = not run.state.is_cancelled() and f" {FilesMissing.__name__}: " not in reason
+    return Outcome(well=run.state.is_completed(), again=again, reason=reason)
 
 
-def _count(client: SyncPrefectClient, deployment: UUID, states: list[StateType]) -> int:
-    chosen = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[deployment]),
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)),
+def parked_key(place: str) -> str:
+    """The key of the artifact with a cursor's parked batches: legible, and another for each cursor."""
+    name = re.sub("[^a-z0-9]+", "-", unquote(place).replace(CURSORS, "").removesuffix(".json").lower())
+    return f"parked-batches{name.removeprefix('s3').rstrip('-')}-{sha256(place.encode()).hexdigest()[:6]}"
+
+
+def _under_way() -> FlowRunFilter:
+    """Runs of any deployment; one without, in a process of somebody's, is queued nowhere."""
+    return FlowRunFilter(
+        deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)),
         expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
     )
-    return client.count_flow_runs(flow_run_filter=chosen)
+
+
+def _same_connection(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two runs' parameters mean the same connection; the profile's own may be any that the other one names."""
+    ids = [set(each.get("connection_ids") or []) for each in (one, other)]
+    return one.get("profile") == other.get("profile") and (not all(ids) or not ids[0].isdisjoint(ids[1]))
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from prefect.tasks import exponential_backoff
 from pydantic import BaseModel
 
 from blocks import connections
+from blocks.batches import FilesMissing
 from blocks.dbt import DbtResult, SourceFreshness, StaleSource, warm_up
-from blocks.errors import PlatformError
 from blocks.lake import missing
 from blocks.landing import LandedFile
 from flows.airbyte_sync import SyncResult, airbyte_sync
@@ -20,10 +20,6 @@ from flows.dbt_transform import dbt_transform, warehouse_slot
 from flows.retry import if_temporary
 
 Result = TypeVar("Result")
-
-
-class FilesMissing(PlatformError):
-    """Files of the batch brought no row to raw; everything else went through."""
 
 
 class PipelineResult(BaseModel):
@@ -94,7 +90,7 @@ def full_pipeline(
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, FilesMissing,
+        blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
         blocks.errors.ConfigurationError
     """
     seconds: dict[str, float] = {}

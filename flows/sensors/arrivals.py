@@ -3,12 +3,18 @@
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from blocks.cursor import Cursor, fingerprint
-from blocks.landing import BEGINNING, LandedFile, look_up, watched
+from prefect.logging import get_logger
+
+from blocks.cursor import Cursor
+from blocks.errors import PlatformError
+from blocks.landing import LandedFile, LandingUnavailable, look_up, watched
 from blocks.notifications import Message, Notifications
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+REFUSED_SECONDS = 30
+"""After so long a file is looked at again that S3 would not show."""
 
 
 class Arrivals:
@@ -21,14 +27,23 @@ class Arrivals:
     def __init__(self, queue: Notifications) -> None:
         self.queue = queue
         self.messages: list[Message] = []
-        self.files: dict[str, LandedFile] = {}
+        self.files: list[LandedFile] = []
+        self.refused: set[str] = set()
 
     def receive(self, s3: "S3Client", prefix: str, pattern: str, limit: int) -> list[LandedFile]:
-        """The files below a prefix that about `limit` messages are about."""
-        self.messages = self.queue.receive(limit)
+        """The files below a prefix that about `limit` messages are about; one that S3 refuses holds up no other."""
+        self.messages, self.files, self.refused = [], [], set()
+        for message in self.queue.receive(limit):
+            self.messages.append(message)
         keys = {key for message in self.messages for key in message.keys if watched(key, prefix, pattern)}
-        self.files = {file.key: file for file in look_up(s3, self.queue.bucket, sorted(keys))}
-        return list(self.files.values())
+        for key, found in look_up(s3, self.queue.bucket, sorted(keys)):
+            if isinstance(found, LandingUnavailable):
+                if not self.refused:
+                    get_logger("sensor").warning("looks again in %d s for %s: %s", REFUSED_SECONDS, key, found)
+                self.refused.add(key)
+            elif found:
+                self.files.append(found)
+        return self.files
 
     def keep(self) -> None:
         """Keep the messages from others while their files are being handed on."""
@@ -36,13 +51,26 @@ class Arrivals:
 
     def done(self, cursor: Cursor, later: timedelta) -> None:
         """Delete the messages whose files the cursor knows; give the others back, to come again after `later`."""
-        known = cursor.known()
-        open_keys = {
-            key
-            for key, file in self.files.items()
-            if (file.last_modified or BEGINNING) >= cursor.floor and fingerprint(file) not in known
-        }
-        left = [each for each in self.messages if open_keys.intersection(each.keys)]
-        self.queue.delete([each for each in self.messages if each not in left])
+        if not self.messages:
+            return
+        new = {file.key for file in cursor.new(self.files)}
+        left, refused, known = list[Message](), list[Message](), list[Message]()
+        for message in self.messages:
+            if new.intersection(message.keys):
+                left.append(message)
+            elif self.refused.intersection(message.keys):
+                refused.append(message)
+            else:
+                known.append(message)
+        self.queue.delete(known)
+        self.queue.give_back(refused, REFUSED_SECONDS)
         self.queue.give_back(left, int(later.total_seconds()))
-        self.messages, self.files = [], {}
+        self.messages = []
+
+    def give_back(self) -> None:
+        """Give all back at once, if SQS answers: something else has failed already, and that is what counts."""
+        try:
+            self.queue.give_back(self.messages)
+        except PlatformError as error:
+            get_logger("sensor").warning("messages come again later: %s", error)
+        self.messages = []

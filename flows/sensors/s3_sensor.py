@@ -3,27 +3,35 @@
 import argparse
 import sys
 import time
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from prefect import State, flow, get_run_logger
 from prefect.logging import get_logger
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from blocks.batches import Batch
-from blocks.cursor import CursorStore
-from blocks.errors import PlatformError
+from blocks.cursor import OVERLAP, CursorMoved, CursorStore
+from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile, s3_client
 from blocks.notifications import LONG_POLL_SECONDS, Notifications, sqs_client
-from blocks.runs import DeploymentRuns, PrefectRuns, run_name
+from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectRuns, PrefectUnavailable, run_name
 from blocks.settings import Settings
 from flows.full_pipeline import PipelineResult, full_pipeline
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
 
+SHORTEST_PAUSE = 0.1
+LONGEST_PAUSE = 1e9
+
 SECONDS = (
-    ("overlap", 3600, "how far before the newest file seen a file may be dated and still be found"),
+    (
+        "overlap",
+        OVERLAP.seconds,
+        "how far before the newest file seen a file may be dated and still be found",
+    ),
     ("quiet", 0, "a file changed more recently is left for later"),
     ("reconcile", 3600, "with SENSOR_QUEUE_URL, how often the bucket is listed for what events lost"),
 )
@@ -39,6 +47,8 @@ class SensorResult(BaseModel):
 class RightHere(PrefectRuns):
     """Runs the pipeline in this process, as part of the sensor's own flow run."""
 
+    here = True
+
     def __init__(self, profile: str | None) -> None:
         self.profile = profile
         self.states: list[State[PipelineResult]] = []
@@ -48,17 +58,28 @@ class RightHere(PrefectRuns):
         return False
 
     def start(self, batch: Batch) -> str:
-        """Run the pipeline to its end; the run's id."""
+        """Run the pipeline to its end, unless a deployment was asked to before a crash; the run's id."""
+        if asked_for := self.asked_for(batch):
+            return asked_for
         state = full_pipeline(files=batch.files, profile=self.profile, return_state=True)
         self.states.append(state)
         return str(state.state_details.flow_run_id)
 
 
 def sensor(runs: Runs, wait_seconds: float, bucket: str | None, prefix: str | None, **watch: Any) -> Sensor:
-    """A sensor, with the environment's values where none are given; it waits for events up to `wait_seconds`."""
+    """A sensor, with the environment's values where none are given; it waits for events up to `wait_seconds`.
+
+    Raises:
+        ConfigurationError: a setting or a parameter cannot be used.
+        blocks.landing.LandingUnavailable, blocks.notifications.QueueUnusable
+    """
     settings = Settings()
     prefix = settings.s3_prefix if prefix is None else prefix
-    chosen = Watch(bucket=bucket or settings.s3_bucket, prefix=prefix, **watch)
+    try:
+        chosen = Watch(bucket=bucket or settings.s3_bucket, prefix=prefix, **watch)
+    except ValidationError as error:
+        wrong = "; ".join(f"{each['loc'][0]} is {each['input']}: {each['msg']}" for each in error.errors())
+        raise ConfigurationError(f"The sensor cannot watch so. {wrong}. Correct the parameter.") from None
     store = CursorStore(s3_client(settings), chosen.bucket, chosen.prefix, chosen.pattern)
     arrivals = None
     if url := settings.sensor_queue_url:
@@ -116,6 +137,10 @@ def s3_file_sensor(
         batch = looking.poll()
         found.files += batch.files if batch else []
     get_run_logger().info("%d files handed on", len(found.files))
+    if here.states:
+        # Another sensor that moved the cursor has settled the runs as well.
+        with suppress(CursorMoved):
+            looking.settle()
     found.results = [state.result() for state in here.states]
     return found
 
@@ -142,8 +167,37 @@ def stay(looking: Sensor, poll_seconds: float, heartbeat: Path | None = None) ->
             time.sleep(max(0, begun + poll_seconds - time.monotonic()))
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> int:
     """Look once, as a flow run; with --watch, stay and run a deployment whenever files arrive."""
+    options = vars(_parser().parse_args(arguments))
+    heartbeat, deployment = options.pop("heartbeat"), options.pop("watch")
+    try:
+        if deployment:
+            _watch(deployment, heartbeat, **options)
+        else:
+            s3_file_sensor(**options)
+    except PlatformError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _watch(deployment: str, heartbeat: Path | None, profile: str | None, poll_seconds: float, **options: Any) -> None:
+    spans: dict[str, Any] = {name: timedelta(seconds=options.pop(f"{name}_seconds")) for name, _, _ in SECONDS}
+    runs = DeploymentRuns(deployment, profile)
+    looking = sensor(runs, LONG_POLL_SECONDS, **options, **spans)
+    try:
+        runs.busy()
+    except DeploymentUnknown:
+        raise
+    except PrefectUnavailable as error:
+        get_logger("sensor").warning("%s", error)
+    stay(looking, poll_seconds, heartbeat)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--watch", metavar="DEPLOYMENT", help="stay, and run this deployment (flow/deployment)")
     parser.add_argument("--profile", help="name of the saved blocks that the pipeline connects with")
@@ -152,22 +206,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--prefix", help="where files land (default: S3_PREFIX)")
     parser.add_argument("--pattern", default="*", help="glob that the key below the prefix must match (default: *)")
     parser.add_argument("--max-batch", type=int, default=1000, help="files of one run, at most (default: 1000)")
-    parser.add_argument("--poll-seconds", type=float, default=5, help="from one poll to the next (default: 5)")
+    parser.add_argument("--poll-seconds", type=_pause, default=5, help="from one poll to the next (default: 5)")
     for name, seconds, meaning in SECONDS:
-        parser.add_argument(f"--{name}-seconds", type=float, default=seconds, help=f"{meaning} (default: {seconds})")
-    options = vars(parser.parse_args(arguments))
-    heartbeat = options.pop("heartbeat")
-    if not (deployment := options.pop("watch")):
-        s3_file_sensor(**options)
-        return
-    poll_seconds, profile = options.pop("poll_seconds"), options.pop("profile")
-    spans: dict[str, Any] = {name: timedelta(seconds=options.pop(f"{name}_seconds")) for name, _, _ in SECONDS}
-    looking = sensor(DeploymentRuns(deployment, profile), LONG_POLL_SECONDS, **options, **spans)
-    try:
-        stay(looking, poll_seconds, heartbeat)
-    except KeyboardInterrupt:
-        sys.exit(0)
+        parser.add_argument(f"--{name}-seconds", type=_seconds, default=seconds, help=f"{meaning} (default: {seconds})")
+    return parser
+
+
+def _seconds(text: str, least: float = 0) -> float:
+    with suppress(ValueError):
+        if least <= (seconds := float(text)) <= LONGEST_PAUSE:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text} is no number of seconds from {least:g} to {LONGEST_PAUSE:g}")
+
+
+def _pause(text: str) -> float:
+    """Seconds between two polls; without a pause a sensor would ask S3 as fast as it can."""
+    return _seconds(text, SHORTEST_PAUSE)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,11 +1,12 @@
 """A batch fits into a run's parameters; one that fails is tried again, later each time, and then waits for a person."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blocks.batches import MOST_BYTES, MOST_FAILED, Accepted, Batch, Batches, Failed, Outcome
+from blocks.batches import MOST_BYTES, MOST_FILES, MOST_WAITING, Accepted, Batch, Batches, Failed, Outcome
 from blocks.landing import LandedFile
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)
@@ -64,7 +65,24 @@ def test_a_released_batch_is_due_at_once_as_another_attempt() -> None:
     assert parked.claimed(due).failed == []
 
 
-def test_so_many_failed_batches_stop_the_taking_of_new_ones() -> None:
-    failed = [Failed(batch=Batch(files=[file(str(number))]), reason="") for number in range(MOST_FAILED)]
-    assert Batches(failed=failed).full
-    assert not Batches(failed=failed[1:]).full
+def failed(names: Iterable[object], retry_at: datetime | None = None, files: int = 1) -> Batches:
+    batches = [Batch(files=[file(f"{name}-{number}") for number in range(files)]) for name in names]
+    return Batches(failed=[Failed(batch=batch, reason="", retry_at=retry_at) for batch in batches])
+
+
+def test_so_many_batches_that_wait_for_their_next_attempt_stop_the_taking_of_new_ones() -> None:
+    assert failed(range(MOST_WAITING), NOW).full
+    assert not failed(range(MOST_WAITING - 1), NOW).full
+
+
+def test_parked_batches_stop_it_only_once_their_names_fill_the_cursor() -> None:
+    assert not failed(range(5 * MOST_WAITING)).full
+    assert failed(range(MOST_FILES // 1000), files=1000).full
+    assert not failed(range(MOST_FILES // 1000 - 1), files=1000).full
+
+
+def test_a_batch_is_forgotten_only_where_it_is_parked() -> None:
+    parked, waiting = failed("ab"), failed("c", NOW)
+    names = [each.batch.id for each in [*parked.failed, *waiting.failed]]
+    assert [each.batch.id for each in parked.forgotten(names[:1]).failed] == names[1:2]
+    assert waiting.forgotten(names) == waiting

@@ -118,10 +118,23 @@ def test_the_oldest_come_first() -> None:
     assert [each.key for each in batch.files] == ["z"]
 
 
-def test_a_changed_file_is_a_new_version_and_an_unchanged_one_is_not() -> None:
+def test_a_changed_file_is_a_new_version_and_so_is_content_that_comes_back_but_an_unchanged_one_is_not() -> None:
     cursor = Cursor().advanced(Batch(files=[file("a", 0)]), OVERLAP)
-    assert cursor.next_batch([file("a", 1, "v1")], 10) is None
+    assert cursor.next_batch([file("a", 0)], 10) is None
+    assert cursor.next_batch([file("a", 1, "v1")], 10) is not None
     assert cursor.next_batch([file("a", 0, "v2")], 10) is not None
+
+
+def test_a_fraction_of_a_second_that_only_a_listing_tells_makes_no_other_version() -> None:
+    told = file("a", 0)
+    listed = told.model_copy(update={"last_modified": START + timedelta(milliseconds=789)})
+    assert Cursor().advanced(Batch(files=[told]), OVERLAP).next_batch([listed], 10) is None
+    assert Batch(files=[told]).idempotency_key == Batch(files=[listed]).idempotency_key
+
+
+def test_the_same_files_in_two_buckets_are_two_batches() -> None:
+    one, two = Batch(files=[file("a", 0)], place="s3://one"), Batch(files=[file("a", 0)], place="s3://two")
+    assert one.idempotency_key != two.idempotency_key
 
 
 def test_an_upload_that_took_longer_than_the_overlap_is_not_found() -> None:
@@ -144,8 +157,8 @@ def test_what_becomes_visible_while_a_listing_runs_is_found_by_the_next_however_
 def test_a_batch_has_the_same_idempotency_key_in_any_order_and_another_for_other_versions() -> None:
     one, two = file("a", 0), file("b", 0)
     assert Batch(files=[one, two]).idempotency_key == Batch(files=[two, one]).idempotency_key
-    keys = {Batch(files=files).idempotency_key for files in ([one], [one, two], [file("a", 0, "v2")])}
-    assert len(keys) == 3
+    others = ([one], [one, two], [file("a", 0, "v2")], [file("a", 1)])
+    assert len({Batch(files=files).idempotency_key for files in others}) == 4
 
 
 def test_a_claimed_batch_survives_a_restart_and_is_gone_once_accepted(s3: "S3Client", bucket: str) -> None:
@@ -158,7 +171,10 @@ def test_a_claimed_batch_survives_a_restart_and_is_gone_once_accepted(s3: "S3Cli
 
 
 def test_a_bucket_without_a_cursor_begins_at_the_beginning(s3: "S3Client", bucket: str) -> None:
-    assert CursorStore(s3, bucket, "inbound/").load() == (Cursor(), "")
+    store = CursorStore(s3, bucket, "inbound/")
+    cursor, tag = store.load()
+    assert (cursor.floor, cursor.window, tag) == (Cursor().floor, {}, "")
+    assert cursor.generation == int(store.now.timestamp())
 
 
 def test_the_cursor_lies_outside_the_landing_place(s3: "S3Client", bucket: str) -> None:
@@ -181,7 +197,35 @@ def test_of_two_sensors_the_second_to_save_learns_that_the_cursor_moved(
     one.save(mine, tag)
     with pytest.raises(CursorMoved, match=rf"s3://{bucket}/_cursors/inbound%2F/\*\.json"):
         two.save(Cursor().claimed(Batch(files=[file("b", 0)])), stale)
-    assert two.load()[0] == mine
+    assert two.load()[0].pending == mine.pending
+
+
+def test_a_change_is_made_to_the_cursor_as_it_is_by_then(s3: "S3Client", bucket: str) -> None:
+    store, other = CursorStore(s3, bucket, "inbound/"), CursorStore(s3, bucket, "inbound/")
+    store.save(Cursor(), "")
+    batch, seen = Batch(files=[file("a", 0)]), list[Batch | None]()
+
+    def raised(cursor: Cursor) -> Cursor:
+        seen.append(cursor.pending)
+        if len(seen) == 1:
+            other.change(lambda cursor: cursor.claimed(batch))
+        return cursor.raised(START)
+
+    store.change(raised)
+    assert seen == [None, batch]
+    assert (store.load()[0].pending, store.load()[0].floor) == (batch, START)
+
+
+def test_a_change_that_others_are_always_faster_than_is_given_up(s3: "S3Client", bucket: str) -> None:
+    store, other = CursorStore(s3, bucket, "inbound/"), CursorStore(s3, bucket, "inbound/")
+    numbers = iter(range(1000))
+
+    def slow(cursor: Cursor) -> Cursor:
+        other.change(lambda cursor: cursor.claimed(Batch(files=[file(str(next(numbers)), 0)])))
+        return cursor.raised(START)
+
+    with pytest.raises(CursorMoved, match="Try again"):
+        store.change(slow)
 
 
 def test_a_cursor_that_was_overwritten_by_something_else_is_named_with_what_to_do(s3: "S3Client", bucket: str) -> None:

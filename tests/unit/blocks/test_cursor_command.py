@@ -1,12 +1,13 @@
 """The cursor's tools say what they would mean, and move the cursor only when they are meant."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from blocks.batches import Batch, Outcome
-from blocks.cursor import CursorStore
+from blocks.cursor import Cursor, CursorStore
 from blocks.cursor_command import main
 from blocks.landing import LandedFile, listing
 
@@ -59,7 +60,9 @@ def test_a_dry_run_says_what_it_would_mean_and_changes_nothing(
     before = store.load()
     for command, meaning in (
         (["rewind", "2013-01-01"], "3 files dated 2013-01-01 00:00:00 UTC or later"),
-        (["rewind", "2913-01-01T06:00+02:00"], "0 files dated 2913-01-01 04:00:00 UTC or later"),
+        (["rewind", "2013-01-01T06:00+02:00"], "3 files dated 2013-01-01 04:00:00 UTC or later"),
+        (["skip", "--pattern", "[ab]"], "2 files that no run was for are passed over"),
+        (["skip", "--prefix", "elsewhere/"], "0 files that no run was for are passed over"),
         (["skip"], "1 files that no run was for are passed over"),
         (["release"], "none is parked"),
     ):
@@ -83,7 +86,9 @@ def test_after_a_skip_only_what_comes_later_is_new(store: CursorStore) -> None:
     cursor = store.load()[0]
     later = LandedFile(key="inbound/d", etag="d", last_modified=cursor.floor)
     earlier = LandedFile(key="inbound/e", etag="e", last_modified=cursor.floor - timedelta(seconds=1))
-    assert cursor.next_batch([earlier, later], 10) == Batch(files=[later], generation=cursor.generation)
+    batch = cursor.next_batch([earlier, later], 10)
+    assert batch
+    assert batch.files == [later]
 
 
 def test_a_parked_batch_is_shown_with_its_reason_and_released_by_its_name(
@@ -109,3 +114,87 @@ def test_a_bucket_that_cannot_be_used_is_named(
     monkeypatch.setenv("S3_BUCKET", "no-such-bucket")
     assert main(["show"]) == 1
     assert "s3://no-such-bucket cannot be used" in capsys.readouterr().err
+
+
+def test_a_parked_batch_is_forgotten_by_its_name(store: CursorStore, capsys: pytest.CaptureFixture[str]) -> None:
+    name = park(store)
+    assert main(["forget", name, "--dry-run"]) == 0
+    assert store.load()[0].parked
+    assert main(["forget", name]) == 0
+    assert "never to be tried again: batch" in capsys.readouterr().out
+    assert store.load()[0].failed == []
+
+
+@pytest.mark.parametrize("rewind", [["2013-01-31"], ["2013-01-31T06:00+14:00"]])
+def test_a_rewind_leaves_what_is_older_as_it_was(store: CursorStore, rewind: list[str]) -> None:
+    old = LandedFile(key="inbound/old", etag="o", last_modified=datetime(2013, 1, 1, tzinfo=UTC))
+    store.change(lambda cursor: cursor.model_copy(update={"floor": old.date}).noted([old]))
+    assert main(["rewind", *rewind]) == 0
+    cursor = store.load()[0]
+    assert cursor.floor == old.date
+    assert list(cursor.new([old])) == []
+
+
+def test_a_rewind_to_later_than_the_cursor_loses_nothing(store: CursorStore) -> None:
+    store.change(lambda cursor: cursor.model_copy(update={"floor": datetime(2013, 1, 1, tzinfo=UTC)}))
+    assert main(["rewind", "2013-02-01"]) == 0
+    late = LandedFile(key="inbound/late", etag="l", last_modified=datetime(2013, 1, 15, tzinfo=UTC))
+    assert list(store.load()[0].new([late])) == [late]
+
+
+@pytest.mark.parametrize("to", ["2913-01-01", "9999-12-31T23:59:59+00:00"])
+def test_a_rewind_to_a_time_yet_to_come_is_refused(
+    store: CursorStore, capsys: pytest.CaptureFixture[str], to: str
+) -> None:
+    before = store.load()
+    assert main(["rewind", to]) == 1
+    assert "is yet to come" in capsys.readouterr().err
+    assert store.load() == before
+
+
+@pytest.mark.parametrize("to", ["yesterday", "0001-01-01T00:00+14:00", "9999-12-31T23:00-14:00", "2013-02-30"])
+def test_a_date_that_is_none_is_told_with_an_example(capsys: pytest.CaptureFixture[str], to: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["rewind", to])
+    assert f"{to} is no date as in 2013-01-31" in capsys.readouterr().err
+
+
+def test_an_upload_under_way_during_a_skip_is_found(store: CursorStore) -> None:
+    main(["skip"])
+    cursor = store.load()[0]
+    began = LandedFile(key="inbound/d", etag="d", last_modified=store.now - timedelta(minutes=50))
+    longer = LandedFile(key="inbound/e", etag="e", last_modified=store.now - timedelta(minutes=70))
+    assert list(cursor.new([began, longer])) == [began]
+    assert new_keys(store) == []
+
+
+def test_a_claimed_batch_is_handed_on_once_after_a_skip_and_once_more_after_a_rewind(store: CursorStore) -> None:
+    claimed = store.change(lambda cursor: cursor.claimed(cursor.next_batch(listing(store.s3, store.bucket, ""), 9)))
+    assert claimed.pending
+    main(["skip"])
+    store.change(lambda cursor: cursor.advanced(claimed.pending, HOUR, "run-2"))
+    assert new_keys(store) == []
+    store.change(lambda cursor: cursor.claimed(claimed.pending))
+    main(["rewind", "2013-01-01"])
+    store.change(lambda cursor: cursor.advanced(claimed.pending, HOUR, "run-2"))
+    assert new_keys(store) == ["inbound/a", "inbound/b", "inbound/c"]
+
+
+def test_two_rewinds_in_a_second_are_two_generations() -> None:
+    moment = datetime(2013, 1, 1, tzinfo=UTC)
+    once = Cursor().rewound(moment, moment)
+    assert once.rewound(moment, moment).generation > once.generation > 0
+
+
+def test_a_tool_moves_a_cursor_that_a_sensor_moves_meanwhile(
+    store: CursorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*arguments: Any) -> Iterator[LandedFile]:
+        yield from listing(*arguments)
+        store.s3.put_object(Bucket=store.bucket, Key="inbound/d", Body=b"d")
+        store.change(lambda cursor: cursor.claimed(Batch(files=[LandedFile(key="inbound/x")])))
+
+    monkeypatch.setattr("blocks.cursor_command.listing", slow)
+    assert main(["skip"]) == 0
+    assert store.load()[0].pending
+    assert new_keys(store) == ["inbound/d"]

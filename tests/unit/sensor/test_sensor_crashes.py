@@ -1,5 +1,6 @@
 """The sensor is killed at each of its calls to the outside, and the next one goes on as if nothing had happened."""
 
+import time
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -7,11 +8,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from blocks.batches import MOST_FAILED
+from blocks.batches import MOST_WAITING, Batch
+from blocks.cursor import CursorStore
 from blocks.errors import PlatformError
-from tests.unit.sensor.world import OVERLAP, RECONCILE, Crash, Letter, World
+from tests.unit.sensor.world import BUCKET, OVERLAP, PREFIX, RECONCILE, START, Crash, FakeS3, Letter, World
 
-MODES = ["polling", "events"]
+MODES = ["polling", "events", "right here"]
 KEYS = ["a", "b", "c"]
 
 
@@ -20,7 +22,7 @@ def prepared(mode: str) -> World:
     world = World(page=2)
     world.put("first")
     for _ in range(2):
-        world.sensor(mode).poll()
+        world.sensor("events" if mode == "events" else "polling").poll()
     world.end_runs(iter(["failed"]))
     world.now += OVERLAP
     for key in KEYS:
@@ -65,14 +67,21 @@ def test_after_a_crash_at_any_call_every_file_is_handed_on_once(mode: str, numbe
     assert sorted(world.handed_on()) == sorted(world.visible())
     assert sorted(world.announced) == sorted(world.handed_on())
     assert all(run.outcome and run.outcome.well for run in world.runs.values() if run.batch.attempt > 1)
+    assert set(world.asked.values()) <= {1, 2}  # again by the sensor that comes after the crash, if at all
+    assert sum(world.asked.values()) <= len(world.runs) + 1
+    cursor = world.sensor(mode).store.load()[0]
+    assert (cursor.pending, cursor.accepted, cursor.failed) == (None, [], [])
+    assert cursor.floor == START  # so far before the newest file as the overlap says
     if mode == "events":
         assert world.letters == {}
     assert {body for body, _ in world.dead} == ({"{"} if mode == "events" else set())
 
 
 def test_the_calls_of_a_poll_are_made_in_the_order_that_makes_a_crash_harmless() -> None:
-    start = ["save", "start", "announce", "save"]
+    start = ["save", "announce", "start", "save"]
     assert effects("polling") == ["load", "outcomes", "save", "list", "list", "busy?", *start]
+    again = ["save", "announce", "start", "load", "save"]  # the claim was renewed meanwhile
+    assert effects("right here") == ["load", "outcomes", "save", "list", "list", "busy?", *again]
     assert effects("events") == [
         "load",
         "outcomes",
@@ -82,21 +91,131 @@ def test_the_calls_of_a_poll_are_made_in_the_order_that_makes_a_crash_harmless()
         "dead letter",
         "delete",
         "receive",
+        *["head"] * 3,
         "busy?",
         *start,
         "delete",
     ]
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_idle_poll_is_two_calls(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "look"), [("polling", ["list"]), ("events", ["busy?", "receive"]), ("right here", ["list"])]
+)
+def test_an_idle_poll_is_one_look_and_writes_nothing(mode: str, look: list[str]) -> None:
     world = World()
     world.put("a")
     drained(world, mode)
+    world.sensor(mode, reconcile=timedelta(0)).poll()
+    cursors, runs = dict(world.cursors), dict(world.runs)
+    for _ in range(RECONCILE // 4):
+        world.effects.clear()
+        world.now += 1
+        assert world.sensor(mode).poll() is None
+        assert world.effects == ["load", *look]
+    assert (world.cursors, world.runs) == (cursors, runs)
+
+
+def test_between_reconciling_listings_steady_arrivals_are_found_by_their_events_alone() -> None:
+    world = World()
+    world.sensor("events").poll()
     world.effects.clear()
-    world.now += 1
-    assert world.sensor(mode).poll() is None
-    assert world.effects == ["load", *(["list"] if mode == "polling" else ["busy?", "receive"])]
+    for second in range(3 * RECONCILE):
+        world.now += 1
+        world.put(str(second))
+        world.sensor("events").poll()
+        world.end_runs(iter(()))
+    assert len(world.handed_on()) == 3 * RECONCILE
+    assert world.effects.count("list") == 3
+
+
+def test_a_reconciling_listing_is_made_once_however_many_batches_it_fills() -> None:
+    world = World(page=2)
+    for number in range(20):
+        world.put(f"{number:02}", copies=0)
+    while world.sensor("events", max_batch=3).poll():
+        world.end_runs(iter(()))
+    assert sorted(world.handed_on()) == sorted(world.visible())
+    batches, pages = 7, 10
+    assert len(world.runs) == batches
+    # A batch that ends within a page has it listed again.
+    assert world.effects.count("list") <= pages + batches
+
+
+@pytest.mark.parametrize("one", MODES)
+@pytest.mark.parametrize("other", MODES)
+def test_two_sensors_at_once_make_one_run(one: str, other: str) -> None:
+    for number in range(20):
+        world = World()
+        world.sensor("events").poll()
+        world.put("a")
+        world.other = lambda world=world: world.sensor(other).poll()
+        world.fates = [""] * number + ["another sensor polls"]
+        world.sensor(one).poll()
+        drained(world, one)
+        assert len(world.runs) == 1
+        assert world.handed_on() == list(world.visible())
+        if "right here" in (one, other):
+            assert list(world.asked.values()) == [1]
+
+
+def test_a_sensor_keeps_its_claim_while_the_pipeline_runs_in_its_process() -> None:
+    world = World()
+    world.put("a")
+    sensor = world.sensor("right here", hold=timedelta(seconds=0.2))
+    asked = sensor.runs.start
+
+    def start(batch: Batch) -> str:
+        world.now += 1000
+        deadline = time.monotonic() + 60
+        while not CursorStore(FakeS3(world), BUCKET, PREFIX).load()[0].held_until > START + timedelta(seconds=1000):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert world.sensor("right here").poll() is None
+        assert world.sensor("polling").poll() is None
+        return asked(batch)
+
+    sensor.runs.start = start  # type: ignore[method-assign]
+    assert sensor.poll()
+    assert list(world.asked.values()) == [1]
+
+
+def test_messages_are_kept_from_others_while_their_batch_is_handed_on() -> None:
+    world = World()
+    watching = world.sensor("events")
+    watching.poll()
+    world.put("a")
+    world.fates = [*[""] * 4, "an hour passes"]  # while its date is asked for
+    watching.poll()
+    kept = world.effects[world.effects.index("head") : world.effects.index("start")]
+    assert "give back" in kept
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7, 8, 9, 10])
+def test_messages_come_again_at_once_after_a_poll_that_failed(number: int) -> None:
+    world = World()
+    watching = world.sensor("events")
+    watching.poll()
+    world.put("a")
+    world.fates = [""] * number + ["throttled"]
+    with suppress(PlatformError):
+        watching.poll()
+    assert all(letter.hidden_until <= world.now for letter in world.letters.values())
+    drained(world, "events")
+    assert world.handed_on() == list(world.visible())
+
+
+def test_a_file_that_s3_refuses_to_show_holds_up_no_other() -> None:
+    world = World()
+    watching = world.sensor("events")
+    watching.poll()
+    for key in KEYS:
+        world.put(key)
+    world.fates = [*[""] * 4, "throttled"]  # the first of the files
+    assert watching.poll()
+    assert [key for key, *_ in world.handed_on()] == ["inbound/b", "inbound/c"]
+    assert len(world.letters) == 1
+    drained(world, "events")
+    assert sorted(world.handed_on()) == sorted(world.visible())
 
 
 def test_a_message_that_cannot_be_read_goes_to_the_dead_letters_with_the_reason() -> None:
@@ -120,14 +239,96 @@ def test_a_file_that_is_being_rewritten_is_taken_once_it_has_come_to_rest(mode: 
         world.now += 3
     world.now += 10
     assert watching.poll()
-    assert world.handed_on() == [("inbound/hot", "v3")]
+    assert [(key, etag) for key, etag, _ in world.handed_on()] == [("inbound/hot", "v3")]
 
 
-def test_while_too_many_batches_have_failed_the_files_wait_in_the_bucket() -> None:
-    world = World()
-    for number in range(MOST_FAILED + 5):
+def failing(world: World, outcome: str) -> None:
+    """Let more files come and fail, one a batch, than may wait for their next attempt."""
+    for number in range(MOST_WAITING + 5):
         world.put(str(number))
-        world.sensor(attempts=1).poll()
+        world.sensor(pause=timedelta(days=1)).poll()
+        world.end_runs(iter([outcome]))
+
+
+def test_while_too_many_batches_wait_for_their_next_attempt_the_files_wait_in_the_bucket() -> None:
+    world = World()
+    failing(world, "failed")
+    assert len(world.runs) == MOST_WAITING
+
+
+def test_parked_batches_hold_up_no_new_ones() -> None:
+    world = World()
+    failing(world, "cancelled")
+    assert len(world.runs) == MOST_WAITING + 5
+    assert len(world.parked) == MOST_WAITING + 4
+
+
+def test_a_released_or_forgotten_batch_is_shown_as_parked_no_more() -> None:
+    world = World()
+    for key in "ab":
+        world.put(key)
+        world.sensor().poll()
         world.end_runs(iter(["cancelled"]))
-    assert len(world.runs) == MOST_FAILED
-    assert len(world.parked) == MOST_FAILED
+    world.sensor().poll()
+    one, other = world.parked
+    store = world.sensor().store
+    store.change(lambda cursor: cursor.released([one], store.now).forgotten([other]))
+    world.sensor().poll()
+    assert world.parked == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_content_that_comes_back_is_a_version_of_its_own(mode: str) -> None:
+    world = World()
+    world.sensor(mode).poll()
+    for etag in ("x", "y", "x"):
+        world.put("a", etag=etag)
+        world.sensor(mode).poll()
+        world.end_runs(iter(()))
+        world.now += 1
+    assert [etag for _, etag, _ in world.handed_on()] == ["x", "y", "x"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_parked_file_that_is_uploaded_again_has_a_run_of_its_own(mode: str) -> None:
+    world = World()
+    world.sensor(mode).poll()
+    world.put("a", etag="x")
+    world.sensor("events" if mode == "events" else "polling").poll()
+    world.end_runs(iter(["cancelled"]))
+    world.sensor(mode).poll()
+    world.now += 1
+    world.put("a", etag="x")
+    world.sensor(mode).poll()
+    assert len(world.runs) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("number", range(12))
+def test_a_rewind_at_any_time_of_a_poll_has_its_files_handed_on_again_at_the_next(mode: str, number: int) -> None:
+    world = World()
+    world.sensor(mode).poll()
+    world.now += 1
+    world.put("old")
+    world.sensor(mode).poll()
+    world.now += 1
+    world.put("new")
+
+    def rewind() -> None:
+        store = world.sensor().store
+        cursor = store.load()[0]
+        moved.append(cursor.pending is not None)
+        store.change(lambda cursor: cursor.rewound(START + timedelta(seconds=1), store.now))
+        handed_on.append(len(world.runs))
+
+    moved, handed_on = list[bool](), list[int]()
+    world.other = rewind
+    world.fates = [""] * number + ["another sensor polls"]
+    world.sensor(mode).poll()
+    if not moved:
+        rewind()
+    world.fates = []
+    world.now += 1
+    drained(world, mode)
+    after = [file.key for run in list(world.runs.values())[handed_on[0] :] for file in run.batch.files]
+    assert {"inbound/old", "inbound/new"} <= set(after)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks.errors import PlatformError
-from tests.unit.sensor.world import OVERLAP, RECONCILE, START, Crash, World
+from tests.unit.sensor.world import HOLD, OVERLAP, RECONCILE, START, Crash, Version, World
 
 FATES = [
     *("", "", "", "another sensor polls", "a file arrives", "a file arrives", "time passes"),
@@ -23,9 +23,10 @@ keys = st.one_of(
     st.sampled_from(["a", "b", "z/y", "m n+o%20", "é"]),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1, max_size=3),
 )
-puts = st.tuples(st.just("put"), keys, st.integers(-OVERLAP, SKEW), st.integers(0, 3))
+contents = st.sampled_from(["", "", "x", "y"])  # what is always new, and what may come back
+puts = st.tuples(st.just("put"), keys, st.integers(-OVERLAP, SKEW), st.integers(0, 3), contents)
 deletes = st.tuples(st.just("delete"), keys)
-waits = st.tuples(st.just("wait"), st.sampled_from([0, 1, OVERLAP, 130]))
+waits = st.tuples(st.just("wait"), st.sampled_from([0, 1, OVERLAP, HOLD, 130]))
 ends = st.tuples(st.just("end"), st.lists(st.sampled_from(["well", "failed", "cancelled"]), max_size=3))
 polls = st.tuples(st.just("poll"), st.lists(st.sampled_from(FATES), max_size=12), st.integers(0, 9))
 drains = st.tuples(st.just("drain"), st.integers(0, 9))
@@ -38,15 +39,15 @@ class Model:
     def __init__(self, modes: list[str], limit: int, page: int) -> None:
         self.world, self.modes, self.limit = World(page=page), modes, limit
         self.world.other = lambda: suppressing(self.sensor(self.world.versions).poll)
-        self.stayed = set[tuple[str, str]]()
+        self.stayed = set[Version]()
 
     def sensor(self, which: int) -> Any:
         return self.world.sensor(self.modes[which % len(self.modes)], max_batch=self.limit)
 
     def take(self, step: tuple[Any, ...]) -> None:
         match step:
-            case ("put", key, began, copies):
-                self.world.put(key, began, copies)
+            case ("put", key, began, copies, content):
+                self.world.put(key, began, copies, content)
             case ("delete", key):
                 self.world.objects.pop(f"inbound/{key}", None)
             case ("wait", seconds):
@@ -69,7 +70,8 @@ class Model:
             if not sensor.poll():
                 cursor = sensor.store.load()[0]
                 looked = not sensor.arrivals or cursor.reconciled > begun
-                if looked and cursor.accepted == [] and cursor.failed == cursor.parked:
+                settled = not cursor.pending and cursor.accepted == [] and cursor.failed == cursor.parked
+                if looked and settled:
                     self.stayed |= self.world.visible()
                     return
                 self.world.now += RECONCILE
@@ -81,7 +83,10 @@ def suppressing(poll: Any) -> None:
         poll()
 
 
-@pytest.mark.parametrize("modes", [["polling"], ["events"], ["polling", "events"]], ids="-".join)
+MODES = [["polling"], ["events"], ["right here"], ["polling", "events", "right here"]]
+
+
+@pytest.mark.parametrize("modes", MODES, ids="-".join)
 @settings(max_examples=500, deadline=None)
 @given(history=steps, limit=st.integers(1, 5), page=st.integers(1, 4))
 def test_every_version_that_stays_for_a_poll_is_handed_on_once(
@@ -95,3 +100,6 @@ def test_every_version_that_stays_for_a_poll_is_handed_on_once(
     assert {version for version, count in handed_on.items() if count > 1} == set()
     assert model.stayed - set(handed_on) == set()
     assert sorted(model.world.announced) == sorted(handed_on)
+    if handed_on:
+        newest = max(date for _, _, date in handed_on)
+        assert model.sensor(0).store.load()[0].floor >= newest - timedelta(seconds=OVERLAP + SKEW)

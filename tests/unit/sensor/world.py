@@ -6,6 +6,7 @@ notifications that come twice, late or never, another sensor between any two cal
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,15 +21,23 @@ from blocks.batches import Batch, Failed, Outcome
 from blocks.cursor import CursorStore
 from blocks.landing import LandedFile
 from blocks.notifications import Notifications
+from blocks.runs import PrefectUnavailable
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Sensor, Watch
 
 START = datetime(2013, 1, 1, tzinfo=UTC)
 OVERLAP = 5  # seconds
 RECONCILE = 30  # seconds
+HOLD = 60  # seconds
 BUCKET, PREFIX, QUEUE, DEAD = "landing", "inbound/", "http://sqs/1/queue", "http://sqs/1/dead"
 
 Answer = TypeVar("Answer")
+Version = tuple[str, str, datetime]
+
+
+def version(file: LandedFile) -> Version:
+    """What makes a version."""
+    return file.key, file.etag, file.date
 
 
 class Crash(BaseException):
@@ -61,19 +70,20 @@ class World:
     letters: dict[str, Letter] = field(default_factory=dict)
     dead: list[tuple[str, str]] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
-    announced: list[tuple[str, str]] = field(default_factory=list)
+    announced: list[Version] = field(default_factory=list)
     parked: list[str] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
     fates: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     page: int = 1000
     versions: int = 0
     other: Callable[[], object] = lambda: None
 
-    def put(self, key: str, began: int = 0, copies: int = 1) -> LandedFile:
+    def put(self, key: str, began: int = 0, copies: int = 1, etag: str = "") -> LandedFile:
         """A new version, dated `began` seconds from now, whose notification comes so many times."""
         self.versions += 1
         date = START + timedelta(seconds=self.now + began)
-        file = LandedFile(key=PREFIX + key, etag=f"v{self.versions}", size=1, last_modified=date)
+        file = LandedFile(key=PREFIX + key, etag=etag or f"v{self.versions}", size=1, last_modified=date)
         self.objects[file.key] = file
         record = {
             "eventName": "ObjectCreated:Put",
@@ -94,6 +104,8 @@ class World:
             self.put(f"{'!~'[self.versions % 2]}{self.versions}")
         if fate == "time passes":
             self.now += OVERLAP + 1
+        if fate == "an hour passes":
+            self.now += 3600
         if fate == "crash before":
             raise Crash(name)
         if fate == "throttled":
@@ -106,7 +118,7 @@ class World:
         return answer
 
     def sensor(self, mode: str = "polling", **watch: Any) -> Sensor:
-        """A sensor that has just been started."""
+        """A sensor that has just been started, and polls, waits for events, or runs the pipeline itself."""
         chosen = Watch(
             bucket=BUCKET,
             prefix=PREFIX,
@@ -115,12 +127,13 @@ class World:
                 "reconcile": timedelta(seconds=RECONCILE),
                 "attempts": 3,
                 "pause": timedelta(seconds=10),
+                "hold": timedelta(seconds=HOLD),
                 **watch,
             },
         )
         s3, sqs = FakeS3(self), FakeSQS(self)
-        arrivals = Arrivals(Notifications(sqs, QUEUE, BUCKET, 0)) if mode == "events" else None
-        return Sensor(chosen, CursorStore(s3, BUCKET, PREFIX), FakeRuns(self), arrivals)
+        arrivals = Arrivals(Notifications(sqs, QUEUE, BUCKET, 0, clock=lambda: self.now)) if mode == "events" else None
+        return Sensor(chosen, CursorStore(s3, BUCKET, PREFIX), FakeRuns(self, mode == "right here"), arrivals)
 
     def end_runs(self, outcomes: Iterator[str]) -> None:
         """Let every run end that has not."""
@@ -129,13 +142,13 @@ class World:
                 kind = next(outcomes, "well")
                 run.outcome = Outcome(well=kind == "well", again=kind != "cancelled", reason=kind)
 
-    def visible(self) -> set[tuple[str, str]]:
-        return {(file.key, file.etag) for file in self.objects.values()}
+    def visible(self) -> set[Version]:
+        return {version(file) for file in self.objects.values()}
 
-    def handed_on(self) -> list[tuple[str, str]]:
+    def handed_on(self) -> list[Version]:
         """Every version once for each batch that it is part of; a batch is one however often it was tried."""
-        batches = {run.batch.id: run.batch for run in self.runs.values()}
-        return [(file.key, file.etag) for batch in batches.values() for file in batch.files]
+        batches = {(run.batch.id, run.batch.generation): run.batch for run in self.runs.values()}
+        return [version(file) for batch in batches.values() for file in batch.files]
 
 
 class FakeS3:
@@ -169,8 +182,8 @@ class FakeS3:
     def get_paginator(self, operation: str) -> "FakeS3":
         return self
 
-    def paginate(self, Bucket: str, Prefix: str) -> Iterator[dict[str, Any]]:
-        after, more = "", True
+    def paginate(self, Bucket: str, Prefix: str, StartAfter: str) -> Iterator[dict[str, Any]]:
+        after, more = StartAfter, True
         while more:
             keys = self.world.call("list", lambda after=after: self._after(Prefix, after), _slow_down)
             page, more = keys[: self.world.page], len(keys) > self.world.page
@@ -178,10 +191,13 @@ class FakeS3:
             yield {"Contents": [self._item(key) for key in page if key in self.world.objects]}
 
     def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
-        if Key not in self.world.objects:
-            raise _client_error("404")
-        item = self._item(Key)
-        return {**item, "ContentLength": item["Size"]}
+        def apply() -> dict[str, Any]:
+            if Key not in self.world.objects:
+                raise _client_error("404")
+            item = self._item(Key)
+            return {**item, "ContentLength": item["Size"]}
+
+        return self.world.call("head", apply, _slow_down)
 
     def _after(self, prefix: str, after: str) -> list[str]:
         return sorted((key for key in self.world.objects if key.startswith(prefix) and key > after), key=str.encode)
@@ -242,17 +258,24 @@ class FakeSQS:
 class FakeRuns:
     """A deployment on a Prefect server: an idempotency key has one run."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: World, here: bool = False) -> None:
+        self.world, self.here = world, here
 
     def busy(self) -> bool:
         return self.world.call(
-            "busy?", lambda: sum(not run.outcome for run in self.world.runs.values()) > 1, _slow_down
+            "busy?", lambda: sum(not run.outcome for run in self.world.runs.values()) > 1, _unavailable
         )
 
     def start(self, batch: Batch) -> str:
         key = batch.idempotency_key
-        self.world.call("start", lambda: self.world.runs.setdefault(key, Run(batch)), _slow_down)
+
+        def apply() -> None:
+            self.world.asked[key] += 1
+            run = self.world.runs.setdefault(key, Run(batch))
+            if self.here:
+                run.outcome = Outcome(well=True)
+
+        self.world.call("start", apply, _unavailable)
         return key
 
     def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
@@ -261,19 +284,19 @@ class FakeRuns:
         def apply() -> dict[str, Outcome]:
             return {each: outcome for each in wanted if (outcome := self.world.runs[each].outcome)}
 
-        return self.world.call("outcomes", apply, _slow_down)
+        return self.world.call("outcomes", apply, _unavailable)
 
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
-        versions = [(file.key, file.etag) for file in files]
+        versions = [version(file) for file in files]
 
         def apply() -> None:
             self.world.announced += [each for each in versions if each not in self.world.announced]
 
-        self.world.call("announce", apply, _slow_down)
+        self.world.call("announce", apply, _unavailable)
 
-    def show_parked(self, parked: list[Failed]) -> None:
+    def show_parked(self, place: str, parked: list[Failed]) -> None:
         ids = [each.batch.id for each in parked]
-        self.world.call("show parked", lambda: setattr(self.world, "parked", ids), _slow_down)
+        self.world.call("show parked", lambda: setattr(self.world, "parked", ids), _unavailable)
 
 
 def _client_error(code: str, metadata: dict[str, Any] | None = None) -> ClientError:
@@ -282,3 +305,7 @@ def _client_error(code: str, metadata: dict[str, Any] | None = None) -> ClientEr
 
 def _slow_down() -> Exception:
     return _client_error("SlowDown")
+
+
+def _unavailable() -> Exception:
+    return PrefectUnavailable("Prefect does not answer.")

@@ -1,0 +1,12 @@
+"""One call after the other, so that a test can say which of them meets what."""
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_look_at_a_time() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blocks.landing.LOOKS_AT_ONCE", 1)
+        yield
