@@ -33,7 +33,8 @@ class Compose:
     def command(self, *arguments: str) -> list[str]:
         """The full command line for Compose's `arguments`."""
         hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
-        files = [f"--file={file}" for file in (COMPOSE_FILE, *self.files)]
+        own = [str(PROJECT / file) for file in self.profile.files]
+        files = [f"--file={file}" for file in (COMPOSE_FILE, *own, *self.files)]
         project = [f"--project-name={self.project}"] if self.project else []
         quiet = [] if sys.stderr.isatty() else ["--progress=quiet"]
         options = [*quiet, f"--env-file={self.profile.file}", f"--project-directory={PROJECT}", *files, *project]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
+SCALE_FILE = "docker-compose.scale.yml"
 
 
 class ComposeError(Exception):
@@ -24,6 +25,11 @@ class Profile:
     def services(self) -> set[str]:
         """The optional services of docker-compose.yml that it runs."""
         return set(self.values.get("COMPOSE_PROFILES", "").split(","))
+
+    @property
+    def files(self) -> list[str]:
+        """Compose files that it merges over docker-compose.yml, in the same folder."""
+        return [SCALE_FILE] if "scale" in self.services else []
 
 
 def load(name: str, folder: Path = PROJECT / "profiles", compose_file: Path = COMPOSE_FILE) -> Profile:

@@ -57,7 +57,6 @@ class Platform(DockerCompose):
         variables: Mapping[str, str] | None = None,
         owner: int | None = None,
     ) -> None:
-        self.profile = profile
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
         self._variables = {
@@ -67,15 +66,14 @@ class Platform(DockerCompose):
             "S3_PORT": str(self.s3_port),
             **(variables or {}),
         }
-        super().__init__(
-            context=project, compose_file_name="docker-compose.yml", env_file=f"profiles/{profile}.env", build=True
-        )
+        self._profile = load(profile, project / "profiles", project / "docker-compose.yml")
+        files = ["docker-compose.yml", *self._profile.files]
+        super().__init__(context=project, compose_file_name=files, env_file=f"profiles/{profile}.env", build=True)
 
     @cached_property
     def compose_command_property(self) -> list[str]:
         """Compose's command line; the profile and `variables` decide, the environment of the tests does not."""
-        profile = load(self.profile, Path(self.context, "profiles"), Path(self.context, "docker-compose.yml"))
-        hidden = [f"--unset={name}" for name in profile.values if name not in FROM_OUTSIDE]
+        hidden = [f"--unset={name}" for name in self._profile.values if name not in FROM_OUTSIDE]
         own = [f"{name}={value}" for name, value in self._variables.items()]
         return ["env", *hidden, *own, *super().compose_command_property]
 
