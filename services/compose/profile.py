@@ -8,6 +8,7 @@ from services.compose.values import secrets, wrong
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
+SCALE_FILE = PROJECT / "docker-compose.scale.yml"
 SECRETS_FILE = Path(__file__).with_name("secrets.yml")
 LINE = re.compile(r"\s*(#.*)?|(\w+)=([^\s'\"$#`\\]*)")
 
@@ -41,8 +42,9 @@ class Profile:
 
     @property
     def files(self) -> list[Path]:
-        """Compose files that it needs beside docker-compose.yml."""
-        return [SECRETS_FILE] if self.secrets else []
+        """Compose files that it merges over docker-compose.yml."""
+        wanted = {SECRETS_FILE: bool(self.secrets), SCALE_FILE: "scale" in self.services}
+        return [file for file, is_wanted in wanted.items() if is_wanted]
 
 
 def load(name: str, folder: Path = PROJECT / "profiles", compose_file: Path = COMPOSE_FILE) -> Profile:

@@ -1,19 +1,20 @@
 """A Prefect server is told what the platform needs of it, however often; what a killed worker left runs again."""
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import yaml
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.states import Cancelling, Completed, Running
+from prefect.states import Cancelling, Completed, Crashed, Running
 
 from blocks.settings import Settings
 from services.bootstrap.__main__ import main
-from services.bootstrap.automations import SILENT_RUNS
+from services.bootstrap.automations import ATTEMPTS, AUTOMATIONS, NO_SIGN
 from services.bootstrap.deployments import PROJECT, Declared, WorkPool, declared, register, remove_others
 from services.bootstrap.models import compiled, differences
 from services.compose.prefect_api import Prefect
@@ -32,7 +33,7 @@ def client(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Syn
         yield client
         for each in client.read_deployments():
             client.delete_deployment(each.id)
-        for automation in client.read_automations_by_name(SILENT_RUNS.name):
+        for automation in client.read_automations():
             client.delete_automation(automation.id)
 
 
@@ -49,7 +50,7 @@ def test_a_second_bootstrap_changes_nothing(client: SyncPrefectClient) -> None:
     before = {each.id: each.name for each in client.read_deployments()}
     assert main() == 0
     assert {each.id: each.name for each in client.read_deployments()} == before
-    assert len(client.read_automations_by_name(SILENT_RUNS.name)) == 1
+    assert sorted(each.name for each in client.read_automations()) == sorted(each.name for each in AUTOMATIONS)
 
 
 def test_a_deployment_that_prefect_yaml_no_longer_has_is_removed_and_a_persons_own_is_kept(
@@ -123,6 +124,28 @@ def test_what_a_killed_worker_left_runs_again_and_what_was_being_cancelled_is_ca
     put_back(client, "local")
     states = [client.read_flow_run(run.id).state_name for run in (left, doomed, done)]
     assert states == ["AwaitingRetry", "Cancelled", "Completed"]
+
+
+def test_a_run_whose_process_died_runs_again_up_to_a_limit_and_one_that_could_not_start_does_not(
+    client: SyncPrefectClient,
+) -> None:
+    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+
+    def crashed(message: str, attempts: int = 1) -> UUID:
+        run = client.create_flow_run_from_deployment(deployment.id)
+        for _ in range(attempts):
+            client.set_flow_run_state(run.id, Running(), force=True)
+        client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+        return run.id
+
+    hopeless, unstartable = crashed(f"{NO_SIGN} 90 s", ATTEMPTS), crashed("The worker could not start it")
+    # It is told last, so that once it is put back the others have been looked at.
+    silent = crashed(f"{NO_SIGN} 90 s")
+    deadline = time.monotonic() + 200
+    while client.read_flow_run(silent).state_name != "AwaitingRetry":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert [client.read_flow_run(each).state_name for each in (hopeless, unstartable)] == ["Crashed", "Crashed"]
 
 
 def test_a_run_is_started_by_its_flows_name_with_the_deployments_parameters_and_those_given(
