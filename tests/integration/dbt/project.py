@@ -20,6 +20,7 @@ PROJECT = Path(__file__).parents[3] / "dbt_project"
 class Platform:
     folder: Path
     lake: Lake
+    project: Path = PROJECT
 
     def dbt(self, *arguments: str) -> dbtRunnerResult:
         """Run dbt; the warehouse is free again afterwards."""
@@ -30,7 +31,7 @@ class Platform:
             environment.setenv("WAREHOUSE_PATH", self.warehouse.name)
             environment.setenv("FRESHNESS_THRESHOLD_HOURS", "24")
             environment.setenv("DBT_TARGET_PATH", str(self.folder / "target"))
-            folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+            folders = ["--project-dir", str(self.project), "--profiles-dir", str(PROJECT)]
             return dbtRunner().invoke(["--quiet", "--log-level-file", "none", *arguments, *folders])
 
     def results(self, *arguments: str) -> dict[str, Any]:

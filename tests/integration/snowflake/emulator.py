@@ -1,0 +1,56 @@
+"""An emulator in a process of its own, and what tests ask of it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import snowflake.connector
+from snowflake.connector import SnowflakeConnection
+
+from services.embedded.processes import Processes, free_ports
+
+USER, PASSWORD = "loader", "canary-of-the-password"
+
+
+@dataclass
+class Emulator:
+    folder: Path
+    port: int
+    processes: Processes
+    variables: dict[str, str]
+
+    def start(self) -> None:
+        arguments = ["-m", "services.snowflake", "--data", str(self.folder / "data"), "--port", str(self.port)]
+        self.processes.start("emulator", arguments, self.variables)
+        self.processes.wait_until_ready("emulator", f"http://127.0.0.1:{self.port}/health")
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        child = self.processes.children.pop("emulator")
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+
+    def log(self) -> str:
+        return self.processes.log("emulator").read_text()
+
+    def connect(self, **changes: Any) -> SnowflakeConnection:
+        address = {"host": "127.0.0.1", "port": self.port, "protocol": "http", "login_timeout": 30}
+        names = {"account": "org-account", "database": "FLIGHTS", "schema": "PUBLIC", "warehouse": "W", "role": "R"}
+        return snowflake.connector.connect(**{**address, **names, "user": USER, "password": PASSWORD, **changes})
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with self.connect() as session, session.cursor() as cursor:
+            return [tuple(row) for row in cursor.execute(query).fetchall()]  # type: ignore[union-attr, arg-type]
+
+
+@contextmanager
+def running_emulator(folder: Path, **settings: str) -> Iterator[Emulator]:
+    """Start an emulator on a free port; `settings` are its variables without SNOWFLAKE_EMULATOR_."""
+    variables = {f"SNOWFLAKE_EMULATOR_{name.upper()}": value for name, value in settings.items()}
+    with Processes(folder / "logs") as processes:
+        emulator = Emulator(folder, free_ports(1)[0], processes, variables)
+        emulator.start()
+        yield emulator

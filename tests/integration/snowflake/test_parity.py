@@ -1,0 +1,143 @@
+"""The same landing files make the same tables on DuckDB and, by the real dbt-snowflake, on the emulator."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.dbt.lake import STREAMS, Lake
+from tests.integration.dbt.project import PROJECT, Platform, broken
+from tests.integration.snowflake.emulator import PASSWORD, USER, running_emulator
+from tests.integration.snowflake.project import SnowflakePlatform
+from tests.integration.snowflake.raw import load_raw
+
+# dbt-snowflake's own: it hands its connector an option by the option's old name.
+pytestmark = pytest.mark.filterwarnings("ignore:The 'insecure_mode' connection property is deprecated")
+
+MARTS = sorted(model.stem for model in (PROJECT / "models" / "marts").glob("*.sql"))
+TYPES = {
+    "BIGINT": "NUMBER(38,0)",
+    "VARCHAR": "VARCHAR(16777216)",
+    "DOUBLE": "FLOAT",
+    "DATE": "DATE",
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP_TZ(9)",
+}
+"""Each type of the marts on DuckDB, and what it is on Snowflake."""
+
+
+@dataclass
+class Both:
+    """One lake, and a platform on each warehouse."""
+
+    lake: Lake
+    duckdb: Platform
+    snowflake: SnowflakePlatform
+    first: list[dict[str, Any]]
+
+    def build(self) -> list[dict[str, Any]]:
+        """Bring both up to the lake; dbt's results of each."""
+        load_raw(self.snowflake.emulator, self.lake)
+        return [platform.results("build") for platform in (self.duckdb, self.snowflake)]
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """Nine days, built on both; then one more, a day that has changed, and a register of planes that says otherwise."""
+    folder = tmp_path_factory.mktemp("parity")
+    lake = Lake(folder / "lake")
+    with running_emulator(folder / "snowflake", user=USER, password=PASSWORD) as emulator:
+        snowflake = SnowflakePlatform(emulator.folder, lake, emulator=emulator)
+        both = Both(lake, Platform(folder, lake), snowflake, [])
+        for stream in set(STREAMS) - {"flights"}:
+            lake.load_landing(stream)
+        lake.load_landing("flights", "*-0?.csv.gz")
+        both.first = both.build()
+        lake.load_landing("flights", "*-10.csv.gz")
+        lake.load_landing("flights", "*-05.csv.gz", change="* replace (coalesce(dep_time, 1200) as dep_time)")
+        lake.load_landing("planes", change="* replace (if(tailnum = 'N10156', 50, seats) as seats)")
+        for results in both.build():
+            assert broken(results) == []
+        yield both
+
+
+def test_every_model_test_unit_test_and_snapshot_ends_alike_on_both(both: Both) -> None:
+    duckdb, snowflake = both.first
+    assert broken(snowflake) == []
+    assert {name: str(node.status) for name, node in snowflake.items()} == {
+        name: str(node.status) for name, node in duckdb.items()
+    }
+
+
+@pytest.mark.parametrize("mart", MARTS)
+def test_a_mart_has_the_same_rows_on_both(both: Both, mart: str) -> None:
+    duckdb, snowflake = (_rows(platform, mart) for platform in (both.duckdb, both.snowflake))
+    assert duckdb
+    assert snowflake == duckdb
+
+
+@pytest.mark.parametrize("mart", MARTS)
+def test_a_mart_has_the_same_columns_of_the_same_types_on_both(both: Both, mart: str) -> None:
+    duckdb = [(name.upper(), TYPES[type_]) for name, type_, *_ in both.duckdb.rows(f"describe {mart}")]
+    assert [row[:2] for row in both.snowflake.emulator.rows(f"describe table analytics.{mart}")] == duckdb
+
+
+def test_a_changed_file_has_replaced_the_rows_of_the_one_before(both: Both) -> None:
+    query = "select count(*), count(case when flight_date = '2013-01-05' and dep_time is null then 1 end)"
+    assert both.snowflake.rows(f"{query} from analytics.fct_flights") == [(8_832, 0)]
+
+
+def test_the_snapshot_has_both_versions_of_a_plane_that_changed(both: Both) -> None:
+    query = "select seats, dbt_valid_to is null from {} where tailnum = 'N10156' order by dbt_valid_from"
+    on_duckdb = both.duckdb.rows(query.format("main_snapshots.planes_snapshot"))
+    on_snowflake = both.snowflake.rows(query.format("analytics_snapshots.planes_snapshot"))
+    assert on_snowflake == on_duckdb == [(55, False), (50, True)]
+
+
+def test_the_sources_are_as_fresh_on_snowflake_as_on_duckdb(both: Both) -> None:
+    assert both.snowflake.freshness() == both.duckdb.freshness() == {"flights": "pass", "weather": "pass"}
+
+
+def test_dbt_finds_its_connection_to_snowflake_in_order(both: Both) -> None:
+    assert both.snowflake.dbt("debug").success
+
+
+def test_every_model_compiles_for_snowflake(both: Both) -> None:
+    run = both.snowflake.dbt("compile")
+    assert run.success, run.exception
+    compiled = both.snowflake.folder / "target" / "compiled" / "flights" / "models" / "marts"
+    assert {file.stem for file in compiled.glob("*.sql")} == set(MARTS)
+    assert "FLIGHTS.ANALYTICS.fct_flights" in (compiled / "agg_route_delays.sql").read_text()
+
+
+def test_the_documentation_describes_the_tables_on_snowflake(both: Both) -> None:
+    run = both.snowflake.dbt("docs", "generate")
+    assert run.success, run.exception
+    catalog = json.loads((both.snowflake.folder / "target" / "catalog.json").read_text())
+    assert set(MARTS) <= {name.rpartition(".")[2] for name in catalog["nodes"]}
+    assert catalog["nodes"]["model.flights.fct_flights"]["columns"]["FLIGHT_NUMBER"]["type"] == "NUMBER"
+
+
+def test_a_seed_is_loaded_again_and_again(both: Both, tmp_path: Path) -> None:
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds" / "hubs.csv").write_text("faa,since\nJFK,1948-07-01\nEWR,1928-10-01\n")
+    (tmp_path / "dbt_project.yml").write_text(
+        "{name: hubs, profile: flights, flags: {send_anonymous_usage_stats: false}}"
+    )
+    project = replace(both.snowflake, folder=tmp_path, project=tmp_path)
+    for _ in range(2):
+        assert broken(project.results("seed")) == []
+    assert len(both.snowflake.rows("select * from analytics.hubs where since < '1950-01-01'")) == 2
+
+
+def _rows(platform: Platform, mart: str) -> list[tuple[Any, ...]]:
+    """All rows, in the order of their texts, with times in UTC."""
+    schema = "analytics." if isinstance(platform, SnowflakePlatform) else ""
+    return sorted((tuple(map(_utc, row)) for row in platform.rows(f"select * from {schema}{mart}")), key=repr)
+
+
+def _utc(value: Any) -> Any:
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
