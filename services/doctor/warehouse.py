@@ -125,7 +125,7 @@ def missing_grants(rows: Iterable[Mapping[str, str]], block: SnowflakeConnection
         rows: of Snowflake's SHOW GRANTS TO ROLE: `privilege`, `granted_on`, `name`.
         block: says the role's database, schema and warehouse.
     """
-    had = {(row["privilege"], row["granted_on"], row["name"].strip('"').lower()) for row in rows}
+    had = {(row["privilege"], row["granted_on"], row["name"].replace('"', "").lower()) for row in rows}
     database, warehouse = block.database.lower(), block.warehouse.lower()
     schema = f"{database}.{block.schema_.lower()}"
 
@@ -135,7 +135,9 @@ def missing_grants(rows: Iterable[Mapping[str, str]], block: SnowflakeConnection
     needed = {
         f"USAGE on warehouse {block.warehouse}": has("WAREHOUSE", warehouse, "USAGE"),
         f"USAGE on database {block.database}": has("DATABASE", database, "USAGE"),
-        f"CREATE SCHEMA on database {block.database}": has("DATABASE", database, "CREATE SCHEMA")
+        f"CREATE SCHEMA on database {block.database}, or USAGE on schema {block.schema_}": has(
+            "DATABASE", database, "CREATE SCHEMA"
+        )
         or has("SCHEMA", schema, "USAGE"),
         f"CREATE TABLE in schema {block.schema_}": has("SCHEMA", schema, "CREATE TABLE")
         or has("DATABASE", database, "CREATE SCHEMA"),
