@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import duckdb
 
@@ -78,7 +79,7 @@ def _select(reading: Reading, columns: Mapping[str, str], names: Sequence[str], 
             change = sql.text(json.dumps({"field": name, "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}))
             changes.append(f"CASE WHEN {field.sql} IS NOT NULL AND ({fitted}) IS NULL THEN {change} END")
             selected.append(f"{fitted} AS {sql.name(alias)}")
-    selected += _airbyte_columns(origin, changes)
+    selected += _airbyte_columns(origin, changes, reading.row)
     return f"SELECT {', '.join(selected)} FROM {reading.relation}"  # noqa: S608 - names and texts are quoted
 
 
@@ -93,18 +94,26 @@ def _fitted(text: str, type_: str) -> str:
     return f"CASE WHEN {double} = floor({double}) THEN {cast} END" if type_ == "integer" else cast
 
 
-def _airbyte_columns(origin: Origin, changes: list[str]) -> list[str]:
-    """Airbyte's columns; each of `changes` is SQL for one entry of the list of changes, or null."""
+def _airbyte_columns(origin: Origin, changes: list[str], row: str | None = None) -> list[str]:
+    """Airbyte's columns; each of `changes` is SQL for one entry of the list of changes, or null.
+
+    Ten million random UUIDs cost as much as the rest of a file, so where the rows are numbered a random UUID of the
+    file ends in the row's number.
+    """
     before = sql.text(f'{{"sync_id": {origin.sync_id}, "changes": [')
     meta = f"concat({before}, concat_ws(',', {', '.join(changes)}), ']}}')" if changes else f"{before} || ']}}'"
     return [
-        "uuid()::VARCHAR AS _airbyte_raw_id",
+        f"{_numbered(row) if row else 'uuid()::VARCHAR'} AS _airbyte_raw_id",
         f"{sql.text(datetime.now(UTC).isoformat())}::TIMESTAMPTZ AS _airbyte_extracted_at",
         f"{meta} AS _airbyte_meta",
         f"{origin.generation}::BIGINT AS _airbyte_generation_id",
         f"{sql.text(origin.key)} AS _ab_source_file_url",
         f"{sql.text(origin.last_modified.isoformat())}::TIMESTAMPTZ AS _ab_source_file_last_modified",
     ]
+
+
+def _numbered(row: str) -> str:
+    return f"{sql.text(str(uuid4())[:24])} || ({row} + 100000000000)::VARCHAR"
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> int:

@@ -28,10 +28,10 @@ POST /applications/token createAccessToken done
 DELETE /applications/{applicationId} deleteApplication not done
 GET /applications/{applicationId} getApplication not done
 GET /connections listConnections done
-POST /connections createConnection partial: of a stream only name and syncMode count; schedules are shown, not followed
+POST /connections createConnection partial: mappers and schedules are shown, not followed
 DELETE /connections/{connectionId} deleteConnection done
 GET /connections/{connectionId} getConnection done
-PATCH /connections/{connectionId} patchConnection partial: of a stream only name and syncMode count; schedules are shown, not followed
+PATCH /connections/{connectionId} patchConnection partial: mappers and schedules are shown, not followed
 GET /connector_definitions listConnectorDefinitions not done
 GET /dataplanes listDataplanes not done
 POST /dataplanes createDataplane not done
@@ -39,7 +39,7 @@ DELETE /dataplanes/{dataplaneId} deleteDataplane not done
 GET /dataplanes/{dataplaneId} getDataplane not done
 PATCH /dataplanes/{dataplaneId} updateDataplane not done
 GET /destinations listDestinations done
-POST /destinations createDestination partial: destinations of type duckdb, the mock's lake; resourceAllocation has no effect
+POST /destinations createDestination partial: destinations of type duckdb (the mock's lake) and snowflake; resourceAllocation has no effect
 DELETE /destinations/{destinationId} deleteDestination done
 GET /destinations/{destinationId} getDestination done
 PATCH /destinations/{destinationId} patchDestination partial: as createDestination

@@ -10,7 +10,7 @@ from typing import IO
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
 
 PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
-FROM_OUTSIDE = {*PORTS, "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
+FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
 
 NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."

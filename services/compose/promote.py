@@ -3,7 +3,15 @@
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError, Profile, load
 
-OF_THIS_MACHINE = {"PROFILE", "PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
+OF_THIS_MACHINE = {
+    "PROFILE",
+    "COMPOSE_PROJECT_NAME",
+    "PREFECT_PORT",
+    "AIRBYTE_PORT",
+    "S3_PORT",
+    "PIP_CONFIG_FILE",
+    "BUILD_CA_FILE",
+}
 
 
 def promote(compose: Compose, origin: str, apply: bool) -> int:

@@ -59,6 +59,7 @@ FORMS: dict[str, Form] = {
     "COMPOSE_PROFILES": Form(
         f"of {', '.join(SERVICES)}, those that run here", rf"({_any_service})(,({_any_service}))*", empty=True
     ),
+    "COMPOSE_PROJECT_NAME": Form("a name of small letters, digits, - and _", r"[a-z0-9][a-z0-9_-]*", empty=True),
     "SECRETS": Form(f"of {', '.join(SECRET_NAMES)}", rf"({_any_secret})(,({_any_secret}))*", empty=True),
     "PREFECT_PORT": PORT,
     "AIRBYTE_PORT": PORT,

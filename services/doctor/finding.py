@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -41,9 +42,7 @@ def run(checks: Mapping[str, Check], seconds: float) -> list[Finding]:
     ended: Ended = SimpleQueue()
     for name, check in checks.items():
         # A daemon: a call that hangs for ever must not keep the process.
-        threading.Thread(
-            target=lambda name=name, check=check: ended.put((name, _run(name, check))), daemon=True
-        ).start()
+        threading.Thread(target=copy_context().run, args=(_into, ended, name, check), daemon=True).start()
     deadline, found = monotonic() + seconds, dict[str, list[Finding]]()
     while len(found) < len(checks):
         try:

@@ -60,7 +60,7 @@ def _workers(client: SyncPrefectClient, deployments: list[Declared]) -> Iterator
     for pool in sorted({each.work_pool.name for each in deployments}):
         try:
             workers = client.read_workers_for_work_pool(pool)
-        except ObjectNotFound:
+        except (ObjectNotFound, PrefectHTTPStatusError):
             continue  # told among the deployments
         if online := [each.name for each in workers if each.status == WorkerStatus.ONLINE]:
             yield Finding(f"workers of {pool}", "ok", ", ".join(online))

@@ -26,10 +26,11 @@ class Field:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a file: what stands behind FROM, and its columns."""
+    """One way to read a file: what stands behind FROM, its columns, and SQL for a row's number where that is cheap."""
 
     relation: str
     fields: list[Field]
+    row: str | None = None
 
 
 def check_names(names: list[str], where: str, line: int | None = None) -> None:

@@ -8,6 +8,8 @@ import duckdb
 from services.airbyte import sql
 from services.airbyte.formats.model import BadFile, Field, Reading, check_names
 
+ROW = "file_row_number"  # a column that DuckDB has of every Parquet file
+
 
 class ParquetFile:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -24,7 +26,9 @@ class ParquetFile:
         return {name: sql.column_type(type_) for name, type_ in self._types.items()}
 
     def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
-        yield Reading(self._relation, [_field(name, type_) for name, type_ in self._types.items()])
+        fields = [_field(name, type_) for name, type_ in self._types.items()]
+        hidden = any(name.lower() == ROW for name in self.names)
+        yield Reading(self._relation, fields, None if hidden else ROW)
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         return BadFile(f"no readable Parquet file: {str(error).splitlines()[0].split(': ', 1)[-1]}")

@@ -24,6 +24,7 @@ from services.doctor.warehouse import room
 from services.embedded.processes import free_ports
 from services.embedded.stack import CONNECTION_ID, PROJECT
 from tests.integration.flows.platform import Platform, flights, running_airbyte
+from tests.integration.snowflake.emulator import running_emulator
 
 
 @pytest.fixture
@@ -221,6 +222,24 @@ def test_snowflake_with_values_missing_names_them_all(found: Report, monkeypatch
     said = found.failing()["warehouse"].said
     assert "SNOWFLAKE_USER, SNOWFLAKE_DATABASE" in said
     assert "SNOWFLAKE_ACCOUNT" not in said
+
+
+def test_a_snowflake_that_refuses_the_login_is_told_and_one_that_is_well_is_not(
+    found: Report, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    names = {"account": "snowflake", "user": "PLATFORM", "database": "FLIGHTS", "role": "R", "warehouse": "W"}
+    with running_emulator(tmp_path, password="right", **names) as emulator:
+        values = {**names, "schema": "MARTS", "host": "127.0.0.1", "port": str(emulator.port), "protocol": "http"}
+        for name, value in values.items():
+            monkeypatch.setenv(f"SNOWFLAKE_{name.upper()}", value)
+        monkeypatch.setenv("DBT_TARGET", "snowflake")
+        monkeypatch.setenv("SNOWFLAKE_PASSWORD", "wrong-canary")
+        refused = found.failing()["snowflake session"]
+        assert "Incorrect username or password" in refused.said
+        assert "canary" not in refused.said
+        monkeypatch.setenv("SNOWFLAKE_PASSWORD", "right")
+        well = found()
+        assert (well["snowflake session"].state, well["raw"].state) == ("ok", "warn")
 
 
 def test_a_setting_of_the_wrong_form_is_the_only_finding(found: Report, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,85 @@
+"""The production path on stand-ins: credentials everywhere, Snowflake's own adapter; no secret lies open."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from services.testing import Platform
+from services.testing.fixtures import owner
+from tests.e2e.conftest import sample_is_published
+from tests.e2e.landing import SAMPLE_FLIGHTS, land_flights, numbers
+
+SECRETS = ("PREFECT_API_AUTH_STRING", "AIRBYTE_CLIENT_SECRET", "SNOWFLAKE_PASSWORD", "AWS_SECRET_ACCESS_KEY")
+CANARY = f"canary-{uuid4().hex}"
+IMAGES = ("prefect-orchestration", "mock-airbyte", "snowflake-emulator")
+
+
+@pytest.fixture(scope="module")
+def platform(project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
+    """A rehearsal whose secrets all hold the canary, its sample loaded."""
+    folder = project / "profiles" / "secrets" / "rehearsal"
+    folder.mkdir(parents=True)
+    for name in SECRETS:
+        (folder / name).write_text(f"platform:{CANARY}" if name == "PREFECT_API_AUTH_STRING" else CANARY)
+    with Platform(project, "rehearsal", owner=owner(pytestconfig)) as running:
+        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=280)
+        yield running
+
+
+def test_the_sample_becomes_the_same_marts_as_on_duckdb(platform: Platform) -> None:
+    answer = platform.rows("select count(*), count(distinct carrier), count(*) - count(dep_time) from fct_flights")
+    assert answer == [(SAMPLE_FLIGHTS, 16, 521)]
+
+
+def test_a_dropped_file_becomes_rows_that_readers_see(platform: Platform) -> None:
+    land_flights(platform, day=1)
+    assert platform.eventually(lambda: numbers(platform, 1) or None, "the flights that landed") == [9000, 9001, 9002]
+
+
+def test_no_stand_in_answers_without_credentials(platform: Platform) -> None:
+    prefect = httpx.post(f"{platform.prefect_url}/api/flow_runs/filter", json={}, trust_env=False)
+    airbyte = httpx.get(f"{platform.airbyte_url}/connections", trust_env=False)
+    assert (prefect.status_code, airbyte.status_code) == (401, 401)
+
+
+def test_the_worker_has_airbytes_and_snowflakes_credentials_from_the_blocks_alone(platform: Platform) -> None:
+    own = "cat /proc/1/environ /proc/$(cut -d' ' -f1 /proc/1/task/1/children)/environ"
+    everything = f"{own} | tr '\\0' '\\n' | sed 's/=.*//' | sort -u; ls /run/secrets"
+    names = set(platform.compose("exec", "-T", "worker", "sh", "-c", everything).split())
+    assert "PREFECT_API_AUTH_STRING" in names
+    assert [name for name in names if name.startswith(("AIRBYTE_", "SNOWFLAKE_"))] == []
+
+
+def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_process_list(
+    platform: Platform,
+) -> None:
+    platform.run("airbyte_sync/airbyte-sync", {"connection_ids": ["nonsense"]})
+    for place, text in places(platform):
+        assert text, place
+        assert CANARY not in text, place
+    saved = subprocess.Popen(["docker", "image", "save", *IMAGES], stdout=subprocess.PIPE)
+    found = subprocess.run(["grep", "-c", CANARY], stdin=saved.stdout, capture_output=True, text=True, check=False)
+    assert found.stdout.strip() == "0", "a layer of an image"
+    assert saved.wait() == 0
+
+
+def places(platform: Platform) -> Iterator[tuple[str, str]]:
+    """Wherever a secret could be seen without the right to it: the place's name and what it holds."""
+    yield "logs", platform.compose("logs", "--no-color")
+    yield "process lists", platform.compose("top")
+    containers = [each.ID or "" for each in platform.get_containers(include_all=True)]
+    yield "containers", docker("inspect", *containers)
+    yield "images", docker("image", "inspect", *IMAGES) + docker("history", "--no-trunc", IMAGES[0])
+    yield "database", platform.compose("exec", "-T", "postgres", "pg_dump", "--username=prefect", "prefect")
+    for path in ("flow_runs", "logs", "artifacts", "events", "block_documents", "deployments", "variables"):
+        yield path, str(platform.prefect("POST", f"{path}/filter", {}))
+    yield "airbyte", str([platform.airbyte(path) for path in ("sources", "destinations", "connections", "jobs")])
+    yield "profile", (Path(platform.context) / "profiles" / "rehearsal.env").read_text()
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
