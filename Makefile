@@ -8,6 +8,7 @@ PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NEED_PYTHON := Python 3.11 or newer is needed. Install it, or name one: make PYTHON=/path/to/python3.12
 UV := $(shell sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)
 
 .PHONY: help
@@ -15,7 +16,7 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed. Install it, or name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "$(NEED_PYTHON)" >&2; exit 1; }
 	@echo "Installing into $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
@@ -47,7 +48,13 @@ cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor: make curs
 	@$(CURSOR) $(ARGS)
 
 PROFILE ?= local
-PLATFORM = $(PYTHON) -m services.compose --profile $(PROFILE)
+PLATFORM = test -n "$(PYTHON)" || { echo "$(NEED_PYTHON)" >&2; exit 1; }; $(PYTHON) -m services.compose --profile "$(PROFILE)"
+# What a person types reaches Python as it is, past make and the shell.
+export TYPED_FLOW = $(value FLOW)
+export TYPED_PARAMETERS = $(value PARAMETERS)
+export TYPED_FILE = $(value FILE)
+export TYPED_STREAM = $(value STREAM)
+export TYPED_Q = $(value Q)
 
 .PHONY: up
 up: ## The full platform in Docker: built, started, healthy, first tables made. PROFILE=local is the default
@@ -71,15 +78,15 @@ logs: ## What the services say, until Ctrl-C; of one with SERVICE=worker
 
 .PHONY: run
 run: ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "dim_airlines"}']
-	@$(PLATFORM) run "$(FLOW)" $(if $(PARAMETERS),--parameters '$(PARAMETERS)')
+	@$(PLATFORM) run "$$TYPED_FLOW" $${TYPED_PARAMETERS:+--parameters "$$TYPED_PARAMETERS"}
 
 .PHONY: drop
 drop: ## Put a file into landing and follow what it sets off: make drop FILE=a.csv STREAM=flights
-	@$(PLATFORM) drop "$(FILE)" $(if $(STREAM),--stream $(STREAM))
+	@$(PLATFORM) drop "$$TYPED_FILE" $${TYPED_STREAM:+--stream "$$TYPED_STREAM"}
 
 .PHONY: sql
 sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim_airlines"
-	@$(PLATFORM) sql $(if $(Q),"$(Q)")
+	@$(PLATFORM) sql $${TYPED_Q:+"$$TYPED_Q"}
 
 .PHONY: doctor
 doctor: ## Check all that a profile leads to, changing nothing: make doctor PROFILE=production [ARGS=--json]

@@ -46,7 +46,9 @@ class ConnectionInactive(AirbyteError):
 
 
 class SyncFailed(AirbyteError):
-    """The sync ended without success."""
+    """The sync ended without success; `rows` were moved by then, of the streams and files that went well."""
+
+    rows = 0
 
 
 class SyncCancelled(SyncFailed):
@@ -329,7 +331,9 @@ class AirbyteClient:
             return SyncCancelled(f"{where} was cancelled outside this flow. Run the flow again to load what is left.")
         reason = self.report(job.job_id).reason or "Airbyte gives no reason here; its own page of the job shows the log"
         cause = reason.rstrip(".")
-        return SyncFailed(f"{where} {job.status}: {cause}. Mend the cause and run again; nothing is loaded twice.")
+        failed = SyncFailed(f"{where} {job.status}: {cause}. Mend the cause and run again; nothing is loaded twice.")
+        failed.rows = job.rows_synced
+        return failed
 
     def _get(self, path: str, subject: str, params: Mapping[str, str] | None = None) -> httpx.Response:
         pause = FIRST_POLL_SECONDS

@@ -14,13 +14,17 @@ import duckdb
 from blocks.errors import PlatformError
 from blocks.settings import Settings
 
+MOST_WIDTH = 10_000
+"""Characters of a line where no terminal bounds it."""
+
 
 def run(query: str, published: Path) -> bool:
     """Print a statement's rows; False, with the reason on standard error, where it fails."""
     try:
         with duckdb.connect(str(published), read_only=True) as connection:
             if relation := connection.sql(query):
-                relation.show(max_rows=40)
+                # DuckDB leaves columns out to fit a width, which only a terminal has.
+                relation.show(max_rows=40, max_width=None if sys.stdout.isatty() else MOST_WIDTH)
     except duckdb.Error as error:
         print(error, file=sys.stderr)
         return False

@@ -11,6 +11,7 @@ from prefect.tasks import exponential_backoff
 from pydantic import BaseModel
 
 from blocks import connections
+from blocks.airbyte import SyncFailed
 from blocks.batches import FilesMissing
 from blocks.dbt import DbtResult, SourceFreshness, StaleSource, warm_up
 from blocks.lake import missing
@@ -81,6 +82,8 @@ def full_pipeline(
 ) -> PipelineResult:
     """Sync the connections, build and test the tables, publish them, and check that the data are fresh.
 
+    Where a sync fails, what it has moved nevertheless reaches the tables; then the run fails, for the sync's reason.
+
     Args:
         connection_ids: UUIDs of Airbyte connections, synced side by side; without any, the one of the profile or of
             AIRBYTE_CONNECTION_ID.
@@ -95,7 +98,7 @@ def full_pipeline(
     """
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit()
-    syncs = _timed(seconds, "sync", lambda: airbyte_sync(connection_ids, profile))
+    syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
     batch = files or []
     loaded = files_arrived(batch, profile) if batch else {}
     if missing(batch, loaded) and any(sync.adopted for sync in syncs):
@@ -103,8 +106,12 @@ def full_pipeline(
         syncs += _timed(seconds, "second sync", lambda: airbyte_sync(connection_ids, profile))
         loaded = files_arrived(batch, profile)
     warm.wait()
-    dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
-    freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
+    try:
+        dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
+        freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
+    finally:
+        if failed:
+            raise failed
     # By key alone: the sync listed the bucket after the files had landed, so an older date is unchanged content.
     if absent := [file for file in batch if file.key not in loaded]:
         raise FilesMissing(
@@ -113,6 +120,16 @@ def full_pipeline(
             "Everything else was loaded and published."
         )
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
+
+
+def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], SyncFailed | None]:
+    """Run `airbyte_sync`; a failure is given, not raised, where rows were moved before it."""
+    try:
+        return airbyte_sync(connection_ids, profile), None
+    except SyncFailed as failure:
+        if not failure.rows:
+            raise
+        return [], failure
 
 
 def check_freshness(profile: str | None) -> list[SourceFreshness]:

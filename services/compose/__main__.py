@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("sql", sql).add_argument("query", nargs="*")
     running = verb("run", run)
     running.add_argument("flow", help="the deployment, or the flow whose main one it is")
-    running.add_argument("--parameters", type=json.loads, default={}, help="the run's parameters, as JSON")
+    running.add_argument("--parameters", type=_parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
     dropping = verb("drop", lambda compose, options: drop(compose, options.file, options.stream))
     dropping.add_argument("file", type=Path)
     dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
@@ -97,10 +98,28 @@ def sql(compose: Compose, options: argparse.Namespace) -> int:
 def reset(compose: Compose, options: argparse.Namespace) -> int:
     """Remove the containers and, after a question, all that they have kept."""
     print("This removes all that the platform keeps: raw rows, tables, Prefect's history, Airbyte's jobs.")
-    if not options.yes and input("Remove it? [y/N] ").strip().lower() != "y":
+    if not options.yes and _answer("Remove it? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1
     return compose.run("down", "--volumes", "--remove-orphans")
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        print()
+        return ""
+
+
+def _parameters(text: str) -> dict[str, Any]:
+    try:
+        parameters = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is no JSON: {error}") from None
+    if not isinstance(parameters, dict):
+        raise argparse.ArgumentTypeError(f'{text} is no object of names and values, as {{"select": "dim_airlines"}} is')
+    return parameters
 
 
 if __name__ == "__main__":

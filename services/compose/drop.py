@@ -19,6 +19,8 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
     Raises:
         ComposeError: the file or its stream is not known, or the sensor starts no run.
     """
+    if not file.is_file():
+        raise ComposeError(f"There is no file {str(file)!r}: make drop FILE=path/to/new.csv STREAM=flights.")
     key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
     prefect = prefect_of(compose)
     with file.open("rb") as content:
@@ -34,10 +36,8 @@ def stream_of(file: Path) -> str:
     """The stream that a file is for, by the name of its folder.
 
     Raises:
-        ComposeError: there is no such file, or its folder is no stream's.
+        ComposeError: its folder is no stream's.
     """
-    if not file.is_file():
-        raise ComposeError(f"There is no file {file}.")
     streams = sorted(folder.name for folder in (PROJECT / "localstack" / "landing").iterdir() if folder.is_dir())
     folder = file.absolute().parent.name
     if folder not in streams:

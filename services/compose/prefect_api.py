@@ -14,6 +14,8 @@ from services.compose.secrets import secret
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PAGE = 200
+PATIENCE_SECONDS = 60.0
+"""For how long a server that is followed may be silent: its container may just be started anew."""
 LAST_LINE, LAST_LINES_SECONDS = "Finished in state", 5.0
 
 
@@ -37,6 +39,10 @@ def authorization(profile: Profile) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
 
 
+class Silent(ComposeError):
+    """Prefect's server does not answer."""
+
+
 class Prefect:
     """A Prefect server by the URL of its API, e.g. http://127.0.0.1:4200/api.
 
@@ -52,12 +58,22 @@ class Prefect:
         here = api.startswith("http://127.0.0.1")
         self._open = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else [])).open
 
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """POST a body, or GET without one.
+    def ask(self, path: str, body: dict[str, Any] | None = None, patience: float = 0.0) -> Any:
+        """POST a body, or GET without one; again, for `patience` seconds, where the server does not answer.
 
         Raises:
             ComposeError: the server does not answer, or refuses.
         """
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self._ask(path, body)
+            except Silent:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(1)
+
+    def _ask(self, path: str, body: dict[str, Any] | None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.api}/{path}", data, self._headers)  # noqa: S310
         try:
@@ -66,7 +82,7 @@ class Prefect:
         except HTTPError as error:
             raise ComposeError(f"Prefect refuses {path}: {error.read().decode(errors='replace')}") from error
         except (URLError, OSError) as error:
-            raise ComposeError(f"Prefect does not answer on {self.url}: {error}. `make ps` shows its state.") from error
+            raise Silent(f"Prefect does not answer on {self.url}: {error}. `make ps` shows its state.") from error
 
     def start(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Start a deployment by its name; a flow's name is that of its main deployment.
@@ -90,7 +106,7 @@ class Prefect:
             "sort": "START_TIME_DESC",
             "limit": 20,
         }
-        runs: list[dict[str, Any]] = self.ask("flow_runs/filter", body)
+        runs: list[dict[str, Any]] = self.ask("flow_runs/filter", body, PATIENCE_SECONDS)
         return runs
 
     def follow(self, run: dict[str, Any], say: Callable[[str], None], seconds: float) -> int:
@@ -101,7 +117,7 @@ class Prefect:
         """
         deadline, told = time.monotonic() + seconds, set[str]()
         while time.monotonic() < deadline:
-            now = self.ask(f"flow_runs/{run['id']}")
+            now = self.ask(f"flow_runs/{run['id']}", patience=PATIENCE_SECONDS)
             self._tell(run["id"], told, say)
             if now["state_type"] in ENDED:
                 self._tell_the_rest(run["id"], told, say)
@@ -129,7 +145,7 @@ class Prefect:
             "offset": max(0, len(told) - PAGE // 2),
             "limit": PAGE,
         }
-        new = [line for line in self.ask("logs/filter", body) if line["id"] not in told]
+        new = [line for line in self.ask("logs/filter", body, PATIENCE_SECONDS) if line["id"] not in told]
         for line in new:
             told.add(line["id"])
             say(f"{line['timestamp'][11:19]} {line['message']}")
@@ -137,7 +153,7 @@ class Prefect:
 
     def _subflows(self, run_id: str) -> list[str]:
         body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}}
-        return [each["id"] for each in self.ask("flow_runs/filter", body)]
+        return [each["id"] for each in self.ask("flow_runs/filter", body, PATIENCE_SECONDS)]
 
 
 def _is_last(line: dict[str, Any], run_id: str) -> bool:

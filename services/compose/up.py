@@ -4,6 +4,8 @@ import shutil
 import socket
 import subprocess
 import time
+from datetime import UTC, datetime
+from typing import Any
 
 from services.compose.engine import PORTS, Compose
 from services.compose.prefect_api import prefect_of
@@ -19,13 +21,14 @@ def up(compose: Compose) -> int:
     Raises:
         ComposeError: a port is taken, a service does not become healthy, or the first pipeline run fails.
     """
+    begun = datetime.now(UTC)
     check_ports(compose)
     print("Building what has changed; the first time takes some minutes.", flush=True)
     if compose.run("build", "--quiet"):
         raise ComposeError("The images cannot be built; see above. docs/platform.md says what helps.")
     start(compose)
     if "localstack" in compose.profile.services:
-        wait_for_marts(compose)
+        wait_for_marts(compose, begun)
     print(banner(compose))
     return 0
 
@@ -56,16 +59,23 @@ def check_ports(compose: Compose) -> None:
 
 
 def taken_ports(compose: Compose) -> list[str]:
-    """The platform's ports that another program has, each in a sentence; none once the platform itself runs."""
-    if compose.output("ps", "--quiet"):
-        return []
+    """The platform's ports that another program has, each in a sentence."""
+    own = compose.output("ps", "--format", "{{.Ports}}")
     published = [line for line in compose.output("config").splitlines() if line.strip().startswith("published: ")]
     ports = [int(line.split('"')[1]) for line in published]
-    return [f"Port {port} is taken by {_holder(port)}." for port in ports if port and _taken(port)]
+    return [
+        f"Port {port} is taken by {_holder(port)}."
+        for port in ports
+        if port and f":{port}->" not in own and _taken(port)
+    ]
 
 
-def wait_for_marts(compose: Compose) -> None:
+def wait_for_marts(compose: Compose, started: datetime) -> None:
     """Wait until tables are published; on a platform that has some, they are there at once.
+
+    Args:
+        compose: the platform.
+        started: when it was; runs from before say nothing of this start.
 
     Raises:
         ComposeError: a pipeline run failed before there were any, or none has published in time.
@@ -76,7 +86,7 @@ def wait_for_marts(compose: Compose) -> None:
         runs = prefect.pipelines()
         if snowflake and any(run["state_type"] == "COMPLETED" for run in runs):
             break  # its readers have the tables that dbt builds: there is no file to look for
-        failed = [run for run in runs if run["state_type"] in ("FAILED", "CRASHED")]
+        failed = [run for run in runs if run["state_type"] in ("FAILED", "CRASHED") and _ended(run) > started]
         if failed:
             raise ComposeError(f"The first pipeline run failed: {failed[0]['state']['message']}")
         if time.monotonic() - begun > MARTS_SECONDS:
@@ -111,6 +121,10 @@ Try next:
   make logs SERVICE=worker               what a service says
   make down                              stops everything; the data stay
 """
+
+
+def _ended(run: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(run["state"]["timestamp"])
 
 
 def _taken(port: int) -> bool:

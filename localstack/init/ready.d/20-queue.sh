@@ -2,8 +2,8 @@
 # The queue of the landing bucket's events, for SENSOR_QUEUE_URL, and its dead-letter queue. Doing it again is harmless.
 set -eu
 
-bucket=my-data-lake-landing
-prefix=inbound/
+bucket=$S3_BUCKET
+prefix=$S3_PREFIX
 queue=landing-events
 account=000000000000
 

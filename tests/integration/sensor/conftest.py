@@ -72,7 +72,7 @@ def on_localstack() -> Iterator[Landing]:
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     script = "20-queue.sh"
-    container = DockerContainer(LOCALSTACK).with_env("SERVICES", "s3,sqs")
+    container = DockerContainer(LOCALSTACK).with_envs(SERVICES="s3,sqs", S3_BUCKET=BUCKET, S3_PREFIX=PREFIX)
     container.ports[f"{PORT}/tcp"] = ("127.0.0.1", None)  # with_bind_ports knows no address
     container.with_volume_mapping(str(PROJECT / "localstack" / "init" / "ready.d" / script), f"/opt/{script}", "ro")
     container.waiting_for(LogMessageWaitStrategy("Ready."))
