@@ -61,7 +61,7 @@ def test_a_template_has_the_variables_of_its_worker_and_values_of_their_types(ki
 @everywhere
 def test_a_value_of_the_wrong_type_would_be_found(kind: str) -> None:
     template = work_pool(kind).base_job_template
-    with pytest.raises(Exception, match="Validation failed for field .stream_output."):
+    with pytest.raises(Exception, match=r"Validation failed for field .stream_output."):
         validate({**defaults(template), "stream_output": "perhaps"}, template["variables"], raise_on_error=True)
 
 
