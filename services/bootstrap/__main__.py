@@ -5,9 +5,7 @@ import sys
 
 import httpx
 from prefect import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.workers.process import ProcessWorker
 
 from blocks import connections
 from blocks.errors import PlatformError
@@ -15,6 +13,7 @@ from flows.dbt_transform import WAREHOUSE_SLOT
 from services.bootstrap.automations import save_automations
 from services.bootstrap.deployments import declared, register, remove_others
 from services.bootstrap.plan import plan
+from services.bootstrap.pools import work_pool
 
 
 def main() -> int:
@@ -40,9 +39,7 @@ def _apply(profile: str) -> int:
     deployments = declared()
     with get_client(sync_client=True) as client:
         for pool in sorted({each.work_pool.name for each in deployments}):
-            template = ProcessWorker.get_default_base_job_template()
-            work_pool = WorkPoolCreate(name=pool, type="process", base_job_template=template)
-            client.create_work_pool(work_pool, overwrite=True)
+            client.create_work_pool(work_pool(pool), overwrite=True)
         client.upsert_global_concurrency_limit_by_name(WAREHOUSE_SLOT, 1)
         if connections.main(["--name", profile]):
             return 1

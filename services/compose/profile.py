@@ -10,6 +10,7 @@ PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
 SCALE_FILE = PROJECT / "docker-compose.scale.yml"
 SECRETS_FILE = Path(__file__).with_name("secrets.yml")
+SCALED_SECRETS_FILE = Path(__file__).with_name("secrets-scale.yml")
 LINE = re.compile(r"\s*(#.*)?|(\w+)=([^\s'\"$#`\\]*)")
 
 
@@ -43,7 +44,8 @@ class Profile:
     @property
     def files(self) -> list[Path]:
         """Compose files that it merges over docker-compose.yml."""
-        wanted = {SECRETS_FILE: bool(self.secrets), SCALE_FILE: "scale" in self.services}
+        scaled, has_secrets = "scale" in self.services, bool(self.secrets)
+        wanted = {SECRETS_FILE: has_secrets, SCALE_FILE: scaled, SCALED_SECRETS_FILE: scaled and has_secrets}
         return [file for file, is_wanted in wanted.items() if is_wanted]
 
 

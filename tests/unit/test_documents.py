@@ -107,7 +107,7 @@ def test_the_daily_schedule_is_the_same_wherever_it_stands() -> None:
     assert served in (PROJECT / "schedules" / "daily.py").read_text()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/platform.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/platform.md", "docs/production.md"])
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
     text = (PROJECT / document).read_text()
     named = re.findall(
