@@ -1,5 +1,6 @@
 """The verbs of the platform in Docker, as a person types them in a clone."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -98,6 +99,29 @@ def test_status_shows_the_sensor_of_the_platform(up: str, clone: Clone) -> None:
     shown = clone.make("status")
     assert shown.returncode == 0, shown.stdout
     assert "looks at files" in shown.stdout
+
+
+def test_doctor_finds_nothing_that_fails_on_a_platform_that_has_just_come_up(up: str, clone: Clone) -> None:
+    report = clone.make("doctor", "ARGS=--json")
+    assert report.returncode == 0, report.stdout
+    found = json.loads(report.stdout)
+    checks = {each["check"] for each in found["findings"]}
+    assert found["ok"]
+    assert {"profile", "ports", "s3 listing", "airbyte streams", "warehouse file", "blocks", "disk"} <= checks
+
+
+def test_doctor_names_what_fails_and_what_mends_it(up: str, clone: Clone, project: Path) -> None:
+    declared = project / "prefect.yaml"
+    original = declared.read_text()
+    declared.write_text(original.replace("Only the load.", "The load alone."))
+    report, plan = clone.make("doctor"), clone.make("promote")
+    declared.write_text(original)
+    assert report.returncode != 0
+    assert "FAIL  deployments" in report.stdout
+    assert "-> `make promote PROFILE=… APPLY=1`" in report.stdout
+    assert plan.returncode == 0, plan.stdout
+    assert "deployment airbyte-sync: description: 'Only the load.' -> 'The load alone.'" in plan.stdout
+    assert "Nothing was changed." in plan.stdout
 
 
 def test_ps_shows_every_service(up: str, clone: Clone) -> None:
