@@ -20,7 +20,7 @@ example: python -m services.snowflake --data ./snowflake-data
          then, for dbt and the platform: DBT_TARGET=snowflake SNOWFLAKE_HOST=127.0.0.1 SNOWFLAKE_PORT=8085
          SNOWFLAKE_PROTOCOL=http, and any SNOWFLAKE_ACCOUNT, _USER, _PASSWORD, _DATABASE, _SCHEMA, _WAREHOUSE, _ROLE
 """
-FLAGS = ("host", "port", "data", "account", "role", "warehouse", "database", "user")
+FLAGS = ("host", "port", "data", "account", "role", "database", "user")
 
 
 def main(arguments: list[str] | None = None) -> int:
