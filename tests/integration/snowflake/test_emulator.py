@@ -13,6 +13,8 @@ from pydantic import SecretStr
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 from blocks.connections import SnowflakeConnection
+from blocks.dbt import Dbt
+from tests.integration.dbt.project import PROJECT
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 
 TOKEN = "canary-of-the-oauth-token"
@@ -62,6 +64,17 @@ def test_the_platform_logs_in_by_password_oauth_token_or_key_pair_from_a_value_o
     ):
         with block(emulator, **way).get_connection() as session, session.cursor() as cursor:
             assert cursor.execute("select 1").fetchall() == [(1,)], way.keys()
+
+
+@pytest.mark.filterwarnings("ignore:The 'insecure_mode' connection property is deprecated")
+@pytest.mark.parametrize("way", ["oauth_token", "private_key"])
+def test_dbt_logs_in_without_a_password(
+    emulator: Emulator, key: rsa.RSAPrivateKey, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path))
+    secret = {"oauth_token": TOKEN, "private_key": pem(key)}[way]
+    variables = block(emulator, **{way: secret}).variables() | {"FRESHNESS_THRESHOLD_HOURS": "25"}
+    Dbt(PROJECT, "snowflake", variables).run("debug")
 
 
 @pytest.mark.parametrize(
