@@ -101,11 +101,12 @@ verify-offline: ## Prove, beside a running platform, that everything works on a 
 	@$(PLATFORM) verify-offline
 
 .PHONY: lint
-lint: $(READY) ## ruff, mypy and import-linter
+lint: $(READY) ## ruff, mypy, import-linter, and dbt's parser for both targets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m blocks.dbt_parse
 
 .PHONY: test
 test: lint ## Lint, then every test

@@ -14,6 +14,7 @@ import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field, SecretStr, ValidationError
 
@@ -49,18 +50,19 @@ class AirbyteConnection(Block):
 
 
 class SnowflakeConnection(Block):
-    """A Snowflake account, database and schema; authenticated by key pair or password."""
+    """A Snowflake account, database and schema; authenticated by key pair, OAuth token or password."""
 
     _block_type_name: ClassVar[str] = "Snowflake Connection"
     _block_type_slug: ClassVar[str] = "snowflake-connection"
-    _description: ClassVar[str] = "The Snowflake database that dbt builds, by key pair or password."
+    _description: ClassVar[str] = "The Snowflake database that dbt builds, by key pair, OAuth token or password."
 
     account: str = Field("", description="Account identifier, e.g. myorg-myaccount.")
     user: str = Field("", description="User that the pipelines act as.")
-    password: SecretStr = Field(NONE, description="Password; leave it empty with a key pair.")
+    password: SecretStr = Field(NONE, description="Password; leave it empty with a key pair or an OAuth token.")
     private_key: SecretStr = Field(NONE, description="Private key, PEM or base64 DER; or give its path.")
     private_key_path: str = Field("", description="File of the private key (PEM), where the worker can read it.")
     private_key_passphrase: SecretStr = Field(NONE, description="Passphrase of the private key, if it has one.")
+    oauth_token: SecretStr = Field(NONE, description="OAuth access token, instead of a key pair or a password.")
     database: str = Field("", description="Database that holds raw and the marts.")
     schema_: str = Field("", alias="schema", description="Schema that dbt builds in.")
     warehouse: str = Field("", description="Virtual warehouse that runs the queries.")
@@ -82,27 +84,39 @@ class SnowflakeConnection(Block):
             "SNOWFLAKE_SCHEMA": self.schema_,
             "SNOWFLAKE_WAREHOUSE": self.warehouse,
             "SNOWFLAKE_ROLE": self.role,
-            "SNOWFLAKE_PASSWORD (or SNOWFLAKE_PRIVATE_KEY or SNOWFLAKE_PRIVATE_KEY_PATH)": self.private_key_path
-            or self.password.get_secret_value()
-            or self.private_key.get_secret_value(),
+            "SNOWFLAKE_PASSWORD (or SNOWFLAKE_PRIVATE_KEY, SNOWFLAKE_PRIVATE_KEY_PATH or SNOWFLAKE_OAUTH_TOKEN)": (
+                self._ways_in()
+            ),
         }
-        if self.private_key_path and self.private_key.get_secret_value():
-            raise ConfigurationError("SNOWFLAKE_PRIVATE_KEY and SNOWFLAKE_PRIVATE_KEY_PATH are both set: remove one.")
+        if len(self._ways_in()) > 1:
+            raise ConfigurationError(f"{' and '.join(self._ways_in())} are all set: keep one way to log in.")
         if missing := [name for name, value in needed.items() if not value]:
             raise ConfigurationError(
                 f"Snowflake is chosen, but these are missing: {', '.join(missing)}. "
                 "Set them, or save them in a SnowflakeConnection block and name its profile."
             )
 
+    def _ways_in(self) -> list[str]:
+        """The settings that could log in and are set."""
+        ways = {
+            "SNOWFLAKE_PASSWORD": self.password.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY": self.private_key.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY_PATH": self.private_key_path,
+            "SNOWFLAKE_OAUTH_TOKEN": self.oauth_token.get_secret_value(),
+        }
+        return [name for name, value in ways.items() if value]
+
     def variables(self) -> dict[str, str]:
         """The environment from which dbt's target `snowflake` reads its connection."""
         return {
+            "SNOWFLAKE_QUERY_TAG": _query_tag(),
             "SNOWFLAKE_ACCOUNT": self.account,
             "SNOWFLAKE_USER": self.user,
             "SNOWFLAKE_PASSWORD": self.password.get_secret_value(),
             "SNOWFLAKE_PRIVATE_KEY": self.private_key.get_secret_value(),
             "SNOWFLAKE_PRIVATE_KEY_PATH": self.private_key_path,
             "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": self.private_key_passphrase.get_secret_value(),
+            "SNOWFLAKE_OAUTH_TOKEN": self.oauth_token.get_secret_value(),
             "SNOWFLAKE_DATABASE": self.database,
             "SNOWFLAKE_SCHEMA": self.schema_,
             "SNOWFLAKE_WAREHOUSE": self.warehouse,
@@ -133,6 +147,8 @@ class SnowflakeConnection(Block):
                 private_key=self.private_key.get_secret_value() or None,
                 private_key_path=self.private_key_path or None,
                 private_key_passphrase=self.private_key_passphrase.get_secret_value() or None,
+                authenticator="oauth" if self.oauth_token.get_secret_value() else None,
+                token=self.oauth_token.get_secret_value() or None,
                 host=self.host or None,
                 port=self.port,
                 protocol=self.protocol,
@@ -150,6 +166,7 @@ class SnowflakeConnection(Block):
             role=self.role,
             login_timeout=30,
             network_timeout=60,
+            session_parameters={"QUERY_TAG": _query_tag()},
             **authentication,
         )
 
@@ -236,6 +253,7 @@ def snowflake_from(settings: Settings) -> SnowflakeConnection:
         private_key=settings.snowflake_private_key,
         private_key_path=settings.snowflake_private_key_path,
         private_key_passphrase=settings.snowflake_private_key_passphrase,
+        oauth_token=settings.snowflake_oauth_token,
         database=settings.snowflake_database,
         schema=settings.snowflake_schema,
         warehouse=settings.snowflake_warehouse,
@@ -256,6 +274,11 @@ def dbt_from(settings: Settings) -> DbtConfig:
         published_path=settings.published_path,
         freshness_threshold_hours=settings.freshness_threshold_hours,
     )
+
+
+def _query_tag() -> str:
+    """What Snowflake's query history shows beside a query: the flow run that asks, if one does."""
+    return f"prefect flow run {flow_run.id}" if flow_run.id else ""
 
 
 def _load(kind: type[Kind], profile: str) -> Kind:

@@ -56,10 +56,11 @@ class Settings(BaseSettings):
 
     snowflake_account: str = Field("", description="account identifier, e.g. myorg-myaccount")
     snowflake_user: str = Field("", description="user that the pipelines act as")
-    snowflake_password: SecretStr = Field(SecretStr(""), description="password; or use a key pair")
+    snowflake_password: SecretStr = Field(SecretStr(""), description="password; or use a key pair or OAuth")
     snowflake_private_key: SecretStr = Field(SecretStr(""), description="private key, PEM or base64 DER")
     snowflake_private_key_path: str = Field("", description="file of the private key, PEM")
     snowflake_private_key_passphrase: SecretStr = Field(SecretStr(""), description="passphrase of the private key")
+    snowflake_oauth_token: SecretStr = Field(SecretStr(""), description="OAuth access token, instead of a password")
     snowflake_database: str = Field("", description="database that holds raw and the marts")
     snowflake_schema: str = Field("", description="schema that dbt builds in")
     snowflake_warehouse: str = Field("", description="virtual warehouse that runs the queries")

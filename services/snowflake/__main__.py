@@ -1,6 +1,7 @@
 """`python -m services.snowflake`: the emulator on a port."""
 
 import argparse
+import logging
 import sys
 from typing import Any
 
@@ -20,7 +21,7 @@ example: python -m services.snowflake --data ./snowflake-data
          then, for dbt and the platform: DBT_TARGET=snowflake SNOWFLAKE_HOST=127.0.0.1 SNOWFLAKE_PORT=8085
          SNOWFLAKE_PROTOCOL=http, and any SNOWFLAKE_ACCOUNT, _USER, _PASSWORD, _DATABASE, _SCHEMA, _WAREHOUSE, _ROLE
 """
-FLAGS = ("host", "port", "data", "account", "role", "warehouse", "database", "user")
+FLAGS = ("host", "port", "data", "account", "role", "database", "user")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _stop("\n".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()))
     except (OSError, duckdb.IOException) as error:
         return _stop(f"The data folder cannot be used: {error}. Name another with --data, or end who has it open.")
+    # sqlglot warns of statements that it hands on unparsed; whether one fails is DuckDB's to say.
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
     uvicorn.run(app, host=settings.host, port=settings.port, access_log=False)
     return 0
 

@@ -23,7 +23,7 @@ def refusal(settings: Settings, login: Mapping[str, Any], session: Mapping[str, 
     Args:
         settings: what a login must bring.
         login: `data` of the request's body.
-        session: the request's query: the role, warehouse and database that the session shall use.
+        session: the request's query: the role and database that the session shall use.
     """
     if not _same(settings.account, login.get("ACCOUNT_NAME")):
         return PASSWORD

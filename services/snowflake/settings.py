@@ -17,7 +17,6 @@ class Settings(BaseSettings):
 
     account: str = Field("", description="the one account there is")
     role: str = Field("", description="the one role that the user has")
-    warehouse: str = Field("", description="the one virtual warehouse there is")
     database: str = Field("", description="the database there is at first; unset: a login makes the one it names")
     user: str = Field("", description="user who may log in; needs a password, public key or OAuth token beside it")
     password: SecretStr | None = None

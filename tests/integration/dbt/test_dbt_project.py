@@ -5,7 +5,6 @@ import gzip
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from subprocess import PIPE
 
 import pytest
@@ -132,12 +131,3 @@ def test_a_warehouse_that_another_process_holds_is_named(empty: Platform) -> Non
 def test_the_documentation_is_one_page(platform: Platform) -> None:
     assert platform.dbt("docs", "generate", "--static").success
     assert "agg_daily_performance" in (platform.folder / "target" / "static_index.html").read_text()
-
-
-def test_the_project_parses_for_snowflake_without_a_connection(
-    tmp_path: Path, empty: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("ACCOUNT", "USER", "DATABASE", "SCHEMA", "WAREHOUSE"):
-        monkeypatch.setenv(f"SNOWFLAKE_{name}", "a_value")
-    result = Platform(tmp_path, empty.lake).dbt("parse", "--target", "snowflake")
-    assert result.success, result.exception

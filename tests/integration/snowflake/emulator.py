@@ -31,7 +31,7 @@ class Emulator:
         """End it as a power cut would."""
         child = self.processes.children.pop("emulator")
         child.send_signal(signal.SIGKILL)
-        child.wait()
+        child.communicate()
 
     def log(self) -> str:
         return self.processes.log("emulator").read_text()

@@ -230,7 +230,7 @@ def test_snowflake_with_values_missing_names_them_all(
     missing = str(caught.value).partition("missing: ")[2].partition(". Set them")[0]
     assert missing == (
         "SNOWFLAKE_USER, SNOWFLAKE_DATABASE, SNOWFLAKE_SCHEMA, SNOWFLAKE_WAREHOUSE, "
-        "SNOWFLAKE_PASSWORD (or SNOWFLAKE_PRIVATE_KEY or SNOWFLAKE_PRIVATE_KEY_PATH)"
+        "SNOWFLAKE_PASSWORD (or SNOWFLAKE_PRIVATE_KEY, SNOWFLAKE_PRIVATE_KEY_PATH or SNOWFLAKE_OAUTH_TOKEN)"
     )
 
 

@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 
+import pytest
+
 from services.compose.profile import PROJECT
 
-MOCK = PROJECT / "services" / "airbyte"
+SERVICES = PROJECT / "services"
 
 
-def imported() -> Iterator[str]:
-    """The top-level modules that the mock imports when it runs."""
-    for file in MOCK.rglob("*.py"):
+def imported(service: str) -> Iterator[str]:
+    """The top-level modules that a service imports when it runs."""
+    for file in (SERVICES / service).rglob("*.py"):
         tree = ast.parse(file.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
@@ -22,9 +24,11 @@ def imported() -> Iterator[str]:
                 yield node.module.partition(".")[0]
 
 
-def test_the_mocks_image_holds_every_package_that_the_mock_imports() -> None:
-    locked = set(re.findall(r"^([a-z0-9_.-]+)==", (MOCK / "requirements.lock").read_text(), re.MULTILINE))
-    foreign = {name for name in imported() if name not in sys.stdlib_module_names} - {"services"}
+@pytest.mark.parametrize("service", ["airbyte", "snowflake"])
+def test_a_stand_ins_image_holds_every_package_that_it_imports(service: str) -> None:
+    lock = (SERVICES / service / "requirements.lock").read_text()
+    locked = set(re.findall(r"^([a-z0-9_.-]+)==", lock, re.MULTILINE))
+    foreign = {name for name in imported(service) if name not in sys.stdlib_module_names} - {"services"}
     stubs = {name for name in foreign if name.startswith("mypy_boto3_")}
     packages = packages_distributions()
     needed = {packages[name][0].lower().replace("_", "-") for name in foreign - stubs}

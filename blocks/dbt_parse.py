@@ -1,0 +1,27 @@
+"""Parses the dbt project for every target, without a connection: `python -m blocks.dbt_parse`, in `make lint`."""
+
+import sys
+
+from blocks.connections import SnowflakeConnection, dbt_from
+from blocks.dbt import Dbt
+from blocks.errors import PlatformError
+from blocks.settings import Settings
+
+NOWHERE = SnowflakeConnection(account="none", user="none", database="none", schema="none", warehouse="none")
+
+
+def main() -> int:
+    """0 where the project can be used with every target; else the reason is on standard error."""
+    config = dbt_from(Settings())
+    for target in ("dev", "snowflake"):
+        variables = config.variables() | NOWHERE.variables()
+        try:
+            Dbt(config.project_dir, target, variables, log=lambda _: None).run("parse")
+        except PlatformError as error:
+            print(f"Target {target}: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
