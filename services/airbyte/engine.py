@@ -13,19 +13,20 @@ from uuid import UUID
 
 from services.airbyte import failures
 from services.airbyte.catalog import Catalog, SyncedStream
-from services.airbyte.config import Connection, SyncMode
-from services.airbyte.destination_config import REVEAL, LakeConfiguration, SnowflakeConfiguration
+from services.airbyte.config import Connection
+from services.airbyte.destination_config import LakeConfiguration
+from services.airbyte.discovery import Discovery
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
 from services.airbyte.names import has_schema
-from services.airbyte.protocol import Committed, Failed, S3Access, StreamTask, SyncTask
+from services.airbyte.protocol import Committed, Failed, SyncTask
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
+from services.airbyte.tasks import Tasks
 from services.airbyte.workers import WorkerDied, Workers
 
 log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
-FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
 
 
 class Engine:
@@ -35,14 +36,15 @@ class Engine:
         self._store = store
         self._faults = faults
         self._workers = Workers()
+        self._tasks_of = Tasks(settings, catalog, store)
+        self.discovery = Discovery(self._tasks_of, self._workers)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
         self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._work_dir = settings.state_dir.absolute() / "work"
 
     async def start(self) -> None:
         """Put the typed empty files in place and go on with the jobs that the last stop interrupted."""
-        shutil.rmtree(self._work_dir, ignore_errors=True)
+        shutil.rmtree(self._tasks_of.work_dir, ignore_errors=True)
         for connection in self._catalog.connections.values():
             if not isinstance(self._catalog.destination_of(connection).configuration, LakeConfiguration):
                 continue  # its tables are made by the first sync, as in Airbyte
@@ -117,12 +119,13 @@ class Engine:
         if fault and (struck := await self._strike(fault, job, number)) is not None:
             return struck
         if job.job_type is not JobType.SYNC:
-            problems = await self._work(replace(self._task(connection, job, streams), clear=True), lambda _: None)
+            task = replace(self._tasks_of.attempt(connection, job, streams), clear=True)
+            problems = await self._work(task, lambda _: None)
             for synced in [] if problems else streams:
                 self._store.next_generation(job, synced.stream.name)
             return problems
         vanish = fault is not None and fault.kind is FaultKind.FILE_DISAPPEARS and number < fault.attempts
-        task = replace(self._task(connection, job, streams), vanish=vanish)
+        task = replace(self._tasks_of.attempt(connection, job, streams), vanish=vanish)
         return await self._work(task, lambda file: self._store.record(job, number, file))
 
     async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
@@ -146,7 +149,7 @@ class Engine:
             await asyncio.sleep(0.05)
 
     async def _prepare(self, connection: Connection) -> None:
-        task = self._task(connection, None, self._catalog.streams_of(connection))
+        task = self._tasks_of.attempt(connection, None, self._catalog.streams_of(connection))
         if problems := await self._work(task, lambda _: None):
             raise RuntimeError(f"cannot prepare the lake's folders: {problems[0]['internalMessage']}")
 
@@ -166,50 +169,6 @@ class Engine:
             return [*problems, failures.worker_died(error.exit_code, error.detail)]
         finally:
             shutil.rmtree(task.work_dir, ignore_errors=True)
-
-    def _task(self, connection: Connection, job: Job | None, streams: list[SyncedStream]) -> SyncTask:
-        source = self._catalog.sources[connection.sourceId].configuration
-        destination = self._catalog.destinations[connection.destinationId].configuration
-        snowflake = isinstance(destination, SnowflakeConfiguration)
-        settings, secret, key = self._settings, self._settings.s3_secret_access_key, self._settings.s3_access_key_id
-        return SyncTask(
-            job_id=job.job_id if job else 0,
-            connection_id=str(connection.connectionId),
-            bucket=source.bucket,
-            work_dir=str(self._work_dir / f"job-{job.job_id if job else 0}"),
-            memory_limit=settings.memory_limit,
-            threads=settings.threads,
-            streams_at_once=settings.streams_at_once,
-            streams=[self._stream_task(connection, job, s, source.prefix) for s in streams],
-            s3=S3Access(
-                settings.s3_endpoint_url,
-                settings.s3_region,
-                key.get_secret_value() if key else None,
-                secret.get_secret_value() if secret else None,
-            ),
-            snowflake=destination.model_dump(mode="json", context=REVEAL) if snowflake else None,
-            prepare_only=job is None,
-        )
-
-    def _stream_task(self, connection: Connection, job: Job | None, synced: SyncedStream, prefix: str) -> StreamTask:
-        name, mode = synced.stream.name, synced.choice.syncMode
-        if job and job.job_type is JobType.SYNC and mode in FULL_REFRESH:
-            generation = self._store.next_generation(job, name)
-        else:
-            generation = self._store.generation(connection.connectionId, name)
-        return StreamTask(
-            name=name,
-            prefix=prefix,
-            globs=synced.stream.globs or [f"{name}/**"],
-            place=synced.place,
-            table=f"{connection.prefix}{name}",
-            columns=synced.columns,
-            generation=generation,
-            overwrite=mode is SyncMode.FULL_REFRESH_OVERWRITE,
-            dedup_key=[c for (c,) in synced.primary_key] if mode is SyncMode.INCREMENTAL_DEDUPED_HISTORY else [],
-            selected=synced.selected,
-            read=self._store.read_versions(connection.connectionId, name, generation),
-        )
 
     def _end(self, job: Job, number: int, status: JobStatus, problems: list[dict[str, Any]]) -> None:
         self._store.end_attempt(job.job_id, number, status, problems)

@@ -23,7 +23,7 @@ from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.model import BadFile
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
-from services.airbyte.protocol import Committed, Failed, Message, StreamTask, SyncTask
+from services.airbyte.protocol import Committed, Discovered, Failed, Message, StreamTask, SyncTask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -63,6 +63,9 @@ class _StreamLoader:
     def run(self) -> None:
         """Files are taken oldest first and the first bad one stops the stream, so newer rows never precede older."""
         try:
+            if self._task.discover:
+                self._discover()
+                return
             with closing(open_destination(self._connection, self._task, self._stream)) as self._destination:
                 self._columns = self._destination.prepare(self._stream.columns)
                 if self._task.clear:
@@ -80,6 +83,15 @@ class _StreamLoader:
             self._fail(error.failure_type, str(error), origin="destination")
         except (OSError, duckdb.Error) as error:
             self._fail("system_error", _local_failure(error, self._stream.place, self._key), origin="destination")
+
+    def _discover(self) -> None:
+        client = objects.connect(self._task.s3)
+        for version in objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs):
+            self._key = version.key
+            if got := self._download(client, version):
+                source = open_file(self._connection, version.key, got.path, got.fractions)
+                self._emit(Discovered(self._stream.name, source.infer()))
+                return
 
     def _load_all(self) -> None:
         client = objects.connect(self._task.s3)

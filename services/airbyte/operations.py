@@ -84,7 +84,7 @@ DELETE /sources/{sourceId} deleteSource done
 GET /sources/{sourceId} getSource done
 PATCH /sources/{sourceId} patchSource partial: as createSource
 PUT /sources/{sourceId} putSource partial: as createSource
-GET /streams getStreamProperties partial: ignoreCache has no effect, there is no cache
+GET /streams getStreamProperties done
 GET /tags listTags done
 POST /tags createTag done
 DELETE /tags/{tagId} deleteTag done

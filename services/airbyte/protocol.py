@@ -27,23 +27,23 @@ class StreamTask:
     name: str
     prefix: str
     globs: list[str]
-    place: str
-    table: str
-    columns: dict[str, str]
-    generation: int
-    overwrite: bool
-    dedup_key: list[str]
-    selected: list[str] | None
-    read: dict[str, tuple[str, int]]
+    place: str = ""
+    table: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    generation: int = 0
+    overwrite: bool = False
+    dedup_key: list[str] = field(default_factory=list)
+    selected: list[str] | None = None
+    read: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SyncTask:
-    """One attempt. With `prepare_only` just the typed empty file of each stream is written, with `clear` all rows go.
+    """One attempt.
 
-    `snowflake` is the destination's configuration if it is not the lake.
-
-    With `vanish` every file that is new is gone when it is to be read: a fault.
+    With `prepare_only` just the place of each stream is made ready, with `clear` all its rows go, and with `discover`
+    nothing is written and its columns are told. With `vanish` every file that is new is gone when it is to be read: a
+    fault. `snowflake` is the destination's configuration if it is not the lake.
     """
 
     job_id: int
@@ -58,6 +58,7 @@ class SyncTask:
     snowflake: dict[str, Any] | None = field(default=None, repr=False)
     prepare_only: bool = False
     clear: bool = False
+    discover: bool = False
     vanish: bool = False
 
     def to_line(self) -> bytes:
@@ -99,12 +100,26 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Discovered:
+    """The columns of a stream's oldest file and their types."""
+
+    stream: str
+    columns: dict[str, str]
+    type: Literal["discovered"] = "discovered"
+
+
+@dataclass(frozen=True)
 class Done:
     type: Literal["done"] = "done"
 
 
-Message = Committed | Failed | Done
-_TYPES: dict[str, type[Message]] = {"committed": Committed, "failed": Failed, "done": Done}
+Message = Committed | Failed | Discovered | Done
+_TYPES: dict[str, type[Message]] = {
+    "committed": Committed,
+    "failed": Failed,
+    "discovered": Discovered,
+    "done": Done,
+}
 
 
 def encode(message: Message) -> bytes:

@@ -43,7 +43,8 @@ def _key(choice: StreamChoice, stream: Stream) -> str | None:
     if not (key := _key_of(choice, stream)):
         wanted = "Please include a primary key configuration for this stream."
         return f"No default primary key for stream: {choice.name}. {wanted}"
-    if stream.columns and not _in(key, valid := [[column] for column in stream.columns]):
+    valid = [[column] for column in stream.columns]
+    if any(len(path) != 1 for path in key) or (valid and not _in(key, valid)):
         return f"Invalid cursor field for stream: {choice.name}. The list of valid primary keys fields: {valid}."
     return None
 

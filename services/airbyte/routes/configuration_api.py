@@ -10,10 +10,12 @@ from starlette.routing import Route
 
 from services.airbyte import problems
 from services.airbyte.catalog import SyncedStream
-from services.airbyte.config import ColumnType, Connection, Stream, SyncMode
+from services.airbyte.config import ColumnType, Connection, SyncMode
+from services.airbyte.discovery import Columns
 from services.airbyte.jobs import Attempt, Job, JobType, StreamStats
 from services.airbyte.requests import Handler, Mock, json_body, operation, uuid_value
 from services.airbyte.routes.jobs import start_job
+from services.airbyte.stream_choices import CURSOR
 
 CONFIG_TYPES = {JobType.SYNC: "sync", JobType.RESET: "reset_connection", JobType.CLEAR: "clear"}
 MODES = {
@@ -34,6 +36,7 @@ async def health(_request: Request, _mock: Mock) -> Response:
 
 async def get_connection(request: Request, mock: Mock) -> Response:
     connection = _connection(uuid_value(request, (await json_body(request)).get("connectionId"), "connectionId"), mock)
+    columns = await mock.engine.discovery.columns(mock.catalog.source_of(connection))
     return JSONResponse(
         {
             "connectionId": str(connection.connectionId),
@@ -42,7 +45,7 @@ async def get_connection(request: Request, mock: Mock) -> Response:
             "prefix": connection.prefix,
             "sourceId": str(connection.sourceId),
             "destinationId": str(connection.destinationId),
-            "syncCatalog": {"streams": [_stream(each) for each in mock.catalog.streams_of(connection)]},
+            "syncCatalog": {"streams": [_stream(each, columns) for each in mock.catalog.streams_of(connection)]},
             "scheduleType": connection.schedule.scheduleType,
             "status": connection.status,
             "breakingChange": False,
@@ -64,32 +67,31 @@ def _connection(id_: UUID, mock: Mock) -> Connection:
     return connection
 
 
-def _stream(synced: SyncedStream) -> dict[str, Any]:
+def _stream(synced: SyncedStream, columns: dict[str, Columns]) -> dict[str, Any]:
     stream = synced.stream
-    key = [[column] for column in stream.primaryKey]
     source_mode, destination_mode = MODES[synced.choice.syncMode]
     return {
         "stream": {
             "name": stream.name,
-            "jsonSchema": {"type": "object", "properties": _properties(stream)},
+            "jsonSchema": {"type": "object", "properties": _properties(columns.get(stream.name, {}))},
             "supportedSyncModes": ["full_refresh", "incremental"],
             "sourceDefinedCursor": True,
-            "defaultCursorField": ["_ab_source_file_last_modified"],
-            "sourceDefinedPrimaryKey": key,
+            "defaultCursorField": CURSOR,
+            "sourceDefinedPrimaryKey": [[column] for column in stream.primaryKey],
         },
         "config": {
             "syncMode": source_mode,
             "destinationSyncMode": destination_mode,
-            "cursorField": ["_ab_source_file_last_modified"],
-            "primaryKey": key,
+            "cursorField": CURSOR,
+            "primaryKey": synced.primary_key,
             "aliasName": stream.name,
             "selected": True,
         },
     }
 
 
-def _properties(stream: Stream) -> dict[str, Any]:
-    return {name: JSON_TYPES.get(type_, {"type": type_.value}) for name, type_ in stream.columns.items()}
+def _properties(columns: Columns) -> dict[str, Any]:
+    return {name: JSON_TYPES.get(ColumnType(type_), {"type": type_}) for name, type_ in columns.items()}
 
 
 async def get(request: Request, mock: Mock) -> Response:

@@ -127,7 +127,10 @@ async def streams(request: Request, mock: Mock) -> Response:
         if (destination := mock.catalog.destinations.get(id_ := uuid_value(request, text, "destinationId"))) is None:
             raise problems.not_found("destination", id_)
         modes = destination.syncModes
-    return JSONResponse([wire.stream(stream, modes, stream.columns) for stream in source.configuration.streams])
+    columns = await mock.engine.discovery.columns(source, again=query_bool(request, "ignoreCache"))
+    return JSONResponse(
+        [wire.stream(stream, modes, columns.get(stream.name, {})) for stream in source.configuration.streams]
+    )
 
 
 async def health(_request: Request, _mock: Mock) -> Response:

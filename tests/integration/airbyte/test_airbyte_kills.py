@@ -90,6 +90,9 @@ class Server:
         self._root = root
         self.lake = settings.lake_dir
 
+    def require(self, credentials: dict[str, str]) -> None:
+        self._environment |= {f"MOCK_AIRBYTE_{name.upper()}": value for name, value in credentials.items()}
+
     def arm(self, who: str, point: int) -> Path:
         """Let "server" or "worker" die at its `point`-th change from now on; the file is gone when it has."""
         (countdown := self._root / who).write_text(str(point))
@@ -148,6 +151,28 @@ def test_a_worker_killed_anywhere_in_an_overwriting_sync_leaves_the_newest_gener
     with server.running() as (_, http):
         points = _kill_workers(server, http, lambda _: _land(landing, 1))
         _check(server, http, 1, syncs=points)
+
+
+def test_a_token_that_was_given_out_is_good_after_any_kill(server: Server) -> None:
+    server.require({"client_id": "me", "client_secret": "s3cret"})
+    tokens: list[str] = []
+    for point in range(1, MOST_POINTS):
+        countdown = server.arm("server", point)
+        with server.running() as (_, http), contextlib.suppress(httpx.TransportError):
+            answer = http.post(f"{V1}/applications/token", json={"client_id": "me", "client_secret": "s3cret"})
+            tokens.append(answer.raise_for_status().json()["access_token"])
+            assert {_jobs_with(http, token) for token in tokens} == {200}
+            assert _jobs_with(http, "another") == 401
+        if countdown.exists():
+            break
+    else:
+        raise AssertionError("there is no end to the points")
+    countdown.unlink()
+    assert point > 2, "a token is written by more statements than that"
+
+
+def _jobs_with(http: httpx.Client, token: str) -> int:
+    return http.get(f"{V1}/jobs", headers={"Authorization": f"Bearer {token}"}).status_code
 
 
 def _kill_workers(server: Server, http: httpx.Client, land: Callable[[int], None]) -> int:

@@ -132,3 +132,66 @@ def test_connections_are_found_by_their_tags(mock: Mock) -> None:
     assert twice.status_code == 409
     assert mock.http.delete(f"{V1}/tags/{tag['tagId']}").status_code == 204
     assert mock.http.get(f"{V1}/connections/{made['connectionId']}").json()["tags"] == []
+
+
+def test_a_stream_with_inferred_columns_tells_those_of_its_oldest_file(mock: Mock, landing: Landing) -> None:
+    _add_streams(mock, {"name": "things"}, {"name": "nothing"})
+    landing.put("things/a.jsonl", '{"n": 1, "tags": ["a"]}\n')
+    found = {s["streamName"]: s for s in mock.http.get(f"{V1}/streams", params={"sourceId": SOURCE}).json()}
+    assert found["things"]["propertyFields"] == [["n"], ["tags"]]
+    assert found["nothing"]["propertyFields"] == []
+
+
+def test_a_source_is_looked_at_again_when_the_cache_is_to_be_ignored(mock: Mock, landing: Landing) -> None:
+    _add_streams(mock, {"name": "things"})
+
+    def fields(**query: str) -> list[list[str]]:
+        answer = mock.http.get(f"{V1}/streams", params={"sourceId": SOURCE, **query})
+        return list(answer.json()[-1]["propertyFields"])
+
+    landing.put("things/a.csv", "id\n1\n")
+    assert fields() == [["id"]]
+    landing.put("things/a.csv", "id,name\n1,x\n")
+    assert fields() == [["id"]]
+    assert fields(ignoreCache="true") == [["id"], ["name"]]
+
+
+def _add_streams(mock: Mock, *more: dict[str, Any]) -> None:
+    streams = mock.http.get(f"{V1}/sources/{SOURCE}").json()["configuration"]["streams"]
+    body = {"configuration": {"streams": [*streams, *more]}}
+    mock.http.patch(f"{V1}/sources/{SOURCE}", json=body).raise_for_status()
+
+
+def test_a_sync_loads_the_selected_columns_and_no_other(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", "id,name,price,at\n1,ant,1.5,\n")
+    selected = [{"fieldPath": ["id"]}, {"fieldPath": ["price"]}]
+    stream = {"name": "orders", "syncMode": "incremental_append", "selectedFields": selected}
+    made = connect(mock, configurations={"streams": [stream]})
+    assert made["configurations"]["streams"][0]["selectedFields"] == selected
+    body = {"connectionId": made["connectionId"], "jobType": "sync"}
+    mock.wait(mock.http.post(f"{V1}/jobs", json=body).json()["jobId"])
+    assert mock.rows("COLUMNS('^[^_]')", "mine_orders") == [(1, 1.5)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        ({"selectedFields": [{"fieldPath": ["no"]}]}, "Invalid field selected in configuration for stream orders"),
+        ({"cursorField": ["at"]}, "is already defined by source for stream: orders"),
+    ],
+)
+def test_a_stream_that_cannot_be_synced_as_asked_is_refused_in_airbytes_words(
+    mock: Mock, stream: dict[str, Any], said: str
+) -> None:
+    streams = {"streams": [{"name": "orders", "syncMode": "incremental_append", **stream}]}
+    answer = mock.http.patch(f"{V1}/connections/{CONNECTION}", json={"configurations": streams})
+    assert answer.status_code == 400
+    assert said in answer.json()["data"]["message"]
+
+
+def test_what_a_connection_says_of_a_stream_comes_back(mock: Mock) -> None:
+    mappers = [{"type": "hashing", "mapperConfiguration": {"targetField": "name", "method": "SHA-256"}}]
+    stream = {"name": "shops", "syncMode": "incremental_append", "mappers": mappers, "namespace": "eu"}
+    answer = mock.http.patch(f"{V1}/connections/{CONNECTION}", json={"configurations": {"streams": [stream]}}).json()
+    shown = answer["configurations"]["streams"][0]
+    assert (shown["mappers"], shown["namespace"]) == (mappers, "eu")

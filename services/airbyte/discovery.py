@@ -1,0 +1,61 @@
+"""Which columns the streams of a source have."""
+
+import asyncio
+import logging
+import shutil
+from contextlib import aclosing
+from dataclasses import replace
+from uuid import uuid4
+
+from services.airbyte.config import Source, Stream
+from services.airbyte.protocol import Discovered, Failed
+from services.airbyte.tasks import Tasks, files_of
+from services.airbyte.workers import WorkerDied, Workers
+
+log = logging.getLogger("airbyte")
+Columns = dict[str, str]
+
+
+class Discovery:
+    """What was found is kept until it is asked for again, as in Airbyte."""
+
+    def __init__(self, tasks: Tasks, workers: Workers) -> None:
+        self._tasks = tasks
+        self._workers = workers
+        self._found: dict[str, dict[str, Columns]] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def columns(self, source: Source, again: bool = False) -> dict[str, Columns]:
+        """The types of each stream's columns: declared, or of its oldest file; none if that cannot be read."""
+        streams = source.configuration.streams
+        known = {s.name: {name: type_.value for name, type_ in s.columns.items()} for s in streams}
+        if inferred := [stream for stream in streams if not stream.columns]:
+            known |= await self._inferred(source, inferred, again)
+        return known
+
+    async def _inferred(self, source: Source, streams: list[Stream], again: bool) -> dict[str, Columns]:
+        key = source.configuration.model_dump_json()
+        async with self._one_at_a_time:
+            if again or key not in self._found:
+                found = await self._look(source, streams)
+                if len(found) < len(streams):
+                    return found
+                self._found[key] = found
+            return self._found[key]
+
+    async def _look(self, source: Source, streams: list[Stream]) -> dict[str, Columns]:
+        found: dict[str, Columns] = {}
+        tasks = [files_of(stream, source.configuration.prefix) for stream in streams]
+        task = replace(self._tasks.source(source, f"discover-{uuid4()}", tasks), discover=True)
+        try:
+            async with aclosing(self._workers.run(task)) as messages:
+                async for message in messages:
+                    if isinstance(message, Discovered):
+                        found[message.stream] = message.columns
+                    elif isinstance(message, Failed):
+                        log.warning("discover %s: %s", message.stream, message.message)
+        except WorkerDied as error:
+            log.warning("discover: %s", error)
+        finally:
+            shutil.rmtree(task.work_dir, ignore_errors=True)
+        return found

@@ -1,0 +1,81 @@
+"""What a worker process is told to do."""
+
+from dataclasses import replace
+
+from services.airbyte.catalog import Catalog, SyncedStream
+from services.airbyte.config import Connection, Source, Stream, SyncMode
+from services.airbyte.destination_config import REVEAL, SnowflakeConfiguration
+from services.airbyte.jobs import Job, JobType
+from services.airbyte.protocol import S3Access, StreamTask, SyncTask
+from services.airbyte.settings import Settings
+from services.airbyte.store import Store
+
+FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
+
+
+class Tasks:
+    """Each task has a folder of its own in `work_dir`."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, store: Store) -> None:
+        self.work_dir = settings.state_dir.absolute() / "work"
+        self._settings = settings
+        self._catalog = catalog
+        self._store = store
+
+    def attempt(self, connection: Connection, job: Job | None, streams: list[SyncedStream]) -> SyncTask:
+        """Without a job the places of the streams are made ready."""
+        source = self._catalog.sources[connection.sourceId]
+        destination = self._catalog.destinations[connection.destinationId].configuration
+        tasks = [self._stream(connection, job, synced, source.configuration.prefix) for synced in streams]
+        snowflake = isinstance(destination, SnowflakeConfiguration)
+        job_id = job.job_id if job else 0
+        return replace(
+            self.source(source, f"job-{job_id}", tasks),
+            job_id=job_id,
+            connection_id=str(connection.connectionId),
+            snowflake=destination.model_dump(mode="json", context=REVEAL) if snowflake else None,
+            prepare_only=job is None,
+        )
+
+    def source(self, source: Source, folder: str, streams: list[StreamTask]) -> SyncTask:
+        """What every task on the source's files has."""
+        settings, key, secret = self._settings, self._settings.s3_access_key_id, self._settings.s3_secret_access_key
+        return SyncTask(
+            job_id=0,
+            connection_id="",
+            bucket=source.configuration.bucket,
+            work_dir=str(self.work_dir / folder),
+            memory_limit=settings.memory_limit,
+            threads=settings.threads,
+            streams_at_once=settings.streams_at_once,
+            streams=streams,
+            s3=S3Access(
+                settings.s3_endpoint_url,
+                settings.s3_region,
+                key.get_secret_value() if key else None,
+                secret.get_secret_value() if secret else None,
+            ),
+        )
+
+    def _stream(self, connection: Connection, job: Job | None, synced: SyncedStream, prefix: str) -> StreamTask:
+        dedup = synced.choice.syncMode is SyncMode.INCREMENTAL_DEDUPED_HISTORY
+        name, mode = synced.stream.name, synced.choice.syncMode
+        if job and job.job_type is JobType.SYNC and mode in FULL_REFRESH:
+            generation = self._store.next_generation(job, name)
+        else:
+            generation = self._store.generation(connection.connectionId, name)
+        return replace(
+            files_of(synced.stream, prefix),
+            place=synced.place,
+            table=f"{connection.prefix}{name}",
+            columns=synced.columns,
+            generation=generation,
+            overwrite=mode is SyncMode.FULL_REFRESH_OVERWRITE,
+            dedup_key=[column for (column,) in synced.primary_key] if dedup else [],
+            selected=synced.selected,
+            read=self._store.read_versions(connection.connectionId, name, generation),
+        )
+
+
+def files_of(stream: Stream, prefix: str) -> StreamTask:
+    return StreamTask(name=stream.name, prefix=prefix, globs=stream.globs or [f"{stream.name}/**"])
