@@ -33,6 +33,8 @@ HANDED_ON_BEFORE = datetime(2013, 1, 31, tzinfo=UTC)
 class NoRuns:
     """A pipeline that is never busy and never ends."""
 
+    here = False
+
     def busy(self) -> bool:
         """Never."""
         return False
@@ -48,7 +50,7 @@ class NoRuns:
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Nobody listens."""
 
-    def show_parked(self, parked: list[Failed]) -> None:
+    def show_parked(self, place: str, parked: list[Failed]) -> None:
         """Nobody looks."""
 
 
