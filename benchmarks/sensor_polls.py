@@ -87,7 +87,12 @@ def _idle(looking: Sensor, url: str, seconds: float) -> dict[str, float]:
     after = _calls(url)
     percent = 100 * (time.process_time() - cpu) / seconds
     calls = {name: after[name] - before.get(name, 0) for name in after}
-    return {"idle_polls": calls["get"], "idle_list_calls": calls["list"], "idle_percent_of_a_core": round(percent, 2)}
+    return {
+        "idle_polls": calls["get"],
+        "idle_list_calls": calls["list"],
+        "idle_writes": calls["put"],
+        "idle_percent_of_a_core": round(percent, 2),
+    }
 
 
 def _calls(url: str) -> dict[str, int]:

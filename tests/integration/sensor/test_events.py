@@ -155,7 +155,8 @@ def test_a_message_is_deleted_only_after_the_run_was_accepted(landing: Landing, 
     assert waiting(landing) == 1
     assert watching.poll()
     assert keys(world) == ["inbound/a/x.csv"]
-    assert waiting(landing) == 0
+    eventually(lambda: watching.poll() is None and waiting(landing) == 0)
+    assert keys(world) == ["inbound/a/x.csv"]
 
 
 def test_a_queue_without_dead_letters_or_that_is_not_there_is_named(landing: Landing) -> None:
