@@ -33,6 +33,8 @@ HANDED_ON_BEFORE = datetime(2013, 1, 31, tzinfo=UTC)
 class NoRuns:
     """A pipeline that is never busy and never ends."""
 
+    here = False
+
     def busy(self) -> bool:
         """Never."""
         return False
@@ -48,7 +50,7 @@ class NoRuns:
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Nobody listens."""
 
-    def show_parked(self, parked: list[Failed]) -> None:
+    def show_parked(self, place: str, parked: list[Failed]) -> None:
         """Nobody looks."""
 
 
@@ -85,7 +87,12 @@ def _idle(looking: Sensor, url: str, seconds: float) -> dict[str, float]:
     after = _calls(url)
     percent = 100 * (time.process_time() - cpu) / seconds
     calls = {name: after[name] - before.get(name, 0) for name in after}
-    return {"idle_polls": calls["get"], "idle_list_calls": calls["list"], "idle_percent_of_a_core": round(percent, 2)}
+    return {
+        "idle_polls": calls["get"],
+        "idle_list_calls": calls["list"],
+        "idle_writes": calls["put"],
+        "idle_percent_of_a_core": round(percent, 2),
+    }
 
 
 def _calls(url: str) -> dict[str, int]:

@@ -2,6 +2,9 @@
 
 import re
 
+USER = re.compile(r"//(?:[^/\s]*|[^/:\s]*:(?!\d+/)[^\s@]*)@")
+"""A URL's user and password, even one with a slash, which has no place there; but no @ of a path."""
+
 
 class PlatformError(Exception):
     """An error whose text a newcomer can act on; a flow run's state carries it as it is.
@@ -10,7 +13,7 @@ class PlatformError(Exception):
     """
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(re.sub(r"//[^/\s]*@", "//***@", text))
+        super().__init__(USER.sub("//***@", text))
 
 
 class ConfigurationError(PlatformError):

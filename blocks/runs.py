@@ -15,7 +15,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.filters import (
     FlowFilter,
-    FlowFilterId,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
@@ -27,7 +27,6 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events import Event
-from prefect.exceptions import ObjectNotFound
 
 from blocks.batches import Batch, Failed, FilesMissing, Outcome
 from blocks.errors import PlatformError
@@ -129,10 +128,8 @@ class DeploymentRuns(PrefectRuns):
         What counts are the runs of all deployments of the flow that take the same connection as this one.
         """
         with _client() as client:
-            deployment = self._deployment(client)
-            runs = client.read_flow_runs(
-                flow_filter=FlowFilter(id=FlowFilterId(any_=[deployment.flow_id])), flow_run_filter=_under_way()
-            )
+            deployment, identities = self._deployments(client)
+            runs = client.read_flow_runs(flow_run_filter=_under_way(identities))
         ours = {**deployment.parameters, "profile": self.profile}
         states = [run.state_type for run in runs if _same_connection(run.parameters, ours)]
         return len(states) >= MOST_UNDER_WAY or any(state in QUEUED for state in states)
@@ -141,21 +138,24 @@ class DeploymentRuns(PrefectRuns):
         """Ask for the batch's run, which however often it is asked for is one; its id."""
         with _client() as client:
             run = client.create_flow_run_from_deployment(
-                self._deployment(client).id,
+                self._deployments(client)[0].id,
                 parameters={"files": [file.model_dump(mode="json") for file in batch.files], "profile": self.profile},
                 idempotency_key=batch.idempotency_key,
                 name=run_name(batch),
             )
         return str(run.id)
 
-    def _deployment(self, client: SyncPrefectClient) -> DeploymentResponse:
-        try:
-            return client.read_deployment_by_name(self.deployment)
-        except (ObjectNotFound, ValueError) as error:
-            raise DeploymentUnknown(
-                f"Prefect knows no deployment {self.deployment}. Name one as flow/deployment; `prefect deployment ls` "
-                "lists them, and `prefect deploy --all` registers those of prefect.yaml."
-            ) from error
+    def _deployments(self, client: SyncPrefectClient) -> tuple[DeploymentResponse, list[UUID]]:
+        """This one, and the ids of all of its flow."""
+        flow, _, name = self.deployment.partition("/")
+        found = client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])))
+        for deployment in found:
+            if deployment.name == name:
+                return deployment, [each.id for each in found]
+        raise DeploymentUnknown(
+            f"Prefect knows no deployment {self.deployment}. Name one as flow/deployment; `prefect deployment ls` "
+            "lists them, and `prefect deploy --all` registers those of prefect.yaml."
+        )
 
 
 def run_name(batch: Batch) -> str:
@@ -181,10 +181,10 @@ def parked_key(place: str) -> str:
     return f"parked-batches{name.removeprefix('s3').rstrip('-')}-{sha256(place.encode()).hexdigest()[:6]}"
 
 
-def _under_way() -> FlowRunFilter:
-    """Runs of any deployment; one without, in a process of somebody's, is queued nowhere."""
+def _under_way(deployments: list[UUID]) -> FlowRunFilter:
+    """Runs of deployments; one without, in a process of somebody's, is queued nowhere."""
     return FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+        deployment_id=FlowRunFilterDeploymentId(any_=deployments),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)),
         expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
     )

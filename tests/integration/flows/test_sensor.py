@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -20,10 +21,10 @@ from pydantic import TypeAdapter
 from blocks import lake
 from blocks.batches import Batch
 from blocks.landing import LandedFile, LandingUnavailable
-from blocks.runs import DeploymentRuns, PrefectUnavailable
+from blocks.runs import DeploymentRuns, PrefectUnavailable, parked_key
 from flows.full_pipeline import FilesMissing, full_pipeline
 from flows.sensors.poll import Sensor
-from flows.sensors.s3_sensor import s3_file_sensor, sensor
+from flows.sensors.s3_sensor import main, s3_file_sensor, sensor
 from services.embedded.stack import PROJECT
 from tests.integration.flows.platform import Platform, flights, sample
 
@@ -58,6 +59,7 @@ def test_one_look_runs_the_pipeline_on_what_is_new_and_the_next_finds_nothing(pl
     assert key in [file.key for file in found.files]
     assert len(found.results) == 1
     assert platform.count("fct_flights") == 20
+    assert looking("none/at-all").store.load()[0].accepted == []
     assert s3_file_sensor(max_polls=2, poll_seconds=0.01).files == []
 
 
@@ -135,6 +137,56 @@ def test_no_more_than_two_runs_are_under_way(platform: Platform, deployment: str
     assert looking(deployment).poll()
 
 
+@pytest.fixture
+def others(prefect_server: str) -> Iterator[dict[str, UUID]]:
+    """Other deployments of the pipeline, nobody serves them either, by the connection that they sync."""
+    parameters = {"same": {}, "same by name": {"connection_ids": ["one", "two"]}, "other": {"profile": "other"}}
+    made = {
+        name: full_pipeline.to_deployment(name=name.replace(" ", "-"), parameters=each).apply()
+        for name, each in parameters.items()
+    }
+    yield made
+    with get_client(sync_client=True) as client:
+        for identity in made.values():
+            client.delete_deployment(identity)
+
+
+@pytest.mark.parametrize(("other", "waits"), [("same", True), ("same by name", True), ("other", False)])
+def test_files_wait_while_another_deployment_of_the_same_connection_is_queued(
+    platform: Platform, deployment: str, others: dict[str, UUID], other: str, waits: bool
+) -> None:
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run_from_deployment(others[other])
+    assert (looking(deployment).poll() is None) == waits
+    end(run, Completed())
+    looking(deployment).poll()
+    assert len(runs_of(deployment)) == 1
+
+
+def test_a_pipeline_in_a_process_of_its_own_holds_up_nothing(platform: Platform, deployment: str) -> None:
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    with get_client(sync_client=True) as client:
+        runs = [client.create_flow_run(full_pipeline, state=Running()) for _ in range(2)]
+    assert looking(deployment).poll()
+    for run in runs:
+        end(run, Completed())
+
+
+def test_a_batch_that_a_deployment_was_asked_for_before_a_crash_is_not_run_right_here(
+    platform: Platform, deployment: str
+) -> None:
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    watching = looking(deployment)
+    batch = watching.poll()
+    assert batch
+    watching.store.change(lambda cursor: cursor.claimed(batch).model_copy(update={"accepted": []}))
+    found = s3_file_sensor()
+    assert (found.files, found.results) == (batch.files, [])
+    (run,) = runs_of(deployment)
+    assert [each.run_id for each in watching.store.load()[0].accepted] == [str(run.id)]
+
+
 def test_a_failed_batch_is_tried_again_then_parked_where_a_person_sees_it_and_released_by_them(
     platform: Platform, deployment: str
 ) -> None:
@@ -151,7 +203,7 @@ def test_a_failed_batch_is_tried_again_then_parked_where_a_person_sees_it_and_re
     cursor, tag = watching.store.load()
     (parked,) = cursor.parked
     assert "the disk is full" in parked.reason
-    artifact = Artifact.get("parked-batches")
+    artifact = Artifact.get(parked_key(watching.store.place))
     assert artifact
     assert parked.batch.id in str(artifact.data)
     assert "the disk is full" in str(artifact.data)
@@ -196,16 +248,15 @@ def test_each_file_that_arrives_is_an_event_once(platform: Platform, deployment:
     ]
 
 
-def test_a_pipeline_that_fails_right_here_fails_the_look_and_waits_for_its_next_attempt(platform: Platform) -> None:
+def test_a_batch_with_a_file_that_brings_no_row_is_parked_at_once(platform: Platform) -> None:
     platform.put_reference()
     platform.put("flights/2013-01-01.csv.gz", flights(1))
     stray = platform.put("invoices/2013-01-01.csv.gz", "id\n1\n")
     with pytest.raises(FilesMissing, match=stray):
         s3_file_sensor()
+    (parked,) = looking("none/at-all").store.load()[0].parked
+    assert stray in parked.reason
     assert s3_file_sensor().files == []
-    (failed,) = looking("none/at-all").store.load()[0].failed
-    assert stray in failed.reason
-    assert failed.retry_at
 
 
 def test_a_deployment_that_is_not_there_is_named_and_the_files_wait(platform: Platform) -> None:
@@ -238,7 +289,30 @@ def test_a_sensor_process_stays_asks_for_runs_and_makes_none_while_idle(platform
         sensor.communicate(timeout=WAIT_SECONDS)
 
 
+def used(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "flows/sensors/s3_sensor.py", *arguments]
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_a_sensor_that_cannot_watch_says_at_once_why(platform: Platform, prefect_server: str) -> None:
+    for arguments, variables, reason in (
+        (["--watch", "nonsense"], {}, "Prefect knows no deployment nonsense"),
+        (["--watch", "a/b", "--max-batch", "0"], {}, "max_batch is 0"),
+        (["--watch", "a/b"], {"S3_ENDPOINT_URL": "ftp:"}, "Check S3_BUCKET"),
+    ):
+        done = used(*arguments, **variables)
+        assert done.returncode == 1
+        assert reason in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
+def test_a_pause_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--watch", "a/b", "--poll-seconds", seconds])
+    assert f"{seconds} is no number of seconds from 0.1" in capsys.readouterr().err
+
+
 def test_the_sensor_says_how_it_is_used() -> None:
-    command = [sys.executable, "flows/sensors/s3_sensor.py", "--help"]
-    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True, env=dict(os.environ))
-    assert "--watch" in shown.stdout
+    assert "--watch" in used("--help").stdout

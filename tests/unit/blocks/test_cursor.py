@@ -177,6 +177,13 @@ def test_a_bucket_without_a_cursor_begins_at_the_beginning(s3: "S3Client", bucke
     assert cursor.generation == int(store.now.timestamp())
 
 
+def test_of_a_claimed_batch_a_rewind_makes_new_what_it_is_about_and_nothing_else() -> None:
+    claimed = Cursor().claimed(Batch(files=[file("a", 0), file("b", 9)]))
+    rewound = claimed.rewound(START + timedelta(seconds=5), START)
+    assert rewound.pending
+    assert list(rewound.advanced(rewound.pending, OVERLAP).new([file("a", 0), file("b", 9)])) == [file("b", 9)]
+
+
 def test_the_cursor_lies_outside_the_landing_place(s3: "S3Client", bucket: str) -> None:
     CursorStore(s3, bucket, "inbound/").save(Cursor(), "")
     CursorStore(s3, bucket, "").save(Cursor(), "")

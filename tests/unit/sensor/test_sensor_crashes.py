@@ -332,3 +332,15 @@ def test_a_rewind_at_any_time_of_a_poll_has_its_files_handed_on_again_at_the_nex
     drained(world, mode)
     after = [file.key for run in list(world.runs.values())[handed_on[0] :] for file in run.batch.files]
     assert {"inbound/old", "inbound/new"} <= set(after)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_rewind_is_seen_by_the_very_next_poll(mode: str) -> None:
+    world = World()
+    world.put("a")
+    drained(world, mode)
+    store = world.sensor().store
+    store.change(lambda cursor: cursor.rewound(START, store.now))
+    batch = world.sensor(mode).poll()
+    assert batch
+    assert [file.key for file in batch.files] == ["inbound/a"]
