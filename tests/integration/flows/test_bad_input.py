@@ -74,10 +74,9 @@ def test_a_broken_row_fails_its_stream_by_file_and_line_and_the_mended_file_comp
     loaded.put(
         "weather/late.csv.gz", "origin,year,month,day,hour,temp,time_hour\nEWR,2013,2,1,1,30.5,2013-02-01T06:00:00Z\n"
     )
-    text = fails(airbyte_sync, SyncFailed)
+    text = fails(full_pipeline, SyncFailed)
     assert key in text
     assert "line 6" in text
-    dbt_transform()
     assert loaded.count("fct_flights") == 20
     assert loaded.query("select count(*) from main_staging.stg_weather where temperature_f = 30.5") == [(1,)]
     loaded.put("flights/2013-01-02.csv.gz", good)

@@ -1,0 +1,106 @@
+"""What a person types at a verb: taken as it is, or refused in words."""
+
+import json
+import stat
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from services.compose.__main__ import main
+from services.compose.drop import drop
+from services.compose.engine import Compose
+from services.compose.prefect_api import Prefect, Silent
+from services.compose.profile import PROJECT, ComposeError, load
+
+ODD = """select 'it''s' as "a b", '$HOME $$ `x` \\n'"""
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> str:
+    """A program in Python's place that prints its arguments, a line each."""
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return f"PYTHON={program}"
+
+
+@pytest.mark.parametrize("verb", ["up", "sql", "down", "status"])
+def test_without_a_python_that_is_new_enough_a_verb_fails_and_says_so(verb: str) -> None:
+    done = make(verb, "PYTHON=", "S3_ENDPOINT_URL=")
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "typed"),
+    [
+        (["sql"], {"Q": ODD}),
+        (["drop", "--stream"], {"FILE": "it's $a.csv", "STREAM": 'a "b'}),
+        (["run", "--parameters"], {"FLOW": "full_pipeline", "PARAMETERS": """{"select": "it's $x"}"""}),
+    ],
+)
+def test_quotes_dollars_and_spaces_reach_a_verb_as_they_were_typed(
+    recorder: str, verb: list[str], typed: dict[str, str]
+) -> None:
+    done = make(verb[0], recorder, *(f"{name}={value}" for name, value in typed.items()))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert {*verb, *typed.values()} <= set(lines)
+
+
+@pytest.mark.parametrize("text", ["[1]", "select=x", '"a"'])
+def test_parameters_that_are_no_object_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["run", "full_pipeline", "--parameters", text])
+    assert f"{text} is no" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["missing.csv", ""])
+def test_a_file_that_is_none_is_named_whatever_the_stream(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ComposeError, match="There is no file"):
+        drop(Compose(load("local")), tmp_path / name, "flights")
+
+
+class Restarting(BaseHTTPRequestHandler):
+    """Breaks the first connections off, as a server that is just being started anew does."""
+
+    to_break = 0
+
+    def do_GET(self) -> None:
+        if Restarting.to_break:
+            Restarting.to_break -= 1
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"name": "there"}).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def prefect() -> Iterator[Prefect]:
+    server = HTTPServer(("127.0.0.1", 0), Restarting)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield Prefect(f"http://127.0.0.1:{server.server_port}/api")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_server_that_is_followed_may_be_started_anew(prefect: Prefect) -> None:
+    Restarting.to_break = 2
+    assert prefect.ask("flow_runs/1", patience=60) == {"name": "there"}
+    Restarting.to_break = 1
+    with pytest.raises(Silent, match="does not answer"):
+        prefect.ask("flow_runs/1")
