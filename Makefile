@@ -111,7 +111,7 @@ lint: $(READY) ## ruff, mypy, import-linter, and dbt's parser for both targets
 .PHONY: test
 test: lint ## Lint, then every test
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile
+	@$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=90
 

@@ -25,6 +25,14 @@ class FilesMissing(PlatformError):
     """Files of a batch brought no row to raw; everything else went through, and another attempt would end alike."""
 
 
+class OthersFailed(PlatformError):
+    """The sync failed, but not on the files of the batch: they are in raw, and in the tables."""
+
+
+PUBLISHED = (OthersFailed.__name__, "StaleSource")
+"""Names of the errors of a run whose own files are in the tables nevertheless; another attempt would add nothing."""
+
+
 class Batch(BaseModel):
     """Files that are handed on together, oldest first.
 

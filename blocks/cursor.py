@@ -3,7 +3,8 @@
 A version is `(key, etag, date)`: content that comes back after another is a version of its own. S3 dates it by the
 start of its upload, to the second, so a version that becomes visible may be older than one already handed on; the
 cursor therefore remembers, by fingerprint, the versions of an overlap window, and looks at nothing dated before the
-window's floor. It is never larger than what arrived in one window.
+window's floor. It is never larger than what arrived in one window; with events,
+than what was handed on since the last listing that came to its end.
 """
 
 import hashlib

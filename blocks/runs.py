@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
@@ -24,17 +24,21 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events import Event
 
-from blocks.batches import Batch, Failed, FilesMissing, Outcome
+from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
 from blocks.errors import PlatformError
 from blocks.landing import CURSORS, LandedFile
 
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 MOST_UNDER_WAY = 2
+NO_SIGN = "No sign of life for"
+"""How the message begins with which the server's automation crashes a run whose process has died."""
+PUT_BACK = timedelta(seconds=60)
+"""How long the server may take from there until it has put the run back, for another attempt of the same run."""
 """One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
 
 
@@ -167,12 +171,23 @@ def run_name(batch: Batch) -> str:
 def _outcome(run: FlowRun | None) -> Outcome | None:
     if run is None:
         return Outcome(well=False, again=True, reason="Prefect no longer knows its run")
-    if run.state is None or not run.state.is_final():
+    if run.state is None or not run.state.is_final() or _may_come_back(run.state):
         return None
     reason = f"{run.state.name}: {run.state.message or ''}"
-    # Of an exception, the server keeps no more than its name and text.
-    again = not run.state.is_cancelled() and f" {FilesMissing.__name__}: " not in reason
-    return Outcome(well=run.state.is_completed(), again=again, reason=reason)
+
+    def is_for(*names: str) -> bool:
+        # Of an exception, the server keeps no more than its name and text.
+        return any(f" {name}: " in reason for name in names)
+
+    well = run.state.is_completed() or is_for(*PUBLISHED)
+    again = not run.state.is_cancelled() and not is_for(FilesMissing.__name__)
+    return Outcome(well=well, again=again, reason=reason)
+
+
+def _may_come_back(state: State[Any]) -> bool:
+    """Whether the server, which has just found that the run's process died, may yet put the run back."""
+    found_dead = state.is_crashed() and (state.message or "").startswith(NO_SIGN)
+    return found_dead and datetime.now(UTC) - state.timestamp < PUT_BACK
 
 
 def parked_key(place: str) -> str:

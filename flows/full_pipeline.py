@@ -12,8 +12,8 @@ from pydantic import BaseModel
 
 from blocks import connections
 from blocks.airbyte import SyncFailed
-from blocks.batches import FilesMissing
-from blocks.dbt import DbtResult, SourceFreshness, StaleSource, warm_up
+from blocks.batches import FilesMissing, OthersFailed
+from blocks.dbt import DbtFailed, DbtResult, SourceFreshness, StaleSource, warm_up
 from blocks.lake import missing
 from blocks.landing import LandedFile
 from flows.airbyte_sync import SyncResult, airbyte_sync
@@ -94,6 +94,7 @@ def full_pipeline(
 
     Raises:
         blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
+        blocks.batches.OthersFailed,
         blocks.errors.ConfigurationError
     """
     seconds: dict[str, float] = {}
@@ -103,31 +104,43 @@ def full_pipeline(
     loaded = files_arrived(batch, profile) if batch else {}
     if missing(batch, loaded) and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.
-        syncs += _timed(seconds, "second sync", lambda: airbyte_sync(connection_ids, profile))
+        more, failed = _timed(seconds, "second sync", lambda: sync(connection_ids, profile))
+        syncs += more
         loaded = files_arrived(batch, profile)
+    if failed and not failed.rows and (not batch or missing(batch, loaded)):
+        raise failed
     warm.wait()
     try:
         dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
-        freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
-    finally:
+    except DbtFailed as error:
         if failed:
-            raise failed
-    # By key alone: the sync listed the bucket after the files had landed, so an older date is unchanged content.
+            raise failed from error
+        raise
+    old = missing(batch, loaded)
+    if failed:
+        if batch and not old:
+            raise OthersFailed(str(failed)) from failed
+        raise failed
+    # By key alone: an older version is there where the content is unchanged, which no sync loads again.
     if absent := [file for file in batch if file.key not in loaded]:
         raise FilesMissing(
             f"{len(absent)} of {len(batch)} files brought no row to raw: {', '.join(f.key for f in absent[:5])}. "
             "Such a file is empty, or lies in a folder that is no stream of the connection, or was replaced meanwhile. "
             "Everything else was loaded and published."
         )
+    if old:
+        names = ", ".join(file.key for file in old[:5])
+        get_run_logger().warning("raw has an older version of %s: the content is unchanged, or has no rows", names)
+    freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
 
 
 def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], SyncFailed | None]:
-    """Run `airbyte_sync`; a failure is given, not raised, where rows were moved before it."""
+    """Run `airbyte_sync`; that Airbyte's job failed is given, not raised: it may have moved what this run is for."""
     try:
         return airbyte_sync(connection_ids, profile), None
     except SyncFailed as failure:
-        if not failure.rows:
+        if type(failure) is not SyncFailed:
             raise
         return [], failure
 

@@ -35,6 +35,8 @@ class Arrivals:
         self.messages, self.files, self.refused = [], [], set()
         for message in self.queue.receive(limit):
             self.messages.append(message)
+        if strange := [key for message in self.messages for key in message.keys if not watched(key, prefix, pattern)]:
+            get_logger("sensor").info("leaves alone %d events, of %s: not watched", len(strange), strange[0])
         keys = {key for message in self.messages for key in message.keys if watched(key, prefix, pattern)}
         for key, found in look_up(s3, self.queue.bucket, sorted(keys)):
             if isinstance(found, LandingUnavailable):

@@ -7,6 +7,8 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 
+from blocks.runs import NO_SIGN
+
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
 PUT_BACK = {f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
@@ -16,7 +18,6 @@ SILENCE = timedelta(seconds=90)
 START = timedelta(seconds=180)
 """How long a worker may take from a run's acceptance to its first line; more than a container's start."""
 
-NO_SIGN = "No sign of life for"
 ATTEMPTS = 3
 
 

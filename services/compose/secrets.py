@@ -6,11 +6,13 @@ Those of stand-ins are made up at the first start. A real system's are a person'
 import json
 import re
 import secrets
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 from services.compose.profile import ComposeError, Profile
 from services.compose.values import MOCK_CONFIG, SECRET_NAMES
 
+PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
 LAKE = """\
     configuration:
       destinationType: duckdb
@@ -20,6 +22,7 @@ LAKE = """\
 
 OF_STAND_INS = {
     "PREFECT_API_AUTH_STRING": "prefect",
+    "PREFECT_SERVER_ENCRYPTION_KEY": "prefect",
     "AIRBYTE_CLIENT_SECRET": "airbyte",
     "SNOWFLAKE_PASSWORD": "snowflake",
     "AWS_SECRET_ACCESS_KEY": "localstack",
@@ -87,6 +90,8 @@ def secret(profile: Profile, name: str) -> str:
 
 
 def _made_up(name: str) -> str:
+    if name == "PREFECT_SERVER_ENCRYPTION_KEY":
+        return urlsafe_b64encode(secrets.token_bytes(32)).decode()  # as Fernet takes a key
     made = secrets.token_urlsafe(24)
     return f"platform:{made}" if name == "PREFECT_API_AUTH_STRING" else made
 
@@ -97,8 +102,10 @@ def _fault(file: Path, named: bool) -> str:
         return f"{where} is there, but SECRETS does not name it. Name it there, or remove the file."
     if named and not text:
         return f"{where} is missing or empty. Put the value there, and nothing else."
-    if file.name != "SNOWFLAKE_PRIVATE_KEY" and len(text.split()) > 1:
-        return f"{where} holds more than one word. Put the value there, and nothing else."
+    if file.name != "SNOWFLAKE_PRIVATE_KEY" and len(text.splitlines()) > 1:
+        return f"{where} holds more than one line. Put the value there, and nothing else."
+    if file.name == "SNOWFLAKE_PRIVATE_KEY" and text and not re.fullmatch(PRIVATE_KEY, text, re.DOTALL):
+        return f"{where} is no private key in PEM, -----BEGIN [ENCRYPTED ]PRIVATE KEY----- to its end."
     if file.name == "PREFECT_API_AUTH_STRING" and text and not re.fullmatch("[^:]+:.+", text):
         return f"{where} is not of the form user:password."
     return ""

@@ -49,7 +49,9 @@ SECRET_NAMES = (
     "SNOWFLAKE_PASSWORD",
     "SNOWFLAKE_PRIVATE_KEY",
     "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+    "SNOWFLAKE_OAUTH_TOKEN",
     "AWS_SECRET_ACCESS_KEY",
+    "PREFECT_SERVER_ENCRYPTION_KEY",
 )
 SERVICES = ("localstack", "airbyte", "snowflake", "prefect", "scale")
 _any_secret, _any_service = "|".join(SECRET_NAMES), "|".join(SERVICES)
@@ -95,12 +97,22 @@ FORMS: dict[str, Form] = {
 }
 
 STAND_INS = {
-    "localstack": ("S3_ENDPOINT_URL", "localstack", 4566),
-    "airbyte": ("AIRBYTE_SERVER_URL", "airbyte", 8006),
-    "snowflake": ("SNOWFLAKE_HOST", "snowflake", 8085),
-    "prefect": ("PREFECT_API_URL", "prefect-server", 4200),
+    "localstack": {"S3_ENDPOINT_URL": "http://localstack:4566"},
+    "airbyte": {"AIRBYTE_SERVER_URL": "http://airbyte:8006/api/public/v1"},
+    "snowflake": {
+        "SNOWFLAKE_HOST": "snowflake",
+        "SNOWFLAKE_PORT": "8085",
+        "SNOWFLAKE_PROTOCOL": "http",
+        "SNOWFLAKE_ACCOUNT": "snowflake",
+        "DBT_TARGET": "snowflake",
+    },
+    "prefect": {"PREFECT_API_URL": "http://prefect-server:4200/api"},
 }
-"""Of each optional service: the value that leads to it, its host, its port inside Compose's network."""
+"""Of each optional service: the values that lead to it, the address first; Airbyte takes the account from the host."""
+
+HOSTS = {"localstack", "airbyte", "snowflake", "prefect-server"}
+LOG_INS = ("SNOWFLAKE_PASSWORD", "SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_OAUTH_TOKEN")
+PORTS = ("PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT")
 
 
 def wrong(values: Values) -> Iterator[str]:
@@ -121,37 +133,66 @@ def wrong(values: Values) -> Iterator[str]:
 
 
 def _unfit(values: Values) -> Iterator[str]:
-    for service, (name, host, port) in STAND_INS.items():
-        yield from _wrong_way(service, name, _place(name, values), (host, port), values)
-    if values.get("SNOWFLAKE_HOST") and not values.get("SNOWFLAKE_PORT"):
-        yield "SNOWFLAKE_PORT is missing: SNOWFLAKE_HOST is set, and the two go together."
-    if _runs("snowflake", values) and values.get("SNOWFLAKE_ACCOUNT") != "snowflake":
-        yield "SNOWFLAKE_ACCOUNT is not snowflake, the first label of the emulator's host, as Airbyte understands it."
-    if _on_snowflake(values) and values.get("SNOWFLAKE_PROTOCOL") == "http" and not _runs("snowflake", values):
-        yield "SNOWFLAKE_PROTOCOL is http: that is for the emulator alone, which does not run here."
-    if _on_snowflake(values) and not {"SNOWFLAKE_PASSWORD", "SNOWFLAKE_PRIVATE_KEY"} & secrets(values):
-        yield "SECRETS names neither SNOWFLAKE_PASSWORD nor SNOWFLAKE_PRIVATE_KEY, and DBT_TARGET is snowflake."
-    if bool(values.get("AIRBYTE_CLIENT_ID")) != ("AIRBYTE_CLIENT_SECRET" in secrets(values)):
-        yield "AIRBYTE_CLIENT_ID and, among SECRETS, AIRBYTE_CLIENT_SECRET go together: set both, or neither."
-    if bool(values.get("AWS_ACCESS_KEY_ID")) != bool(_aws_secret(values)):
-        yield "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (here, or among SECRETS) go together: set both, or neither."
-    if _runs("localstack", values) and not values.get("AWS_ACCESS_KEY_ID"):
-        yield "AWS_ACCESS_KEY_ID is empty, and LocalStack wants one: any will do."
-    if _runs("prefect", values) and "PREFECT_API_KEY" in secrets(values):
+    for service, wanted in STAND_INS.items():
+        yield from _wrong_way(service, wanted, values)
+    yield from _same_ports(values)
+    yield from _snowflake(values)
+    yield from _landing(values)
+    named = secrets(values)
+    if _runs("prefect", values) and named and "PREFECT_API_AUTH_STRING" not in named:
+        yield "SECRETS does not name PREFECT_API_AUTH_STRING: the server would show its blocks to anyone."
+    if _runs("prefect", values) and "PREFECT_API_KEY" in named:
         yield "SECRETS names PREFECT_API_KEY, which is Prefect Cloud's: the server here takes PREFECT_API_AUTH_STRING."
-    if values.get("AWS_SECRET_ACCESS_KEY") == "test" and not _runs("localstack", values):
-        yield "AWS_SECRET_ACCESS_KEY is `test`, which only LocalStack takes: name it among SECRETS."
+    if bool(values.get("AIRBYTE_CLIENT_ID")) != ("AIRBYTE_CLIENT_SECRET" in named):
+        yield "AIRBYTE_CLIENT_ID and, among SECRETS, AIRBYTE_CLIENT_SECRET go together: set both, or neither."
     if _runs("airbyte", values):
         yield from _unknown_to_the_mock(values)
 
 
-def _wrong_way(
-    service: str, name: str, place: tuple[str, int | None], there: tuple[str, int], values: Values
-) -> Iterator[str]:
-    if _runs(service, values) and place != there:
-        yield f"{name} does not lead to {there[0]}:{there[1]}, but COMPOSE_PROFILES starts {service} there."
-    elif not _runs(service, values) and place[0] == there[0]:
-        yield f"{name} leads to {place[0]}, but COMPOSE_PROFILES does not start {service}."
+def _same_ports(values: Values) -> Iterator[str]:
+    taken = [values[name] for name in PORTS if values.get(name, "0") != "0"]
+    for name in PORTS:
+        if taken.count(values.get(name, "")) > 1:
+            yield f"{name} is {values[name]}, and so is another port."
+
+
+def _snowflake(values: Values) -> Iterator[str]:
+    ways = secrets(values) & set(LOG_INS)
+    if values.get("SNOWFLAKE_HOST") and not values.get("SNOWFLAKE_PORT"):
+        yield "SNOWFLAKE_PORT is missing: SNOWFLAKE_HOST is set, and the two go together."
+    if _runs("snowflake", values) and "SNOWFLAKE_PASSWORD" not in ways:
+        yield "SECRETS does not name SNOWFLAKE_PASSWORD, by which the emulator is logged in to."
+    if not _on_snowflake(values):
+        return
+    if values.get("SNOWFLAKE_PROTOCOL") == "http" and not _runs("snowflake", values):
+        yield "SNOWFLAKE_PROTOCOL is http: that is for the emulator alone, which does not run here."
+    if len(ways) != 1:
+        yield f"SECRETS names {len(ways)} of {', '.join(LOG_INS)}: expected is one, since DBT_TARGET is snowflake."
+
+
+def _landing(values: Values) -> Iterator[str]:
+    if bool(values.get("AWS_ACCESS_KEY_ID")) != bool(_aws_secret(values)):
+        yield "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (here, or among SECRETS) go together: set both, or neither."
+    if not _runs("localstack", values):
+        if values.get("AWS_SECRET_ACCESS_KEY") == "test":
+            yield "AWS_SECRET_ACCESS_KEY is `test`, which only LocalStack takes: name it among SECRETS."
+        return
+    if not values.get("AWS_ACCESS_KEY_ID"):
+        yield "AWS_ACCESS_KEY_ID is empty, and LocalStack wants one: any will do."
+    place = f"{STAND_INS['localstack']['S3_ENDPOINT_URL']}/"
+    if not (values.get("SENSOR_QUEUE_URL") or place).startswith(place):
+        yield f"SENSOR_QUEUE_URL does not begin with {place}, where S3 is."
+
+
+def _wrong_way(service: str, wanted: Mapping[str, str], values: Values) -> Iterator[str]:
+    if _runs(service, values):
+        for name, value in wanted.items():
+            if values.get(name) != value:
+                yield f"{name} does not lead to {value}, but COMPOSE_PROFILES starts {service} there."
+        return
+    name = next(iter(wanted))
+    if (host := _host(values.get(name, ""))) in HOSTS:
+        yield f"{name} leads to {host}, but COMPOSE_PROFILES does not start {service}."
 
 
 def _unknown_to_the_mock(values: Values) -> Iterator[str]:
@@ -175,14 +216,9 @@ def _aws_secret(values: Values) -> bool:
     return bool(values.get("AWS_SECRET_ACCESS_KEY")) or "AWS_SECRET_ACCESS_KEY" in secrets(values)
 
 
-def _place(name: str, values: Values) -> tuple[str, int | None]:
-    value = values.get(name, "")
-    try:
-        if name == "SNOWFLAKE_HOST":
-            return value, int(values.get("SNOWFLAKE_PORT") or 0)
-        return urlsplit(value).hostname or "", urlsplit(value).port
-    except ValueError:
-        return value, None
+def _host(address: str) -> str:
+    """The host of a URL, or of an address that is a host alone."""
+    return (urlsplit(address).hostname if "//" in address else address) or ""
 
 
 def _shown(name: str, value: str) -> str:

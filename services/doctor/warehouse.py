@@ -15,6 +15,9 @@ from blocks.errors import ConfigurationError
 from services.doctor.finding import Finding
 
 ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
+DBT_SCHEMAS = ("", "_STAGING", "_SNAPSHOTS")
+"""What dbt_project.yml appends to the schema of the target."""
+
 GRANTS_FIX = "Let an administrator grant it to SNOWFLAKE_ROLE, or set SNOWFLAKE_ROLE to a role that has it."
 
 
@@ -104,7 +107,7 @@ def _session(session: Any, block: SnowflakeConnection) -> Finding:
 
 def _grants(cursor: Any, block: SnowflakeConnection) -> Iterator[Finding]:
     try:
-        cursor.execute(f'show grants to role "{block.role}"')
+        cursor.execute(f'show grants to role "{block.role.upper()}"')
     except Exception:  # noqa: BLE001 - the emulator has no grants, and a role may be barred from seeing its own
         said = "cannot be seen by this role, or the warehouse is the emulator, which has none"
         yield Finding("snowflake grants", "warn", said, "Compare them with those that docs/production.md lists.")
@@ -127,22 +130,18 @@ def missing_grants(rows: Iterable[Mapping[str, str]], block: SnowflakeConnection
     """
     had = {(row["privilege"], row["granted_on"], row["name"].replace('"', "").lower()) for row in rows}
     database, warehouse = block.database.lower(), block.warehouse.lower()
-    schema = f"{database}.{block.schema_.lower()}"
 
     def has(kind: str, name: str, *privileges: str) -> bool:
         return any((privilege, kind, name) in had for privilege in (*privileges, "OWNERSHIP"))
 
+    makes_schemas = has("DATABASE", database, "CREATE SCHEMA")
     needed = {
         f"USAGE on warehouse {block.warehouse}": has("WAREHOUSE", warehouse, "USAGE"),
         f"USAGE on database {block.database}": has("DATABASE", database, "USAGE"),
-        f"CREATE SCHEMA on database {block.database}, or USAGE on schema {block.schema_}": has(
-            "DATABASE", database, "CREATE SCHEMA"
-        )
-        or has("SCHEMA", schema, "USAGE"),
-        f"CREATE TABLE in schema {block.schema_}": has("SCHEMA", schema, "CREATE TABLE")
-        or has("DATABASE", database, "CREATE SCHEMA"),
-        f"CREATE VIEW in schema {block.schema_}": has("SCHEMA", schema, "CREATE VIEW")
-        or has("DATABASE", database, "CREATE SCHEMA"),
         f"USAGE on schema {block.database}.RAW": has("SCHEMA", f"{database}.raw", "USAGE"),
     }
+    for schema in (f"{block.schema_}{suffix}" for suffix in DBT_SCHEMAS):
+        for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW"):
+            name = f"{privilege} in schema {schema}, or CREATE SCHEMA on database {block.database}"
+            needed[name] = makes_schemas or has("SCHEMA", f"{database}.{schema.lower()}", privilege)
     return [name for name, there in needed.items() if not there]

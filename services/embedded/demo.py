@@ -52,6 +52,7 @@ def demo(data: Path, console: Console) -> None:
     shutil.rmtree(state, ignore_errors=True)
     s3, airbyte, prefect = free_ports(3)
     stack = Stack(state, data / "published" / "warehouse.duckdb", s3, airbyte, prefect)
+    stack.published.parent.mkdir(parents=True, exist_ok=True)
     files, narrator = sample_files(), Narrator(console)
     last_day = [file for file in files if file.name == LAST_DAY]
     with Processes(state / "logs") as processes:

@@ -1,6 +1,7 @@
 """The production path on stand-ins: credentials everywhere, Snowflake's own adapter; no secret lies open."""
 
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -15,6 +16,7 @@ from tests.e2e.landing import SAMPLE_FLIGHTS
 
 SECRETS = ("PREFECT_API_AUTH_STRING", "AIRBYTE_CLIENT_SECRET", "SNOWFLAKE_PASSWORD", "AWS_SECRET_ACCESS_KEY")
 CANARY = f"canary-{uuid4().hex}"
+IN_A_HEADER = b64encode(f"platform:{CANARY}".encode()).decode()
 IMAGES = ("prefect-orchestration", "mock-airbyte", "snowflake-emulator")
 
 
@@ -56,6 +58,7 @@ def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_p
     for place, text in places(platform):
         assert text, place
         assert CANARY not in text, place
+        assert IN_A_HEADER not in text, place
     with subprocess.Popen(["docker", "image", "save", *IMAGES], stdout=subprocess.PIPE) as saved:
         grep = ["grep", "--text", "--only-matching", "-e", CANARY, "-e", "services.worker"]
         found = subprocess.run(grep, stdin=saved.stdout, capture_output=True, text=True, check=False).stdout.split()

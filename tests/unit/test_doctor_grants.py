@@ -20,9 +20,11 @@ OWNER = [
 READY_SCHEMA = [
     ("USAGE", "WAREHOUSE", "TRANSFORMING"),
     ("USAGE", "DATABASE", "FLIGHTS"),
-    ("USAGE", "SCHEMA", "FLIGHTS.MARTS"),
-    ("CREATE TABLE", "SCHEMA", "FLIGHTS.MARTS"),
-    ("CREATE VIEW", "SCHEMA", "FLIGHTS.MARTS"),
+    *(
+        (privilege, "SCHEMA", f"FLIGHTS.{schema}")
+        for schema in ("MARTS", "MARTS_STAGING", "MARTS_SNAPSHOTS")
+        for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW")
+    ),
     ("USAGE", "SCHEMA", "FLIGHTS.RAW"),
 ]
 

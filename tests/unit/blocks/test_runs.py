@@ -1,13 +1,20 @@
 """Which runs are of the same connection, and where a cursor's parked batches are shown."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun, State, StateType
 
+from blocks.airbyte import SyncFailed
+from blocks.batches import FilesMissing, OthersFailed
 from blocks.cursor import CursorStore
+from blocks.dbt import StaleSource
 from blocks.errors import PlatformError
-from blocks.runs import _same_connection, parked_key
+from blocks.runs import NO_SIGN, _outcome, _same_connection, parked_key
 
 
 @pytest.mark.parametrize(
@@ -37,6 +44,41 @@ def test_each_cursor_has_an_artifact_of_its_own_for_parked_batches() -> None:
     keys = set(map(parked_key, places))
     assert len(keys) == len(places)
     assert all(re.fullmatch("parked-batches-[a-z0-9-]+", key) for key in keys)
+
+
+def ended(kind: StateType, message: str, seconds_ago: int = 0) -> FlowRun:
+    state = State[Any](type=kind, message=message, timestamp=datetime.now(UTC) - timedelta(seconds=seconds_ago))
+    return FlowRun(flow_id=uuid4(), state=state)
+
+
+def test_a_run_whose_process_died_has_not_ended_while_the_server_may_put_it_back() -> None:
+    assert _outcome(ended(StateType.CRASHED, f"{NO_SIGN} 90 s", seconds_ago=5)) is None
+    assert _outcome(ended(StateType.CRASHED, f"{NO_SIGN} 90 s", seconds_ago=120)) is not None
+    assert _outcome(ended(StateType.CRASHED, "status code 1", seconds_ago=5)) is not None
+
+
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize(
+    ("error", "well", "again"),
+    [
+        (StaleSource("source raw.flights is stale"), True, True),
+        (OthersFailed("another file is broken"), True, True),
+        (SyncFailed("its own file is broken"), False, True),
+        (FilesMissing("it is empty"), False, False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_batch_is_done_with_once_its_files_are_published_whatever_else_fails(
+    error: PlatformError, well: bool, again: bool
+) -> None:
+    @flow
+    def fails() -> None:
+        raise error
+
+    state = fails(return_state=True)
+    outcome = _outcome(ended(StateType.FAILED, state.message or ""))
+    assert outcome is not None
+    assert (outcome.well, outcome.again) == (well, again)
 
 
 def test_no_error_tells_the_password_of_a_url() -> None:

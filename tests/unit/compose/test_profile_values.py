@@ -33,6 +33,7 @@ TEXTS = {
     "production": re.sub(r"=<([\w-]+)>$", lambda match: f"={FILLED[match[1]]}", PRODUCTION, flags=re.MULTILINE),
 }
 LINES = [(profile, name) for profile, text in TEXTS.items() for name in re.findall(r"^(\w+)=", text, re.MULTILINE)]
+KEY = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIE\n-----END ENCRYPTED PRIVATE KEY-----\n"
 FAULTS: dict[str, Callable[[str, str], str]] = {
     "deleted": lambda name, value: "",
     "name misspelt": lambda name, value: f"{name[:-2]}{name[-1]}{name[-2]}X={value}",
@@ -82,15 +83,27 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
 @pytest.mark.parametrize(
     ("profile", "values", "named"),
     [
-        ("local", {"S3_ENDPOINT_URL": "http://localstak:4566"}, "S3_ENDPOINT_URL does not lead to localstack:4566"),
+        ("local", {"S3_ENDPOINT_URL": "http://localstak:4566"}, "S3_ENDPOINT_URL does not lead to http://localstack"),
         ("local", {"AIRBYTE_SERVER_URL": "http://airbyte:8060/api/public/v1"}, "AIRBYTE_SERVER_URL does not lead"),
         ("local", {"PREFECT_API_URL": "http://prefect-sever:4200/api"}, "PREFECT_API_URL does not lead"),
-        ("rehearsal", {"SNOWFLAKE_HOST": "snowflak"}, "SNOWFLAKE_HOST does not lead to snowflake:8085"),
+        ("rehearsal", {"SNOWFLAKE_HOST": "snowflak"}, "SNOWFLAKE_HOST does not lead to snowflake"),
         ("local", {"COMPOSE_PROFILES": "localstack,prefect"}, "COMPOSE_PROFILES does not start airbyte"),
         ("local", {"AIRBYTE_CONNECTION_ID": FILLED["connection-uuid"].replace("7", "8")}, "AIRBYTE_CONNECTION_ID is"),
         ("local", {"S3_BUCKET": "my-data-lake-landin"}, "S3_BUCKET is 'my-data-lake-landin', which"),
         ("rehearsal", {"AIRBYTE_CLIENT_ID": ""}, "AIRBYTE_CLIENT_ID and"),
-        ("rehearsal", {"SECRETS": "PREFECT_API_AUTH_STRING"}, "SNOWFLAKE_PASSWORD nor SNOWFLAKE_PRIVATE_KEY"),
+        ("rehearsal", {"SECRETS": "PREFECT_API_AUTH_STRING"}, "SECRETS names 0 of SNOWFLAKE_PASSWORD"),
+        ("rehearsal", {"SECRETS": "SNOWFLAKE_PASSWORD,SNOWFLAKE_PRIVATE_KEY"}, "SECRETS names 2 of SNOWFLAKE_PASSWORD"),
+        ("rehearsal", {"SECRETS": "SNOWFLAKE_PRIVATE_KEY"}, "SECRETS does not name SNOWFLAKE_PASSWORD"),
+        ("rehearsal", {"SECRETS": "SNOWFLAKE_PASSWORD"}, "SECRETS does not name PREFECT_API_AUTH_STRING"),
+        ("rehearsal", {"SNOWFLAKE_PROTOCOL": "https"}, "SNOWFLAKE_PROTOCOL does not lead to http,"),
+        ("rehearsal", {"SNOWFLAKE_ACCOUNT": "snowflak"}, "SNOWFLAKE_ACCOUNT does not lead to snowflake"),
+        ("rehearsal", {"DBT_TARGET": "dev"}, "DBT_TARGET does not lead to snowflake"),
+        ("rehearsal", {"PREFECT_API_URL": "https://prefect-server:4200/api"}, "PREFECT_API_URL does not lead"),
+        ("rehearsal", {"PREFECT_API_URL": "http://prefect-server:4200/apii"}, "PREFECT_API_URL does not lead"),
+        ("rehearsal", {"AIRBYTE_SERVER_URL": "http://airbyte:8006/api/public/v2"}, "AIRBYTE_SERVER_URL does not lead"),
+        ("rehearsal", {"S3_ENDPOINT_URL": "https://localstack:4566"}, "S3_ENDPOINT_URL does not lead"),
+        ("rehearsal", {"PREFECT_PORT": "8006"}, "AIRBYTE_PORT is 8006, and so is another port"),
+        ("local", {"SENSOR_QUEUE_URL": "http://localstak:4566/0/landing-events"}, "SENSOR_QUEUE_URL does not begin"),
         ("rehearsal", {"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         ("production", {"SNOWFLAKE_PROTOCOL": "http"}, "SNOWFLAKE_PROTOCOL is http"),
         ("production", {"SNOWFLAKE_HOST": "acme.example.com"}, "SNOWFLAKE_PORT is missing"),
@@ -110,7 +123,7 @@ def test_values_that_do_not_fit_each_other_are_told(
 @pytest.mark.parametrize("airbyte", ["mock", "real"])
 @pytest.mark.parametrize("landing", ["stand-in", "aws"])
 def test_the_three_axes_can_be_mixed_freely(tmp_path: Path, landing: str, airbyte: str, warehouse: str) -> None:
-    services, secrets = {"localstack", "airbyte", "prefect"}, {"SNOWFLAKE_PASSWORD"}
+    services, secrets = {"localstack", "airbyte", "prefect"}, {"PREFECT_API_AUTH_STRING", "SNOWFLAKE_PASSWORD"}
     values = {"DBT_TARGET": warehouse, "SNOWFLAKE_HOST": "", "SNOWFLAKE_PORT": "", "SNOWFLAKE_PROTOCOL": "https"}
     if landing == "aws":
         services.remove("localstack")
@@ -186,7 +199,9 @@ def test_the_secrets_of_stand_ins_are_made_once_and_closed_to_other_users(rehear
     [
         ("SNOWFLAKE_PRIVATE_KEY", "", "missing or empty"),
         ("AIRBYTE_CLIENT_SECRET", "", "missing or empty"),
-        ("AIRBYTE_CLIENT_SECRET", "two words", "more than one word"),
+        ("AIRBYTE_CLIENT_SECRET", "two\nlines", "more than one line"),
+        ("SNOWFLAKE_PRIVATE_KEY", "nonsense", "no private key in PEM"),
+        ("SNOWFLAKE_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nMIIE", "no private key in PEM"),
         ("PREFECT_API_AUTH_STRING", "admin", "user:password"),
         ("SNOWFLAKE_PASSWORD", "hunter2", "SECRETS does not name it"),
     ],
@@ -197,7 +212,7 @@ def test_a_secret_of_a_real_system_that_cannot_be_used_is_told_by_its_name(
     (tmp_path / "production.env").write_text(TEXTS["production"])
     profile = load("production", tmp_path)
     profile.secrets_folder.mkdir(parents=True)
-    for each, text in {"AIRBYTE_CLIENT_SECRET": "s", "SNOWFLAKE_PRIVATE_KEY": "-----BEGIN\nx", name: value}.items():
+    for each, text in {"AIRBYTE_CLIENT_SECRET": "s", "SNOWFLAKE_PRIVATE_KEY": KEY, name: value}.items():
         (profile.secrets_folder / each).write_text(text)
     with pytest.raises(ComposeError, match=rf"{name}: .*secrets/production/{name}.*{said}") as failure:
         prepare(profile)
