@@ -94,20 +94,22 @@ def full_pipeline(
 
     Raises:
         blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
-        blocks.batches.OthersFailed,
-        blocks.errors.ConfigurationError
+        blocks.batches.OthersFailed, blocks.errors.ConfigurationError
     """
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit()
     syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
     batch = files or []
     loaded = files_arrived(batch, profile) if batch else {}
-    if missing(batch, loaded) and any(sync.adopted for sync in syncs):
+    absent = missing(batch, loaded)
+    if absent and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.
         more, failed = _timed(seconds, "second sync", lambda: sync(connection_ids, profile))
         syncs += more
         loaded = files_arrived(batch, profile)
-    if failed and not failed.rows and (not batch or missing(batch, loaded)):
+        absent = missing(batch, loaded)
+    arrived = bool(batch) and not absent
+    if failed and not failed.rows and not arrived:
         raise failed
     warm.wait()
     try:
@@ -116,20 +118,19 @@ def full_pipeline(
         if failed:
             raise failed from error
         raise
-    old = missing(batch, loaded)
+    if failed and arrived:
+        raise OthersFailed(str(failed)) from failed
     if failed:
-        if batch and not old:
-            raise OthersFailed(str(failed)) from failed
         raise failed
     # By key alone: an older version is there where the content is unchanged, which no sync loads again.
-    if absent := [file for file in batch if file.key not in loaded]:
+    if without_rows := [file.key for file in absent if file.key not in loaded]:
         raise FilesMissing(
-            f"{len(absent)} of {len(batch)} files brought no row to raw: {', '.join(f.key for f in absent[:5])}. "
+            f"{len(without_rows)} of {len(batch)} files brought no row to raw: {', '.join(without_rows[:5])}. "
             "Such a file is empty, or lies in a folder that is no stream of the connection, or was replaced meanwhile. "
             "Everything else was loaded and published."
         )
-    if old:
-        names = ", ".join(file.key for file in old[:5])
+    if absent:
+        names = ", ".join(file.key for file in absent[:5])
         get_run_logger().warning("raw has an older version of %s: the content is unchanged, or has no rows", names)
     freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)

@@ -1,18 +1,11 @@
 """Raw in Snowflake as Airbyte's destination leaves it, filled from the Parquet files that the mock Airbyte writes."""
 
+from services.airbyte.snowflake_table import AIRBYTE_COLUMNS
 from tests.integration.dbt.lake import STREAMS, Lake
 from tests.integration.snowflake.emulator import Emulator
 
 # https://docs.airbyte.com/integrations/destinations/snowflake#output-schema
 TYPES = {"BIGINT": "NUMBER(38, 0)", "VARCHAR": "VARCHAR", "DOUBLE": "FLOAT", "TIMESTAMPTZ": "TIMESTAMP_TZ"}
-OWN = {
-    "_airbyte_raw_id": "VARCHAR NOT NULL",
-    "_airbyte_extracted_at": "TIMESTAMP_TZ NOT NULL",
-    "_airbyte_meta": "VARIANT NOT NULL",
-    "_airbyte_generation_id": "NUMBER(38, 0)",
-    "_ab_source_file_url": "VARCHAR",
-    "_ab_source_file_last_modified": "TIMESTAMP_TZ",
-}
 
 
 def load_raw(emulator: Emulator, lake: Lake) -> None:
@@ -20,7 +13,7 @@ def load_raw(emulator: Emulator, lake: Lake) -> None:
     with emulator.connect(schema="RAW") as session, session.cursor() as cursor:
         cursor.execute("create stage if not exists raw.lake")
         for stream, declared in STREAMS.items():
-            columns = {name: TYPES[type_] for name, type_ in declared.items()} | OWN
+            columns = {name: TYPES[type_] for name, type_ in declared.items()} | AIRBYTE_COLUMNS
             listed = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
             cursor.execute(f"create table if not exists raw.{stream} ({listed})")
             cursor.execute(f"put 'file://{lake.folder}/{stream}/*.parquet' @raw.lake/{stream}/ auto_compress = false")
