@@ -35,11 +35,11 @@ from blocks.landing import CURSORS, LandedFile
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 MOST_UNDER_WAY = 2
+"""One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
 NO_SIGN = "No sign of life for"
 """How the message begins with which the server's automation crashes a run whose process has died."""
 PUT_BACK = timedelta(seconds=60)
 """How long the server may take from there until it has put the run back, for another attempt of the same run."""
-"""One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
 
 
 class PrefectUnavailable(PlatformError):

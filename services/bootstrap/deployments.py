@@ -12,6 +12,7 @@ from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Schedule
 from pydantic import BaseModel, ConfigDict
@@ -70,11 +71,15 @@ def register(deployment: Declared, profile: str) -> str:
     return made.full_name
 
 
+def ours(client: SyncPrefectClient) -> list[DeploymentResponse]:
+    """The server's deployments that came from prefect.yaml, among however many of other people's."""
+    return client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS])))
+
+
 def remove_others(client: SyncPrefectClient, deployments: Iterable[Declared]) -> list[str]:
     """Delete the deployments that came from prefect.yaml once and are no longer in it; return their names."""
     kept = {each.name for each in deployments}
-    ours = client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS])))
-    gone = [each for each in ours if each.name not in kept]
+    gone = [each for each in ours(client) if each.name not in kept]
     for each in gone:
         client.delete_deployment(each.id)
     return [each.name for each in gone]

@@ -12,7 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from blocks.connections import AirbyteConnection, DbtConfig, SnowflakeConnection, airbyte_from, dbt_from, snowflake_from
 from blocks.settings import Settings
 from flows.dbt_transform import WAREHOUSE_SLOT
-from services.bootstrap.deployments import OURS, Declared
+from services.bootstrap.deployments import OURS, Declared, ours
 
 Kind = AirbyteConnection | SnowflakeConnection | DbtConfig
 
@@ -52,7 +52,7 @@ def _fields(saved: Any, wanted: Kind) -> Iterator[str]:
 
 def deployments(client: SyncPrefectClient, profile: str, declared: list[Declared]) -> Iterator[Change]:
     """How the server's deployments differ from prefect.yaml's."""
-    there = {each.name: each for each in client.read_deployments() if OURS in each.tags}
+    there = {each.name: each for each in ours(client)}
     for wanted in declared:
         where = f"deployment {wanted.name}"
         if wanted.name not in there:
