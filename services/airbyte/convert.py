@@ -104,7 +104,9 @@ def _airbyte_columns(origin: Origin, changes: list[str], row: str | None = None)
     file ends in the row's number.
     """
     before = f'{{"sync_id": {origin.sync_id}, "changes": ['
-    meta = f"concat({sql.text(before)}, concat_ws(',', {', '.join(changes)}), ']}}')" if changes else _constant(f"{before}]}}")
+    meta = _constant(f"{before}]}}")
+    if changes:
+        meta = f"concat({sql.text(before)}, concat_ws(',', {', '.join(changes)}), ']}}')"
     return [
         f"{_numbered(row) if row else 'uuid()::VARCHAR'} AS _airbyte_raw_id",
         f"{sql.text(datetime.now(UTC).isoformat())}::TIMESTAMPTZ AS _airbyte_extracted_at",
