@@ -8,7 +8,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 import httpx
 from prefect import get_client
@@ -21,14 +21,63 @@ from pydantic import Field, SecretStr, ValidationError
 from blocks.airbyte import AirbyteClient
 from blocks.dbt import Dbt
 from blocks.errors import ConfigurationError, PlatformError
+from blocks.landing import AwsAccess, s3_client
+from blocks.notifications import sqs_client
 from blocks.settings import Settings
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse, Warehouse
 
 if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
     from snowflake.connector import SnowflakeConnection as SnowflakeSession
 
-Kind = TypeVar("Kind", bound="AirbyteConnection | SnowflakeConnection | DbtConfig")
+Connection: TypeAlias = "S3Landing | AirbyteConnection | SnowflakeConnection | DbtConfig"
+Kind = TypeVar("Kind", bound=Connection)
 NONE = SecretStr("")
+
+
+class S3Landing(Block):
+    """The bucket in which files land, and the queue of its events."""
+
+    _block_type_name: ClassVar[str] = "S3 Landing"
+    _block_type_slug: ClassVar[str] = "s3-landing"
+    _description: ClassVar[str] = "The S3 bucket in which files land, and who may read it."
+
+    bucket: str = Field(description="Name of the bucket.")
+    prefix: str = Field(description="Landing place, e.g. inbound/; the folder below it is the stream.")
+    endpoint_url: str = Field("", description="S3 endpoint; empty means AWS.")
+    queue_url: str = Field("", description="SQS queue of the bucket's events; empty means that the sensor polls.")
+    region: str = Field("", description="Region; empty means AWS's usual chain.")
+    access_key_id: str = Field("", description="Access key; empty means AWS's usual chain, such as a role.")
+    secret_access_key: SecretStr = Field(NONE, description="Secret of the access key.")
+    session_token: SecretStr = Field(NONE, description="Where the access key is a temporary one.")
+
+    @property
+    def access(self) -> AwsAccess:
+        """Who asks, and where."""
+        return AwsAccess(
+            self.endpoint_url,
+            self.region,
+            self.access_key_id,
+            self.secret_access_key.get_secret_value(),
+            self.session_token.get_secret_value(),
+        )
+
+    def get_client(self) -> "S3Client":
+        """A boto3 client for the bucket.
+
+        Raises:
+            blocks.landing.LandingUnavailable: the endpoint is no URL, or AWS's own configuration cannot be read.
+        """
+        return s3_client(self.bucket, self.access)
+
+    def get_queue_client(self) -> "SQSClient":
+        """A boto3 client for the queue.
+
+        Raises:
+            blocks.notifications.QueueUnusable: `queue_url` is no URL, or AWS's own configuration cannot be read.
+        """
+        return sqs_client(self.queue_url, self.access)
 
 
 class AirbyteConnection(Block):
@@ -194,22 +243,27 @@ class DbtConfig(Block):
         }
 
 
-def airbyte_connection(profile: str | None) -> AirbyteConnection:
-    """The Airbyte connection of a profile's block, or of the environment when no profile is named.
+def landing(profile: str | None) -> S3Landing:
+    """The landing bucket of a profile's block, or of the environment when no profile is named.
 
     Raises:
         ConfigurationError: no such block is saved.
     """
+    return _load(S3Landing, profile) if profile else landing_from(Settings())
+
+
+def airbyte_connection(profile: str | None) -> AirbyteConnection:
+    """The Airbyte connection, from the same place as `landing`."""
     return _load(AirbyteConnection, profile) if profile else airbyte_from(Settings())
 
 
 def dbt_config(profile: str | None) -> DbtConfig:
-    """The configuration of dbt, from the same place as `airbyte_connection`."""
+    """The configuration of dbt, from the same place as `landing`."""
     return _load(DbtConfig, profile) if profile else dbt_from(Settings())
 
 
 def snowflake_connection(profile: str | None) -> SnowflakeConnection:
-    """The Snowflake connection, from the same place as `airbyte_connection`; nothing in it is missing."""
+    """The Snowflake connection, from the same place as `landing`; nothing in it is missing."""
     connection = _load(SnowflakeConnection, profile) if profile else snowflake_from(Settings())
     connection.check()
     return connection
@@ -231,6 +285,25 @@ def warehouse(profile: str | None) -> Warehouse:
         tables = f"{snowflake.account}: {snowflake.database}.{snowflake.schema_}"
         return SnowflakeWarehouse(snowflake.get_connection, tables, raw_schema="RAW")
     return DuckDbWarehouse(config.warehouse_path, config.lake_dir, config.published_path)
+
+
+def described(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:
+    """Every block that the environment describes."""
+    return landing_from(settings), airbyte_from(settings), snowflake_from(settings), dbt_from(settings)
+
+
+def landing_from(settings: Settings) -> S3Landing:
+    """The block that the environment describes."""
+    return S3Landing(
+        bucket=settings.s3_bucket,
+        prefix=settings.s3_prefix,
+        endpoint_url=settings.s3_endpoint_url,
+        queue_url=settings.sensor_queue_url,
+        region=settings.aws_default_region,
+        access_key_id=settings.aws_access_key_id,
+        secret_access_key=settings.aws_secret_access_key,
+        session_token=settings.aws_session_token,
+    )
 
 
 def airbyte_from(settings: Settings) -> AirbyteConnection:
@@ -299,6 +372,10 @@ def _load(kind: type[Kind], profile: str) -> Kind:
             f"The {kind.__name__} block saved as {profile!r} does not fit any more: {fields} is missing or wrong. "
             f"Save it again with `python -m blocks.connections --name {profile}`."
         ) from error
+    except httpx.TransportError as error:
+        raise PlatformError(
+            f"Prefect's server cannot be asked for the blocks saved as {profile!r}: {error}. Check PREFECT_API_URL."
+        ) from error
 
 
 def _profiles(kind: type[Kind]) -> list[str]:
@@ -319,7 +396,7 @@ def main(arguments: list[str] | None = None) -> int:
     name = parser.parse_args(arguments).name
     try:
         settings = Settings()
-        for block in (airbyte_from(settings), snowflake_from(settings), dbt_from(settings)):
+        for block in described(settings):
             type(block).register_type_and_schema()
             block.save(name, overwrite=True)
             print(f"saved {type(block).__name__}.load({name!r})")

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from blocks import connections
 from blocks.batches import Batch
 from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError
-from blocks.landing import BEGINNING, LandedFile, listing, s3_client
-from blocks.settings import Settings
+from blocks.landing import BEGINNING, LandedFile, listing
 
 
 def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
@@ -85,10 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Show or move the cursor of a sensor; 1, with one paragraph on standard error, where it fails."""
     options = _parser().parse_args(arguments)
     try:
-        settings = Settings()
-        bucket = options.bucket or settings.s3_bucket
-        prefix = settings.s3_prefix if options.prefix is None else options.prefix
-        store = CursorStore(s3_client(settings), bucket, prefix, options.pattern)
+        place = connections.landing(options.profile)
+        bucket = options.bucket or place.bucket
+        prefix = place.prefix if options.prefix is None else options.prefix
+        store = CursorStore(place.get_client(), bucket, prefix, options.pattern)
         if options.command == "show":
             for line in show(store.load()[0], store):
                 print(line)
@@ -123,8 +123,9 @@ def _parked(cursor: Cursor, batches: list[str]) -> dict[str, str]:
 
 def _parser() -> argparse.ArgumentParser:
     which = argparse.ArgumentParser(add_help=False)
-    which.add_argument("--bucket", help="the sensor's bucket (default: S3_BUCKET)")
-    which.add_argument("--prefix", help="the sensor's prefix (default: S3_PREFIX)")
+    which.add_argument("--profile", help="name of the sensor's saved blocks (default: none, the environment decides)")
+    which.add_argument("--bucket", help="the sensor's bucket (default: the profile's, or S3_BUCKET)")
+    which.add_argument("--prefix", help="the sensor's prefix (default: the profile's, or S3_PREFIX)")
     which.add_argument("--pattern", default="*", help="the sensor's pattern (default: *)")
     change = argparse.ArgumentParser(add_help=False, parents=[which])
     change.add_argument("--dry-run", action="store_true", help="say what it would mean, and do nothing")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
@@ -15,7 +16,6 @@ from botocore.utils import parse_timestamp
 from pydantic import BaseModel, Field
 
 from blocks.errors import PlatformError
-from blocks.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,6 +31,29 @@ CURSORS = "_cursors/"
 
 class LandingUnavailable(PlatformError):
     """S3 does not answer, or refuses."""
+
+
+@dataclass(frozen=True)
+class AwsAccess:
+    """Where AWS, or what stands in for it, is asked and as whom; what is empty comes by AWS's usual chain."""
+
+    endpoint_url: str = ""
+    region: str = ""
+    access_key_id: str = ""
+    secret_access_key: str = field(default="", repr=False)
+    session_token: str = field(default="", repr=False)
+
+    def session(self) -> boto3.Session:
+        """A session of its own."""
+        session = botocore.session.get_session()
+        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_date)
+        return boto3.Session(
+            botocore_session=session,
+            region_name=self.region or None,
+            aws_access_key_id=self.access_key_id or None,
+            aws_secret_access_key=self.secret_access_key or None,
+            aws_session_token=self.session_token or None,
+        )
 
 
 class LandedFile(BaseModel):
@@ -50,21 +73,17 @@ class LandedFile(BaseModel):
         return (self.last_modified or BEGINNING).replace(microsecond=0)
 
 
-def s3_client(settings: Settings) -> "S3Client":
-    """An S3 client for the landing bucket; credentials come by AWS's usual chain.
+def s3_client(bucket: str, access: AwsAccess) -> "S3Client":
+    """An S3 client for the landing bucket.
 
     Raises:
         LandingUnavailable: the endpoint is no URL, or AWS's own configuration cannot be read.
     """
     config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60)
     try:
-        session = botocore.session.get_session()
-        session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_date)
-        return boto3.Session(botocore_session=session).client(
-            "s3", endpoint_url=settings.s3_endpoint_url or None, config=config
-        )
+        return access.session().client("s3", endpoint_url=access.endpoint_url or None, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise unavailable(settings.s3_bucket, error) from error
+        raise unavailable(bucket, error) from error
 
 
 def watched(key: str, prefix: str, pattern: str) -> bool:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlsplit
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, Field, ValidationError
 
 from blocks.errors import PlatformError
+from blocks.landing import AwsAccess
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -194,8 +194,8 @@ class Notifications:
             return self.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
 
-def sqs_client(url: str) -> "SQSClient":
-    """An SQS client for the server that a queue's URL names; credentials come by AWS's usual chain.
+def sqs_client(url: str, access: AwsAccess) -> "SQSClient":
+    """An SQS client for the server that a queue's URL names.
 
     Raises:
         QueueUnusable: it is no URL, or AWS's own configuration cannot be read.
@@ -206,7 +206,7 @@ def sqs_client(url: str) -> "SQSClient":
     )
     with _errors(url):
         parts = urlsplit(url)
-        return boto3.client("sqs", endpoint_url=f"{parts.scheme}://{parts.netloc}", config=config)
+        return access.session().client("sqs", endpoint_url=f"{parts.scheme}://{parts.netloc}", config=config)
 
 
 @contextmanager

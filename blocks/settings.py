@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     s3_prefix: str = Field("inbound/", description="landing place; the stream is the folder below it")
     s3_endpoint_url: str = Field("", description="S3 endpoint; empty means AWS")
 
+    aws_access_key_id: str = Field("", description="access key; empty means AWS's usual chain, such as a role")
+    aws_secret_access_key: SecretStr = Field(SecretStr(""), description="secret of the access key")
+    aws_session_token: SecretStr = Field(SecretStr(""), description="where the access key is a temporary one")
+    aws_default_region: str = Field("", description="region; empty means AWS's usual chain")
+
     sensor_queue_url: str = Field("", description="SQS queue of the landing bucket's events; empty means polling")
 
     lake_dir: Path = Field(Path("./data/lake"), description="raw Parquet files, one folder a stream")

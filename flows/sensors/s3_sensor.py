@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -12,13 +13,13 @@ from prefect import State, flow, get_run_logger
 from prefect.logging import get_logger
 from pydantic import BaseModel, ValidationError
 
+from blocks import connections
 from blocks.batches import Batch
 from blocks.cursor import OVERLAP, CursorMoved, CursorStore
 from blocks.errors import ConfigurationError, PlatformError
-from blocks.landing import LandedFile, s3_client
-from blocks.notifications import LONG_POLL_SECONDS, Notifications, sqs_client
+from blocks.landing import LandedFile
+from blocks.notifications import LONG_POLL_SECONDS, Notifications
 from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectRuns, PrefectUnavailable, run_name
-from blocks.settings import Settings
 from flows.full_pipeline import PipelineResult, full_pipeline
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
@@ -66,25 +67,27 @@ class RightHere(PrefectRuns):
         return str(state.state_details.flow_run_id)
 
 
-def sensor(runs: Runs, wait_seconds: float, bucket: str | None, prefix: str | None, **watch: Any) -> Sensor:
-    """A sensor, with the environment's values where none are given; it waits for events up to `wait_seconds`.
+def sensor(
+    runs: Runs, wait_seconds: float, bucket: str | None, prefix: str | None, profile: str | None = None, **watch: Any
+) -> Sensor:
+    """A sensor, with the profile's values where none are given; it waits for events up to `wait_seconds`.
 
     Raises:
         ConfigurationError: a setting or a parameter cannot be used.
         blocks.landing.LandingUnavailable, blocks.notifications.QueueUnusable
     """
-    settings = Settings()
-    prefix = settings.s3_prefix if prefix is None else prefix
+    landing = connections.landing(profile)
+    prefix = landing.prefix if prefix is None else prefix
     try:
-        chosen = Watch(bucket=bucket or settings.s3_bucket, prefix=prefix, **watch)
+        chosen = Watch(bucket=bucket or landing.bucket, prefix=prefix, **watch)
     except ValidationError as error:
         wrong = "; ".join(f"{each['loc'][0]} is {each['input']}: {each['msg']}" for each in error.errors())
         raise ConfigurationError(f"The sensor cannot watch so. {wrong}. Correct the parameter.") from None
-    store = CursorStore(s3_client(settings), chosen.bucket, chosen.prefix, chosen.pattern)
+    store = CursorStore(landing.get_client(), chosen.bucket, chosen.prefix, chosen.pattern)
     arrivals = None
-    if url := settings.sensor_queue_url:
+    if url := landing.queue_url:
         wait = min(LONG_POLL_SECONDS, int(wait_seconds))
-        arrivals = Arrivals(Notifications(sqs_client(url), url, chosen.bucket, wait))
+        arrivals = Arrivals(Notifications(landing.get_queue_client(), url, chosen.bucket, wait))
     return Sensor(chosen, store, runs, arrivals)
 
 
@@ -105,8 +108,8 @@ def s3_file_sensor(
     """Look for new files in the landing bucket and run the pipeline on them.
 
     Args:
-        bucket: landing bucket; S3_BUCKET without it.
-        prefix: where files land; S3_PREFIX without it.
+        bucket: landing bucket; the profile's, or S3_BUCKET, without it.
+        prefix: where files land; the profile's, or S3_PREFIX, without it.
         pattern: glob that the key below the prefix must match, e.g. `flights/*.csv.gz`.
         poll_seconds: pause between two polls; with SENSOR_QUEUE_URL, how long a poll waits for events.
         max_polls: how often to look; 1 looks once, which suits a schedule.
@@ -115,8 +118,7 @@ def s3_file_sensor(
         quiet_seconds: a file changed more recently is left for later, since it may be changed again.
         reconcile_seconds: with SENSOR_QUEUE_URL, how often the bucket is listed for what events lost.
         deployment: deployment to run for each batch, as `flow/deployment`; without it the pipeline runs right here.
-        profile: name of the saved blocks that the pipeline connects with; without one, the environment decides.
-
+        profile: name of the saved blocks to connect with; without one, the environment decides.
     """
     here = RightHere(profile)
     looking = sensor(
@@ -124,6 +126,7 @@ def s3_file_sensor(
         poll_seconds,
         bucket,
         prefix,
+        profile,
         pattern=pattern,
         max_batch=max_batch,
         overlap=timedelta(seconds=overlap_seconds),
@@ -145,22 +148,25 @@ def s3_file_sensor(
     return found
 
 
-def stay(looking: Sensor, poll_seconds: float, heartbeat: Path | None = None) -> None:
+def stay(first: Sensor, another: Callable[[], Sensor], poll_seconds: float, heartbeat: Path | None = None) -> None:
     """Watch until the process is ended: an idle poll is one listing, or one wait for events, and no flow run.
 
-    The file `heartbeat` is touched after each look that S3 and Prefect answered.
+    The file `heartbeat` is touched after each look that S3 and Prefect answered. After one that they did not,
+    `another` sensor goes on: the access key may have been changed.
     """
-    logger, watch = get_logger("sensor"), looking.watch
+    logger, watch = get_logger("sensor"), first.watch
+    looking: Sensor | None = first
     logger.info("watching s3://%s/%s every %g s", watch.bucket, watch.prefix, poll_seconds)
     while True:
         begun = time.monotonic()
         try:
+            looking = looking or another()
             batch = looking.poll()
             if heartbeat:
                 heartbeat.touch()
         except PlatformError as error:
             logger.warning("%s Trying again in %g s.", error, poll_seconds)
-            batch = None
+            looking = batch = None
         if batch:
             logger.info("handed on %s", run_name(batch))
         else:
@@ -187,23 +193,27 @@ def main(arguments: list[str] | None = None) -> int:
 def _watch(deployment: str, heartbeat: Path | None, profile: str | None, poll_seconds: float, **options: Any) -> None:
     spans: dict[str, Any] = {name: timedelta(seconds=options.pop(f"{name}_seconds")) for name, _, _ in SECONDS}
     runs = DeploymentRuns(deployment, profile)
-    looking = sensor(runs, LONG_POLL_SECONDS, **options, **spans)
+
+    def made() -> Sensor:
+        return sensor(runs, LONG_POLL_SECONDS, profile=profile, **options, **spans)
+
+    first = made()
     try:
         runs.busy()
     except DeploymentUnknown:
         raise
     except PrefectUnavailable as error:
         get_logger("sensor").warning("%s", error)
-    stay(looking, poll_seconds, heartbeat)
+    stay(first, made, poll_seconds, heartbeat)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--watch", metavar="DEPLOYMENT", help="stay, and run this deployment (flow/deployment)")
-    parser.add_argument("--profile", help="name of the saved blocks that the pipeline connects with")
+    parser.add_argument("--profile", help="name of the saved blocks to connect with")
     parser.add_argument("--heartbeat", type=Path, help="with --watch, file to touch after each look that succeeded")
-    parser.add_argument("--bucket", help="landing bucket (default: S3_BUCKET)")
-    parser.add_argument("--prefix", help="where files land (default: S3_PREFIX)")
+    parser.add_argument("--bucket", help="landing bucket (default: the profile's, or S3_BUCKET)")
+    parser.add_argument("--prefix", help="where files land (default: the profile's, or S3_PREFIX)")
     parser.add_argument("--pattern", default="*", help="glob that the key below the prefix must match (default: *)")
     parser.add_argument("--max-batch", type=int, default=1000, help="files of one run, at most (default: 1000)")
     parser.add_argument("--poll-seconds", type=_pause, default=5, help="from one poll to the next (default: 5)")

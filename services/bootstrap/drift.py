@@ -9,12 +9,10 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from blocks.connections import AirbyteConnection, DbtConfig, SnowflakeConnection, airbyte_from, dbt_from, snowflake_from
+from blocks.connections import Connection, described
 from blocks.settings import Settings
 from flows.dbt_transform import WAREHOUSE_SLOT
 from services.bootstrap.deployments import OURS, Declared, ours
-
-Kind = AirbyteConnection | SnowflakeConnection | DbtConfig
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Change:
 
 def blocks(profile: str, settings: Settings) -> Iterator[Change]:
     """How the saved blocks of a profile differ from what the environment says."""
-    for wanted in (airbyte_from(settings), snowflake_from(settings), dbt_from(settings)):
+    for wanted in described(settings):
         where = f"block {wanted.get_block_type_slug()}/{profile}"
         try:
             saved = type(wanted).load(profile)
@@ -42,7 +40,7 @@ def blocks(profile: str, settings: Settings) -> Iterator[Change]:
             yield from (Change(where, what) for what in _fields(saved, wanted))
 
 
-def _fields(saved: Any, wanted: Kind) -> Iterator[str]:
+def _fields(saved: Any, wanted: Connection) -> Iterator[str]:
     for name in type(wanted).model_fields.keys() - Block.model_fields.keys():
         old, new = getattr(saved, name), getattr(wanted, name)
         if old != new:

@@ -83,7 +83,9 @@ def run(compose: Compose, options: argparse.Namespace) -> int:
 
 def cursor(compose: Compose, options: argparse.Namespace) -> int:
     """The sensor's cursor and batches: show, rewind, skip, release."""
-    return compose.run("exec", "-T", "sensor", *PYTHON, "blocks.cursor_command", *options.command)
+    verb, arguments = options.command[:1], options.command[1:]
+    command = [*PYTHON, "blocks.cursor_command", *verb, "--profile", compose.profile.name, *arguments]
+    return compose.run("exec", "-T", "sensor", *command)
 
 
 def sql(compose: Compose, options: argparse.Namespace) -> int:

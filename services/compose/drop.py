@@ -21,10 +21,11 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
     """
     if not file.is_file():
         raise ComposeError(f"There is no file {str(file)!r}: make drop FILE=path/to/new.csv STREAM=flights.")
+    profile = compose.profile.name
     key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
     prefect = prefect_of(compose)
     with file.open("rb") as content:
-        landed = json.loads(compose.output("exec", "-T", "sensor", *PYTHON, "blocks.land", key, stdin=content))
+        landed = json.loads(compose.output("exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile, stdin=content))
     print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{key}")
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")

@@ -11,7 +11,7 @@ from functools import partial
 
 from prefect.settings import PREFECT_API_URL
 
-from blocks.connections import airbyte_from, dbt_from, snowflake_from
+from blocks.connections import airbyte_from, dbt_from, landing_from, snowflake_from
 from blocks.errors import PlatformError
 from blocks.settings import Settings
 from services.doctor.airbyte import airbyte, sources
@@ -38,7 +38,7 @@ def checks(profile: str, settings: Settings) -> dict[str, Check]:
     if snowflake:
         warehouse = partial(snowflake_warehouse, snowflake_from(settings), read)
     return {
-        "s3": partial(landing, settings),
+        "s3": partial(landing, landing_from(settings)),
         "airbyte": partial(airbyte, airbyte_from(settings), project),
         "warehouse": warehouse,
         "prefect": partial(prefect, profile, settings),

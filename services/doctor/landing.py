@@ -3,13 +3,11 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from blocks.connections import S3Landing
 from blocks.errors import PlatformError
-from blocks.landing import CURSORS, s3_client
-from blocks.settings import Settings
+from blocks.landing import CURSORS
 from services.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -19,12 +17,12 @@ PROBE = f"{CURSORS}doctor"
 NEVER = '"00000000000000000000000000000000"'
 
 
-def landing(settings: Settings) -> Iterable[Finding]:
+def landing(block: S3Landing) -> Iterable[Finding]:
     """Whether the bucket answers, can be listed, and takes conditional writes; whether the queue is there."""
-    where = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
-    s3 = s3_client(settings)
+    where = f"s3://{block.bucket}/{block.prefix}"
+    s3 = block.get_client()
     try:
-        listed = s3.list_objects_v2(Bucket=settings.s3_bucket, Prefix=settings.s3_prefix, MaxKeys=1)
+        listed = s3.list_objects_v2(Bucket=block.bucket, Prefix=block.prefix, MaxKeys=1)
     except (BotoCoreError, ClientError) as error:
         yield Finding("s3 listing", "fail", f"{where}: {error}", _listing_fix(error))
         return
@@ -32,9 +30,9 @@ def landing(settings: Settings) -> Iterable[Finding]:
         yield Finding("s3 listing", "ok", f"{where} can be listed")
     else:
         yield Finding("s3 listing", "warn", f"{where} is empty", "Is S3_PREFIX right? Files land below it.")
-    yield conditional_write(s3, settings.s3_bucket)
-    if settings.sensor_queue_url:
-        yield queue(settings)
+    yield conditional_write(s3, block.bucket)
+    if block.queue_url:
+        yield queue(block)
 
 
 def _listing_fix(error: Exception) -> str:
@@ -64,16 +62,15 @@ def conditional_write(s3: "S3Client", bucket: str) -> Finding:
     return Finding(name, "fail", "the store writes although the condition is not met", keep)
 
 
-def queue(settings: Settings) -> Finding:
+def queue(block: S3Landing) -> Finding:
     """Whether SENSOR_QUEUE_URL is a queue that can be read and has a dead-letter queue."""
-    config = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2})
     try:
-        sqs = boto3.client("sqs", endpoint_url=settings.s3_endpoint_url or None, config=config)
-        answer = sqs.get_queue_attributes(QueueUrl=settings.sensor_queue_url, AttributeNames=["All"])
+        sqs = block.get_queue_client()
+        answer = sqs.get_queue_attributes(QueueUrl=block.queue_url, AttributeNames=["All"])
     except (BotoCoreError, ClientError, PlatformError) as error:
         fix = "Correct SENSOR_QUEUE_URL, or give the user or role sqs:GetQueueAttributes and sqs:ReceiveMessage."
-        return Finding("queue", "fail", f"{settings.sensor_queue_url}: {error}", fix)
+        return Finding("queue", "fail", f"{block.queue_url}: {error}", fix)
     if "RedrivePolicy" not in answer.get("Attributes", {}):
         fix = "Give it a redrive policy, as localstack/init/ready.d/20-queue.sh does."
-        return Finding("queue", "fail", f"{settings.sensor_queue_url} has no dead-letter queue", fix)
-    return Finding("queue", "ok", f"{settings.sensor_queue_url} is there, and has a dead-letter queue")
+        return Finding("queue", "fail", f"{block.queue_url} has no dead-letter queue", fix)
+    return Finding("queue", "ok", f"{block.queue_url} is there, and has a dead-letter queue")

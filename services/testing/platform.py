@@ -152,7 +152,7 @@ class Platform(DockerCompose):
         if "localstack" in self.profile.services:
             self.s3().put_object(Bucket=bucket, Key=key, Body=content)
         else:
-            self._piped(content, "exec", "-T", "sensor", *PYTHON, "blocks.land", key)
+            self._piped(content, "exec", "-T", "sensor", *PYTHON, "blocks.land", key, self.profile.name)
 
     def _piped(self, content: bytes, *arguments: str) -> None:
         command = [*self.compose_command_property, *arguments]

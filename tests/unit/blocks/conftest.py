@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from moto.server import ThreadedMotoServer
 
-from blocks.landing import s3_client
+from blocks.landing import AwsAccess, s3_client
 from blocks.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def s3_url() -> Iterator[str]:
 
 @pytest.fixture
 def s3(s3_url: str) -> "S3Client":
-    return s3_client(Settings(s3_endpoint_url=s3_url))
+    return s3_client("landing", AwsAccess(s3_url))
 
 
 @pytest.fixture

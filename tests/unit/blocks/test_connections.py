@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from blocks import connections
-from blocks.connections import AirbyteConnection, DbtConfig, SnowflakeConnection, main
+from blocks.connections import AirbyteConnection, DbtConfig, S3Landing, SnowflakeConnection, main
 from blocks.errors import ConfigurationError
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse
 from services.airbyte.app import create_app
@@ -28,6 +28,8 @@ from services.airbyte.settings import Settings as MockSettings
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result:UserWarning")
 
 SECRETS = {
+    "AWS_SECRET_ACCESS_KEY": "secret-of-aws",
+    "AWS_SESSION_TOKEN": "token-of-aws",
     "AIRBYTE_CLIENT_SECRET": "secret-of-airbyte",
     "SNOWFLAKE_PASSWORD": "secret-of-snowflake",
     "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "secret-of-the-key",
@@ -81,10 +83,11 @@ def test_the_name_of_the_documents_is_production_by_default(
 def test_what_flows_get_comes_from_the_profile_or_else_from_the_environment_alone(
     prefect_server: None, variables: Callable[..., None]
 ) -> None:
-    variables(LAKE_DIR="/saved", AIRBYTE_CLIENT_ID="saved", **SNOWFLAKE)
+    variables(LAKE_DIR="/saved", AIRBYTE_CLIENT_ID="saved", AWS_ACCESS_KEY_ID="saved", **SNOWFLAKE)
     assert main(["--name", "saved"]) == 0
-    variables(LAKE_DIR="/now", AIRBYTE_CLIENT_ID="now", SNOWFLAKE_USER="now")
+    variables(LAKE_DIR="/now", AIRBYTE_CLIENT_ID="now", AWS_ACCESS_KEY_ID="now", SNOWFLAKE_USER="now")
     for profile, expected, user in (("saved", "saved", "loader"), (None, "now", "now")):
+        assert connections.landing(profile).access_key_id == expected
         assert connections.airbyte_connection(profile).client_id == expected
         assert connections.dbt_config(profile).lake_dir == Path("/", expected)
         assert connections.snowflake_connection(profile).user == user
@@ -96,16 +99,19 @@ def test_secrets_are_hidden_in_the_api_in_texts_and_in_logs(
     caplog.set_level(logging.DEBUG)
     variables(**SNOWFLAKE | SECRETS)
     assert main(["--name", "hidden"]) == 0
-    blocks = [AirbyteConnection.load("hidden"), SnowflakeConnection.load("hidden")]
+    kinds = (S3Landing, AirbyteConnection, SnowflakeConnection)
+    blocks = [kind.load("hidden") for kind in kinds]
     with get_client(sync_client=True) as client:
         documents = [
             client.read_block_document_by_name("hidden", kind.get_block_type_slug(), include_secrets=False)
-            for kind in (AirbyteConnection, SnowflakeConnection)
+            for kind in kinds
         ]
     texts = [*map(repr, blocks), *map(str, blocks), *(str(each.data) for each in documents), caplog.text]
     texts += [str(block.model_dump()) for block in blocks] + list(capsys.readouterr())
-    assert all(documents[1].data[name] == "********" for name in ("password", "private_key_passphrase"))
-    assert documents[0].data["client_secret"] == "********"
+    texts.append(str(connections.landing("hidden").access))
+    assert all(documents[0].data[name] == "********" for name in ("secret_access_key", "session_token"))
+    assert documents[1].data["client_secret"] == "********"
+    assert all(documents[2].data[name] == "********" for name in ("password", "private_key_passphrase"))
     assert not [secret for secret in SECRETS.values() for text in texts if secret in text]
 
 
@@ -167,6 +173,23 @@ def test_a_prefect_server_that_does_not_answer_is_named_with_how_to_start_one(
 
 
 # -- what the blocks give ------------------------------------------------------------------------------
+
+
+def test_a_loaded_landing_block_asks_as_whom_it_was_saved_for(
+    prefect_server: None, variables: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables(AWS_ACCESS_KEY_ID="saved", AWS_SECRET_ACCESS_KEY="hush", AWS_DEFAULT_REGION="eu-central-1")
+    variables(SENSOR_QUEUE_URL="https://sqs.eu-central-1.amazonaws.com/000000000000/landing-events")
+    assert main(["--name", "landing"]) == 0
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    block = S3Landing.load("landing")
+    for client in (block.get_client(), block.get_queue_client()):
+        signed = client.generate_presigned_url(
+            "list_buckets" if client.meta.service_model.service_name == "s3" else "list_queues"
+        )
+        assert "Credential=saved" in signed
+        assert "eu-central-1" in signed
 
 
 def test_a_loaded_airbyte_block_gives_a_client_that_reads_its_connection(

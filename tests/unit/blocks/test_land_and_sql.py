@@ -7,21 +7,17 @@ import duckdb
 import pytest
 
 from blocks import sql
+from blocks.connections import S3Landing
 from blocks.land import land
-from blocks.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@pytest.fixture
-def settings(s3: "S3Client", bucket: str) -> Settings:
-    return Settings(s3_bucket=bucket, s3_endpoint_url=s3.meta.endpoint_url)
-
-
-def test_landing_says_whether_the_content_is_new(s3: "S3Client", bucket: str, settings: Settings) -> None:
+def test_landing_says_whether_the_content_is_new(s3: "S3Client", bucket: str) -> None:
+    place = S3Landing(bucket=bucket, prefix="inbound/", endpoint_url=s3.meta.endpoint_url)
     key = "inbound/airlines/a.csv"
-    first, again, other = (land(key, body, settings) for body in (b"1", b"1", b"2"))
+    first, again, other = (land(key, body, place) for body in (b"1", b"1", b"2"))
     assert [each["new"] for each in (first, again, other)] == [True, False, True]
     assert first["etag"] == again["etag"] != other["etag"]
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"2"

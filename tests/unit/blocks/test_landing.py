@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from blocks.landing import LandingUnavailable, listing, s3_client
-from blocks.settings import Settings
+from blocks.landing import AwsAccess, LandingUnavailable, listing, s3_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,15 +45,15 @@ def test_s3_that_is_not_running_is_said_with_how_to_start_it() -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     with pytest.raises(LandingUnavailable, match=rf"{url}.*S3_ENDPOINT_URL.*`make dev`"):
-        list(listing(s3_client(Settings(s3_endpoint_url=url)), "landing", "inbound/"))
+        list(listing(s3_client("landing", AwsAccess(url)), "landing", "inbound/"))
 
 
 def test_an_endpoint_that_is_no_url_is_named() -> None:
     with pytest.raises(LandingUnavailable, match=r"Invalid endpoint: localhost.*S3_ENDPOINT_URL"):
-        s3_client(Settings(s3_endpoint_url="localhost:4566"))
+        s3_client("landing", AwsAccess("localhost:4566"))
 
 
 def test_an_aws_profile_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(LandingUnavailable, match=r"nobody.*AWS credentials"):
-        s3_client(Settings())
+        s3_client("landing", AwsAccess())

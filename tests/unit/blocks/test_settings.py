@@ -19,6 +19,10 @@ DEFAULTS = {
     "S3_BUCKET": "my-data-lake-landing",
     "S3_PREFIX": "inbound/",
     "S3_ENDPOINT_URL": "",
+    "AWS_ACCESS_KEY_ID": "",
+    "AWS_SECRET_ACCESS_KEY": "",
+    "AWS_SESSION_TOKEN": "",
+    "AWS_DEFAULT_REGION": "",
     "SENSOR_QUEUE_URL": "",
     "LAKE_DIR": "data/lake",
     "WAREHOUSE_PATH": "data/warehouse.duckdb",
@@ -40,7 +44,13 @@ DEFAULTS = {
     "SNOWFLAKE_PROTOCOL": "https",
 }
 NUMBERS = ("AIRBYTE_SYNC_TIMEOUT_SECONDS", "FRESHNESS_THRESHOLD_HOURS", "SNOWFLAKE_PORT")
-SECRETS = [name for name in DEFAULTS if name.endswith(("PASSWORD", "SECRET", "_KEY", "PASSPHRASE"))]
+SECRETS = [name for name in DEFAULTS if name.endswith(("PASSWORD", "SECRET", "_KEY", "PASSPHRASE", "TOKEN"))]
+
+
+@pytest.fixture(autouse=True)
+def no_access_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in DEFAULTS if name.startswith("AWS_")]:
+        monkeypatch.delenv(name, raising=False)
 
 
 def texts(settings: Settings) -> dict[str, str]:
@@ -98,7 +108,7 @@ def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SECRETS:
         monkeypatch.setenv(name, "hush-hush")
     settings = Settings()
-    assert len(SECRETS) == 4
+    assert len(SECRETS) == 7
     assert "hush-hush" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from blocks.batches import MOST_WAITING, Batch
 from blocks.cursor import CursorStore
 from blocks.errors import PlatformError
+from flows.sensors.s3_sensor import stay
 from tests.unit.sensor.world import BUCKET, OVERLAP, PREFIX, RECONCILE, START, Crash, FakeS3, Letter, World
 
 MODES = ["polling", "events", "right here"]
@@ -344,3 +345,14 @@ def test_a_rewind_is_seen_by_the_very_next_poll(mode: str) -> None:
     batch = world.sensor(mode).poll()
     assert batch
     assert [file.key for file in batch.files] == ["inbound/a"]
+
+
+def test_after_a_look_that_was_refused_another_sensor_goes_on_with_what_it_connects_with_now() -> None:
+    refused, world = World(fates=["throttled"]), World()
+    world.put("a")
+    sensors = iter([world.sensor()])
+    with suppress(StopIteration):
+        # The second look of the other is refused as well, and there is no third sensor.
+        world.fates = [""] * len(effects("polling")) + ["throttled"]
+        stay(refused.sensor(), lambda: next(sensors), 0)
+    assert [key for key, *_ in world.handed_on()] == [f"{PREFIX}a"]
