@@ -11,7 +11,7 @@ from rich.table import Table
 
 from blocks.connections import SnowflakeConnection, snowflake_connection
 from blocks.errors import PlatformError
-from blocks.sql import prompt
+from blocks.sql import MOST_WIDTH, prompt
 
 
 def ask(connection: SnowflakeConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -37,7 +37,8 @@ def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> 
     if as_json:
         print(json.dumps(rows, default=str))
     else:
-        Console().print(_table(columns, rows))
+        # Only a terminal bounds a row's width.
+        Console(width=None if sys.stdout.isatty() else MOST_WIDTH).print(_table(columns, rows))
     return True
 
 
@@ -62,7 +63,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.query:
         return 0 if show(connection, " ".join(options.query), options.json) else 1
-    prompt(lambda statement: show(connection, statement))
+    where = f"{connection.database}.{connection.schema_} of Snowflake's account {connection.account}"
+    prompt(lambda statement: show(connection, statement), f"{where}; end a statement with a semicolon. Ctrl-D ends.")
     return 0
 
 

@@ -62,8 +62,10 @@ def test_the_prompt_takes_statements_up_to_the_semicolon(
             raise EOFError from None
 
     monkeypatch.setattr("builtins.input", typed)
-    sql.prompt(lambda statement: sql.run(statement, tmp_path / "warehouse.duckdb"))
-    assert "42" in capsys.readouterr().out
+    sql.prompt(lambda statement: sql.run(statement, tmp_path / "warehouse.duckdb"), "Welcome.")
+    said = capsys.readouterr().out
+    assert said.startswith("Welcome.")
+    assert "42" in said
 
 
 def test_before_anything_is_published_sql_says_what_to_run(
