@@ -175,8 +175,11 @@ class SnowflakeConnection(Block):
             "SNOWFLAKE_PROTOCOL": self.protocol,
         }
 
-    def get_connection(self) -> "SnowflakeSession":
+    def get_connection(self, schema: str = "") -> "SnowflakeSession":
         """Open a session; the key or password is handed over as dbt-snowflake hands it to its connector.
+
+        Args:
+            schema: another than that which dbt builds in.
 
         Raises:
             ConfigurationError: values are missing, or the private key cannot be read.
@@ -210,7 +213,7 @@ class SnowflakeConnection(Block):
         return snowflake.connector.connect(
             account=self.account,
             database=self.database,
-            schema=self.schema_,
+            schema=schema or self.schema_,
             warehouse=self.warehouse,
             role=self.role,
             login_timeout=30,
@@ -282,8 +285,7 @@ def warehouse(profile: str | None) -> Warehouse:
     config = dbt_config(profile)
     if config.target == "snowflake":
         snowflake = snowflake_connection(profile)
-        tables = f"{snowflake.account}: {snowflake.database}.{snowflake.schema_}"
-        return SnowflakeWarehouse(snowflake.get_connection, tables, raw_schema="RAW")
+        return SnowflakeWarehouse(snowflake.get_connection, raw_schema="RAW")
     return DuckDbWarehouse(config.warehouse_path, config.lake_dir, config.published_path)
 
 

@@ -1,4 +1,7 @@
-"""SQL on a profile's Snowflake: `python -m blocks.snowflake_sql --profile NAME QUERY`; a prompt without a query."""
+"""SQL on a profile's published tables in Snowflake: `python -m blocks.snowflake_sql --profile NAME QUERY`.
+
+A prompt without a query.
+"""
 
 import argparse
 import json
@@ -12,6 +15,7 @@ from rich.table import Table
 from blocks.connections import SnowflakeConnection, snowflake_connection
 from blocks.errors import PlatformError
 from blocks.sql import MOST_WIDTH, prompt
+from blocks.warehouse import published_schema
 
 
 def ask(connection: SnowflakeConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -20,7 +24,7 @@ def ask(connection: SnowflakeConnection, query: str) -> tuple[list[str], list[tu
     Raises:
         snowflake.connector.errors.Error: Snowflake refuses or does not answer.
     """
-    with connection.get_connection() as session, session.cursor() as cursor:
+    with connection.get_connection(published_schema(connection.schema_)) as session, session.cursor() as cursor:
         cursor.execute(query.strip().rstrip(";"))
         return [column[0].lower() for column in cursor.description or []], list(cursor.fetchall())
 
@@ -63,7 +67,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.query:
         return 0 if show(connection, " ".join(options.query), options.json) else 1
-    where = f"{connection.database}.{connection.schema_} of Snowflake's account {connection.account}"
+    schema = published_schema(connection.schema_)
+    where = f"The published tables, {connection.database}.{schema} of Snowflake's account {connection.account}"
     prompt(lambda statement: show(connection, statement), f"{where}; end a statement with a semicolon. Ctrl-D ends.")
     return 0
 

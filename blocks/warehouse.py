@@ -16,6 +16,7 @@ from blocks.errors import PlatformError
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.cursor import SnowflakeCursor
 
 
 class PublishFailed(PlatformError):
@@ -95,6 +96,11 @@ class DuckDbWarehouse:
         return lake.arrived(self.lake_dir, keys)
 
 
+def published_schema(built: str) -> str:
+    """The schema in Snowflake that readers query, by the one that dbt builds in."""
+    return f"{built}_PUBLISHED"
+
+
 def tables(path: Path) -> dict[str, int]:
     """Count the rows of every table of a DuckDB file, by `schema.table`."""
     with duckdb.connect(str(path), read_only=True) as connection:
@@ -109,20 +115,50 @@ def tables(path: Path) -> dict[str, int]:
 
 
 class SnowflakeWarehouse:
-    """Snowflake: readers query the tables that dbt builds, so there is nothing to hand over.
+    """Snowflake: readers have a schema of their own, with clones of the tables that dbt builds in another.
 
     Args:
-        connect: opens a session.
-        tables: where the tables are, for people.
+        connect: opens a session in the schema that dbt builds in.
         raw_schema: schema that Airbyte loads.
     """
 
-    def __init__(self, connect: "Callable[[], SnowflakeConnection]", tables: str, raw_schema: str) -> None:
-        self.connect, self.tables, self.raw_schema = connect, tables, raw_schema
+    def __init__(self, connect: "Callable[[], SnowflakeConnection]", raw_schema: str) -> None:
+        self.connect, self.raw_schema = connect, raw_schema
 
     def publish(self) -> str:
-        """Name the schema that readers query."""
-        return self.tables
+        """Replace each of the readers' tables by a clone, which copies no row and keeps the grants on the old one.
+
+        A reader sees a table as it was or as it is, never half of either.
+
+        Raises:
+            PublishFailed: Snowflake refuses.
+        """
+        from snowflake.connector.errors import Error
+
+        with self.connect() as connection, connection.cursor() as cursor:
+            built = connection.schema or ""
+            try:
+                self._clone(cursor, built)
+            except Error as error:
+                raise PublishFailed(
+                    f"The tested tables of {built} could not be cloned into {published_schema(built)}: {error} The "
+                    "role needs USAGE and CREATE TABLE there, or CREATE SCHEMA on the database. Run again then."
+                ) from error
+            return f"{connection.account}: {connection.database}.{published_schema(built)}"
+
+    def _clone(self, cursor: "SnowflakeCursor", built: str) -> None:
+        readers = published_schema(built)
+        cursor.execute("select 1 from information_schema.schemata where schema_name ilike %s", (readers,))
+        if not cursor.fetchall():  # who may not make a schema may use one that is there
+            cursor.execute(f"create schema if not exists {readers}")
+        cursor.execute(
+            "select table_name from information_schema.tables "
+            "where table_schema ilike %s and table_type = 'BASE TABLE'",
+            (built,),
+        )
+        for (table,) in cursor.fetchall():
+            # dbt's tables are transient, and a clone of such a one can be nothing else.
+            cursor.execute(f'create or replace transient table {readers}."{table}" clone {built}."{table}" copy grants')
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""

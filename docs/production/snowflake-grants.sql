@@ -19,6 +19,7 @@ create schema if not exists DATA_PLATFORM.RAW;
 create schema if not exists DATA_PLATFORM.ANALYTICS;
 create schema if not exists DATA_PLATFORM.ANALYTICS_STAGING;
 create schema if not exists DATA_PLATFORM.ANALYTICS_SNAPSHOTS;
+create schema if not exists DATA_PLATFORM.ANALYTICS_PUBLISHED;
 
 -- Airbyte: makes and fills the tables of RAW by a stage, and keeps its own working tables in a schema that it makes.
 grant usage on warehouse DATA_PLATFORM_LOADING to role DATA_PLATFORM_LOADER;
@@ -34,12 +35,13 @@ grant select on future tables in schema DATA_PLATFORM.RAW to role DATA_PLATFORM_
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_STAGING to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_SNAPSHOTS to role DATA_PLATFORM_TRANSFORMER;
+grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_TRANSFORMER;
 
--- People and dashboards: the marts, on a warehouse of their own so that they never wait for a build, nor it for them.
+-- People and dashboards: the marts that have passed their tests, on a warehouse of their own so that they never wait for a build, nor it for them.
 grant usage on database DATA_PLATFORM to role DATA_PLATFORM_READER;
-grant usage on schema DATA_PLATFORM.ANALYTICS to role DATA_PLATFORM_READER;
-grant select on all tables in schema DATA_PLATFORM.ANALYTICS to role DATA_PLATFORM_READER;
-grant select on future tables in schema DATA_PLATFORM.ANALYTICS to role DATA_PLATFORM_READER;
+grant usage on schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_READER;
+grant select on all tables in schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_READER;
+grant select on future tables in schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_READER;
 
 -- Users of programs: no password. Give each its public key by hand: alter user NAME set rsa_public_key = '...';
 create user if not exists DATA_PLATFORM type = SERVICE

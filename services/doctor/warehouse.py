@@ -15,8 +15,8 @@ from blocks.errors import ConfigurationError
 from services.doctor.finding import Finding
 
 ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
-DBT_SCHEMAS = ("", "_STAGING", "_SNAPSHOTS")
-"""What dbt_project.yml appends to the schema of the target."""
+SCHEMAS = ("", "_STAGING", "_SNAPSHOTS", "_PUBLISHED")
+"""What dbt_project.yml, and the publication of its tables, append to the schema of the target."""
 
 GRANTS_FIX = "Let an administrator grant it to SNOWFLAKE_ROLE, or set SNOWFLAKE_ROLE to a role that has it."
 
@@ -140,7 +140,7 @@ def missing_grants(rows: Iterable[Mapping[str, str]], block: SnowflakeConnection
         f"USAGE on database {block.database}": has("DATABASE", database, "USAGE"),
         f"USAGE on schema {block.database}.RAW": has("SCHEMA", f"{database}.raw", "USAGE"),
     }
-    for schema in (f"{block.schema_}{suffix}" for suffix in DBT_SCHEMAS):
+    for schema in (f"{block.schema_}{suffix}" for suffix in SCHEMAS):
         for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW"):
             name = f"{privilege} in schema {schema}, or CREATE SCHEMA on database {block.database}"
             needed[name] = makes_schemas or has("SCHEMA", f"{database}.{schema.lower()}", privilege)

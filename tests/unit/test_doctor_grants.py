@@ -22,7 +22,7 @@ READY_SCHEMA = [
     ("USAGE", "DATABASE", "FLIGHTS"),
     *(
         (privilege, "SCHEMA", f"FLIGHTS.{schema}")
-        for schema in ("MARTS", "MARTS_STAGING", "MARTS_SNAPSHOTS")
+        for schema in ("MARTS", "MARTS_PUBLISHED", "MARTS_STAGING", "MARTS_SNAPSHOTS")
         for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW")
     ),
     ("USAGE", "SCHEMA", "FLIGHTS.RAW"),

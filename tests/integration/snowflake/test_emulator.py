@@ -14,6 +14,8 @@ from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 from blocks.connections import SnowflakeConnection
 from blocks.dbt import Dbt
+from blocks.snowflake_sql import ask
+from blocks.warehouse import SnowflakeWarehouse
 from tests.integration.dbt.project import PROJECT
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 
@@ -149,6 +151,25 @@ def test_a_query_tag_can_be_set_and_unset(emulator: Emulator) -> None:
     with emulator.connect() as session, session.cursor() as cursor:
         for statement in ("alter session set query_tag = 'mine'", "alter session unset query_tag"):
             assert cursor.execute(statement).fetchall() == [("Statement executed successfully.",)]
+
+
+def test_readers_see_the_tables_that_were_published_last_and_no_view(emulator: Emulator) -> None:
+    build = block(emulator, schema="BUILD", password=SecretStr(PASSWORD))
+    warehouse = SnowflakeWarehouse(build.get_connection, raw_schema="RAW")
+    with emulator.connect() as session, session.cursor() as cursor:
+        cursor.execute("create schema build")
+        cursor.execute("create or replace transient table build.t as select 1::number(38, 0) as a, 'x'::varchar as b")
+        cursor.execute("create view build.v as select a from build.t")
+        assert warehouse.publish() == "org-account: FLIGHTS.BUILD_PUBLISHED"
+        described = cursor.execute("describe table build.t").fetchall()
+        cursor.execute("insert into build.t values (2, 'y')")
+        assert emulator.rows("select a, b from build_published.t") == [(1, "x")]
+        warehouse.publish()
+        assert emulator.rows("select a, b from build_published.t order by a") == [(1, "x"), (2, "y")]
+        assert cursor.execute("describe table build_published.t").fetchall() == described
+    tables = "select table_name from information_schema.tables where table_schema = 'BUILD_PUBLISHED'"
+    assert emulator.rows(tables) == [("T",)]
+    assert ask(build, "select count(*) from t")[1] == [(2,)]
 
 
 @pytest.mark.parametrize("statement", ["grant select on table t to role r", "select no_such_function()", "selec 1"])

@@ -239,7 +239,6 @@ def test_dbts_target_decides_which_warehouse_there_is(variables: Callable[..., N
     variables(**SNOWFLAKE, DBT_TARGET="snowflake")
     remote = connections.warehouse(None)
     assert isinstance(remote, SnowflakeWarehouse)
-    assert remote.publish() == "org-account: FLIGHTS.ANALYTICS"
     assert connections.dbt(None).variables.items() >= SNOWFLAKE.items()
 
 
@@ -365,7 +364,7 @@ def test_files_that_reached_snowflakes_raw_tables_are_found_with_their_newest_da
         )
         cursor.execute("insert into RAW.PLANES values ('inbound/o''brien.csv', '2013-01-03')")
         cursor.execute("create table RAW.UNRELATED (id int)")
-    warehouse = SnowflakeWarehouse(block.get_connection, "somewhere", "RAW")
+    warehouse = SnowflakeWarehouse(block.get_connection, "RAW")
     assert warehouse.arrived(["inbound/a.csv", "inbound/o'brien.csv", "inbound/absent.csv"]) == {
         "inbound/a.csv": datetime(2013, 1, 2, tzinfo=UTC),
         "inbound/o'brien.csv": datetime(2013, 1, 3, tzinfo=UTC),

@@ -13,6 +13,7 @@ import yaml
 from botocore.session import get_session
 from sqlglot import expressions
 
+from blocks.warehouse import published_schema
 from tests.readme import PROJECT
 
 TRANSFORMER = "data_platform_transformer"
@@ -102,10 +103,11 @@ def granted() -> set[tuple[str, str, str, str]]:
     return found
 
 
-def test_dbt_may_write_each_schema_that_the_project_names_and_no_other() -> None:
+def test_the_platform_may_write_each_schema_that_dbt_builds_or_readers_have_and_no_other() -> None:
     project = yaml.safe_load((PROJECT / "dbt_project" / "dbt_project.yml").read_text())
     custom = set(re.findall(r"'\+schema': '(\w+)'", str(project)))
-    schemas = {"data_platform.analytics", *(f"data_platform.analytics_{name}" for name in custom)}
+    built = "data_platform.analytics"
+    schemas = {built, published_schema(built).lower(), *(f"{built}_{name}" for name in custom)}
     for privilege in ("create table", "create view"):
         where = {(what, name) for each, what, name, role in granted() if (each, role) == (privilege, TRANSFORMER)}
         assert where == {("schema", name) for name in schemas}
