@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 from snowflake.connector.errors import DatabaseError, ProgrammingError
@@ -15,14 +14,9 @@ from snowflake.connector.errors import DatabaseError, ProgrammingError
 from blocks.connections import SnowflakeConnection
 from blocks.dbt import Dbt
 from tests.integration.dbt.project import PROJECT
-from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
+from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, pem, public_pem, running_emulator
 
 TOKEN = "canary-of-the-oauth-token"
-
-
-def pem(key: rsa.RSAPrivateKey, passphrase: str = "") -> str:
-    how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +26,7 @@ def key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="module")
 def emulator(key: rsa.RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    settings = {"user": USER, "password": PASSWORD, "public_key": public.decode(), "oauth_token": TOKEN}
+    settings = {"user": USER, "password": PASSWORD, "public_key": public_pem(key), "oauth_token": TOKEN}
     names = {"account": "org-account", "role": "R", "database": "FLIGHTS"}
     with running_emulator(tmp_path_factory.mktemp("emulator"), **settings, **names) as emulator:
         with emulator.connect() as session, session.cursor() as cursor:
