@@ -113,15 +113,17 @@ def test_a_file_that_was_loaded_but_not_recorded_is_neither_lost_nor_doubled(
         assert warehouse.rows("SELECT count(*) FROM orders") == [(2,)]
 
 
-def test_a_deduplicated_stream_holds_the_newest_row_of_each_key(
+def test_a_deduplicated_stream_holds_the_newest_files_last_row_of_each_key(
     mock: Mock, landing: Landing, warehouse: Snowflake
 ) -> None:
     connection = warehouse.connect(mock, DEDUP)
     landing.put("orders/a.csv", ORDERS)
     run(mock, connection)
-    landing.put("orders/b.csv", "id,name,price,at\n2,bee,2,\n3,cat,3,\n")
-    assert run(mock, connection)["rowsSynced"] == 2
-    assert warehouse.rows("SELECT id, name FROM orders ORDER BY id") == [(1, "ant"), (2, "bee"), (3, "cat")]
+    many = "".join(f"{n},n{n}-{version},{version},\n" for version in range(50) for n in range(2, 22))
+    landing.put("orders/b.csv", f"id,name,price,at\n{many}")
+    assert run(mock, connection)["rowsSynced"] == 1000
+    last = [(1, "ant")] + [(n, f"n{n}-49") for n in range(2, 22)]
+    assert warehouse.rows("SELECT id, name FROM orders ORDER BY id") == last
 
 
 def test_an_overwritten_table_holds_only_the_newest_generation(
