@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
@@ -13,6 +15,8 @@ from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 from blocks.connections import SnowflakeConnection
 from blocks.dbt import Dbt
+from services.snowflake.logins import JWT, refusal
+from services.snowflake.settings import Settings
 from tests.integration.dbt.project import PROJECT
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, pem, public_pem, running_emulator
 
@@ -88,6 +92,24 @@ def test_whoever_brings_something_wrong_is_refused_in_snowflakes_words(
         wrong = {"private_key": pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))}
     with pytest.raises(DatabaseError, match=said):
         block(emulator, **wrong).get_connection()
+
+
+def test_a_token_is_good_with_its_users_key_account_name_and_an_end_alone(key: rsa.RSAPrivateKey) -> None:
+    settings = Settings(account="org-account", user=USER, public_key=public_pem(key))
+    good = {"sub": f"ORG-ACCOUNT.{USER.upper()}", "exp": time.time() + 60}
+
+    def refused(settings: Settings, claims: dict[str, Any]) -> bool:
+        token = jwt.encode(claims, pem(key), "RS256")
+        login = {"ACCOUNT_NAME": "org-account", "AUTHENTICATOR": "SNOWFLAKE_JWT", "TOKEN": token}
+        return refusal(settings, login, {}) == JWT
+
+    assert not refused(settings, good)
+    assert refused(settings, good | {"exp": time.time() - 60})
+    assert refused(settings, good | {"sub": "ORG-ACCOUNT.SOMEONE"})
+    assert refused(settings, good | {"sub": f"ANOTHER.{USER.upper()}"})
+    assert refused(settings, {"sub": good["sub"]})
+    assert refused(settings, {"exp": good["exp"]})
+    assert refused(Settings(account="org-account", user=USER, password=SecretStr(PASSWORD)), good)
 
 
 def test_a_misspelt_database_is_not_made(emulator: Emulator) -> None:
