@@ -9,6 +9,7 @@ from uuid import UUID
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from services.airbyte.destination_config import (
     DEFINITIONS,
@@ -36,6 +37,7 @@ class SyncMode(StrEnum):
     INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
 
 
+LONGEST = 100  # prefix and stream together are the name of a folder, or of a table, which have 255 at most
 CREATED_AT = 1_767_225_600  # epoch seconds of 2026-01-01, for what the file gives no date
 SchemaUpdates = Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"]
 
@@ -91,7 +93,7 @@ class Stream(_Entry):
     all in the folder `<name>/`.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=LONGEST)
     globs: list[str] = []
     primaryKey: list[str] = []
     columns: dict[str, ColumnType] = {}
@@ -186,7 +188,7 @@ class Connection(_Entry):
     sourceId: UUID
     destinationId: UUID
     status: Literal["active", "inactive", "deprecated", "locked"] = "active"
-    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_]*$")
+    prefix: str = Field(default="", pattern=r"^[A-Za-z0-9_]*$", max_length=LONGEST)
     configurations: StreamChoices = StreamChoices()
     schedule: Schedule = Schedule()
     tags: list[UUID] = []
@@ -259,9 +261,14 @@ def load_config(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from None
     except ValidationError as error:
-        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in error.errors()]
+        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in mistakes(error)]
         faults = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in said]
         raise ConfigError("\n".join(faults)) from None
+
+
+def mistakes(error: ValidationError) -> list[ErrorDetails]:
+    """What is wrong, but for a default that is made of what is wrong: it says nothing of its own."""
+    return [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
 
 
 def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:

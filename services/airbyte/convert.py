@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +16,7 @@ from services.airbyte.formats.model import Field, Reading
 DISTINCT = 5000
 """How many values of a column a row group may have before its writer gives up on a dictionary. DuckDB's own, a fifth of
 the rows, has it hash many `_airbyte_raw_id` first, which all differ."""
+NUMBER = "row_number() OVER ()"
 UNFIT = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
 
 
@@ -54,17 +55,20 @@ def to_parquet(
     columns: Mapping[str, str],
     names: Sequence[str],
     origin: Origin,
+    in_order: bool = False,
 ) -> int:
     """Write `target`, its columns called `names`; return its rows.
 
-    A value that does not fit its type is null and noted in `_airbyte_meta`.
+    A value that does not fit its type is null and noted in `_airbyte_meta`. With `in_order`, `_airbyte_raw_id` grows
+    with the file's rows, which costs their being read side by side.
     """
     if not source.names:
         return 0
     wrong: duckdb.Error | None = None
     for reading in source.readings(columns):
         try:
-            return _copy(connection, _select(reading, columns, names, origin), target)
+            ordered = replace(reading, row=reading.row or NUMBER) if in_order else reading
+            return _copy(connection, _select(ordered, columns, names, origin), target)
         except UNFIT as error:
             wrong = error
     raise source.bad_file(wrong or duckdb.Error("it cannot be read")) from None

@@ -36,13 +36,15 @@ class LakeConfiguration(_Configuration):
     """`destination_path` is a folder below the mock's lake folder; "" is that folder itself."""
 
     destinationType: Literal["duckdb"] = "duckdb"
-    destination_path: str = ""
+    destination_path: str = Field(default="", max_length=1000)
 
     @model_validator(mode="after")
     def _stays_in_the_lake(self) -> "LakeConfiguration":
         path = Path(self.destination_path)
-        if path.is_absolute() or ".." in path.parts:
+        if path.is_absolute() or ".." in path.parts or not self.destination_path.isprintable():
             raise ValueError(f"destination_path must be a folder below the lake, not {self.destination_path!r}")
+        if any(len(part.encode()) > 255 for part in path.parts):
+            raise ValueError("destination_path has a folder whose name is longer than 255 bytes")
         return self
 
     def place(self, lake_dir: Path, stream: str) -> str:

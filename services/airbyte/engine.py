@@ -90,19 +90,20 @@ class Engine:
             if fault and fault.kind is FaultKind.STUCK_QUEUED:
                 self._store.set_status(job.job_id, JobStatus.QUEUED)
                 await self._while_present(fault)
-            async with self._slots:
-                try:
-                    await self._attempts(job, fault)
-                except Exception as error:
-                    log.exception("job %d", job.job_id)
-                    self._give_up(job, error)
+            try:
+                await self._attempts(job, fault)
+            except Exception as error:
+                log.exception("job %d", job.job_id)
+                self._give_up(job, error)
 
     async def _attempts(self, job: Job, fault: Fault | None) -> None:
+        """One attempt after the other. A job that waits for its next one lets others run."""
         connection = self._catalog.connections[job.connection_id]
         streams = self._catalog.streams_of(connection)
         for left in reversed(range(self._settings.max_attempts)):
-            number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
-            problems = await self._attempt(job, number, connection, streams, fault)
+            async with self._slots:
+                number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
+                problems = await self._attempt(job, number, connection, streams, fault)
             if self._store.job(job.job_id).status in TERMINAL:
                 return
             again = left > 0 and failures.is_transient(problems)

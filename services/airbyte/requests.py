@@ -68,7 +68,8 @@ def operation(method: str, path: str, name: str, handler: Handler, public: bool 
 async def json_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
-    except ValueError:
+        json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair could be kept, but never be shown again
+    except (ValueError, RecursionError):
         raise problems.unprocessable("the body is not JSON") from None
     if not isinstance(body, dict):
         raise problems.unprocessable("the body is not a JSON object")

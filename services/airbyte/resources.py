@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from services.airbyte import problems
 from services.airbyte.catalog import KINDS, Catalog, Resource, id_of
-from services.airbyte.config import ConfigError, Connection, Destination, Source, StreamChoice, Tag, Workspace
+from services.airbyte.config import ConfigError, Connection, Destination, Source, StreamChoice, Tag, Workspace, mistakes
 from services.airbyte.destination_config import REVEAL, unmasked
 from services.airbyte.store import Store
 from services.airbyte.stream_choices import mistake
@@ -144,8 +144,9 @@ def _fields(kind: str, body: dict[str, Any]) -> dict[str, Any]:
     """What the mock keeps of a body: null is absent, unknown names are ignored, enums are read in any case."""
     known = set(KINDS[kind].model_fields) - {f"{kind}Id", "createdAt"}
     fields = {name: _lower(name, value) for name, value in body.items() if name in known and value is not None}
-    if isinstance(streams := fields.get("configurations"), dict):
-        fields["configurations"] = {"streams": [_choice(each) for each in streams.get("streams") or []]}
+    if isinstance(chosen := fields.get("configurations"), dict):
+        streams = chosen.get("streams") or []
+        fields["configurations"] = {"streams": [*map(_choice, streams)] if isinstance(streams, list) else streams}
     if isinstance(schedule := fields.get("schedule"), dict):
         fields["schedule"] = {name: _lower(name, value) for name, value in schedule.items()}
     if isinstance(tags := fields.get("tags"), list):
@@ -169,7 +170,8 @@ def _validated(kind: str, fields: dict[str, Any]) -> Resource:
     try:
         return KINDS[kind].model_validate(fields)
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
-        if all(e["loc"][:1] == ("configuration",) and e["loc"] != ("configuration",) for e in error.errors()):
+        wrong = mistakes(error)
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong)
+        if all(e["loc"][:1] == ("configuration",) and e["loc"] != ("configuration",) for e in wrong):
             raise problems.unprocessable(said) from None
         raise problems.invalid(said) from None

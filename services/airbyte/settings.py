@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     retry_delay: float = Field(
         default=1.0, ge=0, description="seconds before the second attempt; doubled before each further one"
     )
-    max_running_jobs: int = Field(default=2, ge=1)
+    max_running_jobs: int = Field(default=2, ge=1, description="jobs that run at once; each has memory_limit to itself")
     streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded side by side")
     memory_limit: str = Field(default="512MB", description="DuckDB's memory in one sync")
     threads: int | None = Field(default=None, ge=1, description="DuckDB's threads in one sync; default: one a core")

@@ -171,7 +171,7 @@ def _connect(configuration: SnowflakeConfiguration) -> "SnowflakeConnection":
     protocol, host, port = configuration.address()
     given = configuration.credentials
     secret = _key(given) if isinstance(given, KeyPair) else {"password": given.password.get_secret_value()}
-    with _errors():
+    with _errors(login=True):
         return snowflake.connector.connect(
             account=host.partition(".")[0],
             host=host,
@@ -205,15 +205,19 @@ def _key(given: KeyPair) -> dict[str, Any]:
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
-    """The connector's errors as DestinationError: one of the network may be gone at the next attempt."""
+def _errors(login: bool = False) -> Iterator[None]:
+    """The connector's errors as DestinationError: one of the network may be gone at the next attempt.
+
+    Who is refused at the `login` gets a plain DatabaseError, and gets it again.
+    """
     from snowflake.connector import errors
 
     try:
         yield
     except errors.Error as error:
         said = " ".join(str(error).split())
-        if isinstance(error, errors.ProgrammingError | errors.ForbiddenError):
+        refused = login and type(error) is errors.DatabaseError
+        if refused or isinstance(error, errors.ProgrammingError | errors.ForbiddenError):
             message = f"Snowflake: {said} Check the destination's configuration."
             raise DestinationError("config_error", message) from None
         raise DestinationError("transient_error", f"Snowflake cannot be reached: {said}") from None

@@ -101,7 +101,10 @@ class Store:
 
     def job(self, job_id: int) -> Job:
         """Raises KeyError for a job that never was."""
-        row = self._db.execute(f"{SELECT_JOBS} WHERE job_id = ?", (job_id,)).fetchone()
+        try:
+            row = self._db.execute(f"{SELECT_JOBS} WHERE job_id = ?", (job_id,)).fetchone()
+        except OverflowError:  # more than SQLite's numbers hold
+            row = None
         if row is None:
             raise KeyError(job_id)
         return _job(row)

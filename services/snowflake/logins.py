@@ -56,10 +56,11 @@ def _unknown_role(settings: Settings, session: Mapping[str, str]) -> Refusal | N
 def _signed(settings: Settings, token: str) -> bool:
     """A token names its account and user in `sub`, and is signed with the private half of the user's key."""
     try:
-        claims = jwt.decode(token, settings.public_key, algorithms=["RS256"])
-    except jwt.InvalidTokenError:
+        claims = jwt.decode(token, settings.public_key, algorithms=["RS256"], options={"require": ["exp", "sub"]})
+    except jwt.PyJWTError:  # of the key, too: there may be none
         return False
-    return _same(settings.user, str(claims["sub"]).rpartition(".")[2])
+    account, _, user = str(claims["sub"]).rpartition(".")
+    return _same(settings.account, account) and _same(settings.user, user)
 
 
 def _same(expected: str, given: Any) -> bool:

@@ -94,6 +94,13 @@ def test_an_unknown_job_is_not_found_or_what_the_servers_source_says(mock: Mock,
     assert missing.json()["title"] == "resource-not-found"
 
 
+def test_numbers_and_bodies_of_any_size_are_refused_and_never_an_error_of_the_server(mock: Mock) -> None:
+    mock.fault(kind="conflict")  # where there are faults, a request's connection is looked for first
+    assert [mock.http.get(f"{V1}/jobs/{'9' * digits}").status_code for digits in (19, 30, 5000)] == [400] * 3
+    assert mock.http.post("/api/v1/jobs/get", json={"id": 10**30}).status_code == 404
+    assert mock.http.post(f"{V1}/jobs", content="[" * 100_000).status_code == 422
+
+
 def test_strict_answers_an_unknown_job_as_the_servers_source_does(start: Start) -> None:
     with start(strict=True) as mock:
         assert mock.http.get(f"{V1}/jobs/999").json()["title"] == "state-conflict"

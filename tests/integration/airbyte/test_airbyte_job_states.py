@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.airbyte.jobs import ALLOWED, TERMINAL, JobStatus
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Mock, Start
+from tests.integration.airbyte.test_airbyte_resources import connect
 
 STUCK = {"stuck_pending": "pending", "stuck_queued": "queued", "stuck_running": "running"}
 MAX_ATTEMPTS = 3
@@ -152,6 +153,16 @@ def test_a_job_may_be_cancelled_in_every_state_and_the_connection_is_free_again(
         assert (answer.status_code, answer.json()["status"]) == (200, status if ended else "cancelled")
         assert mock.sync()["status"] == "succeeded"
         assert mock.job(job["jobId"])["status"] == (status if ended else "cancelled")
+
+
+def test_a_job_that_waits_for_its_next_attempt_lets_others_run(start: Start) -> None:
+    with start(retry_delay=600, max_running_jobs=1) as mock:
+        mock.fault(kind="fail_attempts", times=1)
+        waiting = mock.wait(mock.start()["jobId"], "incomplete")
+        body = {"connectionId": connect(mock)["connectionId"], "jobType": "sync"}
+        other = mock.http.post(f"{V1}/jobs", json=body).json()["jobId"]
+        assert mock.wait(other)["status"] == "succeeded"
+        assert mock.job(waiting["jobId"])["status"] == "incomplete"
 
 
 def test_a_job_waits_longer_before_each_further_attempt(start: Start) -> None:

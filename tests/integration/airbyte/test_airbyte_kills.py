@@ -1,7 +1,7 @@
 """kill -9 at every point of a sync where state changes, one after the other. No row is lost and none is doubled.
 
 The points are enumerated: the server dies before its n-th statement that writes state, the worker before its n-th
-change of a file, for every n until a sync runs through without reaching its n.
+change of a file or of Snowflake, for every n until a sync runs through without reaching its n.
 """
 
 import contextlib
@@ -20,32 +20,36 @@ import pytest
 
 from services.airbyte.settings import Settings
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock
+from tests.integration.airbyte.test_airbyte_snowflake import APPEND, DEDUP, OVERWRITE, Snowflake
+from tests.integration.snowflake.emulator import Emulator, running_emulator
 
 ROWS = 20
 MOST_POINTS = 80
 FIELDS = ("config", "lake_dir", "state_dir", "s3_endpoint_url", "s3_region")
 SECRETS = {"s3_access_key_id": "test", "s3_secret_access_key": "test"}
 
-# Python runs this at the start of the server and of its workers. Both count down in a file and die when it says 1.
+# Python runs this at the start of the server and of its workers. Each kind of change is counted down in a file of its
+# name, and whoever is about to make it dies when the file says 1.
 COUNTDOWN = """
-import os, signal, sqlite3, sys
+import gzip, json, os, signal, sqlite3, sys
 
 ROOT = os.environ["COUNTDOWN_ROOT"]
-FILE = os.path.join(ROOT, "worker" if sys.orig_argv[-1] == "services.airbyte.worker" else "server")
 WRITES = ("BEGIN", "INSERT", "UPDATE", "DELETE", "COMMIT")
 CHANGES = ("open", "os.rename", "os.remove", "os.mkdir")
+SNOWFLAKE = ("PUT", "COPY", "INSERT", "DELETE", "COMMIT")
 counting = False
 
-def count():
+def count(kind):
     global counting
     counting = True
+    file_name = os.path.join(ROOT, kind)
     try:
-        with open(FILE) as file:
+        with open(file_name) as file:
             left = int(file.read())
         if left == 1:
-            os.unlink(FILE)
+            os.unlink(file_name)
             os.kill(os.getpid(), signal.SIGKILL)
-        with open(FILE, "w") as file:
+        with open(file_name, "w") as file:
             file.write(str(left - 1))
     except FileNotFoundError:
         pass
@@ -54,11 +58,18 @@ def count():
 
 def on_statement(sql):
     if sql.startswith(WRITES):
-        count()
+        count("server")
+    if sql.startswith("INSERT INTO read_files"):
+        count("record")
 
 def on_event(event, arguments):
-    if event in CHANGES and not counting and str(arguments[0]).startswith(ROOT):
-        count()
+    if counting:
+        return
+    if event in CHANGES and str(arguments[0]).startswith(ROOT):
+        count("worker")
+    elif event == "http.client.send" and arguments[1].startswith(b"\\x1f\\x8b"):
+        if json.loads(gzip.decompress(arguments[1])).get("sqlText", "").startswith(SNOWFLAKE):
+            count("snowflake")
 
 def connect(database, *arguments, connect=sqlite3.connect, **options):
     connection = connect(database, *arguments, **options)
@@ -66,7 +77,7 @@ def connect(database, *arguments, connect=sqlite3.connect, **options):
         connection.set_trace_callback(on_statement)
     return connection
 
-if FILE.endswith("worker"):
+if sys.orig_argv[-1] == "services.airbyte.worker":
     sys.addaudithook(on_event)
 else:
     sqlite3.connect = connect
@@ -93,9 +104,13 @@ class Server:
     def require(self, credentials: dict[str, str]) -> None:
         self._environment |= {f"MOCK_AIRBYTE_{name.upper()}": value for name, value in credentials.items()}
 
-    def arm(self, who: str, point: int) -> Path:
-        """Let "server" or "worker" die at its `point`-th change from now on; the file is gone when it has."""
-        (countdown := self._root / who).write_text(str(point))
+    def arm(self, kind: str, point: int) -> Path:
+        """Let server or worker die at the `point`-th change of the kind from now on; the file is gone when it has.
+
+        Kinds are "server" (a write of its state), "record" (of a file that was loaded), "worker" (a change of a file)
+        and "snowflake" (a worker's statement that changes something there).
+        """
+        (countdown := self._root / kind).write_text(str(point))
         return countdown
 
     @contextmanager
@@ -153,6 +168,43 @@ def test_a_worker_killed_anywhere_in_an_overwriting_sync_leaves_the_newest_gener
         _check(server, http, 1, syncs=points)
 
 
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    with running_emulator(tmp_path_factory.mktemp("emulator")) as emulator:
+        yield emulator
+
+
+@pytest.mark.parametrize("mode", [APPEND, DEDUP, OVERWRITE])
+def test_a_kill_before_any_change_of_snowflake_or_before_its_record_neither_loses_nor_doubles_a_row(
+    server: Server, landing: Landing, emulator: Emulator, mode: str
+) -> None:
+    warehouse, ids = Snowflake(emulator, landing.bucket.replace("-", "_")), range(ROWS)
+
+    def land(point: int) -> None:
+        """All files have the same keys; one that is overwritten is a new version."""
+        name = "all" if mode == OVERWRITE else f"{point:03}"
+        landing.put(f"orders/{name}.csv", "id,name,price,at\n" + "".join(f"{n},n{point},{n},\n" for n in ids))
+
+    def check(point: int) -> None:
+        versions = range(1 if mode == APPEND else point, point + 1)
+        found = warehouse.rows("SELECT name, id FROM orders")
+        assert sorted(found) == sorted((f"n{version}", n) for version in versions for n in ids)
+
+    with server.running() as (process, http):
+        connection = warehouse.connect(Mock(http, server.lake), mode)  # type: ignore[arg-type]
+        points = _kill_workers(server, http, land, "snowflake", connection, check)
+        land(points + 1)
+        server.arm("record", 1)
+        _start(http, connection)
+        _until(lambda: process.poll() is not None)
+    with server.running() as (_, http):
+        _until(lambda: _is_idle(http))
+        jobs = _jobs(http)
+        assert [(job["status"], job["rowsSynced"]) for job in jobs] == [("succeeded", ROWS)] * (points + 1)
+        assert _attempts(http)[-1] == ["failed", "succeeded"]
+    check(points + 1)
+
+
 def test_a_token_that_was_given_out_is_good_after_any_kill(server: Server) -> None:
     server.require({"client_id": "me", "client_secret": "s3cret"})
     tokens: list[str] = []
@@ -175,19 +227,27 @@ def _jobs_with(http: httpx.Client, token: str) -> int:
     return http.get(f"{V1}/jobs", headers={"Authorization": f"Bearer {token}"}).status_code
 
 
-def _kill_workers(server: Server, http: httpx.Client, land: Callable[[int], None]) -> int:
-    """One sync for each point; the number of syncs, the last of which had no such point."""
+def _kill_workers(
+    server: Server,
+    http: httpx.Client,
+    land: Callable[[int], None],
+    kind: str = "worker",
+    connection: str = CONNECTION,
+    check: Callable[[int], None] = lambda _: None,
+) -> int:
+    """One sync for each point, between `land` and `check`; their number. The last of them had no such point."""
     for point in range(1, MOST_POINTS):
         land(point)
-        countdown = server.arm("worker", point)
-        _start(http)
+        countdown = server.arm(kind, point)
+        _start(http, connection)
         _until(lambda: _is_idle(http))
+        check(point)
         if countdown.exists():
             break
     else:
         raise AssertionError("there is no end to the points")
     countdown.unlink()
-    assert point > 8, "a sync changes more files than that"
+    assert point > {"worker": 8, "snowflake": 4}[kind], "a sync changes more than that"
     assert _attempts(http) == [["failed", "succeeded"]] * (point - 1) + [["succeeded"]]
     return point
 
@@ -221,9 +281,9 @@ def _attempts(http: httpx.Client) -> list[list[str]]:
     return [[each["attempt"]["status"] for each in answer["attempts"]] for answer in answers]
 
 
-def _start(http: httpx.Client) -> None:
+def _start(http: httpx.Client, connection: str = CONNECTION) -> None:
     """A new job, or the one that the last server left behind."""
-    answer = http.post(f"{V1}/jobs", json={"connectionId": CONNECTION, "jobType": "sync"})
+    answer = http.post(f"{V1}/jobs", json={"connectionId": connection, "jobType": "sync"})
     assert answer.status_code in (200, 409)
 
 

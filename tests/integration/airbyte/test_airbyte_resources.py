@@ -1,5 +1,6 @@
 """Resources are made, changed and deleted as on the real service, and are there after a restart."""
 
+import json
 from typing import Any
 
 import pytest
@@ -81,13 +82,22 @@ def test_a_locked_connection_cannot_be_changed(mock: Mock) -> None:
             },
             400,
         ),
+        ({"sourceId": SOURCE, "destinationId": DESTINATION, "configurations": {"streams": 1}}, 400),
+        ({"sourceId": SOURCE, "destinationId": DESTINATION, "prefix": "x" * 300}, 400),
+        ({"sourceId": SOURCE, "destinationId": DESTINATION, "prefix": "x", "name": "\ud800"}, 422),
     ],
 )
 def test_a_connection_that_cannot_be_is_refused_and_leaves_nothing(
     mock: Mock, body: dict[str, Any], status: int
 ) -> None:
-    assert mock.http.post(f"{V1}/connections", json=body).status_code == status
+    assert mock.http.post(f"{V1}/connections", content=json.dumps(body)).status_code == status
     assert len(mock.http.get(f"{V1}/connections").json()["data"]) == 1
+
+
+@pytest.mark.parametrize("path", ["/etc", "../up", "a\0b", "x" * 300, "x/" * 600])
+def test_a_lake_is_written_nowhere_but_in_folders_that_can_be(mock: Mock, path: str) -> None:
+    body = {"name": "D", "workspaceId": WORKSPACE, "configuration": {"destination_path": path}}
+    assert mock.http.post(f"{V1}/destinations", json=body).status_code == 422
 
 
 def test_a_source_is_made_changed_replaced_and_deleted_with_its_connections(mock: Mock) -> None:

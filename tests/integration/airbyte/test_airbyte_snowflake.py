@@ -1,71 +1,52 @@
-"""Syncs into Snowflake by stage and COPY, through Snowflake's own connector, into fakesnow's server."""
+"""Syncs into Snowflake by stage and COPY, through Snowflake's own connector, into the emulator."""
 
 import json
-import socket
 import sqlite3
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import snowflake.connector
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.airbyte.running_mock import V1, Landing, Mock, Start
+from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, pem, public_pem, running_emulator
 
 SOURCE = "22222222-2222-4222-8222-222222222222"
 WORKSPACE = "44444444-4444-4444-8444-444444444444"
-PASSWORD = "not-for-everyone"
 MASKED = "**********"
 ORDERS = "id,name,price,at,order\n1,ant,1.5,2013-01-01T10:00:00Z,x\n2,,2,2013-01-01T11:00:00Z,y\n"
 APPEND, DEDUP, OVERWRITE = "incremental_append", "incremental_deduped_history", "full_refresh_overwrite"
+KEY_PAIR, PASSPHRASE = "Key Pair Authentication", "open sesame"
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[dict[str, Any]]:
-    """fakesnow's server, in a process of its own: pytest makes errors of the warnings that DuckDB gives it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "fakesnow", "--server", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(server, port)
-        yield {"host": "127.0.0.1", "port": port, "protocol": "http", "account": "any", "user": "u", "password": "p"}
-    finally:
-        server.kill()
-        server.wait()
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def _wait_for(server: "subprocess.Popen[bytes]", port: int) -> None:
-    deadline = time.monotonic() + 60
-    while not _listens(port):
-        assert server.poll() is None, "fakesnow ended while it started"
-        assert time.monotonic() < deadline, "fakesnow does not start"
-        time.sleep(0.05)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+@pytest.fixture(scope="module")
+def emulator(key: rsa.RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """It lets in one user with one role, by password or by key pair."""
+    settings = {"user": USER, "role": "R", "password": PASSWORD, "public_key": public_pem(key)}
+    with running_emulator(tmp_path_factory.mktemp("emulator"), **settings) as emulator:
+        yield emulator
 
 
 class Snowflake:
     """A destination in a database of its own, and what a test asks of both."""
 
-    def __init__(self, address: dict[str, Any], database: str) -> None:
-        self._address = address
+    def __init__(self, emulator: Emulator, database: str) -> None:
+        self._emulator = emulator
         self.configuration = {
             "destinationType": "snowflake",
-            "host": f"http://{address['host']}:{address['port']}",
-            "role": "AIRBYTE_ROLE",
-            "warehouse": "AIRBYTE_WAREHOUSE",
+            "host": f"http://127.0.0.1:{emulator.port}",
+            "role": "R",
+            "warehouse": "W",
             "database": database,
             "schema": "raw",
-            "username": "AIRBYTE_USER",
+            "username": USER,
             "credentials": {"auth_type": "Username and Password", "password": PASSWORD},
         }
 
@@ -88,13 +69,12 @@ class Snowflake:
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         database = self.configuration["database"]
-        with closing(snowflake.connector.connect(**self._address, database=database, schema="RAW")) as session:
-            return [tuple(row) for row in session.cursor().execute(query).fetchall()]
+        return self._emulator.rows(query, database=database, schema="RAW")
 
 
 @pytest.fixture
-def warehouse(address: dict[str, Any], landing: Landing) -> Snowflake:
-    return Snowflake(address, landing.bucket.replace("-", "_"))
+def warehouse(emulator: Emulator, landing: Landing) -> Snowflake:
+    return Snowflake(emulator, landing.bucket.replace("-", "_"))
 
 
 def run(mock: Mock, connection: str, job_type: str = "sync") -> dict[str, Any]:
@@ -133,15 +113,17 @@ def test_a_file_that_was_loaded_but_not_recorded_is_neither_lost_nor_doubled(
         assert warehouse.rows("SELECT count(*) FROM orders") == [(2,)]
 
 
-def test_a_deduplicated_stream_holds_the_newest_row_of_each_key(
+def test_a_deduplicated_stream_holds_the_newest_files_last_row_of_each_key(
     mock: Mock, landing: Landing, warehouse: Snowflake
 ) -> None:
     connection = warehouse.connect(mock, DEDUP)
     landing.put("orders/a.csv", ORDERS)
     run(mock, connection)
-    landing.put("orders/b.csv", "id,name,price,at\n2,bee,2,\n3,cat,3,\n")
-    assert run(mock, connection)["rowsSynced"] == 2
-    assert warehouse.rows("SELECT id, name FROM orders ORDER BY id") == [(1, "ant"), (2, "bee"), (3, "cat")]
+    many = "".join(f"{n},n{n}-{version},{version},\n" for version in range(50) for n in range(2, 22))
+    landing.put("orders/b.csv", f"id,name,price,at\n{many}")
+    assert run(mock, connection)["rowsSynced"] == 1000
+    last = [(1, "ant")] + [(n, f"n{n}-49") for n in range(2, 22)]
+    assert warehouse.rows("SELECT id, name FROM orders ORDER BY id") == last
 
 
 def test_an_overwritten_table_holds_only_the_newest_generation(
@@ -195,6 +177,30 @@ def test_secrets_are_shown_masked_and_kept_when_they_come_back_so(
         held = mock.http.app.state.mock.catalog.destinations  # type: ignore[attr-defined]
         (found,) = [d for d in held.values() if d.name == "Same"]
         assert found.configuration.credentials.password.get_secret_value() == PASSWORD
+
+
+def test_a_key_pair_logs_in_and_credentials_that_are_refused_fail_the_job_at_once(
+    mock: Mock, landing: Landing, warehouse: Snowflake, key: rsa.RSAPrivateKey
+) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    ways = {
+        "plain": {"private_key": pem(key)},
+        "encrypted": {"private_key": pem(key, PASSPHRASE), "private_key_password": PASSPHRASE},
+    }
+    for number, way in enumerate(ways, start=1):
+        connection = warehouse.connect(mock, credentials={"auth_type": KEY_PAIR, **ways[way]})
+        assert run(mock, connection)["status"] == "succeeded", way
+        assert warehouse.rows("SELECT count(*) FROM orders") == [(2 * number,)]
+    another = pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))
+    for wrong, said in (
+        ({"auth_type": "Username and Password", "password": "guessed"}, "Incorrect username or password"),
+        ({"auth_type": KEY_PAIR, "private_key": another}, "JWT token is invalid"),
+        ({"auth_type": KEY_PAIR, **ways["encrypted"], "private_key_password": "guessed"}, "password does not open it"),
+    ):
+        job = run(mock, warehouse.connect(mock, credentials=wrong))
+        assert (job["status"], len(mock.attempts(job["jobId"]))) == ("failed", 1)
+        assert said in mock.reason(job["jobId"])
+        assert "PRIVATE KEY" not in mock.reason(job["jobId"])
 
 
 def test_a_snowflake_that_cannot_be_reached_is_tried_again_and_then_named(

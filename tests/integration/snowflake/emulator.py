@@ -8,6 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import snowflake.connector
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from snowflake.connector import SnowflakeConnection
 
 from services.embedded.processes import Processes, free_ports
@@ -41,8 +49,8 @@ class Emulator:
         names = {"account": "org-account", "database": "FLIGHTS", "schema": "PUBLIC", "warehouse": "W", "role": "R"}
         return snowflake.connector.connect(**{**address, **names, "user": USER, "password": PASSWORD, **changes})
 
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.connect() as session, session.cursor() as cursor:
+    def rows(self, query: str, **changes: Any) -> list[tuple[Any, ...]]:
+        with self.connect(**changes) as session, session.cursor() as cursor:
             return [tuple(row) for row in cursor.execute(query).fetchall()]  # type: ignore[union-attr, arg-type]
 
 
@@ -54,3 +62,12 @@ def running_emulator(folder: Path, **settings: str) -> Iterator[Emulator]:
         emulator = Emulator(folder, free_ports(1)[0], processes, variables)
         emulator.start()
         yield emulator
+
+
+def pem(key: RSAPrivateKey, passphrase: str = "") -> str:
+    how = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how).decode()
+
+
+def public_pem(key: RSAPrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 from snowflake.connector.errors import DatabaseError, ProgrammingError
@@ -16,15 +17,12 @@ from blocks.connections import SnowflakeConnection
 from blocks.dbt import Dbt
 from blocks.snowflake_sql import ask
 from blocks.warehouse import SnowflakeWarehouse
+from services.snowflake.logins import JWT, refusal
+from services.snowflake.settings import Settings
 from tests.integration.dbt.project import PROJECT
-from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
+from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, pem, public_pem, running_emulator
 
 TOKEN = "canary-of-the-oauth-token"
-
-
-def pem(key: rsa.RSAPrivateKey, passphrase: str = "") -> str:
-    how = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +32,7 @@ def key() -> rsa.RSAPrivateKey:
 
 @pytest.fixture(scope="module")
 def emulator(key: rsa.RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    settings = {"user": USER, "password": PASSWORD, "public_key": public.decode(), "oauth_token": TOKEN}
+    settings = {"user": USER, "password": PASSWORD, "public_key": public_pem(key), "oauth_token": TOKEN}
     names = {"account": "org-account", "role": "R", "database": "FLIGHTS"}
     with running_emulator(tmp_path_factory.mktemp("emulator"), **settings, **names) as emulator:
         with emulator.connect() as session, session.cursor() as cursor:
@@ -97,6 +94,24 @@ def test_whoever_brings_something_wrong_is_refused_in_snowflakes_words(
         wrong = {"private_key": pem(rsa.generate_private_key(public_exponent=65537, key_size=2048))}
     with pytest.raises(DatabaseError, match=said):
         block(emulator, **wrong).get_connection()
+
+
+def test_a_token_is_good_with_its_users_key_account_name_and_an_end_alone(key: rsa.RSAPrivateKey) -> None:
+    settings = Settings(account="org-account", user=USER, public_key=public_pem(key))
+    good = {"sub": f"ORG-ACCOUNT.{USER.upper()}", "exp": time.time() + 60}
+
+    def refused(settings: Settings, claims: dict[str, Any]) -> bool:
+        token = jwt.encode(claims, pem(key), "RS256")
+        login = {"ACCOUNT_NAME": "org-account", "AUTHENTICATOR": "SNOWFLAKE_JWT", "TOKEN": token}
+        return refusal(settings, login, {}) == JWT
+
+    assert not refused(settings, good)
+    assert refused(settings, good | {"exp": time.time() - 60})
+    assert refused(settings, good | {"sub": "ORG-ACCOUNT.SOMEONE"})
+    assert refused(settings, good | {"sub": f"ANOTHER.{USER.upper()}"})
+    assert refused(settings, {"sub": good["sub"]})
+    assert refused(settings, {"exp": good["exp"]})
+    assert refused(Settings(account="org-account", user=USER, password=SecretStr(PASSWORD)), good)
 
 
 def test_a_misspelt_database_is_not_made(emulator: Emulator) -> None:

@@ -38,6 +38,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, before: str, after: st
     lines = {int(line.split(":")[1]) for line in str(error.value).splitlines()}
     mistake = changed[: changed.index(after)].count("\n") + 1
     assert said in str(error.value)
+    assert "default factory" not in str(error.value)
     assert min(abs(line - mistake) for line in lines) <= 1
 
 
