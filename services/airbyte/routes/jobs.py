@@ -82,7 +82,7 @@ async def list_(request: Request, mock: Mock) -> Response:
 
 def _job(request: Request, mock: Mock) -> Job:
     text = request.path_params["jobId"]
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
+    if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) >= 2**63:
         raise problems.bad_request(request.url.path, f"jobId: {text!r} is not a job's number")
     try:
         return mock.store.job(int(text))

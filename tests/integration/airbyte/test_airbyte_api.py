@@ -213,6 +213,22 @@ def test_the_configuration_api_tells_why_a_job_failed(mock: Mock, landing: Landi
     assert mock.http.post(path, json={"id": 999}).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b"\xff", b"[" * 100_000, rb'{"name": "\ud800"}', b'{"name": "n", "more": 1e999}'],
+    ids=["empty", "list", "half", "not utf-8", "deep", "half a surrogate pair", "infinite"],
+)
+def test_a_body_that_is_not_json_is_refused_and_nothing_is_kept(mock: Mock, body: bytes) -> None:
+    before = mock.http.get(f"{V1}/workspaces").json()
+    assert mock.http.post(f"{V1}/workspaces", content=body).status_code == 422
+    assert mock.http.get(f"{V1}/workspaces").json() == before
+
+
+@pytest.mark.parametrize("path", ["/jobs/" + "9" * 5000, "/jobs?limit=1_0", "/jobs?offset=%201"])
+def test_what_java_reads_as_no_number_is_a_bad_request(mock: Mock, path: str) -> None:
+    assert mock.http.get(V1 + path).status_code == 400
+
+
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_the_configuration_api_lists_and_cancels_jobs(mock: Mock, landing: Landing, slash: str) -> None:
     first = mock.sync()["jobId"]
