@@ -184,6 +184,12 @@ def test_a_token_is_issued_for_both_encodings_and_every_grant(
     assert guarded.http.get(f"{V1}/jobs", headers=headers).status_code == 200
 
 
+def test_a_forms_content_type_may_be_written_in_any_case(guarded: Mock) -> None:
+    headers = {"Content-Type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8"}
+    body = {"client_id": "me", "client_secret": "s3cret"}
+    assert guarded.http.post("/applications/token", data=body, headers=headers).status_code == 200
+
+
 def test_without_a_valid_token_every_call_but_health_is_unauthorised(guarded: Mock) -> None:
     assert guarded.http.get(f"{V1}/health").status_code == 200
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic bWU6czNjcmV0"}):
