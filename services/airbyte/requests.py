@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,7 +69,7 @@ def operation(method: str, path: str, name: str, handler: Handler, public: bool 
 async def json_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
-        json.dumps(body, ensure_ascii=False).encode()  # half a surrogate pair could be kept, but never be shown again
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # kept, half a surrogate pair breaks every list
     except (ValueError, RecursionError):
         raise problems.unprocessable("the body is not JSON") from None
     if not isinstance(body, dict):
@@ -97,7 +98,7 @@ def enum_value(request: Request, kind: type[E], text: str, name: str) -> E:
 def query_int(request: Request, name: str, default: int, low: int, high: int = 2**31 - 1) -> int:
     text = request.query_params.get(name, str(default))
     try:
-        value = int(text)
+        value = int(text if re.fullmatch(r"[+-]?[0-9]+", text) else "")
     except ValueError:
         raise problems.bad_request(request.url.path, f"{name}: {text!r} is not a number") from None
     if not low <= value <= high:

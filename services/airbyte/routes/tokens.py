@@ -12,7 +12,7 @@ from services.airbyte.requests import Mock, json_body, operation
 
 
 async def create(request: Request, mock: Mock) -> Response:
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    if request.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
         body = dict(parse_qsl((await request.body()).decode(errors="replace")))
     else:
         body = {name: value for name, value in (await json_body(request)).items() if isinstance(value, str)}

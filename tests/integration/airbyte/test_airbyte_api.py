@@ -191,6 +191,12 @@ def test_a_token_is_issued_for_both_encodings_and_every_grant(
     assert guarded.http.get(f"{V1}/jobs", headers=headers).status_code == 200
 
 
+def test_a_forms_content_type_may_be_written_in_any_case(guarded: Mock) -> None:
+    headers = {"Content-Type": "Application/X-WWW-Form-Urlencoded; charset=UTF-8"}
+    body = {"client_id": "me", "client_secret": "s3cret"}
+    assert guarded.http.post("/applications/token", data=body, headers=headers).status_code == 200
+
+
 def test_without_a_valid_token_every_call_but_health_is_unauthorised(guarded: Mock) -> None:
     assert guarded.http.get(f"{V1}/health").status_code == 200
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic bWU6czNjcmV0"}):
@@ -218,6 +224,22 @@ def test_the_configuration_api_tells_why_a_job_failed(mock: Mock, landing: Landi
     (info,) = answer["attempts"]
     assert info["attempt"]["failureSummary"]["failures"][0]["externalMessage"] == "the source said no"
     assert mock.http.post(path, json={"id": 999}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b"\xff", b"[" * 100_000, rb'{"name": "\ud800"}', b'{"name": "n", "more": 1e999}'],
+    ids=["empty", "list", "half", "not utf-8", "deep", "half a surrogate pair", "infinite"],
+)
+def test_a_body_that_is_not_json_is_refused_and_nothing_is_kept(mock: Mock, body: bytes) -> None:
+    before = mock.http.get(f"{V1}/workspaces").json()
+    assert mock.http.post(f"{V1}/workspaces", content=body).status_code == 422
+    assert mock.http.get(f"{V1}/workspaces").json() == before
+
+
+@pytest.mark.parametrize("path", ["/jobs/" + "9" * 5000, "/jobs?limit=1_0", "/jobs?offset=%201"])
+def test_what_java_reads_as_no_number_is_a_bad_request(mock: Mock, path: str) -> None:
+    assert mock.http.get(V1 + path).status_code == 400
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
