@@ -102,9 +102,6 @@ def test_run_ends_with_the_result_of_the_deployment(up: str, clone: Clone) -> No
     failing = clone.make("run", "FLOW=airbyte_sync", 'PARAMETERS={"connection_ids": ["nonsense"]}')
     assert failing.returncode != 0
     assert "'nonsense' is no Airbyte connection id" in failing.stdout
-    unasked = clone.make("run", "FLOW=dbt_transform", 'PARAMETERS={"selct": "dim_airlines"}')
-    assert unasked.returncode != 0
-    assert "dbt-transform has no parameter 'selct'. Those that it has: " in unasked.stdout
     unknown = clone.make("run", "FLOW=nonsense")
     assert unknown.returncode != 0
     assert "full-pipeline" in unknown.stdout
