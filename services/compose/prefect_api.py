@@ -88,14 +88,20 @@ class Prefect:
         """Start a deployment by its name; a flow's name is that of its main deployment.
 
         Raises:
-            ComposeError: there is no such deployment; it names those that there are.
+            ComposeError: there is no such deployment, or it has no such parameter; it names those that there are.
         """
         deployments = {each["name"]: each for each in self.ask("deployments/filter", {})}
         wanted = name.rsplit("/", 1)[-1].replace("_", "-")
         if wanted not in deployments:
             raise ComposeError(f"There is no deployment {wanted!r}. Those that there are: {', '.join(deployments)}.")
-        path = f"deployments/{deployments[wanted]['id']}/create_flow_run"
-        run: dict[str, Any] = self.ask(path, {"parameters": {**deployments[wanted]["parameters"], **parameters}})
+        deployment = deployments[wanted]
+        known = deployment["parameter_openapi_schema"].get("properties", {})
+        # Prefect itself checks values alone: a run with a name that its flow does not have would crash.
+        if unknown := [repr(each) for each in parameters if each not in known]:
+            has = f"Those that it has: {', '.join(known)}." if known else "It has none."
+            raise ComposeError(f"{wanted} has no parameter {', '.join(unknown)}. {has}")
+        path = f"deployments/{deployment['id']}/create_flow_run"
+        run: dict[str, Any] = self.ask(path, {"parameters": {**deployment["parameters"], **parameters}})
         return run
 
     def pipelines(self) -> list[dict[str, Any]]:

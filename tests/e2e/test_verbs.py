@@ -60,6 +60,18 @@ def up(clone: Clone) -> str:
     return done.stdout
 
 
+def test_a_broken_init_script_fails_up_and_names_the_service(clone: Clone, project: Path) -> None:
+    """It is the first test, so that all that follow are on a platform whose init script was mended."""
+    script = project / "localstack" / "init" / "ready.d" / "05-broken.sh"
+    script.write_text("#!/bin/sh\nexit 1\n")
+    script.chmod(0o755)
+    failed = clone.make("up")
+    script.unlink()
+    assert failed.returncode != 0
+    assert "localstack" in failed.stdout
+    assert "The platform is up" not in failed.stdout
+
+
 def test_up_says_where_to_look_and_what_to_try(up: str) -> None:
     assert "All services are healthy" in up
     assert "Prefect   http://127.0.0.1:" in up
@@ -157,17 +169,6 @@ def test_reset_asks_and_then_leaves_nothing(up: str, clone: Clone) -> None:
     removed = clone.make("reset", "YES=1")
     assert removed.returncode == 0, removed.stdout
     assert clone.containers() == []
-
-
-def test_a_broken_init_script_fails_up_and_names_the_service(clone: Clone, project: Path) -> None:
-    script = project / "localstack" / "init" / "ready.d" / "05-broken.sh"
-    script.write_text("#!/bin/sh\nexit 1\n")
-    script.chmod(0o755)
-    failed = clone.make("up")
-    script.unlink()
-    assert failed.returncode != 0
-    assert "localstack" in failed.stdout
-    assert "The platform is up" not in failed.stdout
 
 
 def test_without_an_engine_up_says_so_and_names_what_needs_none(clone: Clone) -> None:

@@ -163,6 +163,15 @@ def test_an_unknown_deployment_is_answered_with_those_that_there_are(
         Prefect(f"{prefect_server}/api").start("nonsense", {})
 
 
+def test_an_unknown_parameter_is_answered_with_those_that_there_are_and_starts_no_run(
+    prefect_server: str, client: SyncPrefectClient
+) -> None:
+    before = {each.id for each in client.read_flow_runs()}
+    with pytest.raises(ComposeError, match=r"dbt-transform has no parameter 'selct'\. Those that it has: .*select"):
+        Prefect(f"{prefect_server}/api").start("dbt_transform", {"selct": "dim_airlines"})
+    assert {each.id for each in client.read_flow_runs()} == before
+
+
 def test_following_a_run_shows_its_log_once_and_tells_its_result(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
