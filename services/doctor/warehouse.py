@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,12 @@ from services.doctor.finding import Finding
 ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
 SCHEMAS = ("", "_STAGING", "_SNAPSHOTS", "_PUBLISHED")
 """What dbt_project.yml, and the publication of its tables, append to the schema of the target."""
+
+Grant = Mapping[str, str]
+"""A row of SHOW GRANTS."""
+
+ROLES = {"ROLE": "role", "DATABASE_ROLE": "database role"}
+"""Kinds of role that can be granted to a role, as SHOW GRANTS tells and asks for them."""
 
 GRANTS_FIX = "Let an administrator grant it to SNOWFLAKE_ROLE, or set SNOWFLAKE_ROLE to a role that has it."
 
@@ -84,9 +90,9 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: set[str]) -> Iterab
         return
     with closing(session), session.cursor() as cursor:
         yield _session(session, block)
-        yield from _grants(cursor, block)
         cursor.execute("select table_name from information_schema.tables where table_schema ilike 'RAW'")
         there = {str(table).lower() for (table,) in cursor.fetchall()}
+        yield from _grants(cursor, block, sources, there)
         yield _loaded(sources, there, f"{block.database}.RAW")
 
 
@@ -105,28 +111,58 @@ def _session(session: Any, block: SnowflakeConnection) -> Finding:
     return Finding("snowflake session", "ok", said)
 
 
-def _grants(cursor: Any, block: SnowflakeConnection) -> Iterator[Finding]:
+def _grants(cursor: Any, block: SnowflakeConnection, sources: set[str], there: set[str]) -> Iterator[Finding]:
+    def show(query: str) -> list[Grant]:
+        cursor.execute(query)
+        names = [column[0].lower() for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
     try:
-        cursor.execute(f'show grants to role "{block.role.upper()}"')
+        rows = effective_grants(show, block.role.upper())
     except Exception:  # noqa: BLE001 - the emulator has no grants, and a role may be barred from seeing its own
         said = "cannot be seen by this role, or the warehouse is the emulator, which has none"
         yield Finding("snowflake grants", "warn", said, "Compare them with those that docs/production.md lists.")
         return
-    names = [column[0].lower() for column in cursor.description]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    missing = missing_grants(rows, block)
+    missing = missing_grants(rows, block, sources, there)
     for each in missing:
         yield Finding("snowflake grants", "fail", f"role {block.role} lacks {each}", GRANTS_FIX)
     if not missing:
         yield Finding("snowflake grants", "ok", f"role {block.role} has all that dbt needs")
 
 
-def missing_grants(rows: Iterable[Mapping[str, str]], block: SnowflakeConnection) -> list[str]:
+def effective_grants(show: Callable[[str], list[Grant]], role: str) -> list[Grant]:
+    """What a role may do: by its own grants, PUBLIC's, and those of every role granted to one of these.
+
+    Args:
+        show: answers a SHOW GRANTS query with its rows, by the lower-case names of their columns.
+        role: as Snowflake stores its name.
+    """
+    ahead = [f"role {_quoted(role)}", 'role "PUBLIC"']
+    rows: list[Grant] = []
+    for grantee in ahead:  # grows on the way
+        own = show(f"show grants to {grantee}")
+        rows += own
+        rows += [{**row, "granted_on": row["grant_on"]} for row in show(f"show future grants to {grantee}")]
+        for row in own:
+            inherited = f"{ROLES.get(row['granted_on'], '')} {_quoted(row['name'])}"
+            if row["granted_on"] in ROLES and row["privilege"] == "USAGE" and inherited not in ahead:
+                ahead.append(inherited)
+    return rows
+
+
+def _quoted(name: str) -> str:
+    return ".".join(f'"{part}"' for part in name.replace('"', "").split("."))
+
+
+def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: set[str], there: set[str]) -> list[str]:
     """What a role lacks of the privileges that the dbt project needs.
 
     Args:
-        rows: of Snowflake's SHOW GRANTS TO ROLE: `privilege`, `granted_on`, `name`.
+        rows: of `effective_grants`: `privilege`, `granted_on`, `name`.
         block: says the role's database, schema and warehouse.
+        sources: the tables of RAW that dbt reads.
+        there: those that the role sees. It sees none that it has no privilege on; for such a one a grant on future
+            tables is enough, for it may not have been made.
     """
     had = {(row["privilege"], row["granted_on"], row["name"].replace('"', "").lower()) for row in rows}
     database, warehouse = block.database.lower(), block.warehouse.lower()
@@ -144,4 +180,12 @@ def missing_grants(rows: Iterable[Mapping[str, str]], block: SnowflakeConnection
         for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW"):
             name = f"{privilege} in schema {schema}, or CREATE SCHEMA on database {block.database}"
             needed[name] = makes_schemas or has("SCHEMA", f"{database}.{schema.lower()}", privilege)
-    return [name for name, there in needed.items() if not there]
+    comes = (
+        has("TABLE", f"{database}.raw.<table>", "SELECT")
+        or has("TABLE", f"{database}.<table>", "SELECT")
+        or has("SCHEMA", f"{database}.raw", "CREATE TABLE")
+    )
+    for table in sorted(sources):
+        readable = any(has(kind, f"{database}.raw.{table}", "SELECT") for kind in ("TABLE", "VIEW"))
+        needed[f"SELECT on table {block.database}.RAW.{table.upper()}"] = readable or (comes and table not in there)
+    return [name for name, met in needed.items() if not met]

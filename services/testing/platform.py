@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
-import boto3
 import duckdb
 import httpx
 from testcontainers.compose import DockerCompose
 
+from blocks.landing import AwsAccess, s3_client
 from services.compose.engine import FROM_OUTSIDE, PYTHON
 from services.compose.prefect_api import authorization
 from services.compose.profile import load
@@ -61,6 +61,7 @@ class Platform(DockerCompose):
     ) -> None:
         self.profile = load(profile, Path(project, "profiles"), Path(project, "docker-compose.yml"))
         prepare(self.profile)
+        self._landed: set[str] = set()
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
         self._variables = {
@@ -100,7 +101,10 @@ class Platform(DockerCompose):
         return f"http://127.0.0.1:{self.s3_port}"
 
     def __exit__(self, *_: object) -> None:
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        try:
+            self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        finally:
+            self._remove_landed()
 
     # -- the services ----------------------------------------------------------------------------------
 
@@ -138,27 +142,25 @@ class Platform(DockerCompose):
     # -- what goes in ----------------------------------------------------------------------------------
 
     def s3(self) -> "S3Client":
-        """A client of the platform's S3."""
-        return boto3.client(
-            "s3",
-            endpoint_url=self.s3_url,
-            region_name="us-east-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - LocalStack's own
+        """A client of the S3 that the profile names, by its access key; without one, by AWS's usual chain."""
+        values = self.profile.values
+        access = AwsAccess(
+            endpoint_url=self.s3_url if "localstack" in self.profile.services else values["S3_ENDPOINT_URL"],
+            region=values["AWS_DEFAULT_REGION"],
+            access_key_id=values["AWS_ACCESS_KEY_ID"],
+            secret_access_key=secret(self.profile, "AWS_SECRET_ACCESS_KEY") or values["AWS_SECRET_ACCESS_KEY"],
         )
+        return s3_client(values["S3_BUCKET"], access)
 
-    def land(self, key: str, content: bytes, bucket: str = "my-data-lake-landing") -> None:
-        """Put an object into the landing bucket: the profile's own where that is a real one."""
-        if "localstack" in self.profile.services:
-            self.s3().put_object(Bucket=bucket, Key=key, Body=content)
-        else:
-            self._piped(content, "exec", "-T", "sensor", *PYTHON, "blocks.land", key, self.profile.name)
+    def land(self, key: str, content: bytes) -> None:
+        """Put an object into the landing bucket, from which it is removed at the end of the `with` block."""
+        self._landed.add(key)
+        self.s3().put_object(Bucket=self.profile.values["S3_BUCKET"], Key=key, Body=content)
 
-    def _piped(self, content: bytes, *arguments: str) -> None:
-        command = [*self.compose_command_property, *arguments]
-        done = subprocess.run(command, cwd=self.context, input=content, capture_output=True, check=False)  # noqa: S603
-        if done.returncode:
-            raise PlatformFailed(done.stderr.decode(errors="replace")[-4000:])
+    def _remove_landed(self) -> None:
+        if "localstack" not in self.profile.services:  # which is gone by then, with all that it held
+            for key in self._landed:
+                self.s3().delete_object(Bucket=self.profile.values["S3_BUCKET"], Key=key)
 
     # -- what comes out --------------------------------------------------------------------------------
 

@@ -10,7 +10,18 @@ import yaml
 
 from services.testing import Platform
 from services.testing.platform import PROJECT
-from tests.e2e.landing import SAMPLE_FLIGHTS, flights, land_flights, needs, numbers
+from tests.e2e.landing import (
+    FIRST,
+    SAMPLE_FLIGHTS,
+    THREE,
+    TRIAL,
+    flights,
+    land_flights,
+    landed,
+    needs,
+    numbers,
+    services_of_the_sample,
+)
 
 PIPELINE = "full_pipeline/full-pipeline"
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
@@ -50,18 +61,17 @@ def idle(platform: Platform) -> None:
 
 
 def test_the_first_start_fills_the_marts_without_a_manual_step(platform: Platform) -> None:
+    needs(platform, *services_of_the_sample(platform))
     answer = platform.rows("select count(*), count(distinct carrier), count(*) - count(dep_time) from fct_flights")
     assert answer == [(SAMPLE_FLIGHTS, 16, 521)]
 
 
 def test_a_dropped_file_becomes_rows_that_readers_see(platform: Platform) -> None:
     key = land_flights(platform, day=1)
-    assert published(platform, day=1) == [9000, 9001, 9002]
+    assert published(platform, day=1) == THREE
     run = end_of_run_for(platform, key)
     assert run["state_type"] == "COMPLETED"
-    assert platform.rows("select distinct _ab_source_file_url from fct_flights where month(flight_date) = 2") == [
-        (key,)
-    ]
+    assert platform.rows(f"select distinct _ab_source_file_url from fct_flights where {landed(day=1)}") == [(key,)]
 
 
 def test_the_same_file_again_adds_nothing(platform: Platform) -> None:
@@ -76,20 +86,26 @@ def test_a_bad_file_fails_its_run_and_harms_nothing_else(platform: Platform) -> 
     bad = land_flights(platform, day=3, content=flights(3) + b"2013,2,3\n")
     run = end_of_run_for(platform, bad)
     assert run["state_type"] == "FAILED"
-    assert "flights-2013-02-03.csv.gz" in run["state"]["message"]
-    platform.land("inbound/airlines/zephyr.csv", b"carrier,name\nZZ,Zephyr Air\n")
-    query = "select name from dim_airlines where carrier = 'ZZ'"
-    airlines = platform.eventually(lambda: platform.rows(query) or None, "the airline that landed after the bad file")
-    assert airlines == [("Zephyr Air",)]
+    assert bad.rpartition("/")[2] in run["state"]["message"]
+    land_airline(platform)
     assert numbers(platform, day=3) == []
     mended = land_flights(platform, day=3)
-    assert published(platform, day=3) == [9000, 9001, 9002]
+    assert published(platform, day=3) == THREE
     assert end_of_run_for(platform, mended)["state_type"] == "COMPLETED"
+
+
+def land_airline(platform: Platform) -> str:
+    """Land an airline, ZZ, and wait until readers see it; its name."""
+    name = f"Zephyr Air {TRIAL}"
+    platform.land(f"{platform.profile.values['S3_PREFIX']}airlines/{TRIAL}.csv", f"carrier,name\nZZ,{name}\n".encode())
+    query = f"select carrier from dim_airlines where name = '{name}'"
+    assert platform.eventually(lambda: platform.rows(query) or None, "the airline that landed") == [("ZZ",)]
+    return name
 
 
 def test_a_failed_dbt_test_leaves_the_published_tables_as_they_were(platform: Platform, project: Path) -> None:
     failing = project / "dbt_project" / "tests" / "no_flight_on_the_fourth.sql"
-    failing.write_text("select * from {{ ref('fct_flights') }} where flight_date = '2013-02-04'\n")
+    failing.write_text(f"select * from {{{{ ref('fct_flights') }}}} where {landed(day=4)}\n")
     try:
         run = end_of_run_for(platform, land_flights(platform, day=4))
         assert run["state_type"] == "FAILED"
@@ -98,7 +114,7 @@ def test_a_failed_dbt_test_leaves_the_published_tables_as_they_were(platform: Pl
     finally:
         failing.unlink()
     assert platform.run(PIPELINE)["state_type"] == "COMPLETED"
-    assert numbers(platform, day=4) == [9000, 9001, 9002]
+    assert numbers(platform, day=4) == THREE
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["name"])
@@ -109,12 +125,13 @@ def test_every_deployment_runs_through_the_worker(platform: Platform, deployment
 
 
 def test_a_change_of_a_model_on_the_host_is_used_by_the_next_run(platform: Platform, project: Path) -> None:
+    name = land_airline(platform)
     model = project / "dbt_project" / "models" / "marts" / "dim_airlines.sql"
     original = model.read_text()
     model.write_text(original.replace("name", "upper(name) as name", 1))
     try:
         assert platform.run("dbt_transform/dbt-transform")["state_type"] == "COMPLETED"
-        assert platform.rows("select name from dim_airlines where carrier = 'AA'") == [("AMERICAN AIRLINES INC.",)]
+        assert platform.rows("select name from dim_airlines where carrier = 'ZZ'") == [(name.upper(),)]
     finally:
         model.write_text(original)
 
@@ -151,6 +168,8 @@ def test_a_service_killed_in_the_middle_of_a_run_costs_no_row_and_doubles_none(
 ) -> None:
     needs(platform, *filter(None, [OPTIONAL.get(service)]))
     idle(platform)
+    earlier = "select count(*) from fct_flights where month(flight_date) = 1"
+    before = platform.rows(earlier)
     day = 10 + SERVICES.index(service)
     key = land_flights(platform, day, flights(day, count=50))
     platform.eventually(
@@ -163,13 +182,13 @@ def test_a_service_killed_in_the_middle_of_a_run_costs_no_row_and_doubles_none(
     land_flights(platform, day, flights(day, count=50))
     idle(platform)
     assert platform.run(PIPELINE)["state_type"] == "COMPLETED"
-    assert numbers(platform, day) == list(range(9000, 9050))
-    assert platform.rows("select count(*) from fct_flights where month(flight_date) = 1") == [(SAMPLE_FLIGHTS,)]
+    assert numbers(platform, day) == list(range(FIRST, FIRST + 50))
+    assert platform.rows(earlier) == before
 
 
 def test_down_and_up_keeps_everything_and_loads_nothing_twice(platform: Platform) -> None:
     idle(platform)
-    needs(platform, "airbyte", "prefect")
+    needs(platform, "airbyte", "prefect", *services_of_the_sample(platform))
     before = platform.rows("select count(*), max(_airbyte_extracted_at) from fct_flights")
     runs = {run["id"] for run in platform.flow_runs(PIPELINE) if run["state_type"] == "COMPLETED"}
     jobs = job_ids(platform)

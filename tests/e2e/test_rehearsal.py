@@ -14,6 +14,7 @@ import pytest
 from services.testing import Platform
 from services.testing.fixtures import owner
 from tests.e2e.conftest import sample_is_published
+from tests.e2e.test_verbs import Clone
 from tests.integration.dbt import project as dbt
 from tests.integration.dbt.lake import STREAMS, Lake
 
@@ -80,6 +81,25 @@ def test_all_credentials_but_prefects_come_from_the_blocks(platform: Platform, s
     names = set(platform.compose("exec", "-T", service, "sh", "-c", everything).split())
     assert "PREFECT_API_AUTH_STRING" in names
     assert [name for name in names if name.startswith(("AIRBYTE_", "AWS_", "SNOWFLAKE_"))] == []
+
+
+def test_promote_changes_what_it_prints_and_then_nothing_is_left_to_change(platform: Platform, project: Path) -> None:
+    replace(project / "prefect.yaml", "Only the load.", "The load alone.")
+    replace(project / "profiles" / "rehearsal.env", "FRESHNESS_THRESHOLD_HOURS=25", "FRESHNESS_THRESHOLD_HOURS=26")
+    clone = Clone(project, platform.name)
+    applied, again = clone.make("promote", "PROFILE=rehearsal", "APPLY=1"), clone.make("promote", "PROFILE=rehearsal")
+    assert (applied.returncode, again.returncode) == (0, 0), applied.stdout + again.stdout
+    assert "block dbt-config/rehearsal: freshness_threshold_hours: '25' -> '26'" in applied.stdout
+    assert "deployment airbyte-sync: description: 'Only the load.' -> 'The load alone.'" in applied.stdout
+    assert again.stdout.count("nothing changes") == 2
+    assert platform.prefect("GET", "deployments/name/airbyte_sync/airbyte-sync")["description"] == "The load alone."
+    assert CANARY not in applied.stdout + again.stdout
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
 
 
 def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_process_list(

@@ -1,5 +1,7 @@
 """A file is landed from standard input, and the published tables answer SQL while they are replaced."""
 
+import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,9 @@ import pytest
 from blocks import sql
 from blocks.connections import S3Landing
 from blocks.land import land
+from blocks.landing import listing
+from services.testing import Platform
+from services.testing.platform import PROJECT, PlatformFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -82,3 +87,33 @@ def test_a_wrong_setting_is_told_by_its_name(
     monkeypatch.setenv("FRESHNESS_THRESHOLD_HOURS", "soon")
     assert sql.main([]) == 1
     assert "FRESHNESS_THRESHOLD_HOURS is 'soon'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def elsewhere(s3_url: str, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """A platform whose files land in a bucket of someone's own; no Docker engine answers it."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    local = (PROJECT / "profiles" / "local.env").read_text()
+    values = {
+        "PROFILE": "elsewhere",
+        "COMPOSE_PROFILES": "airbyte,prefect",
+        "S3_ENDPOINT_URL": s3_url,
+        "S3_BUCKET": bucket,
+    }
+    for name, value in values.items():
+        local = re.sub(rf"^{name}=.*", f"{name}={value}", local, flags=re.MULTILINE)
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "elsewhere.env").write_text(local)
+    shutil.copy2(PROJECT / "docker-compose.yml", tmp_path)
+    return Platform(tmp_path, "elsewhere")
+
+
+def test_what_a_test_lands_in_a_bucket_of_someones_own_is_removed_whatever_fails(
+    elsewhere: Platform, s3: "S3Client", bucket: str
+) -> None:
+    s3.put_object(Bucket=bucket, Key="inbound/flights/own.csv", Body=b"own")
+    elsewhere.land("inbound/flights/trial.csv", b"trial")
+    assert s3.get_object(Bucket=bucket, Key="inbound/flights/trial.csv")["Body"].read() == b"trial"
+    with pytest.raises(PlatformFailed):
+        elsewhere.__exit__()
+    assert [file.key for file in listing(s3, bucket, "")] == ["inbound/flights/own.csv"]

@@ -8,7 +8,15 @@ import pytest
 import yaml
 
 from services.compose.engine import Compose, check_engine
-from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, load
+from services.compose.profile import (
+    COMPOSE_FILE,
+    PROJECT,
+    SCALE_FILE,
+    SCALED_SECRETS_FILE,
+    SECRETS_FILE,
+    ComposeError,
+    load,
+)
 
 LOCAL = PROJECT / "profiles" / "local.env"
 
@@ -109,6 +117,18 @@ def test_every_long_running_service_has_a_health_check_a_memory_limit_and_comes_
     assert all(service["restart"] == "unless-stopped" for service in staying.values())
     assert all("healthcheck" in service and "mem_limit" in service for service in staying.values())
     assert all("condition" in each for s in services.values() for each in s.get("depends_on", {}).values())
+
+
+def test_worker_and_sensor_are_given_prefects_address_and_login_and_nothing_of_any_other_system() -> None:
+    """In all files of which Compose takes some for a profile."""
+    given = set()
+    for file in (COMPOSE_FILE, SECRETS_FILE, SCALE_FILE, SCALED_SECRETS_FILE):
+        services = yaml.safe_load(file.read_text().replace("!reset", ""))["services"]
+        for service in (services[name] for name in ("worker", "sensor") if name in services):
+            assert "env_file" not in service
+            given |= {*service.get("environment", ()), *service.get("secrets", ())}
+    assert {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"} <= given
+    assert [name for name in given if not name.startswith("PREFECT_")] == []
 
 
 def test_init_scripts_can_be_executed_by_localstack() -> None:
