@@ -62,7 +62,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.query:
         return 0 if show(connection, " ".join(options.query), options.json) else 1
-    prompt(lambda statement: show(connection, statement))
+    where = f"{connection.database}.{connection.schema_} on Snowflake, {connection.host or connection.account}"
+    prompt(lambda statement: show(connection, statement), f"{where}, as {connection.user}", "show tables")
     return 0
 
 

@@ -31,11 +31,17 @@ def run(query: str, published: Path) -> bool:
     return True
 
 
-def prompt(run: Callable[[str], object]) -> None:
-    """Read statements, each up to its semicolon, and run them, until Ctrl-D."""
+def prompt(run: Callable[[str], object], where: str, tables: str) -> None:
+    """Read statements, each up to its semicolon, and run them, until Ctrl-D.
+
+    Args:
+        run: is given each statement, with its semicolon.
+        where: what the statements are asked of, for the greeting.
+        tables: the statement that lists the tables there.
+    """
     with suppress(ImportError):
         importlib.import_module("readline")  # history and editing, where Python has it
-    print("The published tables; end a statement with a semicolon. `show all tables;` lists them, Ctrl-D ends.")
+    print(f"{where}; end a statement with a semicolon. `{tables};` lists the tables, Ctrl-D ends.")
     with suppress(EOFError, KeyboardInterrupt):
         while True:
             statement = input("sql> ")
@@ -56,7 +62,7 @@ def main(arguments: list[str]) -> int:
         return 1
     if arguments:
         return 0 if run(" ".join(arguments), published) else 1
-    prompt(lambda statement: run(statement, published))
+    prompt(lambda statement: run(statement, published), f"The published tables, {published}", "show all tables")
     return 0
 
 

@@ -82,6 +82,13 @@ def test_all_credentials_but_prefects_come_from_the_blocks(platform: Platform, s
     assert [name for name in names if name.startswith(("AIRBYTE_", "AWS_", "SNOWFLAKE_"))] == []
 
 
+def test_the_prompt_of_sql_says_where_it_asks_and_lists_the_tables_there(platform: Platform) -> None:
+    prompt = "echo 'show tables;' | with-secrets python -m blocks.snowflake_sql --profile rehearsal"
+    shown = platform.compose("exec", "-T", "worker", "sh", "-c", prompt)
+    assert "FLIGHTS.MARTS on Snowflake, snowflake, as PLATFORM" in shown
+    assert "fct_flights" in shown.lower()
+
+
 def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_process_list(
     platform: Platform,
 ) -> None:
@@ -113,3 +120,14 @@ def places(platform: Platform) -> Iterator[tuple[str, str]]:
 
 def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def test_down_and_up_keeps_rows_history_and_the_blocks_and_loads_nothing_twice(platform: Platform) -> None:
+    query = "select count(*), max(_airbyte_extracted_at) from raw.flights"
+    rows, runs = platform.rows(query), {run["id"] for run in platform.flow_runs()}
+    platform.compose("down", "--timeout", "5")
+    platform.start()
+    assert platform.rows(query) == rows
+    assert {run["id"] for run in platform.flow_runs()} >= runs
+    assert platform.run("airbyte_sync/airbyte-sync")["state_type"] == "COMPLETED"
+    assert platform.rows(query) == rows

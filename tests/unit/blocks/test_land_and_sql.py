@@ -62,8 +62,11 @@ def test_the_prompt_takes_statements_up_to_the_semicolon(
             raise EOFError from None
 
     monkeypatch.setattr("builtins.input", typed)
-    sql.prompt(lambda statement: sql.run(statement, tmp_path / "warehouse.duckdb"))
-    assert "42" in capsys.readouterr().out
+    monkeypatch.setenv("PUBLISHED_PATH", str(tmp_path / "warehouse.duckdb"))
+    assert sql.main([]) == 0
+    told = capsys.readouterr().out
+    assert "42" in told
+    assert str(tmp_path / "warehouse.duckdb") in told
 
 
 def test_before_anything_is_published_sql_says_what_to_run(
