@@ -376,6 +376,13 @@ def _load(kind: type[Kind], profile: str) -> Kind:
         raise PlatformError(
             f"Prefect's server cannot be asked for the blocks saved as {profile!r}: {error}. Check PREFECT_API_URL."
         ) from error
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code not in (401, 403):
+            raise
+        raise PlatformError(
+            f"Prefect's server refuses to give the blocks saved as {profile!r}. Check PREFECT_API_AUTH_STRING, or "
+            "PREFECT_API_KEY for Prefect Cloud."
+        ) from error
 
 
 def _profiles(kind: type[Kind]) -> list[str]:

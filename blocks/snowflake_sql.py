@@ -11,7 +11,7 @@ from rich.table import Table
 
 from blocks.connections import SnowflakeConnection, snowflake_connection
 from blocks.errors import PlatformError
-from blocks.sql import prompt
+from blocks.sql import MOST_WIDTH, prompt
 
 
 def ask(connection: SnowflakeConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -37,7 +37,7 @@ def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> 
     if as_json:
         print(json.dumps(rows, default=str))
     else:
-        Console().print(_table(columns, rows))
+        Console(width=None if sys.stdout.isatty() else MOST_WIDTH).print(_table(columns, rows))
     return True
 
 
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
     if options.query:
         return 0 if show(connection, " ".join(options.query), options.json) else 1
     where = f"{connection.database}.{connection.schema_} on Snowflake, {connection.host or connection.account}"
-    prompt(lambda statement: show(connection, statement), f"{where}, as {connection.user}", "show tables")
+    prompt(lambda statement: show(connection, statement), f"{where}, as {connection.user}", "show terse tables")
     return 0
 
 
