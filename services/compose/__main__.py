@@ -86,12 +86,14 @@ def run(compose: Compose, options: argparse.Namespace) -> int:
 def cursor(compose: Compose, options: argparse.Namespace) -> int:
     """The sensor's cursor and batches: show, rewind, skip, release."""
     verb, arguments = options.command[:1], options.command[1:]
+    compose.need("sensor")
     command = [*PYTHON, "blocks.cursor_command", *verb, "--profile", compose.profile.name, *arguments]
     return compose.run("exec", "-T", "sensor", *command)
 
 
 def sql(compose: Compose, options: argparse.Namespace) -> int:
     """A query, or a prompt, on the published tables."""
+    compose.need("worker")
     terminal = [] if sys.stdin.isatty() else ["-T"]
     profile = compose.profile
     snowflake = profile.values["DBT_TARGET"] == "snowflake"

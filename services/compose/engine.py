@@ -72,9 +72,23 @@ class Compose:
         Raises:
             ComposeError: the service is not running.
         """
+        self.need(service)
         if found := self.address(service, port):
             return found
-        raise ComposeError(f"{service} is not running: `make up` starts the platform, `make ps` shows its state.")
+        raise ComposeError(f"{service} has no port here: `make ps` shows its state.")
+
+    def need(self, *services: str) -> None:
+        """Make sure that services are running.
+
+        Raises:
+            ComposeError: it names those that are not, and the verb that starts them.
+        """
+        there = self.output("ps", "--services", "--status=running").split()
+        if missing := [service for service in services if service not in there]:
+            raise ComposeError(
+                f"Not running: {', '.join(missing)}. `make up PROFILE={self.profile.name}` starts the platform, "
+                "`make ps` shows its state."
+            )
 
 
 def check_folder(compose: Compose) -> None:

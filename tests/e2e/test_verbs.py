@@ -186,6 +186,22 @@ def test_reset_asks_and_then_leaves_nothing(up: str, clone: Clone) -> None:
     assert clone.containers() == []
 
 
+def test_where_the_platform_is_down_sql_and_doctor_say_what_starts_it_and_leave_nothing(clone: Clone) -> None:
+    before = docker_has()
+    asked, report = clone.make("sql", "Q=select 1"), clone.make("doctor")
+    assert asked.returncode != 0
+    assert "Not running: worker. `make up PROFILE=local` starts the platform" in asked.stdout
+    assert report.returncode != 0
+    assert "FAIL  services               Not running: airbyte, localstack, prefect-server" in report.stdout
+    assert [each for each in docker_has() - before if each.startswith((clone.name, "doctor-"))] == []
+
+
+def docker_has() -> set[str]:
+    """The names of the engine's volumes and networks."""
+    volumes, networks = (["docker", kind, "ls", "--format={{.Name}}"] for kind in ("volume", "network"))
+    return {name for command in (volumes, networks) for name in subprocess.check_output(command, text=True).split()}
+
+
 def test_a_broken_init_script_fails_up_and_names_the_service(clone: Clone, project: Path) -> None:
     script = project / "localstack" / "init" / "ready.d" / "05-broken.sh"
     script.write_text("#!/bin/sh\nexit 1\n")
