@@ -409,11 +409,20 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"saved {type(block).__name__}.load({name!r})")
     except (PlatformError, ValueError, httpx.HTTPError) as error:
         server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
-        away = isinstance(error, httpx.TransportError)
-        hint = ". Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL." if away else ""
-        print(f"The blocks were not saved on {server}: {error}{hint}", file=sys.stderr)
+        print(f"The blocks were not saved on {server}: {error}{_hint(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, httpx.TransportError):
+        return ". Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL."
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 500:
+        return (
+            "\nA server whose PREFECT_SERVER_ENCRYPTION_KEY has changed cannot read the blocks that it has: give it "
+            "the former one, or begin anew with `make reset`."
+        )
+    return ""
 
 
 if __name__ == "__main__":
