@@ -37,6 +37,7 @@ def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> 
     if as_json:
         print(json.dumps(rows, default=str))
     else:
+        # Only a terminal bounds a row's width.
         Console(width=None if sys.stdout.isatty() else MOST_WIDTH).print(_table(columns, rows))
     return True
 
@@ -62,8 +63,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.query:
         return 0 if show(connection, " ".join(options.query), options.json) else 1
-    where = f"{connection.database}.{connection.schema_} on Snowflake, {connection.host or connection.account}"
-    prompt(lambda statement: show(connection, statement), f"{where}, as {connection.user}", "show terse tables")
+    where = f"{connection.database}.{connection.schema_} of Snowflake's account {connection.account}"
+    prompt(lambda statement: show(connection, statement), f"{where}; end a statement with a semicolon. Ctrl-D ends.")
     return 0
 
 

@@ -31,17 +31,11 @@ def run(query: str, published: Path) -> bool:
     return True
 
 
-def prompt(run: Callable[[str], object], where: str, tables: str) -> None:
-    """Read statements, each up to its semicolon, and run them, until Ctrl-D.
-
-    Args:
-        run: is given each statement, with its semicolon.
-        where: what the statements are asked of, for the greeting.
-        tables: the statement that lists the tables there.
-    """
+def prompt(run: Callable[[str], object], greeting: str) -> None:
+    """Greet, then read statements, each up to its semicolon, and run them, until Ctrl-D."""
     with suppress(ImportError):
         importlib.import_module("readline")  # history and editing, where Python has it
-    print(f"{where}; end a statement with a semicolon. `{tables};` lists the tables, Ctrl-D ends.")
+    print(greeting)
     with suppress(EOFError, KeyboardInterrupt):
         while True:
             statement = input("sql> ")
@@ -62,7 +56,8 @@ def main(arguments: list[str]) -> int:
         return 1
     if arguments:
         return 0 if run(" ".join(arguments), published) else 1
-    prompt(lambda statement: run(statement, published), f"The published tables, {published}", "show all tables")
+    greeting = "The published tables; end a statement with a semicolon. `show all tables;` lists them, Ctrl-D ends."
+    prompt(lambda statement: run(statement, published), greeting)
     return 0
 
 

@@ -7,7 +7,7 @@ The one table of it: the routes that answer 501 and docs/airbyte-operations.md a
 from dataclasses import dataclass
 
 NOT_DONE = "not done"
-CONFIGURATION_API = ("getConfigurationHealth", "getConnectionInfo", "syncConnection", "getJobInfo")
+CONFIGURATION_API = ("getConfigurationHealth", "getConnectionInfo", "syncConnection", "getJobInfo", "listJobsFor")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ PAGE = """# Operations of the mock Airbyte
 Every operation of Airbyte's public API v1, as `services/airbyte/operations.py` has them. One that is not done answers
 501 with a problem body that names it; a fault can be asked for it like for any other. Of the Configuration API there
 are `health` (for faults: getConfigurationHealth), `connections/get` (getConnectionInfo), `connections/sync`
-(syncConnection) and `jobs/get` (getJobInfo).
+(syncConnection), `jobs/get` (getJobInfo), `jobs/list` (listJobsFor) and `jobs/cancel` (cancelJob).
 
 | operation | operationId | in the mock |
 | --- | --- | --- |

@@ -52,7 +52,7 @@ class JobQuery:
     """Filters of GET /jobs; None or empty means any. Times are microseconds since 1970, both ends included."""
 
     connection_ids: list[UUID] | None = None
-    job_type: JobType | None = None
+    job_types: list[JobType] | None = None
     status: JobStatus | None = None
     created_from: int | None = None
     created_to: int | None = None
@@ -243,11 +243,11 @@ class Store:
 def _where(query: JobQuery) -> tuple[str, list[Any]]:
     tests: list[str] = []
     values: list[Any] = []
-    if query.connection_ids is not None:
-        tests.append(f"connection_id IN ({', '.join('?' * len(query.connection_ids))})")
-        values += map(str, query.connection_ids)
+    for column, among in (("connection_id", query.connection_ids), ("job_type", query.job_types)):
+        if among is not None:
+            tests.append(f"{column} IN ({', '.join('?' * len(among))})")
+            values += map(str, among)
     for column, wanted in (
-        ("job_type =", query.job_type),
         ("status =", query.status),
         ("created_at >=", query.created_from),
         ("created_at <=", query.created_to),

@@ -88,7 +88,7 @@ def test_all_credentials_but_prefects_come_from_the_blocks(platform: Platform, s
 def test_the_prompt_of_sql_says_where_it_asks_and_lists_the_tables_there(platform: Platform) -> None:
     prompt = "echo 'show terse tables;' | with-secrets python -m blocks.snowflake_sql --profile rehearsal"
     shown = platform.compose("exec", "-T", "worker", "sh", "-c", prompt)
-    assert "FLIGHTS.MARTS on Snowflake, snowflake, as PLATFORM" in shown
+    assert "FLIGHTS.MARTS of Snowflake's account snowflake" in shown
     assert "fct_flights" in shown.lower()
 
 

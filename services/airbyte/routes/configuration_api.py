@@ -1,6 +1,6 @@
 """What clients of the public API still use of Airbyte's internal Configuration API, /api/v1: POST, slash or none."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from services.airbyte.discovery import Columns
 from services.airbyte.jobs import Attempt, Job, JobType, StreamStats
 from services.airbyte.requests import Handler, Mock, json_body, operation, uuid_value
 from services.airbyte.routes.jobs import start_job
+from services.airbyte.store import JobQuery
 from services.airbyte.stream_choices import CURSOR
 
 CONFIG_TYPES = {JobType.SYNC: "sync", JobType.RESET: "reset_connection", JobType.CLEAR: "clear"}
@@ -95,18 +96,59 @@ def _properties(columns: Columns) -> dict[str, Any]:
 
 
 async def get(request: Request, mock: Mock) -> Response:
+    return JSONResponse(_job_info(await _known_job(request, mock), mock))
+
+
+async def cancel(request: Request, mock: Mock) -> Response:
+    """Cancels by connection, as the public API does."""
+    job = await _known_job(request, mock)
+    mock.engine.cancel(job.connection_id)
+    return JSONResponse(_job_info(mock.store.job(job.job_id), mock))
+
+
+async def list_(request: Request, mock: Mock) -> Response:
+    """The jobs of a connection, or of all; newest first, without what they logged."""
+    body = await json_body(request)
+    types = [type_ for type_, name in CONFIG_TYPES.items() if name in _list(request, body, "configTypes")]
+    ids = [uuid_value(request, body["configId"], "configId")] if body.get("configId") else None
+    page = body.get("pagination") or {}
+    query = JobQuery(connection_ids=ids, job_types=types, order_by="created_at DESC")
+    jobs = mock.store.jobs(replace(query, limit=2**31))
+    offset, size = (_count(request, page, *each) for each in (("rowOffset", 0), ("pageSize", query.limit)))
+    shown = [
+        {"job": _job(job), "attempts": [_attempt(each) for each in mock.store.attempts(job.job_id)]}
+        for job in jobs[offset : offset + size]
+    ]
+    return JSONResponse({"jobs": shown, "totalJobCount": len(jobs)})
+
+
+def _list(request: Request, body: dict[str, Any], name: str) -> list[Any]:
+    if not isinstance(found := body.get(name), list):
+        raise problems.bad_request(request.url.path, f"{name}: must be a list")
+    return found
+
+
+def _count(request: Request, page: Any, name: str, default: int) -> int:
+    found = page.get(name, default) if isinstance(page, dict) else None
+    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
+        raise problems.bad_request(request.url.path, f"pagination.{name}: must be a number, 0 or greater")
+    return found
+
+
+async def _known_job(request: Request, mock: Mock) -> Job:
     id_ = (await json_body(request)).get("id")
     if not isinstance(id_, int) or isinstance(id_, bool):
         raise problems.bad_request(request.url.path, "id: must be a job's number")
     try:
-        job = mock.store.job(id_)
-    except KeyError:
-        return JSONResponse({"message": f"Could not find job with id: {id_}", "id": str(id_)}, 404)
-    return JSONResponse(_job_info(job, mock))
+        return mock.store.job(id_)
+    except (KeyError, OverflowError):
+        message = f"Could not find job with id: {id_}"
+        raise problems.ApiError(404, {"message": message, "id": str(id_)}) from None
 
 
 def _job_info(job: Job, mock: Mock) -> dict[str, Any]:
-    return {"job": _job(job), "attempts": [_attempt(attempt) for attempt in mock.store.attempts(job.job_id)]}
+    attempts = [{"attempt": _attempt(each), "logs": {"logLines": []}} for each in mock.store.attempts(job.job_id)]
+    return {"job": _job(job), "attempts": attempts}
 
 
 def _job(job: Job) -> dict[str, Any]:
@@ -140,7 +182,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     if attempt.failures:
         committed = total.records_committed > 0
         shown["failureSummary"] = {"failures": attempt.failures, "partialSuccess": committed}
-    return {"attempt": shown, "logs": {"logLines": []}}
+    return shown
 
 
 def _stats(stats: StreamStats) -> dict[str, int]:
@@ -163,4 +205,6 @@ ROUTES: list[Route] = [
     *_both("/connections/get", "getConnectionInfo", get_connection),
     *_both("/connections/sync", "syncConnection", sync),
     *_both("/jobs/get", "getJobInfo", get),
+    *_both("/jobs/list", "listJobsFor", list_),
+    *_both("/jobs/cancel", "cancelJob", cancel),
 ]

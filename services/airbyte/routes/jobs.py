@@ -112,7 +112,7 @@ def _query(request: Request, mock: Mock) -> tuple[JobQuery, list[tuple[str, str]
         raise problems.bad_request(request.url.path, f"orderBy: {order!r} is not one of {', '.join(ORDERS)}")
     query = JobQuery(
         connection_ids=connection_ids,
-        job_type=job_type,
+        job_types=[job_type] if job_type else None,
         status=status,
         created_from=query_time(request, "createdAtStart"),
         created_to=query_time(request, "createdAtEnd"),

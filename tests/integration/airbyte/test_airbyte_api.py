@@ -214,6 +214,40 @@ def test_the_configuration_api_tells_why_a_job_failed(mock: Mock, landing: Landi
 
 
 @pytest.mark.parametrize("slash", ["", "/"])
+def test_the_configuration_api_lists_and_cancels_jobs(mock: Mock, landing: Landing, slash: str) -> None:
+    first = mock.sync()["jobId"]
+    mock.fault(kind="stuck_running")
+    running = mock.start()["jobId"]
+    wanted = {"configTypes": ["sync", "refresh"], "configId": CONNECTION}
+    listed = mock.http.post(f"/api/v1/jobs/list{slash}", json=wanted | {"pagination": {"pageSize": 1}}).json()
+    assert [each["job"]["id"] for each in listed["jobs"]] == [running]
+    assert listed["totalJobCount"] == 2
+    rest = mock.http.post(f"/api/v1/jobs/list{slash}", json=wanted | {"pagination": {"rowOffset": 1}}).json()["jobs"]
+    assert [(each["job"]["id"], each["attempts"][0]["status"]) for each in rest] == [(first, "succeeded")]
+    assert mock.http.post(f"/api/v1/jobs/list{slash}", json=wanted | {"configTypes": ["clear"]}).json()["jobs"] == []
+    cancelled = mock.http.post(f"/api/v1/jobs/cancel{slash}", json={"id": running}).json()
+    assert cancelled["job"]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "status"),
+    [
+        ("list", {}, 400),
+        ("list", {"configTypes": "sync"}, 400),
+        ("list", {"configTypes": [], "pagination": {"pageSize": -1}}, 400),
+        ("list", {"configTypes": [], "pagination": 3}, 400),
+        ("list", {"configTypes": [], "configId": "nonsense"}, 400),
+        ("cancel", {"id": 2**70}, 404),
+        ("cancel", {"id": "1"}, 400),
+    ],
+)
+def test_what_the_configuration_api_cannot_use_is_refused(
+    mock: Mock, call: str, body: dict[str, Any], status: int
+) -> None:
+    assert mock.http.post(f"/api/v1/jobs/{call}", json=body).status_code == status
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
 def test_the_configuration_api_shows_a_connections_catalog_and_syncs_it(mock: Mock, slash: str) -> None:
     assert mock.http.get(f"/api/v1/health{slash}").json() == mock.http.post(f"/api/v1/health{slash}").json()
     body = {"connectionId": CONNECTION}

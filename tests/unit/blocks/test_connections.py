@@ -18,7 +18,7 @@ from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from blocks import connections
+from blocks import connections, snowflake_sql
 from blocks.connections import AirbyteConnection, DbtConfig, S3Landing, SnowflakeConnection, main
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse
@@ -380,6 +380,15 @@ def test_a_key_that_cannot_be_read_is_an_error_without_the_key_in_it(
     assert not [
         text for text in ("wrong words", "BEGIN", keys["plain"][60:90], keys["encrypted"][60:90]) if text in chain
     ]
+
+
+def test_sql_on_snowflake_shows_a_row_whole_where_no_terminal_bounds_it(
+    emulator: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = ", ".join(f"'{letter * 40}' as {letter}" for letter in "abcdef")
+    assert snowflake_sql.show(snowflake(emulator), f"select {columns};")
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if "aaa" in line]
+    assert all(letter * 40 in row for letter in "abcdef")
 
 
 def test_a_block_with_values_missing_opens_nothing() -> None:

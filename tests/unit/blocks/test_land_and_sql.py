@@ -62,11 +62,10 @@ def test_the_prompt_takes_statements_up_to_the_semicolon(
             raise EOFError from None
 
     monkeypatch.setattr("builtins.input", typed)
-    monkeypatch.setenv("PUBLISHED_PATH", str(tmp_path / "warehouse.duckdb"))
-    assert sql.main([]) == 0
-    told = capsys.readouterr().out
-    assert "42" in told
-    assert str(tmp_path / "warehouse.duckdb") in told
+    sql.prompt(lambda statement: sql.run(statement, tmp_path / "warehouse.duckdb"), "Welcome.")
+    said = capsys.readouterr().out
+    assert said.startswith("Welcome.")
+    assert "42" in said
 
 
 def test_before_anything_is_published_sql_says_what_to_run(
