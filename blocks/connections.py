@@ -378,6 +378,13 @@ def _load(kind: type[Kind], profile: str) -> Kind:
         raise PlatformError(
             f"Prefect's server cannot be asked for the blocks saved as {profile!r}: {error}. Check PREFECT_API_URL."
         ) from error
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code not in (401, 403):
+            raise
+        raise PlatformError(
+            f"Prefect's server refuses to give the blocks saved as {profile!r}. Check PREFECT_API_AUTH_STRING, or "
+            "PREFECT_API_KEY for Prefect Cloud."
+        ) from error
 
 
 def _profiles(kind: type[Kind]) -> list[str]:
@@ -404,11 +411,20 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"saved {type(block).__name__}.load({name!r})")
     except (PlatformError, ValueError, httpx.HTTPError) as error:
         server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
-        away = isinstance(error, httpx.TransportError)
-        hint = ". Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL." if away else ""
-        print(f"The blocks were not saved on {server}: {error}{hint}", file=sys.stderr)
+        print(f"The blocks were not saved on {server}: {error}{_hint(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, httpx.TransportError):
+        return ". Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL."
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 500:
+        return (
+            "\nA server whose PREFECT_SERVER_ENCRYPTION_KEY has changed cannot read the blocks that it has: give it "
+            "the former one, or begin anew with `make reset`."
+        )
+    return ""
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from blocks.dbt import Dbt
 from blocks.settings import Settings
 
 LOCAL = "dev"
+COMPILE = ("compile", "--full-refresh", "--target-path")
+"""For a first build: what is built already is in one of the two warehouses alone, and is no difference of theirs."""
 
 
 def compiled(settings: Settings, target: str) -> dict[str, str]:
@@ -29,7 +31,7 @@ def compiled(settings: Settings, target: str) -> dict[str, str]:
             snowflake = snowflake_from(settings)
             snowflake.check()
             variables |= snowflake.variables()
-        Dbt(settings.dbt_project_dir, target, variables, lambda _: None).run("compile", "--target-path", folder)
+        Dbt(settings.dbt_project_dir, target, variables, lambda _: None).run(*COMPILE, folder)
         models = Path(folder, "compiled").glob("*/models/**/*.sql")
         # A folder that is called as a yml holds that file's tests.
         return {file.stem: _plain(file.read_text(), settings) for file in models if file.parent.suffix != ".yml"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
-from services.compose.engine import PYTHON, Compose, check_engine
+from services.compose.engine import PYTHON, Compose, check_engine, check_folder
 from services.compose.offline import verify_offline
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError, check, load
@@ -28,7 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
         check(profile)
         prepare(profile)
         check_engine()
-        code: int = options.do(Compose(profile), options)
+        compose = Compose(profile)
+        check_folder(compose)
+        code: int = options.do(compose, options)
     except ComposeError as error:
         if vars(options).get("json"):
             return refused(options.profile, error)
@@ -84,12 +86,14 @@ def run(compose: Compose, options: argparse.Namespace) -> int:
 def cursor(compose: Compose, options: argparse.Namespace) -> int:
     """The sensor's cursor and batches: show, rewind, skip, release."""
     verb, arguments = options.command[:1], options.command[1:]
+    compose.need("sensor")
     command = [*PYTHON, "blocks.cursor_command", *verb, "--profile", compose.profile.name, *arguments]
     return compose.run("exec", "-T", "sensor", *command)
 
 
 def sql(compose: Compose, options: argparse.Namespace) -> int:
     """A query, or a prompt, on the published tables."""
+    compose.need("worker")
     terminal = [] if sys.stdin.isatty() else ["-T"]
     profile = compose.profile
     snowflake = profile.values["DBT_TARGET"] == "snowflake"

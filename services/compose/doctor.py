@@ -1,6 +1,7 @@
 """`make doctor`: what this machine shows here, what the systems show from inside the platform's network."""
 
 import json
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError
 from services.compose.up import taken_ports
+from services.compose.values import STAND_INS
 
 VOLUMES = Path(__file__).with_suffix(".yml")
 Finding = dict[str, str]
@@ -21,7 +23,7 @@ def doctor(compose: Compose, as_json: bool) -> int:
     """
     name = compose.profile.name
     findings = [_found("profile", f"{len(compose.profile.values)} values and {len(compose.profile.secrets)} secrets")]
-    findings += [*_ports(compose), *_inside(compose)]
+    findings += [*_ports(compose), *_services(compose), *_inside(compose)]
     failed = any(each["state"] == "fail" for each in findings)
     if as_json:
         print(json.dumps({"profile": name, "ok": not failed, "findings": findings}, indent=2))
@@ -47,16 +49,28 @@ def _ports(compose: Compose) -> list[Finding]:
     return [_found("ports", each, "fail", fix) for each in taken] or [_found("ports", "free, or the platform's own")]
 
 
+def _services(compose: Compose) -> list[Finding]:
+    """Whether the stand-ins and the server that the profile runs here are up: most of what fails else is for that."""
+    here = {**{name: name for name in STAND_INS}, "prefect": "prefect-server"}
+    try:
+        compose.need(*sorted(here[name] for name in here.keys() & compose.profile.services))
+    except ComposeError as error:
+        said, _, fix = str(error).partition(". ")
+        return [_found("services", said, "fail", fix)]
+    return [_found("services", "those of the profile are running")]
+
+
 def _inside(compose: Compose) -> list[Finding]:
     """What `python -m services.doctor` finds in a container with the profile's values and all of its secrets."""
-    # Not before the platform has run here once: Compose would make the volumes.
-    volumes = [str(VOLUMES)] if compose.output("ps", "--all", "--quiet") else []
-    command = replace(compose, files=volumes).command(
-        "run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor"
-    )
+    is_there = bool(compose.output("ps", "--all", "--quiet"))
+    # A project of its own where the platform has none: Compose makes every volume, whichever a container uses.
+    where = replace(compose, files=[str(VOLUMES)]) if is_there else replace(compose, project=f"doctor-{os.getpid()}")
+    command = where.command("run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor")
     done = subprocess.run(
         [*command, "--profile", compose.profile.name, "--json"], capture_output=True, text=True, check=False
     )
+    if not is_there:
+        where.succeeds("down", "--volumes")
     try:
         found: list[Finding] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
@@ -71,9 +72,38 @@ class Compose:
         Raises:
             ComposeError: the service is not running.
         """
+        self.need(service)
         if found := self.address(service, port):
             return found
-        raise ComposeError(f"{service} is not running: `make up` starts the platform, `make ps` shows its state.")
+        raise ComposeError(f"{service} has no port here: `make ps` shows its state.")
+
+    def need(self, *services: str) -> None:
+        """Make sure that services are running.
+
+        Raises:
+            ComposeError: it names those that are not, and the verb that starts them.
+        """
+        there = self.output("ps", "--services", "--status=running").split()
+        if missing := [service for service in services if service not in there]:
+            raise ComposeError(
+                f"Not running: {', '.join(missing)}. `make up PROFILE={self.profile.name}` starts the platform, "
+                "`make ps` shows its state."
+            )
+
+
+def check_folder(compose: Compose) -> None:
+    """Make sure that the Compose project is not another clone's, whose data a verb would change.
+
+    Raises:
+        ComposeError: it is; the text names that clone's folder.
+    """
+    label = '{{.Label "com.docker.compose.project.working_dir"}}'
+    for folder in map(Path, compose.output("ps", "--all", "--format", label).splitlines()):
+        if folder.is_dir() and not folder.samefile(PROJECT):
+            raise ComposeError(
+                f"The platform of this name is that of the clone {folder}. `make down` there first, or name this one "
+                "otherwise in the environment of every verb: COMPOSE_PROJECT_NAME=other make up."
+            )
 
 
 def check_engine() -> None:

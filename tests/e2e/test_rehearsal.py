@@ -72,6 +72,9 @@ def test_no_stand_in_answers_without_credentials(platform: Platform) -> None:
     prefect = httpx.post(f"{platform.prefect_url}/api/flow_runs/filter", json={}, trust_env=False)
     airbyte = httpx.get(f"{platform.airbyte_url}/connections", trust_env=False)
     assert (prefect.status_code, airbyte.status_code) == (401, 401)
+    query = "python -m blocks.snowflake_sql --profile rehearsal 'select 1' 2>&1 || true"
+    told = platform.compose("exec", "-T", "worker", "sh", "-c", query)
+    assert told.startswith("Prefect's server refuses to give the blocks saved as 'rehearsal'. Check PREFECT_API_AUTH_")
 
 
 @pytest.mark.parametrize("service", ["worker", "sensor"])
@@ -100,6 +103,13 @@ def replace(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+def test_the_prompt_of_sql_says_where_it_asks_and_lists_the_tables_there(platform: Platform) -> None:
+    prompt = "echo 'show terse tables;' | with-secrets python -m blocks.snowflake_sql --profile rehearsal"
+    shown = platform.compose("exec", "-T", "worker", "sh", "-c", prompt)
+    assert "FLIGHTS.MARTS_PUBLISHED of Snowflake's account snowflake" in shown
+    assert "fct_flights" in shown.lower()
 
 
 def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_process_list(
@@ -133,3 +143,17 @@ def places(platform: Platform) -> Iterator[tuple[str, str]]:
 
 def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def test_down_and_up_loses_no_row_and_no_run(platform: Platform) -> None:
+    query = "select count(*), max(_airbyte_extracted_at) from raw.flights"
+    rows, runs = platform.rows(query), ended(platform)
+    platform.compose("down", "--timeout", "5")
+    platform.start()
+    assert platform.rows(query) == rows
+    assert ended(platform) >= runs
+
+
+def ended(platform: Platform) -> set[str]:
+    """The flow runs that have completed."""
+    return {run["id"] for run in platform.flow_runs() if run["state_type"] == "COMPLETED"}

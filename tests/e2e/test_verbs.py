@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,12 @@ class Clone:
             timeout=400,
         )
 
+    def files(self) -> dict[Path, bytes]:
+        """What is in the clone, but for what git ignores."""
+        ignored = {"__pycache__", "secrets"}
+        there = [each for each in self.folder.rglob("*") if each.is_file() and not ignored & set(each.parts)]
+        return {each: each.read_bytes() for each in there}
+
     def containers(self) -> list[str]:
         """The ids of the project's containers."""
         label = f"label=com.docker.compose.project={self.name}"
@@ -53,7 +60,13 @@ def clone(project: Path, pytestconfig: pytest.Config) -> Iterator[Clone]:
 
 
 @pytest.fixture(scope="module")
-def up(clone: Clone) -> str:
+def files(clone: Clone) -> dict[Path, bytes]:
+    """The clone's files before its first verb."""
+    return clone.files()
+
+
+@pytest.fixture(scope="module")
+def up(clone: Clone, files: dict[Path, bytes]) -> str:
     """What `make up` prints."""
     done = clone.make("up")
     assert done.returncode == 0, done.stdout
@@ -156,6 +169,20 @@ def test_an_unknown_profile_or_a_missing_value_stops_before_any_container_starts
     assert clone.containers() == before
 
 
+def test_a_clone_does_not_touch_the_platform_of_another(up: str, clone: Clone, project: Path, tmp_path: Path) -> None:
+    shutil.copytree(project, tmp_path / "other")
+    refused = Clone(tmp_path / "other", clone.name).make("reset", "YES=1")
+    assert refused.returncode != 0
+    assert f"that of the clone {project}" in refused.stdout
+    assert clone.containers()
+
+
+def test_no_verb_and_no_choice_of_a_profile_changes_a_file(up: str, clone: Clone, files: dict[Path, bytes]) -> None:
+    listed = clone.make("ps", "PROFILE=rehearsal")
+    assert listed.returncode == 0, listed.stdout
+    assert clone.files() == files
+
+
 def test_the_platform_needs_no_network(up: str, clone: Clone) -> None:
     proved = clone.make("verify-offline")
     assert proved.returncode == 0, proved.stdout
@@ -169,6 +196,22 @@ def test_reset_asks_and_then_leaves_nothing(up: str, clone: Clone) -> None:
     removed = clone.make("reset", "YES=1")
     assert removed.returncode == 0, removed.stdout
     assert clone.containers() == []
+
+
+def test_where_the_platform_is_down_sql_and_doctor_say_what_starts_it_and_leave_nothing(clone: Clone) -> None:
+    before = docker_has()
+    asked, report = clone.make("sql", "Q=select 1"), clone.make("doctor")
+    assert asked.returncode != 0
+    assert "Not running: worker. `make up PROFILE=local` starts the platform" in asked.stdout
+    assert report.returncode != 0
+    assert "FAIL  services               Not running: airbyte, localstack, prefect-server" in report.stdout
+    assert [each for each in docker_has() - before if each.startswith((clone.name, "doctor-"))] == []
+
+
+def docker_has() -> set[str]:
+    """The names of the engine's volumes and networks."""
+    volumes, networks = (["docker", kind, "ls", "--format={{.Name}}"] for kind in ("volume", "network"))
+    return {name for command in (volumes, networks) for name in subprocess.check_output(command, text=True).split()}
 
 
 def test_without_an_engine_up_says_so_and_names_what_needs_none(clone: Clone) -> None:

@@ -3,8 +3,11 @@
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,7 +20,7 @@ from pydantic import SecretStr
 
 from blocks import connections, snowflake_sql
 from blocks.connections import AirbyteConnection, DbtConfig, S3Landing, SnowflakeConnection, main
-from blocks.errors import ConfigurationError
+from blocks.errors import ConfigurationError, PlatformError
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse
 from services.airbyte.app import create_app
 from services.airbyte.config import load_config
@@ -157,6 +160,48 @@ def test_a_name_that_prefect_does_not_take_is_told(
 ) -> None:
     assert main(["--name", "My profile!"]) == 1
     assert "The blocks were not saved on http" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(500, "PREFECT_SERVER_ENCRYPTION_KEY has changed"), (401, "401 Unauthorized")]
+)
+def test_a_prefect_server_that_fails_or_refuses_is_told_with_the_likely_cause(
+    status: int, cause: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(status) as url, temporary_settings({PREFECT_API_URL: url}):
+        assert main(["--name", "trial"]) == 1
+        assert cause in capsys.readouterr().err
+
+
+def test_blocks_that_prefect_refuses_to_give_are_told_with_what_lets_in() -> None:
+    with (
+        answering(401) as url,
+        temporary_settings({PREFECT_API_URL: url}),
+        pytest.raises(PlatformError, match=r"blocks saved as 'trial'. Check PREFECT_API_AUTH_STRING"),
+    ):
+        connections.dbt_config("trial")
+
+
+@contextmanager
+def answering(status: int) -> Iterator[str]:
+    """A server that answers everything alike; the URL of the API that it would have."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        do_POST = do_PATCH = do_PUT = do_GET
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
 
 
 def test_a_prefect_server_that_does_not_answer_is_named_with_how_to_start_one(
