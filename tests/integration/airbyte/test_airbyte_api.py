@@ -266,6 +266,7 @@ def test_the_configuration_api_lists_and_cancels_jobs(mock: Mock, landing: Landi
         ("list", {"configTypes": [], "pagination": {"pageSize": -1}}, 400),
         ("list", {"configTypes": [], "pagination": 3}, 400),
         ("list", {"configTypes": [], "configId": "nonsense"}, 400),
+        ("list", {"configTypes": [], "configId": CONNECTION.replace("-", "")}, 400),
         ("cancel", {"id": 2**70}, 404),
         ("cancel", {"id": "1"}, 400),
     ],
