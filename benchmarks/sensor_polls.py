@@ -82,7 +82,7 @@ def _peak_mb() -> int:
 
 def _idle(looking: Sensor, url: str, seconds: float) -> dict[str, float]:
     before, cpu = _calls(url), time.process_time()
-    Thread(target=stay, args=[looking, POLL_SECONDS], daemon=True).start()
+    Thread(target=stay, args=[looking, lambda: looking, POLL_SECONDS], daemon=True).start()
     time.sleep(seconds)
     after = _calls(url)
     percent = 100 * (time.process_time() - cpu) / seconds

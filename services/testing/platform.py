@@ -48,7 +48,6 @@ class Platform(DockerCompose):
     Args:
         project: folder of docker-compose.yml: a clone of the platform.
         profile: name of the file in `profiles/`.
-        variables: values that take the place of the profile's.
         owner: process id of whoever answers for its removal, in the project's name; see `remove_left_behind`.
     """
 
@@ -56,7 +55,6 @@ class Platform(DockerCompose):
         self,
         project: Path = PROJECT,
         profile: str = "local",
-        variables: Mapping[str, str] | None = None,
         owner: int | None = None,
     ) -> None:
         self.profile = load(profile, Path(project, "profiles"), Path(project, "docker-compose.yml"))
@@ -69,7 +67,6 @@ class Platform(DockerCompose):
             "PREFECT_PORT": str(self.prefect_port),
             "AIRBYTE_PORT": str(self.airbyte_port),
             "S3_PORT": str(self.s3_port),
-            **(variables or {}),
         }
         super().__init__(
             context=project,
@@ -80,7 +77,7 @@ class Platform(DockerCompose):
 
     @cached_property
     def compose_command_property(self) -> list[str]:
-        """Compose's command line; the profile and `variables` decide, the environment of the tests does not."""
+        """Compose's command line; the profile decides, the environment of the tests does not."""
         hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
         own = [f"{name}={value}" for name, value in self._variables.items()]
         return ["env", *hidden, *own, *super().compose_command_property]

@@ -15,8 +15,9 @@ QUEUE = "http://localstack:4566/000000000000/landing-events"
 
 @pytest.fixture(scope="module")
 def platform(project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
-    variables = {"SENSOR_QUEUE_URL": QUEUE}
-    with Platform(project, variables=variables, owner=owner(pytestconfig)) as running:
+    profile = project / "profiles" / "local.env"
+    profile.write_text(profile.read_text().replace("SENSOR_QUEUE_URL=\n", f"SENSOR_QUEUE_URL={QUEUE}\n"))
+    with Platform(project, owner=owner(pytestconfig)) as running:
         running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=240)
         yield running
 
