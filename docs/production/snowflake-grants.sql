@@ -35,7 +35,7 @@ grant select on future tables in schema DATA_PLATFORM.RAW to role DATA_PLATFORM_
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_STAGING to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_SNAPSHOTS to role DATA_PLATFORM_TRANSFORMER;
-grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_TRANSFORMER;
+grant usage, create table on schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_TRANSFORMER;
 
 -- People and dashboards: the marts that have passed their tests, on a warehouse of their own so that they never wait for a build, nor it for them.
 grant usage on database DATA_PLATFORM to role DATA_PLATFORM_READER;

@@ -12,11 +12,12 @@ import duckdb
 from blocks import lake
 from blocks.connections import DbtConfig, SnowflakeConnection
 from blocks.errors import ConfigurationError
+from blocks.warehouse import published_schema
 from services.doctor.finding import Finding
 
 ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
-SCHEMAS = ("", "_STAGING", "_SNAPSHOTS", "_PUBLISHED")
-"""What dbt_project.yml, and the publication of its tables, append to the schema of the target."""
+DBT_SCHEMAS = ("", "_STAGING", "_SNAPSHOTS")
+"""What dbt_project.yml appends to the schema of the target."""
 
 Grant = Mapping[str, str]
 """A row of SHOW GRANTS."""
@@ -176,8 +177,10 @@ def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: s
         f"USAGE on database {block.database}": has("DATABASE", database, "USAGE"),
         f"USAGE on schema {block.database}.RAW": has("SCHEMA", f"{database}.raw", "USAGE"),
     }
-    for schema in (f"{block.schema_}{suffix}" for suffix in SCHEMAS):
-        for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW"):
+    of_dbt = [f"{block.schema_}{suffix}" for suffix in DBT_SCHEMAS]
+    written = [*of_dbt, published_schema(block.schema_)]
+    for privilege, schemas in (("USAGE", written), ("CREATE TABLE", written), ("CREATE VIEW", of_dbt)):
+        for schema in schemas:
             name = f"{privilege} in schema {schema}, or CREATE SCHEMA on database {block.database}"
             needed[name] = makes_schemas or has("SCHEMA", f"{database}.{schema.lower()}", privilege)
     comes = (

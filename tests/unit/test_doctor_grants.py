@@ -27,9 +27,11 @@ READY_SCHEMA = [
     ("USAGE", "DATABASE", "FLIGHTS"),
     *(
         (privilege, "SCHEMA", f"FLIGHTS.{schema}")
-        for schema in ("MARTS", "MARTS_PUBLISHED", "MARTS_STAGING", "MARTS_SNAPSHOTS")
+        for schema in ("MARTS", "MARTS_STAGING", "MARTS_SNAPSHOTS")
         for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW")
     ),
+    ("USAGE", "SCHEMA", "FLIGHTS.MARTS_PUBLISHED"),
+    ("CREATE TABLE", "SCHEMA", "FLIGHTS.MARTS_PUBLISHED"),
     ("USAGE", "SCHEMA", "FLIGHTS.RAW"),
     ("SELECT", "VIEW", "FLIGHTS.RAW.FLIGHTS"),
     ("SELECT", "TABLE", "FLIGHTS.RAW.AIRLINES"),
