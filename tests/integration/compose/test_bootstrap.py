@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.states import Cancelling, Completed, Crashed, Running
 
 from blocks.settings import Settings
@@ -166,10 +167,11 @@ def test_an_unknown_deployment_is_answered_with_those_that_there_are(
 def test_an_unknown_parameter_is_answered_with_those_that_there_are_and_starts_no_run(
     prefect_server: str, client: SyncPrefectClient
 ) -> None:
-    before = {each.id for each in client.read_flow_runs()}
+    ours = DeploymentFilter(name=DeploymentFilterName(any_=["dbt-transform"]))  # others' schedules plan runs meanwhile
+    before = {each.id for each in client.read_flow_runs(deployment_filter=ours)}
     with pytest.raises(ComposeError, match=r"dbt-transform has no parameter 'selct'\. Those that it has: .*select"):
         Prefect(f"{prefect_server}/api").start("dbt_transform", {"selct": "dim_airlines"})
-    assert {each.id for each in client.read_flow_runs()} == before
+    assert {each.id for each in client.read_flow_runs(deployment_filter=ours)} == before
 
 
 def test_following_a_run_shows_its_log_once_and_tells_its_result(
