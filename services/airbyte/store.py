@@ -119,6 +119,12 @@ class Store:
         sql = f"{SELECT_JOBS} {where} ORDER BY {query.order_by}, job_id LIMIT ? OFFSET ?"
         return [_job(row) for row in self._db.execute(sql, (*values, query.limit, query.offset))]
 
+    def count_jobs(self, query: JobQuery) -> int:
+        """How many there are on all pages."""
+        where, values = _where(query)
+        sql = f"SELECT count(*) FROM jobs {where}"  # noqa: S608 - made of the names of columns
+        return int(self._db.execute(sql, values).fetchone()[0])
+
     def set_status(self, job_id: int, status: JobStatus) -> None:
         before = self.job(job_id).status
         if status not in ALLOWED[before]:

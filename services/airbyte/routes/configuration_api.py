@@ -1,6 +1,6 @@
 """What clients of the public API still use of Airbyte's internal Configuration API, /api/v1: POST, slash or none."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -112,14 +112,13 @@ async def list_(request: Request, mock: Mock) -> Response:
     types = [type_ for type_, name in CONFIG_TYPES.items() if name in _list(request, body, "configTypes")]
     ids = [uuid_value(request, body["configId"], "configId")] if body.get("configId") else None
     page = body.get("pagination") or {}
-    query = JobQuery(connection_ids=ids, job_types=types, order_by="created_at DESC")
-    jobs = mock.store.jobs(replace(query, limit=2**31))
-    offset, size = (_count(request, page, *each) for each in (("rowOffset", 0), ("pageSize", query.limit)))
+    offset, size = (_count(request, page, *each) for each in (("rowOffset", 0), ("pageSize", JobQuery.limit)))
+    query = JobQuery(connection_ids=ids, job_types=types, order_by="created_at DESC", limit=size, offset=offset)
     shown = [
         {"job": _job(job), "attempts": [_attempt(each) for each in mock.store.attempts(job.job_id)]}
-        for job in jobs[offset : offset + size]
+        for job in mock.store.jobs(query)
     ]
-    return JSONResponse({"jobs": shown, "totalJobCount": len(jobs)})
+    return JSONResponse({"jobs": shown, "totalJobCount": mock.store.count_jobs(query)})
 
 
 def _list(request: Request, body: dict[str, Any], name: str) -> list[Any]:
@@ -132,7 +131,7 @@ def _count(request: Request, page: Any, name: str, default: int) -> int:
     found = page.get(name, default) if isinstance(page, dict) else None
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
         raise problems.bad_request(request.url.path, f"pagination.{name}: must be a number, 0 or greater")
-    return found
+    return min(found, 2**63 - 1)  # SQLite's largest
 
 
 async def _known_job(request: Request, mock: Mock) -> Job:
@@ -141,7 +140,7 @@ async def _known_job(request: Request, mock: Mock) -> Job:
         raise problems.bad_request(request.url.path, "id: must be a job's number")
     try:
         return mock.store.job(id_)
-    except (KeyError, OverflowError):
+    except KeyError:
         message = f"Could not find job with id: {id_}"
         raise problems.ApiError(404, {"message": message, "id": str(id_)}) from None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
-from starlette.testclient import TestClient
+import httpx
 
 from services.airbyte.server import Server
 from services.airbyte.settings import Settings
@@ -42,7 +42,7 @@ class Landing:
 class Mock:
     """A running mock and what a test asks of it."""
 
-    def __init__(self, http: TestClient, lake: Path) -> None:
+    def __init__(self, http: httpx.Client, lake: Path) -> None:
         self.http = http
         self.lake = lake
 

@@ -191,7 +191,7 @@ def test_a_kill_before_any_change_of_snowflake_or_before_its_record_neither_lose
         assert sorted(found) == sorted((f"n{version}", n) for version in versions for n in ids)
 
     with server.running() as (process, http):
-        connection = warehouse.connect(Mock(http, server.lake), mode)  # type: ignore[arg-type]
+        connection = warehouse.connect(Mock(http, server.lake), mode)
         points = _kill_workers(server, http, land, "snowflake", connection, check)
         land(points + 1)
         server.arm("record", 1)
