@@ -96,6 +96,19 @@ class DuckDbWarehouse:
         return lake.arrived(self.lake_dir, keys)
 
 
+def _clone(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
+    cursor.execute("select 1 from information_schema.schemata where schema_name ilike %s", (readers,))
+    if not cursor.fetchall():  # who may not make a schema may use one that is there
+        cursor.execute(f"create schema if not exists {readers}")
+    cursor.execute(
+        "select table_name from information_schema.tables where table_schema ilike %s and table_type = 'BASE TABLE'",
+        (built,),
+    )
+    for (table,) in cursor.fetchall():
+        # dbt's tables are transient, and a clone of such a one can be nothing else.
+        cursor.execute(f'create or replace transient table {readers}."{table}" clone {built}."{table}" copy grants')
+
+
 def published_schema(built: str) -> str:
     """The schema in Snowflake that readers query, by the one that dbt builds in."""
     return f"{built}_PUBLISHED"
@@ -137,28 +150,15 @@ class SnowflakeWarehouse:
 
         with self.connect() as connection, connection.cursor() as cursor:
             built = connection.schema or ""
+            readers = published_schema(built)
             try:
-                self._clone(cursor, built)
+                _clone(cursor, built, readers)
             except Error as error:
                 raise PublishFailed(
-                    f"The tested tables of {built} could not be cloned into {published_schema(built)}: {error} The "
-                    "role needs USAGE and CREATE TABLE there, or CREATE SCHEMA on the database. Run again then."
+                    f"The tested tables of {built} could not be cloned into {readers}: {error} The role "
+                    "needs USAGE and CREATE TABLE there, or CREATE SCHEMA on the database. Run again then."
                 ) from error
-            return f"{connection.account}: {connection.database}.{published_schema(built)}"
-
-    def _clone(self, cursor: "SnowflakeCursor", built: str) -> None:
-        readers = published_schema(built)
-        cursor.execute("select 1 from information_schema.schemata where schema_name ilike %s", (readers,))
-        if not cursor.fetchall():  # who may not make a schema may use one that is there
-            cursor.execute(f"create schema if not exists {readers}")
-        cursor.execute(
-            "select table_name from information_schema.tables "
-            "where table_schema ilike %s and table_type = 'BASE TABLE'",
-            (built,),
-        )
-        for (table,) in cursor.fetchall():
-            # dbt's tables are transient, and a clone of such a one can be nothing else.
-            cursor.execute(f'create or replace transient table {readers}."{table}" clone {built}."{table}" copy grants')
+            return f"{connection.account}: {connection.database}.{readers}"
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""

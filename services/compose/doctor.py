@@ -51,12 +51,9 @@ def _ports(compose: Compose) -> list[Finding]:
 
 def _services(compose: Compose) -> list[Finding]:
     """Whether the stand-ins and the server that the profile runs here are up: most of what fails else is for that."""
-    here = {**{name: name for name in STAND_INS}, "prefect": "prefect-server"}
-    try:
-        compose.need(*sorted(here[name] for name in here.keys() & compose.profile.services))
-    except ComposeError as error:
-        said, _, fix = str(error).partition(". ")
-        return [_found("services", said, "fail", fix)]
+    here = ("prefect-server" if name == "prefect" else name for name in STAND_INS.keys() & compose.profile.services)
+    if missing := compose.missing(*sorted(here)):
+        return [_found("services", f"Not running: {', '.join(missing)}", "fail", compose.how_to_start)]
     return [_found("services", "those of the profile are running")]
 
 

@@ -83,12 +83,18 @@ class Compose:
         Raises:
             ComposeError: it names those that are not, and the verb that starts them.
         """
+        if missing := self.missing(*services):
+            raise ComposeError(f"Not running: {', '.join(missing)}. {self.how_to_start}")
+
+    def missing(self, *services: str) -> list[str]:
+        """Those of the services that are not running."""
         there = self.output("ps", "--services", "--status=running").split()
-        if missing := [service for service in services if service not in there]:
-            raise ComposeError(
-                f"Not running: {', '.join(missing)}. `make up PROFILE={self.profile.name}` starts the platform, "
-                "`make ps` shows its state."
-            )
+        return [service for service in services if service not in there]
+
+    @property
+    def how_to_start(self) -> str:
+        """What a person does where something is not running."""
+        return f"`make up PROFILE={self.profile.name}` starts the platform, `make ps` shows its state."
 
 
 def check_folder(compose: Compose) -> None:
