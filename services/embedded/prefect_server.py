@@ -11,10 +11,11 @@ from services.embedded.lifeline import follow_parent
 
 
 class RetrySoon:
-    """Tells Prefect's clients to repeat a 503 at once.
+    """Tells Prefect's clients to repeat a 503 soon.
 
     The server answers 503 when two of its own transactions meet in SQLite; the file is free again within milliseconds,
-    but without a Retry-After the client waits 2 s or more.
+    but without a Retry-After the client waits 2 s or more. It tries six times: with a shorter wait a busy moment of the
+    server uses them all up, and the run fails.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -25,7 +26,7 @@ class RetrySoon:
 
         async def with_retry_after(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 503:
-                MutableHeaders(scope=message)["Retry-After"] = "0.05"
+                MutableHeaders(scope=message)["Retry-After"] = "0.5"
             await send(message)
 
         await self.app(scope, receive, with_retry_after)
