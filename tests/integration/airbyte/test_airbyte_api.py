@@ -206,11 +206,11 @@ def test_without_a_valid_token_every_call_but_health_is_unauthorised(guarded: Mo
 
 
 def test_a_token_expires(start: Start) -> None:
-    with start(client_id="me", client_secret="s3cret", token_lifetime=1) as mock:
+    with start(client_id="me", client_secret="s3cret", token_lifetime=4) as mock:
         token = mock.http.post("/applications/token", json={"client_id": "me", "client_secret": "s3cret"}).json()
         mock.http.headers["Authorization"] = f"Bearer {token['access_token']}"
         assert mock.http.get(f"{V1}/jobs").status_code == 200
-        time.sleep(1.1)
+        time.sleep(4.1)
         assert mock.http.get(f"{V1}/jobs").status_code == 401
 
 

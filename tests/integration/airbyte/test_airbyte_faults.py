@@ -145,7 +145,7 @@ def test_a_file_that_disappears_fails_the_attempt_and_not_the_next(mock: Mock, l
 def test_connections_are_refused_for_a_while_and_then_served_again(make_settings: Callable[..., Settings]) -> None:
     with served(make_settings()) as url:
         assert _answers(url)
-        assert httpx.post(f"{url}/_mock/faults", json={"kind": "refuse", "seconds": 0.5}).status_code == 201
+        assert httpx.post(f"{url}/_mock/faults", json={"kind": "refuse", "seconds": 3}).status_code == 201
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{url}{V1}/health")
         deadline = time.monotonic() + 20

@@ -27,6 +27,25 @@ READY_SECONDS = 30
 
 
 @dataclass
+class Fault:
+    """A fault that is in force at the mock."""
+
+    url: str
+    number: int
+
+    def await_strike(self) -> None:
+        """Wait until it has struck once."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not {each["faultId"]: each["struck"] for each in httpx.get(self.url).json()}[self.number]:
+            assert time.monotonic() < deadline, "nothing was struck"
+            time.sleep(0.02)
+
+    def end(self) -> None:
+        """Take it back."""
+        httpx.delete(f"{self.url}/{self.number}").raise_for_status()
+
+
+@dataclass
 class Platform:
     """What a test puts in and looks at."""
 
@@ -51,15 +70,11 @@ class Platform:
         for stream in ("airlines", "airports", "planes"):
             self.put(f"{stream}/{stream}.csv.gz", (LANDING / stream / f"{stream}.csv.gz").read_bytes())
 
-    def fault(self, kind: str, **details: Any) -> None:
+    def fault(self, kind: str, **details: Any) -> "Fault":
         """Ask the mock for a fault."""
         base = self.airbyte.removesuffix("/api/public/v1")
-        httpx.post(f"{base}/_mock/faults", json={"kind": kind, **details}).raise_for_status()
-
-    def clear_faults(self) -> None:
-        """Take every fault back."""
-        base = self.airbyte.removesuffix("/api/public/v1")
-        httpx.delete(f"{base}/_mock/faults").raise_for_status()
+        answer = httpx.post(f"{base}/_mock/faults", json={"kind": kind, **details}).raise_for_status()
+        return Fault(f"{base}/_mock/faults", answer.json()["faultId"])
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the published warehouse."""

@@ -204,9 +204,9 @@ def test_a_sync_that_never_ends_is_cancelled_at_its_deadline(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRBYTE_SYNC_TIMEOUT_SECONDS", "1")
-    platform.fault("stuck_running", connectionId=CONNECTION_ID)
+    stuck = platform.fault("stuck_running", connectionId=CONNECTION_ID)
     assert "AIRBYTE_SYNC_TIMEOUT_SECONDS" in fails(airbyte_sync, SyncTimedOut)
-    platform.clear_faults()
+    stuck.end()
     monkeypatch.setenv("AIRBYTE_SYNC_TIMEOUT_SECONDS", "60")
     assert airbyte_sync()[0].job_id == 2
 

@@ -141,15 +141,15 @@ def test_a_store_without_conditional_writes_is_told_and_keeps_nothing(code: str,
 def test_each_way_in_which_airbyte_can_fail_is_told_with_its_own_fix(
     platform: Platform, found: Report, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    platform.fault("status", operation="getConnection", status=503)
+    fault = platform.fault("status", operation="getConnection", status=503)
     assert "503" in found.failing()["airbyte answers"].said
-    platform.clear_faults()
-    platform.fault("status", operation="getConnection", status=401)
+    fault.end()
+    fault = platform.fault("status", operation="getConnection", status=401)
     assert "AIRBYTE_CLIENT_SECRET" in found.failing()["airbyte credentials"].fix
-    platform.clear_faults()
-    platform.fault("malformed_json", operation="getConnection")
+    fault.end()
+    fault = platform.fault("malformed_json", operation="getConnection")
     assert "AIRBYTE_SERVER_URL" in found.failing()["airbyte answers"].fix
-    platform.clear_faults()
+    fault.end()
     httpx.patch(f"{platform.airbyte}/connections/{CONNECTION_ID}", json={"status": "inactive"}).raise_for_status()
     assert "inactive" in found.failing()["airbyte connection"].said
     monkeypatch.setenv("AIRBYTE_CONNECTION_ID", CONNECTION_ID.replace("7", "8"))

@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from threading import Timer
 
 import pytest
 from prefect.artifacts import Artifact
@@ -64,19 +63,22 @@ def test_a_file_of_the_batch_that_brought_no_row_fails_the_run_after_all_else_we
 
 def test_files_that_an_adopted_sync_was_too_early_for_are_loaded_by_a_second_one(platform: Platform) -> None:
     platform.put_reference()
-    platform.fault("stuck_running", times=1)
+    stuck = platform.fault("stuck_running", times=1)
     with AirbyteClient(platform.airbyte) as client:
         running, _ = client.start_sync(CONNECTION_ID)
+        polled = platform.fault("slow", operation="getJob", seconds=0)
 
         def land_when_it_has_ended() -> None:
-            platform.clear_faults()
+            polled.await_strike()  # so the flow has adopted it
+            platform.fault("slow", operation="listJobs", seconds=3, times=1)  # the second sync waits for the file
+            stuck.end()
             client.wait(running, timeout=30)
             platform.put("flights/2013-01-01.csv.gz", flights(1))
 
-        late = Timer(1, land_when_it_has_ended)
-        late.start()
-        result = full_pipeline(files=[LandedFile(key="inbound/flights/2013-01-01.csv.gz")])
-        late.join()
+        with ThreadPoolExecutor(1) as pool:
+            landed = pool.submit(land_when_it_has_ended)
+            result = full_pipeline(files=[LandedFile(key="inbound/flights/2013-01-01.csv.gz")])
+            landed.result()
     assert [sync.adopted for sync in result.syncs] == [True, False]
     assert result.syncs[0].job_id == running.job_id
     assert platform.count("fct_flights") == 20

@@ -184,12 +184,12 @@ def test_one_token_serves_many_calls(server: Server, airbyte: AirbyteClient) -> 
 
 
 def test_a_token_is_renewed_before_it_expires(start: Callable[..., Server], tmp_path: Path) -> None:
-    server = start(tmp_path, NO_CONNECTION, token_lifetime=4)
+    server = start(tmp_path, NO_CONNECTION, token_lifetime=8)
     issued = server.tokens_issued()
     with server.client() as client:
         client.newest_job(CONNECTION)
         first = issued()
-        time.sleep(2.2)  # past half of its life, short of its end
+        time.sleep(4.2)  # past half of its life, short of its end
         client.newest_job(CONNECTION)
     assert (first, issued()) == (1, 2)
 
