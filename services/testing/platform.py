@@ -258,21 +258,34 @@ class Platform(DockerCompose):
 
 
 def remove_left_behind(owner: int) -> list[str]:
-    """Remove the platforms that this process, or one that has ended since, did not remove itself; their names.
+    """Remove the platforms, and the images, that this process or one that has ended left behind; the platforms' names.
 
     A test process that is killed removes nothing.
     """
     if not shutil.which("docker"):
         return []
-    names = [each["Name"] for each in json.loads(_docker_compose("ls", "--all", "--format", "json") or "[]")]
+    names = [each["Name"] for each in json.loads(_docker("compose", "ls", "--all", "--format", "json") or "[]")]
     left = [name for name in names if (match := re.match(rf"{NAME}-(\d+)-", name)) and _gone(int(match[1]), owner)]
     for name in left:
-        _docker_compose("--project-name", name, "down", "--volumes", "--timeout", "5")
+        _docker("compose", "--project-name", name, "down", "--volumes", "--timeout", "5")
+    _remove_replaced_images()
     return left
 
 
-def _docker_compose(*arguments: str) -> str:
-    command = ["docker", "compose", *arguments]
+def _remove_replaced_images() -> None:
+    """Each platform's build labels the images with its name and so replaces those of the one before."""
+    label = "com.docker.compose.project"
+    replaced = _docker("images", "--quiet", "--filter", "dangling=true", "--filter", f"label={label}").split()
+    if not replaced:
+        return
+    template = f'{{{{.Id}}}} {{{{index .Config.Labels "{label}"}}}}'
+    of = dict(line.split() for line in _docker("inspect", "--format", template, *replaced).splitlines())
+    if ours := [image for image, project in of.items() if re.match(rf"{NAME}-\d+-", project)]:
+        _docker("rmi", *ours)
+
+
+def _docker(*arguments: str) -> str:
+    command = ["docker", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
 
 
