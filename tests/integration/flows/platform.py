@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 READY_SECONDS = 30
+STRIKE_SECONDS = 180
 
 
 @dataclass
@@ -35,8 +36,8 @@ class Fault:
 
     def await_strike(self) -> None:
         """Wait until it has struck once."""
-        deadline = time.monotonic() + READY_SECONDS
-        while not {each["faultId"]: each["struck"] for each in httpx.get(self.url).json()}[self.number]:
+        deadline = time.monotonic() + STRIKE_SECONDS
+        while not {each["faultId"]: each["struck"] for each in httpx.get(self.url, timeout=30).json()}[self.number]:
             assert time.monotonic() < deadline, "nothing was struck"
             time.sleep(0.02)
 

@@ -69,10 +69,12 @@ def test_files_that_an_adopted_sync_was_too_early_for_are_loaded_by_a_second_one
         polled = platform.fault("slow", operation="getJob", seconds=0)
 
         def land_when_it_has_ended() -> None:
-            polled.await_strike()  # so the flow has adopted it
-            platform.fault("slow", operation="listJobs", seconds=3, times=1)  # the second sync waits for the file
-            stuck.end()
-            client.wait(running, timeout=30)
+            try:
+                polled.await_strike()  # so the flow has adopted it
+                platform.fault("slow", operation="listJobs", seconds=3, times=1)  # the second sync waits for the file
+            finally:
+                stuck.end()
+            client.wait(running, timeout=60)
             platform.put("flights/2013-01-01.csv.gz", flights(1))
 
         with ThreadPoolExecutor(1) as pool:
