@@ -134,6 +134,6 @@ install: $(READY) ## Create .venv from requirements.lock
 lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgrade, to the newest versions
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
-	@$(IMAGE_LOCK) -o requirements-platform.lock pyproject.toml
+	@$(IMAGE_LOCK) --extra embedded -o requirements-platform.lock pyproject.toml
 	@$(IMAGE_LOCK) -o services/airbyte/requirements.lock services/airbyte/requirements.in
 	@$(IMAGE_LOCK) -o services/snowflake/requirements.lock services/snowflake/requirements.in

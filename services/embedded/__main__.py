@@ -1,4 +1,4 @@
-"""`python -m services.embedded demo` or `dev`: the platform without Docker."""
+"""`python -m services.embedded demo`, `dev` or `run`: the platform without Docker."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from services.embedded.stack import DATA
 def main() -> int:
     """Run the demo, or serve the platform in the foreground."""
     parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,dev}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,dev,run}")
     demo = commands.add_parser("demo", help="run the whole pipeline once on sample data, and report")
     demo.add_argument("--data", type=Path, default=DATA, help="folder that takes the state and the result")
     dev = commands.add_parser("dev", help="serve the platform until Ctrl-C")
@@ -19,7 +19,15 @@ def main() -> int:
     dev.add_argument("--airbyte-port", type=int, default=8006, help="the mock Airbyte (default: 8006)")
     dev.add_argument("--data", type=Path, default=DATA, help="folder that takes the state, in dev/")
     dev.add_argument("--events", action="store_true", help="S3 tells the sensor what arrived, instead of being listed")
+    run = commands.add_parser("run", help="run one command, such as a flow, on services of its own")
+    run.add_argument("line", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. python flows/full_pipeline.py")
     options = parser.parse_args()
+    if options.command == "run":
+        if not options.line:
+            run.error("name a command, e.g. python flows/full_pipeline.py")
+        from services.embedded.run import main as run_main
+
+        return run_main(options.line)
     if options.command == "demo":
         from services.embedded.demo import main as demo_main
 

@@ -1,0 +1,55 @@
+"""One command on services of its own and the sample files; both end with the command, and nothing is kept."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from blocks import warehouse
+from blocks.errors import PlatformError
+from blocks.settings import inherited
+from services.embedded.processes import Processes, free_ports
+from services.embedded.stack import Stack, sample_files
+
+
+def main(command: Sequence[str]) -> int:
+    """Run the command where it finds S3 with the sample files, the mock Airbyte and Prefect; its exit code.
+
+    What is said here goes to standard error: standard output is the command's.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    # A shell starts its background jobs with SIGINT ignored; they too should end when told to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        with tempfile.TemporaryDirectory(prefix="platform-") as folder:
+            return _run(command, Path(folder), console)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except (PlatformError, OSError) as error:
+        console.print(f"[red]The command was not run.[/red] {escape(str(error))}")
+        return 1
+
+
+def _run(command: Sequence[str], folder: Path, console: Console) -> int:
+    s3, airbyte, prefect = free_ports(3)
+    stack = Stack(folder / "state", folder / "published" / "warehouse.duckdb", s3, airbyte, prefect)
+    stack.published.parent.mkdir()
+    with Processes(stack.state / "logs") as processes:
+        console.print("S3, the mock Airbyte and Prefect are starting for this command alone; nothing of it is kept.")
+        stack.start(processes)
+        stack.wait_until_ready(processes)
+        landed = stack.land(sample_files())
+        console.print(f"{landed} sample files have landed.")
+        # The project's folder, where dbt would put its packages, may be one that cannot be written.
+        own = {**stack.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder / "dbt_packages")}
+        code = subprocess.run(command, env=inherited(own), check=False).returncode  # noqa: S603
+        if stack.published.exists():
+            tables = warehouse.tables(stack.published)
+            console.print("Published:", ", ".join(f"{name} {rows:,}" for name, rows in tables.items()))
+    return code
