@@ -48,8 +48,8 @@ def _run(command: Sequence[str], folder: Path, console: Console) -> int:
         console.print(f"{landed} sample files have landed.")
         # The project's folder, where dbt would put its packages, may be one that cannot be written.
         own = {**stack.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder / "dbt_packages")}
-        code = subprocess.run(command, env=inherited(own), check=False).returncode  # noqa: S603
+        ended = subprocess.run(command, env=inherited(own), check=False).returncode  # noqa: S603
         if stack.published.exists():
             tables = warehouse.tables(stack.published)
             console.print("Published:", ", ".join(f"{name} {rows:,}" for name, rows in tables.items()))
-    return code
+    return ended if ended >= 0 else 128 - ended
