@@ -78,15 +78,15 @@ logs: ## What the services say, until Ctrl-C; of one with SERVICE=worker
 
 .PHONY: run
 run: ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "dim_airlines"}']
-	@$(PLATFORM) run "$$TYPED_FLOW" $${TYPED_PARAMETERS:+--parameters "$$TYPED_PARAMETERS"}
+	@$(PLATFORM) run $${TYPED_PARAMETERS:+--parameters="$$TYPED_PARAMETERS"} -- "$$TYPED_FLOW"
 
 .PHONY: drop
 drop: ## Put a file into landing and follow what it sets off: make drop FILE=a.csv STREAM=flights
-	@$(PLATFORM) drop "$$TYPED_FILE" $${TYPED_STREAM:+--stream "$$TYPED_STREAM"}
+	@$(PLATFORM) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
 
 .PHONY: sql
 sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim_airlines"
-	@$(PLATFORM) sql $${TYPED_Q:+"$$TYPED_Q"}
+	@$(PLATFORM) sql $${TYPED_Q:+-- "$$TYPED_Q"}
 
 .PHONY: doctor
 doctor: ## Check all that a profile leads to, changing nothing: make doctor PROFILE=production [ARGS=--json]

@@ -1,6 +1,6 @@
 """SQL on a profile's published tables in Snowflake: `python -m blocks.snowflake_sql --profile NAME QUERY`.
 
-A prompt without a query.
+A prompt without a query; what standard input holds, where that is no terminal, is run as a script.
 """
 
 import argparse
@@ -67,6 +67,11 @@ def main(arguments: list[str]) -> int:
         return 1
     if options.query:
         return 0 if show(connection, " ".join(options.query), options.json) else 1
+    if not sys.stdin.isatty():
+        from snowflake.connector.util_text import split_statements
+
+        statements = [statement for statement, _ in split_statements(sys.stdin) if statement]
+        return 0 if all(show(connection, statement) for statement in statements) else 1
     schema = published_schema(connection.schema_)
     where = f"The published tables, {connection.database}.{schema} of Snowflake's account {connection.account}"
     prompt(lambda statement: show(connection, statement), f"{where}; end a statement with a semicolon. Ctrl-D ends.")

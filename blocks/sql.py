@@ -1,12 +1,13 @@
 """SQL on the published warehouse: `python -m blocks.sql "from dim_airlines"`; a prompt without a query.
 
-Each statement opens the file anew, so that the prompt sees what was published meanwhile and never holds a pipeline up.
+What standard input holds, where that is no terminal, is run as a script. A prompt's statement opens the file anew, so
+that it sees what was published meanwhile and never holds a pipeline up.
 """
 
 import importlib
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import duckdb
@@ -18,13 +19,20 @@ MOST_WIDTH = 10_000
 """Characters of a line where no terminal bounds it."""
 
 
-def run(query: str, published: Path) -> bool:
-    """Print a statement's rows; False, with the reason on standard error, where it fails."""
+def run(query: str, published: Path, lake: Path) -> bool:
+    """Print the rows of each statement; False, with the reason on standard error, where one fails.
+
+    Of files a statement reaches the published one, to read it, and those of the lake, which staging's views read: what
+    `copy … to` could write over is what the pipelines need.
+    """
     try:
-        with duckdb.connect(str(published), read_only=True) as connection:
-            if relation := connection.sql(query):
-                # DuckDB leaves columns out to fit a width, which only a terminal has.
-                relation.show(max_rows=40, max_width=None if sys.stdout.isatty() else MOST_WIDTH)
+        with closing(duckdb.connect(str(published), read_only=True)) as connection:
+            connection.execute(f"set allowed_directories = [{_literal(f'{lake}/')}]")
+            connection.execute("set enable_external_access = false; set lock_configuration = true")
+            for statement in connection.extract_statements(query):
+                if relation := connection.sql(statement):
+                    # DuckDB leaves columns out to fit a width, which only a terminal has.
+                    relation.show(max_rows=40, max_width=None if sys.stdout.isatty() else MOST_WIDTH)
     except duckdb.Error as error:
         print(error, file=sys.stderr)
         return False
@@ -44,20 +52,27 @@ def prompt(run: Callable[[str], object], greeting: str) -> None:
             run(statement)
 
 
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
 def main(arguments: list[str]) -> int:
     """Run the query given, or a prompt; 1 where the query fails or nothing is published yet."""
     try:
-        published = Settings().published_path
+        settings = Settings()
     except PlatformError as error:
         print(error, file=sys.stderr)
         return 1
+    published, lake = settings.published_path, settings.lake_dir
     if not published.exists():
         print(f"Nothing is published in {published} yet: run full_pipeline first.", file=sys.stderr)
         return 1
     if arguments:
-        return 0 if run(" ".join(arguments), published) else 1
+        return 0 if run(" ".join(arguments), published, lake) else 1
+    if not sys.stdin.isatty():
+        return 0 if run(sys.stdin.read(), published, lake) else 1
     greeting = "The published tables; end a statement with a semicolon. `show all tables;` lists them, Ctrl-D ends."
-    prompt(lambda statement: run(statement, published), greeting)
+    prompt(lambda statement: run(statement, published, lake), greeting)
     return 0
 
 

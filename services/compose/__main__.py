@@ -80,6 +80,7 @@ def logs(compose: Compose, options: argparse.Namespace) -> int:
 def run(compose: Compose, options: argparse.Namespace) -> int:
     """Run a deployment and follow it; 0 where it completed."""
     prefect = prefect_of(compose)
+    compose.need("worker")
     return prefect.follow(prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
 
 
@@ -97,7 +98,7 @@ def sql(compose: Compose, options: argparse.Namespace) -> int:
     terminal = [] if sys.stdin.isatty() else ["-T"]
     profile = compose.profile
     snowflake = profile.values["DBT_TARGET"] == "snowflake"
-    module = ["blocks.snowflake_sql", "--profile", profile.name] if snowflake else ["blocks.sql"]
+    module = ["blocks.snowflake_sql", "--profile", profile.name, "--"] if snowflake else ["blocks.sql"]
     return compose.run("exec", *terminal, "worker", *PYTHON, *module, *options.query)
 
 

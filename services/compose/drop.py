@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from services.compose.engine import PYTHON, Compose
 from services.compose.prefect_api import Prefect, prefect_of
@@ -19,18 +19,31 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
     Raises:
         ComposeError: the file or its stream is not known, or the sensor starts no run.
     """
-    if not file.is_file():
-        raise ComposeError(f"There is no file {str(file)!r}: make drop FILE=path/to/new.csv STREAM=flights.")
     profile = compose.profile.name
-    key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
-    prefect = prefect_of(compose)
-    with file.open("rb") as content:
+    with opened(file) as content:
+        key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
+        prefect = prefect_of(compose)
+        compose.need("sensor", "worker")
         landed = json.loads(compose.output("exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile, stdin=content))
     print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{key}")
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")
         return 0
     return prefect.follow(_run_for(prefect, key, landed["etag"]), print, RUN_SECONDS)
+
+
+def opened(file: Path) -> IO[bytes]:
+    """The file, open for reading.
+
+    Raises:
+        ComposeError: there is none, or this user may not read it.
+    """
+    try:
+        if file.is_file():
+            return file.open("rb")
+    except OSError as error:
+        raise ComposeError(f"The file {str(file)!r} cannot be read: {error.strerror}.") from error
+    raise ComposeError(f"There is no file {str(file)!r}: make drop FILE=path/to/new.csv STREAM=flights.")
 
 
 def stream_of(file: Path) -> str:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
 FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
 
+BUILD_LINES = 60
 NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."
 PYTHON = ("with-secrets", "python", "-m")
 """What begins a command in a running container, which does not go through the image's entrypoint."""
@@ -33,18 +35,44 @@ class Compose:
     files: Sequence[str] = ()
     project: str | None = None
 
-    def command(self, *arguments: str) -> list[str]:
-        """The full command line for Compose's `arguments`."""
+    def command(self, *arguments: str, progress: str = "") -> list[str]:
+        """The full command line for Compose's `arguments`; `progress` is how it tells what it is doing."""
         hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
         files = [f"--file={file}" for file in (COMPOSE_FILE, *self.profile.files, *self.files)]
         project = [f"--project-name={self.project}"] if self.project else []
-        quiet = [] if sys.stderr.isatty() else ["--progress=quiet"]
-        options = [*quiet, f"--env-file={self.profile.file}", f"--project-directory={PROJECT}", *files, *project]
+        progress = progress or ("auto" if sys.stderr.isatty() else "quiet")
+        options = [
+            f"--progress={progress}",
+            f"--env-file={self.profile.file}",
+            f"--project-directory={PROJECT}",
+            *files,
+            *project,
+        ]
         return ["env", *hidden, "docker", "compose", *options, *arguments]
 
     def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> int:
         """Run Compose on this terminal; its exit code."""
         return subprocess.run(self.command(*arguments), stdin=stdin, check=False).returncode
+
+    def build(self) -> None:
+        """Build the images; a terminal shows the newest line of what Docker says.
+
+        Raises:
+            ComposeError: an image cannot be built; the text ends what Docker said.
+        """
+        command = self.command("build", progress="plain")
+        last: deque[str] = deque(maxlen=BUILD_LINES)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as building:
+            for line in building.stdout or ():
+                last.append(line)
+                if sys.stdout.isatty():
+                    print(f"\r\033[K{line.strip()[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+        if sys.stdout.isatty():
+            print("\r\033[K", end="", flush=True)
+        if building.returncode:
+            raise ComposeError(
+                f"{''.join(last)}The images cannot be built; see above. docs/platform.md says what helps."
+            )
 
     def succeeds(self, *arguments: str) -> bool:
         """Whether Compose, run without a word, ends with 0."""

@@ -80,7 +80,9 @@ class Prefect:
             with self._open(request, timeout=30) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            raise ComposeError(f"Prefect refuses {path}: {error.read().decode(errors='replace')}") from error
+            # As a server answers whose database is away for a moment.
+            kind = Silent if error.code >= 500 else ComposeError
+            raise kind(f"Prefect refuses {path}: {error.read().decode(errors='replace')}") from error
         except (URLError, OSError) as error:
             raise Silent(f"Prefect does not answer on {self.url}: {error}. `make ps` shows its state.") from error
 
@@ -121,6 +123,13 @@ class Prefect:
         Raises:
             ComposeError: it has not ended within `seconds`.
         """
+        try:
+            return self._follow(run, say, seconds)
+        except KeyboardInterrupt:
+            say(f"\n{run['name']} goes on: {self.url}/runs/flow-run/{run['id']}")
+            raise
+
+    def _follow(self, run: dict[str, Any], say: Callable[[str], None], seconds: float) -> int:
         deadline, told = time.monotonic() + seconds, set[str]()
         while time.monotonic() < deadline:
             now = self.ask(f"flow_runs/{run['id']}", patience=PATIENCE_SECONDS)

@@ -1,5 +1,6 @@
 """A file is landed from standard input, and the published tables answer SQL while they are replaced."""
 
+import io
 import re
 import shutil
 from pathlib import Path
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 def test_landing_says_whether_the_content_is_new(s3: "S3Client", bucket: str) -> None:
     place = S3Landing(bucket=bucket, prefix="inbound/", endpoint_url=s3.meta.endpoint_url)
     key = "inbound/airlines/a.csv"
-    first, again, other = (land(key, body, place) for body in (b"1", b"1", b"2"))
+    first = land(key, b"1", place)
+    dated = s3.head_object(Bucket=bucket, Key=key)["LastModified"]
+    again, unmoved = land(key, b"1", place), s3.head_object(Bucket=bucket, Key=key)["LastModified"]
+    other = land(key, b"2", place)
     assert [each["new"] for each in (first, again, other)] == [True, False, True]
+    assert unmoved == dated
     assert first["etag"] == again["etag"] != other["etag"]
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"2"
 
@@ -40,7 +45,7 @@ def test_each_statement_sees_what_was_published_last(tmp_path: Path, capsys: pyt
     file = tmp_path / "warehouse.duckdb"
     for value in (41, 42):
         publish(file, value)
-        assert sql.run("from t", file)
+        assert sql.run("from t", file, tmp_path)
         assert str(value) in capsys.readouterr().out
 
 
@@ -67,10 +72,65 @@ def test_the_prompt_takes_statements_up_to_the_semicolon(
             raise EOFError from None
 
     monkeypatch.setattr("builtins.input", typed)
-    sql.prompt(lambda statement: sql.run(statement, tmp_path / "warehouse.duckdb"), "Welcome.")
+    sql.prompt(lambda statement: sql.run(statement, tmp_path / "warehouse.duckdb", tmp_path), "Welcome.")
     said = capsys.readouterr().out
     assert said.startswith("Welcome.")
     assert "42" in said
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "copy (select 1) to '{file}'",
+        "attach '{folder}/other.duckdb'",
+        "from read_text('{folder}/secret')",
+        "set enable_external_access = true",
+        "set allowed_directories = ['/']; copy (select 1) to '{file}'",
+    ],
+)
+def test_no_statement_reaches_another_file(tmp_path: Path, statement: str) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    publish(file, 1)
+    (tmp_path / "secret").write_text("s3cret")
+    assert not sql.run(statement.format(file=file, folder=tmp_path), file, tmp_path / "it's a lake")
+    assert sql.run("from t", file, tmp_path)
+    assert {each.name for each in tmp_path.iterdir()} == {"warehouse.duckdb", "secret"}
+
+
+def test_a_view_over_the_lake_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, lake = tmp_path / "warehouse.duckdb", tmp_path / "it's a lake"
+    lake.mkdir()
+    quoted = str(lake).replace("'", "''")
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(f"copy (select 42 as answer) to '{quoted}/a.parquet'")
+        connection.execute(f"create view v as from '{quoted}/*.parquet'")
+    assert sql.run("from v", file, lake)
+    assert "42" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "printed"),
+    [
+        ("from t", 0, ["7"]),
+        ("select 'a;b' as x;\n-- and\nfrom t;", 0, ["a;b", "7"]),
+        ("from t; from no; from t", 1, ["7"]),
+    ],
+)
+def test_a_script_on_standard_input_is_run_whole_and_its_failure_is_the_result(
+    script: str,
+    code: int,
+    printed: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    publish(tmp_path / "warehouse.duckdb", 7)
+    monkeypatch.setenv("PUBLISHED_PATH", str(tmp_path / "warehouse.duckdb"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(script))
+    assert sql.main([]) == code
+    out = capsys.readouterr().out
+    assert [out.count(each) for each in printed] == [1] * len(printed)
+    assert "sql>" not in out
 
 
 def test_before_anything_is_published_sql_says_what_to_run(

@@ -44,8 +44,9 @@ def test_without_a_python_that_is_new_enough_a_verb_fails_and_says_so(verb: str)
     ("verb", "typed"),
     [
         (["sql"], {"Q": ODD}),
-        (["drop", "--stream"], {"FILE": "it's $a.csv", "STREAM": 'a "b'}),
-        (["run", "--parameters"], {"FLOW": "full_pipeline", "PARAMETERS": """{"select": "it's $x"}"""}),
+        (["drop"], {"FILE": "it's $a.csv"}),
+        (["drop", "--"], {"FILE": "-dash.csv"}),
+        (["run", "--"], {"FLOW": "-flow"}),
     ],
 )
 def test_quotes_dollars_and_spaces_reach_a_verb_as_they_were_typed(
@@ -55,6 +56,20 @@ def test_quotes_dollars_and_spaces_reach_a_verb_as_they_were_typed(
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert {*verb, *typed.values()} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("verb", "typed", "option"),
+    [
+        ("drop", {"FILE": "a.csv", "STREAM": 'a "b'}, "--stream"),
+        ("drop", {"FILE": "a.csv", "STREAM": "-dash"}, "--stream"),
+        ("run", {"FLOW": "full_pipeline", "PARAMETERS": """{"select": "it's $x"}"""}, "--parameters"),
+    ],
+)
+def test_so_do_the_values_of_options(recorder: str, verb: str, typed: dict[str, str], option: str) -> None:
+    done = make(verb, recorder, *(f"{name}={value}" for name, value in typed.items()))
+    first, second = typed.values()
+    assert {verb, first, f"{option}={second}"} <= set(done.stdout.splitlines()), done.stderr
 
 
 @pytest.mark.parametrize("text", ["[1]", "select=x", '"a"'])
@@ -74,10 +89,15 @@ class Restarting(BaseHTTPRequestHandler):
     """Breaks the first connections off, as a server that is just being started anew does."""
 
     to_break = 0
+    to_fail = 0
 
     def do_GET(self) -> None:
         if Restarting.to_break:
             Restarting.to_break -= 1
+            return
+        if Restarting.to_fail:
+            Restarting.to_fail -= 1
+            self.send_error(500)
             return
         self.send_response(200)
         self.end_headers()
@@ -99,7 +119,7 @@ def prefect() -> Iterator[Prefect]:
 
 
 def test_a_server_that_is_followed_may_be_started_anew(prefect: Prefect) -> None:
-    Restarting.to_break = 2
+    Restarting.to_break, Restarting.to_fail = 2, 1  # it answers 500 while its database is away
     assert prefect.ask("flow_runs/1", patience=60) == {"name": "there"}
     Restarting.to_break = 1
     with pytest.raises(Silent, match="does not answer"):
