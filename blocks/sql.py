@@ -5,6 +5,7 @@ that it sees what was published meanwhile and never holds a pipeline up.
 """
 
 import importlib
+import itertools
 import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -29,7 +30,7 @@ def run(query: str, published: Path, lake: Path) -> bool:
         with closing(duckdb.connect(str(published), read_only=True)) as connection:
             connection.execute(f"set allowed_directories = [{_literal(f'{lake}/')}]")
             connection.execute("set enable_external_access = false; set lock_configuration = true")
-            for statement in connection.extract_statements(query):
+            for statement in connection.extract_statements(_without_comments(query)):
                 if relation := connection.sql(statement):
                     # DuckDB leaves columns out to fit a width, which only a terminal has.
                     relation.show(max_rows=40, max_width=None if sys.stdout.isatty() else MOST_WIDTH)
@@ -50,6 +51,17 @@ def prompt(run: Callable[[str], object], greeting: str) -> None:
             while not statement.rstrip().endswith(";"):
                 statement += "\n" + input("  -> ")
             run(statement)
+
+
+def _without_comments(query: str) -> str:
+    """A relation of DuckDB's cannot be shown where a comment follows its statement's semicolon."""
+    text = query.encode()
+    tokens = [(0, None), *duckdb.tokenize(query), (len(text), None)]  # each up to the next, counted in bytes
+    parts = [
+        b" " if kind is duckdb.token_type.comment else text[start:end]
+        for (start, kind), (end, _) in itertools.pairwise(tokens)
+    ]
+    return b"".join(parts).decode()
 
 
 def _literal(text: str) -> str:

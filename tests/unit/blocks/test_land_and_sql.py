@@ -112,7 +112,7 @@ def test_a_view_over_the_lake_can_be_read(tmp_path: Path, capsys: pytest.Capture
     ("script", "code", "printed"),
     [
         ("from t", 0, ["7"]),
-        ("select 'a;b' as x;\n-- and\nfrom t;", 0, ["a;b", "7"]),
+        ("-- é\nselect 'a;b' as \"é--\";\n-- and\nfrom t; -- end", 0, ["a;b", "7"]),
         ("from t; from no; from t", 1, ["7"]),
     ],
 )
