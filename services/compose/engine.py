@@ -15,7 +15,7 @@ PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
 FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
 
-BUILD_LINES = 60
+BUILD_LINES = 30
 NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."
 PYTHON = ("with-secrets", "python", "-m")
 """What begins a command in a running container, which does not go through the image's entrypoint."""
