@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 def test_landing_says_whether_the_content_is_new(s3: "S3Client", bucket: str) -> None:
     place = S3Landing(bucket=bucket, prefix="inbound/", endpoint_url=s3.meta.endpoint_url)
     key = "inbound/airlines/a.csv"
-    first = land(key, b"1", place)
-    dated = s3.head_object(Bucket=bucket, Key=key)["LastModified"]
-    again, unmoved = land(key, b"1", place), s3.head_object(Bucket=bucket, Key=key)["LastModified"]
-    other = land(key, b"2", place)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    first, again, other = (land(key, body, place) for body in (b"1", b"1", b"2"))
     assert [each["new"] for each in (first, again, other)] == [True, False, True]
-    assert unmoved == dated
+    assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == 2
     assert first["etag"] == again["etag"] != other["etag"]
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"2"
 
