@@ -23,7 +23,7 @@ def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
         yield f"running: {_batch(each.batch)}, flow run {each.run_id}"
     for failed in cursor.failed:
         when = f"again at {_time(failed.retry_at)}" if failed.retry_at else "parked"
-        yield f"{when}: {_batch(failed.batch)}. {failed.reason}"
+        yield f"{when}: {_batch(failed.batch, failed=True)}. {failed.reason}"
     if cursor.full:
         yield "So much has failed that nothing new is taken: mend the cause, then release or forget what is parked."
 
@@ -115,7 +115,7 @@ def _move(options: argparse.Namespace, store: CursorStore, files: Iterable[Lande
 
 def _parked(cursor: Cursor, batches: list[str]) -> dict[str, str]:
     """The parked batches with these ids, or all, each in words."""
-    parked = {each.batch.id: _batch(each.batch) for each in cursor.parked}
+    parked = {each.batch.id: _batch(each.batch, failed=True) for each in cursor.parked}
     if unknown := set(batches) - set(parked):
         raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `make status` lists those that are.")
     return {each: parked[each] for each in batches or parked}
@@ -158,8 +158,10 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _batch(batch: Batch) -> str:
-    return f"batch {batch.id}, {len(batch.files)} files from {batch.files[0].key}, attempt {batch.attempt}"
+def _batch(batch: Batch, failed: bool = False) -> str:
+    # A batch that failed has the number of its next attempt already.
+    attempt = f"failed in attempt {batch.attempt - 1}" if failed else f"attempt {batch.attempt}"
+    return f"batch {batch.id}, {len(batch.files)} files from {batch.files[0].key}, {attempt}"
 
 
 if __name__ == "__main__":
