@@ -1,9 +1,12 @@
 """`make up`: everything is started, healthy, and the sample data have become tables."""
 
+import fcntl
 import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,15 +24,28 @@ def up(compose: Compose) -> int:
     Raises:
         ComposeError: a port is taken, a service does not become healthy, or the first pipeline run fails.
     """
-    begun = datetime.now(UTC)
-    check_ports(compose)
-    print("Building what has changed; the first time takes some minutes.", flush=True)
-    compose.build()
-    start(compose)
-    if "localstack" in compose.profile.services:
-        wait_for_marts(compose, begun)
+    with alone(compose):
+        begun = datetime.now(UTC)
+        check_ports(compose)
+        print("Building what has changed; the first time takes some minutes.", flush=True)
+        compose.build()
+        start(compose)
+        if "localstack" in compose.profile.services:
+            wait_for_marts(compose, begun)
     print(banner(compose))
     return 0
+
+
+@contextmanager
+def alone(compose: Compose) -> Iterator[None]:
+    """Wait for another `make up` of the profile: two that make the same containers at once stop each other."""
+    with compose.profile.file.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another `make up` of this profile is at work; waiting for its end.", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def start(compose: Compose) -> None:

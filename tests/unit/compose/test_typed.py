@@ -3,9 +3,11 @@
 import json
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from queue import Queue
 from threading import Thread
 
 import pytest
@@ -15,6 +17,7 @@ from services.compose.drop import drop
 from services.compose.engine import Compose
 from services.compose.prefect_api import Prefect, Silent
 from services.compose.profile import PROJECT, ComposeError, load
+from services.compose.up import alone
 
 ODD = """select 'it''s' as "a b", '$HOME $$ `x` \\n'"""
 
@@ -83,6 +86,26 @@ def test_parameters_that_are_no_object_are_refused(text: str, capsys: pytest.Cap
 def test_a_file_that_is_none_is_named_whatever_the_stream(tmp_path: Path, name: str) -> None:
     with pytest.raises(ComposeError, match="There is no file"):
         drop(Compose(load("local")), tmp_path / name, "flights")
+
+
+def test_a_second_make_up_waits_for_the_first(capsys: pytest.CaptureFixture[str]) -> None:
+    compose, events = Compose(load("local")), Queue[str]()
+
+    def second() -> None:
+        with alone(compose):
+            events.put("the second")
+
+    with alone(compose):
+        thread = Thread(target=second)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while not (said := capsys.readouterr().out):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        events.put("the first")
+    thread.join()
+    assert "waiting for its end" in said
+    assert [events.get(), events.get()] == ["the first", "the second"]
 
 
 class Restarting(BaseHTTPRequestHandler):
