@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> int:
     if not sys.stdin.isatty():
         from snowflake.connector.util_text import split_statements
 
-        statements = [statement for statement, _ in split_statements(sys.stdin) if statement]
+        statements = [statement for statement, _ in split_statements(sys.stdin, remove_comments=True) if statement]
         return 0 if all(show(connection, statement) for statement in statements) else 1
     schema = published_schema(connection.schema_)
     where = f"The published tables, {connection.database}.{schema} of Snowflake's account {connection.account}"
