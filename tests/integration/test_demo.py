@@ -101,7 +101,8 @@ def test_an_interrupted_demo_says_so_and_leaves_no_process(shown: str, data: Pat
     children = wait_for_children(demo)
     demo.send_signal(signal.SIGINT)
     _, err = demo.communicate(timeout=60)
-    assert demo.returncode == 130, err
+    # A shell sees 130 for both: where an interrupt came amid an `exec`, as in an import, Python ends itself by it.
+    assert demo.returncode in (130, -signal.SIGINT), err
     assert "nothing runs any more" in err
     wait_until_gone(children)
 
