@@ -8,7 +8,7 @@ import importlib
 import itertools
 import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -27,7 +27,7 @@ def run(query: str, published: Path, lake: Path) -> bool:
     `copy … to` could write over is what the pipelines need.
     """
     try:
-        with closing(duckdb.connect(str(published), read_only=True)) as connection:
+        with duckdb.connect(str(published), read_only=True) as connection:
             connection.execute(f"set allowed_directories = [{_literal(f'{lake}/')}]")
             connection.execute("set enable_external_access = false; set lock_configuration = true")
             for statement in connection.extract_statements(_without_comments(query)):

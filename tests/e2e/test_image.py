@@ -41,7 +41,7 @@ def test_a_flow_of_which_a_system_is_named_goes_there_and_nowhere_else() -> None
 
 def test_without_a_command_it_is_prefects_server_with_its_ui() -> None:
     container = DockerContainer(IMAGE).waiting_for(HealthcheckWaitStrategy())
-    container.ports = {"4200/tcp": ("127.0.0.1", None)}  # type: ignore[dict-item]
+    container.ports = {"4200/tcp": ("127.0.0.1", 0)}
     with container:
         url = f"http://127.0.0.1:{container.get_exposed_port(4200)}"
         assert "<title>Prefect" in httpx.get(f"{url}/", trust_env=False).text

@@ -71,7 +71,7 @@ class Platform:
         for stream in ("airlines", "airports", "planes"):
             self.put(f"{stream}/{stream}.csv.gz", (LANDING / stream / f"{stream}.csv.gz").read_bytes())
 
-    def fault(self, kind: str, **details: Any) -> "Fault":
+    def fault(self, kind: str, **details: Any) -> Fault:
         """Ask the mock for a fault."""
         base = self.airbyte.removesuffix("/api/public/v1")
         answer = httpx.post(f"{base}/_mock/faults", json={"kind": kind, **details}).raise_for_status()
