@@ -1,7 +1,7 @@
 """The local raw zone: Parquet files that Airbyte's stand-in wrote, one folder a stream."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -33,16 +33,31 @@ def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         found = (connection.execute(query, [glob, wanted]).fetchall() for glob in streams(lake).values())
-        return {key: date for rows in found for key, date in rows}
+        return newest(row for rows in found for row in rows)
+
+
+def newest(dated: Iterable[tuple[str, datetime]]) -> dict[str, datetime]:
+    """The newest date of each key: two streams may hold rows of one file."""
+    found: dict[str, datetime] = {}
+    for key, date in dated:
+        found[key] = max(date, found.get(key, date))
+    return found
 
 
 def missing(files: Iterable[LandedFile], loaded: dict[str, datetime]) -> list[LandedFile]:
     """Those of the files of which neither this version nor a newer one was loaded.
 
     The same content uploaded again has a newer date and is not loaded again: such a file is missing by its date alone.
+    Some S3 servers give an object's date with a fraction in one call and without it in another, so dates are compared
+    in whole seconds.
     """
     return [
         file
         for file in files
-        if file.key not in loaded or (file.last_modified is not None and loaded[file.key] < file.last_modified)
+        if file.key not in loaded or (file.last_modified and _second(loaded[file.key]) < _second(file.last_modified))
     ]
+
+
+def _second(date: datetime) -> datetime:
+    """The date in UTC, in whole seconds; one without a time zone is in UTC already."""
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)

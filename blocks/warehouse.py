@@ -162,9 +162,9 @@ class SnowflakeWarehouse:
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""
-        found: dict[str, datetime] = {}
         if not (wanted := list(keys)):
-            return found
+            return {}
+        found: list[tuple[str, datetime]] = []
         with self.connect() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "select table_name from information_schema.columns "
@@ -178,8 +178,8 @@ class SnowflakeWarehouse:
                     f"where _ab_source_file_url in ({', '.join(['%s'] * len(wanted))}) group by 1",
                     wanted,
                 )
-                found.update({key: _aware(date) for key, date in cursor.fetchall()})
-        return found
+                found += [(key, _aware(date)) for key, date in cursor.fetchall()]
+        return lake.newest(found)
 
 
 def _aware(date: datetime | str) -> datetime:

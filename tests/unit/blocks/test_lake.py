@@ -1,6 +1,6 @@
 """The raw zone is read as Airbyte's stand-in writes it: Parquet files, a folder a stream, with their origin."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
@@ -65,6 +65,25 @@ def test_a_file_is_missing_until_its_version_or_a_newer_one_is_loaded(
 ) -> None:
     file = LandedFile(key="a", last_modified=NEW)
     assert lake.missing([file], loaded) == ([file] if is_missing else [])
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        NEW.replace(microsecond=999_000),
+        NEW.replace(tzinfo=None),
+        NEW.replace(microsecond=1).astimezone(timezone(timedelta(hours=-5))),
+    ],
+)
+def test_dates_of_a_file_are_compared_in_whole_seconds_of_utc(listed: datetime) -> None:
+    file = LandedFile(key="a", last_modified=listed)
+    assert lake.missing([file], {"a": NEW}) == []
+    assert lake.missing([LandedFile(key="a", last_modified=NEW)], {"a": listed}) == []
+
+
+def test_a_file_that_two_streams_hold_is_dated_by_the_newer_rows(raw: Path) -> None:
+    write(raw / "planes", "1.parquet", [("inbound/flights/a.csv", OLD)])
+    assert lake.arrived(raw, ["inbound/flights/a.csv"]) == {"inbound/flights/a.csv": NEW}
 
 
 def test_a_file_without_a_date_is_missing_only_if_no_version_is_loaded() -> None:
