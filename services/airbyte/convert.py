@@ -17,7 +17,6 @@ DISTINCT = 5000
 """How many values of a column a row group may have before its writer gives up on a dictionary. DuckDB's own, a fifth of
 the rows, has it hash many `_airbyte_raw_id` first, which all differ."""
 NUMBER = "row_number() OVER ()"
-UNFIT = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,11 @@ def to_parquet(
         try:
             ordered = replace(reading, row=reading.row or NUMBER) if in_order else reading
             return _copy(connection, _select(ordered, columns, names, origin), target)
-        except UNFIT as error:
+        except duckdb.OperationalError as error:
+            if str(source.path) not in str(error):
+                raise  # the disk or the memory, which is not the file's fault
+            wrong = error
+        except duckdb.Error as error:
             wrong = error
     raise source.bad_file(wrong or duckdb.Error("it cannot be read")) from None
 

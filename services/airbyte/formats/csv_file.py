@@ -19,7 +19,7 @@ class CsvFile:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, fractions: bool) -> None:
         self._connection = connection
-        self._path = path
+        self.path = path
         self._fractions = fractions
         self.names = read_header(path)
 
@@ -63,7 +63,7 @@ class CsvFile:
         return f"read_csv({self._source()}, columns = {{{fields}}}, auto_detect = false, {_DIALECT})"
 
     def _source(self) -> str:
-        return sql.text(str(self._path))
+        return sql.text(str(self.path))
 
     def _names(self) -> str:
         return f"[{', '.join(map(sql.text, self.names))}]"

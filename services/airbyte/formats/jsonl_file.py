@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.formats.model import BadFile, Field, Reading, check_names
+from services.airbyte.formats.model import BadFile, Field, Reading, check_names, without_path
 
 TYPES = {
     "UBIGINT": "integer",
@@ -21,7 +21,7 @@ TYPES = {
 
 class JsonlFile:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._types = self._types_of_keys(connection)
         self.names = sorted(self._types)
         check_names(self.names, "the file")
@@ -38,7 +38,7 @@ class JsonlFile:
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         """The first line that is no object: DuckDB's own line numbers count from the wrong place."""
-        with self._path.open("rb") as lines:
+        with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
                     if line.strip() and not isinstance(json.loads(line), dict):
@@ -47,7 +47,7 @@ class JsonlFile:
                     return BadFile("the line is not UTF-8", number)
                 except json.JSONDecodeError as wrong:
                     return BadFile(f"the line is no JSON: {wrong.msg} at character {wrong.pos + 1}", number)
-        return BadFile(str(error).splitlines()[0])
+        return BadFile(without_path(error, self.path))
 
     def _types_of_keys(self, connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
         lines = f"read_json({self._source()}, records = false, columns = {{'line': 'JSON'}}, {_DIALECT}) AS f"
@@ -61,7 +61,7 @@ class JsonlFile:
             raise self.bad_file(error) from None
 
     def _source(self) -> str:
-        return sql.text(str(self._path))
+        return sql.text(str(self.path))
 
 
 _DIALECT = "format = 'newline_delimited'"

@@ -2,6 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
 
 RESERVED = ("_airbyte_", "_ab_")
 
@@ -31,6 +34,14 @@ class Reading:
     relation: str
     fields: list[Field]
     row: str | None = None
+
+
+def without_path(error: duckdb.Error, path: Path) -> str:
+    """Return the first line of DuckDB's message, without the kind of error and the local file, which means nothing to
+    a user.
+    """
+    line = str(error).splitlines()[0].removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")
+    return re.sub(rf"""(?: in| from|:)?(?: file)?:? ["']?{re.escape(str(path))}["']?""", "", line)
 
 
 def check_names(names: list[str], where: str, line: int | None = None) -> None:

@@ -6,17 +6,18 @@ from pathlib import Path
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.formats.model import BadFile, Field, Reading, check_names
+from services.airbyte.formats.model import BadFile, Field, Reading, check_names, without_path
 
 ROW = "file_row_number"  # a column that DuckDB has of every Parquet file
 
 
 class ParquetFile:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self.path = path
         self._relation = f"read_parquet({sql.text(str(path))})"
         try:
             found = connection.execute(f"DESCRIBE FROM {self._relation}").fetchall() if path.stat().st_size else []
-        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        except duckdb.Error as error:
             raise self.bad_file(error) from None
         self._types = {row[0]: row[1] for row in found}
         self.names = list(self._types)
@@ -31,7 +32,7 @@ class ParquetFile:
         yield Reading(self._relation, fields, None if hidden else ROW)
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
-        return BadFile(f"no readable Parquet file: {str(error).splitlines()[0].split(': ', 1)[-1]}")
+        return BadFile(f"no readable Parquet file: {without_path(error, self.path)}")
 
 
 def _field(name: str, duckdb_type: str) -> Field:
