@@ -37,9 +37,7 @@ class Reading:
 
 
 def without_path(error: duckdb.Error, path: Path) -> str:
-    """Return the first line of DuckDB's message, without the kind of error and the local file, which means nothing to
-    a user.
-    """
+    """Return the first line of DuckDB's message without the local file, whose name tells a user nothing."""
     line = str(error).splitlines()[0].removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")
     return re.sub(rf"""(?: in| from|:)?(?: file)?:? ["']?{re.escape(str(path))}["']?""", "", line)
 
