@@ -55,6 +55,9 @@ export TYPED_PARAMETERS = $(value PARAMETERS)
 export TYPED_FILE = $(value FILE)
 export TYPED_STREAM = $(value STREAM)
 export TYPED_Q = $(value Q)
+export TYPED_YES = $(value YES)
+export TYPED_APPLY = $(value APPLY)
+export TYPED_PROJECT = $(value PROJECT)
 
 .PHONY: up
 up: ## The full platform in Docker: built, started, healthy, first tables made. PROFILE=local is the default
@@ -66,7 +69,11 @@ down: ## Stop the platform; its data stay
 
 .PHONY: reset
 reset: ## Stop the platform and, after a question, remove its data; YES=1 does not ask
-	@$(PLATFORM) reset $(if $(YES),--yes)
+	@$(PLATFORM) reset --yes="$$TYPED_YES"
+
+.PHONY: adopt
+adopt: ## Use the volumes of a Compose project that an earlier version or another folder made: make adopt PROJECT=name
+	@$(PLATFORM) adopt -- "$$TYPED_PROJECT"
 
 .PHONY: ps
 ps: ## The platform's services and their health
@@ -94,7 +101,7 @@ doctor: ## Check all that a profile leads to, changing nothing: make doctor PROF
 
 .PHONY: promote
 promote: ## Print what a profile would change; APPLY=1 does it: make promote PROFILE=production [ARGS="--from rehearsal"]
-	@$(PLATFORM) promote $(ARGS) $(if $(APPLY),--apply)
+	@$(PLATFORM) promote --apply="$$TYPED_APPLY" $(ARGS)
 
 .PHONY: verify-offline
 verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out

@@ -9,15 +9,20 @@ from typing import Any
 
 from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
-from services.compose.engine import PYTHON, Compose, check_engine, check_folder
+from services.compose.engine import PYTHON, Compose, check_engine
 from services.compose.offline import verify_offline
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError, check, load
+from services.compose.project import Engine, adopt, forget, project_name
 from services.compose.promote import promote
 from services.compose.secrets import prepare
 from services.compose.up import up
 
 RUN_SECONDS = 3600.0
+WORDS = dict.fromkeys(("1", "true", "yes", "y", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "n", "off", ""), False
+)
+"""What a person writes for a switch."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,8 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         check(profile)
         prepare(profile)
         check_engine()
-        compose = Compose(profile)
-        check_folder(compose)
+        if options.adopt:
+            adopt(profile, options.adopt)
+        compose = Compose(profile, project=project_name(profile))
         code: int = options.do(compose, options)
     except ComposeError as error:
         if vars(options).get("json"):
@@ -44,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.compose", description=__doc__)
     parser.add_argument("--profile", default="local", help="file in profiles/, without .env (default: local)")
+    parser.set_defaults(adopt="")
     verbs = parser.add_subparsers(required=True)
 
     def verb(name: str, do: Callable[[Compose, argparse.Namespace], int]) -> argparse.ArgumentParser:
@@ -54,12 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     verb("up", lambda compose, _: up(compose))
     verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
-    verb("verify-offline", lambda compose, _: verify_offline(compose.profile))
+    verb("verify-offline", lambda compose, _: verify_offline(compose))
     verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
     promoting = verb("promote", lambda compose, options: promote(compose, options.origin, options.apply))
     promoting.add_argument("--from", dest="origin", default="local", help="profile to compare with (default: local)")
-    promoting.add_argument("--apply", action="store_true", help="do it")
-    verb("reset", reset).add_argument("--yes", action="store_true", help="do not ask")
+    _flag(promoting, "--apply", "APPLY", "do it")
+    verb("adopt", lambda compose, _: print(f"This clone's project is {compose.project}.") or 0).add_argument("adopt")
+    _flag(verb("reset", reset), "--yes", "YES", "do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
     verb("sql", sql).add_argument("query", nargs="*")
@@ -70,6 +78,19 @@ def _parser() -> argparse.ArgumentParser:
     dropping.add_argument("file", type=Path)
     dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
     return parser
+
+
+def _flag(parser: argparse.ArgumentParser, option: str, variable: str, meaning: str) -> None:
+    """Add an option that is yes without a value, and otherwise what make's variable says."""
+
+    def value(text: str) -> bool:
+        word = text.strip().lower()
+        if word not in WORDS:
+            known = ", ".join(filter(None, WORDS))
+            raise argparse.ArgumentTypeError(f"{variable}={text} is neither yes nor no: write one of {known}.")
+        return WORDS[word]
+
+    parser.add_argument(option, type=value, nargs="?", const=True, default=False, metavar=variable, help=meaning)
 
 
 def logs(compose: Compose, options: argparse.Namespace) -> int:
@@ -104,11 +125,17 @@ def sql(compose: Compose, options: argparse.Namespace) -> int:
 
 def reset(compose: Compose, options: argparse.Namespace) -> int:
     """Remove the containers and, after a question, all that they have kept."""
-    print("This removes all that the platform keeps: raw rows, tables, Prefect's history, Airbyte's jobs.")
+    engine, project = Engine(), compose.project or ""
+    print(f"This removes all that the platform {project} keeps: raw rows, tables, Prefect's history, Airbyte's jobs.")
+    print("\n".join(f"  {name}" for name in engine.volumes(project)) or "  It has no volume.")
     if not options.yes and _answer("Remove it? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1
-    return compose.run("down", "--volumes", "--remove-orphans")
+    if code := compose.run("down", "--volumes", "--remove-orphans"):
+        return code
+    engine.remove_volumes(project)
+    forget(project)
+    return 0
 
 
 def _answer(question: str) -> str:

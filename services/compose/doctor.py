@@ -12,6 +12,7 @@ from services.compose.up import taken_ports
 from services.compose.values import STAND_INS
 
 VOLUMES = Path(__file__).with_suffix(".yml")
+IMAGES = Path(__file__).with_name("images.yml")
 Finding = dict[str, str]
 MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL"}
 
@@ -61,7 +62,7 @@ def _inside(compose: Compose) -> list[Finding]:
     """What `python -m services.doctor` finds in a container with the profile's values and all of its secrets."""
     is_there = bool(compose.output("ps", "--all", "--quiet"))
     # A project of its own where the platform has none: Compose makes every volume, whichever a container uses.
-    where = replace(compose, files=[str(VOLUMES)]) if is_there else replace(compose, project=f"doctor-{os.getpid()}")
+    where = replace(compose, files=[str(VOLUMES)]) if is_there else compose.beside(f"doctor-{os.getpid()}", IMAGES)
     command = where.command("run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor")
     done = subprocess.run(
         [*command, "--profile", compose.profile.name, "--json"], capture_output=True, text=True, check=False

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
 
@@ -28,12 +28,18 @@ class Compose:
     Args:
         profile: gives the values.
         files: further Compose files, merged over docker-compose.yml and what the profile adds.
-        project: name of the Compose project; without it Compose's own rule decides (the folder's name).
+        project: name of the Compose project, which `project_name` finds.
+        images: project whose images it runs, where that is another.
     """
 
     profile: Profile
     files: Sequence[str] = ()
     project: str | None = None
+    images: str = ""
+
+    def beside(self, name: str, *files: Path) -> Self:
+        """Return a project of its own beside this one: with its images, without its volumes, merged with `files`."""
+        return replace(self, files=list(map(str, files)), project=f"{self.project}-{name}", images=self.project or "")
 
     def command(self, *arguments: str, progress: str = "") -> list[str]:
         """The full command line for Compose's `arguments`; `progress` is how it tells what it is doing."""
@@ -48,7 +54,8 @@ class Compose:
             *files,
             *project,
         ]
-        return ["env", *hidden, "docker", "compose", *options, *arguments]
+        images = [f"IMAGES_OF={self.images}"] if self.images else []
+        return ["env", *hidden, *images, "docker", "compose", *options, *arguments]
 
     def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> int:
         """Run Compose on this terminal; its exit code."""
@@ -123,21 +130,6 @@ class Compose:
     def how_to_start(self) -> str:
         """What a person does where something is not running."""
         return f"`make up PROFILE={self.profile.name}` starts the platform, `make ps` shows its state."
-
-
-def check_folder(compose: Compose) -> None:
-    """Make sure that the Compose project is not another clone's, whose data a verb would change.
-
-    Raises:
-        ComposeError: it is; the text names that clone's folder.
-    """
-    label = '{{.Label "com.docker.compose.project.working_dir"}}'
-    for folder in map(Path, compose.output("ps", "--all", "--format", label).splitlines()):
-        if folder.is_dir() and not folder.samefile(PROJECT):
-            raise ComposeError(
-                f"The platform of this name is that of the clone {folder}. `make down` there first, or name this one "
-                "otherwise in the environment of every verb: COMPOSE_PROJECT_NAME=other make up."
-            )
 
 
 def check_engine() -> None:

@@ -4,10 +4,9 @@ import time
 from pathlib import Path
 
 from services.compose.engine import PYTHON, Compose
-from services.compose.profile import ComposeError, Profile
+from services.compose.profile import ComposeError
 from services.compose.up import READY, start
 
-PROJECT_NAME = "platform-offline"
 PIPELINE_SECONDS = 300.0
 ROWS = "select count(*) as flights from fct_flights"
 WAY_OUT = "import socket; socket.create_connection(('1.1.1.1', 443), timeout=5)"
@@ -20,13 +19,13 @@ for url in ("http://prefect-server:4200/", "http://prefect-server:4200/docs", "h
 """
 
 
-def verify_offline(profile: Profile) -> int:
+def verify_offline(platform: Compose) -> int:
     """Start everything without a network, run the pipeline, look at its tables; then remove it all.
 
     Raises:
         ComposeError: a service did not start, there was a way out after all, or no tables were published.
     """
-    compose = Compose(profile, [str(Path(__file__).with_name("offline.yml"))], PROJECT_NAME)
+    compose = platform.beside("offline", Path(__file__).with_name("offline.yml"))
     try:
         start(compose)
         if compose.succeeds("exec", "-T", "worker", "python", "-c", WAY_OUT):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 NAME = "platform-test"
+NAMED = re.compile(rf"{NAME}-(\d+)-")
 PUBLISHED = "/data/published/warehouse.duckdb"
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 Found = TypeVar("Found")
@@ -102,6 +103,7 @@ class Platform(DockerCompose):
             self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
         finally:
             self._remove_landed()
+            _remove_images(lambda project: project == self.name)
 
     # -- the services ----------------------------------------------------------------------------------
 
@@ -265,23 +267,23 @@ def remove_left_behind(owner: int) -> list[str]:
     if not shutil.which("docker"):
         return []
     names = [each["Name"] for each in json.loads(_docker("compose", "ls", "--all", "--format", "json") or "[]")]
-    left = [name for name in names if (match := re.match(rf"{NAME}-(\d+)-", name)) and _gone(int(match[1]), owner)]
+    left = [name for name in names if (match := NAMED.match(name)) and _gone(int(match[1]), owner)]
     for name in left:
         _docker("compose", "--project-name", name, "down", "--volumes", "--timeout", "5")
-    _remove_replaced_images()
+    _remove_images(lambda project: bool((match := NAMED.match(project)) and _gone(int(match[1]), owner)))
     return left
 
 
-def _remove_replaced_images() -> None:
-    """Each platform's build labels the images with its name and so replaces those of the one before."""
+def _remove_images(is_ours: Callable[[str], bool]) -> None:
+    """Remove the images whose project is ours: each platform builds its own, labelled with its name."""
     label = "com.docker.compose.project"
-    replaced = _docker("images", "--quiet", "--filter", "dangling=true", "--filter", f"label={label}").split()
-    if not replaced:
+    built = set(_docker("images", "--quiet", "--filter", f"label={label}").split())
+    if not built:
         return
     template = f'{{{{.Id}}}} {{{{index .Config.Labels "{label}"}}}}'
-    of = dict(line.split() for line in _docker("inspect", "--format", template, *replaced).splitlines())
-    if ours := [image for image, project in of.items() if re.match(rf"{NAME}-\d+-", project)]:
-        _docker("rmi", *ours)
+    of = dict(line.split() for line in _docker("inspect", "--format", template, *sorted(built)).splitlines())
+    if ours := [image for image, project in of.items() if is_ours(project)]:
+        _docker("rmi", "--force", *ours)
 
 
 def _docker(*arguments: str) -> str:

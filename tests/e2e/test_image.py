@@ -8,7 +8,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HealthcheckWaitStrategy
 
 from services.testing.fixtures import need_engine
-from services.testing.platform import Platform
+from tests.e2e.conftest import build
 
 IMAGE = "prefect-orchestration"
 
@@ -21,7 +21,7 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module", autouse=True)
 def image() -> None:
     need_engine()
-    Platform().compose("build", "bootstrap")
+    build(IMAGE)
 
 
 def test_a_flow_of_which_no_system_is_named_runs_on_embedded_ones() -> None:

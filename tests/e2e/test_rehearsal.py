@@ -25,6 +25,7 @@ MARTS = sorted(model.stem for model in (dbt.PROJECT / "models" / "marts").glob("
 OF_THE_LOAD = {"_airbyte_raw_id", "_airbyte_extracted_at", "_ab_source_file_last_modified"}
 """Columns that no two loads have alike."""
 IMAGES = ("prefect-orchestration", "mock-airbyte", "snowflake-emulator")
+"""Repositories; a platform's own images bear its project as their tag."""
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +122,7 @@ def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_p
         assert text, place
         assert CANARY not in text, place
         assert IN_A_HEADER not in text, place
-    with subprocess.Popen(["docker", "image", "save", *IMAGES], stdout=subprocess.PIPE) as saved:
+    with subprocess.Popen(["docker", "image", "save", *images(platform)], stdout=subprocess.PIPE) as saved:
         grep = ["grep", "--text", "--only-matching", "-e", CANARY, "-e", "services.worker"]
         found = subprocess.run(grep, stdin=saved.stdout, capture_output=True, text=True, check=False).stdout.split()
     assert "services.worker" in found, "what is in a layer can be found"
@@ -134,12 +135,17 @@ def places(platform: Platform) -> Iterator[tuple[str, str]]:
     yield "process lists", platform.compose("top")
     containers = [each.ID or "" for each in platform.get_containers(include_all=True)]
     yield "containers", docker("inspect", *containers)
-    yield "images", docker("image", "inspect", *IMAGES) + docker("history", "--no-trunc", IMAGES[0])
+    yield "images", docker("image", "inspect", *images(platform)) + docker("history", "--no-trunc", images(platform)[0])
     yield "database", platform.compose("exec", "-T", "postgres", "pg_dump", "--username=prefect", "prefect")
     for path in ("flow_runs", "logs", "artifacts", "events", "block_documents", "deployments", "variables"):
         yield path, str(platform.prefect("POST", f"{path}/filter", {}))
     yield "airbyte", str([platform.airbyte(path) for path in ("sources", "destinations", "connections", "jobs")])
     yield "profile", (Path(platform.context) / "profiles" / "rehearsal.env").read_text()
+
+
+def images(platform: Platform) -> list[str]:
+    """The platform's own images."""
+    return [f"{repository}:{platform.name}" for repository in IMAGES]
 
 
 def docker(*arguments: str) -> str:

@@ -41,7 +41,7 @@ class Clone:
 
     def files(self) -> dict[Path, bytes]:
         """What is in the clone, but for what git ignores."""
-        ignored = {"__pycache__", "secrets"}
+        ignored = {"__pycache__", "secrets", "data"}
         there = [each for each in self.folder.rglob("*") if each.is_file() and not ignored & set(each.parts)]
         return {each: each.read_bytes() for each in there}
 

@@ -1,0 +1,249 @@
+"""Which Compose project is this clone's: its containers, volumes and images are found by that name alone.
+
+A new project is named after the clone's folder and a hash of its path, so that no two clones share one.
+`data/compose.json` records the names, so that a clone keeps its data when it is moved or renamed. A project that is not
+in the record counts as another clone's, unless its containers were started from this folder.
+"""
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from services.compose.profile import PROJECT, ComposeError, Profile
+
+RECORD = Path("data", "compose.json")
+LABEL = "com.docker.compose.project"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+LONGEST_FOLDER = 30
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What Docker knows of Compose projects."""
+
+    def folders(self, project: str) -> set[Path]:
+        """The folders from which the project's containers were started."""
+        label = f'{{{{.Label "{LABEL}.working_dir"}}}}'
+        return {Path(each) for each in _docker("ps", "--all", _of(project), "--format", label) if each}
+
+    def volumes(self, project: str) -> list[str]:
+        """The names of the project's volumes."""
+        return sorted(_docker("volume", "ls", _of(project), "--format", "{{.Name}}"))
+
+    def remove_volumes(self, project: str) -> None:
+        """Remove what is left of the project's volumes."""
+        if left := self.volumes(project):
+            _docker("volume", "rm", *left)
+
+
+def project_name(profile: Profile, clone: Path = PROJECT, engine: Engine | None = None) -> str:
+    """Return the name of the profile's project in this clone, and record it as this clone's.
+
+    `COMPOSE_PROJECT_NAME`, of the environment or the profile, is the name where it is set.
+
+    Raises:
+        ComposeError: the project is another clone's, or nothing says whose its volumes are.
+    """
+    engine = engine or Engine()
+    with _record(clone) as projects:
+        if wanted := _by_hand() or profile.values.get("COMPOSE_PROJECT_NAME"):
+            _claim(wanted, projects, clone, engine)
+            projects.setdefault(wanted, "")
+            return wanted
+        for name, owner in projects.items():
+            if owner == profile.name:
+                return name
+        name = _legacy(profile, projects, clone, engine) or _new(profile, clone, engine)
+        projects[name] = profile.name
+        return name
+
+
+def adopt(profile: Profile, name: str, clone: Path = PROJECT, engine: Engine | None = None) -> None:
+    """Record an existing project, whose volumes nothing attributes to a clone, as this clone's for the profile.
+
+    Raises:
+        ComposeError: there is no such project, or another clone's containers are in it.
+    """
+    engine = engine or Engine()
+    if other := _elsewhere(name, clone, engine):
+        raise ComposeError(_is_of(name, other))
+    if not NAME.fullmatch(name) or not (engine.volumes(name) or engine.folders(name)):
+        raise ComposeError(f"There is no Compose project {name!r} to adopt. `docker compose ls --all` lists projects.")
+    with _record(clone) as projects:
+        for each, owner in list(projects.items()):
+            if owner == profile.name:
+                projects[each] = ""
+        projects[name] = profile.name
+
+
+def forget(name: str, clone: Path = PROJECT) -> None:
+    """Remove a project, which is gone, from the record."""
+    with _record(clone) as projects:
+        projects.pop(name, None)
+
+
+def _by_hand() -> str | None:
+    return os.environ.get("COMPOSE_PROJECT_NAME")  # noqa: TID251 - a verb's own variable, which no setting is
+
+
+def _claim(name: str, projects: Mapping[str, str], clone: Path, engine: Engine) -> None:
+    if name in projects:
+        return
+    if other := _elsewhere(name, clone, engine):
+        raise ComposeError(_is_of(name, other))
+    if _is_here(name, clone, engine):
+        return
+    if volumes := engine.volumes(name):
+        raise ComposeError(
+            f"The Compose project {name} has volumes ({', '.join(volumes)}), and nothing says that they are this "
+            f"clone's. If they are, run `make adopt PROJECT={name}`; if not, choose another COMPOSE_PROJECT_NAME."
+        )
+
+
+def _legacy(profile: Profile, projects: Mapping[str, str], clone: Path, engine: Engine) -> str | None:
+    """Find this clone's project that an earlier version named after the folder or the profile alone."""
+    for name in dict.fromkeys((_composes_own(clone.name), f"platform-{profile.name}")):
+        if not NAME.fullmatch(name) or projects.get(name) or _elsewhere(name, clone, engine):
+            continue
+        if name in projects or _is_here(name, clone, engine):
+            return name
+        if engine.volumes(name):
+            _say(
+                f"The volumes of the Compose project {name} may be this clone's, from an earlier version.",
+                profile,
+                name,
+            )
+    return None
+
+
+def _new(profile: Profile, clone: Path, engine: Engine) -> str:
+    """A name that no project has. One that has this clone's path in it may be of a clone that was here before."""
+    for attempt in range(100):
+        name = _name(profile, clone, attempt)
+        if not engine.volumes(name) and not engine.folders(name):
+            return name
+        if _is_here(name, clone, engine):
+            return name
+        _say(f"The volumes of the Compose project {name} are of a clone that was in this folder.", profile, name)
+    raise ComposeError(f"Every name for a Compose project of {clone} is in use. Set COMPOSE_PROJECT_NAME.")
+
+
+def _say(what: str, profile: Profile, name: str) -> None:
+    also = "" if profile.name == "local" else f" PROFILE={profile.name}"
+    print(f"{what} They stay as they are; `make adopt PROJECT={name}{also}` uses them.", flush=True)
+
+
+def _name(profile: Profile, clone: Path, attempt: int) -> str:
+    """E.g. flights-1f3a5b7c, and flights-1f3a5b7c-rehearsal for another profile than the local one."""
+    digest = sha256(f"{clone.resolve()}{attempt or ''}".encode(errors="surrogateescape")).hexdigest()[:8]
+    words = [_slug(clone.name)[:LONGEST_FOLDER].strip("-") or "platform", digest]
+    return "-".join(words if profile.name == "local" else [*words, _slug(profile.name) or "profile"])
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def _composes_own(folder: str) -> str:
+    """Compose's own name for a folder."""
+    return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
+
+
+def _is_here(name: str, clone: Path, engine: Engine) -> bool:
+    return any(folder.is_dir() and folder.samefile(clone) for folder in engine.folders(name))
+
+
+def _elsewhere(name: str, clone: Path, engine: Engine) -> Path | None:
+    folders = engine.folders(name)
+    return next((each for each in sorted(folders) if each.is_dir() and not each.samefile(clone)), None)
+
+
+def _is_of(name: str, folder: Path) -> str:
+    return (
+        f"The platform of this name, {name}, is that of the clone {folder}. `make down` there first, or name this one "
+        "otherwise in the environment of every verb: COMPOSE_PROJECT_NAME=other make up."
+    )
+
+
+@contextmanager
+def _record(clone: Path) -> Iterator[dict[str, str]]:
+    """The clone's projects, each with its profile ("" where it was named by hand); changes are kept.
+
+    Raises:
+        ComposeError: the record cannot be read or written.
+    """
+    file = clone / RECORD
+    try:
+        file.parent.mkdir(exist_ok=True)
+        with _alone(file.parent):
+            before = _read(file)
+            projects = dict(_own(before, clone))
+            yield projects
+            now = {"folder": str(clone.resolve()), "projects": projects}
+            if now != before:
+                _write(file, json.dumps(now, indent=2) + "\n")
+    except OSError as error:
+        raise ComposeError(
+            f"{file} cannot be written: {error.strerror}. It records which Compose project is this clone's. "
+            "Let your user write there, then run this again."
+        ) from error
+
+
+def _own(record: Mapping[str, object], clone: Path) -> Mapping[str, str]:
+    """The projects of a record. A copied clone's record is a copy, too: what the original has stays the original's."""
+    projects = record.get("projects")
+    if not isinstance(projects, dict):
+        return {}
+    origin = Path(str(record.get("folder")))
+    if not origin.is_dir() or origin.samefile(clone):
+        return projects
+    others = _read(origin / RECORD).get("projects") or {}
+    return {name: owner for name, owner in projects.items() if name not in others}  # type: ignore[operator]
+
+
+def _read(file: Path) -> dict[str, object]:
+    try:
+        record = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise ComposeError(
+            f"{file} is not JSON: remove it, then `make adopt PROJECT=NAME` for a project of yours."
+        ) from None
+    return record if isinstance(record, dict) else {}
+
+
+def _write(file: Path, text: str) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(text)
+    new.replace(file)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        with suppress(OSError):
+            os.close(handle)
+
+
+def _of(project: str) -> str:
+    return f"--filter=label={LABEL}={project}"
+
+
+def _docker(*arguments: str) -> list[str]:
+    command = ["docker", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ComposeError(done.stderr.strip() or f"`docker {' '.join(arguments[:2])}` failed.")
+    return done.stdout.splitlines()
