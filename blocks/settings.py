@@ -14,9 +14,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.errors import ConfigurationError
-
-DIRECT = "127.0.0.1,localhost"
-"""What NO_PROXY must name to keep what is meant for this machine from a person's proxy."""
+from blocks.host import direct
 
 AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 
@@ -113,18 +111,37 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+LIBRARIES = "AWS|DBT|DUCKDB|FLASK|MOCK_AIRBYTE|MOTHERDUCK|MOTO|OTEL|PREFECT|PYDANTIC|SNOWFLAKE|SQLALCHEMY|UVICORN"
+OTHERS = "PYTHON[A-Z0-9_]*|BOTO_CONFIG|FORWARDED_ALLOW_IPS|NETRC|REQUEST_METHOD|SSLKEYLOGFILE|WEB_CONCURRENCY"
+
+
 def elsewhere() -> str:
     """The names, in capitals, of what would lead a process away from the embedded platform: a regex of Python and awk.
 
-    A person's own Prefect profile, AWS profile, Airbyte or Snowflake account has no say there.
+    A person's own Prefect profile, AWS profile, Airbyte or Snowflake account has no say there, nor has what steers
+    Python and the libraries that the platform is made of.
     """
     ours = "|".join(name.upper() for name in Settings.model_fields)
-    return f"^({ours}|(AWS|DBT|MOCK_AIRBYTE|PREFECT)_[A-Z0-9_]*)$"
+    return f"^({ours}|({LIBRARIES})_[A-Z0-9_]*|{OTHERS})$"
 
 
 def inherited(variables: Mapping[str, str]) -> dict[str, str]:
     """The environment for a process of the embedded platform: this one's, without what would lead it elsewhere."""
-    kept = {name: value for name, value in os.environ.items() if not re.match(elsewhere(), name.upper())}
-    others = kept.get("no_proxy") or kept.get("NO_PROXY")
-    direct = f"{others},{DIRECT}" if others else DIRECT
-    return {**kept, "NO_PROXY": direct, "no_proxy": direct, **variables}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not re.match(elsewhere(), name.upper()) and not name.lower().endswith("_proxy") and not _missing(name, value)
+    }
+    return {**kept, **direct(os.environ), **variables}
+
+
+def seal(variables: Mapping[str, str]) -> None:
+    """Give this process the environment that `inherited` gives to others."""
+    sealed = inherited(variables)
+    os.environ.clear()
+    os.environ.update(sealed)
+
+
+def _missing(name: str, value: str) -> bool:
+    """Whether a variable names certificates that are not there: httpx then makes no client, not even for plain HTTP."""
+    return name in ("SSL_CERT_FILE", "SSL_CERT_DIR") and not Path(value).exists()

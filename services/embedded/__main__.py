@@ -1,14 +1,20 @@
 """`python -m services.embedded demo`, `dev` or `run`: the platform without Docker."""
 
-import argparse
 import sys
 from pathlib import Path
 
-from services.embedded.stack import DATA
+from blocks.host import isolate
 
 
 def main() -> int:
     """Run the demo, or serve the platform in the foreground."""
+    isolate("services.embedded")
+    import argparse
+
+    from blocks.settings import seal
+    from services.embedded.stack import CREDENTIALS, DATA
+
+    seal(CREDENTIALS)
     parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,dev,run}")
     demo = commands.add_parser("demo", help="run the whole pipeline once on sample data, and report")

@@ -1,5 +1,6 @@
 """The platform in the foreground: its services on their usual ports, the deployments served, until Ctrl-C."""
 
+import importlib.util
 import shlex
 import signal
 import sys
@@ -11,10 +12,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError
-from blocks.settings import DIRECT, elsewhere
+from blocks.host import DIRECT, NO_PROXY_ENTRY, PROXY
+from blocks.settings import elsewhere
 from services.embedded.only_one import only_one
 from services.embedded.processes import Processes, check_port
-from services.embedded.stack import Stack, sample_files, short
+from services.embedded.stack import PROJECT, Stack, sample_files, short
 
 POOL = "local"
 OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
@@ -49,6 +51,7 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         with only_one(state, "make dev", OTHER_DEV):
+            check_folder(PROJECT)
             for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
                 check_port(port, service)
             stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port, events)
@@ -61,6 +64,22 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events:
         errors.print(f"[red]`make dev` ended.[/red] {escape(str(error))}", highlight=False)
         return 1
     return 0
+
+
+def check_folder(folder: Path) -> None:
+    """Make sure that no module of a person's own hides one of ours: Prefect puts the folder first on its runs' path.
+
+    Raises:
+        blocks.errors.PlatformError: one does.
+    """
+    for file in [*folder.glob("*.py"), *folder.glob("*/__init__.py")]:
+        name = file.parent.name if file.name == "__init__.py" else file.stem
+        known = importlib.util.find_spec(name) if name.isidentifier() else None
+        if known and known.origin != str(file):
+            raise PlatformError(
+                f"{file} has the name of a module that the platform imports from {known.origin}, and flow runs would "
+                "import yours instead. Rename it, then try again."
+            )
 
 
 def serve(console: Console, stack: Stack, processes: Processes) -> None:
@@ -76,7 +95,7 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
         stack.land(sample_files())
     with console.status("the deployments of prefect.yaml are being registered"):
         _run(processes, stack, "pool", [*PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"])
-        _run(processes, stack, "deploy", [*PREFECT, "--no-prompt", "deploy", "--all"])
+        _run(processes, stack, "deploy", ["-m", "services.embedded.deploy"])
     processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL], stack.variables)
     sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
     processes.start("sensor", sensor, stack.variables)
@@ -97,14 +116,27 @@ def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) ->
 
 
 def script(variables: Mapping[str, str]) -> str:
-    """What a shell reads to find the platform: without what would lead it elsewhere, but with its own NO_PROXY."""
+    """What a shell reads to find the platform: without what would lead it elsewhere, and past its own proxies."""
     own = f"env | awk -F= 'toupper($1) ~ /{elsewhere()}/ {{print \"unset \" $1}}'"
+    unusable = (
+        "env | awk 'match($0, /^[A-Za-z]+_(proxy|PROXY)=/) && tolower($0) !~ /^no_/ "
+        '&& substr($0, RLENGTH + 1) !~ proxy {print "unset " substr($0, 1, RLENGTH - 1)}\' '
+        f"proxy={shlex.quote(PROXY)}"
+    )
+    readable = (
+        r"""printf '%s' "${no_proxy:-${NO_PROXY:-}}" | tr ', ' '\n\n' | tr -d '[]' """
+        f"| awk '$0 ~ entry {{printf \"%s,\", $0}}' entry={shlex.quote(NO_PROXY_ENTRY)} -"
+    )
     lines = [
         f'eval "$({own})"',
+        f'eval "$({unusable})"',
+        '[ -e "${SSL_CERT_FILE:-/}" ] || unset SSL_CERT_FILE',
+        '[ -e "${SSL_CERT_DIR:-/}" ] || unset SSL_CERT_DIR',
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
-        'NO_PROXY="${no_proxy:-${NO_PROXY:-}}"',
-        f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{DIRECT}"',
+        f'export NO_PROXY="$({readable}){DIRECT}"',
         'export no_proxy="$NO_PROXY"',
+        # Prefect's own commands print signs that not every terminal has.
+        "export PYTHONIOENCODING=:replace",
         f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"',
     ]
     return "\n".join(lines) + "\n"

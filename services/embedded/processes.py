@@ -17,6 +17,8 @@ import httpx
 from blocks.errors import PlatformError
 from blocks.settings import inherited
 
+# No module beside a process, or below a person's home, is taken for one of ours; text is UTF-8 in every locale.
+OWN_PYTHON = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 
@@ -56,11 +58,15 @@ class Processes:
     def start(
         self, name: str, arguments: Sequence[str], variables: Mapping[str, str], talk: bool = False
     ) -> subprocess.Popen[bytes]:
-        """Start `python ARGUMENTS`; what it prints goes to `logs/NAME.log`, with `talk` only its standard error."""
+        """Start `python ARGUMENTS`; what it prints goes to `logs/NAME.log`, with `talk` only its standard error.
+
+        It starts in the folder of the logs: where a person stands, Prefect would read a `.env` and a `prefect.toml`.
+        """
         with self.log(name).open("ab") as log:
             child = subprocess.Popen(  # noqa: S603
                 [sys.executable, *arguments],
-                env=inherited(variables),
+                cwd=self.logs,
+                env=inherited({**OWN_PYTHON, **variables}),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if talk else log,
                 stderr=log,

@@ -1,5 +1,6 @@
 """The embedded services, where they keep their state, and the environment in which the flows find them."""
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -18,7 +19,15 @@ DATA = PROJECT / "data"
 LANDING = PROJECT / "localstack" / "landing"
 BUCKET, PREFIX = "my-data-lake-landing", "inbound/"
 CONNECTION_ID = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    # A person's own profiles, endpoints and certificates are in files, too.
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 
 
 @dataclass(frozen=True)

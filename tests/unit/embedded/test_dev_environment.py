@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded.dev import script
+from blocks.errors import PlatformError
+from services.embedded.dev import check_folder, script
 
 
 def read_by_a_shell(folder: Path, own: dict[str, str]) -> dict[str, str]:
@@ -37,3 +38,19 @@ def test_a_persons_own_accounts_do_not_lead_a_shell_elsewhere(tmp_path: Path) ->
     shell = read_by_a_shell(tmp_path, {**own, "EDITOR": "vi", "MY_AWS_PROFILE": "kept"})
     assert not own.keys() & shell.keys()
     assert (shell["EDITOR"], shell["MY_AWS_PROFILE"], shell["DBT_TARGET_PATH"]) == ("vi", "kept", "it's ours")
+
+
+def test_a_shell_keeps_no_proxy_that_the_platforms_clients_cannot_use(tmp_path: Path) -> None:
+    own = {"NO_PROXY": "[::1],fe80::/10,*.example.org", "ALL_PROXY": "socks5://p:1080", "https_proxy": "http://p:3128"}
+    shell = read_by_a_shell(tmp_path, {**own, "PYTHONPATH": "/nowhere", "SSL_CERT_FILE": "/nowhere"})
+    assert shell["NO_PROXY"] == "::1,*.example.org,127.0.0.1,localhost"
+    assert shell["https_proxy"] == "http://p:3128"
+    assert not {"ALL_PROXY", "PYTHONPATH", "SSL_CERT_FILE"} & shell.keys()
+
+
+def test_a_module_of_a_persons_own_that_would_hide_one_of_ours_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").touch()
+    check_folder(tmp_path)
+    (tmp_path / "pydantic.py").touch()
+    with pytest.raises(PlatformError, match=r"pydantic\.py has the name of a module that the platform imports"):
+        check_folder(tmp_path)

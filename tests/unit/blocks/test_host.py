@@ -1,0 +1,104 @@
+"""What a person's machine brings along does no harm."""
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from blocks.host import direct
+from blocks.settings import inherited
+
+PROXIES = {
+    "HTTP_PROXY": "http://user:p%40ss@proxy.example:3128/",
+    "https_proxy": "proxy.example:3128",
+    "ALL_PROXY": "socks5h://proxy.example:1080",
+    "FTP_PROXY": "http://proxy.example:port",
+    "NO_PROXY": "[::1],fe80::/10, 10.0.0.0/8,.corp.example,*.example.org,<local>,host:8080,::1,*",
+}
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_httpx_can_use_what_is_left_of_a_persons_proxies_and_takes_none_to_this_machine(
+    only: pytest.MonkeyPatch,
+) -> None:
+    found = direct({**PROXIES, "NO_PROXY": PROXIES["NO_PROXY"].removesuffix(",*")})
+    assert found["HTTP_PROXY"] == found["http_proxy"] == PROXIES["HTTP_PROXY"]
+    assert found["HTTPS_PROXY"] == found["https_proxy"] == PROXIES["https_proxy"]
+    assert not {"ALL_PROXY", "all_proxy", "FTP_PROXY"} & found.keys()
+    for name in ("NO_PROXY", "no_proxy"):
+        assert found[name] == "::1,10.0.0.0/8,.corp.example,*.example.org,host:8080,127.0.0.1,localhost"
+    for name, value in found.items():
+        only.setenv(name, value)
+    for name in (entry.removeprefix("*.") for entry in ("127.0.0.1", "localhost", "[::1]")):
+        transport = httpx.Client()._transport_for_url(httpx.URL(f"http://{name}:8006"))
+        assert transport._pool.__class__.__name__ == "ConnectionPool"
+    transport = httpx.Client()._transport_for_url(httpx.URL("http://example.com"))
+    assert transport._pool.__class__.__name__ == "HTTPProxy"
+
+
+@pytest.mark.parametrize("entry", PROXIES["NO_PROXY"].split(","))
+def test_every_entry_of_no_proxy_leaves_a_usable_client(entry: str, only: pytest.MonkeyPatch) -> None:
+    for name, value in direct({"no_proxy": entry, "NO_PROXY": "unused"}).items():
+        only.setenv(name, value)
+    httpx.Client().close()
+
+
+def test_certificates_that_are_not_there_reach_no_process_of_the_embedded_platform(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    assert "SSL_CERT_FILE" not in inherited({})
+    (tmp_path / "gone.pem").touch()
+    assert "SSL_CERT_FILE" in inherited({})
+
+
+SAY = "import blocks; print('… ✓ █ ─ → é 日 ⠋')"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [
+        ("ascii", b"... ok # - -> ? ? *"),
+        ("latin-1", b"... ok # - -> \xe9 ? *"),
+        ("utf-8", "… ✓ █ ─ → é 日 ⠋".encode()),
+    ],
+)
+def test_output_falls_back_to_signs_that_the_stream_can_show(encoding: str, shown: bytes) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    said = subprocess.run([sys.executable, "-c", SAY], env=environment, capture_output=True, check=True)
+    assert said.stdout.strip() == shown
+
+
+def test_a_stream_without_an_encoding_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from blocks.host import plain_output
+
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    plain_output()
+
+
+FOREIGN = 'raise RuntimeError("a module of a person\'s own")'
+
+
+def test_modules_of_a_persons_own_are_not_taken_for_ours(tmp_path: Path) -> None:
+    for name in ("pydantic.py", "rich.py", "httpx.py", "services.py.txt"):
+        (tmp_path / name).write_text(FOREIGN)
+    shown = subprocess.run(
+        [sys.executable, "-m", "services.embedded", "demo", "--help"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "folder that takes the state" in shown.stdout
