@@ -86,3 +86,7 @@ def test_no_error_tells_the_password_of_a_url() -> None:
         '"http://me:se/cret@127.0.0.1:1/b" or https://me:p@ss@host/a@b or s3://one/c:d@e http://f:1/g@h'
     )
     assert str(error) == '"http://***@127.0.0.1:1/b" or https://***@host/a@b or s3://one/c:d@e http://f:1/g@h'
+
+
+def test_an_error_shows_the_control_characters_of_a_name_escaped() -> None:
+    assert str(PlatformError("a\x1b[31mb\0 \u202e\ud800\nnext é 🛩")) == "a\\x1b[31mb\\x00 \\u202e\\ud800\nnext é 🛩"
