@@ -24,7 +24,7 @@ from services.airbyte.tokens import Tokens
 
 def create_app(settings: Settings) -> Starlette:
     """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
-    config = load_config(settings.config)
+    config = load_config(settings.config, settings.destination)
     Catalog(config, settings.lake_dir)  # its own checks, before anything starts
     fault_set = _fault_set(config, settings.fault_set)
 

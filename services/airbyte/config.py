@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from services.airbyte.destination_config import (
@@ -252,7 +252,54 @@ class ConfigError(Exception):
     """The file is missing, is no YAML, or does not say what it must; the text names file and line."""
 
 
-def load_config(path: Path) -> Config:
+def load_config(path: Path, destination: Path | None = None) -> Config:
+    """Return what a YAML file declares; `destination`, a JSON file, replaces the configuration of every lake in it.
+
+    Raises:
+        ConfigError: a file cannot be used, or a connection leads elsewhere than `destination` says.
+    """
+    config = _read(path)
+    return _redirected(config, _destination(destination)) if destination else config
+
+
+def _redirected(config: Config, wanted: DestinationConfiguration) -> Config:
+    destinations = [
+        # A lake keeps the folder that the file gives it.
+        Destination(**{**dict(each), "configuration": wanted, "definitionId": _definition({"configuration": wanted})})
+        if isinstance(each.configuration, LakeConfiguration) and not isinstance(wanted, LakeConfiguration)
+        else each
+        for each in config.destinations
+    ]
+    there = {each.destinationId: each for each in destinations}
+    for connection in config.connections:
+        leads_to = there[connection.destinationId]
+        if _place(leads_to.configuration) != _place(wanted):
+            raise ConfigError(
+                f"The connection {connection.name!r} leads to the destination {leads_to.name!r}, "
+                f"{_place(leads_to.configuration)}, but the profile's warehouse is {_place(wanted)}. "
+                "Remove that destination's configuration from the file, or change the profile."
+            )
+    return config.model_copy(update={"destinations": destinations})
+
+
+def _place(configuration: DestinationConfiguration) -> str:
+    """Where it leads, for people and to compare; no secret is in it."""
+    if isinstance(configuration, LakeConfiguration):
+        return "the lake"
+    return f"{configuration.database}.{configuration.schema_} at {configuration.host}".lower()
+
+
+def _destination(file: Path) -> DestinationConfiguration:
+    try:
+        return TypeAdapter[DestinationConfiguration](DestinationConfiguration).validate_json(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigError(f"{file} is not a destination's configuration: {'; '.join(faults)}") from None
+
+
+def _read(path: Path) -> Config:
     try:
         node = yaml.compose(text := path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         return Config.model_validate(yaml.safe_load(text) or {})

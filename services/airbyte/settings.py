@@ -18,6 +18,9 @@ class Settings(BaseSettings):
     config: Path = Field(
         default=SAMPLE_CONFIG, description="YAML file of workspaces, sources, destinations, connections"
     )
+    destination: Path | None = Field(
+        default=None, description="JSON file of the destination's configuration that replaces every lake of the config"
+    )
     lake_dir: Path = Field(default=Path("lake"), description="folder that destinations write Parquet into")
     state_dir: Path = Field(default=Path("airbyte-state"), description="folder of jobs, tokens and read state")
     public_url: str | None = Field(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
+from services.compose.secrets import digests
 
 PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
 FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
@@ -54,8 +55,16 @@ class Compose:
             *files,
             *project,
         ]
-        images = [f"IMAGES_OF={self.images}"] if self.images else []
-        return ["env", *hidden, *images, "docker", "compose", *options, *arguments]
+        given = digests(self.profile) | ({"IMAGES_OF": self.images} if self.images else {})
+        return [
+            "env",
+            *hidden,
+            *(f"{name}={value}" for name, value in given.items()),
+            "docker",
+            "compose",
+            *options,
+            *arguments,
+        ]
 
     def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> int:
         """Run Compose on this terminal; its exit code."""

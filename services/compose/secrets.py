@@ -7,19 +7,15 @@ import json
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from hashlib import blake2b
 from pathlib import Path
 
 from services.compose.profile import ComposeError, Profile
-from services.compose.values import MOCK_CONFIG, SECRET_NAMES
+from services.compose.values import SECRET_NAMES
 
 PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
-LAKE = """\
-    configuration:
-      destinationType: duckdb
-      destination_path: ""
-"""
-"""The sample's destination, as MOCK_CONFIG writes it."""
-
+DESTINATION = "destination.json"
+KEY = "digest.key"
 OF_STAND_INS = {
     "PREFECT_API_AUTH_STRING": "prefect",
     "PREFECT_SERVER_ENCRYPTION_KEY": "prefect",
@@ -52,15 +48,34 @@ def prepare(profile: Profile) -> None:
     for name in SECRET_NAMES:
         (folder / name).touch()  # Compose mounts all of them; an empty one is none
         (folder / name).chmod(0o444)
-    _write_once(folder / MOCK_CONFIG.name, mock_config(profile))
+    (folder / "nyc_flights.yaml").unlink(missing_ok=True)  # an earlier version's, with a password in it
+    _write_once(folder / DESTINATION, json.dumps(_destination(profile), indent=2) + "\n")
+    if not (folder / KEY).is_file():
+        _write(folder / KEY, secrets.token_hex(32))
 
 
-def mock_config(profile: Profile) -> str:
-    """The mock Airbyte's file: the sample, whose destination is the warehouse of the profile."""
-    sample = MOCK_CONFIG.read_text()
-    if profile.values["DBT_TARGET"] != "snowflake":
-        return sample
-    return sample.replace(LAKE, f"    configuration: {json.dumps(_snowflake(profile))}\n")
+def digests(profile: Profile) -> dict[str, str]:
+    """Return a variable for each secret, which changes when the secret does; Compose recreates containers by it.
+
+    The digest is keyed, so that whoever can list containers cannot test guesses of the secret.
+    """
+    folder = profile.secrets_folder
+    if not (folder / KEY).is_file():
+        return {}
+    key = (folder / KEY).read_bytes()
+    names = [*SECRET_NAMES, DESTINATION]
+    texts = {name: _text(folder / name) for name in names}
+    return {
+        f"DIGEST_{name.partition('.')[0].upper()}": blake2b(text.encode(), key=key[:64], digest_size=8).hexdigest()
+        for name, text in texts.items()
+    }
+
+
+def _destination(profile: Profile) -> dict[str, object]:
+    """The mock Airbyte's destination: the warehouse of the profile, as Airbyte's own connector is configured."""
+    if profile.values["DBT_TARGET"] == "snowflake":
+        return _snowflake(profile)
+    return {"destinationType": "duckdb", "destination_path": ""}
 
 
 def _snowflake(profile: Profile) -> dict[str, object]:
@@ -112,7 +127,21 @@ def _fault(file: Path, named: bool) -> str:
 
 
 def _text(file: Path) -> str:
-    return file.read_text().strip() if file.is_file() else ""
+    """The secret in a file, as with_secrets.sh reads it: without a byte order mark, CRs, and space at either end.
+
+    Raises:
+        ComposeError: the file is not UTF-8, such as one that Windows PowerShell wrote.
+    """
+    if not file.is_file():
+        return ""
+    try:
+        return file.read_text(encoding="utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise ComposeError(
+            f"{'/'.join(file.parts[-4:])} is not UTF-8. Save it as UTF-8, with the value alone."
+        ) from None
+    except OSError as error:
+        raise ComposeError(f"{file} cannot be read: {error.strerror}. Let your user read it.") from None
 
 
 def _write_once(file: Path, text: str) -> None:

@@ -197,9 +197,10 @@ def _wrong_way(service: str, wanted: Mapping[str, str], values: Values) -> Itera
 
 def _unknown_to_the_mock(values: Values) -> Iterator[str]:
     """The mock knows the connections of its file and reads the bucket that it names there."""
-    config = MOCK_CONFIG.read_text()
+    config = MOCK_CONFIG.read_text(encoding="utf-8")
     for name, key in (("AIRBYTE_CONNECTION_ID", "connectionId"), ("S3_BUCKET", "bucket"), ("S3_PREFIX", "prefix")):
-        if f"{key}: {values.get(name)}\n" not in config:
+        written = rf"""\b{key}["']?:\s*["']?{re.escape(values.get(name, ""))}["']?\s*([,}}#]|$)"""
+        if not re.search(written, config, re.MULTILINE):
             yield f"{name} is {values.get(name)!r}, which {MOCK_CONFIG.name} of the mock Airbyte does not have."
 
 

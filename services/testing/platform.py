@@ -22,7 +22,7 @@ from blocks.landing import AwsAccess, s3_client
 from services.compose.engine import FROM_OUTSIDE, PYTHON
 from services.compose.prefect_api import authorization
 from services.compose.profile import load
-from services.compose.secrets import prepare, secret
+from services.compose.secrets import digests, prepare, secret
 from services.embedded.processes import free_ports
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Platform(DockerCompose):
     def compose_command_property(self) -> list[str]:
         """Compose's command line; the profile decides, the environment of the tests does not."""
         hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
-        own = [f"{name}={value}" for name, value in self._variables.items()]
+        own = [f"{name}={value}" for name, value in (self._variables | digests(self.profile)).items()]
         return ["env", *hidden, *own, *super().compose_command_property]
 
     @property
