@@ -8,9 +8,15 @@
 # `--secret id=ca,src=/path/to/ca.crt` the certificates to trust; neither is left in a layer.
 # No `# syntax=` line: the engine's own frontend suffices, and fetching one would need a registry.
 
+# What the images hold does not depend on the modes and line ends of the checkout that it comes from.
+FROM python:3.13-slim-trixie AS sources
+WORKDIR /app
+COPY . .
+RUN chmod -R u=rwX,go=rX . && find services -name '*.sh' -exec sed -i 's/\r$//' {} + -exec chmod 755 {} +
+
 FROM python:3.13-slim-trixie AS base
 RUN useradd --uid 10001 --create-home platform
-COPY --chmod=755 services/with_secrets.sh /usr/local/bin/with-secrets
+COPY --from=sources /app/services/with_secrets.sh /usr/local/bin/with-secrets
 ENTRYPOINT ["with-secrets"]
 WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
@@ -18,25 +24,25 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
 FROM base AS build
 RUN python -m venv /opt/venv
 ENV PIP_CONFIG_FILE=/run/secrets/pip PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY services/install.sh /usr/local/bin/install-locked
+COPY --from=sources /app/services/install.sh /usr/local/bin/install-locked
 
 FROM build AS airbyte-packages
-COPY services/airbyte/requirements.lock .
+COPY --from=sources /app/services/airbyte/requirements.lock .
 RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements.lock --compile
 
 FROM build AS snowflake-packages
-COPY services/snowflake/requirements.lock .
+COPY --from=sources /app/services/snowflake/requirements.lock .
 RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements.lock --compile
 
 FROM build AS platform-packages
-COPY requirements-platform.lock .
+COPY --from=sources /app/requirements-platform.lock .
 RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements-platform.lock
 
 FROM base AS airbyte
 COPY --from=airbyte-packages /opt/venv /opt/venv
-COPY services/__init__.py services/
-COPY services/airbyte services/airbyte
-COPY --chmod=755 services/answers.sh /usr/local/bin/answers
+COPY --from=sources /app/services/__init__.py services/
+COPY --from=sources /app/services/airbyte services/airbyte
+COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
 RUN install -d -o platform /data /data/lake /data/state
 USER platform
 ENV MOCK_AIRBYTE_HOST=0.0.0.0 MOCK_AIRBYTE_LAKE_DIR=/data/lake MOCK_AIRBYTE_STATE_DIR=/data/state
@@ -46,9 +52,9 @@ CMD ["python", "-m", "services.airbyte"]
 
 FROM base AS snowflake
 COPY --from=snowflake-packages /opt/venv /opt/venv
-COPY services/__init__.py services/
-COPY services/snowflake services/snowflake
-COPY --chmod=755 services/answers.sh /usr/local/bin/answers
+COPY --from=sources /app/services/__init__.py services/
+COPY --from=sources /app/services/snowflake services/snowflake
+COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
 RUN install -d -o platform /data
 USER platform
 ENV SNOWFLAKE_EMULATOR_HOST=0.0.0.0 SNOWFLAKE_EMULATOR_DATA=/data
@@ -58,8 +64,8 @@ CMD ["python", "-m", "services.snowflake"]
 
 FROM base AS platform
 COPY --from=platform-packages /opt/venv /opt/venv
-COPY --chmod=755 services/answers.sh /usr/local/bin/answers
-COPY --chmod=755 services/entrypoint.sh /usr/local/bin/entrypoint
+COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
+COPY --from=sources /app/services/entrypoint.sh /usr/local/bin/entrypoint
 ENTRYPOINT ["with-secrets", "entrypoint"]
 RUN install -d -o platform /data /data/lake /data/warehouse /data/published /home/platform/.prefect
 USER platform
@@ -72,7 +78,7 @@ ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
     DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false \
     PREFECT_UI_API_URL=/api PREFECT_UI_STATIC_DIRECTORY=/home/platform/ui \
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=120
-COPY . .
+COPY --from=sources /app .
 # Bytecode of what will run, in a third of the space that all of it would take.
 RUN python -m blocks.dbt_command parse --no-use-colors && python -c "import flows.sensors.s3_sensor, \
     services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from services.compose.code import bring_code
 from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
 from services.compose.engine import PYTHON, Compose, check_engine
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         profile = load(options.profile)
         check(profile)
         prepare(profile)
+        bring_code(profile)
         check_engine()
         if options.adopt:
             adopt(profile, options.adopt)

@@ -9,6 +9,10 @@ from services.compose.values import secrets, wrong
 PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
 SCALE_FILE = PROJECT / "docker-compose.scale.yml"
+COPIED_FILE = Path(__file__).with_name("copied.yml")
+COPY = Path("data", "compose", "code")
+"""The copy of the clone's code that containers use where they cannot read the clone's own, see code.py."""
+
 SECRETS_FILE = Path(__file__).with_name("secrets.yml")
 SCALED_SECRETS_FILE = Path(__file__).with_name("secrets-scale.yml")
 LINE = re.compile(r"\s*(#.*)?|(\w+)=([^\s'\"$#`\\]*)")
@@ -25,6 +29,11 @@ class Profile:
     name: str
     file: Path
     values: dict[str, str]
+
+    @property
+    def clone(self) -> Path:
+        """The folder of the clone that it belongs to."""
+        return self.file.parents[1]
 
     @property
     def services(self) -> set[str]:
@@ -45,7 +54,13 @@ class Profile:
     def files(self) -> list[Path]:
         """Compose files that it merges over docker-compose.yml."""
         scaled, has_secrets = "scale" in self.services, bool(self.secrets)
-        wanted = {SECRETS_FILE: has_secrets, SCALE_FILE: scaled, SCALED_SECRETS_FILE: scaled and has_secrets}
+        is_copied = (self.clone / COPY).is_dir()
+        wanted = {
+            SECRETS_FILE: has_secrets,
+            COPIED_FILE: is_copied,
+            SCALE_FILE: scaled,
+            SCALED_SECRETS_FILE: scaled and has_secrets,
+        }
         return [file for file, is_wanted in wanted.items() if is_wanted]
 
 

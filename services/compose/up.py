@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from services.compose.code import choose_code
 from services.compose.engine import PORTS, Compose
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
@@ -27,6 +28,7 @@ def up(compose: Compose) -> int:
     with alone(compose):
         begun = datetime.now(UTC)
         check_ports(compose)
+        choose_code(compose.profile)
         print("Building what has changed; the first time takes some minutes.", flush=True)
         compose.build()
         start(compose)

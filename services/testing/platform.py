@@ -19,6 +19,7 @@ import httpx
 from testcontainers.compose import DockerCompose
 
 from blocks.landing import AwsAccess, s3_client
+from services.compose.code import bring_code
 from services.compose.engine import FROM_OUTSIDE, PYTHON
 from services.compose.prefect_api import authorization
 from services.compose.profile import load
@@ -60,6 +61,7 @@ class Platform(DockerCompose):
     ) -> None:
         self.profile = load(profile, Path(project, "profiles"), Path(project, "docker-compose.yml"))
         prepare(self.profile)
+        bring_code(self.profile)
         self._landed: set[str] = set()
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)

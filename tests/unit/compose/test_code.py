@@ -1,0 +1,104 @@
+"""Containers can read and run what they are given of a clone, whatever its modes and line ends."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.compose.code import MOUNTED, bring_code, choose_code, why_copied
+from services.compose.profile import COMPOSE_FILE, COPIED_FILE, COPY, PROJECT, Profile, load
+
+SCRIPT = "localstack/init/ready.d/10-landing.sh"
+
+
+def private(clone: Path) -> None:
+    for each in [clone, *clone.rglob("*")]:
+        each.chmod(each.stat().st_mode & 0o700)
+
+
+def windows(clone: Path) -> None:
+    (clone / SCRIPT).write_bytes((clone / SCRIPT).read_bytes().replace(b"\n", b"\r\n"))
+
+
+def not_executable(clone: Path) -> None:
+    (clone / SCRIPT).chmod(0o644)
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Iterator[Profile]:
+    """The local profile of a clone with what is mounted, readable to all."""
+    for mounted in (*MOUNTED, Path("profiles/local.env")):
+        (tmp_path / mounted).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (PROJECT / mounted).is_dir() else shutil.copy
+        copy(PROJECT / mounted, tmp_path / mounted)
+    for each in tmp_path.rglob("*"):
+        each.chmod(0o755 if each.is_dir() or each.suffix == ".sh" else 0o644)
+    yield load("local", tmp_path / "profiles")
+    for each in [tmp_path, *tmp_path.rglob("*")]:
+        each.chmod(0o700)
+
+
+def test_a_clone_that_containers_can_read_is_what_they_run(profile: Profile) -> None:
+    assert bring_code(profile) == ""
+    assert not (profile.clone / COPY).exists()
+    assert COPIED_FILE not in profile.files
+
+
+@pytest.mark.parametrize("spoil", [private, windows, not_executable])
+def test_containers_are_given_a_copy_that_they_can_read_and_the_clone_stays_as_it_is(
+    profile: Profile, spoil: Callable[[Path], None]
+) -> None:
+    spoil(profile.clone)
+    before = {each: (each.stat().st_mode, each.read_bytes()) for each in profile.clone.rglob("*") if each.is_file()}
+    assert bring_code(profile)
+    assert COPIED_FILE in profile.files
+    copy = profile.clone / COPY
+    assert why_copied(copy) == ""
+    assert {each.name for each in (copy / "flows").rglob("*.py")} == {p.name for p in (PROJECT / "flows").rglob("*.py")}
+    assert b"\r" not in (copy / SCRIPT).read_bytes()
+    assert os.access(copy / SCRIPT, os.X_OK)
+    assert (
+        before.items()
+        <= {
+            each: (each.stat().st_mode, each.read_bytes()) for each in profile.clone.rglob("*") if each.is_file()
+        }.items()
+    )
+    assert copy.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_later_verb_brings_changes_and_removals(profile: Profile) -> None:
+    private(profile.clone)
+    bring_code(profile)
+    declared = (profile.clone / COPY / "prefect.yaml").stat().st_ino
+    (profile.clone / "prefect.yaml").write_text("changed: 1\n")
+    (profile.clone / "flows" / "example_flow.py").unlink()
+    bring_code(profile)
+    assert (profile.clone / COPY / "prefect.yaml").read_text() == "changed: 1\n"
+    assert (profile.clone / COPY / "prefect.yaml").stat().st_ino == declared, "a mounted file is written in place"
+    assert not (profile.clone / COPY / "flows" / "example_flow.py").exists()
+
+
+def test_a_clone_that_has_become_readable_is_used_again(profile: Profile, capsys: pytest.CaptureFixture[str]) -> None:
+    (profile.clone / SCRIPT).chmod(0o700)
+    choose_code(profile)
+    assert f"{SCRIPT} is not readable to other users" in capsys.readouterr().out
+    (profile.clone / SCRIPT).chmod(0o755)
+    choose_code(profile)
+    assert COPIED_FILE not in profile.files
+
+
+def test_every_mount_of_the_clone_is_a_mount_of_the_copy() -> None:
+    services = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    copied = yaml.safe_load(COPIED_FILE.read_text())["services"]
+    for name, service in services.items():
+        mounts = [each for each in service.get("volumes", ()) if each.startswith("./")]
+        there = copied.get(name, {}).get("volumes", [])
+        assert [each.replace("./", f"./{COPY}/", 1) for each in mounts] == there, name
+        assert {Path(each.split(":")[0]) for each in mounts} <= set(MOUNTED)
+
+
+def test_git_gives_every_checkout_lf_line_ends() -> None:
+    assert "* text=auto eol=lf" in (PROJECT / ".gitattributes").read_text().splitlines()
