@@ -21,6 +21,7 @@ from pydantic import Field, SecretStr, ValidationError
 from blocks.airbyte import AirbyteClient
 from blocks.dbt import Dbt
 from blocks.errors import ConfigurationError, PlatformError
+from blocks.host import plain_path
 from blocks.landing import AwsAccess, s3_client
 from blocks.notifications import sqs_client
 from blocks.settings import Settings
@@ -241,7 +242,7 @@ class DbtConfig(Block):
         """The environment that the dbt project reads, Snowflake's own variables apart."""
         return {
             "LAKE_DIR": str(self.lake_dir.absolute()),
-            "WAREHOUSE_PATH": str(self.warehouse_path.absolute()),
+            "WAREHOUSE_PATH": str(plain_path(self.warehouse_path.absolute())),
             "FRESHNESS_THRESHOLD_HOURS": str(self.freshness_threshold_hours),
         }
 
@@ -286,7 +287,7 @@ def warehouse(profile: str | None) -> Warehouse:
     if config.target == "snowflake":
         snowflake = snowflake_connection(profile)
         return SnowflakeWarehouse(snowflake.get_connection, raw_schema="RAW")
-    return DuckDbWarehouse(config.warehouse_path, config.lake_dir, config.published_path)
+    return DuckDbWarehouse(plain_path(config.warehouse_path), config.lake_dir, config.published_path)
 
 
 def described(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:

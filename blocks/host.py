@@ -4,8 +4,13 @@ import codecs
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from blocks.errors import ConfigurationError
 
 DIRECT = "127.0.0.1,localhost"
 """What NO_PROXY must name so that no proxy is asked for this machine's own ports."""
@@ -64,6 +69,31 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
         raise error
     text = error.object[error.start : error.end]
     return "".join(PLAIN.get(sign, "*" if ord(sign) in SPINNER else "?") for sign in text), error.end
+
+
+def plain_path(file: Path) -> Path:
+    """The path by which DuckDB and dbt can use a DuckDB file: below a folder with a # in its name, one by a link.
+
+    dbt-duckdb (1.11) takes the path for a URL, and looks for a database `c` below a folder `c#`. DuckDB (2.0) gives
+    the write-ahead log another name from a ? on, so that no transaction commits, and takes a backslash for a slash.
+
+    Raises:
+        blocks.errors.ConfigurationError: no DuckDB file can be written there, or the link's place is somebody else's.
+    """
+    folder = file.absolute().parent
+    if wrong := re.search(r"[?\\\x00-\x1f]", str(folder)):
+        raise ConfigurationError(
+            f"DuckDB cannot write {str(file)!r}: a folder has {wrong.group()!r} in its name. Rename that folder, or take "
+            "another place."
+        )
+    if "#" not in str(folder):
+        return file
+    link = Path(tempfile.gettempdir(), f"platform-{os.getuid()}-{sha256(os.fsencode(folder)).hexdigest()[:16]}")
+    with suppress(FileExistsError):
+        link.symlink_to(folder)
+    if link.lstat().st_uid != os.getuid() or not link.is_symlink() or link.readlink() != folder:
+        raise ConfigurationError(f"{link} should be a link to {folder}, and is not. Remove it, then try again.")
+    return link / file.name
 
 
 def isolate(module: str) -> None:

@@ -1,5 +1,6 @@
 """The local raw zone: Parquet files that Airbyte's stand-in wrote, one folder a stream."""
 
+import glob
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,9 @@ from blocks.landing import LandedFile
 def streams(lake: Path) -> dict[str, str]:
     """Each stream's name and the glob of its Parquet files."""
     return {
-        folder.name: f"{folder}/*.parquet" for folder in sorted(lake.glob("*")) if next(folder.glob("*.parquet"), None)
+        folder.name: f"{glob.escape(str(folder))}/*.parquet"
+        for folder in sorted(lake.glob("*"))
+        if next(folder.glob("*.parquet"), None)
     }
 
 

@@ -93,6 +93,6 @@ def main(data: Path) -> int:
         return 130
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody here; the logs have it
         known: Any = error if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
-        errors.print(f"\n[red]The demo failed.[/red] {escape(str(known))} Logs: {short(data)}/demo/state/logs")
+        errors.print(f"\n[red]The demo failed.[/red] {escape(str(known))} Logs: {escape(short(data))}/demo/state/logs")
         return 1
     return 0

@@ -58,7 +58,7 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events:
             with Processes(state / "logs") as processes:
                 serve(console, stack, processes)
     except KeyboardInterrupt:
-        console.print(f"Stopped; no process is left. The state stays in {short(state)}.", soft_wrap=True)
+        console.print(f"Stopped; no process is left. The state stays in {escape(short(state))}.", soft_wrap=True)
         return 0
     except PlatformError as error:
         errors.print(f"[red]`make dev` ended.[/red] {escape(str(error))}", highlight=False)
@@ -149,11 +149,11 @@ def _banner(stack: Stack) -> str:
   Prefect   {stack.prefect_url}
   Airbyte   {stack.airbyte_url}
   S3        {stack.s3_url}  (bucket my-data-lake-landing)
-  tables    {short(stack.published)}
+  tables    {escape(short(stack.published))}
 
-In another terminal, first: [bold]. {short(stack.state / "env")}[/bold]   then, for example:
+In another terminal, first: [bold]. {escape(short(stack.state / "env"))}[/bold]   then, for example:
   prefect deployment run full_pipeline/full-pipeline
   python flows/full_pipeline.py
 
-Ctrl-C ends everything; the state stays in {short(stack.state)}.
+Ctrl-C ends everything; the state stays in {escape(short(stack.state))}.
 """

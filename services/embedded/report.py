@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from services.embedded.stack import Stack, short
@@ -86,9 +87,9 @@ def _freshness(sources: list[dict[str, Any]]) -> str:
 def _closing(stack: Stack) -> str:
     return f"""
 [bold]What is left[/bold]
-  {short(stack.published)}   the tested tables, for any DuckDB client
-  {short(stack.state / "lake")}/   the raw rows as Parquet, a folder a stream
-  {short(stack.state / "logs")}/   what each service said
+  {escape(short(stack.published))}   the tested tables, for any DuckDB client
+  {escape(short(stack.state / "lake"))}/   the raw rows as Parquet, a folder a stream
+  {escape(short(stack.state / "logs"))}/   what each service said
 
 [bold]What to try next[/bold]
   make dev     the same services, staying up: Prefect's UI, S3 and Airbyte on their usual ports

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import boto3
 
+from blocks.host import plain_path
 from blocks.settings import Settings
 from services.embedded.processes import Processes
 from services.embedded.queue import make_queue, queue_url
@@ -43,6 +44,10 @@ class Stack:
     airbyte_port: int
     prefect_port: int
     events: bool = False
+
+    def __post_init__(self) -> None:
+        """Make sure that the state can be kept there, before anything starts."""
+        plain_path(self.state / "warehouse.duckdb")
 
     @property
     def s3_url(self) -> str:
@@ -81,7 +86,7 @@ class Stack:
             # dbt run by hand reads it, and has no default for it.
             "FRESHNESS_THRESHOLD_HOURS": str(Settings.model_fields["freshness_threshold_hours"].default),
             "LAKE_DIR": str(self.state / "lake"),
-            "WAREHOUSE_PATH": str(self.state / "warehouse.duckdb"),
+            "WAREHOUSE_PATH": str(plain_path(self.state / "warehouse.duckdb")),
             "PUBLISHED_PATH": str(self.published),
         }
 
@@ -97,7 +102,8 @@ class Stack:
     def start(self, processes: Processes) -> None:
         """Start the services; `wait_until_ready` tells when they answer."""
         self._prefect_from_template()
-        database = f"sqlite+aiosqlite:///{self._database}"
+        # From the folder that processes start in: a `?` in an absolute path would begin the URL's query.
+        database = f"sqlite+aiosqlite:///{os.path.relpath(self._database, processes.logs)}"
         variables = {**self._prefect, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
         processes.start("prefect", ["-m", "services.embedded.prefect_server", str(self.prefect_port)], variables)
         ports = ["--s3-port", str(self.s3_port), "--airbyte-port", str(self.airbyte_port)]

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from blocks.host import direct
+from blocks.errors import ConfigurationError
+from blocks.host import direct, plain_path
 from blocks.settings import inherited
 
 PROXIES = {
@@ -102,3 +103,21 @@ def test_modules_of_a_persons_own_are_not_taken_for_ours(tmp_path: Path) -> None
     )
     assert shown.returncode == 0, shown.stderr
     assert "folder that takes the state" in shown.stdout
+
+
+def test_a_folder_whose_name_duckdb_takes_for_a_url_is_named_and_one_that_dbt_does_gets_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert plain_path(tmp_path / "w.duckdb") == tmp_path / "w.duckdb"
+    for name in ("what?", "back\\slash", "new\nline"):
+        with pytest.raises(ConfigurationError, match="Rename that folder, or take another place"):
+            plain_path(tmp_path / name / "w.duckdb")
+    plain = plain_path(tmp_path / "c#" / "w.duckdb")
+    assert "#" not in str(plain)
+    assert plain.parent.readlink() == tmp_path / "c#"
+    assert plain_path(tmp_path / "c#" / "w.duckdb") == plain
+    plain.parent.unlink()
+    plain.parent.mkdir()
+    with pytest.raises(ConfigurationError, match="should be a link"):
+        plain_path(tmp_path / "c#" / "w.duckdb")
