@@ -83,7 +83,7 @@ def plain_path(file: Path) -> Path:
     folder = file.absolute().parent
     if wrong := re.search(r"[?\\\x00-\x1f]", str(folder)):
         raise ConfigurationError(
-            f"DuckDB cannot write {str(file)!r}: a folder has {wrong.group()!r} in its name. Rename that folder, or take "
+            f"DuckDB cannot write {str(file)!r}: a folder has {wrong.group()!r} in its name. Rename it, or take "
             "another place."
         )
     if "#" not in str(folder):

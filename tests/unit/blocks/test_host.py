@@ -111,7 +111,7 @@ def test_a_folder_whose_name_duckdb_takes_for_a_url_is_named_and_one_that_dbt_do
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert plain_path(tmp_path / "w.duckdb") == tmp_path / "w.duckdb"
     for name in ("what?", "back\\slash", "new\nline"):
-        with pytest.raises(ConfigurationError, match="Rename that folder, or take another place"):
+        with pytest.raises(ConfigurationError, match="Rename it, or take another place"):
             plain_path(tmp_path / name / "w.duckdb")
     plain = plain_path(tmp_path / "c#" / "w.duckdb")
     assert "#" not in str(plain)
