@@ -5,7 +5,7 @@ The wire format is Airbyte's own (airbyte-platform, `airbyte-api/server-api/src/
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -16,17 +16,26 @@ from blocks.errors import ConfigurationError, PlatformError
 from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
-GET_ATTEMPTS = 4
+ATTEMPTS = 4
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.5, 10.0
+CANCEL_SECONDS = 5.0
+"""How long one attempt to cancel waits for its answer: a run that is being ended has little time."""
 TOKEN_MARGIN_SECONDS = 30.0
 NO_SECRET = SecretStr("")
 
 
 Model = TypeVar("Model", bound=BaseModel)
+Failure = TypeVar("Failure", bound="SyncFailed")
 
 
 class AirbyteError(PlatformError):
-    """Something went wrong between the platform and Airbyte."""
+    """Something went wrong between the platform and Airbyte.
+
+    `rows` were moved nevertheless, by all syncs of the run; `results` are those of the syncs that succeeded.
+    """
+
+    rows = 0
+    results: "Sequence[SyncResult]" = ()
 
 
 class AirbyteUnavailable(AirbyteError):
@@ -48,7 +57,9 @@ class ConnectionInactive(AirbyteError):
 class SyncFailed(AirbyteError):
     """The sync ended without success; `rows` were moved by then, of the streams and files that went well."""
 
-    rows = 0
+
+class SyncsFailed(SyncFailed):
+    """Several syncs failed, or one for a reason that is not Airbyte's; the text has all reasons."""
 
 
 class SyncCancelled(SyncFailed):
@@ -108,6 +119,19 @@ class StreamStats(_Wire):
     name: str
     rows: int
     bytes: int
+
+
+class SyncResult(BaseModel):
+    """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells."""
+
+    connection_id: str
+    connection_name: str
+    job_id: int
+    adopted: bool
+    rows: int
+    bytes: int
+    duration: str
+    streams: list[StreamStats] = []
 
 
 class JobReport(BaseModel):
@@ -294,10 +318,12 @@ class AirbyteClient:
         return job
 
     def cancel(self, job_id: int) -> Job:
-        """Cancel a job. One that has ended stays as it is."""
-        response = self._send("DELETE", f"/jobs/{job_id}")
-        self._raise_for(response, f"job {job_id}")
-        return self._parse(Job, response)
+        """Cancel a job, in a few attempts. One that has ended stays as it is.
+
+        Raises:
+            AirbyteError: Airbyte does not confirm it.
+        """
+        return self._parse(Job, self._repeated("DELETE", f"/jobs/{job_id}", f"job {job_id}", timeout=CANCEL_SECONDS))
 
     def report(self, job_id: int) -> JobReport:
         """Why a job failed, and what each stream moved, where the server offers its Configuration API."""
@@ -319,32 +345,39 @@ class AirbyteClient:
             outcome = "was cancelled"
         except AirbyteError as error:
             outcome = f"could not be cancelled ({error})"
-        return SyncTimedOut(
-            f"Airbyte job {job.job_id} of connection {job.connection_id} was still {job.status} after {timeout:g} s "
-            f"and {outcome}. Look at the job in Airbyte; if such a sync may take longer, raise "
-            "AIRBYTE_SYNC_TIMEOUT_SECONDS."
+        return _with_rows(
+            job,
+            SyncTimedOut(
+                f"Airbyte job {job.job_id} of connection {job.connection_id} was still {job.status} after {timeout:g} "
+                f"s and {outcome}. Look at the job in Airbyte; if such a sync may take longer, raise "
+                "AIRBYTE_SYNC_TIMEOUT_SECONDS."
+            ),
         )
 
     def _failure(self, job: Job) -> SyncFailed:
         where = f"Airbyte job {job.job_id} of connection {job.connection_id}"
         if job.status == "cancelled":
-            return SyncCancelled(f"{where} was cancelled outside this flow. Run the flow again to load what is left.")
+            text = f"{where} was cancelled outside this flow. Run the flow again to load what is left."
+            return _with_rows(job, SyncCancelled(text))
         reason = self.report(job.job_id).reason or "Airbyte gives no reason here; its own page of the job shows the log"
         cause = reason.rstrip(".")
-        failed = SyncFailed(f"{where} {job.status}: {cause}. Mend the cause and run again; nothing is loaded twice.")
-        failed.rows = job.rows_synced
-        return failed
+        text = f"{where} {job.status}: {cause}. Mend the cause and run again; nothing is loaded twice."
+        return _with_rows(job, SyncFailed(text))
 
     def _get(self, path: str, subject: str, params: Mapping[str, str] | None = None) -> httpx.Response:
+        return self._repeated("GET", path, subject, params=params)
+
+    def _repeated(self, method: str, path: str, subject: str, **request: Any) -> httpx.Response:
+        """Send what may arrive more than once, again where the server may recover by itself."""
         pause = FIRST_POLL_SECONDS
-        for attempt in range(1, GET_ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = self._send("GET", path, params=params)
+                response = self._send(method, path, **request)
                 self._raise_for(response, subject)
                 self._json(response)
                 return response
             except AirbyteUnavailable:
-                if attempt == GET_ATTEMPTS:
+                if attempt == ATTEMPTS:
                     raise
             self._sleep(_jittered(pause))
             pause = min(pause * 2, LAST_POLL_SECONDS)
@@ -442,6 +475,11 @@ class AirbyteClient:
                 f"{self.server_url} answered a {name} without the fields that Airbyte's API has: {missing}. "
                 "Is AIRBYTE_SERVER_URL the base URL of the public API?"
             ) from error
+
+
+def _with_rows(job: Job, failure: Failure) -> Failure:
+    failure.rows = job.rows_synced
+    return failure
 
 
 def _report(attempts: list[_Attempt]) -> JobReport:

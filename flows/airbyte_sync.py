@@ -1,17 +1,19 @@
 """Load: tell Airbyte to sync, and wait until the rows have arrived."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from prefect import flow, get_run_logger, task, unmapped
 from prefect.artifacts import create_table_artifact
 from prefect.exceptions import TerminationSignal
-from prefect.futures import PrefectFutureList, wait
+from prefect.futures import PrefectFuture, PrefectFutureList, wait
 from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, Field
 
-from blocks.airbyte import AirbyteError, Job, StreamStats, check_connection_id
+from blocks.airbyte import AirbyteError, Job, SyncResult, SyncsFailed, check_connection_id
 from blocks.connections import airbyte_connection
+from blocks.errors import PlatformError
 from flows.retry import if_temporary
 
 START_SECONDS = 10.0
@@ -21,7 +23,7 @@ _cancelled: set[str] = set()
 
 
 class SyncLeft(AirbyteError):
-    """The run was cancelled while it waited for a sync that somebody else had started."""
+    """The run was cancelled while it waited for a sync."""
 
 
 class StartedSync(BaseModel):
@@ -34,19 +36,6 @@ class StartedSync(BaseModel):
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
-class SyncResult(BaseModel):
-    """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells."""
-
-    connection_id: str
-    connection_name: str
-    job_id: int
-    adopted: bool
-    rows: int
-    bytes: int
-    duration: str
-    streams: list[StreamStats] = []
-
-
 @task(
     task_run_name="start {connection_id}",
     tags=["airbyte"],
@@ -57,6 +46,7 @@ class SyncResult(BaseModel):
 )
 def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
     """Start the sync of a connection, or adopt the one that is running."""
+    connection_id = check_connection_id(connection_id)
     with airbyte_connection(profile).get_client() as client:
         connection = client.connection(connection_id)
         job, adopted = client.start_sync(connection_id)
@@ -78,8 +68,8 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
 
     def on_poll(job: Job) -> None:
         logger.info("%s: %s, %s rows", started.connection_name, job.status, f"{job.rows_synced:,}")
-        if started.adopted and flow_run.id in _cancelled:
-            raise SyncLeft(f"This run was cancelled; Airbyte job {job.job_id}, which it had not started, runs on.")
+        if flow_run.id in _cancelled:
+            raise SyncLeft(f"This run was cancelled; it no longer waits for Airbyte job {job.job_id}.")
 
     with airbyte.get_client() as client:
         job = client.wait(
@@ -110,30 +100,80 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.airbyte.AirbyteError: the first sync that went wrong, once all have ended.
+        blocks.airbyte.AirbyteError: what went wrong, once all syncs have ended, with the results of those that
+            succeeded; a SyncsFailed where there are several reasons.
+        blocks.errors.ConfigurationError: the connection cannot be used.
     """
-    chosen = connection_ids or [airbyte_connection(profile).connection_id]
-    started = start_sync.map([check_connection_id(each) for each in chosen], unmapped(profile))
+    chosen = list(dict.fromkeys(connection_ids or [airbyte_connection(profile).connection_id]))
+    started = start_sync.map(chosen, unmapped(profile))
     try:
         ended = wait_for_sync.map(started, unmapped(profile))
         wait(ended)
-        started.result()
-        results: list[SyncResult] = ended.result()
-    except (TerminationSignal, KeyboardInterrupt):
-        cancel(started, profile)
+        outcomes = [_outcome(*futures) for futures in zip(started, ended, strict=True)]
+    except (TerminationSignal, KeyboardInterrupt) as interruption:
+        for problem in cancel(started, profile):
+            interruption.add_note(problem)
+            get_run_logger().error(problem)
         raise
+    results = [each for each in outcomes if isinstance(each, SyncResult)]
     _show(results)
+    if failures := [each for each in outcomes if isinstance(each, BaseException)]:
+        raise _failure(failures, results)
     return results
 
 
-def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> None:
-    """Cancel the syncs that this run has started: it leaves none of them behind, and lets those of others run on."""
+def _outcome(started: PrefectFuture[StartedSync], ended: PrefectFuture[SyncResult]) -> SyncResult | BaseException:
+    """What a sync moved, or why it could not be started or failed."""
+    if isinstance(start := started.result(raise_on_failure=False), BaseException):
+        return start
+    return ended.result(raise_on_failure=False)
+
+
+def _failure(failures: list[BaseException], results: list[SyncResult]) -> BaseException:
+    """The failures as one error, which has the rows of all syncs and the results of those that succeeded."""
+    reasons = list({str(each): each for each in failures}.values())
+    first = reasons[0]
+    if len(reasons) == 1 and (isinstance(first, AirbyteError) or not results):
+        failure = first
+    else:
+        failure = SyncsFailed(
+            f"{len(failures)} of {len(failures) + len(results)} syncs failed. " + " ".join(map(_told, reasons))
+        )
+        failure.__cause__ = first
+    if isinstance(failure, AirbyteError):
+        failure.rows = sum(each.rows for each in [*results, *failures] if isinstance(each, SyncResult | AirbyteError))
+        failure.results = results
+    return failure
+
+
+def _told(reason: BaseException) -> str:
+    return str(reason) if isinstance(reason, PlatformError) else f"{type(reason).__name__}: {reason}."
+
+
+def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> list[str]:
+    """Cancel the syncs that this run has started, and return what could not be cancelled, in words.
+
+    The run leaves none of its own behind, and lets those of others run on. One that cannot be cancelled keeps none of
+    the others from it.
+    """
     _cancelled.add(str(flow_run.id))
     syncs = [future.result(raise_on_failure=False) for future in wait(list(started), timeout=START_SECONDS).done]
-    with airbyte_connection(profile).get_client() as client:
-        for sync in syncs:
-            if isinstance(sync, StartedSync) and not sync.adopted:
-                client.cancel(sync.job.job_id)
+    own = [sync for sync in syncs if isinstance(sync, StartedSync) and not sync.adopted]
+    with ThreadPoolExecutor(max(len(own), 1)) as pool:
+        return list(filter(None, pool.map(lambda sync: _cancel(sync, profile), own)))
+
+
+def _cancel(sync: StartedSync, profile: str | None) -> str:
+    """Cancel one sync; return why it may still run, or nothing."""
+    try:
+        with airbyte_connection(profile).get_client() as client:
+            client.cancel(sync.job.job_id)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others are cancelled and the run ends
+        return (
+            f"Airbyte job {sync.job.job_id} of {sync.connection_name} could not be cancelled and may still run: "
+            f"{error} Cancel it in Airbyte."
+        )
+    return ""
 
 
 def _show(results: list[SyncResult]) -> None:

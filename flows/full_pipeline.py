@@ -11,12 +11,12 @@ from prefect.tasks import exponential_backoff
 from pydantic import BaseModel
 
 from blocks import connections
-from blocks.airbyte import SyncFailed
+from blocks.airbyte import AirbyteError, SyncResult
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.dbt import DbtFailed, DbtResult, SourceFreshness, StaleSource, warm_up
 from blocks.lake import missing
 from blocks.landing import LandedFile
-from flows.airbyte_sync import SyncResult, airbyte_sync
+from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform, warehouse_slot
 from flows.retry import if_temporary
 
@@ -82,7 +82,8 @@ def full_pipeline(
 ) -> PipelineResult:
     """Sync the connections, build and test the tables, publish them, and check that the data are fresh.
 
-    Where a sync fails, what it has moved nevertheless reaches the tables; then the run fails, for the sync's reason.
+    Where a sync fails, what it and the others have moved nevertheless reaches the tables; then the run fails, for the
+    reasons of all syncs that failed.
 
     Args:
         connection_ids: UUIDs of Airbyte connections, synced side by side; without any, the one of the profile or of
@@ -109,7 +110,7 @@ def full_pipeline(
         loaded = files_arrived(batch, profile)
         absent = missing(batch, loaded)
     arrived = bool(batch) and not absent
-    if failed and not failed.rows and not arrived:
+    if failed and not (syncs or failed.rows or arrived):
         raise failed
     warm.wait()
     try:
@@ -136,14 +137,12 @@ def full_pipeline(
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
 
 
-def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], SyncFailed | None]:
-    """Run `airbyte_sync`; that Airbyte's job failed is given, not raised: it may have moved what this run is for."""
+def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], AirbyteError | None]:
+    """Run `airbyte_sync`; what went wrong is returned, not raised: the syncs may have moved what this run is for."""
     try:
         return airbyte_sync(connection_ids, profile), None
-    except SyncFailed as failure:
-        if type(failure) is not SyncFailed:
-            raise
-        return [], failure
+    except AirbyteError as failure:
+        return list(failure.results), failure
 
 
 def check_freshness(profile: str | None) -> list[SourceFreshness]:

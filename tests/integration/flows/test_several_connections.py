@@ -1,0 +1,126 @@
+"""Of several connections each one's outcome stands alone; a run that is interrupted leaves none of its syncs behind."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from blocks.airbyte import AirbyteClient, AirbyteError, SyncCancelled, SyncFailed, SyncTimedOut, UnknownConnection
+from blocks.errors import ConfigurationError, PlatformError
+from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
+from flows.full_pipeline import full_pipeline
+from services.embedded.stack import CONNECTION_ID, PROJECT
+from tests.integration.flows.platform import Platform, flights
+
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry as often as ever, but at once."""
+    for task in (start_sync, wait_for_sync):
+        monkeypatch.setattr(task, "retry_delay_seconds", 0)
+    monkeypatch.setattr("blocks.airbyte.FIRST_POLL_SECONDS", 0.05)
+
+
+@pytest.fixture
+def second(platform: Platform) -> str:
+    """The id of a second connection, which loads the same files into folders of its own."""
+    with httpx.Client(base_url=platform.airbyte) as http:
+        first = http.get(f"/connections/{CONNECTION_ID}").raise_for_status().json()
+        wanted = {name: first[name] for name in ("sourceId", "destinationId", "configurations")}
+        created = http.post("/connections", json={**wanted, "name": "second", "prefix": "second_"})
+    return str(created.raise_for_status().json()["connectionId"])
+
+
+def failing(platform: Platform, second: str) -> str:
+    platform.fault("fail", reason="the second one's source went away", connectionId=second)
+    return second
+
+
+def cancelled(platform: Platform, second: str) -> str:
+    platform.fault("cancelled", connectionId=second)
+    return second
+
+
+def stuck(platform: Platform, second: str) -> str:
+    platform.fault("stuck_running", connectionId=second)
+    return second
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind", "words"),
+    [
+        (failing, SyncFailed, "the second one's source went away"),
+        (cancelled, SyncCancelled, "cancelled outside this flow"),
+        (stuck, SyncTimedOut, "AIRBYTE_SYNC_TIMEOUT_SECONDS"),
+        (lambda *_: UNKNOWN, UnknownConnection, UNKNOWN),
+        (lambda *_: "flights", AirbyteError, "'flights' is no Airbyte connection id"),
+    ],
+)
+def test_whatever_keeps_one_connection_from_its_end_the_rows_of_the_other_are_published(
+    platform: Platform,
+    second: str,
+    broken: Callable[[Platform, str], str],
+    kind: type[PlatformError],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    if broken is stuck:
+        monkeypatch.setenv("AIRBYTE_SYNC_TIMEOUT_SECONDS", "8")
+    other = broken(platform, second)
+    with pytest.raises(kind, match=words):
+        full_pipeline(connection_ids=[other, CONNECTION_ID])
+    assert platform.count("fct_flights") == 20
+
+
+def test_a_run_whose_connections_all_fail_gives_every_reason_and_the_rows_of_all(
+    platform: Platform, second: str
+) -> None:
+    platform.put("airlines/a.csv", "carrier,name\nUA,United\n")
+    platform.put("weather/broken.csv", "origin,year\nEWR\n")
+    with pytest.raises(SyncFailed, match="3 of 3 syncs failed") as caught:
+        airbyte_sync([CONNECTION_ID, second, UNKNOWN])
+    assert str(caught.value).count("weather/broken.csv, line 2") == 2
+    assert UNKNOWN in str(caught.value)
+    assert caught.value.rows == 2
+
+
+def test_a_connection_that_is_named_twice_is_synced_once(platform: Platform) -> None:
+    platform.put("airlines/a.csv", "carrier,name\nUA,United\n")
+    assert [each.rows for each in airbyte_sync([CONNECTION_ID, CONNECTION_ID])] == [1]
+
+
+def test_one_connection_without_results_fails_as_itself(platform: Platform) -> None:
+    with pytest.raises(ConfigurationError, match="'flights' is no Airbyte connection id"):
+        airbyte_sync(["flights"])
+
+
+@pytest.mark.parametrize(("refusals", "status"), [(3, "cancelled"), (None, "running")])
+def test_an_interrupted_run_cancels_all_its_syncs_and_stays_interrupted_even_if_airbyte_refuses(
+    platform: Platform, second: str, refusals: int | None, status: str
+) -> None:
+    for id_ in (CONNECTION_ID, second):
+        platform.fault("stuck_running", connectionId=id_)
+    script = f"from flows.airbyte_sync import airbyte_sync; airbyte_sync(['{CONNECTION_ID}', '{second}'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        assert run.stdout
+        for name in ("second", "NYC flights to the raw lake"):
+            assert any(f"{name}: running, 0 rows" in line for line in run.stdout)
+        platform.fault("status", status=502, operation="cancelJob", **({"times": refusals} if refusals else {}))
+        run.send_signal(signal.SIGINT)
+        try:
+            said = run.communicate(timeout=60)[0]
+        finally:
+            run.kill()
+    assert "KeyboardInterrupt" in said
+    assert said.count("could not be cancelled and may still run") >= (2 if refusals is None else 0)
+    with AirbyteClient(platform.airbyte) as client:
+        assert {client.job(number).status for number in (1, 2)} == {status}
