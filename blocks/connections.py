@@ -20,11 +20,14 @@ from pydantic import Field, SecretStr, ValidationError
 
 from blocks.airbyte import AirbyteClient
 from blocks.dbt import Dbt
+from blocks.duckdb_file import DuckDbLedger
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.host import plain_path
 from blocks.landing import AwsAccess, s3_client
+from blocks.ledger import Ledger
 from blocks.notifications import sqs_client
 from blocks.settings import Settings
+from blocks.snowflake_ledger import SnowflakeLedger
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse, Warehouse
 
 if TYPE_CHECKING:
@@ -237,6 +240,10 @@ class DbtConfig(Block):
     warehouse_path: Path = Field(description="DuckDB file that dbt writes (target dev).")
     published_path: Path = Field(description="Tested copy of the warehouse, for readers (target dev).")
     freshness_threshold_hours: int = Field(description="Age in hours from which a source is stale.")
+    dbt_timeout_seconds: float = Field(3600, description="A dbt command that takes longer, in seconds, is stopped.")
+    warehouse_wait_seconds: float = Field(
+        3600, description="Longest wait, in seconds, for another command that uses the warehouse."
+    )
 
     def variables(self) -> dict[str, str]:
         """The environment that the dbt project reads, Snowflake's own variables apart."""
@@ -276,18 +283,34 @@ def snowflake_connection(profile: str | None) -> SnowflakeConnection:
 def dbt(profile: str | None, log: Callable[[str], None] = print) -> Dbt:
     """dbt, ready to run; with target snowflake its connection is complete."""
     config = dbt_config(profile)
-    snowflake = snowflake_connection(profile).variables() if config.target == "snowflake" else {}
     config.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-    return Dbt(config.project_dir, config.target, {**config.variables(), **snowflake}, log)
+    variables = config.variables()
+    file = plain_path(config.warehouse_path.absolute())
+    ledger: Ledger = DuckDbLedger(file)
+    if config.target == "snowflake":
+        snowflake = snowflake_connection(profile)
+        variables = {**variables, **snowflake.variables()}
+        ledger = SnowflakeLedger(snowflake.get_connection, snowflake.database, snowflake.schema_)
+    return Dbt(
+        config.project_dir,
+        config.target,
+        variables,
+        log,
+        warehouse=file,
+        ledger=ledger,
+        timeout_seconds=config.dbt_timeout_seconds,
+        wait_seconds=config.warehouse_wait_seconds,
+    )
 
 
 def warehouse(profile: str | None) -> Warehouse:
     """The warehouse that dbt's target names."""
     config = dbt_config(profile)
+    file = plain_path(config.warehouse_path.absolute())
     if config.target == "snowflake":
         snowflake = snowflake_connection(profile)
-        return SnowflakeWarehouse(snowflake.get_connection, raw_schema="RAW")
-    return DuckDbWarehouse(plain_path(config.warehouse_path), config.lake_dir, config.published_path)
+        return SnowflakeWarehouse(snowflake.get_connection, "RAW", file, config.warehouse_wait_seconds)
+    return DuckDbWarehouse(file, config.lake_dir, config.published_path, config.warehouse_wait_seconds)
 
 
 def described(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:
@@ -349,6 +372,8 @@ def dbt_from(settings: Settings) -> DbtConfig:
         warehouse_path=settings.warehouse_path,
         published_path=settings.published_path,
         freshness_threshold_hours=settings.freshness_threshold_hours,
+        dbt_timeout_seconds=settings.dbt_timeout_seconds,
+        warehouse_wait_seconds=settings.warehouse_wait_seconds,
     )
 
 

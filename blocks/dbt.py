@@ -6,17 +6,31 @@ One invocation at a time: dbt keeps global state, and reads its connection from 
 import importlib
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from pydantic import BaseModel
 
+from blocks.duckdb_file import broken
 from blocks.errors import ConfigurationError, PlatformError
+from blocks.ledger import Ledger, begin, found, graph_of, settle
 from blocks.settings import environment
+from blocks.snowflake_ledger import AWAY
+from blocks.turns import TurnMissed, turn
 
 FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+RECORDED = frozenset({"build", "run", "test", "seed", "snapshot", "retry", "clone"})
+"""Commands that the ledger hears of."""
+OFFLINE = frozenset({"", "deps", "parse", "clean", "init", "list", "ls"})
+"""Commands that do not use the warehouse."""
+STOP_SECONDS = 60
+"""How long a cancelled command may take to end."""
 _one_at_a_time = threading.Lock()
 
 
@@ -32,6 +46,18 @@ class StaleSource(PlatformError):
 
 class WarehouseLocked(DbtFailed):
     """Another process has the DuckDB file open; the text names it."""
+
+
+class WarehouseAway(DbtFailed):
+    """Snowflake does not answer: worth another try."""
+
+
+class NothingSelected(DbtFailed):
+    """A selection matches no node; the text names those of nearly the same name."""
+
+
+class DbtTimedOut(DbtFailed):
+    """A command took longer than DBT_TIMEOUT_SECONDS and was stopped; the text names the nodes at work."""
 
 
 class DbtNode(BaseModel):
@@ -85,12 +111,27 @@ class Dbt:
         target: target of `profiles.yml`.
         variables: environment variables that the project reads.
         log: called with each line that dbt would print.
+        warehouse: file beside whose name the turn on the warehouse is taken; without one, nothing is waited for.
+        ledger: where it is noted what was built and which tests passed.
+        timeout_seconds: a command that takes longer is stopped.
+        wait_seconds: how long to wait for another command that uses the warehouse.
     """
 
     def __init__(
-        self, project_dir: Path, target: str, variables: Mapping[str, str], log: Callable[[str], None] = print
+        self,
+        project_dir: Path,
+        target: str,
+        variables: Mapping[str, str],
+        log: Callable[[str], None] = print,
+        *,
+        warehouse: Path | None = None,
+        ledger: Ledger | None = None,
+        timeout_seconds: float = 3600,
+        wait_seconds: float = 3600,
     ) -> None:
         self.project_dir, self.target, self.variables, self.log = project_dir, target, variables, log
+        self.warehouse, self.ledger = warehouse, ledger
+        self.timeout_seconds, self.wait_seconds = timeout_seconds, wait_seconds
 
     def run(self, *command: str) -> DbtResult:
         """Run a dbt command, e.g. `run("build", "--select", "staging")`.
@@ -98,41 +139,120 @@ class Dbt:
         Raises:
             ConfigurationError: there is no dbt project.
             WarehouseLocked: another process has the warehouse open.
+            WarehouseAway: Snowflake does not answer.
+            TurnMissed: another command of the platform used the warehouse for too long.
+            NothingSelected: the selection matches no node.
+            DbtTimedOut: the command took too long.
             DbtFailed: a node failed, or the project cannot be used.
         """
-        name, outcome, errors = self._invoke(command)
+        name = " ".join(command)
+        outcome, errors, invocation = self._invoke(command, self._flags())
         result = DbtResult(command=name, nodes=_nodes(outcome.result))
         if not outcome.success:
             failure = self._failure(name, result, outcome.exception, errors)
             failure.result = result
             raise failure
+        if reason := _nothing(command, result.nodes, invocation.manifest):
+            raise NothingSelected(reason)
         return result
 
     def freshness(self) -> list[SourceFreshness]:
         """Ask dbt how old each source's newest row is, whatever the answer.
 
         Raises:
-            ConfigurationError, WarehouseLocked, DbtFailed: as `run`.
+            ConfigurationError, WarehouseLocked, WarehouseAway, TurnMissed, DbtTimedOut, DbtFailed: as `run`.
         """
-        name, outcome, errors = self._invoke(("source", "freshness"))
+        name = "source freshness"
+        outcome, errors, _ = self._invoke(("source", "freshness"), self._flags())
         results = getattr(outcome.result, "results", None) or []
         failure = self._failure(name, DbtResult(command=name), outcome.exception, errors)
-        if isinstance(failure, WarehouseLocked) or not (results or outcome.success):
+        if isinstance(failure, WarehouseLocked | WarehouseAway) or not (results or outcome.success):
             raise failure
         return [_freshness(each) for each in results]
 
-    def _invoke(self, command: Sequence[str]) -> tuple[str, Any, list[str]]:
+    def by_hand(self, arguments: Sequence[str]) -> int:
+        """Run a person's command line as dbt's own would, which prints what happens; return dbt's exit code.
+
+        Raises:
+            PlatformError: as `run`, but for nodes that failed, which dbt prints.
+        """
+        outcome, _, invocation = self._invoke(arguments, ())
+        if outcome.exception:
+            raise self._failure(" ".join(arguments), DbtResult(command=""), outcome.exception, [])
+        if outcome.success and (reason := _nothing(arguments, _nodes(outcome.result), invocation.manifest)):
+            raise NothingSelected(reason)
+        return 0 if outcome.success else 1
+
+    def _invoke(self, command: Sequence[str], flags: Sequence[str]) -> tuple[Any, list[str], "Invocation"]:
+        """Run dbt when it is this command's turn; give its outcome and the errors that it told."""
         self._check_project()
+        errors: list[str] = []
+        ledger = self.ledger if _verb(command) in RECORDED else None
+        invocation = Invocation(ledger.relation if ledger else "")
+        callbacks: list[Callable[[Any], None]] = [invocation.hear]
+        if flags:
+            callbacks.append(lambda event: self._tell(event, errors))
+        with ExitStack() as held:
+            self._take_turn(command, held)
+            try:
+                if ledger:
+                    _look(ledger, invocation.id)
+                outcome = self._within_time([*command, *flags], callbacks, invocation, held)
+                if ledger and invocation.manifest is not None:
+                    _note(ledger, invocation, outcome)
+            except PlatformError:
+                raise
+            except Exception as error:
+                name = " ".join(command)
+                raise self._failure(name, DbtResult(command=name), error, errors) from error
+        return outcome, errors, invocation
+
+    def _take_turn(self, command: Sequence[str], held: ExitStack) -> None:
+        if self.warehouse and _verb(command) not in OFFLINE:
+            held.enter_context(turn(self.warehouse, self.wait_seconds, self.log))
+        if not _one_at_a_time.acquire(timeout=self.wait_seconds):
+            raise TurnMissed(
+                f"Another dbt command ran in this process for more than {self.wait_seconds:g} s "
+                "(WAREHOUSE_WAIT_SECONDS). If it hangs, end the process, then run again."
+            )
+        held.callback(_one_at_a_time.release)
+        held.enter_context(environment(self.variables))
+
+    def _within_time(
+        self, arguments: list[str], callbacks: list[Callable[[Any], None]], invocation: "Invocation", held: ExitStack
+    ) -> Any:
+        """dbt's outcome; a query that hangs is cancelled at the deadline, and so is one that a person interrupts."""
         from dbt.cli.main import dbtRunner
 
-        errors: list[str] = []
-        runner = dbtRunner(callbacks=[lambda event: self._tell(event, errors)])
-        with _one_at_a_time, environment(self.variables):
+        outcomes: list[Any] = []
+
+        def work() -> None:
             try:
-                outcome = runner.invoke([*command, *self._flags()])
+                outcomes.append(dbtRunner(callbacks=callbacks).invoke(arguments))
             finally:
                 _release_warehouse()
-        return " ".join(command), outcome, errors
+
+        thread = threading.Thread(target=work, name="dbt", daemon=True)
+        thread.start()
+        late: list[str] = []
+        try:
+            thread.join(self.timeout_seconds)
+            if thread.is_alive():
+                late = sorted(invocation.running) or ["dbt itself"]
+        finally:
+            if thread.is_alive():
+                _cancel(thread)
+            if thread.is_alive():
+                held.pop_all()  # what cannot be stopped keeps its turn until this process ends
+        if late:
+            if outcomes and self.ledger and invocation.manifest is not None:
+                _note(self.ledger, invocation, outcomes[0])
+            raise DbtTimedOut(
+                f"`dbt {' '.join(arguments[:1])}` took longer than {self.timeout_seconds:g} s (DBT_TIMEOUT_SECONDS) "
+                f"and was stopped at {', '.join(late[:5])}. Find out why that takes so long, or raise "
+                "DBT_TIMEOUT_SECONDS, then run again; the published tables stay as they were."
+            )
+        return outcomes[0]
 
     def _flags(self) -> list[str]:
         folder = str(self.project_dir)
@@ -157,6 +277,13 @@ class Dbt:
         failed = [node for node in result.nodes if node.failed]
         texts = [node.message for node in failed] + ([str(exception)] if exception else []) + errors
         for text in texts:
+            if damaged := broken(text, self.warehouse or self.variables.get("WAREHOUSE_PATH", "")):
+                return DbtFailed(f"`dbt {name}` could not read the warehouse: {_short(text)} {damaged}")
+            if AWAY.search(text):
+                return WarehouseAway(
+                    f"`dbt {name}` could not reach Snowflake: {_short(text)} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_HOST "
+                    "and the network, then run again."
+                )
             if lock := re.search(r"Could not set lock on file.*", text, re.DOTALL):
                 return _locked(lock.group())
         if any("No space left on device" in text for text in texts):
@@ -176,6 +303,105 @@ class Dbt:
 _QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
 
 
+class Invocation:
+    """One run of dbt: what it says while it works."""
+
+    def __init__(self, relation: str) -> None:
+        self.id = uuid4().hex
+        self.relation = relation
+        self.running: set[str] = set()
+        self.manifest: Any = None
+
+    def hear(self, event: Any) -> None:
+        """Take note of dbt's manifest as soon as there is one, and of which nodes are at work."""
+        if self.manifest is None:
+            self._take_manifest()
+        if event.info.name == "NodeStart":
+            self.running.add(event.data.node_info.node_name)
+        elif event.info.name == "NodeFinished":
+            self.running.discard(event.data.node_info.node_name)
+
+    def _take_manifest(self) -> None:
+        """Have dbt tell the ledger of each node that it begins to build, in the transaction that builds it."""
+        import click
+        from dbt.artifacts.resources.v1.config import Hook
+
+        context = click.get_current_context(silent=True)
+        self.manifest = (context.obj or {}).get("manifest") if context else None
+        if self.manifest is None or not self.relation:
+            return
+        for name, node in self.manifest.nodes.items():
+            if str(node.resource_type) in ("model", "seed", "snapshot"):
+                node.config.pre_hook.append(Hook(sql=begin(self.relation, name, self.id)))
+
+
+def _verb(command: Sequence[str]) -> str:
+    """The dbt command of a command line, e.g. `build`; empty where there is none or only help is asked for."""
+    if {"--help", "-h", "--version"} & set(command) or not command:
+        return ""
+    from dbt.cli.main import cli
+
+    return next((word for word in command if word in cli.commands), "")
+
+
+def _look(ledger: Ledger, command: str) -> None:
+    """Note what others have changed since the last command; what they changed has passed no test."""
+    state, last = ledger.read()
+    if state.graph:
+        found(state, ledger.prints(state.graph), command)
+        ledger.write(state, last)
+
+
+def _note(ledger: Ledger, invocation: Invocation, outcome: Any) -> None:
+    """Note what was built and how each test ended, also of a command that failed."""
+    state, last = ledger.read()
+    graph = graph_of(invocation.manifest)
+    results = getattr(outcome.result, "results", None) or []
+    ended = [(each.node.unique_id, str(each.status)) for each in results if hasattr(each, "node")]
+    ledger.write(settle(state, graph, invocation.id, ended, ledger.prints(graph)), last)
+
+
+def _cancel(thread: threading.Thread) -> None:
+    """Cancel dbt's queries, and those that it starts afterwards, until it ends."""
+    from dbt.adapters.factory import FACTORY
+
+    deadline = time.monotonic() + STOP_SECONDS
+    while thread.is_alive() and time.monotonic() < deadline:
+        for adapter in list(FACTORY.adapters.values()):
+            with suppress(Exception), adapter.connection_named("cancel"):
+                adapter.cancel_open_connections()
+        thread.join(0.5)
+
+
+def _nothing(command: Sequence[str], nodes: Sequence[DbtNode], manifest: Any) -> str:
+    """Why a command that did nothing is no success, with the names that a person may have meant; else empty."""
+    asked = _selection(command)
+    if nodes or manifest is None or _verb(command) not in RECORDED - {"retry"} or not (asked or "build" in command):
+        return ""
+    if not asked:
+        return "The dbt project has no node to build. Add a model, or set DBT_PROJECT_DIR to your project's folder."
+    names = sorted({node.name for node in manifest.nodes.values()})
+    words = [word for each in asked for word in re.findall(r"[A-Za-z_][\w]*", each)]
+    near = list(dict.fromkeys(name for word in words for name in get_close_matches(word, names)))
+    hint = f"Did you mean {', '.join(near[:5])}?" if near else "`make dbt ARGS=ls` lists the nodes."
+    return f"The selection {' '.join(asked)!r} matches no node of the dbt project, so nothing was done. {hint}"
+
+
+def _selection(command: Sequence[str]) -> list[str]:
+    """The words of a command line that select or exclude."""
+    words, taking = list[str](), False
+    for word in command:
+        option, _, value = word.partition("=")
+        if option in ("--select", "-s", "--models", "--model", "-m", "--exclude", "--selector", "--resource-type"):
+            taking = not value
+            words += [value] if value else []
+        elif word.startswith("-"):
+            taking = False
+        elif taking:
+            words.append(word)
+    return words
+
+
 def _nodes(result: Any) -> list[DbtNode]:
     return [
         DbtNode(
@@ -187,6 +413,7 @@ def _nodes(result: Any) -> list[DbtNode]:
             message=each.message or "",
         )
         for each in getattr(result, "results", None) or []
+        if hasattr(each, "node")
     ]
 
 

@@ -4,11 +4,10 @@ import sys
 
 from blocks import connections
 from blocks.errors import PlatformError
-from blocks.settings import environment
 
 
 def main(arguments: list[str]) -> None:
-    """Run dbt's own command line with the variables that the flows give it; ends with dbt's exit code."""
+    """Run dbt's own command line with the variables and the turn of the flows; ends with dbt's exit code."""
     try:
         dbt = connections.dbt(None)
     except PlatformError as error:
@@ -20,10 +19,12 @@ def main(arguments: list[str]) -> None:
         "DBT_TARGET": dbt.target,
         "DBT_USE_COLORS": str(sys.stdout.isatty()),
     }
-    with environment({**dbt.variables, **own}):
-        from dbt.cli.main import cli
-
-        cli(arguments or ["--help"], prog_name="dbt")
+    dbt.variables = {**dbt.variables, **own}
+    try:
+        sys.exit(dbt.by_hand(arguments or ["--help"]))
+    except PlatformError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

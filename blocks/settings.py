@@ -38,6 +38,10 @@ class Settings(BaseSettings):
 
     dbt_project_dir: Path = Field(Path("./dbt_project"), description="folder of dbt_project.yml and profiles.yml")
     dbt_target: str = Field("dev", description="target of profiles.yml: dev (DuckDB) or snowflake")
+    dbt_timeout_seconds: float = Field(3600, gt=0, description="a dbt command that takes longer is stopped")
+    warehouse_wait_seconds: float = Field(
+        3600, gt=0, description="longest wait for another command that uses the warehouse"
+    )
 
     s3_bucket: str = Field("my-data-lake-landing", description="landing bucket")
     s3_prefix: str = Field("inbound/", description="landing place; the stream is the folder below it")

@@ -1,18 +1,18 @@
 """The warehouse: what readers see of it, and which files have reached its raw zone."""
 
 import errno
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import duckdb
 
-from blocks import lake
+from blocks import duckdb_file, lake, ledger, snowflake_ledger
 from blocks.errors import PlatformError
+from blocks.ledger import Graph, Node, State
+from blocks.turns import turn
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -27,11 +27,19 @@ class PublishBlocked(PublishFailed):
     """Another process has the warehouse open: worth another try."""
 
 
+class WarehouseUnreachable(PlatformError):
+    """Snowflake does not answer: worth another try."""
+
+
 class Warehouse(Protocol):
     """What the flows ask of a warehouse beside dbt's work."""
 
     def publish(self) -> str:
-        """Hand the tested tables to the readers; return where they are."""
+        """Hand the readers each table that has passed its tests since it was built; return where they are.
+
+        They keep what they have of a table that has not passed, and lose one that dbt's project no longer makes. Where
+        dbt never ran under the platform, so that there is no ledger, all tables are handed on.
+        """
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
@@ -41,72 +49,101 @@ class DuckDbWarehouse:
     """A DuckDB file that dbt writes, Parquet files as its raw zone, and a copy for readers.
 
     A reader of the file that dbt writes would fail, and would block dbt; so readers have a copy of their own.
+
+    Args:
+        path: the file that dbt writes.
+        lake_dir: folder of the Parquet files.
+        published: the readers' file.
+        wait_seconds: how long to wait for another command that uses the warehouse.
     """
 
-    def __init__(self, path: Path, lake_dir: Path, published: Path) -> None:
-        self.path, self.lake_dir, self.published = path, lake_dir, published
+    def __init__(self, path: Path, lake_dir: Path, published: Path, wait_seconds: float = 3600) -> None:
+        self.path, self.lake_dir, self.published, self.wait_seconds = path, lake_dir, published, wait_seconds
 
     def publish(self) -> str:
-        """Copy the file and rename it into place: a reader sees the old tables or the new ones, never half of either.
+        """Write a new file and rename it into place: a reader sees the old tables or the new ones, never a half.
 
         Raises:
             PublishBlocked: another process has the warehouse open.
-            PublishFailed: there is no warehouse, the disk has no room, or the folder cannot be written.
+            PublishFailed: there is no warehouse, it cannot be read, the disk has no room, or the folder cannot be
+                written.
+            TurnMissed: another command used the warehouse for the whole of `wait_seconds`.
         """
-        self._settle()
-        try:
-            self._copy()
-        except OSError as error:
-            full = " The disk is full: make room, then run again." if error.errno == errno.ENOSPC else ""
-            raise PublishFailed(
-                f"The tested warehouse {self.path} could not be copied to {self.published}: {error}.{full} "
-                "Readers keep the tables they have."
-            ) from error
+        with turn(self.path, self.wait_seconds, print), self._held() as connection:
+            known = duckdb_file.read(connection)
+            state = known[0] if known else State()
+            graph = state.graph if known else duckdb_file.everything(connection)
+            try:
+                fresh, kept = duckdb_file.published_tables(connection, graph or Graph(), state, trusted=not known)
+                duckdb_file.Copy(connection, self.published).make(fresh, kept)
+            except (OSError, duckdb.Error) as error:
+                raise self._failed(error) from error
         return str(self.published)
 
-    def _settle(self) -> None:
-        """Write what a killed process left in the write-ahead log into the file itself; fails while someone writes."""
+    @contextmanager
+    def _held(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the warehouse, so that no other process can: what is copied stays as it is."""
         if not self.path.is_file():
             raise PublishFailed(f"There is no warehouse {self.path} to publish: run dbt first, or set WAREHOUSE_PATH.")
         try:
-            with duckdb.connect(str(self.path)) as connection:
-                connection.execute("checkpoint")
+            connection = duckdb.connect(str(self.path))
         except duckdb.Error as error:
             locked = "Could not set lock on file" in str(error)
+            what_to_do = duckdb_file.broken(str(error), self.path) or (
+                "Close it in the process that has it open, if one is named, then run again."
+            )
             raise (PublishBlocked if locked else PublishFailed)(
-                f"The warehouse {self.path} cannot be published: {error}. Close it in the process that has it open, if "
-                "one is named, then run again. Readers keep the tables they have."
+                f"The warehouse {self.path} cannot be published: {error}. {what_to_do} "
+                "Readers keep the tables they have."
             ) from error
+        with connection:
+            yield connection
 
-    def _copy(self) -> None:
-        self.published.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self.published.parent, prefix=f".{self.published.name}.")
-        try:
-            with open(descriptor, "wb") as copy, self.path.open("rb") as original:  # noqa: PTH123
-                shutil.copyfileobj(original, copy, 1 << 20)
-                copy.flush()
-                os.fsync(copy.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(self.published)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    def _failed(self, error: Exception) -> PublishFailed:
+        said = str(error)
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in said
+        next_step = " The disk is full: make room, then run again." if full else ""
+        if damaged := duckdb_file.broken(said, self.path):
+            next_step = f" {damaged}"
+        return PublishFailed(
+            f"The tested warehouse {self.path} could not be copied to {self.published}: {said}.{next_step} "
+            "Readers keep the tables they have."
+        )
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`."""
         return lake.arrived(self.lake_dir, keys)
 
 
-def _clone(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
-    cursor.execute("select 1 from information_schema.schemata where schema_name ilike %s", (readers,))
-    if not cursor.fetchall():  # who may not make a schema may use one that is there
-        cursor.execute(f"create schema if not exists {readers}")
-    cursor.execute(
-        "select table_name from information_schema.tables where table_schema ilike %s and table_type = 'BASE TABLE'",
-        (built,),
-    )
-    for (table,) in cursor.fetchall():
+def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
+    """Clone what passed, and drop what the platform put there and dbt's project no longer makes."""
+    tables = _tables(cursor, built)
+    relation = f"{built}.{ledger.NAME}"
+    known = snowflake_ledger.read(cursor, relation) if snowflake_ledger.stored(ledger.NAME) in tables else None
+    state, last = known or (State(), 0)
+    graph = state.graph or Graph(nodes={name: Node(table=f"{built}.{name}") for name in tables})
+    own = {snowflake_ledger.stored(node.table): id_ for id_, node in graph.nodes.items()}
+    mine = {table: own[key] for table in tables if (key := snowflake_ledger.stored(f"{built}.{table}")) in own}
+    passed = ledger.passed(state, graph, snowflake_ledger.prints(cursor, graph)) if known else set(graph.nodes)
+    snowflake_ledger.make_schema(cursor, readers)
+    done = [table for table, id_ in mine.items() if id_ in passed]
+    for table in done:
         # dbt's tables are transient, and a clone of such a one can be nothing else.
         cursor.execute(f'create or replace transient table {readers}."{table}" clone {built}."{table}" copy grants')
+    gone = [table for table in state.published if snowflake_ledger.stored(f"{built}.{table}") not in own]
+    for table in gone:
+        cursor.execute(f'drop table if exists {readers}."{table}"')
+    if known:
+        state.published = sorted({*state.published, *done} - {*gone})
+        snowflake_ledger.write(cursor, relation, state, last)
+
+
+def _tables(cursor: "SnowflakeCursor", schema: str) -> list[str]:
+    cursor.execute(
+        "select table_name from information_schema.tables where table_schema = %s and table_type = 'BASE TABLE'",
+        (snowflake_ledger.stored(schema),),
+    )
+    return [str(name) for (name,) in cursor.fetchall()]
 
 
 def published_schema(built: str) -> str:
@@ -133,26 +170,37 @@ class SnowflakeWarehouse:
     Args:
         connect: opens a session in the schema that dbt builds in.
         raw_schema: schema that Airbyte loads.
+        place: file beside whose name the turn on the warehouse is taken; without one, nothing is waited for.
+        wait_seconds: how long to wait for another command that uses the warehouse.
     """
 
-    def __init__(self, connect: "Callable[[], SnowflakeConnection]", raw_schema: str) -> None:
-        self.connect, self.raw_schema = connect, raw_schema
+    def __init__(
+        self,
+        connect: "Callable[[], SnowflakeConnection]",
+        raw_schema: str,
+        place: Path | None = None,
+        wait_seconds: float = 3600,
+    ) -> None:
+        self.connect, self.raw_schema, self.place, self.wait_seconds = connect, raw_schema, place, wait_seconds
 
     def publish(self) -> str:
         """Replace each of the readers' tables by a clone, which copies no row and keeps the grants on the old one.
 
-        A reader sees a table as it was or as it is, never half of either.
+        A reader sees a table as it was or as it is, never half of either. Tables of the readers' schema that the
+        platform did not put there stay.
 
         Raises:
             PublishFailed: Snowflake refuses.
+            WarehouseUnreachable: Snowflake does not answer.
         """
         from snowflake.connector.errors import Error
 
-        with self.connect() as connection, connection.cursor() as cursor:
+        waited = turn(self.place, self.wait_seconds, print) if self.place else nullcontext()
+        with waited, self._session() as connection, connection.cursor() as cursor:
             built = connection.schema or ""
             readers = published_schema(built)
             try:
-                _clone(cursor, built, readers)
+                _publish(cursor, built, readers)
             except Error as error:
                 raise PublishFailed(
                     f"The tested tables of {built} could not be cloned into {readers}: {error} The role "
@@ -160,16 +208,32 @@ class SnowflakeWarehouse:
                 ) from error
             return f"{connection.account}: {connection.database}.{readers}"
 
+    @contextmanager
+    def _session(self) -> "Iterator[SnowflakeConnection]":
+        from snowflake.connector.errors import Error
+
+        try:
+            connection = self.connect()
+        except Error as error:
+            if not snowflake_ledger.AWAY.search(str(error)):
+                raise
+            raise WarehouseUnreachable(
+                f"Snowflake does not answer: {error} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_HOST and the network, then "
+                "run again."
+            ) from error
+        with connection:
+            yield connection
+
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""
         if not (wanted := list(keys)):
             return {}
         found: list[tuple[str, datetime]] = []
-        with self.connect() as connection, connection.cursor() as cursor:
+        with self._session() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "select table_name from information_schema.columns "
-                "where table_schema ilike %s and column_name ilike '_ab_source_file_url'",
-                (self.raw_schema,),
+                "where table_schema = %s and upper(column_name) = '_AB_SOURCE_FILE_URL'",
+                (snowflake_ledger.stored(self.raw_schema),),
             )
             for (table,) in cursor.fetchall():
                 cursor.execute(

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,33 @@ from prefect.tasks import exponential_backoff
 
 from blocks import connections
 from blocks.dbt import DbtFailed, DbtResult
-from flows.retry import if_temporary, unless_misconfigured
+from blocks.turns import TurnMissed
+from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 
 WAREHOUSE_SLOT = "dbt-warehouse"
 PACKAGE_FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
 
 
 @contextmanager
-def warehouse_slot() -> Iterator[None]:
-    """Hold the warehouse: one dbt at a time, over all flow runs of a Prefect server."""
+def warehouse_slot(profile: str | None = None) -> Iterator[None]:
+    """Hold the warehouse: one dbt at a time, over all flow runs of a Prefect server.
+
+    Raises:
+        TurnMissed: other runs held it for longer than WAREHOUSE_WAIT_SECONDS.
+    """
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.upsert_global_concurrency_limit_by_name(WAREHOUSE_SLOT, 1)
-    # The shortest lease: a run that was killed holds the warehouse for no longer than that.
-    with concurrency(WAREHOUSE_SLOT, strict=True, lease_duration=60):
+    seconds = connections.dbt_config(profile).warehouse_wait_seconds
+    with ExitStack() as held:
+        # The shortest lease: a run that was killed holds the warehouse for no longer than that.
+        slot = concurrency(WAREHOUSE_SLOT, strict=True, lease_duration=60, timeout_seconds=seconds)
+        try:
+            held.enter_context(slot)
+        except TimeoutError as error:
+            raise TurnMissed(
+                f"Other runs held the limit {WAREHOUSE_SLOT} for more than {seconds:g} s (WAREHOUSE_WAIT_SECONDS). "
+                "Look which run transforms and why it takes so long, or raise WAREHOUSE_WAIT_SECONDS, then run again."
+            ) from error
         yield
 
 
@@ -63,7 +77,7 @@ def dbt_deps(profile: str | None = None) -> str:
 @task(
     task_run_name="dbt {command}",
     tags=["dbt"],
-    retries=2,
+    retries=WAREHOUSE_RETRIES,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,
@@ -78,13 +92,13 @@ def run_dbt(
 
 @task(
     tags=["warehouse"],
-    retries=2,
+    retries=WAREHOUSE_RETRIES,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,
 )
 def publish(profile: str | None = None) -> str:
-    """Hand the tested tables to the readers; return where they are."""
+    """Hand the readers each table that has passed its tests since it was built; return where they are."""
     where = connections.warehouse(profile).publish()
     get_run_logger().info("published %s", where)
     return where
@@ -92,7 +106,10 @@ def publish(profile: str | None = None) -> str:
 
 @flow(name="dbt_transform")
 def dbt_transform(select: str | None = None, full_refresh: bool = False, profile: str | None = None) -> DbtResult:
-    """Install dbt's packages, build and test the models, and publish the tables once every test has passed.
+    """Install dbt's packages, build and test the models, and publish the tables whose tests have passed.
+
+    Of what was not selected, a table is published too if all its tests have passed since it was last built; readers
+    keep the others as they are.
 
     Args:
         select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
@@ -100,11 +117,13 @@ def dbt_transform(select: str | None = None, full_refresh: bool = False, profile
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.dbt.DbtFailed: a node failed, with its name and message; nothing is published.
+        blocks.dbt.DbtFailed: a node failed, with its name and message, or the selection matches none; nothing is
+            published.
+        blocks.turns.TurnMissed: another run or command used the warehouse for too long.
         blocks.errors.ConfigurationError: there is no dbt project.
     """
     dbt_deps(profile)
-    with warehouse_slot():
+    with warehouse_slot(profile):
         try:
             result = run_dbt("build", select, full_refresh, profile)
         except DbtFailed as failure:

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from blocks.dbt import DbtResult
+from blocks.dbt import DbtResult, NothingSelected
 from flows.dbt_transform import dbt_deps, run_dbt, show, warehouse_slot
 
 
@@ -15,10 +15,14 @@ def example_flow(select: str | None = None, profile: str | None = None) -> list[
         profile: name of the saved blocks to connect with; without one, the environment decides.
     """
     dbt_deps(profile)
-    with warehouse_slot():
-        results = [run_dbt(command, select=select, profile=profile) for command in ("run", "test")]
-    show(results[-1])
-    return results
+    with warehouse_slot(profile):
+        built = run_dbt("run", select=select, profile=profile)
+        try:
+            tested = run_dbt("test", select=select, profile=profile)
+        except NothingSelected:  # models without a test
+            tested = DbtResult(command="test")
+    show(tested)
+    return [built, tested]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from blocks.lake import missing
 from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform, warehouse_slot
-from flows.retry import if_temporary
+from flows.retry import WAREHOUSE_RETRIES, if_temporary
 
 Result = TypeVar("Result")
 
@@ -38,7 +38,12 @@ def warm_up_dbt() -> None:
     warm_up()
 
 
-@task(tags=["warehouse"])
+@task(
+    tags=["warehouse"],
+    retries=WAREHOUSE_RETRIES,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=if_temporary,
+)
 def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[str, datetime]:
     """The keys of those files that raw holds rows of, each with the date of the newest version loaded."""
     loaded = connections.warehouse(profile).arrived(file.key for file in files)
@@ -54,7 +59,7 @@ def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[s
 @task(
     name="source freshness",
     tags=["dbt"],
-    retries=2,
+    retries=WAREHOUSE_RETRIES,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
@@ -147,7 +152,7 @@ def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[Sy
 
 def check_freshness(profile: str | None) -> list[SourceFreshness]:
     """Run `source_freshness` while no other run writes the warehouse."""
-    with warehouse_slot():
+    with warehouse_slot(profile):
         return source_freshness(profile)
 
 

@@ -16,6 +16,8 @@ DEFAULTS = {
     "AIRBYTE_SYNC_TIMEOUT_SECONDS": "3600.0",
     "DBT_PROJECT_DIR": "dbt_project",
     "DBT_TARGET": "dev",
+    "DBT_TIMEOUT_SECONDS": "3600.0",
+    "WAREHOUSE_WAIT_SECONDS": "3600.0",
     "S3_BUCKET": "my-data-lake-landing",
     "S3_PREFIX": "inbound/",
     "S3_ENDPOINT_URL": "",
@@ -43,7 +45,13 @@ DEFAULTS = {
     "SNOWFLAKE_PORT": "None",
     "SNOWFLAKE_PROTOCOL": "https",
 }
-NUMBERS = ("AIRBYTE_SYNC_TIMEOUT_SECONDS", "FRESHNESS_THRESHOLD_HOURS", "SNOWFLAKE_PORT")
+NUMBERS = (
+    "AIRBYTE_SYNC_TIMEOUT_SECONDS",
+    "DBT_TIMEOUT_SECONDS",
+    "FRESHNESS_THRESHOLD_HOURS",
+    "SNOWFLAKE_PORT",
+    "WAREHOUSE_WAIT_SECONDS",
+)
 SECRETS = [name for name in DEFAULTS if name.endswith(("PASSWORD", "SECRET", "_KEY", "PASSPHRASE", "TOKEN"))]
 
 
@@ -69,7 +77,7 @@ def test_every_variable_is_read_by_its_name(monkeypatch: pytest.MonkeyPatch) -> 
     given = {name: "42" if name in NUMBERS else f"value of {name}" for name in DEFAULTS}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert texts(Settings()) == {**given, "AIRBYTE_SYNC_TIMEOUT_SECONDS": "42.0"}
+    assert texts(Settings()) == {**given, **{name: "42.0" for name in NUMBERS if name.endswith("_SECONDS")}}
 
 
 @pytest.mark.parametrize("name", NUMBERS)

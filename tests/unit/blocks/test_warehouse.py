@@ -81,7 +81,7 @@ def test_what_a_killed_process_left_in_the_write_ahead_log_is_published_too(
 
 def test_a_copy_is_readable_by_others(warehouse: DuckDbWarehouse) -> None:
     warehouse.publish()
-    assert warehouse.published.stat().st_mode & 0o777 == 0o644
+    assert warehouse.published.stat().st_mode & 0o777 == 0o444
 
 
 def test_a_warehouse_that_another_process_has_open_is_not_published(warehouse: DuckDbWarehouse, held: Held) -> None:

@@ -1,0 +1,98 @@
+"""The ledger in Snowflake: a table in the schema that dbt builds in."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from blocks import ledger
+from blocks.ledger import Graph, State
+
+AWAY = re.compile(r"Could not connect to Snowflake backend|\b250003\b")
+"""In the text of an error: nobody answered, so that a login was neither taken nor refused."""
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.cursor import SnowflakeCursor
+
+
+class SnowflakeLedger:
+    """The ledger in Snowflake; what fails is a snowflake.connector Error.
+
+    Args:
+        connect: opens a session in the schema that dbt builds in.
+        database: its database.
+        schema: that schema.
+    """
+
+    def __init__(self, connect: "Callable[[], SnowflakeConnection]", database: str, schema: str) -> None:
+        self.connect, self.schema = connect, schema
+        self.relation = f"{database}.{schema}.{ledger.NAME}"
+
+    def read(self) -> tuple[State, int]:
+        """See `Ledger.read`."""
+        with self._cursor() as cursor:
+            make_schema(cursor, self.schema)
+            cursor.execute(
+                f"create transient table if not exists {self.relation} "
+                "(number integer, kind varchar, node varchar, value varchar)"
+            )
+            return read(cursor, self.relation)
+
+    def write(self, state: State, last: int) -> None:
+        """See `Ledger.write`."""
+        with self._cursor() as cursor:
+            write(cursor, self.relation, state, last)
+
+    def prints(self, graph: Graph) -> dict[str, str]:
+        """See `Ledger.prints`."""
+        with self._cursor() as cursor:
+            return prints(cursor, graph)
+
+    @contextmanager
+    def _cursor(self) -> "Iterator[SnowflakeCursor]":
+        with self.connect() as connection, connection.cursor() as cursor:
+            yield cursor
+
+
+def make_schema(cursor: "SnowflakeCursor", schema: str) -> None:
+    """Make a schema where there is none; who may not make one may use one that is there."""
+    cursor.execute("select 1 from information_schema.schemata where schema_name = %s", (stored(schema),))
+    if not cursor.fetchall():
+        cursor.execute(f"create schema if not exists {schema}")
+
+
+def stored(name: str) -> str:
+    """A name that is written without quotes, as Snowflake stores and compares it."""
+    return name.upper()
+
+
+def read(cursor: "SnowflakeCursor", relation: str) -> tuple[State, int]:
+    """The ledger that a table holds and the number of its last row."""
+    cursor.execute(f"select number, kind, node, value from {relation}")  # noqa: S608 - names of our own
+    rows = [(int(number), str(kind), str(node), str(value)) for number, kind, node, value in cursor.fetchall()]
+    return ledger.merged(rows), max((row[0] for row in rows), default=0)
+
+
+def write(cursor: "SnowflakeCursor", relation: str, state: State, last: int) -> None:
+    """Put a state in the place of the rows up to `last`."""
+    cursor.execute(
+        f"insert into {relation} (number, kind, node, value) "  # noqa: S608 - names of our own
+        f"select coalesce(max(number), 0) + 1, %s, '', %s from {relation}",
+        (ledger.STATE, state.model_dump_json()),
+    )
+    cursor.execute(f"delete from {relation} where number <= %s", (last,))  # noqa: S608 - likewise
+
+
+def prints(cursor: "SnowflakeCursor", graph: Graph) -> dict[str, str]:
+    """When each node's table was made and last changed, and its size, as Snowflake knows them without reading it."""
+    schemas = sorted({stored(node.table.split(".", 1)[0]) for node in graph.nodes.values()})
+    if not schemas:
+        return {}
+    cursor.execute(
+        "select table_schema, table_name, table_type, created, last_altered, row_count, bytes "  # noqa: S608
+        f"from information_schema.tables where table_schema in ({', '.join(['%s'] * len(schemas))})",
+        schemas,
+    )
+    known = {f"{schema}.{name}".lower(): " ".join(map(str, facts)) for schema, name, *facts in cursor.fetchall()}
+    return {id_: known[node.table.lower()] for id_, node in graph.nodes.items() if node.table.lower() in known}
