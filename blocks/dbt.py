@@ -145,6 +145,7 @@ class Dbt:
             DbtTimedOut: the command took too long.
             DbtFailed: a node failed, or the project cannot be used.
         """
+        self._check_project()
         name = " ".join(command)
         outcome, errors, invocation = self._invoke(command, self._flags())
         result = DbtResult(command=name, nodes=_nodes(outcome.result))
@@ -162,6 +163,7 @@ class Dbt:
         Raises:
             ConfigurationError, WarehouseLocked, WarehouseAway, TurnMissed, DbtTimedOut, DbtFailed: as `run`.
         """
+        self._check_project()
         name = "source freshness"
         outcome, errors, _ = self._invoke(("source", "freshness"), self._flags())
         results = getattr(outcome.result, "results", None) or []
@@ -185,7 +187,6 @@ class Dbt:
 
     def _invoke(self, command: Sequence[str], flags: Sequence[str]) -> tuple[Any, list[str], "Invocation"]:
         """Run dbt when it is this command's turn; give its outcome and the errors that it told."""
-        self._check_project()
         errors: list[str] = []
         ledger = self.ledger if _verb(command) in RECORDED else None
         invocation = Invocation(ledger.relation if ledger else "")
@@ -222,8 +223,9 @@ class Dbt:
         self, arguments: list[str], callbacks: list[Callable[[Any], None]], invocation: "Invocation", held: ExitStack
     ) -> Any:
         """dbt's outcome; a query that hangs is cancelled at the deadline, and so is one that a person interrupts."""
-        from dbt.cli.main import dbtRunner
+        from dbt.cli.main import cli, dbtRunner
 
+        cli.name = "dbt"  # as its help shows
         outcomes: list[Any] = []
 
         def work() -> None:
