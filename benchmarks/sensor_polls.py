@@ -47,6 +47,9 @@ class NoRuns:
         """None ends."""
         return {}
 
+    def discard(self, run_id: str) -> None:
+        """No run is made, so none is removed."""
+
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Nobody listens."""
 

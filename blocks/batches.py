@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ MOST_WAITING = 20
 """While so many batches wait for their next attempt, no new one is taken: the fault is not the files'."""
 
 MOST_FILES = 50_000
-"""Nor while the failed batches, parked or not, name so many files: the cursor, which holds their names, has 10 MB."""
+"""Nor while they name so many files: the cursor, which every poll reads, holds their names."""
 
 
 class FilesMissing(PlatformError):
@@ -102,30 +102,44 @@ class Failed(BaseModel):
 
 
 class Batches(BaseModel):
-    """The batches that are not done with.
+    """The batches that are not done with, but for those that are parked: these are objects of their own.
 
     `pending` was claimed and perhaps not yet accepted: whoever comes next hands on that very batch. A claim by a sensor
     that runs the pipeline in its own process (`held_here`) stands until `held_until`, which that sensor moves on while
-    it lives; to such a sensor, so does any claim. `shown` are the parked batches that a person was last shown.
+    it lives; to such a sensor, so does any claim. If the claimed batch was a released one, `taken` is the key of its
+    object. `released` says that there are such objects, `unshown` that the artifact of the parked batches is old.
     """
 
     pending: Batch | None = None
     held_until: datetime = BEGINNING
     held_here: bool = False
+    taken: str = ""
     accepted: list[Accepted] = []
     failed: list[Failed] = []
-    shown: list[str] = []
+    released: bool = False
+    unshown: bool = False
 
     @property
     def parked(self) -> list[Failed]:
-        """The batches that wait for a person."""
+        """The batches that are about to be parked."""
         return [each for each in self.failed if each.retry_at is None]
 
     @property
     def full(self) -> bool:
-        """Whether so many have failed that no new one should be taken; a parked one alone does not count."""
-        waiting = len(self.failed) - len(self.parked)
-        return waiting >= MOST_WAITING or sum(len(each.batch.files) for each in self.failed) >= MOST_FILES
+        """Whether so many batches wait for their next attempt that no new one should be taken."""
+        waiting = [each for each in self.failed if each.retry_at]
+        return len(waiting) >= MOST_WAITING or sum(len(each.batch.files) for each in waiting) >= MOST_FILES
+
+    def without_parked(self) -> Self:
+        """Once the parked batches are kept elsewhere."""
+        waiting = [each for each in self.failed if each.retry_at]
+        return self.model_copy(update={"failed": waiting, "unshown": True})
+
+    def knows(self, batch: Batch) -> bool:
+        """Whether the batch is under way, or waits for its next attempt."""
+        own = [each.batch for each in self.accepted] + [each.batch for each in self.failed]
+        own += [self.pending] if self.pending else []
+        return any((each.id, each.generation) == (batch.id, batch.generation) for each in own)
 
     def claimed(self, batch: Batch, until: datetime = BEGINNING, here: bool = False) -> Self:
         """With a batch that is about to be handed on; it no longer waits for its next attempt."""
@@ -153,21 +167,6 @@ class Batches(BaseModel):
                 "failed": [*self.failed, *filter(None, failed)],
             }
         )
-
-    def forgotten(self, ids: Iterable[str]) -> Self:
-        """Without these parked batches."""
-        chosen = set(ids)
-        failed = [each for each in self.failed if each.retry_at or each.batch.id not in chosen]
-        return self.model_copy(update={"failed": failed})
-
-    def released(self, ids: Iterable[str], now: datetime) -> Self:
-        """With parked batches made due for one more attempt."""
-        chosen = set(ids)
-        failed = [
-            each.model_copy(update={"retry_at": now}) if each.retry_at is None and each.batch.id in chosen else each
-            for each in self.failed
-        ]
-        return self.model_copy(update={"failed": failed})
 
 
 def _after(batch: Batch, outcome: Outcome, now: datetime, attempts: int, pause: timedelta) -> Failed | None:

@@ -7,21 +7,24 @@ window's floor. It is never larger than what arrived in one window; with events,
 than what was handed on since the last listing that came to its end.
 """
 
-import hashlib
-from base64 import urlsafe_b64encode
+import json
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from heapq import nsmallest
 from itertools import islice
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from pydantic import Field, ValidationError
 
 from blocks.batches import Accepted, Batch, Batches
 from blocks.errors import PlatformError
-from blocks.landing import BEGINNING, CURSORS, LandedFile, served_at, unavailable
+from blocks.landing import BEGINNING, CURSORS, NOT_S3, LandedFile, served_at, unavailable
+from blocks.parked import ParkedStore
+from blocks.passed import PassedStore
+from blocks.versions import fingerprint, fingerprints
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,8 +35,13 @@ OVERLAP = timedelta(hours=1)
 MOST_TRIES = 10
 """How often a change is tried again because another sensor was faster."""
 
-FINGERPRINT = 12
-"""Characters: 72 bits, so that among a million versions in the window a new one is taken for another once in 10^15."""
+MOST_KEY = 1024
+"""Bytes of an object's key in S3."""
+BESIDE = 100
+"""Bytes that the names of objects beside the cursor may add to its own."""
+
+FORMAT = 2
+"""Of a cursor as it is saved; 1, which was not written down, held the parked batches as well."""
 
 
 class CursorMoved(PlatformError):
@@ -53,15 +61,21 @@ class Cursor(Batches):
             of their date (Unix time).
         reconciled: when the last listing began that came to the end; kept where events set off the sensor.
         listing_began, listed_to: the same of the one that has not, and the last key that it has come to.
+        events_since: versions that have left the window since then are kept elsewhere, so that an event of a slow
+            upload can be told from one that came late; None until events set off a sensor.
+        leaving: the part of the window that is to be kept elsewhere when the cursor is saved.
         generation: raised by a rewind.
         place: what the cursor is about.
     """
 
+    format: int = FORMAT
     floor: datetime = BEGINNING
     window: dict[int, str] = Field(default_factory=dict)
     reconciled: datetime = BEGINNING
     listing_began: datetime | None = None
     listed_to: str = ""
+    events_since: datetime | None = None
+    leaving: dict[int, str] = Field(default_factory=dict, exclude=True)
     generation: int = 0
     place: str = ""
 
@@ -71,6 +85,7 @@ class Cursor(Batches):
         limit: int,
         reach: datetime | None = None,
         until: datetime | None = None,
+        floor: datetime | None = None,
     ) -> Batch | None:
         """The oldest of the versions that were not handed on, `limit` at most and none dated after `until`.
 
@@ -80,8 +95,9 @@ class Cursor(Batches):
             reach: when the listing of the files began. What became visible since then may have been passed over, so
                 the floor must not come closer to it than the overlap.
             until: versions dated later are left for another time.
+            floor: versions dated earlier are left out; the cursor's own floor by default.
         """
-        return self._batch(nsmallest(limit, self.new(files, until), key=_age), reach)
+        return self._batch(nsmallest(limit, self.new(files, until, floor), key=_age), reach)
 
     def walked(
         self, files: Iterable[LandedFile], limit: int, now: datetime, overlap: timedelta, quiet: timedelta
@@ -108,11 +124,13 @@ class Cursor(Batches):
         done = {"reconciled": began, "listing_began": None, "listed_to": ""}
         return self.model_copy(update=done).raised(_minus(reach, overlap)), batch
 
-    def new(self, files: Iterable[LandedFile], until: datetime | None = None) -> Iterator[LandedFile]:
+    def new(
+        self, files: Iterable[LandedFile], until: datetime | None = None, floor: datetime | None = None
+    ) -> Iterator[LandedFile]:
         """Those of the files that were not handed on, and are dated at the floor or later, but not after `until`."""
-        known = self.known()
+        known, floor = self.known(), self.floor if floor is None else floor
         for file in files:
-            if self.floor <= file.date and not (until and file.date > until) and fingerprint(file) not in known:
+            if floor <= file.date and not (until and file.date > until) and fingerprint(file) not in known:
                 yield file
 
     def _batch(self, files: list[LandedFile], reach: datetime | None) -> Batch | None:
@@ -120,16 +138,18 @@ class Cursor(Batches):
 
     def known(self) -> set[str]:
         """The fingerprints of the window."""
-        return {
-            text[start : start + FINGERPRINT]
-            for text in self.window.values()
-            for start in range(0, len(text), FINGERPRINT)
-        }
+        return {name for text in self.window.values() for name in fingerprints(text)}
+
+    def told(self, now: datetime) -> Self:
+        """The cursor of a sensor that events set off, by S3's clock."""
+        if self.events_since is not None:
+            return self
+        return self.model_copy(update={"events_since": BEGINNING if self.floor == BEGINNING else now})
 
     def advanced(self, batch: Batch, overlap: timedelta, run_id: str = "") -> Self:
         """The cursor once the batch was accepted, as the run with this id."""
         accepted = [*self.accepted, Accepted(batch=batch, run_id=run_id)] if run_id else self.accepted
-        cursor = self.model_copy(update={"pending": None, "accepted": accepted})
+        cursor = self.model_copy(update={"pending": None, "taken": "", "accepted": accepted})
         # A batch claimed before a rewind has left its place there to what the rewind wants.
         if batch.attempt > 1 or batch.generation != self.generation:
             return cursor
@@ -158,9 +178,9 @@ class Cursor(Batches):
         }
         return self.model_copy(update=changes)
 
-    def skipped(self, files: Iterable[LandedFile], floor: datetime) -> Self:
-        """The cursor that takes the files, and whatever is dated before the floor, for handed on."""
-        raised = self.raised(floor)
+    def skipped(self, files: Iterable[LandedFile], floor: datetime, now: datetime) -> Self:
+        """The cursor that takes the files, and whatever is dated before the floor and there now, for handed on."""
+        raised = self.raised(floor).model_copy(update={"events_since": self.events_since and now})
         return raised.noted(raised.new(files))
 
     def raised(self, floor: datetime) -> Self:
@@ -169,7 +189,10 @@ class Cursor(Batches):
         if floor <= self.floor:
             return self
         window = {second: text for second, text in self.window.items() if second >= floor.timestamp()}
-        return self.model_copy(update={"floor": floor, "window": window})
+        leaving = {second: text for second, text in self.window.items() if second not in window}
+        for second, text in self.leaving.items():
+            leaving[second] = text + leaving.get(second, "")
+        return self.model_copy(update={"floor": floor, "window": window, "leaving": leaving})
 
 
 class CursorStore:
@@ -179,13 +202,16 @@ class CursorStore:
 
     Attributes:
         now: S3's clock when the cursor was last loaded.
+        parked: the batches that wait for a person.
+        passed: what was handed on and has left the cursor's window.
     """
 
     def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
         self.s3, self.bucket = s3, bucket
-        self.key = f"{CURSORS}{quote(prefix, safe='')}/{quote(pattern, safe='*')}.json"
+        self.key, beside = _keys(prefix, pattern)
         self.place = f"s3://{bucket}/{self.key}"
         self.now = BEGINNING
+        self.parked, self.passed = ParkedStore(s3, bucket, beside), PassedStore(s3, bucket, beside)
 
     def load(self) -> tuple[Cursor, str]:
         """The cursor and the tag to save it against; a new cursor and an empty tag where none was saved.
@@ -194,23 +220,39 @@ class CursorStore:
 
         Raises:
             LandingUnavailable: S3 does not answer.
-            CursorUnreadable: the saved text is no cursor.
+            CursorUnreadable: what is saved is not a cursor, or one of a later version of the platform.
         """
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=self.key)
             self.now = served_at(answer)
-            cursor = Cursor.model_validate_json(answer["Body"].read())
-            return cursor.model_copy(update={"place": self.place}), answer["ETag"]
-        except (BotoCoreError, ClientError) as error:
+            cursor = self._read(answer["Body"].read())
+            return cursor, answer["ETag"]
+        except NOT_S3 as error:
             if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchKey":
                 self.now = served_at(error.response)
                 return Cursor(generation=int(self.now.timestamp()), place=self.place), ""
             raise unavailable(self.bucket, error) from error
-        except ValidationError as error:
+
+    def _read(self, text: bytes) -> Cursor:
+        try:
+            cursor = Cursor.model_validate(_upgraded(json.loads(text)), extra="forbid")
+        except (ValueError, RecursionError) as error:
             raise CursorUnreadable(
-                f"The object {self.place} is no sensor's cursor ({error.errors()[0]['msg']}). Restore "
-                "it, or delete it: the sensor then hands on every file of the landing place once more."
+                f"The object {self.place} is not a cursor that this version of the sensor can read: {_reason(error)}. "
+                "The sensor leaves it as it is. Start the version that wrote it, or restore an earlier version of the "
+                "object. If you delete it, the sensor hands on every file of the landing place once more."
             ) from error
+        return cursor.model_copy(update={"place": self.place})
+
+    def apart(self, cursor: Cursor) -> Cursor:
+        """The cursor, once the batches in it that are to be parked are objects of their own.
+
+        Raises:
+            LandingUnavailable: S3 does not answer.
+        """
+        for failed in cursor.parked:
+            self.parked.park(failed)
+        return cursor.without_parked() if cursor.parked else cursor
 
     def change(self, move: Callable[[Cursor], Cursor], loaded: tuple[Cursor, str] | None = None) -> Cursor:
         """Save what `move` makes of the cursor, as it was loaded or is now; again where another sensor was faster.
@@ -241,23 +283,49 @@ class CursorStore:
             CursorMoved: another sensor saved it in between.
             LandingUnavailable: S3 does not answer.
         """
+        if cursor.leaving and cursor.events_since is not None:
+            self.passed.add(cursor.leaving, self.now)
         body = cursor.model_dump_json().encode()
         try:
             if tag:
                 return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, IfMatch=tag)["ETag"]
             return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, IfNoneMatch="*")["ETag"]
-        except (BotoCoreError, ClientError) as error:
+        except NOT_S3 as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
             if code in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise CursorMoved(f"Another sensor moved the cursor {self.place} first.") from error
             raise unavailable(self.bucket, error) from error
 
 
-def fingerprint(file: LandedFile) -> str:
-    """A version's short name, of FINGERPRINT characters."""
-    named = f"{int(file.date.timestamp())} {len(file.etag)} {file.etag} {file.key}"
-    digest = hashlib.blake2b(named.encode(), digest_size=9).digest()
-    return urlsafe_b64encode(digest).decode()
+def _keys(prefix: str, pattern: str) -> tuple[str, str]:
+    """The key of a cursor, and what the keys of objects beside it begin with; none is longer than S3 takes."""
+    stem = f"{CURSORS}{quote(prefix, safe='')}/{quote(pattern, safe='*')}"
+    short = f"{CURSORS}{sha256(stem.encode()).hexdigest()}"
+    fits = len(stem) + len(".json") <= MOST_KEY
+    return f"{stem if fits else short}.json", stem if len(stem) + BESIDE <= MOST_KEY else short
+
+
+def _upgraded(saved: Any) -> dict[str, Any]:
+    """What is saved as a cursor, in today's format.
+
+    Raises:
+        ValueError: it is not a cursor, or one of a later format.
+    """
+    if not isinstance(saved, dict) or not {"floor", "window"} <= saved.keys():
+        raise ValueError("it has no floor and window")
+    if saved.get("format", 1) not in (1, FORMAT):
+        raise ValueError(f"its format is {saved['format']}, and this version knows formats up to {FORMAT}")
+    if saved.get("format", 1) == FORMAT:
+        return saved
+    kept = {name: value for name, value in saved.items() if name != "shown"}
+    return {**kept, "format": FORMAT, "unshown": bool(saved.get("shown"))}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error)
 
 
 def _age(file: LandedFile) -> tuple[datetime, str]:

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from blocks import connections
-from blocks.batches import Batch
+from blocks.batches import Batch, Failed
 from blocks.cursor import OVERLAP, Cursor, CursorStore
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, shown
 from blocks.landing import BEGINNING, LandedFile, listing
+
+MOST_SHOWN = 100
+"""Parked batches that are listed, newest first."""
 
 
 def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
@@ -23,9 +26,16 @@ def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
         yield f"running: {_batch(each.batch)}, flow run {each.run_id}"
     for failed in cursor.failed:
         when = f"again at {_time(failed.retry_at)}" if failed.retry_at else "parked"
-        yield f"{when}: {_batch(failed.batch, failed=True)}. {failed.reason}"
+        yield f"{when}: {_failed(failed)}"
+    parked = store.parked.found()
+    for failed in store.parked.read([each.key for each in parked[:MOST_SHOWN]]):
+        yield f"parked: {_failed(failed)}"
+    if len(parked) > MOST_SHOWN:
+        yield f"and {len(parked) - MOST_SHOWN:,} older parked batches, {len(parked):,} in all"
+    if cursor.released:
+        yield "released batches are tried once more as soon as the pipeline is free"
     if cursor.full:
-        yield "So much has failed that nothing new is taken: mend the cause, then release or forget what is parked."
+        yield "So many batches have failed that the sensor takes no new files until their next attempts have ended."
 
 
 def rewind(store: CursorStore, files: Iterable[LandedFile], to: datetime, dry_run: bool) -> str:
@@ -53,7 +63,7 @@ def skip(store: CursorStore, files: Iterable[LandedFile], overlap: timedelta, dr
         if file.date >= floor:
             recent.append(file)
     if not dry_run:
-        store.change(lambda now: now.skipped(recent, floor))
+        store.change(lambda now: now.skipped(recent, floor, store.now))
     return f"{passed:,} files that no run was for are passed over"
 
 
@@ -63,10 +73,13 @@ def put_back(store: CursorStore, batches: list[str], dry_run: bool) -> str:
     Raises:
         PlatformError: a batch is not parked.
     """
-    chosen = _parked(store.load()[0], batches)
-    if not dry_run:
-        store.change(lambda now: now.released(chosen, store.now))
-    return f"to be tried once more: {'; '.join(chosen.values()) or 'none is parked'}"
+    chosen = _parked(store, batches)
+    if not dry_run and chosen:
+        for each in chosen:
+            store.parked.release(each)
+        store.change(lambda now: now.model_copy(update={"released": True, "unshown": True}))
+        _removed(store, chosen)
+    return f"to be tried once more: {_in_words(chosen) or 'none is parked'}"
 
 
 def forget(store: CursorStore, batches: list[str], dry_run: bool) -> str:
@@ -75,10 +88,11 @@ def forget(store: CursorStore, batches: list[str], dry_run: bool) -> str:
     Raises:
         PlatformError: a batch is not parked.
     """
-    chosen = _parked(store.load()[0], batches)
+    chosen = _parked(store, batches)
     if not dry_run:
-        store.change(lambda now: now.forgotten(chosen))
-    return f"never to be tried again: {'; '.join(chosen.values())}"
+        _removed(store, chosen)
+        store.change(lambda now: now.model_copy(update={"unshown": True}))
+    return f"never to be tried again: {_in_words(chosen)}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -113,12 +127,25 @@ def _move(options: argparse.Namespace, store: CursorStore, files: Iterable[Lande
             return forget(store, options.batch, options.dry_run)
 
 
-def _parked(cursor: Cursor, batches: list[str]) -> dict[str, str]:
-    """The parked batches with these ids, or all, each in words."""
-    parked = {each.batch.id: _batch(each.batch, failed=True) for each in cursor.parked}
-    if unknown := set(batches) - set(parked):
+def _parked(store: CursorStore, batches: list[str]) -> list[Failed]:
+    """The parked batches with these ids, or all."""
+    cursor = store.change(store.apart)
+    parked = store.parked.named(batches)
+    if unknown := set(batches) - {each.batch.id for each in parked}:
         raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `make status` lists those that are.")
-    return {each: parked[each] for each in batches or parked}
+    if half := [each.batch.id for each in parked if cursor.knows(each.batch)]:
+        raise PlatformError(f"The sensor is busy with {', '.join(half)}. Try again in a minute.")
+    return parked
+
+
+def _removed(store: CursorStore, parked: list[Failed]) -> None:
+    for each in parked:
+        store.parked.forget(each)
+
+
+def _in_words(parked: list[Failed]) -> str:
+    named = [_batch(each.batch, failed=True) for each in parked[:MOST_SHOWN]]
+    return "; ".join([*named, f"and {len(parked) - MOST_SHOWN:,} more"] if len(parked) > MOST_SHOWN else named)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -158,10 +185,14 @@ def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def _failed(failed: Failed) -> str:
+    return f"{_batch(failed.batch, failed=True)}. {shown(failed.reason)}"
+
+
 def _batch(batch: Batch, failed: bool = False) -> str:
     # A batch that failed has the number of its next attempt already.
     attempt = f"failed in attempt {batch.attempt - 1}" if failed else f"attempt {batch.attempt}"
-    return f"batch {batch.id}, {len(batch.files)} files from {batch.files[0].key}, {attempt}"
+    return f"batch {batch.id}, {len(batch.files)} files from {shown(batch.files[0].key)}, {attempt}"
 
 
 if __name__ == "__main__":

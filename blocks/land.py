@@ -1,40 +1,107 @@
-"""Puts standard input into the landing bucket: `python -m blocks.land KEY [PROFILE] < FILE`."""
+"""Puts standard input into the landing bucket: `python -m blocks.land KEY [PROFILE [BYTES]] < FILE`."""
 
 import hashlib
 import json
 import sys
-
-from botocore.exceptions import BotoCoreError, ClientError
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
 
 from blocks import connections
 from blocks.errors import PlatformError
-from blocks.landing import listing, unavailable
+from blocks.landing import NOT_S3, listing, unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PART = 32 * 1024 * 1024
+"""Bytes of one part, and of what is in memory at a time; S3 takes 10,000 parts, so files of up to 335 GB."""
 
 
-def land(key: str, body: bytes, landing: connections.S3Landing) -> dict[str, str | bool]:
+class Cut(PlatformError):
+    """Standard input ended before the file did."""
+
+
+def land(
+    key: str, body: IO[bytes], landing: connections.S3Landing, size: int | None = None, part: int = PART
+) -> dict[str, str | bool]:
     """Put an object, unless it is there already; return its key, its ETag without quotes, and whether it is new.
 
-    To put the same content again would date it anew, and so have the sensor run the pipeline for nothing.
+    To put the same content again would date it anew, and so have the sensor run the pipeline for nothing. A file that
+    is larger than a part is read once and uploaded part by part; whether it is new is known before the last step.
+
+    Args:
+        key: of the object.
+        body: the content, which is read to its end.
+        landing: where it goes.
+        size: the content's bytes, if known; other content is not landed.
+        part: bytes that are in memory at a time.
 
     Raises:
         blocks.landing.LandingUnavailable: S3 does not answer, or refuses.
+        Cut: the content has not as many bytes as were announced.
     """
-    s3 = landing.get_client()
-    before = {file.etag for file in listing(s3, landing.bucket, key) if file.key == key}
-    plain = hashlib.md5(body, usedforsecurity=False).hexdigest()  # S3's ETag, but for objects with a KMS key
-    if plain in before:
-        return {"key": key, "etag": plain, "new": False}
+    s3, bucket = landing.get_client(), landing.bucket
+    before = {file.etag for file in listing(s3, bucket, key) if file.key == key}
+    first = body.read(part)
     try:
-        etag = s3.put_object(Bucket=landing.bucket, Key=key, Body=body)["ETag"].strip('"')
-    except (BotoCoreError, ClientError) as error:
-        raise unavailable(landing.bucket, error) from error
+        if len(first) < part:
+            _check(key, len(first), size)
+            etag = _put(s3, bucket, key, first, before)
+        else:
+            etag = _upload(s3, bucket, key, first, body, before, size)
+    except NOT_S3 as error:
+        raise unavailable(bucket, error) from error
     return {"key": key, "etag": etag, "new": etag not in before}
 
 
-def main(key: str, profile: str | None = None) -> None:
+def _put(s3: "S3Client", bucket: str, key: str, content: bytes, before: set[str]) -> str:
+    plain = hashlib.md5(content, usedforsecurity=False).hexdigest()  # S3's ETag, but for objects with a KMS key
+    if plain in before:
+        return plain
+    return s3.put_object(Bucket=bucket, Key=key, Body=content)["ETag"].strip('"')
+
+
+def _upload(
+    s3: "S3Client", bucket: str, key: str, first: bytes, body: IO[bytes], before: set[str], size: int | None
+) -> str:
+    """Upload part by part; nothing is there before the last step, which is left out if the content is not new."""
+    upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    try:
+        parts: list[CompletedPartTypeDef] = []
+        whole, of_parts = hashlib.md5(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
+        count, content = 0, first
+        while content:
+            whole.update(content)
+            of_parts.update(hashlib.md5(content, usedforsecurity=False).digest())
+            number = len(parts) + 1
+            answer = s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=content)
+            parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            count += len(content)
+            content = body.read(len(first))
+        _check(key, count, size)
+        for known in (whole.hexdigest(), f"{of_parts.hexdigest()}-{len(parts)}"):
+            if known in before:
+                s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+                return known
+        done = s3.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
+        return done["ETag"].strip('"')
+    except BaseException:
+        with suppress(*NOT_S3):
+            s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        raise
+
+
+def _check(key: str, count: int, size: int | None) -> None:
+    if size is not None and count != size:
+        raise Cut(f"{key} was not landed: {count:,} of its {size:,} bytes came. Run the command again.")
+
+
+def main(key: str, profile: str | None = None, size: str | None = None) -> None:
     """Land it; what was landed is printed as JSON."""
     try:
-        print(json.dumps(land(key, sys.stdin.buffer.read(), connections.landing(profile))))
+        landing = connections.landing(profile)
+        print(json.dumps(land(key, sys.stdin.buffer, landing, int(size) if size else None)))
     except PlatformError as error:
         sys.exit(str(error))
 

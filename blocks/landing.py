@@ -6,22 +6,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, unquote
 
 import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from botocore.utils import parse_timestamp
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from blocks.errors import PlatformError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
+Client = TypeVar("Client", bound=Any)
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
+NOT_S3 = (BotoCoreError, ClientError, ResponseParserError, ValueError, LookupError, TypeError)
+"""What boto3 raises, or what reading its answer does, when S3 does not answer or what answers is not S3."""
 LOOKS_AT_ONCE = 10
 
 
@@ -67,6 +73,20 @@ class LandedFile(BaseModel):
     size: int = Field(0, description="bytes")
     last_modified: datetime | None = Field(None, description="as S3 dates the object")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _unquoted(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "quoted_key" in given:
+            rest = {name: value for name, value in given.items() if name != "quoted_key"}
+            return {**rest, "key": unquote(str(given["quoted_key"]))}
+        return given
+
+    @model_serializer(mode="wrap")
+    def _quoted(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """S3 takes U+0000 in a key; PostgreSQL, and so Prefect's server, takes it in no text."""
+        fields: dict[str, Any] = serialized(self)
+        return {**fields, "key": quote(self.key), "quoted_key": quote(self.key)} if "\0" in self.key else fields
+
     @property
     def date(self) -> datetime:
         """As S3 dates the object, to the second: some servers tell a fraction of it in a listing, and not by HEAD."""
@@ -81,9 +101,40 @@ def s3_client(bucket: str, access: AwsAccess) -> "S3Client":
     """
     config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60)
     try:
-        return access.session().client("s3", endpoint_url=access.endpoint_url or None, config=config)
+        client = access.session().client("s3", endpoint_url=access.endpoint_url or None, config=config)
     except (BotoCoreError, ValueError) as error:
         raise unavailable(bucket, error) from error
+    return check_answers(client)
+
+
+class NotAws(BotoCoreError):
+    """What answered a call with success is not AWS, nor what stands in for it."""
+
+    fmt = "{operation} was answered without {missing}: a proxy's page, perhaps"
+
+
+REQUIRED = {
+    "GetObject": "ETag",
+    "HeadObject": "ETag",
+    "PutObject": "ETag",
+    "ListObjectsV2": "IsTruncated",
+    "GetQueueAttributes": "Attributes",
+    "GetQueueUrl": "QueueUrl",
+    "SendMessage": "MessageId",
+}
+"""What each answer has; botocore takes a page with status 200 for an answer in which nothing is told."""
+
+
+def check_answers(client: Client) -> Client:
+    """Have a client raise NotAws for an answer that is somebody else's; the client itself."""
+
+    def check(model: Any, parsed: Mapping[str, Any], **_: Any) -> None:
+        missing = REQUIRED.get(model.name)
+        if missing and missing not in parsed and parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
+            raise NotAws(operation=model.name, missing=missing)
+
+    client.meta.events.register("after-call", check)
+    return client
 
 
 def watched(key: str, prefix: str, pattern: str) -> bool:
@@ -103,12 +154,26 @@ def listing(
     Raises:
         LandingUnavailable: S3 does not answer, or the bucket is not there or not ours to list.
     """
+    for item in _items(s3, bucket, prefix, after):
+        if item["LastModified"] >= since and watched(item["Key"], prefix, pattern):
+            yield _file(item["Key"], item["Size"], item)
+
+
+def objects(s3: "S3Client", bucket: str, prefix: str) -> Iterator[LandedFile]:
+    """All objects below a prefix, in the order of keys.
+
+    Raises:
+        LandingUnavailable: as `listing` does.
+    """
+    for item in _items(s3, bucket, prefix):
+        yield _file(item["Key"], item["Size"], item)
+
+
+def _items(s3: "S3Client", bucket: str, prefix: str, after: str = "") -> Iterator["ObjectTypeDef"]:
     try:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, StartAfter=after):
-            for item in page.get("Contents", []):
-                if item["LastModified"] >= since and watched(item["Key"], prefix, pattern):
-                    yield _file(item["Key"], item["Size"], item)
-    except (BotoCoreError, ClientError) as error:
+            yield from page.get("Contents", [])
+    except NOT_S3 as error:
         raise unavailable(bucket, error) from error
 
 
@@ -117,7 +182,8 @@ def look_up(
 ) -> list[tuple[str, LandedFile | LandingUnavailable | None]]:
     """Each key with its file as it is now, None where it is not there, or why S3 does not show it.
 
-    Some requests are made at a time; that S3 refuses one says nothing of the others.
+    Some requests are made at a time; that S3 refuses one says nothing of the others. That a file is not there is
+    confirmed by a listing: a HEAD answers 404 for a bucket, or a proxy, too.
     """
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
         return list(pool.map(lambda key: (key, _look_up(s3, bucket, key)), keys))
@@ -125,8 +191,16 @@ def look_up(
 
 def served_at(answer: Mapping[str, Any]) -> datetime:
     """When S3 answered, by its own clock: the one that dates objects."""
-    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    return parsedate_to_datetime(date) if date else datetime.now(UTC)
+    return http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
+
+
+def http_date(header: str | None) -> datetime:
+    """A Date header's time; this machine's if a server tells none that can be read."""
+    try:
+        date = parsedate_to_datetime(header or "")
+    except (ValueError, TypeError):
+        return datetime.now(UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
@@ -148,11 +222,14 @@ def _parse_date(text: str) -> datetime:
 def _look_up(s3: "S3Client", bucket: str, key: str) -> LandedFile | LandingUnavailable | None:
     try:
         answer = s3.head_object(Bucket=bucket, Key=key)
-    except (BotoCoreError, ClientError) as error:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("404", "NoSuchKey"):
-            return None
-        return unavailable(bucket, error)
-    return _file(key, answer["ContentLength"], answer)
+        return _file(key, answer["ContentLength"], answer)
+    except NOT_S3 as error:
+        if not isinstance(error, ClientError) or error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+            return unavailable(bucket, error)
+    try:
+        return next((file for file in listing(s3, bucket, key) if file.key == key), None)
+    except LandingUnavailable as error:
+        return error
 
 
 def _file(key: str, size: int, answer: Mapping[str, Any]) -> LandedFile:

@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus, urlsplit
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, Field, ValidationError
 
 from blocks.errors import PlatformError
-from blocks.landing import AwsAccess
+from blocks.landing import NOT_S3, AwsAccess, check_answers
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -57,6 +57,7 @@ class _S3(BaseModel):
 
 class _Record(BaseModel):
     eventName: str
+    eventTime: str = ""
     s3: _S3
 
 
@@ -66,15 +67,15 @@ class _Body(BaseModel):
 
 @dataclass
 class Message:
-    """A message in our hands: the keys of objects that it says were created."""
+    """A message in our hands: the keys of objects that it says were created, and when each was, if it says that."""
 
     receipt: str
-    keys: list[str]
+    keys: dict[str, datetime | None]
     held_since: float
 
 
-def created_keys(body: str, bucket: str) -> list[str]:
-    """The keys that a message says were created in a bucket.
+def created_keys(body: str, bucket: str) -> dict[str, datetime | None]:
+    """The keys that a message says were created in a bucket, each with the time at which its upload ended.
 
     S3, LocalStack and moto all write a key in the form of a URL's query: a space as + or %20, a plus sign as %2B.
 
@@ -83,11 +84,12 @@ def created_keys(body: str, bucket: str) -> list[str]:
     """
     text = json.loads(body)
     if isinstance(text, dict) and text.get("Event") == "s3:TestEvent":
-        return []
+        return {}
     records = _Body.model_validate(text).Records
     if others := {record.s3.bucket.name for record in records} - {bucket}:
         raise ValueError(f"it is about the bucket {', '.join(sorted(others))}, not {bucket}")
-    return [unquote_plus(each.s3.object.key) for each in records if "ObjectCreated:" in each.eventName]
+    created = [each for each in records if "ObjectCreated:" in each.eventName]
+    return {unquote_plus(each.s3.object.key): _time(each.eventTime) for each in created}
 
 
 class Notifications:
@@ -156,7 +158,7 @@ class Notifications:
         return answer.get("Messages", [])
 
     def _read(self, raw: "MessageTypeDef") -> Message | None:
-        message = Message(raw["ReceiptHandle"], [], self.clock())
+        message = Message(raw["ReceiptHandle"], {}, self.clock())
         try:
             message.keys = created_keys(raw["Body"], self.bucket)
         except ValidationError as error:
@@ -206,18 +208,27 @@ def sqs_client(url: str, access: AwsAccess) -> "SQSClient":
     )
     with _errors(url):
         parts = urlsplit(url)
-        return access.session().client("sqs", endpoint_url=f"{parts.scheme}://{parts.netloc}", config=config)
+        client = access.session().client("sqs", endpoint_url=f"{parts.scheme}://{parts.netloc}", config=config)
+        return check_answers(client)
 
 
 @contextmanager
 def _errors(url: str) -> Iterator[None]:
     try:
         yield
-    except (BotoCoreError, ClientError, ValueError) as error:
+    except NOT_S3 as error:
         raise QueueUnusable(
             f"The queue {url} cannot be used: {error}. Check SENSOR_QUEUE_URL (empty means polling) and the AWS "
             "credentials."
         ) from error
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def _pages(messages: list[Message]) -> Iterator[list[Message]]:

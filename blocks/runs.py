@@ -12,8 +12,12 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    DeploymentFilter,
+    DeploymentFilterName,
     FlowFilter,
     FlowFilterName,
     FlowRunFilter,
@@ -23,14 +27,19 @@ from prefect.client.schemas.filters import (
     FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
+    FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import ArtifactSort
 from prefect.events import Event
+from prefect.exceptions import PrefectException
+from prefect.logging import get_logger
+from prefect.states import Scheduled
 
 from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
-from blocks.errors import PlatformError
-from blocks.landing import CURSORS, LandedFile
+from blocks.errors import PlatformError, shown
+from blocks.landing import CURSORS, LandedFile, http_date
 
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
@@ -40,10 +49,25 @@ NO_SIGN = "No sign of life for"
 """How the message begins with which the server's automation crashes a run whose process has died."""
 PUT_BACK = timedelta(seconds=60)
 """How long the server may take from there until it has put the run back, for another attempt of the same run."""
+HELD = "Held"
+"""Name of the state in which a run waits until the cursor names it; no worker takes it before that."""
+TEMPORARY = (408, 425, 429)
+"""Refusals with which a server asks to be asked again."""
+EVENTS_A_CALL = 200
+MOST_REASON = 500
+"""Characters of a batch's reason in the artifact."""
+SECOND = timedelta(seconds=1)
+"""A Date header tells no fraction of it."""
+SLUG = 100
+"""Characters of a cursor's place in the name of its artifact."""
 
 
 class PrefectUnavailable(PlatformError):
-    """Prefect's server does not answer, or refuses."""
+    """Prefect's server does not answer, refuses, or what answers is something else."""
+
+
+class PrefectRefuses(PrefectUnavailable):
+    """Prefect's server, or a proxy before it, refuses what it was sent, and will do so again."""
 
 
 class DeploymentUnknown(PrefectUnavailable):
@@ -57,61 +81,90 @@ class PrefectRuns:
         PrefectUnavailable: by every method.
     """
 
+    _unannounced: UUID | None = None
+
     def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
-        """How those of the runs ended that have ended. A run that was deleted counts as failed."""
+        """How those of the runs ended that have ended; those that were held until the cursor named them may start.
+
+        A run that was deleted counts as failed.
+        """
         wanted = [UUID(each) for each in run_ids]
-        with _client() as client:
-            runs = client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=wanted)))
-        found = {run.id: run for run in runs}
-        ended = {str(each): _outcome(found.get(each)) for each in wanted}
+        with _client() as server:
+            found = {run.id: run for run in server.runs(FlowRunFilter(id=FlowRunFilterId(any_=wanted)))}
+            for run in filter(_held, found.values()):
+                server.client.set_flow_run_state(run.id, Scheduled(), force=True)
+            ended = {str(each): _outcome(found.get(each), server.now) for each in wanted}
         return {run_id: outcome for run_id, outcome in ended.items() if outcome}
 
+    def discard(self, run_id: str) -> None:
+        """Delete a run that no cursor names, unless it is no longer held."""
+        with _client() as server:
+            for run in filter(_held, server.runs(FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)])))):
+                server.client.delete_flow_run(run.id)
+
     def asked_for(self, batch: Batch) -> str:
-        """The id of the run that a deployment's sensor has asked for; empty where none has."""
-        wanted = FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[batch.idempotency_key]))
-        with _client() as client:
-            runs = client.read_flow_runs(flow_run_filter=wanted, limit=1)
-        return str(runs[0].id) if runs else ""
+        """The id of the run that a deployment's sensor has asked for; empty if there is none."""
+        return self._first(FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[batch.idempotency_key])))
+
+    def ended_here(self, flow: str, batch: Batch) -> str:
+        """The id of a run that a sensor made in its own process, and which has ended; empty if there is none."""
+        return self._first(
+            FlowRunFilter(
+                tags=FlowRunFilterTags(all_=[batch_tag(batch)]),
+                state=FlowRunFilterState(
+                    type=FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED])
+                ),
+            ),
+            FlowFilter(name=FlowFilterName(any_=[flow])),
+        )
+
+    def _first(self, wanted: FlowRunFilter, flow: FlowFilter | None = None) -> str:
+        with _client() as server:
+            return next((str(run.id) for run in server.runs(wanted, flow)), "")
 
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Emit an event `s3.object.arrived` for each file.
 
-        Its id is made from the version, so that an event which is sent again is the same event.
+        Its id is made from the version, so that an event which is sent again is the same event. Events hold up no
+        batch: what Prefect refuses, or fails to take twice in a row, is logged.
+
+        Raises:
+            PrefectUnavailable: this batch's events failed for the first time.
         """
-        events = [
-            Event(
-                id=uuid5(NAMESPACE_URL, f"s3://{bucket}/{file.key}#{file.etag}#{file.date}"),
-                occurred=datetime.now(UTC),
-                event="s3.object.arrived",
-                resource={"prefect.resource.id": f"s3://{bucket}/{file.key}", "prefect.resource.name": file.key},
-                payload={"bucket": bucket, "key": file.key, "size": file.size, "etag": file.etag},
-            )
-            for file in files
-        ]
-        with _client() as client:
-            client.request("POST", "/events", json=[event.model_dump(mode="json") for event in events])
+        events = [_event(bucket, file) for file in files]
+        first = events[0].id
+        try:
+            with _client() as server:
+                for start in range(0, len(events), EVENTS_A_CALL):
+                    page = events[start : start + EVENTS_A_CALL]
+                    server.client.request("POST", "/events", json=[event.model_dump(mode="json") for event in page])
+        except PrefectUnavailable as error:
+            if not isinstance(error, PrefectRefuses) and self._unannounced != first:
+                self._unannounced = first
+                raise
+            get_logger("sensor").warning("The events of %d files were not all sent. %s", len(events), error)
 
     def show_parked(self, place: str, parked: list[Failed]) -> None:
-        """Put the batches of a cursor that wait for a person into its artifact, `parked-batches-…`."""
-        rows = [
-            {
-                "batch": each.batch.id,
-                "files": len(each.batch.files),
-                "first": each.batch.files[0].key,
-                "attempts": each.batch.attempt - 1,
-                "reason": each.reason,
-            }
-            for each in parked
-        ]
-        artifact = ArtifactCreate(
-            key=parked_key(place),
-            type="table",
-            description=f"Batches of {place} whose runs failed for good. Mend the cause, then `make cursor "
-            "ARGS='release BATCH'` or, where there is nothing left to load, `forget BATCH`.",
-            data=json.dumps(rows),
-        )
-        with _client() as client:
-            client.create_artifact(artifact)
+        """Put the newest of a cursor's parked batches into its one artifact, `parked-batches-…`."""
+        key, rows = parked_key(place), json.dumps(list(map(_row, parked)))
+        chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        with _client() as server:
+            old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
+            if old:
+                # The client's own method sends an event besides, in a thread.
+                change = ArtifactUpdate(data=rows).model_dump(mode="json", exclude_unset=True)
+                server.client.request("PATCH", "/artifacts/{id}", path_params={"id": old[0].id}, json=change)
+                return
+            server.client.create_artifact(
+                ArtifactCreate(
+                    key=key,
+                    type="table",
+                    description=f"The newest batches of {place} whose runs failed for good; `make status` counts them "
+                    "all. Mend the cause, then `make cursor ARGS='release BATCH'` or, if there is nothing left to "
+                    "load, `forget BATCH`.",
+                    data=rows,
+                )
+            )
 
 
 class DeploymentRuns(PrefectRuns):
@@ -125,53 +178,132 @@ class DeploymentRuns(PrefectRuns):
 
     def __init__(self, deployment: str, profile: str | None) -> None:
         self.deployment, self.profile = deployment, profile
+        self.flow, _, self.name = deployment.partition("/")
 
     def busy(self) -> bool:
         """Whether a run waits for its start, or as many as are useful are under way; plans for later do not count.
 
         What counts are the runs of all deployments of the flow that take the same connection as this one.
         """
-        with _client() as client:
-            deployment, identities = self._deployments(client)
-            runs = client.read_flow_runs(flow_run_filter=_under_way(identities))
-        ours = {**deployment.parameters, "profile": self.profile}
-        states = [run.state_type for run in runs if _same_connection(run.parameters, ours)]
-        return len(states) >= MOST_UNDER_WAY or any(state in QUEUED for state in states)
+        count = 0
+        with _client() as server:
+            ours = {**self._deployment(server).parameters, "profile": self.profile}
+            deployments = [each.id for each in server.deployments(self.flow)]
+            for run in server.runs(_under_way(deployments, server.now)):
+                if not _held(run) and _same_connection(run.parameters, ours):
+                    count += 1
+                    if run.state_type in QUEUED or count >= MOST_UNDER_WAY:
+                        return True
+        return False
 
     def start(self, batch: Batch) -> str:
-        """Ask for the batch's run, which however often it is asked for is one; its id."""
-        with _client() as client:
-            run = client.create_flow_run_from_deployment(
-                self._deployments(client)[0].id,
+        """Ask for the batch's run, which however often it is asked for is one; its id.
+
+        It starts once `outcomes` was asked for it, and so only if the cursor names it: a sensor that was suspended
+        before it asks, while another took over, makes no second run.
+        """
+        with _client() as server:
+            run = server.client.create_flow_run_from_deployment(
+                self._deployment(server).id,
                 parameters={"files": [file.model_dump(mode="json") for file in batch.files], "profile": self.profile},
                 idempotency_key=batch.idempotency_key,
                 name=run_name(batch),
+                state=State(type=StateType.PAUSED, name=HELD, message="It starts once the sensor's cursor names it."),
             )
         return str(run.id)
 
-    def _deployments(self, client: SyncPrefectClient) -> tuple[DeploymentResponse, list[UUID]]:
-        """This one, and the ids of all of its flow."""
-        flow, _, name = self.deployment.partition("/")
-        found = client.read_deployments(flow_filter=FlowFilter(name=FlowFilterName(any_=[flow])))
-        for deployment in found:
-            if deployment.name == name:
-                return deployment, [each.id for each in found]
+    def _deployment(self, server: "_Server") -> DeploymentResponse:
+        for deployment in server.deployments(self.flow, self.name):
+            if deployment.name == self.name:
+                return deployment
         raise DeploymentUnknown(
             f"Prefect knows no deployment {self.deployment}. Name one as flow/deployment; `prefect deployment ls` "
             "lists them, and `prefect deploy --all` registers those of prefect.yaml."
         )
 
 
+class _Server:
+    """Prefect's server, and the time by its own clock when it last answered; the host's may differ."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+        self.client: SyncPrefectClient = get_client(
+            sync_client=True, httpx_settings={"event_hooks": {"response": [self._answered]}}
+        )
+
+    def _answered(self, answer: httpx.Response) -> None:
+        self.now = http_date(answer.headers.get("Date"))
+
+    def deployments(self, flow: str, name: str | None = None) -> Iterator[DeploymentResponse]:
+        """All deployments of a flow, or those with a name, page by page."""
+        of_flow = FlowFilter(name=FlowFilterName(any_=[flow]))
+        named = DeploymentFilter(name=DeploymentFilterName(any_=[name])) if name else None
+        seen: dict[UUID, DeploymentResponse] = {}
+        while True:
+            page = self.client.read_deployments(flow_filter=of_flow, deployment_filter=named, offset=len(seen))
+            new = {each.id: each for each in page if each.id not in seen}
+            yield from new.values()
+            seen |= new
+            if not new:
+                return
+
+    def runs(self, wanted: FlowRunFilter, flow: FlowFilter | None = None) -> Iterator[FlowRun]:
+        """All runs that fit, page by page; a run that ends between two pages shifts none out of sight."""
+        given = wanted.id.any_ if wanted.id else None
+        seen: dict[UUID, FlowRun] = {}
+        while True:
+            chosen = FlowRunFilterId(any_=given, not_any_=list(seen) or None)
+            rest = wanted.model_copy(update={"id": chosen}) if given or seen else wanted
+            page = self.client.read_flow_runs(flow_filter=flow, flow_run_filter=rest)
+            new = {run.id: run for run in page if run.id not in seen}
+            yield from new.values()
+            seen |= new
+            if not new or (given and len(seen) >= len(given)):
+                return
+
+
 def run_name(batch: Batch) -> str:
     """What the run of a batch is called on its page."""
     attempt = f", attempt {batch.attempt}" if batch.attempt > 1 else ""
-    return f"{len(batch.files)} files from {batch.files[0].key}{attempt}"
+    return f"{len(batch.files)} files from {shown(batch.files[0].key)}{attempt}"
 
 
-def _outcome(run: FlowRun | None) -> Outcome | None:
+def batch_tag(batch: Batch) -> str:
+    """The tag of a run that a sensor makes in its own process, by which it is found after a crash."""
+    return f"batch:{batch.idempotency_key}"
+
+
+def _event(bucket: str, file: LandedFile) -> Event:
+    named = file.model_dump(mode="json")
+    place = f"s3://{bucket}/{file.key}"
+    return Event(
+        id=uuid5(NAMESPACE_URL, f"{place}#{file.etag}#{file.date}"),
+        occurred=datetime.now(UTC),
+        event="s3.object.arrived",
+        resource={"prefect.resource.id": shown(place), "prefect.resource.name": shown(file.key)},
+        payload={"bucket": bucket, **{name: named[name] for name in ("key", "size", "etag")}},
+    )
+
+
+def _row(failed: Failed) -> dict[str, str | int]:
+    return {
+        "batch": failed.batch.id,
+        "files": len(failed.batch.files),
+        "first": shown(failed.batch.files[0].key),
+        "attempts": failed.batch.attempt - 1,
+        "reason": shown(failed.reason[:MOST_REASON]),
+    }
+
+
+def _held(run: FlowRun) -> bool:
+    return run.state_type == StateType.PAUSED and run.state_name == HELD
+
+
+def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
+    """How a run ended, by the server's clock; None if it has not."""
     if run is None:
         return Outcome(well=False, again=True, reason="Prefect no longer knows its run")
-    if run.state is None or not run.state.is_final() or _may_come_back(run.state):
+    if run.state is None or not run.state.is_final() or _may_come_back(run.state, now):
         return None
     reason = f"{run.state.name}: {run.state.message or ''}"
 
@@ -184,24 +316,25 @@ def _outcome(run: FlowRun | None) -> Outcome | None:
     return Outcome(well=well, again=again, reason=reason)
 
 
-def _may_come_back(state: State[Any]) -> bool:
+def _may_come_back(state: State[Any], now: datetime) -> bool:
     """Whether the server, which has just found that the run's process died, may yet put the run back."""
     found_dead = state.is_crashed() and (state.message or "").startswith(NO_SIGN)
-    return found_dead and datetime.now(UTC) - state.timestamp < PUT_BACK
+    return found_dead and now - state.timestamp < PUT_BACK
 
 
 def parked_key(place: str) -> str:
     """The key of the artifact with a cursor's parked batches: legible, and another for each cursor."""
     name = re.sub("[^a-z0-9]+", "-", unquote(place).replace(CURSORS, "").removesuffix(".json").lower())
-    return f"parked-batches{name.removeprefix('s3').rstrip('-')}-{sha256(place.encode()).hexdigest()[:6]}"
+    legible = name.removeprefix("s3")[:SLUG].rstrip("-")
+    return f"parked-batches{legible}-{sha256(place.encode()).hexdigest()[:6]}"
 
 
-def _under_way(deployments: list[UUID]) -> FlowRunFilter:
+def _under_way(deployments: list[UUID], now: datetime) -> FlowRunFilter:
     """Runs of deployments; one without, in a process of somebody's, is queued nowhere."""
     return FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=deployments),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=datetime.now(UTC)),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=now + SECOND),
     )
 
 
@@ -212,16 +345,32 @@ def _same_connection(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def _client() -> Iterator[SyncPrefectClient]:
-    with _errors(), get_client(sync_client=True) as client:
-        yield client
+def _client() -> Iterator[_Server]:
+    with _errors():
+        server = _Server()
+        with server.client:
+            yield server
+
+
+NOT_PREFECT = (httpx.HTTPError, httpx.InvalidURL, PrefectException, RuntimeError, ValueError, TypeError, LookupError)
+"""What Prefect's client raises when the server does not answer, or when what answers is not Prefect."""
 
 
 @contextmanager
 def _errors() -> Iterator[None]:
     try:
         yield
-    except (httpx.HTTPError, RuntimeError) as error:
-        raise PrefectUnavailable(
-            f"Prefect's server cannot be used: {error}. Check PREFECT_API_URL; `make dev` starts a server of its own."
+    except NOT_PREFECT as error:
+        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
+        kind = PrefectRefuses if 400 <= status < 500 and status not in TEMPORARY else PrefectUnavailable
+        raise kind(
+            f"Prefect's server cannot be used: {_why(error)}. Check PREFECT_API_URL; `make dev` starts a server of "
+            "its own."
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """The error in words; of an answer that is not Prefect's, the client's own would fill a page."""
+    if isinstance(error, httpx.HTTPError | httpx.InvalidURL | PrefectException | RuntimeError):
+        return str(error)[:MOST_REASON] or type(error).__name__
+    return f"its answer is not one of Prefect's ({type(error).__name__}: {str(error)[:100]})"

@@ -1,13 +1,13 @@
 """What the bucket's events say arrived. An event is a hint: what counts is what S3 says of its key now."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prefect.logging import get_logger
 
 from blocks.cursor import Cursor
-from blocks.errors import PlatformError
-from blocks.landing import LandedFile, LandingUnavailable, look_up, watched
+from blocks.errors import PlatformError, shown
+from blocks.landing import BEGINNING, LandedFile, LandingUnavailable, look_up, watched
 from blocks.notifications import Message, Notifications
 
 if TYPE_CHECKING:
@@ -36,16 +36,25 @@ class Arrivals:
         for message in self.queue.receive(limit):
             self.messages.append(message)
         if strange := [key for message in self.messages for key in message.keys if not watched(key, prefix, pattern)]:
-            get_logger("sensor").info("leaves alone %d events, of %s: not watched", len(strange), strange[0])
+            get_logger("sensor").info("leaves alone %d events, of %s: not watched", len(strange), shown(strange[0]))
         keys = {key for message in self.messages for key in message.keys if watched(key, prefix, pattern)}
         for key, found in look_up(s3, self.queue.bucket, sorted(keys)):
             if isinstance(found, LandingUnavailable):
                 if not self.refused:
-                    get_logger("sensor").warning("looks again in %d s for %s: %s", REFUSED_SECONDS, key, found)
+                    get_logger("sensor").warning("looks again in %d s for %s: %s", REFUSED_SECONDS, shown(key), found)
                 self.refused.add(key)
             elif found:
                 self.files.append(found)
         return self.files
+
+    def leave(self, files: list[LandedFile]) -> None:
+        """Take some of the files for handed on."""
+        self.files = [file for file in self.files if file not in files]
+
+    def uploaded(self, file: LandedFile) -> datetime | None:
+        """When the newest upload of a file ended, as far as the messages say."""
+        times = [message.keys[file.key] for message in self.messages if file.key in message.keys]
+        return None if None in times else max((time for time in times if time), default=None)
 
     def keep(self) -> None:
         """Keep the messages from others while their files are being handed on."""
@@ -55,7 +64,7 @@ class Arrivals:
         """Delete the messages whose files the cursor knows; give the others back, to come again after `later`."""
         if not self.messages:
             return
-        new = {file.key for file in cursor.new(self.files)}
+        new = {file.key for file in cursor.new(self.files, floor=BEGINNING)}
         left, refused, known = list[Message](), list[Message](), list[Message]()
         for message in self.messages:
             if new.intersection(message.keys):

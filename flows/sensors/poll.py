@@ -1,21 +1,29 @@
 """One poll of the sensor: the order of its effects, the same whether a listing or events say what arrived."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from prefect.logging import get_logger
 from pydantic import BaseModel, Field
 
 from blocks.batches import Batch, Failed, Outcome
 from blocks.cursor import OVERLAP, Cursor, CursorMoved, CursorStore
 from blocks.errors import PlatformError
-from blocks.landing import BEGINNING, LandedFile, listing
+from blocks.landing import BEGINNING, LandedFile, LandingUnavailable, listing
+from blocks.versions import fingerprint
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.repeat import repeating
 
 NONE = timedelta(0)
+
+MOST_SHOWN = 50
+"""Parked batches in their artifact."""
+
+TRIES = 3
+"""How often a cursor is saved whose run has gone on in this process, and would be repeated without."""
 
 
 class Watch(BaseModel):
@@ -42,16 +50,19 @@ class Runs(Protocol):
         """Whether a new batch should wait."""
 
     def start(self, batch: Batch) -> str:
-        """Make sure that the batch has a run; its id."""
+        """Make sure that the batch has a run, which starts once `outcomes` was asked for it; its id."""
 
     def outcomes(self, run_ids: Iterable[str]) -> Mapping[str, Outcome]:
-        """How those of the runs ended that have ended."""
+        """How those of the runs ended that have ended; those that have not started yet may."""
+
+    def discard(self, run_id: str) -> None:
+        """Remove a run that `start` made and that the cursor does not name, unless it may start."""
 
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Tell whoever wants to know that the files arrived."""
 
     def show_parked(self, place: str, parked: list[Failed]) -> None:
-        """Show a person the batches of a cursor that wait for one."""
+        """Show a person the newest batches of a cursor that wait for one."""
 
 
 @dataclass
@@ -105,11 +116,21 @@ class Sensor:
         settled = cursor
         if outcomes:
             settled = cursor.settled(outcomes, self.store.now, self.watch.attempts, self.watch.pause)
-        parked = [each.batch.id for each in settled.parked]
-        if parked != settled.shown:
-            self.runs.show_parked(self.store.place, settled.parked)
-            settled = settled.model_copy(update={"shown": parked})
+        settled = self.store.apart(settled)
+        if settled.unshown and self._shown():
+            settled = settled.model_copy(update={"unshown": False})
         return settled, tag if settled is cursor else self.store.save(settled, tag)
+
+    def _shown(self) -> bool:
+        """Whether a person can see which batches are parked; that it is refused holds up nothing."""
+        parked = self.store.parked
+        try:
+            newest = parked.read([each.key for each in parked.found()[:MOST_SHOWN]])
+            self.runs.show_parked(self.store.place, newest)
+        except PlatformError as error:
+            get_logger("sensor").warning("The artifact of the parked batches is old. %s", error)
+            return False
+        return True
 
     def _claimed(self, cursor: Cursor, batch: Batch) -> Cursor:
         """The cursor with our claim; a claim by which each of the sensors may go on is left as it is."""
@@ -127,12 +148,20 @@ class Sensor:
         if asked and self.runs.busy():
             return cursor
         looked, batch = cursor, cursor.due(self.store.now)
+        if not batch and cursor.released:
+            looked, batch = self._released(cursor)
         if not batch and not cursor.full:
-            looked, batch = self._look(cursor)
+            looked, batch = self._look(looked)
         # A wait for events takes long enough for a run to have been asked for meanwhile.
         if batch and (self.arrivals or not asked) and self.runs.busy():
             return cursor
         return self._claimed(looked, batch) if batch else looked
+
+    def _released(self, cursor: Cursor) -> tuple[Cursor, Batch | None]:
+        """The next of the batches that a person has released."""
+        if found := self.store.parked.next_released():
+            return cursor.model_copy(update={"taken": found[0]}), found[1].batch
+        return cursor.model_copy(update={"released": False}), None
 
     def _look(self, cursor: Cursor) -> tuple[Cursor, Batch | None]:
         """New files: from the listing, or from events and now and then from the listing."""
@@ -141,10 +170,26 @@ class Sensor:
         if not self.arrivals:
             return cursor, cursor.next_batch(self._listing(cursor), watch.max_batch, now - watch.quiet, until)
         if now < cursor.reconciled + watch.reconcile:
-            files = self.arrivals.receive(self.store.s3, watch.prefix, watch.pattern, watch.max_batch)
-            return cursor, cursor.next_batch(files, watch.max_batch, BEGINNING, until)
+            cursor = cursor.told(now)
+            files = self._arrived(cursor, self.arrivals)
+            return cursor, cursor.next_batch(files, watch.max_batch, BEGINNING, until, floor=BEGINNING)
+        cursor = cursor.told(now)
         files_after = self._listing(cursor, cursor.listed_to)
         return cursor.walked(files_after, watch.max_batch, now, watch.overlap, watch.quiet)
+
+    def _arrived(self, cursor: Cursor, arrivals: Arrivals) -> list[LandedFile]:
+        """The files of events, but for those dated before the floor that were handed on long ago.
+
+        The others of these took longer to upload than the overlap: no listing finds them any more.
+        """
+        watch, since = self.watch, cursor.events_since or BEGINNING
+        files = arrivals.receive(self.store.s3, watch.prefix, watch.pattern, watch.max_batch)
+        if old := [file for file in cursor.new(files, floor=BEGINNING) if file.date < cursor.floor]:
+            passed = self.store.passed.among(old)
+            arrivals.leave(
+                [each for each in old if fingerprint(each) in passed or (arrivals.uploaded(each) or since) < since]
+            )
+        return arrivals.files
 
     def _listing(self, cursor: Cursor, after: str = "") -> Iterator[LandedFile]:
         watch = self.watch
@@ -152,17 +197,41 @@ class Sensor:
 
     def _hand_on(self, cursor: Cursor, tag: str, batch: Batch) -> Cursor:
         def handed_on(now: Cursor) -> Cursor:
+            if self.runs.here and run_id in [each.run_id for each in now.accepted]:
+                return now
             if now.pending != batch:
                 raise CursorMoved(f"Another sensor has handed on the batch {batch.id} of {self.store.place}.")
             return now.advanced(batch, self.watch.overlap, run_id)
 
+        if cursor.taken:
+            self.store.parked.take(cursor.taken)
         if batch.attempt == 1:
             self.runs.announce(self.watch.bucket, batch.files)
         if self.arrivals:
             self.arrivals.keep()
         with self._held(batch):
             run_id = self.runs.start(batch)
-        return self.store.change(handed_on, None if self.runs.here else (cursor, tag))
+        try:
+            moved = self._saved(handed_on, None if self.runs.here else (cursor, tag))
+        except CursorMoved:
+            self._disown(run_id, batch)
+            raise
+        if not self.runs.here:
+            self.runs.outcomes([run_id])
+        return moved
+
+    def _saved(self, move: Callable[[Cursor], Cursor], loaded: tuple[Cursor, str] | None) -> Cursor:
+        """Save the cursor; more than once, if need be, where a run that has ended would be repeated."""
+        for _ in range(TRIES - 1 if self.runs.here else 0):
+            with suppress(LandingUnavailable):
+                return self.store.change(move, loaded)
+        return self.store.change(move, loaded)
+
+    def _disown(self, run_id: str, batch: Batch) -> None:
+        """Remove the run that this sensor made too late, after another had handed on the batch and seen its run end."""
+        cursor = self.store.load()[0]
+        if cursor.pending != batch and run_id not in [each.run_id for each in cursor.accepted]:
+            self.runs.discard(run_id)
 
     @contextmanager
     def _held(self, batch: Batch) -> Iterator[None]:

@@ -3,29 +3,31 @@
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from prefect import State, flow, get_run_logger
+from prefect import State, flow, get_run_logger, tags
 from prefect.logging import get_logger
 from pydantic import BaseModel, ValidationError
 
 from blocks import connections
 from blocks.batches import Batch
 from blocks.cursor import OVERLAP, CursorMoved, CursorStore
-from blocks.errors import ConfigurationError, PlatformError
+from blocks.errors import ConfigurationError, PlatformError, shown
 from blocks.landing import LandedFile
 from blocks.notifications import LONG_POLL_SECONDS, Notifications
-from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectRuns, PrefectUnavailable, run_name
+from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectRuns, PrefectUnavailable, batch_tag, run_name
 from flows.full_pipeline import PipelineResult, full_pipeline
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
 
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 1e9
+BEAT_SECONDS = 20
+"""How often the heartbeat is touched between two looks."""
 
 SECONDS = (
     (
@@ -59,10 +61,11 @@ class RightHere(PrefectRuns):
         return False
 
     def start(self, batch: Batch) -> str:
-        """Run the pipeline to its end, unless a deployment was asked to before a crash; the run's id."""
-        if asked_for := self.asked_for(batch):
-            return asked_for
-        state = full_pipeline(files=batch.files, profile=self.profile, return_state=True)
+        """Run the pipeline to its end, unless that was done, or a deployment asked to, before a crash; the run's id."""
+        if known := self.asked_for(batch) or self.ended_here(full_pipeline.name, batch):
+            return known
+        with tags(batch_tag(batch)):
+            state = full_pipeline(files=batch.files, profile=self.profile, return_state=True)
         self.states.append(state)
         return str(state.state_details.flow_run_id)
 
@@ -148,29 +151,70 @@ def s3_file_sensor(
     return found
 
 
+class Heartbeat:
+    """A file that is touched while looks succeed, and while one goes on whose calls S3 or SQS answer.
+
+    After a look that failed, only a whole look counts: it may fail each time at the same call, after others.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.failing = file, False
+
+    def follow(self, looking: Sensor) -> None:
+        """Listen to the answers that a sensor gets."""
+        clients = [looking.store.s3, *([looking.arrivals.queue.sqs] if looking.arrivals else [])]
+        for client in clients:
+            client.meta.events.register("after-call", self._answered, unique_id=f"heartbeat-{id(self)}")
+
+    def looked(self, well: bool) -> None:
+        """Take note of how a look ended."""
+        self.failing = not well
+        self.touch()
+
+    def touch(self) -> None:
+        """Touch the file, unless the last look failed."""
+        if not self.failing:
+            self.file.touch()
+
+    def _answered(self, parsed: Mapping[str, Any], **_: Any) -> None:
+        if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
+            self.touch()
+
+
 def stay(first: Sensor, another: Callable[[], Sensor], poll_seconds: float, heartbeat: Path | None = None) -> None:
     """Watch until the process is ended: an idle poll is one listing, or one wait for events, and no flow run.
 
-    The file `heartbeat` is touched after each look that S3 and Prefect answered. After one that they did not,
-    `another` sensor goes on: the access key may have been changed.
+    The file `heartbeat` is touched as `Heartbeat` says. After a look that S3 or Prefect did not answer, `another`
+    sensor goes on: the access key may have been changed.
     """
     logger, watch = get_logger("sensor"), first.watch
     looking: Sensor | None = first
-    logger.info("watching s3://%s/%s every %g s", watch.bucket, watch.prefix, poll_seconds)
+    logger.info("watching s3://%s/%s every %g s", watch.bucket, shown(watch.prefix), poll_seconds)
+    beat = Heartbeat(heartbeat) if heartbeat else None
     while True:
         begun = time.monotonic()
         try:
             looking = looking or another()
+            if beat:
+                beat.follow(looking)
             batch = looking.poll()
-            if heartbeat:
-                heartbeat.touch()
         except PlatformError as error:
             logger.warning("%s Trying again in %g s.", error, poll_seconds)
             looking = batch = None
+        if beat:
+            beat.looked(well=looking is not None)
         if batch:
             logger.info("handed on %s", run_name(batch))
         else:
-            time.sleep(max(0, begun + poll_seconds - time.monotonic()))
+            _rest(begun + poll_seconds, beat)
+
+
+def _rest(until: float, beat: Heartbeat | None) -> None:
+    """Sleep, and be seen to live, until a time of the monotonic clock."""
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, BEAT_SECONDS))
+        if beat:
+            beat.touch()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -211,7 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--watch", metavar="DEPLOYMENT", help="stay, and run this deployment (flow/deployment)")
     parser.add_argument("--profile", help="name of the saved blocks to connect with")
-    parser.add_argument("--heartbeat", type=Path, help="with --watch, file to touch after each look that succeeded")
+    parser.add_argument("--heartbeat", type=Path, help="with --watch, file to touch while looks succeed")
     parser.add_argument("--bucket", help="landing bucket (default: the profile's, or S3_BUCKET)")
     parser.add_argument("--prefix", help="where files land (default: the profile's, or S3_PREFIX)")
     parser.add_argument("--pattern", default="*", help="glob that the key below the prefix must match (default: *)")

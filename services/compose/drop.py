@@ -1,6 +1,7 @@
 """`make drop`: a file goes into landing, and what that sets off is followed."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +25,9 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
         key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
         prefect = prefect_of(compose)
         compose.need("sensor", "worker")
-        landed = json.loads(compose.output("exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile, stdin=content))
+        size = str(os.fstat(content.fileno()).st_size)
+        put = ["exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile, size]
+        landed = json.loads(compose.output(*put, stdin=content))
     print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{key}")
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")

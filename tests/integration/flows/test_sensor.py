@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 from blocks import lake
 from blocks.batches import Batch
+from blocks.cursor_command import put_back
 from blocks.landing import LandedFile, LandingUnavailable
 from blocks.runs import DeploymentRuns, PrefectUnavailable, parked_key
 from flows.full_pipeline import FilesMissing, full_pipeline
@@ -200,14 +201,13 @@ def test_a_failed_batch_is_tried_again_then_parked_where_a_person_sees_it_and_re
         end(run, Failed(message="the disk is full"))
     assert watching.poll() is None
     assert len(runs_of(deployment)) == 2
-    cursor, tag = watching.store.load()
-    (parked,) = cursor.parked
+    (parked,) = watching.store.parked.named([])
     assert "the disk is full" in parked.reason
     artifact = Artifact.get(parked_key(watching.store.place))
     assert artifact
     assert parked.batch.id in str(artifact.data)
     assert "the disk is full" in str(artifact.data)
-    watching.store.save(cursor.released([parked.batch.id], watching.store.now), tag)
+    put_back(watching.store, [parked.batch.id], dry_run=False)
     assert watching.poll()
     assert len(runs_of(deployment)) == 3
 
@@ -218,7 +218,7 @@ def test_a_run_that_a_person_cancels_is_not_tried_again_by_itself(platform: Plat
     watching.poll()
     end(runs_of(deployment)[0], Cancelled(message="not today"))
     assert watching.poll() is None
-    assert [each.reason for each in watching.store.load()[0].parked] == ["Cancelled: not today"]
+    assert [each.reason for each in watching.store.parked.named([])] == ["Cancelled: not today"]
 
 
 def test_a_batch_whose_run_was_deleted_is_handed_on_again(platform: Platform, deployment: str) -> None:
@@ -254,7 +254,7 @@ def test_a_batch_with_a_file_that_brings_no_row_is_parked_at_once(platform: Plat
     stray = platform.put("invoices/2013-01-01.csv.gz", "id\n1\n")
     with pytest.raises(FilesMissing, match=stray):
         s3_file_sensor()
-    (parked,) = looking("none/at-all").store.load()[0].parked
+    (parked,) = looking("none/at-all").store.parked.named([])
     assert stray in parked.reason
     assert s3_file_sensor().files == []
 

@@ -55,16 +55,6 @@ def test_a_run_that_ended_well_is_forgotten_and_one_that_goes_on_is_not() -> Non
     assert running(1).settled({}, NOW, 4, MINUTE) == running(1)
 
 
-def test_a_released_batch_is_due_at_once_as_another_attempt() -> None:
-    parked = running(4).settled({"run": FAILED}, NOW, 4, MINUTE)
-    name = parked.parked[0].batch.id
-    assert parked.released(["another"], NOW) == parked
-    due = parked.released([name], NOW).due(NOW)
-    assert due
-    assert due.attempt == 5
-    assert parked.claimed(due).failed == []
-
-
 def failed(names: Iterable[object], retry_at: datetime | None = None, files: int = 1) -> Batches:
     batches = [Batch(files=[file(f"{name}-{number}") for number in range(files)]) for name in names]
     return Batches(failed=[Failed(batch=batch, reason="", retry_at=retry_at) for batch in batches])
@@ -75,14 +65,14 @@ def test_so_many_batches_that_wait_for_their_next_attempt_stop_the_taking_of_new
     assert not failed(range(MOST_WAITING - 1), NOW).full
 
 
-def test_parked_batches_stop_it_only_once_their_names_fill_the_cursor() -> None:
+def test_parked_batches_stop_nothing_and_waiting_ones_do_once_their_names_would_fill_the_cursor() -> None:
     assert not failed(range(5 * MOST_WAITING)).full
-    assert failed(range(MOST_FILES // 1000), files=1000).full
-    assert not failed(range(MOST_FILES // 1000 - 1), files=1000).full
+    assert not failed(range(MOST_FILES // 1000), files=1000).full
+    assert failed(range(MOST_WAITING // 2), NOW, files=2 * MOST_FILES // MOST_WAITING).full
+    assert not failed(range(MOST_WAITING // 2 - 1), NOW, files=2 * MOST_FILES // MOST_WAITING).full
 
 
-def test_a_batch_is_forgotten_only_where_it_is_parked() -> None:
+def test_parked_batches_leave_the_cursor_and_waiting_ones_stay() -> None:
     parked, waiting = failed("ab"), failed("c", NOW)
-    names = [each.batch.id for each in [*parked.failed, *waiting.failed]]
-    assert [each.batch.id for each in parked.forgotten(names[:1]).failed] == names[1:2]
-    assert waiting.forgotten(names) == waiting
+    both = Batches(failed=[*parked.failed, *waiting.failed])
+    assert both.without_parked().failed == waiting.failed

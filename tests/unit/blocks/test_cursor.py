@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blocks.batches import Batch
+from blocks.batches import Batch, Failed
 from blocks.cursor import Cursor, CursorMoved, CursorStore, CursorUnreadable
-from blocks.landing import LandedFile, LandingUnavailable, listing
+from blocks.landing import LandedFile, LandingUnavailable, listing, objects
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -235,11 +235,74 @@ def test_a_change_that_others_are_always_faster_than_is_given_up(s3: "S3Client",
         store.change(slow)
 
 
-def test_a_cursor_that_was_overwritten_by_something_else_is_named_with_what_to_do(s3: "S3Client", bucket: str) -> None:
+@pytest.mark.parametrize(
+    ("saved", "reason"),
+    [
+        (b"key,value\n", "Expecting value"),
+        (b"", "Expecting value"),
+        (b"{}", "no floor and window"),
+        (b"[" * 100_000, "recursion"),
+        (b"\xff", "codec can't decode"),
+        (b'"text"', "no floor and window"),
+        (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": 3}', "format is 3"),
+        (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": null}', "format is None"),
+        (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "later": 1}', "later: Extra inputs"),
+        (b'{"floor": "yesterday", "window": {}}', "floor: "),
+        (
+            b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": 2, "accepted": [{"batch": {"files": '
+            b'[{"key": "a"}], "later": 1}, "run_id": "r"}]}',
+            "accepted.0.batch.later: Extra inputs",
+        ),
+    ],
+    ids=range(11),
+)
+def test_an_object_that_is_not_a_cursor_or_is_of_a_later_format_is_named_and_never_overwritten(
+    s3: "S3Client", bucket: str, saved: bytes, reason: str
+) -> None:
     store = CursorStore(s3, bucket, "inbound/")
-    s3.put_object(Bucket=bucket, Key=store.key, Body=b"key,value\n")
-    with pytest.raises(CursorUnreadable, match=rf"s3://{bucket}/_cursors/inbound%2F/\*\.json.*delete it"):
+    s3.put_object(Bucket=bucket, Key=store.key, Body=saved)
+    named = rf"(?s)s3://{bucket}/_cursors/inbound%2F/\*\.json.*{reason}.*Start the version that wrote it"
+    with pytest.raises(CursorUnreadable, match=named):
         store.load()
+    with pytest.raises(CursorUnreadable):
+        store.change(lambda _: Cursor())
+    with pytest.raises(CursorMoved):
+        store.save(Cursor(), "")
+    assert s3.get_object(Bucket=bucket, Key=store.key)["Body"].read() == saved
+
+
+def test_a_cursor_of_the_format_before_is_read_and_its_parked_batches_become_objects(
+    s3: "S3Client", bucket: str
+) -> None:
+    store = CursorStore(s3, bucket, "inbound/")
+    saved = (
+        b'{"pending":null,"held_until":"0001-01-01T00:00:00Z","held_here":false,"accepted":[],"failed":[{"batch":'
+        b'{"files":[{"key":"a","etag":"v1","size":0,"last_modified":"2013-01-01T00:00:00Z"}],"attempt":5,"generation":0'
+        b',"place":"","reach":null},"reason":"the disk is full","retry_at":null}],"shown":["d25d0a3c3a3c"],"floor":'
+        b'"2013-01-01T00:00:00Z","window":{"1356998400":"abcdefghijkl"},"reconciled":"0001-01-01T00:00:00Z",'
+        b'"listing_began":null,"listed_to":"","generation":7,"place":""}'
+    )
+    s3.put_object(Bucket=bucket, Key=store.key, Body=saved)
+    cursor = store.change(store.apart)
+    assert (cursor.failed, cursor.generation, cursor.known()) == ([], 7, {"abcdefghijkl"})
+    assert [each.reason for each in store.parked.named([])] == ["the disk is full"]
+    assert store.load()[0] == cursor
+
+
+@pytest.mark.parametrize("length", [1, 330, 340, 1000])
+def test_every_key_beside_the_data_fits_whatever_the_prefix(s3: "S3Client", bucket: str, length: int) -> None:
+    one, other = (CursorStore(s3, bucket, "/" * length + end) for end in "ab")
+    assert one.key != other.key
+    assert one.parked.parked != other.parked.parked
+    cursor, tag = one.load()
+    one.save(cursor, tag)
+    failed = Failed(batch=Batch(files=[file("a", 0)]), reason="")
+    one.parked.park(failed)
+    one.passed.add({1: "abcdefghijkl"}, START)
+    assert one.parked.named([]) == [failed]
+    keys = [each.key for each in objects(s3, bucket, "")]
+    assert len(keys) == 3
+    assert max(map(len, keys)) <= 1024
 
 
 def test_an_unknown_bucket_is_named_on_load_and_on_save(s3: "S3Client") -> None:

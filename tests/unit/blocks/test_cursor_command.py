@@ -100,11 +100,13 @@ def test_a_parked_batch_is_shown_with_its_reason_and_released_by_its_name(
     assert told in capsys.readouterr().out
     assert main(["release", "nobody"]) == 1
     assert "Not parked: nobody" in capsys.readouterr().err
-    assert store.load()[0].due(datetime.now(UTC)) is None
+    assert store.parked.next_released() is None
     assert main(["release", name]) == 0
-    due = store.load()[0].due(datetime.now(UTC) + HOUR)
-    assert due
-    assert due.id == name
+    assert store.load()[0].released
+    released = store.parked.next_released()
+    assert released
+    assert (released[1].batch.id, released[1].batch.attempt) == (name, 2)
+    assert store.parked.found() == []
 
 
 def test_a_bucket_that_cannot_be_used_is_named(
@@ -118,10 +120,10 @@ def test_a_bucket_that_cannot_be_used_is_named(
 def test_a_parked_batch_is_forgotten_by_its_name(store: CursorStore, capsys: pytest.CaptureFixture[str]) -> None:
     name = park(store)
     assert main(["forget", name, "--dry-run"]) == 0
-    assert store.load()[0].parked
+    assert len(store.parked.found()) == 1
     assert main(["forget", name]) == 0
     assert "never to be tried again: batch" in capsys.readouterr().out
-    assert store.load()[0].failed == []
+    assert store.parked.found() == store.load()[0].failed == []
 
 
 @pytest.mark.parametrize("rewind", [["2013-01-31"], ["2013-01-31T06:00+14:00"]])

@@ -1,6 +1,7 @@
 """A file is landed from standard input, and the published tables answer SQL while they are replaced."""
 
 import io
+import random
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from blocks import sql
 from blocks.connections import S3Landing
-from blocks.land import land
+from blocks.land import Cut, land
 from blocks.landing import listing
 from services.testing import Platform
 from services.testing.platform import PROJECT, PlatformFailed
@@ -24,11 +25,35 @@ def test_landing_says_whether_the_content_is_new(s3: "S3Client", bucket: str) ->
     place = S3Landing(bucket=bucket, prefix="inbound/", endpoint_url=s3.meta.endpoint_url)
     key = "inbound/airlines/a.csv"
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    first, again, other = (land(key, body, place) for body in (b"1", b"1", b"2"))
+    first, again, other = (land(key, io.BytesIO(body), place) for body in (b"1", b"1", b"2"))
     assert [each["new"] for each in (first, again, other)] == [True, False, True]
     assert len(s3.list_object_versions(Bucket=bucket)["Versions"]) == 2
     assert first["etag"] == again["etag"] != other["etag"]
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"2"
+
+
+PART = 5 * 1024 * 1024
+
+
+def test_a_large_file_is_landed_part_by_part_and_not_again(s3: "S3Client", bucket: str) -> None:
+    place = S3Landing(bucket=bucket, prefix="inbound/", endpoint_url=s3.meta.endpoint_url)
+    key, content = "inbound/airlines/large.csv", random.Random(1).randbytes(2 * PART + 1)
+    first, again = (land(key, io.BytesIO(content), place, len(content), PART) for _ in range(2))
+    assert (first["new"], again["new"]) == (True, False)
+    assert first["etag"] == again["etag"]
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == content
+    s3.put_object(Bucket=bucket, Key=key, Body=content)  # by somebody else, at once
+    assert land(key, io.BytesIO(content), place, len(content), PART)["new"] is False
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
+
+
+@pytest.mark.parametrize("part", [PART, 3 * PART])
+def test_a_file_of_which_only_a_part_came_is_not_landed(s3: "S3Client", bucket: str, part: int) -> None:
+    place = S3Landing(bucket=bucket, prefix="inbound/", endpoint_url=s3.meta.endpoint_url)
+    with pytest.raises(Cut, match=r"x.csv was not landed: 10,485,760 of its 10,485,761 bytes came"):
+        land("inbound/x.csv", io.BytesIO(bytes(2 * PART)), place, 2 * PART + 1, part)
+    assert list(listing(s3, bucket, "")) == []
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)
 
 
 def publish(file: Path, value: int) -> None:

@@ -46,15 +46,18 @@ def test_each_cursor_has_an_artifact_of_its_own_for_parked_batches() -> None:
     assert all(re.fullmatch("parked-batches-[a-z0-9-]+", key) for key in keys)
 
 
+NOW = datetime(2013, 1, 1, tzinfo=UTC)
+
+
 def ended(kind: StateType, message: str, seconds_ago: int = 0) -> FlowRun:
-    state = State[Any](type=kind, message=message, timestamp=datetime.now(UTC) - timedelta(seconds=seconds_ago))
+    state = State[Any](type=kind, message=message, timestamp=NOW - timedelta(seconds=seconds_ago))
     return FlowRun(flow_id=uuid4(), state=state)
 
 
 def test_a_run_whose_process_died_has_not_ended_while_the_server_may_put_it_back() -> None:
-    assert _outcome(ended(StateType.CRASHED, f"{NO_SIGN} 90 s", seconds_ago=5)) is None
-    assert _outcome(ended(StateType.CRASHED, f"{NO_SIGN} 90 s", seconds_ago=120)) is not None
-    assert _outcome(ended(StateType.CRASHED, "status code 1", seconds_ago=5)) is not None
+    assert _outcome(ended(StateType.CRASHED, f"{NO_SIGN} 90 s", seconds_ago=5), NOW) is None
+    assert _outcome(ended(StateType.CRASHED, f"{NO_SIGN} 90 s", seconds_ago=120), NOW) is not None
+    assert _outcome(ended(StateType.CRASHED, "status code 1", seconds_ago=5), NOW) is not None
 
 
 @pytest.mark.usefixtures("prefect_server")
@@ -76,7 +79,7 @@ def test_a_batch_is_done_with_once_its_files_are_published_whatever_else_fails(
         raise error
 
     state = fails(return_state=True)
-    outcome = _outcome(ended(StateType.FAILED, state.message or ""))
+    outcome = _outcome(ended(StateType.FAILED, state.message or ""), NOW)
     assert outcome is not None
     assert (outcome.well, outcome.again) == (well, again)
 

@@ -9,4 +9,5 @@ import pytest
 def one_look_at_a_time() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("blocks.landing.LOOKS_AT_ONCE", 1)
+        patch.setattr("blocks.parked.LOOKS_AT_ONCE", 1)
         yield

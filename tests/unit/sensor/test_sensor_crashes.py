@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from blocks.batches import MOST_WAITING, Batch
 from blocks.cursor import CursorStore
+from blocks.cursor_command import forget, put_back
 from blocks.errors import PlatformError
 from flows.sensors.s3_sensor import stay
 from tests.unit.sensor.world import BUCKET, OVERLAP, PREFIX, RECONCILE, START, Crash, FakeS3, Letter, World
@@ -68,7 +69,10 @@ def test_after_a_crash_at_any_call_every_file_is_handed_on_once(mode: str, numbe
     assert sorted(world.handed_on()) == sorted(world.visible())
     assert sorted(world.announced) == sorted(world.handed_on())
     assert all(run.outcome and run.outcome.well for run in world.runs.values() if run.batch.attempt > 1)
-    assert set(world.asked.values()) <= {1, 2}  # again by the sensor that comes after the crash, if at all
+    # Again by the sensor that comes after the crash, if at all; never if the pipeline has run in the sensor's process.
+    assert set(world.asked.values()) <= {1, 2}
+    if mode == "right here" and fate in ("throttled", "answer lost") and effects(mode)[number] == "save":
+        assert set(world.asked.values()) == {1}
     assert sum(world.asked.values()) <= len(world.runs) + 1
     cursor = world.sensor(mode).store.load()[0]
     assert (cursor.pending, cursor.accepted, cursor.failed) == (None, [], [])
@@ -79,7 +83,7 @@ def test_after_a_crash_at_any_call_every_file_is_handed_on_once(mode: str, numbe
 
 
 def test_the_calls_of_a_poll_are_made_in_the_order_that_makes_a_crash_harmless() -> None:
-    start = ["save", "announce", "start", "save"]
+    start = ["save", "announce", "start", "save", "outcomes"]
     assert effects("polling") == ["load", "outcomes", "save", "list", "list", "busy?", *start]
     again = ["save", "announce", "start", "load", "save"]  # the claim was renewed meanwhile
     assert effects("right here") == ["load", "outcomes", "save", "list", "list", "busy?", *again]
@@ -273,9 +277,14 @@ def test_a_released_or_forgotten_batch_is_shown_as_parked_no_more() -> None:
     world.sensor().poll()
     one, other = world.parked
     store = world.sensor().store
-    store.change(lambda cursor: cursor.released([one], store.now).forgotten([other]))
-    world.sensor().poll()
+    forget(store, [one], dry_run=False)
+    put_back(store, [other], dry_run=False)
+    assert world.sensor().poll()
     assert world.parked == []
+    assert [run.batch.id for run in world.runs.values() if run.live] == [other]
+    world.end_runs(iter(["cancelled"]))
+    world.sensor().poll()
+    assert world.parked == [other]
 
 
 @pytest.mark.parametrize("mode", MODES)

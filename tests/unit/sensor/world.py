@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from blocks.batches import Batch, Failed, Outcome
 from blocks.cursor import CursorStore
-from blocks.landing import LandedFile
+from blocks.landing import CURSORS, LandedFile
 from blocks.notifications import Notifications
 from blocks.runs import PrefectUnavailable
 from flows.sensors.arrivals import Arrivals
@@ -50,6 +50,13 @@ class Run:
 
     batch: Batch
     outcome: Outcome | None = None
+    held: bool = False
+    deleted: bool = False
+
+    @property
+    def live(self) -> bool:
+        """Whether it runs, or will."""
+        return not (self.held or self.deleted or self.outcome)
 
 
 @dataclass
@@ -67,9 +74,11 @@ class World:
     now: int = 0
     objects: dict[str, LandedFile] = field(default_factory=dict)
     cursors: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    kept: dict[str, int] = field(default_factory=dict)
     letters: dict[str, Letter] = field(default_factory=dict)
     dead: list[tuple[str, str]] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
+    by_key: dict[str, str] = field(default_factory=dict)
     announced: list[Version] = field(default_factory=list)
     parked: list[str] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
@@ -79,19 +88,20 @@ class World:
     versions: int = 0
     other: Callable[[], object] = lambda: None
 
-    def put(self, key: str, began: int = 0, copies: int = 1, etag: str = "") -> LandedFile:
-        """A new version, dated `began` seconds from now, whose notification comes so many times."""
+    def put(self, key: str, began: int = 0, copies: int = 1, etag: str = "", delay: int = 0) -> LandedFile:
+        """A new version, dated `began` seconds from now, whose notification comes so many times, and so much later."""
         self.versions += 1
         date = START + timedelta(seconds=self.now + began)
         file = LandedFile(key=PREFIX + key, etag=etag or f"v{self.versions}", size=1, last_modified=date)
         self.objects[file.key] = file
         record = {
             "eventName": "ObjectCreated:Put",
+            "eventTime": f"{START + timedelta(seconds=self.now):%Y-%m-%dT%H:%M:%S.000Z}",
             "s3": {"bucket": {"name": BUCKET}, "object": {"key": quote_plus(file.key)}},
         }
         for copy in range(copies):
             name = f"{self.versions}-{copy}"
-            self.letters[name] = Letter(json.dumps({"Records": [record]}))
+            self.letters[name] = Letter(json.dumps({"Records": [record]}), self.now + delay)
         return file
 
     def call(self, name: str, apply: Callable[[], Answer], failure: Callable[[], Exception]) -> Answer:
@@ -102,6 +112,8 @@ class World:
             self.other()
         if fate == "a file arrives":
             self.put(f"{'!~'[self.versions % 2]}{self.versions}")
+        if fate == "a person deletes the newest run":
+            self.delete_run()
         if fate == "time passes":
             self.now += OVERLAP + 1
         if fate == "an hour passes":
@@ -135,10 +147,22 @@ class World:
         arrivals = Arrivals(Notifications(sqs, QUEUE, BUCKET, 0, clock=lambda: self.now)) if mode == "events" else None
         return Sensor(chosen, CursorStore(s3, BUCKET, PREFIX), FakeRuns(self, mode == "right here"), arrivals)
 
+    def delete_run(self) -> None:
+        """A person deletes the newest run, whatever its state."""
+        for key, identity in reversed(self.by_key.items()):
+            self.runs[identity].deleted = True
+            del self.by_key[key]
+            return
+
+    def check(self) -> None:
+        """No batch has two live runs."""
+        live = Counter((run.batch.id, run.batch.generation) for run in self.runs.values() if run.live)
+        assert set(live.values()) <= {1}, live
+
     def end_runs(self, outcomes: Iterator[str]) -> None:
         """Let every run end that has not."""
         for run in self.runs.values():
-            if not run.outcome:
+            if run.live:
                 kind = next(outcomes, "well")
                 run.outcome = Outcome(well=kind == "well", again=kind != "cancelled", reason=kind)
 
@@ -147,7 +171,8 @@ class World:
 
     def handed_on(self) -> list[Version]:
         """Every version once for each batch that it is part of; a batch is one however often it was tried."""
-        batches = {(run.batch.id, run.batch.generation): run.batch for run in self.runs.values()}
+        begun = [run for run in self.runs.values() if not run.held]
+        batches = {(run.batch.id, run.batch.generation): run.batch for run in begun}
         return [version(file) for batch in batches.values() for file in batch.files]
 
 
@@ -157,6 +182,16 @@ class FakeS3:
     def __init__(self, world: World) -> None:
         self.world = world
 
+    @property
+    def exceptions(self) -> "FakeS3":
+        return self
+
+    class NoSuchKey(Exception):
+        """What botocore calls it; the fake raises its ClientError."""
+
+    def delete_object(self, Bucket: str, Key: str) -> None:
+        self.world.call("remove", lambda: self.world.cursors.pop(Key, None), _slow_down)
+
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         def apply() -> dict[str, Any]:
             if Key not in self.world.cursors:
@@ -164,7 +199,7 @@ class FakeS3:
             body, tag = self.world.cursors[Key]
             return {"Body": BytesIO(body), "ETag": tag, **self._headers()}
 
-        return self.world.call("load", apply, _slow_down)
+        return self.world.call("read" if _beside(Key) else "load", apply, _slow_down)
 
     def put_object(
         self, Bucket: str, Key: str, Body: bytes, IfMatch: str = "", IfNoneMatch: str = ""
@@ -175,14 +210,18 @@ class FakeS3:
                 raise _client_error("PreconditionFailed")
             tag = hashlib.md5(Body).hexdigest()
             self.world.cursors[Key] = (Body, tag)
+            self.world.kept[Key] = self.world.now
             return {"ETag": tag}
 
-        return self.world.call("save", apply, lambda: ReadTimeoutError(endpoint_url="s3"))
+        return self.world.call("keep" if _beside(Key) else "save", apply, lambda: ReadTimeoutError(endpoint_url="s3"))
 
     def get_paginator(self, operation: str) -> "FakeS3":
         return self
 
     def paginate(self, Bucket: str, Prefix: str, StartAfter: str) -> Iterator[dict[str, Any]]:
+        if Prefix.startswith(CURSORS):
+            yield {"Contents": self.world.call("list beside", lambda: self._items_beside(Prefix), _slow_down)}
+            return
         after, more = StartAfter, True
         while more:
             keys = self.world.call("list", lambda after=after: self._after(Prefix, after), _slow_down)
@@ -201,6 +240,11 @@ class FakeS3:
 
     def _after(self, prefix: str, after: str) -> list[str]:
         return sorted((key for key in self.world.objects if key.startswith(prefix) and key > after), key=str.encode)
+
+    def _items_beside(self, prefix: str) -> list[dict[str, Any]]:
+        date = {key: START + timedelta(seconds=second) for key, second in self.world.kept.items()}
+        found = sorted(key for key in self.world.cursors if key.startswith(prefix))
+        return [{"Key": key, "Size": 1, "ETag": self.world.cursors[key][1], "LastModified": date[key]} for key in found]
 
     def _item(self, key: str) -> dict[str, Any]:
         file = self.world.objects[key]
@@ -256,33 +300,45 @@ class FakeSQS:
 
 
 class FakeRuns:
-    """A deployment on a Prefect server: an idempotency key has one run."""
+    """A deployment on a Prefect server: an idempotency key has one run, until a person deletes it."""
 
     def __init__(self, world: World, here: bool = False) -> None:
         self.world, self.here = world, here
 
     def busy(self) -> bool:
-        return self.world.call(
-            "busy?", lambda: sum(not run.outcome for run in self.world.runs.values()) > 1, _unavailable
-        )
+        return self.world.call("busy?", lambda: sum(run.live for run in self.world.runs.values()) > 1, _unavailable)
 
     def start(self, batch: Batch) -> str:
         key = batch.idempotency_key
 
-        def apply() -> None:
+        def apply() -> str:
             self.world.asked[key] += 1
-            run = self.world.runs.setdefault(key, Run(batch))
+            identity = self.world.by_key.setdefault(key, f"run {len(self.world.runs)}")
+            run = self.world.runs.setdefault(identity, Run(batch, held=not self.here))
             if self.here:
-                run.outcome = Outcome(well=True)
+                run.outcome, run.held = Outcome(well=True), False
+            return identity
 
-        self.world.call("start", apply, _unavailable)
-        return key
+        return self.world.call("start", apply, _unavailable)
+
+    def discard(self, run_id: str) -> None:
+        def apply() -> None:
+            if self.world.runs[run_id].held:
+                self.world.runs[run_id].deleted = True
+                self.world.by_key = {key: each for key, each in self.world.by_key.items() if each != run_id}
+
+        self.world.call("discard", apply, _unavailable)
 
     def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
         wanted = list(run_ids)
 
         def apply() -> dict[str, Outcome]:
-            return {each: outcome for each in wanted if (outcome := self.world.runs[each].outcome)}
+            runs = {each: self.world.runs[each] for each in wanted}
+            for run in runs.values():
+                run.held = run.held and run.deleted
+            self.world.check()
+            gone = {each: Outcome(well=False, again=True) for each, run in runs.items() if run.deleted}
+            return gone | {each: run.outcome for each, run in runs.items() if run.outcome and not run.deleted}
 
         return self.world.call("outcomes", apply, _unavailable)
 
@@ -297,6 +353,10 @@ class FakeRuns:
     def show_parked(self, place: str, parked: list[Failed]) -> None:
         ids = [each.batch.id for each in parked]
         self.world.call("show parked", lambda: setattr(self.world, "parked", ids), _unavailable)
+
+
+def _beside(key: str) -> bool:
+    return any(folder in key for folder in (".parked/", ".released/", ".passed/"))
 
 
 def _client_error(code: str, metadata: dict[str, Any] | None = None) -> ClientError:
