@@ -3,41 +3,57 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
+# What tells a person's Python where to look for modules, or how to behave, has no say in what is ours.
+unexport $(filter-out PYTHONIOENCODING PYTHONUTF8 PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE, \
+  $(filter PYTHON%,$(.VARIABLES)))
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
-  python$$v -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo python$$v && break; done)
+  python$$v -E -c '$(NEW_ENOUGH)' 2>/dev/null && echo python$$v && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NEED_PYTHON := Python 3.11 or newer is needed. Install it, or name one: make PYTHON=/path/to/python3.12
-UV := $(shell sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.lock)
+CHECK_PYTHON = "$(PYTHON)" -E -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(NEED_PYTHON)" >&2; exit 1; }
+# Python as installed here: it takes no module from the current folder, nor from a person's home.
+OURS := $(BIN)/python -P -s
+UV := $(BIN)/python -I services/packages.py
+
+# An environment works in the folder that it was made in, and with the Python that it was made of.
+BASE := import sys; print(sys.base_prefix, *sys.version_info[:2])
+ifneq ($(shell test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" && $(BIN)/python -E -c '' 2>/dev/null && echo usable),usable)
+.PHONY: $(READY)
+else ifneq ($(origin PYTHON),file)
+ifneq ($(shell "$(PYTHON)" -E -c '$(BASE)' 2>/dev/null),$(shell $(BIN)/python -E -c '$(BASE)'))
+.PHONY: $(READY)
+endif
+endif
 
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
-	@test -n "$(PYTHON)" || { echo "$(NEED_PYTHON)" >&2; exit 1; }
+	@$(CHECK_PYTHON)
 	@echo "Installing into $(VENV) (once; about a minute)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(UV)
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	@touch $@
+	@"$(PYTHON)" -I -m venv --clear $(VENV)
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@pwd -P > $@
 
 .PHONY: demo
 demo: $(READY) ## The whole pipeline on real data, once, without Docker
-	@$(BIN)/python -m services.embedded demo
+	@$(OURS) -m services.embedded demo
 
 .PHONY: dev
 dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200, S3 4566, Airbyte 8006)
-	@$(BIN)/python -m services.embedded dev $(ARGS)
+	@$(OURS) -m services.embedded dev $(ARGS)
 
 .PHONY: dbt
 dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
-	@$(BIN)/python -m blocks.dbt_command $(ARGS)
+	@$(OURS) -m blocks.dbt_command $(ARGS)
 
 # In a shell that says where S3 is, as one of `make dev` does, the sensor of that S3; elsewhere the one in Docker.
-CURSOR = $(if $(S3_ENDPOINT_URL),$(BIN)/python -m blocks.cursor_command,$(PLATFORM) cursor)
+CURSOR = $(if $(S3_ENDPOINT_URL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
 
 .PHONY: status
 status: $(if $(S3_ENDPOINT_URL),$(READY)) ## How far the sensor has come; which batches run, wait for their next attempt, or are parked
@@ -48,7 +64,9 @@ cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor: make curs
 	@$(CURSOR) $(ARGS)
 
 PROFILE ?= local
-PLATFORM = test -n "$(PYTHON)" || { echo "$(NEED_PYTHON)" >&2; exit 1; }; $(PYTHON) -m services.compose --profile "$(PROFILE)"
+# Python alone: with -S and -P it finds its own library, and then what is ours.
+PLATFORM = $(CHECK_PYTHON); "$(PYTHON)" -s -S -P -c 'import runpy, sys; sys.path.append("."); \
+  runpy.run_module("services.compose", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
 # What a person types reaches Python as it is, past make and the shell.
 export TYPED_FLOW = $(value FLOW)
 export TYPED_PARAMETERS = $(value PARAMETERS)
@@ -131,7 +149,7 @@ bench-load: $(READY) ## 10 million flights through the mock Airbyte, beside Duck
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
 # What the images hold of it: no tools, and for Linux alone.
-IMAGE_LOCK = $(BIN)/uv pip compile --quiet --python-version 3.13 --python-platform linux --generate-hashes \
+IMAGE_LOCK = $(UV) pip compile --quiet --python-version 3.13 --python-platform linux --generate-hashes \
   --no-emit-index-url --no-header --no-annotate -c requirements.lock
 
 .PHONY: install
@@ -139,7 +157,7 @@ install: $(READY) ## Create .venv from requirements.lock
 
 .PHONY: lock
 lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgrade, to the newest versions
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
 	@$(IMAGE_LOCK) --extra embedded -o requirements-platform.lock pyproject.toml
 	@$(IMAGE_LOCK) -o services/airbyte/requirements.lock services/airbyte/requirements.in
