@@ -89,7 +89,7 @@ class _StreamLoader:
         for version in objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs):
             self._key = version.key
             if got := self._download(client, version):
-                source = open_file(self._connection, version.key, got.path, got.fractions)
+                source = open_file(self._connection, version.key, got.path, got.survey, self._task.limits)
                 self._emit(Discovered(self._stream.name, source.infer()))
                 return
 
@@ -108,7 +108,7 @@ class _StreamLoader:
             return None
         local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
         try:
-            return objects.download(client, self._task.bucket, listed.key, local)
+            return objects.download(client, self._task.bucket, listed.key, local, self._task.limits)
         except client.exceptions.NoSuchKey:
             return None
 
@@ -126,9 +126,10 @@ class _StreamLoader:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": message}}, "GetObject")
         if (got := download.result()) is None or (found := got.version).etag == etag:
             return
-        source = open_file(self._connection, found.key, got.path, got.fractions)
+        source = open_file(self._connection, found.key, got.path, got.survey, self._task.limits)
         columns = self._selected(self._columns | (added := self._selected(self._added(source))))
         rows = self._convert(source, found, columns)
+        source.check(rows)
         got.path.unlink()
         target = self._target(found.key, found.etag, number + 1)
         if rows and added and not self._stream.columns:

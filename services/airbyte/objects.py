@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,14 +16,16 @@ from botocore.config import Config
 from isal import igzip, igzip_lib
 from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
-from services.airbyte.formats import SUFFIXES
-from services.airbyte.formats.model import BadFile
+from services.airbyte.formats import SUFFIXES, has_quotes
+from services.airbyte.formats.model import BadFile, Limits, TooLarge, size
+from services.airbyte.formats.survey import Survey
 from services.airbyte.protocol import S3Access
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-CHUNK = 1 << 20
+RATIO_COUNTS_FROM = 100 * 10**6
+"""Bytes up to which a gzip file may grow by any ratio: small files of one repeated row are no danger."""
 # The library's stub gives an instance where it has the class.
 BROKEN_GZIP = cast(type[Exception], igzip_lib.IsalError)
 
@@ -39,11 +42,11 @@ class ObjectVersion:
 
 @dataclass(frozen=True)
 class Download:
-    """A local file. `fractions`: some number in it may have a fractional part (a "." or a negative exponent)."""
+    """A local file, and what was learnt while it was written."""
 
     version: ObjectVersion
     path: Path
-    fractions: bool
+    survey: Survey
 
 
 @lru_cache(maxsize=1)
@@ -77,20 +80,28 @@ def list_versions(client: "S3Client", bucket: str, prefix: str, globs: list[str]
     yield from sorted(found, key=lambda version: (version.last_modified, version.key))
 
 
-def download(client: "S3Client", bucket: str, key: str, target: Path) -> Download:
-    """Write the object's newest version to `target`, decompressed; say which version it was."""
+def download(client: "S3Client", bucket: str, key: str, target: Path, limits: Limits) -> Download:
+    """Write the object's newest version to `target`, decompressed; say which version it was.
+
+    Raises:
+        BadFile: it is not what its suffix says, or exceeds a limit; nothing of it is left on the disk.
+    """
     answer = client.get_object(Bucket=bucket, Key=key)
     version = ObjectVersion(key, answer["ETag"], answer["LastModified"], answer["ContentLength"])
     body = cast(IO[bytes], answer["Body"])
-    with target.open("wb") as out:
-        if not key.lower().endswith(".gz") or version.size == 0:
-            return Download(version, target, _write(body, out))
-        try:
-            return Download(version, target, _write(_decompressed(body), out))
-        except gzip.BadGzipFile as error:
-            raise BadFile(f"not a gzip file: {error}") from None
-        except (EOFError, BROKEN_GZIP) as error:
-            raise BadFile(f"the gzip data is broken: {error}") from None
+    try:
+        with target.open("wb") as out:
+            if not key.lower().endswith(".gz") or version.size == 0:
+                _check_size(version.size, limits)
+                return Download(version, target, _write(body, out, version, limits))
+            return Download(version, target, _write(_decompressed(body), out, version, limits))
+    except BadFile:
+        target.unlink()
+        raise
+    except gzip.BadGzipFile as error:
+        raise BadFile(f"not a gzip file: {error}") from None
+    except (EOFError, BROKEN_GZIP) as error:
+        raise BadFile(f"the gzip data is broken: {error}") from None
 
 
 def _decompressed(body: IO[bytes]) -> IO[bytes]:
@@ -98,12 +109,24 @@ def _decompressed(body: IO[bytes]) -> IO[bytes]:
     return opened
 
 
-def _write(data: IO[bytes], out: IO[bytes]) -> bool:
-    fractions, end = False, b""
-    while chunk := data.read(CHUNK):
-        out.write(chunk)
-        if not fractions:
-            seen = end + chunk
-            fractions = b"." in seen or b"e-" in seen or b"E-" in seen
-            end = chunk[-1:]
-    return fractions
+def _write(data: IO[bytes], out: IO[bytes], version: ObjectVersion, limits: Limits) -> Survey:
+    survey, written = Survey(limits, has_quotes(version.key)), 0
+    text = not version.key.lower().endswith(".parquet")
+    while piece := data.read(survey.piece):
+        if piece.endswith(b"\r"):
+            piece += data.read(1)
+        written += len(piece)
+        _check_size(written, limits)
+        if written > max(RATIO_COUNTS_FROM, version.size * limits.gzip_ratio):
+            grown = f"its {size(version.size)} grow to more than {size(written)}"
+            raise TooLarge(f"{grown} when decompressed, over {limits.gzip_ratio} times as much", "MAX_GZIP_RATIO")
+        if text:
+            piece = piece if out.tell() else piece.removeprefix(BOM_UTF8)
+            survey.feed(piece)
+        out.write(piece)
+    return survey
+
+
+def _check_size(count: int, limits: Limits) -> None:
+    if count > limits.file_bytes:
+        raise TooLarge(f"it is larger than {size(limits.file_bytes)}, counted decompressed", "MAX_FILE_SIZE")

@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from services.airbyte.formats.model import Limits
+
 
 @dataclass(frozen=True)
 class S3Access:
@@ -55,6 +57,7 @@ class SyncTask:
     streams_at_once: int
     streams: list[StreamTask]
     s3: S3Access = field(default=S3Access(), repr=False)
+    limits: Limits = field(default=Limits())
     snowflake: dict[str, Any] | None = field(default=None, repr=False)
     prepare_only: bool = False
     clear: bool = False
@@ -68,6 +71,7 @@ class SyncTask:
     def from_line(cls, line: bytes) -> "SyncTask":
         values: dict[str, Any] = json.loads(line)
         values["s3"] = S3Access(**values["s3"])
+        values["limits"] = Limits(**values["limits"])
         values["streams"] = [StreamTask(**stream) for stream in values["streams"]]
         return cls(**values)
 

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.airbyte.formats.model import Limits
+
+LIMITS = Limits()
 SAMPLE_CONFIG = Path(__file__).with_name("nyc_flights.yaml")
 
 
@@ -44,6 +47,22 @@ class Settings(BaseSettings):
     streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded side by side")
     memory_limit: str = Field(default="512MB", description="DuckDB's memory in one sync")
     threads: int | None = Field(default=None, ge=1, description="DuckDB's threads in one sync; default: one a core")
+
+    max_file_size: ByteSize = Field(
+        default=ByteSize(LIMITS.file_bytes), gt=0, description="size of a file, decompressed; a larger one is refused"
+    )
+    max_gzip_ratio: int = Field(
+        default=LIMITS.gzip_ratio,
+        ge=1,
+        description="times its size that a gzip file of more than 100 MB, decompressed, may grow to",
+    )
+    max_line_size: ByteSize = Field(
+        default=ByteSize(LIMITS.line_bytes), ge=1000, description="size of a row of a CSV or JSON Lines file"
+    )
+    max_header_size: ByteSize = Field(
+        default=ByteSize(LIMITS.header_bytes), gt=0, description="size of a CSV file's header"
+    )
+    max_columns: int = Field(default=LIMITS.columns, ge=1, description="columns of a file")
 
     strict: bool = Field(default=False, description="answer unknown ids as the real server's source does")
     faults: bool = Field(default=False, description="serve /_mock: faults and state")

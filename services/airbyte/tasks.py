@@ -5,6 +5,7 @@ from dataclasses import replace
 from services.airbyte.catalog import Catalog, SyncedStream
 from services.airbyte.config import Connection, Source, Stream, SyncMode
 from services.airbyte.destination_config import REVEAL, SnowflakeConfiguration
+from services.airbyte.formats.model import Limits
 from services.airbyte.jobs import Job, JobType
 from services.airbyte.protocol import S3Access, StreamTask, SyncTask
 from services.airbyte.settings import Settings
@@ -49,6 +50,13 @@ class Tasks:
             threads=settings.threads,
             streams_at_once=settings.streams_at_once,
             streams=streams,
+            limits=Limits(
+                settings.max_file_size,
+                settings.max_gzip_ratio,
+                settings.max_line_size,
+                settings.max_header_size,
+                settings.max_columns,
+            ),
             s3=S3Access(
                 settings.s3_endpoint_url,
                 settings.s3_region,

@@ -4,29 +4,35 @@ import csv
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TextIO
 
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.formats.model import BadFile, Field, Reading, check_names
+from services.airbyte.formats.model import BadFile, Field, Limits, Reading, check_names, check_rows
+from services.airbyte.formats.survey import Survey
 
 INFERRED = "['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR']"  # source-s3's "Primitive Types Only"
 SAMPLE_ROWS = 100_000
+LONGEST = 1_900_000
+"""Bytes of a row that DuckDB reads without being told."""
 
 
 class CsvFile:
-    """`fractions` says that a number in the file may have a fractional part."""
+    """A file whose lines end in more than one way, which DuckDB does not read, is written anew with one."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, fractions: bool) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, survey: Survey, limits: Limits) -> None:
         self._connection = connection
         self.path = path
-        self._fractions = fractions
-        self.names = read_header(path)
+        self._survey = survey
+        csv.field_size_limit(limits.line_bytes)
+        self.names = read_header(path, limits.columns)
+        self._rows = _with_one_line_end(path) if survey.mixed_ends else max(survey.records - 1, 0)
 
     def infer(self) -> dict[str, str]:
         """Types from the first 100,000 rows."""
         options = f"auto_type_candidates = {INFERRED}, sample_size = {SAMPLE_ROWS}, all_varchar = false"
-        query = f"DESCRIBE FROM read_csv({self._source()}, {options}, names = {self._names()}, {_DIALECT})"
+        query = f"DESCRIBE FROM read_csv({self._source()}, {options}, names = {self._names()}, {self._dialect()})"
         try:
             found = self._connection.execute(query).fetchall()
         except duckdb.Error:
@@ -44,7 +50,7 @@ class CsvFile:
         for position, name in enumerate(self.names):
             type_, value = declared.get(name.lower(), "string"), f"f{position}"
             type_ = "string" if type_ == "object" else type_
-            guarded = self._fractions and type_ == "integer"
+            guarded = self._survey.fractions and type_ == "integer"
             types.append("DOUBLE" if guarded else sql.DUCKDB_TYPES[type_])
             fields.append(Field(name, _whole(value) if guarded else value, type_))
         yield Reading(self._read(types), fields)
@@ -53,14 +59,25 @@ class CsvFile:
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         """DuckDB's message without the row's own text, its advice and the dump of its options."""
+        if "state machine" in str(error):
+            return BadFile("its lines end in more than one way (CR LF, LF, CR), or a quote is not closed")
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
         said = re.split(r"\n\s*(?:Possible|file =)", str(error))[0].strip().splitlines()
         reason = said[-1] if line else said[0].removeprefix("Invalid Input Error: ")
         return BadFile(reason, int(line.group(1)) if line else None)
 
+    def check(self, written: int) -> None:
+        """Raise BadFile unless `written` rows are all that the file has."""
+        if written != self._rows:  # a quote within a value, or an empty line, which the quick count takes for a row
+            check_rows(written, _count(self.path))
+
     def _read(self, types: list[str]) -> str:
         fields = ", ".join(f"'f{position}': '{type_}'" for position, type_ in enumerate(types))
-        return f"read_csv({self._source()}, columns = {{{fields}}}, auto_detect = false, {_DIALECT})"
+        return f"read_csv({self._source()}, columns = {{{fields}}}, auto_detect = false, {self._dialect()})"
+
+    def _dialect(self) -> str:
+        longer = self._survey.longest > LONGEST
+        return f"{_DIALECT}, max_line_size = {self._survey.longest + 1000}" if longer else _DIALECT
 
     def _source(self) -> str:
         return sql.text(str(self.path))
@@ -79,12 +96,38 @@ def _whole(value: str) -> str:
     return f"CASE WHEN {whole} THEN {value}::BIGINT ELSE error('no integer')::BIGINT END"
 
 
-def read_header(path: Path) -> list[str]:
-    """The column names in the file's order; none when the file is empty."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+def read_header(path: Path, most: int) -> list[str]:
+    """The column names in the file's order, `most` of them at most; none when the file is empty."""
+    with _text(path) as lines:
         try:
             header = next(csv.reader(lines, strict=True), [])
         except csv.Error as error:
             raise BadFile(f"the header cannot be read: {error}", 1) from None
-    check_names(header, "the header", 1)
+    check_names(header, "the header", most, 1)
     return header
+
+
+def _count(path: Path) -> int:
+    """Rows by Python's own reader, which takes a quote within a value for what it is and leaves empty lines out."""
+    with _text(path) as lines:
+        return max(sum(1 for row in csv.reader(lines, skipinitialspace=True) if row) - 1, 0)
+
+
+def _with_one_line_end(path: Path) -> int:
+    """Write the file anew with LF for every line end outside of quotes; return its rows."""
+    rewritten = path.with_suffix(".lf")
+    rows = -1
+    with _text(path) as lines, rewritten.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
+        reader, writer = csv.reader(lines, strict=True), csv.writer(out, lineterminator="\n")
+        try:
+            for row in filter(None, reader):
+                writer.writerow(row)
+                rows += 1
+        except csv.Error as error:
+            raise BadFile(f"it cannot be read: {error}", reader.line_num) from None
+    rewritten.replace(path)
+    return max(rows, 0)
+
+
+def _text(path: Path) -> TextIO:
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")

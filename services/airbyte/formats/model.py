@@ -18,6 +18,24 @@ class BadFile(Exception):
         self.line = line
 
 
+class TooLarge(BadFile):
+    """The file exceeds a limit, which `setting` of the mock may raise."""
+
+    def __init__(self, reason: str, setting: str, line: int | None = None) -> None:
+        super().__init__(f"{reason}. If the file is right, raise MOCK_AIRBYTE_{setting}", line)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may be at most. Sizes are in bytes; `gzip_ratio` is decompressed to compressed."""
+
+    file_bytes: int = 10 * 10**9
+    gzip_ratio: int = 100
+    line_bytes: int = 16 * 2**20
+    header_bytes: int = 2**20
+    columns: int = 2000
+
+
 @dataclass(frozen=True)
 class Field:
     """A column of a file: SQL for its value, and the column type that each of its values surely has."""
@@ -42,8 +60,24 @@ def without_path(error: duckdb.Error, path: Path) -> str:
     return re.sub(rf"""(?: in| from|:)?(?: file)?:? ["']?{re.escape(str(path))}["']?""", "", line)
 
 
-def check_names(names: list[str], where: str, line: int | None = None) -> None:
+def size(count: int) -> str:
+    """Return a number of bytes as people write it."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"
+
+
+def check_rows(written: int, counted: int) -> None:
+    """Raise BadFile unless all rows of the file were written."""
+    if written != counted:
+        raise BadFile(f"the file has {counted:,} rows, but {written:,} were read from it")
+
+
+def check_names(names: list[str], where: str, most: int, line: int | None = None) -> None:
     """Raise BadFile unless the names can be the columns of one table, in which case does not count."""
+    if len(names) > most:
+        raise TooLarge(f"{where} has more than {most:,} columns", "MAX_COLUMNS", line)
     seen: set[str] = set()
     for position, name in enumerate(names, start=1):
         if re.search("[\udc80-\udcff]", name):

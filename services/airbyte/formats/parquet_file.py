@@ -6,22 +6,40 @@ from pathlib import Path
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.formats.model import BadFile, Field, Reading, check_names, without_path
+from services.airbyte.formats.model import (
+    BadFile,
+    Field,
+    Limits,
+    Reading,
+    TooLarge,
+    check_names,
+    check_rows,
+    size,
+    without_path,
+)
 
 ROW = "file_row_number"  # a column that DuckDB has of every Parquet file
+_SIZES = """SELECT (SELECT sum(num_rows) FROM parquet_file_metadata(?))::BIGINT,
+                   (SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata(?))::BIGINT"""
 
 
 class ParquetFile:
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, limits: Limits) -> None:
         self.path = path
         self._relation = f"read_parquet({sql.text(str(path))})"
+        found, self._rows, grown = [], 0, 0
         try:
-            found = connection.execute(f"DESCRIBE FROM {self._relation}").fetchall() if path.stat().st_size else []
+            if path.stat().st_size:
+                found = connection.execute(f"DESCRIBE FROM {self._relation}").fetchall()
+                self._rows, grown = connection.execute(_SIZES, [str(path)] * 2).fetchall()[0]
         except duckdb.Error as error:
             raise self.bad_file(error) from None
+        if max(grown, self._rows * len(found)) > limits.file_bytes:
+            what = f"its {self._rows:,} rows of {len(found):,} columns"
+            raise TooLarge(f"{what} are larger than {size(limits.file_bytes)} when decompressed", "MAX_FILE_SIZE")
         self._types = {row[0]: row[1] for row in found}
         self.names = list(self._types)
-        check_names(self.names, "the file")
+        check_names(self.names, "the file", limits.columns)
 
     def infer(self) -> dict[str, str]:
         return {name: sql.column_type(type_) for name, type_ in self._types.items()}
@@ -30,6 +48,10 @@ class ParquetFile:
         fields = [_field(name, type_) for name, type_ in self._types.items()]
         hidden = any(name.lower() == ROW for name in self.names)
         yield Reading(self._relation, fields, None if hidden else ROW)
+
+    def check(self, written: int) -> None:
+        """Raise BadFile unless `written` rows are all that the file says it has."""
+        check_rows(written, self._rows)
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         return BadFile(f"no readable Parquet file: {without_path(error, self.path)}")

@@ -1,0 +1,91 @@
+"""What is learnt of a text file while it is written to disk, piece by piece, apart from DuckDB's reading of it."""
+
+from collections.abc import Sequence
+
+from services.airbyte.formats.model import Limits, TooLarge, size
+
+CHUNK = 1 << 20
+
+
+class Survey:
+    """Counts records, measures the longest, and says how the lines end.
+
+    With `quotes`, as CSV has them, a line end between two double quotes belongs to a value. A record that is longer
+    than a piece is measured exactly; a shorter one is not measured.
+    """
+
+    def __init__(self, limits: Limits, quotes: bool) -> None:
+        self.piece = min(CHUNK, limits.line_bytes)
+        self.fractions = False
+        self.longest = 0
+        self._limits = limits
+        self._quotes = quotes
+        self._inside = 0  # quotes: 1 between two of them
+        self._line_feeds = self._returns = self._pairs = 0
+        self._open = 0  # bytes of the record that has not ended yet
+        self._end = b""
+
+    @property
+    def records(self) -> int:
+        """Records so far, a CSV's header and a JSON Lines file's empty lines among them."""
+        return (self._line_feeds or self._returns) + (self._open > 0)
+
+    @property
+    def mixed_ends(self) -> bool:
+        """Whether the lines end in more than one way: CR LF, LF, CR."""
+        kinds = (self._pairs, self._line_feeds - self._pairs, self._returns - self._pairs)
+        return sum(count > 0 for count in kinds) > 1
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the next piece, which must not end between a CR and its LF.
+
+        Raises:
+            TooLarge: a record is longer than the limit.
+        """
+        self._look_for_fractions(piece)
+        parts = piece.split(b'"') if self._quotes and b'"' in piece else [piece]
+        outside = parts[self._inside :: 2]
+        text = outside[0] if len(outside) == 1 else b"".join(outside)
+        first = not (self._line_feeds or self._returns)
+        self._line_feeds += text.count(b"\n")
+        if b"\r" in text:
+            self._returns += text.count(b"\r")
+            self._pairs += text.count(b"\r\n")
+        self._measure(parts, b"\n" if self._line_feeds else b"\r", first, len(piece))
+        self._inside = (self._inside + len(parts) - 1) % 2
+
+    def _measure(self, parts: Sequence[bytes], end: bytes, first: bool, length: int) -> None:
+        began = _position(parts, self._inside, end, last=False)
+        record = self._open + (length if began is None else began)
+        if first and record > self._limits.header_bytes and self._quotes:
+            limit = size(self._limits.header_bytes)
+            raise TooLarge(f"the header is longer than {limit}", "MAX_HEADER_SIZE", 1)
+        if record > self._limits.line_bytes:
+            limit = size(self._limits.line_bytes)
+            raise TooLarge(f"row {self.records} is longer than {limit}", "MAX_LINE_SIZE")
+        self.longest = max(self.longest, record)
+        if began is None:
+            self._open = record
+        else:
+            self._open = length - (_position(parts, self._inside, end, last=True) or 0) - 1
+
+    def _look_for_fractions(self, piece: bytes) -> None:
+        """A number has a fractional part where there is a "." or a negative exponent."""
+        if not self.fractions:
+            seen = self._end + piece
+            self.fractions = b"." in seen or b"e-" in seen or b"E-" in seen
+            self._end = piece[-1:]
+
+
+def _position(parts: Sequence[bytes], inside: int, end: bytes, last: bool) -> int | None:
+    """Where the first or the last line end outside of quotes is; the parts are what stands between the quotes."""
+    order = range(len(parts) - 1, -1, -1) if last else range(len(parts))
+    passed = 0
+    for number in order:
+        part = parts[number]
+        at = -1 if number % 2 != inside else (part.rfind(end) if last else part.find(end))
+        if at >= 0:
+            whole = sum(map(len, parts)) + len(parts) - 1 if last else 0
+            return whole - passed - len(part) + at if last else passed + at
+        passed += len(part) + 1
+    return None
