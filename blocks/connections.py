@@ -427,8 +427,12 @@ def _profiles(kind: type[Kind]) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Register the block types and save a document of each from the environment."""
     parser = argparse.ArgumentParser(prog="python -m blocks.connections", description=main.__doc__)
-    parser.add_argument("--name", default="production", help="name of the documents: the profile (default: production)")
-    name = parser.parse_args(arguments).name
+    parser.add_argument("--name", help="name of the documents: the profile, e.g. production")
+    if not (name := parser.parse_args(arguments).name):
+        parser.error(
+            "no profile is named, and blocks that are saved under its name are overwritten. Name it, for example: "
+            "python -m blocks.connections --name production"
+        )
     try:
         settings = Settings()
         for block in described(settings):

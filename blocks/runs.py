@@ -47,6 +47,10 @@ MOST_UNDER_WAY = 2
 """One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
 NO_SIGN = "No sign of life for"
 """How the message begins with which the server's automation crashes a run whose process has died."""
+ATTEMPTS = 3
+"""How often a run is started at most, where its process or its worker dies each time."""
+RETRIED = "Its process or worker died; it runs again."
+"""The message of the state in which a run waits for its next attempt."""
 PUT_BACK = timedelta(seconds=60)
 """How long the server may take from there until it has put the run back, for another attempt of the same run."""
 HELD = "Held"

@@ -1,18 +1,24 @@
 """The worker of a pool: `python -m services.worker --pool local`, with any option of `prefect worker start`.
 
-It is the pool's only one. So whatever runs when it starts is what its predecessor was doing when it was killed, and
-that is run again: Prefect by itself would take it to be running for ever.
+A worker that starts while no other worker of its pool is alive retries the pool's unfinished runs: a worker that was
+killed left them, and Prefect by itself would take them to be running for ever. While another worker is alive, nobody
+can tell at once which runs are that worker's, so they are left to the automations of services/bootstrap/automations.py,
+which retry a run once its heartbeats have stopped.
 """
 
 import argparse
 import runpy
+import socket
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterTags,
     FlowRunFilter,
     FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
@@ -20,46 +26,92 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType, Worker, WorkerStatus
+from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Crashed
+
+from blocks.runs import ATTEMPTS, RETRIED
+from services.bootstrap.deployments import OURS
 
 UNFINISHED = FlowRunFilterState(
     type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
 )
 WORKER_DIED = "The worker ended while this was running"
+PAGE = 200
 
 
-def put_back(client: SyncPrefectClient, pool: str) -> list[FlowRun]:
-    """Have the pool's unfinished runs run again, or be cancelled where that had been asked for; return them."""
-    pools = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-    runs = client.read_flow_runs(work_pool_filter=pools, flow_run_filter=FlowRunFilter(state=UNFINISHED))
+def put_back(client: SyncPrefectClient, pool: str, name: str, tag: str = OURS) -> list[FlowRun]:
+    """Retry the platform's unfinished runs of a pool, or cancel those that were being cancelled; return them.
+
+    Nothing is done while another worker than `name` is alive in the pool. A run that has had all its attempts crashes.
+    """
+    if _others(client, pool, name):
+        return []
+    runs = list(_unfinished(client, pool, tag))
     for run in runs:
         _end_subflows(client, run)
-        client.set_flow_run_state(run.id, _next_state(run), force=True)
+        client.set_flow_run_state(run.id, _next_state(client, run), force=True)
     return runs
 
 
-def _next_state(run: FlowRun) -> State[Any]:
+def _others(client: SyncPrefectClient, pool: str, name: str) -> list[str]:
+    """The names of the pool's other workers that have sent a heartbeat lately."""
+    workers: list[Worker] = []
+    try:
+        while page := client.read_workers_for_work_pool(pool, offset=len(workers), limit=PAGE):
+            workers += page
+    except ObjectNotFound:
+        return []
+    return [each.name for each in workers if each.name != name and each.status == WorkerStatus.ONLINE]
+
+
+def _unfinished(client: SyncPrefectClient, pool: str, tag: str) -> Iterator[FlowRun]:
+    pools = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+    ours = DeploymentFilter(tags=DeploymentFilterTags(all_=[tag]))
+    yield from _all(
+        client, work_pool_filter=pools, deployment_filter=ours, flow_run_filter=FlowRunFilter(state=UNFINISHED)
+    )
+
+
+def _all(client: SyncPrefectClient, **filters: Any) -> list[FlowRun]:
+    runs: list[FlowRun] = []
+    while page := client.read_flow_runs(**filters, offset=len(runs), limit=PAGE):
+        runs += page
+    return runs
+
+
+def _next_state(client: SyncPrefectClient, run: FlowRun) -> State[Any]:
     if run.state_type == StateType.CANCELLING:
         return Cancelled()
-    return AwaitingRetry(scheduled_time=datetime.now(UTC), message=f"{WORKER_DIED}; it runs again.")
+    if (attempts := _attempts(client, run)) >= ATTEMPTS:
+        return Crashed(
+            message=f"{WORKER_DIED}, in attempt {attempts} of {ATTEMPTS}. Look into its log, then run it again."
+        )
+    return AwaitingRetry(scheduled_time=datetime.now(UTC), message=RETRIED)
+
+
+def _attempts(client: SyncPrefectClient, run: FlowRun) -> int:
+    """How often a run was started, or accepted by a worker that ended before it started."""
+    retried = [each for each in client.read_flow_run_states(run.id) if each.message == RETRIED]
+    return max(run.run_count, len(retried) + 1)
 
 
 def _end_subflows(client: SyncPrefectClient, parent: FlowRun) -> None:
     below = FlowRunFilter(state=UNFINISHED, parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[parent.id]))
-    for run in client.read_flow_runs(flow_run_filter=below):
+    for run in _all(client, flow_run_filter=below):
         client.set_flow_run_state(run.id, Crashed(message=f"{WORKER_DIED}."), force=True)
 
 
 def main() -> None:
-    """Put back what was left, then be Prefect's worker."""
+    """Retry what a killed worker left, then be Prefect's worker."""
     parser = argparse.ArgumentParser(prog="python -m services.worker", description=__doc__)
     parser.add_argument("--pool", required=True, help="the work pool")
+    parser.add_argument("--name", default=f"worker-{socket.gethostname()}", help="of this worker, in its pool")
     options, others = parser.parse_known_args()
     with get_client(sync_client=True) as client:
-        for run in put_back(client, options.pool):
+        for run in put_back(client, options.pool, options.name):
             print(f"{run.name} was {run.state_name} when the worker ended", flush=True)
-    sys.argv = ["prefect", "worker", "start", "--pool", options.pool, *others]
+    sys.argv = ["prefect", "worker", "start", "--pool", options.pool, "--name", options.name, *others]
     runpy.run_module("prefect", run_name="__main__")
 
 

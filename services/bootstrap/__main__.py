@@ -10,8 +10,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 from blocks import connections
 from blocks.errors import PlatformError
 from flows.dbt_transform import WAREHOUSE_SLOT
-from services.bootstrap.automations import save_automations
-from services.bootstrap.deployments import declared, register, remove_others
+from services.bootstrap.automations import automations, save_automations
+from services.bootstrap.deployments import HEARTBEAT, OURS, declared, register, remove_others
 from services.bootstrap.plan import plan
 from services.bootstrap.pools import work_pool
 
@@ -47,7 +47,7 @@ def _apply(profile: str) -> int:
             print(f"registered {register(each, profile)}")
         for name in remove_others(client, deployments):
             print(f"removed {name}, which prefect.yaml no longer has")
-        save_automations(client)
+        save_automations(client, automations(OURS, HEARTBEAT))
     return 0
 
 

@@ -1,27 +1,78 @@
-"""What the Prefect server does by itself: runs whose process or worker died are found, and run again."""
+"""What the Prefect server does by itself with this platform's runs: it finds those that died and retries them.
 
+Every trigger matches the tag of the platform's deployments, so runs of other deployments on the server are left alone.
+"""
+
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from prefect.automations import AutomationCore, EventTrigger, Posture
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 
-from blocks.runs import NO_SIGN
+from blocks.runs import ATTEMPTS, NO_SIGN, RETRIED
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
 PUT_BACK = {f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
-SILENCE = timedelta(seconds=90)
-"""Three heartbeats, as PREFECT_FLOWS_HEARTBEAT_FREQUENCY sets them in docker-compose.yml."""
+BEATS = 3
+"""A run is dead once it has missed this many heartbeats."""
 
 START = timedelta(seconds=180)
 """How long a worker may take from a run's acceptance to its first line; more than a container's start."""
 
-ATTEMPTS = 3
+UNSTARTED_PERIOD = timedelta(days=30)
+"""A run that never started is retried once in this time: its run count cannot limit the attempts, it stays at 0."""
 
 
-def _silent(name: str, description: str, after: set[str], expect: set[str], within: timedelta) -> AutomationCore:
+def automations(tag: str, interval: timedelta, suffix: str = "") -> tuple[AutomationCore, ...]:
+    """The automations for the runs that have a tag.
+
+    Args:
+        tag: of the platform's deployments; their runs and subflow runs carry it.
+        interval: the longest time between two heartbeats of such a run.
+        suffix: ends every name, so that two platforms on one server can be told apart.
+    """
+    silence = max(BEATS * interval, timedelta(seconds=90))
+    return (
+        _crash(
+            f"Crash silent flow runs{suffix}",
+            "Crashes a run of the platform that has stopped sending heartbeats: its process has died.",
+            tag,
+            # Only a run that has sent a heartbeat is expected to send another.
+            after={HEARTBEAT},
+            expect={HEARTBEAT, *ENDS, *PUT_BACK},
+            within=silence,
+        ),
+        _crash(
+            f"Crash flow runs that never start{suffix}",
+            "Crashes a run of the platform that stays pending: its worker has died before the run started.",
+            tag,
+            after={"prefect.flow-run.Pending"},
+            expect={HEARTBEAT, "prefect.flow-run.Running", *ENDS, *PUT_BACK},
+            within=START,
+        ),
+        _again(
+            f"Run silent flow runs again{suffix}",
+            f"Retries a run of the platform whose process died, up to {ATTEMPTS} attempts.",
+            tag,
+            [str(count) for count in range(1, ATTEMPTS)],
+        ),
+        _again(
+            f"Run unstarted flow runs again{suffix}",
+            "Retries a run of the platform whose worker died before the run started, once.",
+            tag,
+            ["0"],
+            UNSTARTED_PERIOD,
+        ),
+    )
+
+
+def _crash(
+    name: str, description: str, tag: str, after: set[str], expect: set[str], within: timedelta
+) -> AutomationCore:
     return AutomationCore(
         name=name,
         description=description,
@@ -29,6 +80,7 @@ def _silent(name: str, description: str, after: set[str], expect: set[str], with
             after=after,
             expect=expect,
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            match_related=_tagged(tag),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -36,60 +88,52 @@ def _silent(name: str, description: str, after: set[str], expect: set[str], with
         ),
         actions=[
             ChangeFlowRunState(
-                state=StateType.CRASHED, message=f"{NO_SIGN} {within.seconds} s: the run's process has died."
+                state=StateType.CRASHED,
+                message=f"{NO_SIGN} {within.total_seconds():.0f} s: the run's process has died.",
             )
         ],
     )
 
 
-SILENT_RUNS = _silent(
-    "Crash silent flow runs",
-    "A run whose process has died sends no heartbeat any more; without this it would be running for ever.",
-    after={HEARTBEAT, "prefect.flow-run.Running"},
-    expect={HEARTBEAT, *ENDS, *PUT_BACK},
-    within=SILENCE,
-)
-
-UNSTARTED_RUNS = _silent(
-    "Crash flow runs that never start",
-    "A run whose worker has died before its start; without this it would be pending for ever.",
-    after={"prefect.flow-run.Pending"},
-    expect={HEARTBEAT, "prefect.flow-run.Running", *ENDS, *PUT_BACK},
-    within=START,
-)
-
-RUN_AGAIN = AutomationCore(
-    name="Run silent flow runs again",
-    description=f"What crashed by the death of its process or worker is put back, for {ATTEMPTS} attempts in all.",
-    trigger=EventTrigger(
-        expect={"prefect.flow-run.Crashed"},
-        match={
-            "prefect.resource.id": ["prefect.flow-run.*"],
-            "prefect.state-message": [f"{NO_SIGN}*"],
-            "prefect.run-count": [str(count) for count in range(ATTEMPTS)],
-        },
-        # A subflow has none: it runs again with its parent.
-        match_related={"prefect.resource.role": "deployment"},
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-        within=timedelta(0),
-    ),
-    actions=[
-        ChangeFlowRunState(
-            state=StateType.SCHEDULED, name="AwaitingRetry", message="Its process or worker died; it runs again."
-        )
-    ],
-)
-
-AUTOMATIONS = (SILENT_RUNS, UNSTARTED_RUNS, RUN_AGAIN)
+def _again(
+    name: str, description: str, tag: str, counts: list[str], within: timedelta = timedelta(0)
+) -> AutomationCore:
+    """At most one retry of a run within a time; without one, a retry for each crash."""
+    return AutomationCore(
+        name=name,
+        description=description,
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match={
+                "prefect.resource.id": ["prefect.flow-run.*"],
+                "prefect.state-message": [f"{NO_SIGN}*"],
+                "prefect.run-count": counts,
+            },
+            # A subflow run belongs to no deployment: its parent runs it again.
+            match_related=[{"prefect.resource.role": "deployment"}, _tagged(tag)],
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=within,
+        ),
+        actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message=RETRIED)],
+    )
 
 
-def save_automations(client: SyncPrefectClient) -> None:
-    """Create the automations, or bring them up to date."""
-    for automation in AUTOMATIONS:
+def _tagged(tag: str) -> dict[str, Any]:
+    return {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"}
+
+
+def save_automations(client: SyncPrefectClient, wanted: Iterable[AutomationCore]) -> None:
+    """Create automations, and update those that differ; one that a person disabled stays disabled."""
+    for automation in wanted:
         saved = client.read_automations_by_name(automation.name)
         for each in saved:
-            client.update_automation(each.id, automation)
+            if _definition(each) != _definition(automation):
+                client.update_automation(each.id, automation.model_copy(update={"enabled": each.enabled}))
         if not saved:
             client.create_automation(automation)
+
+
+def _definition(automation: AutomationCore) -> dict[str, Any]:
+    return automation.model_dump(mode="json", include={"description", "trigger", "actions"})

@@ -4,6 +4,7 @@ Prefect's own `deploy --all` cannot give them all a parameter, and never removes
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,10 @@ from pydantic import BaseModel, ConfigDict
 PROJECT = Path(__file__).parents[2]
 OURS = "prefect.yaml"
 """The tag by which a deployment that came from prefect.yaml is told from one that a person made."""
+
+HEARTBEAT = timedelta(seconds=30)
+"""How often a run of a deployment says that it is alive, see automations.py."""
+JOB_VARIABLES = {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT.seconds)}}
 
 
 class WorkPool(BaseModel):
@@ -65,6 +70,7 @@ def register(deployment: Declared, profile: str) -> str:
             schedules=deployment.schedules,
             concurrency_limit=deployment.concurrency_limit,
             work_pool_name=deployment.work_pool.name,
+            job_variables=JOB_VARIABLES,
         ),
     )
     made.apply(work_pool_name=deployment.work_pool.name)

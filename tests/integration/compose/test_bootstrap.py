@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,11 +12,12 @@ import yaml
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
-from prefect.states import Cancelling, Completed, Crashed, Running
+from prefect.states import Cancelling, Completed, Crashed, Pending, Running
 
+from blocks.runs import ATTEMPTS, NO_SIGN
 from blocks.settings import Settings
 from services.bootstrap.__main__ import main
-from services.bootstrap.automations import ATTEMPTS, AUTOMATIONS, NO_SIGN
+from services.bootstrap.automations import automations
 from services.bootstrap.deployments import PROJECT, Declared, WorkPool, declared, register, remove_others
 from services.bootstrap.models import compiled, differences
 from services.compose.prefect_api import Prefect
@@ -36,6 +38,7 @@ def client(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Syn
             client.delete_deployment(each.id)
         for automation in client.read_automations():
             client.delete_automation(automation.id)
+        client.delete_work_pool("local")  # with its workers
 
 
 def test_every_deployment_of_prefect_yaml_is_registered_with_the_profile(client: SyncPrefectClient) -> None:
@@ -49,9 +52,11 @@ def test_every_deployment_of_prefect_yaml_is_registered_with_the_profile(client:
 
 def test_a_second_bootstrap_changes_nothing(client: SyncPrefectClient) -> None:
     before = {each.id: each.name for each in client.read_deployments()}
+    automated = {each.id: each for each in client.read_automations()}
     assert main() == 0
     assert {each.id: each.name for each in client.read_deployments()} == before
-    assert sorted(each.name for each in client.read_automations()) == sorted(each.name for each in AUTOMATIONS)
+    assert {each.id: each for each in client.read_automations()} == automated
+    assert {each.name for each in automated.values()} == {each.name for each in automations("", timedelta(0))}
 
 
 def test_a_deployment_that_prefect_yaml_no_longer_has_is_removed_and_a_persons_own_is_kept(
@@ -122,9 +127,35 @@ def test_what_a_killed_worker_left_runs_again_and_what_was_being_cancelled_is_ca
     left = client.create_flow_run_from_deployment(deployment.id, state=Running())
     doomed = client.create_flow_run_from_deployment(deployment.id, state=Cancelling())
     done = client.create_flow_run_from_deployment(deployment.id, state=Completed())
-    put_back(client, "local")
+    put_back(client, "local", "worker")
     states = [client.read_flow_run(run.id).state_name for run in (left, doomed, done)]
     assert states == ["AwaitingRetry", "Cancelled", "Completed"]
+
+
+def test_a_worker_leaves_the_runs_alone_that_another_worker_of_the_pool_may_have(client: SyncPrefectClient) -> None:
+    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+    running = client.create_flow_run_from_deployment(deployment.id, state=Running())
+    client.send_worker_heartbeat("local", "another", 30)
+    assert put_back(client, "local", "worker") == []
+    assert put_back(client, "local", "another") != []
+    assert client.read_flow_run(running.id).state_name == "AwaitingRetry"
+
+
+def test_a_run_that_ends_its_worker_each_time_is_given_up_whether_it_started_or_not(client: SyncPrefectClient) -> None:
+    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+    run = client.create_flow_run_from_deployment(deployment.id)
+    for _ in range(ATTEMPTS):
+        assert client.read_flow_run(run.id).state_name != "Crashed"
+        client.set_flow_run_state(run.id, Pending(), force=True)
+        put_back(client, "local", "worker")
+    assert client.read_flow_run(run.id).state_name == "Crashed"
+
+
+def test_a_worker_leaves_the_runs_of_other_peoples_deployments_alone(client: SyncPrefectClient) -> None:
+    own = flow(lambda: None, name="own").to_deployment("own", work_pool_name="local").apply()
+    run = client.create_flow_run_from_deployment(own, state=Running())
+    put_back(client, "local", "worker")
+    assert client.read_flow_run(run.id).state_name == "Running"
 
 
 def test_a_run_whose_process_died_runs_again_up_to_a_limit_and_one_that_could_not_start_does_not(

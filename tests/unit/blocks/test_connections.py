@@ -76,11 +76,14 @@ def test_blocks_are_saved_again_and_again_and_hold_the_newest_values(
     assert (dbt.target, dbt.project_dir) == ("snowflake", Path("dbt_project"))
 
 
-def test_the_name_of_the_documents_is_production_by_default(
-    prefect_server: None, variables: Callable[..., None]
+def test_no_block_is_saved_without_a_name_and_the_error_says_what_to_type(
+    prefect_server: None, variables: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([]) == 0
-    assert connections.airbyte_connection("production").server_url == "http://localhost:8006/api/public/v1"
+    with pytest.raises(SystemExit, match="2"):
+        main([])
+    assert "python -m blocks.connections --name production" in capsys.readouterr().err
+    with pytest.raises(ConfigurationError, match="production"):
+        connections.airbyte_connection("production")
 
 
 def test_what_flows_get_comes_from_the_profile_or_else_from_the_environment_alone(
