@@ -41,6 +41,7 @@ RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirem
 FROM base AS airbyte
 COPY --from=airbyte-packages /opt/venv /opt/venv
 COPY --from=sources /app/services/__init__.py services/
+COPY --from=sources /app/services/guard services/guard
 COPY --from=sources /app/services/airbyte services/airbyte
 COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
 RUN install -d -o platform /data /data/lake /data/state
@@ -53,6 +54,7 @@ CMD ["python", "-m", "services.airbyte"]
 FROM base AS snowflake
 COPY --from=snowflake-packages /opt/venv /opt/venv
 COPY --from=sources /app/services/__init__.py services/
+COPY --from=sources /app/services/guard services/guard
 COPY --from=sources /app/services/snowflake services/snowflake
 COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
 RUN install -d -o platform /data

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import BaseRoute, Mount
 
 from services.airbyte import problems
 from services.airbyte.catalog import Catalog
@@ -20,6 +21,12 @@ from services.airbyte.routes import configuration_api, faults, jobs, not_done, p
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tokens import Tokens
+from services.guard.asgi import Guard
+
+MAX_BODY_MB = 4.0
+"""A connection with thousands of streams takes less."""
+TOKENS = r"(/api/public/v1)?/applications/token"
+"""OAuth's clients ask for a token with a form."""
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -43,10 +50,12 @@ def create_app(settings: Settings) -> Starlette:
 
     public = [*jobs.ROUTES, *resources.ROUTES, *tokens.ROUTES, *not_done.ROUTES]
     handlers = {404: _no_such_route, 405: _no_such_route}
-    routes = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
+    api = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
+    routes: list[BaseRoute] = [*api, *tokens.ROUTES, *pages.ROUTES]
     if settings.faults:
         routes.append(Mount("/_mock", routes=faults.ROUTES))
-    return Starlette(routes=[*routes, *tokens.ROUTES, *pages.ROUTES], lifespan=lifespan, exception_handlers=handlers)
+    guard = Middleware(Guard, max_body_mb=MAX_BODY_MB, pages=True, other_types=TOKENS)
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[guard])
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:

@@ -12,7 +12,7 @@ from pathlib import Path
 from services.compose.profile import COPY, ComposeError, Profile
 
 CODE = ("blocks", "flows", "schedules", "services", "dbt_project", "prefect.yaml")
-MOUNTED = tuple(map(Path, (*CODE, "localstack/init/ready.d", "localstack/landing")))
+MOUNTED = tuple(map(Path, (*CODE, "localstack/init", "localstack/landing")))
 """What docker-compose.yml mounts of the clone."""
 
 NOT_READ = {"__pycache__", "target", "logs", "dbt_packages", ".user.yml"}

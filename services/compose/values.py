@@ -66,6 +66,9 @@ FORMS: dict[str, Form] = {
     "PREFECT_PORT": PORT,
     "AIRBYTE_PORT": PORT,
     "S3_PORT": PORT,
+    "GUARD_ALLOWED_HOSTS": Form(
+        "host names, separated by commas", r"[A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*", needed=lambda _: False, empty=True
+    ),
     "PREFECT_API_URL": Form("the URL of a Prefect API, which ends with /api or a workspace", URL + r"[\w-]"),
     "AIRBYTE_SERVER_URL": Form("the base URL of Airbyte's public API", URL),
     "AIRBYTE_CONNECTION_ID": Form("a connection's UUID", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),

@@ -3,11 +3,11 @@
 import sys
 
 import uvicorn
-from prefect.server.api.server import create_app
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.embedded.lifeline import follow_parent
+from services.prefect_server import create_app
 
 
 class RetrySoon:

@@ -95,6 +95,8 @@ class Stack:
         return {
             "PREFECT_HOME": str(self.state / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # The UI calls the address that it was loaded from: localhost, too.
+            "PREFECT_SERVER_UI_API_URL": "/api",
             "DO_NOT_TRACK": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
         }

@@ -4,12 +4,12 @@ import argparse
 import logging
 from pathlib import Path
 
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from services.airbyte.server import Server
 from services.airbyte.settings import Settings
 from services.embedded.lifeline import follow_parent
+from services.embedded.s3_server import s3_server
 
 
 def main() -> None:
@@ -22,8 +22,6 @@ def main() -> None:
     options = parser.parse_args()
     follow_parent()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=options.s3_port, verbose=False)
-    moto.start()
     settings = Settings(
         port=options.airbyte_port,
         lake_dir=options.lake_dir,
@@ -34,10 +32,8 @@ def main() -> None:
         s3_secret_access_key=SecretStr("test"),
         faults=True,
     )
-    try:
+    with s3_server(options.s3_port):
         Server(settings, log_level="warning").run()
-    finally:
-        moto.stop()
 
 
 if __name__ == "__main__":

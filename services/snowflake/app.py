@@ -1,7 +1,6 @@
 """fakesnow's HTTP server behind the emulator's own: logins are checked, statements rewritten, failures answered."""
 
 import asyncio
-import gzip
 import json
 import logging
 from typing import Any
@@ -11,25 +10,33 @@ from fakesnow.server import login_request, query_request
 from fakesnow.server import routes as fakesnow_routes
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Message
 
+from services.guard.asgi import Guard
 from services.snowflake.cursors import change_cursors
+from services.snowflake.fence import forbidden
 from services.snowflake.logins import refusal
 from services.snowflake.rewrites import rewrite
 from services.snowflake.settings import Settings
 from services.snowflake.storage import open_storage
+from services.snowflake.uploads import UPLOADS, Uploads
 
 log = logging.getLogger("uvicorn.error")
 LOGIN, QUERY = "/session/v1/login-request", "/queries/v1/query-request"
+MAX_BODY_MB = 32.0
+"""A statement with its bindings; Snowflake's own limit is 1 MB for the statement alone."""
 
 
 def create_app(settings: Settings) -> Starlette:
     """The emulator as an ASGI application, one a process; what it raises is `open_storage`'s."""
     change_cursors()
-    return Starlette(routes=Emulator(settings, open_storage(settings.data, settings.database)).routes())
+    routes = Emulator(settings, open_storage(settings.data, settings.database)).routes()
+    guard = Middleware(Guard, max_body_mb=MAX_BODY_MB, other_types=f"{UPLOADS}.*", streamed=UPLOADS)
+    return Starlette(routes=routes, middleware=[guard])
 
 
 class Emulator:
@@ -39,6 +46,7 @@ class Emulator:
         self.settings, self.storage = settings, storage
         # DuckDB lets one of two statements that touch the same entry of a catalogue fail; Snowflake lets it wait.
         self.one_at_a_time = asyncio.Lock()
+        self.uploads = Uploads(settings.data / "stages")
 
     def routes(self) -> list[Route]:
         """All routes, in the order in which they are tried."""
@@ -46,8 +54,10 @@ class Emulator:
             Route("/health", self.health),
             Route(LOGIN, self.login, methods=["POST"]),
             Route(QUERY, self.query, methods=["POST"]),
+            self.uploads.route,
         ]
-        return [*own, *(route for route in fakesnow_routes if route.path not in (LOGIN, QUERY))]
+        paths = {route.path for route in own}
+        return [*own, *(route for route in fakesnow_routes if route.path not in paths)]
 
     async def health(self, _request: Request) -> Response:
         """200 while DuckDB answers."""
@@ -57,38 +67,56 @@ class Emulator:
 
     async def login(self, request: Request) -> Response:
         """Open a session for those who bring what the settings ask for."""
-        login = (await _body(request))["data"]
+        if (body := await _body(request)) is None:
+            return NOT_JSON
+        login = body.setdefault("data", {})
+        if not isinstance(login, dict) or not isinstance(login.setdefault("SESSION_PARAMETERS", {}), dict):
+            return NOT_JSON
         if refused := refusal(self.settings, login, dict(request.query_params)):
             code, message = refused
             log.info("refused a login of %s: %s", login.get("LOGIN_NAME"), message)
             return _failure(code, message)
-        tag = login.get("SESSION_PARAMETERS", {}).get("QUERY_TAG")
+        # fakesnow would open files of the client's choice by it.
+        login["SESSION_PARAMETERS"].pop("FAKESNOW_DB_PATH", None)
+        tag = login["SESSION_PARAMETERS"].get("QUERY_TAG")
         log.info("session of %s, query tag %s", login.get("LOGIN_NAME"), tag)
-        return await login_request(request)
+        return await login_request(_with_body(request, body))
 
     async def query(self, request: Request) -> Response:
         """Run a statement; one that fakesnow cannot run is an error at once, and not one that clients try again."""
         body = await _body(request)
+        if body is None or not isinstance(body.get("sqlText"), str):
+            return NOT_JSON
+        if word := forbidden(body["sqlText"]):
+            return _failure(
+                "000002", f"Unsupported feature {word!r}: SQL reaches no files, settings or extensions here."
+            )
         body["sqlText"] = rewrite(body["sqlText"])
         async with self.one_at_a_time:
             response = await query_request(_with_body(request, body))
         if response.status_code == 500:
             said = json.loads(bytes(response.body))["message"]
             return _failure("000002", f"Unsupported feature: the Snowflake emulator cannot run this. {said}")
-        return response
+        return self.uploads.signed(response)
 
 
-async def _body(request: Request) -> Any:
-    body = await request.body()
-    return json.loads(gzip.decompress(body) if request.headers.get("content-encoding") == "gzip" else body)
+async def _body(request: Request) -> dict[str, Any] | None:
+    """Return the JSON object of a request; None if the body is not one."""
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        return None
+    return body if isinstance(body, dict) else None
 
 
 def _with_body(request: Request, body: Any) -> Request:
     async def receive() -> Message:
         return {"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}
 
-    headers = [(name, value) for name, value in request.scope["headers"] if name != b"content-encoding"]
-    return Request({**request.scope, "headers": headers}, receive)
+    return Request(request.scope, receive)
+
+
+NOT_JSON = JSONResponse({"message": "The body is not the JSON object that a client of Snowflake sends."}, 400)
 
 
 def _failure(code: str, message: str) -> JSONResponse:

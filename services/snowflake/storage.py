@@ -8,6 +8,8 @@ from fakesnow import info_schema
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show, stage
 
+from services.snowflake.fence import close_to_files
+
 RESULTS = 100
 """How many of the newest results can be asked for again (RESULT_SCAN, asynchronous queries)."""
 
@@ -41,6 +43,7 @@ def open_storage(folder: Path, database: str) -> FakeSnow:
     names = {file.stem for file in databases.glob("*.db")} | ({database.upper()} if database else set())
     for name in sorted(names):
         storage.connect(name).close()
+    close_to_files(storage.duck_conn, databases, stages)
     storage.create_database_on_connect = storage.create_schema_on_connect = not database
     importlib.import_module("fakesnow.server").shared_fs = storage  # type: ignore[attr-defined]
     return storage

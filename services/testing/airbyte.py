@@ -52,5 +52,7 @@ class AirbyteContainer(DockerContainer):
         return "127.0.0.1"
 
     def _configure(self) -> None:
+        # The names by which other containers of the network reach it.
+        self.with_env("GUARD_NAMES", ",".join(self._network_aliases or ()))
         # with_exposed_ports would publish the port on every address of the host.
         self.ports = {f"{PORT}/tcp": ("127.0.0.1", None)}  # type: ignore[dict-item]

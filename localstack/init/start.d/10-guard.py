@@ -1,0 +1,39 @@
+"""Puts the guard in front of LocalStack's gateway, which by itself answers to any Host and lets S3 answer any page.
+
+LocalStack runs this in its own process before it is ready; docker-compose.yml mounts `services.guard`.
+"""
+
+import os
+import sys
+from typing import Any
+
+from localstack.runtime import get_current_runtime
+
+sys.path.insert(0, "/opt/platform")
+from services.guard.rules import ADDED, Rules, is_cors, joined, names
+
+# S3's clients send bodies of any type, so that Host, Origin and Sec-Fetch-Site alone decide.
+HOSTS = f"{os.environ['GUARD_NAMES']},{os.environ.get('GUARD_ALLOWED_HOSTS', '')}"  # noqa: TID251 - there are no settings here
+RULES = Rules(names(HOSTS), buckets=True, json_only=False)
+
+
+def refuse(chain: Any, context: Any, response: Any) -> None:
+    """The first handler of a request."""
+    request = context.request
+    if refused := RULES.refusal(request.method, request.path, joined(request.headers.items())):
+        response.status_code = refused.status
+        response.set_response(refused.message.encode())
+        response.headers["Content-Type"] = "text/plain; charset=utf-8"
+        chain.terminate()
+
+
+def close_to_others(_chain: Any, _context: Any, response: Any) -> None:
+    """The last handler of an answer."""
+    for name in [name for name, _ in response.headers.items() if is_cors(name)]:
+        del response.headers[name]
+    response.headers.update(ADDED)
+
+
+gateway = get_current_runtime().components.gateway
+gateway.request_handlers.insert(0, refuse)
+gateway.finalizers.append(close_to_others)

@@ -1,0 +1,204 @@
+"""The guard in front of an ASGI application: Prefect's server, the mock Airbyte, the Snowflake emulator."""
+
+import asyncio
+import zlib
+from contextlib import suppress
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.guard.rules import ADDED, Refusal, Rules, is_cors, joined
+from services.guard.settings import GuardSettings
+
+MEGABYTE = 1_000_000
+BODY_SECONDS = 60.0
+"""How long a client may take to send a body."""
+DISCARD_SECONDS = 5.0
+"""For how long the rest of a refused body is read and discarded: many clients send all before they read the answer."""
+AT_ONCE = 8
+"""How many bodies of the largest size are kept in memory at once."""
+
+
+class Refused(Exception):
+    """A body is not read to its end; the argument is the `Refusal`."""
+
+
+class Guard:
+    """Answers only what `Rules` allow, and hands on only whole bodies, decompressed and of a limited size.
+
+    Args:
+        app: the application.
+        max_body_mb: megabytes in a body, raw and decompressed, unless GUARD_MAX_BODY_MB is set.
+        pages: the application has pages for people; see `Rules`.
+        other_types: paths that take other bodies than JSON; see `Rules`.
+        streamed: path of uploads, which the application reads, and limits, itself.
+    """
+
+    def __init__(
+        self, app: ASGIApp, max_body_mb: float, pages: bool = False, other_types: str = r"(?!)", streamed: str = ""
+    ) -> None:
+        settings = GuardSettings()
+        self.app = app
+        self.limit = round((settings.max_body_mb or max_body_mb) * MEGABYTE)
+        self.rules = Rules(settings.hosts, pages=pages, other_types=other_types)
+        self._streamed = streamed
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+        if scope["type"] == "lifespan":
+            return await self.app(scope, receive, send)
+        headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        local, _ = scope.get("server") or ("", None)
+        if refused := self.rules.refusal(scope.get("method", "GET"), scope["path"], headers, local):
+            return await _refuse(refused, scope, receive, send)
+        if scope["type"] == "websocket":
+            return await self.app(scope, receive, send)
+        return await self._answer(scope, headers, receive, send)
+
+    async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        if not has_body or (self._streamed and scope["path"].startswith(self._streamed)):
+            return await self.app(scope, receive, _closed_to_others(send))
+        body = Body(self, headers)
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                content = await body.read(receive)
+            if content is not None:
+                await self.app(_without_encoding(scope, content), _replay(content, receive), _closed_to_others(send))
+        except Refused as error:
+            if "expect" not in headers:
+                await _discard(receive)
+            await _refuse(error.args[0], scope, receive, send)
+        except TimeoutError:
+            if body.complete:
+                raise  # the application's own
+            await _refuse(Refusal(408, f"The body was not sent within {BODY_SECONDS:.0f} s."), scope, receive, send)
+        finally:
+            self._held -= body.size
+
+    def hold(self, size: int) -> None:
+        """Count bytes that are kept in memory.
+
+        Raises:
+            Refused: other callers' bodies fill what there is.
+        """
+        self._held += size
+        if self._held > AT_ONCE * self.limit:
+            raise Refused(Refusal(503, "Too many large bodies are being sent at once. Try again in a moment."))
+
+
+class Body:
+    """A request's body while it arrives."""
+
+    def __init__(self, guard: Guard, headers: dict[str, str]) -> None:
+        self._guard = guard
+        self._announced = headers.get("content-length", "")
+        self._encoding = headers.get("content-encoding", "identity").strip().lower()
+        self._gzip = zlib.decompressobj(31)
+        self._raw = 0
+        self.size = 0
+        """Bytes kept so far."""
+        self.complete = False
+
+    async def read(self, receive: Receive) -> bytes | None:
+        """Return the whole body, decompressed; None if the client went away.
+
+        Raises:
+            Refused: it is too large, or compressed in a way that is not known.
+        """
+        if self._encoding not in ("identity", "gzip"):
+            raise Refused(Refusal(415, f"Content-Encoding {self._encoding[:50]!r} is not supported. Use gzip or none."))
+        if self._announced.isdecimal() and int(self._announced) > self._guard.limit:
+            raise Refused(self._too_large())
+        parts: list[bytes] = []
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            parts += self._take(message.get("body", b""))
+            if not message.get("more_body", False):
+                break
+        if self._encoding == "gzip" and not self._gzip.eof:
+            raise Refused(Refusal(400, "The body is not a complete gzip stream."))
+        self.complete = True
+        return b"".join(parts)
+
+    def _take(self, chunk: bytes) -> list[bytes]:
+        self._raw += len(chunk)
+        if self._raw > self._guard.limit:
+            raise Refused(self._too_large())
+        return [self._keep(chunk)] if self._encoding == "identity" else self._decompress(chunk)
+
+    def _decompress(self, chunk: bytes) -> list[bytes]:
+        parts = []
+        while chunk:
+            if self._gzip.eof:  # a further member
+                self._gzip = zlib.decompressobj(31)
+            try:
+                parts.append(self._keep(self._gzip.decompress(chunk, self._guard.limit - self.size + 1)))
+            except zlib.error:
+                raise Refused(Refusal(400, "The body is not valid gzip.")) from None
+            chunk = self._gzip.unconsumed_tail or self._gzip.unused_data
+        return parts
+
+    def _keep(self, data: bytes) -> bytes:
+        self.size += len(data)
+        self._guard.hold(len(data))
+        if self.size > self._guard.limit:
+            raise Refused(self._too_large())
+        return data
+
+    def _too_large(self) -> Refusal:
+        megabytes = self._guard.limit / MEGABYTE
+        return Refusal(413, f"The body is larger than {megabytes:g} MB. Send less at once, or raise GUARD_MAX_BODY_MB.")
+
+
+async def _discard(receive: Receive) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
+
+
+async def _refuse(refused: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+        await send({"type": "websocket.close", "code": 1008, "reason": refused.message[:120]})
+        return
+    # The rest of a body that is not read would be taken for the next request.
+    close = {"connection": "close", **ADDED}
+    await JSONResponse({"message": refused.message, "status": refused.status}, refused.status, close)(
+        scope, receive, send
+    )
+
+
+def _without_encoding(scope: Scope, content: bytes) -> Scope:
+    replaced = (b"content-encoding", b"content-length", b"transfer-encoding")
+    kept = [(name, value) for name, value in scope["headers"] if name not in replaced]
+    return {**scope, "headers": [*kept, (b"content-length", str(len(content)).encode())]}
+
+
+def _replay(content: bytes, receive: Receive) -> Receive:
+    message: Message | None = {"type": "http.request", "body": content, "more_body": False}
+
+    async def replay() -> Message:
+        nonlocal message
+        if message is None:
+            return await receive()
+        first, message = message, None
+        return first
+
+    return replay
+
+
+def _closed_to_others(send: Send) -> Send:
+    async def closed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [(name, value) for name, value in message["headers"] if not is_cors(name.decode("latin-1"))]
+            message = {**message, "headers": headers}
+            MutableHeaders(scope=message).update(ADDED)
+        await send(message)
+
+    return closed

@@ -1,0 +1,37 @@
+"""The guard in front of a WSGI application: moto's S3."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from services.guard.rules import ADDED, Rules, is_cors
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class WsgiGuard:
+    """Answers only what `Rules` allow; S3's clients send bodies of any type and size."""
+
+    def __init__(self, app: "WSGIApplication", rules: Rules) -> None:
+        self.app = app
+        self.rules = rules
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        """See the class."""
+        headers = {
+            name.removeprefix("HTTP_").replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        local = environ.get("SERVER_NAME", "")
+        if refused := self.rules.refusal(environ["REQUEST_METHOD"], environ["PATH_INFO"], headers, local):
+            close = {"Content-Type": "text/plain; charset=utf-8", "Connection": "close", **ADDED}
+            start_response(f"{refused.status} {HTTPStatus(refused.status).phrase}", list(close.items()))
+            return [refused.message.encode()]
+
+        def closed_to_others(status: str, answered: list[tuple[str, str]], *more: Any) -> Any:
+            kept = [(name, value) for name, value in answered if not is_cors(name)]
+            return start_response(status, [*kept, *ADDED.items()], *more)
+
+        return self.app(environ, closed_to_others)
