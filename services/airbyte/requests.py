@@ -43,6 +43,7 @@ class Mock:
 
 
 Handler = Callable[[Request, Mock], Awaitable[Response]]
+BASIC = {"WWW-Authenticate": 'Basic realm="client id as the user, client secret as the password", charset="UTF-8"'}
 
 
 def operation(method: str, path: str, name: str, handler: Handler, public: bool = False) -> Route:
@@ -64,6 +65,19 @@ def operation(method: str, path: str, name: str, handler: Handler, public: bool 
             return problems.error_id(500).response()
 
     return Route(path, endpoint, methods=[method], name=name)
+
+
+def aside(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
+    """A route beside the API. With credentials configured, it needs a token, or from a browser the credentials."""
+
+    async def checked(request: Request) -> Response:
+        tokens = cast(Mock, request.app.state.mock).tokens
+        if tokens.accepts(authorization := request.headers.get("authorization")) or tokens.accepts_basic(authorization):
+            return await endpoint(request)
+        message = "Callers need a token here, or the client id and secret by HTTP Basic authentication."
+        return JSONResponse({"message": message}, 401, BASIC)
+
+    return Route(path, checked, methods=[method])
 
 
 async def json_body(request: Request) -> dict[str, Any]:

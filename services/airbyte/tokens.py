@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from base64 import b64decode
 
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store, now
@@ -31,6 +32,15 @@ class Tokens:
             return True
         scheme, _, token = (authorization or "").partition(" ")
         return scheme.lower() == "bearer" and self._store.token_is_valid(_digest(token.strip()))
+
+    def accepts_basic(self, authorization: str | None) -> bool:
+        """Whether HTTP Basic authentication brings the application's own credentials, as a browser sends them."""
+        scheme, _, encoded = (authorization or "").partition(" ")
+        try:
+            client_id, _, client_secret = b64decode(encoded.strip(), validate=True).decode().partition(":")
+        except ValueError:
+            return False
+        return scheme.lower() == "basic" and self._credentials_match(client_id, client_secret)
 
     def _credentials_match(self, client_id: str, client_secret: str) -> bool:
         if (expected := self._settings.client_secret) is None:

@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte.faults import FaultKind, FaultRequest, Faults
+from services.airbyte.requests import aside
 from services.airbyte.state import state as everything
 
 
@@ -57,9 +58,9 @@ async def remove(request: Request) -> Response:
 
 
 ROUTES: list[Route] = [
-    Route("/state", state, methods=["GET"]),
-    Route("/faults", list_, methods=["GET"]),
-    Route("/faults", add, methods=["POST"]),
-    Route("/faults", clear, methods=["DELETE"]),
-    Route("/faults/{faultId:int}", remove, methods=["DELETE"]),
+    aside("/state", state),
+    aside("/faults", list_),
+    aside("/faults", add, "POST"),
+    aside("/faults", clear, "DELETE"),
+    aside("/faults/{faultId:int}", remove, "DELETE"),
 ]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CONNECTION = "11111111-1111-4111-8111-111111111111"
 V1 = "/api/public/v1"
+JSON = {"Content-Type": "application/json"}
+CREDENTIALS = ("me", "s3cret")
+"""Client id and secret of the mocks that ask for them."""
 
 
 @dataclass
@@ -86,7 +89,7 @@ class Mock:
         return sorted(path.name for path in (self.lake / stream).iterdir() if not path.name.startswith("_schema-"))
 
     def fault(self, **fault: Any) -> int:
-        answer = self.http.post("/_mock/faults", json=fault)
+        answer = self.http.post("/_mock/faults", json=fault, auth=CREDENTIALS)
         assert answer.status_code == 201, answer.text
         return int(answer.json()["faultId"])
 

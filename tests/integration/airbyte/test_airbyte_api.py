@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock, Start
+from tests.integration.airbyte.running_mock import CONNECTION, JSON, V1, Landing, Mock, Start
 
 UNKNOWN = "99999999-9999-4999-8999-999999999999"
 
@@ -98,7 +98,7 @@ def test_numbers_and_bodies_of_any_size_are_refused_and_never_an_error_of_the_se
     mock.fault(kind="conflict")  # where there are faults, a request's connection is looked for first
     assert [mock.http.get(f"{V1}/jobs/{'9' * digits}").status_code for digits in (19, 30, 5000)] == [400] * 3
     assert mock.http.post("/api/v1/jobs/get", json={"id": 10**30}).status_code == 404
-    assert mock.http.post(f"{V1}/jobs", content="[" * 100_000).status_code == 422
+    assert mock.http.post(f"{V1}/jobs", content="[" * 100_000, headers=JSON).status_code == 422
 
 
 def test_strict_answers_an_unknown_job_as_the_servers_source_does(start: Start) -> None:
@@ -233,7 +233,7 @@ def test_the_configuration_api_tells_why_a_job_failed(mock: Mock, landing: Landi
 )
 def test_a_body_that_is_not_json_is_refused_and_nothing_is_kept(mock: Mock, body: bytes) -> None:
     before = mock.http.get(f"{V1}/workspaces").json()
-    assert mock.http.post(f"{V1}/workspaces", content=body).status_code == 422
+    assert mock.http.post(f"{V1}/workspaces", content=body, headers=JSON).status_code == 422
     assert mock.http.get(f"{V1}/workspaces").json() == before
 
 

@@ -1,9 +1,15 @@
 """People get a page of what goes on and the API's reference, with no other host involved."""
 
 import re
+from collections.abc import Iterable, Iterator
+from typing import cast
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount, Route
 
 from services.airbyte.operations import OPERATIONS
-from tests.integration.airbyte.running_mock import Landing, Mock, Start
+from tests.integration.airbyte.running_mock import V1, Landing, Mock, Start
 
 
 def test_the_pages_load_nothing_from_elsewhere(mock: Mock) -> None:
@@ -32,9 +38,45 @@ def test_every_fault_that_the_page_offers_is_one_that_the_mock_takes(mock: Mock)
         )
 
 
-def test_the_page_hides_its_state_where_callers_need_a_token(start: Start) -> None:
-    with start(client_id="me", client_secret="s3cret", faults=False) as mock:
-        assert mock.http.get("/state.json").status_code == 401
+@pytest.mark.parametrize("faults", [True, False])
+def test_with_credentials_configured_every_route_needs_them_but_health_and_token(start: Start, faults: bool) -> None:
+    with start(client_id="me", client_secret="s3cret", faults=faults) as mock:
+        routes = list(endpoints(cast(Starlette, mock.http.app).routes))
+        assert len(routes) > 100
+        for method, path in routes:
+            answer = mock.http.request(method, path)
+            open_ = path.rstrip("/").endswith(("/health", "/applications/token"))
+            assert (answer.status_code == 401) != open_, (method, path)
+        headers = {"Authorization": f"Bearer {token(mock)}"}
+        assert mock.http.get("/state.json", headers=headers).status_code == 200
+        assert mock.http.get("/_mock/state", headers=headers).status_code == (200 if faults else 404)
+
+
+def endpoints(routes: Iterable[BaseRoute], below: str = "") -> Iterator[tuple[str, str]]:
+    """Method and path of each route, with something in place of its parameters."""
+    for route in routes:
+        if isinstance(route, Mount):
+            yield from endpoints(route.routes, below + route.path)
+        elif isinstance(route, Route):
+            path = below + re.sub(r"{\w+(:\w+)?}", "1", route.path)
+            yield from ((method, path) for method in sorted(route.methods or ()))
+
+
+def token(mock: Mock) -> str:
+    answer = mock.http.post("/applications/token", json={"client_id": "me", "client_secret": "s3cret"})
+    return str(answer.json()["access_token"])
+
+
+def test_a_browser_asks_for_the_credentials_and_then_shows_the_page(start: Start) -> None:
+    with start(client_id="me", client_secret="s3cret") as mock:
+        assert mock.http.get("/").headers["www-authenticate"].startswith("Basic ")
+        for path in ("/", "/state.json", "/docs", "/_mock/faults"):
+            assert mock.http.get(path, auth=("me", "s3cret")).status_code == 200
+            for wrong in (("me", "x"), ("x", "s3cret"), ("", "")):
+                assert mock.http.get(path, auth=wrong).status_code == 401
+        for header in ("Basic", "Basic !", "Basic w6Q=", "Bearer bWU6czNjcmV0"):
+            assert mock.http.get("/", headers={"Authorization": header}).status_code == 401
+        assert mock.http.get(f"{V1}/jobs", auth=("me", "s3cret")).status_code == 401  # as Airbyte itself
 
 
 def test_the_reference_has_every_operation_and_the_documents_licence(mock: Mock) -> None:

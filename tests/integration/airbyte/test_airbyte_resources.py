@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock, Start
+from tests.integration.airbyte.running_mock import CONNECTION, JSON, V1, Landing, Mock, Start
 
 WORKSPACE = "44444444-4444-4444-8444-444444444444"
 SOURCE = "22222222-2222-4222-8222-222222222222"
@@ -90,7 +90,7 @@ def test_a_locked_connection_cannot_be_changed(mock: Mock) -> None:
 def test_a_connection_that_cannot_be_is_refused_and_leaves_nothing(
     mock: Mock, body: dict[str, Any], status: int
 ) -> None:
-    assert mock.http.post(f"{V1}/connections", content=json.dumps(body)).status_code == status
+    assert mock.http.post(f"{V1}/connections", content=json.dumps(body), headers=JSON).status_code == status
     assert len(mock.http.get(f"{V1}/connections").json()["data"]) == 1
 
 

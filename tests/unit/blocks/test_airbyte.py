@@ -77,6 +77,9 @@ def a_moment(seconds: float) -> None:
     time.sleep(seconds / 50)
 
 
+OWN = (CLIENT_ID, SECRET)
+
+
 @dataclass
 class Server:
     """A running mock, and what a test asks of it behind the client's back."""
@@ -90,13 +93,13 @@ class Server:
 
     def fault(self, kind: str, **fault: Any) -> Callable[[], int]:
         """Ask for a fault; returns how often it has struck."""
-        answer = self.http.post("/_mock/faults", json={"kind": kind, **fault})
+        answer = self.http.post("/_mock/faults", json={"kind": kind, **fault}, auth=OWN)
         assert answer.status_code == 201, answer.text
         number = answer.json()["faultId"]
-        return lambda: {f["faultId"]: f["struck"] for f in self.http.get("/_mock/faults").json()}[number]
+        return lambda: {f["faultId"]: f["struck"] for f in self.http.get("/_mock/faults", auth=OWN).json()}[number]
 
     def clear(self, *_: object) -> None:
-        self.http.delete("/_mock/faults").raise_for_status()
+        self.http.delete("/_mock/faults", auth=OWN).raise_for_status()
 
     def tokens_issued(self) -> Callable[[], int]:
         return self.fault("slow", operation="createAccessToken", seconds=0)

@@ -3,6 +3,7 @@
 The same text runs with its 0.x and its 1.x line. HOST is the mock's root; a scenario that fails ends with a traceback.
 """
 
+import base64
 import json
 import sys
 import time
@@ -28,7 +29,9 @@ def sdk(secret="s3cret", **more):
 
 def fault(method="POST", **body):
     data = json.dumps(body).encode()
-    request = urllib.request.Request(f"{HOST}/_mock/faults", data, {"Content-Type": "application/json"}, method=method)
+    basic = base64.b64encode(b"me:s3cret").decode()
+    headers = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
+    request = urllib.request.Request(f"{HOST}/_mock/faults", data, headers, method=method)
     urllib.request.urlopen(request, timeout=10).close()
 
 
