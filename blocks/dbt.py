@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
+from blocks import lake
 from blocks.duckdb_file import broken
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.ledger import Ledger, begin, found, graph_of, settle
@@ -217,6 +218,8 @@ class Dbt:
                 "(WAREHOUSE_WAIT_SECONDS). If it hangs, end the process, then run again."
             )
         held.callback(_one_at_a_time.release)
+        if (folder := self.variables.get("LAKE_DIR")) and _verb(command) not in OFFLINE:
+            held.enter_context(lake.reading(Path(folder)))
         held.enter_context(environment(self.variables))
 
     def _within_time(

@@ -1,12 +1,17 @@
 """The local raw zone: Parquet files that Airbyte's stand-in wrote, one folder a stream."""
 
+import fcntl
 import glob
-from collections.abc import Iterable
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
+from blocks.errors import PlatformError
 from blocks.landing import LandedFile
 
 
@@ -19,10 +24,55 @@ def streams(lake: Path) -> dict[str, str]:
     }
 
 
+LOCK = ".lock"
+"""The file in the lake by which Airbyte's stand-in learns that its files are being read."""
+LOCK_SECONDS = 60.0
+
+
+class LakeBusy(PlatformError):
+    """The loader has been replacing files for too long."""
+
+
+@contextmanager
+def reading(lake: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Keep the files of the lake in place: whoever has listed them may open them later.
+
+    Others may read, too. A lake that nothing was loaded into has nothing to be kept.
+
+    Raises:
+        LakeBusy: the loader has been replacing files for `seconds`; that should take it less than one.
+    """
+    try:
+        descriptor = os.open(lake / LOCK, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        yield
+        return
+    try:
+        deadline = time.monotonic() + seconds
+        while not _shared(descriptor):
+            if time.monotonic() > deadline:
+                raise LakeBusy(
+                    f"The files of the lake {lake} have been about to be replaced for {seconds:g} s. See whether the "
+                    "mock Airbyte hangs, restart it, then run again."
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _shared(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def rows(lake: Path) -> dict[str, int]:
     """Count the raw rows of each stream, all versions of all keys."""
     query = "select count(*) from read_parquet(?, union_by_name=true)"
-    with duckdb.connect() as connection:
+    with reading(lake), duckdb.connect() as connection:
         return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
 
 
@@ -33,7 +83,7 @@ def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
         "where _ab_source_file_url in (select unnest(?)) group by all"
     )
     wanted = list(keys)
-    with duckdb.connect() as connection:
+    with reading(lake), duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         found = (connection.execute(query, [glob, wanted]).fetchall() for glob in streams(lake).values())
         return newest(row for rows in found for row in rows)

@@ -1,7 +1,7 @@
 """What the loader asks of a destination."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -39,10 +39,14 @@ class Destination(Protocol):
     def close(self) -> None: ...
 
 
-def open_destination(connection: duckdb.DuckDBPyConnection, task: SyncTask, stream: StreamTask) -> Destination:
-    """Raises DestinationError."""
+def open_destination(
+    connection: duckdb.DuckDBPyConnection, task: SyncTask, stream: StreamTask, waiting: Callable[[], None]
+) -> Destination:
+    """The stream's place; `waiting` is called while it waits for somebody. Raises DestinationError."""
     if task.snowflake is None:
-        return LakeFolder(connection, Path(stream.place), f"{task.job_id}-{os.getpid()}")
+        overwrites = stream.overwrite and not (task.clear or task.prepare_only)
+        label = f"{task.job_id}-{os.getpid()}"
+        return LakeFolder(connection, Path(stream.place), label, stream.generation, overwrites, waiting)
     # Snowflake's connector takes a second to import: only where it is used.
     from services.airbyte.destination_config import SnowflakeConfiguration
     from services.airbyte.snowflake_table import SnowflakeTable

@@ -10,7 +10,7 @@ from uuid import uuid4
 from services.airbyte.config import Source, Stream
 from services.airbyte.protocol import Discovered, Failed
 from services.airbyte.tasks import Tasks, files_of
-from services.airbyte.workers import WorkerDied, Workers
+from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
 
 log = logging.getLogger("airbyte")
 Columns = dict[str, str]
@@ -19,7 +19,8 @@ Columns = dict[str, str]
 class Discovery:
     """What was found is kept until it is asked for again, as in Airbyte."""
 
-    def __init__(self, tasks: Tasks, workers: Workers) -> None:
+    def __init__(self, tasks: Tasks, workers: Workers, stall_seconds: float) -> None:
+        self._stall_seconds = stall_seconds
         self._tasks = tasks
         self._workers = workers
         self._found: dict[str, dict[str, Columns]] = {}
@@ -48,14 +49,14 @@ class Discovery:
         tasks = [files_of(stream, source.configuration.prefix) for stream in streams]
         task = replace(self._tasks.source(source, f"discover-{uuid4()}", tasks), discover=True)
         try:
-            async with aclosing(self._workers.run(task)) as messages:
+            async with aclosing(self._workers.run(task, self._stall_seconds)) as messages:
                 async for message in messages:
                     if isinstance(message, Discovered):
                         found[message.stream] = message.columns
                     elif isinstance(message, Failed):
                         log.warning("discover %s: %s", message.stream, message.message)
-        except WorkerDied as error:
-            log.warning("discover: %s", error)
+        except (WorkerDied, WorkerStalled) as error:
+            log.warning("discover: %r", error)
         finally:
             shutil.rmtree(task.work_dir, ignore_errors=True)
         return found

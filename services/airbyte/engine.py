@@ -18,12 +18,13 @@ from services.airbyte.destination_config import LakeConfiguration
 from services.airbyte.discovery import Discovery
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
+from services.airbyte.lake_lock import lock_file
 from services.airbyte.names import has_schema
-from services.airbyte.protocol import Committed, Failed, SyncTask
+from services.airbyte.protocol import Committed, Failed, Reading, SyncTask
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tasks import Tasks
-from services.airbyte.workers import WorkerDied, Workers
+from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
 
 log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
@@ -37,7 +38,7 @@ class Engine:
         self._faults = faults
         self._workers = Workers()
         self._tasks_of = Tasks(settings, catalog, store)
-        self.discovery = Discovery(self._tasks_of, self._workers)
+        self.discovery = Discovery(self._tasks_of, self._workers, settings.stall_timeout)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
         self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -49,6 +50,8 @@ class Engine:
             if not isinstance(self._catalog.destination_of(connection).configuration, LakeConfiguration):
                 continue  # its tables are made by the first sync, as in Airbyte
             streams = self._catalog.streams_of(connection)
+            for lake in {Path(synced.place).parent for synced in streams}:
+                lock_file(lake)
             if not all(has_schema(Path(s.place), s.columns) for s in streams):
                 await self._prepare(connection)
         self._workers.warm_up()
@@ -157,17 +160,24 @@ class Engine:
     async def _work(self, task: SyncTask, commit: Callable[[Committed], None]) -> list[dict[str, Any]]:
         """Run a worker process to its end; what went wrong, none for success."""
         problems: list[dict[str, Any]] = []
+        at: dict[str, str] = {}  # the file that each stream is reading
         try:
-            async with aclosing(self._workers.run(task)) as messages:
+            async with aclosing(self._workers.run(task, self._settings.stall_timeout)) as messages:
                 async for message in messages:
                     match message:
+                        case Reading() as reading:
+                            at[reading.stream] = reading.key
                         case Committed() as file:
                             commit(file)
+                            at.pop(file.stream, None)
                         case Failed() as failed:
                             problems.append(failures.from_stream(failed))
+                            at.pop(failed.stream, None)
             return problems
         except WorkerDied as error:
-            return [*problems, failures.worker_died(error.exit_code, error.detail)]
+            return [*problems, failures.worker_died(error.exit_code, error.detail, at.values())]
+        except WorkerStalled:
+            return [*problems, failures.worker_stalled(self._settings.stall_timeout, at.values())]
         finally:
             shutil.rmtree(task.work_dir, ignore_errors=True)
 

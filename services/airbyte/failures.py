@@ -1,6 +1,7 @@
 """Why an attempt failed, as FailureReason objects of Airbyte's Configuration API."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from services.airbyte.protocol import Failed
@@ -11,11 +12,24 @@ def from_stream(failed: Failed) -> dict[str, Any]:
     return reason | {"streamDescriptor": {"name": failed.stream}}
 
 
-def worker_died(exit_code: int, detail: str) -> dict[str, Any]:
+def worker_died(exit_code: int, detail: str, keys: Iterable[str] = ()) -> dict[str, Any]:
+    """`keys` are the files that it was reading."""
     how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
-    return _reason(
-        "replication", "transient_error", f"The sync's worker process {how} before the sync was done.", detail
+    message = f"The sync's worker process {how} before the sync was done.{_files(keys)}"
+    return _reason("replication", "transient_error", message, detail)
+
+
+def worker_stalled(seconds: float, keys: Iterable[str]) -> dict[str, Any]:
+    """`keys` are the files that it was reading."""
+    message = (
+        f"The sync made no progress for {seconds:g} s and was ended.{_files(keys)} Sync again; if the files are right "
+        "and need longer, raise MOCK_AIRBYTE_STALL_TIMEOUT."
     )
+    return _reason("replication", "transient_error", message)
+
+
+def _files(keys: Iterable[str]) -> str:
+    return f" It was reading {', '.join(names)}." if (names := sorted(filter(None, keys))) else ""
 
 
 def server_stopped() -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The lake as a destination: a stream is a folder of Parquet files."""
 
 import os
-from collections.abc import Collection, Mapping
+import shutil
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import duckdb
 
 from services.airbyte import sql
 from services.airbyte.convert import write_empty
+from services.airbyte.errors import DestinationError
+from services.airbyte.lake_lock import LakeInUse, alone
 from services.airbyte.names import SCHEMA_FILES, schema_name
 
 
@@ -15,35 +18,64 @@ class LakeFolder:
     """A file is committed by its rename to a name made of what it holds, so that a repeat finds it there.
 
     The stream's columns are those of the typed empty file, which is there before any other.
+
+    With `overwrites` the files of generation `generation` gather in a hidden folder, `.STREAM/GENERATION`. Once all are
+    there, the stream's folder becomes a link to it, in one step: a reader finds the old files or the new ones. Files
+    are removed while nobody holds the lake, since a reader that has listed a file opens it later.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path, label: str) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        place: Path,
+        label: str,
+        generation: int,
+        overwrites: bool,
+        waiting: Callable[[], None],
+    ) -> None:
         self._connection = connection
-        self._folder = folder
-        self.temporary = folder / f".{label}.tmp"
+        self._place = self._folder = place
+        self._hidden = place.parent / f".{place.name}"
+        self._label = label
+        self._generation = str(generation)
+        self._overwrites = overwrites
+        self._waiting = waiting
+        self.temporary = place / f".{label}.tmp"
 
     def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
         """Make the folder ready; return its columns, which are those found there when none are declared."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self._folder.glob(".*.tmp"):
+        if not os.path.lexists(self._place) and self._before.is_dir():
+            self._before.rename(self._place)  # a switch was cut short between its two steps
+        if self._place.is_symlink() and not self._place.exists():
+            self._place.unlink()  # somebody removed what it leads to
+        self._place.mkdir(parents=True, exist_ok=True)
+        for leftover in self._place.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
         columns = dict(declared) or self._known()
         self.set_columns(columns)
+        if self._overwrites:
+            self._folder = self._hidden / self._next()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self.set_columns(columns)
+            self._remove_all_but(self._place.resolve(), self._folder)
         return columns
 
     def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
         return list(columns)
 
     def set_columns(self, columns: Mapping[str, str]) -> None:
-        if not (schema := self._folder / schema_name(columns)).exists():
-            write_empty(self._connection, columns, temporary := self._folder / ".schema.tmp")
+        """Have the typed empty file of these columns alone; where dbt reads the folder, its older ones stay a while."""
+        if (schema := self._folder / schema_name(columns)).exists():
+            os.utime(schema)  # the newest is the one in force
+        else:
+            write_empty(self._connection, columns, temporary := self._place / ".schema.tmp")
             _commit(temporary, schema)
-        for stale in set(self._folder.glob(SCHEMA_FILES)) - {schema}:
-            stale.unlink()
+        if stale := set(self._folder.glob(SCHEMA_FILES)) - {schema}:
+            self._remove_if_unread(stale)
 
     def rows_of(self, target: str) -> int | None:
         """The rows of a file that is there; None when it is not."""
-        if not (file := self._folder / target).exists():
+        if (file := self._find(target)) is None:
             return None
         row = self._connection.execute("SELECT count(*) FROM read_parquet(?)", [str(file)]).fetchone()
         return int(row[0]) if row else 0
@@ -53,22 +85,82 @@ class LakeFolder:
         _commit(self.temporary, self._folder / target)
 
     def keep_only(self, targets: Collection[str]) -> None:
-        """Remove the rows of all other files."""
+        """Have readers find the rows of these files and no others.
+
+        Raises:
+            DestinationError: dbt has read the lake all the time.
+        """
+        for target in targets:
+            if (file := self._find(target)) and file.parent != self._folder:
+                os.link(file, self._folder / target)
         for file in set(self._folder.glob("*.parquet")) - set(self._folder.glob(SCHEMA_FILES)):
             if file.name not in targets:
                 file.unlink()
+        try:
+            with alone(self._place.parent, self._waiting):
+                self._switch()
+        except LakeInUse as error:
+            raise DestinationError(
+                "system_error",
+                f"The new rows of {self._place.name} cannot replace the old ones: {error}. Find the dbt command that "
+                "hangs, end it, and sync again; nothing is loaded twice.",
+            ) from None
 
     def clear(self) -> None:
+        columns = self._known()
+        self._folder = self._hidden / f"cleared-{self._label}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.set_columns(columns)
         self.keep_only(())
 
     def close(self) -> None:
         self.temporary.unlink(missing_ok=True)
 
+    @property
+    def _before(self) -> Path:
+        return self._hidden / "before"
+
+    def _next(self) -> str:
+        """The name of the folder that the new files gather in, the same for each attempt until readers have it.
+
+        An attempt that was cut short just after readers got its files is repeated in another folder.
+        """
+        current = self._place.readlink().name if self._place.is_symlink() else ""
+        return f"{current}~" if current.rstrip("~") == self._generation else self._generation
+
+    def _find(self, target: str) -> Path | None:
+        return next((folder / target for folder in (self._folder, self._place) if (folder / target).exists()), None)
+
+    def _switch(self) -> None:
+        (link := self._hidden / "link").unlink(missing_ok=True)
+        link.symlink_to(Path(self._hidden.name) / self._folder.name)
+        if not self._place.is_symlink():
+            shutil.rmtree(self._before, ignore_errors=True)
+            self._place.rename(self._before)
+        link.replace(self._place)
+        _sync(self._place.parent)
+        self._remove_all_but(self._folder)
+
+    def _remove_all_but(self, *folders: Path) -> None:
+        """Remove the hidden folders that no reader can find."""
+        names = {folder.name for folder in folders}
+        for other in self._hidden.glob("*"):
+            if other.name not in names and not other.is_symlink():
+                shutil.rmtree(other)
+
+    def _remove_if_unread(self, files: Collection[Path]) -> None:
+        try:
+            with alone(self._place.parent, self._waiting, seconds=0):
+                for file in files:
+                    file.unlink(missing_ok=True)
+        except LakeInUse:
+            pass  # the next sync tries again; an empty file with other columns does a reader no harm
+
     def _known(self) -> dict[str, str]:
-        schema = next(iter(sorted(self._folder.glob(SCHEMA_FILES), key=lambda file: file.stat().st_mtime)[-1:]), None)
-        if schema is None:
+        newest = sorted(self._place.glob(SCHEMA_FILES), key=lambda file: file.stat().st_mtime_ns)[-1:]
+        if not newest:
             return {}
-        found = self._connection.execute(f"DESCRIBE FROM read_parquet({sql.text(str(schema))})").fetchall()
+        found = self._connection.execute(f"DESCRIBE FROM read_parquet({sql.text(str(newest[0]))})").fetchall()
         return {row[0]: sql.column_type(row[1]) for row in found if not row[0].startswith(("_airbyte_", "_ab_"))}
 
 
@@ -76,8 +168,12 @@ def _commit(temporary: Path, target: Path) -> None:
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
     temporary.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
+    _sync(target.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

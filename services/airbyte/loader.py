@@ -23,7 +23,7 @@ from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.model import BadFile
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
-from services.airbyte.protocol import Committed, Discovered, Failed, Message, StreamTask, SyncTask
+from services.airbyte.protocol import Committed, Discovered, Failed, Message, Reading, StreamTask, SyncTask
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -66,7 +66,9 @@ class _StreamLoader:
             if self._task.discover:
                 self._discover()
                 return
-            with closing(open_destination(self._connection, self._task, self._stream)) as self._destination:
+            with closing(
+                open_destination(self._connection, self._task, self._stream, self._waiting)
+            ) as self._destination:
                 self._columns = self._destination.prepare(self._stream.columns)
                 if self._task.clear:
                     self._destination.clear()
@@ -98,6 +100,7 @@ class _StreamLoader:
         listed = objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs)
         for version, download in one_ahead(lambda version: self._download(client, version), listed):
             self._key = version.key
+            self._emit(Reading(self._stream.name, version.key))
             self._load(version, download)
         if self._stream.overwrite:
             self._destination.keep_only(self._written)
@@ -164,6 +167,10 @@ class _StreamLoader:
         self._written.add(target)
         generation = self._stream.generation
         self._emit(Committed(self._stream.name, found.key, found.etag, number, generation, rows, found.size, target))
+
+    def _waiting(self) -> None:
+        """Tell the engine that this worker lives."""
+        self._emit(Reading(self._stream.name, self._key))
 
     def _fail(self, failure_type: str, message: str, origin: str = "source") -> None:
         self._emit(Failed(self._stream.name, failure_type, message, origin))

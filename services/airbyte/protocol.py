@@ -104,6 +104,15 @@ class Failed:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A stream is at this key, or waits after it."""
+
+    stream: str
+    key: str
+    type: Literal["reading"] = "reading"
+
+
+@dataclass(frozen=True)
 class Discovered:
     """The columns of a stream's oldest file and their types."""
 
@@ -117,10 +126,11 @@ class Done:
     type: Literal["done"] = "done"
 
 
-Message = Committed | Failed | Discovered | Done
+Message = Committed | Failed | Reading | Discovered | Done
 _TYPES: dict[str, type[Message]] = {
     "committed": Committed,
     "failed": Failed,
+    "reading": Reading,
     "discovered": Discovered,
     "done": Done,
 }

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     retry_delay: float = Field(
         default=1.0, ge=0, description="seconds before the second attempt; doubled before each further one"
     )
+    stall_timeout: float = Field(
+        default=600.0, gt=0, description="seconds without progress after which a sync's attempt is ended"
+    )
     max_running_jobs: int = Field(default=2, ge=1, description="jobs that run at once; each has memory_limit to itself")
     streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded side by side")
     memory_limit: str = Field(default="512MB", description="DuckDB's memory in one sync")

@@ -4,6 +4,8 @@ import asyncio
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
+from contextlib import suppress
+from pathlib import Path
 
 from services.airbyte.protocol import Done, Message, SyncTask, decode
 
@@ -18,6 +20,10 @@ class WorkerDied(Exception):
         super().__init__(exit_code, detail)
         self.exit_code = exit_code
         self.detail = detail
+
+
+class WorkerStalled(Exception):
+    """The process made no progress for so long that it was ended."""
 
 
 class Workers:
@@ -43,11 +49,12 @@ class Workers:
         if idle := self._take_idle():
             await _end(idle)
 
-    async def run(self, task: SyncTask) -> AsyncGenerator[Message, None]:
+    async def run(self, task: SyncTask, stall_seconds: float) -> AsyncGenerator[Message, None]:
         """What the worker says, up to and without Done. Leaving early ends the process.
 
         Raises:
             WorkerDied: it ended before the task was done.
+            WorkerStalled: for `stall_seconds` it said nothing, and none of the files that it writes has changed.
         """
         if self._starting:
             await asyncio.shield(self._starting)
@@ -55,7 +62,7 @@ class Workers:
         done = False
         try:
             await _send(process, task)
-            async for line in _pipe(process.stdout):
+            while line := await _line(process, task, stall_seconds):
                 if done := isinstance(message := decode(line), Done):
                     return
                 yield message
@@ -80,6 +87,33 @@ class Workers:
                 await _end(process)
         finally:
             self._starting = None
+
+
+async def _line(process: Process, task: SyncTask, stall_seconds: float) -> bytes:
+    """The next line that the worker writes; empty at its end."""
+    reading = asyncio.ensure_future(_pipe(process.stdout).readline())
+    before: dict[str, int] | None = None
+    try:
+        while not (await asyncio.wait({reading}, timeout=stall_seconds / 2))[0]:
+            now = await asyncio.to_thread(_written, task)
+            if now == before:
+                raise WorkerStalled
+            before = now
+        return await reading
+    finally:
+        reading.cancel()
+
+
+def _written(task: SyncTask) -> dict[str, int]:
+    """The sizes, in bytes, of the files that an attempt is writing."""
+    files = list(Path(task.work_dir).rglob("*"))
+    if not task.snowflake:
+        files += [file for stream in task.streams if stream.place for file in Path(stream.place).glob(".*.tmp")]
+    sizes = {}
+    for file in files:
+        with suppress(OSError):
+            sizes[str(file)] = file.stat().st_size
+    return sizes
 
 
 async def _spawn() -> Process:
