@@ -92,15 +92,17 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
     with console.status("S3, the mock Airbyte and Prefect are starting"):
         stack.start(processes)
         stack.wait_until_ready(processes)
-        stack.land(sample_files())
+        first = not stack.samples_landed.exists()
+        stack.land(sample_files() if first else [])
+        stack.samples_landed.touch()
     with console.status("the deployments of prefect.yaml are being registered"):
         _run(processes, stack, "pool", [*PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"])
         _run(processes, stack, "deploy", ["-m", "services.embedded.deploy"])
     processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL], stack.variables)
     sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
     processes.start("sensor", sensor, stack.variables)
-    (stack.state / "env").write_text(script(stack.variables))
-    console.print(_banner(stack), highlight=False, soft_wrap=True)
+    (stack.state / "env").write_text(script(stack.variables), encoding="utf-8")
+    console.print(_banner(stack, first), highlight=False, soft_wrap=True)
     while True:
         tail.show()
         processes.check()
@@ -142,9 +144,10 @@ def script(variables: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _banner(stack: Stack) -> str:
+def _banner(stack: Stack, first: bool) -> str:
+    landed = "The sample files have landed" if first else "What had landed is there again"
     return f"""
-[bold]The platform is up.[/bold] The sample files have landed; the sensor runs the pipeline on them within seconds.
+[bold]The platform is up.[/bold] {landed}; the sensor runs the pipeline on new files within seconds.
 
   Prefect   {stack.prefect_url}
   Airbyte   {stack.airbyte_url}

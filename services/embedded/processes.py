@@ -17,8 +17,8 @@ import httpx
 from blocks.errors import PlatformError
 from blocks.settings import inherited
 
-# No module beside a process, or below a person's home, is taken for one of ours; text is UTF-8 in every locale.
-OWN_PYTHON = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1"}
+# No module beside a process, or below a person's home, is taken for one of ours; text and paths are UTF-8.
+OWN_PYTHON = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 

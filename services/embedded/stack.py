@@ -101,6 +101,11 @@ class Stack:
             "PREFECT_WORKER_QUERY_SECONDS": "2",
         }
 
+    @property
+    def samples_landed(self) -> Path:
+        """A file that is there once the sample files have landed; one of those that a person deletes stays deleted."""
+        return self.state / "s3" / "samples-landed"
+
     def start(self, processes: Processes) -> None:
         """Start the services; `wait_until_ready` tells when they answer."""
         self._prefect_from_template()
@@ -109,7 +114,8 @@ class Stack:
         variables = {**self._prefect, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
         processes.start("prefect", ["-m", "services.embedded.prefect_server", str(self.prefect_port)], variables)
         ports = ["--s3-port", str(self.s3_port), "--airbyte-port", str(self.airbyte_port)]
-        folders = ["--lake-dir", str(self.state / "lake"), "--state-dir", str(self.state / "airbyte")]
+        places = {"lake": self.state / "lake", "state": self.state / "airbyte", "s3": self.state / "s3"}
+        folders = [f"--{name}-dir={place}" for name, place in places.items()]
         processes.start("stand-ins", ["-m", "services.embedded.stand_ins", *ports, *folders], CREDENTIALS)
 
     def wait_until_ready(self, processes: Processes) -> None:

@@ -19,6 +19,7 @@ def main() -> None:
     parser.add_argument("--airbyte-port", type=int, required=True)
     parser.add_argument("--lake-dir", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
+    parser.add_argument("--s3-dir", type=Path, required=True, help="folder that keeps S3's objects")
     options = parser.parse_args()
     follow_parent()
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -32,7 +33,7 @@ def main() -> None:
         s3_secret_access_key=SecretStr("test"),
         faults=True,
     )
-    with s3_server(options.s3_port):
+    with s3_server(options.s3_port, options.s3_dir):
         Server(settings, log_level="warning").run()
 
 

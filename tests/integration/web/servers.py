@@ -70,7 +70,7 @@ CALLS = {
 @contextmanager
 def stand_ins(folder: Path) -> Iterator[dict[str, str]]:
     """S3 with one object, the mock Airbyte and the emulator; their URLs."""
-    with s3_server(0) as port, running_emulator(folder) as emulator:
+    with s3_server(0, folder / "s3") as port, running_emulator(folder) as emulator:
         url = f"http://127.0.0.1:{port}"
         client(url).create_bucket(Bucket=BUCKET)
         client(url).put_object(Bucket=BUCKET, Key=KEY, Body=b"kept")
