@@ -22,6 +22,7 @@ from tests.e2e.landing import (
     numbers,
     services_of_the_sample,
 )
+from tests.e2e.origins import answered
 
 PIPELINE = "full_pipeline/full-pipeline"
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
@@ -64,6 +65,11 @@ def test_the_first_start_fills_the_marts_without_a_manual_step(platform: Platfor
     needs(platform, *services_of_the_sample(platform))
     answer = platform.rows("select count(*), count(distinct carrier), count(*) - count(dep_time) from fct_flights")
     assert answer == [(SAMPLE_FLIGHTS, 16, 521)]
+
+
+def test_no_port_answers_a_page_from_elsewhere(platform: Platform) -> None:
+    needs(platform, "localstack", "airbyte", "prefect")
+    assert answered(platform) == []
 
 
 def test_a_dropped_file_becomes_rows_that_readers_see(platform: Platform) -> None:

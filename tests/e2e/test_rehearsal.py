@@ -14,6 +14,7 @@ import pytest
 from services.testing import Platform
 from services.testing.fixtures import owner
 from tests.e2e.conftest import sample_is_published
+from tests.e2e.origins import answered
 from tests.e2e.test_verbs import Clone
 from tests.integration.dbt import project as dbt
 from tests.integration.dbt.lake import STREAMS, Lake
@@ -73,9 +74,16 @@ def test_no_stand_in_answers_without_credentials(platform: Platform) -> None:
     prefect = httpx.post(f"{platform.prefect_url}/api/flow_runs/filter", json={}, trust_env=False)
     airbyte = httpx.get(f"{platform.airbyte_url}/connections", trust_env=False)
     assert (prefect.status_code, airbyte.status_code) == (401, 401)
+    for path in ("/", "/state.json", "/_mock/state", "/_mock/faults", "/docs"):
+        url = platform.airbyte_url.removesuffix("/api/public/v1") + path
+        assert httpx.get(url, trust_env=False).status_code == 401
     query = "python -m blocks.snowflake_sql --profile rehearsal 'select 1' 2>&1 || true"
     told = platform.compose("exec", "-T", "worker", "sh", "-c", query)
     assert told.startswith("Prefect's server refuses to give the blocks saved as 'rehearsal'. Check PREFECT_API_AUTH_")
+
+
+def test_no_port_answers_a_page_from_elsewhere(platform: Platform) -> None:
+    assert answered(platform) == []
 
 
 @pytest.mark.parametrize("service", ["worker", "sensor"])
