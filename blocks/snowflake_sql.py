@@ -4,29 +4,57 @@ A prompt without a query; what standard input holds, where that is no terminal, 
 """
 
 import argparse
+import io
 import json
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from blocks.connections import SnowflakeConnection, snowflake_connection
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, shown
+from blocks.snowflake_fence import bounded, check
 from blocks.sql import MOST_WIDTH, prompt
 from blocks.warehouse import published_schema
 
+MOST_ROWS = 1000
+"""How many rows of a statement are fetched and shown."""
 
-def ask(connection: SnowflakeConnection, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The names of the columns, in lower case, and the rows; both empty for a statement that has none.
+
+@dataclass(frozen=True)
+class Answer:
+    """The names of the columns, in lower case, and rows; `more` were not fetched, None if nobody knows how many."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    more: int | None = 0
+
+
+def ask(connection: SnowflakeConnection, query: str) -> Answer:
+    """Run a statement that reads, in a transaction that is rolled back; fetch its first rows.
 
     Raises:
+        NotARead: it may change something.
         snowflake.connector.errors.Error: Snowflake refuses or does not answer.
     """
+    statement = query.strip().rstrip(";").rstrip()
+    check(statement)
+    limited, count = bounded(statement, MOST_ROWS + 1)
     with connection.get_connection(published_schema(connection.schema_)) as session, session.cursor() as cursor:
-        cursor.execute(query.strip().rstrip(";"))
-        return [column[0].lower() for column in cursor.description or []], list(cursor.fetchall())
+        cursor.execute("begin")
+        try:
+            cursor.execute(limited)
+            columns = [column[0].lower() for column in cursor.description or []]
+            rows = list(cursor.fetchmany(MOST_ROWS + 1))
+            if len(rows) <= MOST_ROWS:
+                return Answer(columns, rows)
+            total = cursor.execute(count).fetchall()[0][0] if count else cursor.rowcount
+            return Answer(columns, rows[:MOST_ROWS], total - MOST_ROWS if total else None)
+        finally:
+            cursor.execute("rollback")
 
 
 def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> bool:
@@ -34,23 +62,31 @@ def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> 
     from snowflake.connector.errors import Error
 
     try:
-        columns, rows = ask(connection, query)
+        answer = ask(connection, query)
     except (Error, PlatformError) as error:
-        print(error, file=sys.stderr)
+        print("\n".join(map(shown, str(error).split("\n"))), file=sys.stderr)
         return False
     if as_json:
-        print(json.dumps(rows, default=str))
+        print(json.dumps(answer.rows, default=str))
     else:
         # Only a terminal bounds a row's width.
-        Console(width=None if sys.stdout.isatty() else MOST_WIDTH).print(_table(columns, rows))
+        Console(width=None if sys.stdout.isatty() else MOST_WIDTH).print(_table(answer))
+    if answer.more != 0:
+        count = "More" if answer.more is None else f"{answer.more:,} more"
+        print(f"{count} rows are not shown. Add a LIMIT or a WHERE to see others.", file=sys.stderr)
     return True
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*map(str, row))
+def _table(answer: Answer) -> Table:
+    """The rows as they are: nothing in them is Rich's markup, or a terminal's command."""
+    table = Table(*(Column(_cell(name)) for name in answer.columns))
+    for row in answer.rows:
+        table.add_row(*map(_cell, row))
     return table
+
+
+def _cell(value: Any) -> Text:
+    return Text("\n".join(map(shown, str(value).split("\n"))))
 
 
 def main(arguments: list[str]) -> int:
@@ -65,13 +101,12 @@ def main(arguments: list[str]) -> int:
     except PlatformError as error:
         print(error, file=sys.stderr)
         return 1
-    if options.query:
-        return 0 if show(connection, " ".join(options.query), options.json) else 1
-    if not sys.stdin.isatty():
+    if options.query or not sys.stdin.isatty():
         from snowflake.connector.util_text import split_statements
 
-        statements = [statement for statement, _ in split_statements(sys.stdin, remove_comments=True) if statement]
-        return 0 if all(show(connection, statement) for statement in statements) else 1
+        script = io.StringIO(" ".join(options.query)) if options.query else sys.stdin
+        statements = [statement for statement, _ in split_statements(script, remove_comments=True) if statement]
+        return 0 if all(show(connection, statement, options.json) for statement in statements) else 1
     schema = published_schema(connection.schema_)
     where = f"The published tables, {connection.database}.{schema} of Snowflake's account {connection.account}"
     prompt(lambda statement: show(connection, statement), f"{where}; end a statement with a semicolon. Ctrl-D ends.")

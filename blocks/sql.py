@@ -13,7 +13,8 @@ from pathlib import Path
 
 import duckdb
 
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, shown
+from blocks.lake import reading
 from blocks.settings import Settings
 
 MOST_WIDTH = 10_000
@@ -27,15 +28,15 @@ def run(query: str, published: Path, lake: Path) -> bool:
     `copy … to` could write over is what the pipelines need.
     """
     try:
-        with duckdb.connect(str(published), read_only=True) as connection:
+        with reading(lake), duckdb.connect(str(published), read_only=True) as connection:
             connection.execute(f"set allowed_directories = [{_literal(f'{lake}/')}]")
             connection.execute("set enable_external_access = false; set lock_configuration = true")
             for statement in connection.extract_statements(_without_comments(query)):
                 if relation := connection.sql(statement):
                     # DuckDB leaves columns out to fit a width, which only a terminal has.
                     relation.show(max_rows=40, max_width=None if sys.stdout.isatty() else MOST_WIDTH)
-    except duckdb.Error as error:
-        print(error, file=sys.stderr)
+    except (duckdb.Error, PlatformError) as error:
+        print("\n".join(map(shown, str(error).split("\n"))), file=sys.stderr)
         return False
     return True
 

@@ -184,7 +184,7 @@ def test_readers_see_the_tables_that_were_published_last_and_no_view(emulator: E
         assert cursor.execute("describe table build_published.t").fetchall() == described
     tables = "select table_name from information_schema.tables where table_schema = 'BUILD_PUBLISHED'"
     assert emulator.rows(tables) == [("T",)]
-    assert ask(build, "select count(*) from t")[1] == [(2,)]
+    assert ask(build, "select count(*) from t").rows == [(2,)]
 
 
 @pytest.mark.parametrize("statement", ["grant select on table t to role r", "select no_such_function()", "selec 1"])

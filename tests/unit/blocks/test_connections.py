@@ -1,5 +1,6 @@
 """Blocks are saved from the environment, loaded by a profile's name, and give working clients; secrets stay secret."""
 
+import json
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -391,6 +392,38 @@ def test_sql_on_snowflake_shows_a_row_whole_where_no_terminal_bounds_it(
     assert snowflake_sql.show(snowflake(emulator), f"select {columns};")
     (row,) = [line for line in capsys.readouterr().out.splitlines() if "aaa" in line]
     assert all(letter * 40 in row for letter in "abcdef")
+
+
+def test_sql_on_snowflake_shows_values_as_they_are(
+    emulator: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = "select '[red]' as a, '[/foo]' as b, 'x' || chr(27) || '[31my' as c, '[bold]' as \"[link]\""
+    assert snowflake_sql.show(snowflake(emulator), values)
+    said = capsys.readouterr().out
+    assert all(text in said for text in ("[red]", "[/foo]", r"x\x1b[31my", "[bold]", "[link]"))
+    assert "\x1b" not in said
+
+
+def test_sql_on_snowflake_changes_nothing(emulator: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    block = snowflake(emulator)
+    with block.get_connection() as session, session.cursor() as cursor:
+        cursor.execute("create or replace table analytics.kept as select 1 as a")
+        for statement in ("drop table analytics.kept", "with a as (select 1) delete from analytics.kept"):
+            assert not snowflake_sql.show(block, statement)
+            assert "was not run" in capsys.readouterr().err
+        assert cursor.execute("select * from analytics.kept").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("bound", ["", " limit 1500"])
+def test_sql_on_snowflake_fetches_a_bounded_number_of_rows_and_says_how_many_more_there_are(
+    emulator: dict[str, Any], capsys: pytest.CaptureFixture[str], bound: str
+) -> None:
+    ten = "(select 1 as n" + " union all select 1" * 9 + ")"
+    query = f"select row_number() over (order by 1) as r from {ten} a, {ten} b, {ten} c, {ten} d{bound}"
+    assert snowflake_sql.show(snowflake(emulator), query, as_json=True)
+    said = capsys.readouterr()
+    assert len(json.loads(said.out)) == snowflake_sql.MOST_ROWS
+    assert f"{'500' if bound else '9,000'} more rows are not shown" in said.err
 
 
 def test_a_block_with_values_missing_opens_nothing() -> None:
