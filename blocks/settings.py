@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     airbyte_sync_timeout_seconds: float = Field(3600, gt=0, description="a sync that takes longer is cancelled")
 
     dbt_project_dir: Path = Field(Path("./dbt_project"), description="folder of dbt_project.yml and profiles.yml")
+    dbt_packages_install_path: Path = Field(
+        Path("dbt_packages"), description="folder of dbt's packages; a relative one is in the project's"
+    )
     dbt_target: str = Field("dev", description="target of profiles.yml: dev (DuckDB) or snowflake")
     dbt_timeout_seconds: float = Field(3600, gt=0, description="a dbt command that takes longer is stopped")
     warehouse_wait_seconds: float = Field(

@@ -1,10 +1,8 @@
 """Transform: dbt builds and tests the tables; what passed is published."""
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_client, get_run_logger, task
@@ -14,13 +12,12 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.tasks import exponential_backoff
 
-from blocks import connections
+from blocks import connections, dbt_packages
 from blocks.dbt import DbtFailed, DbtResult
 from blocks.turns import TurnMissed
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 
 WAREHOUSE_SLOT = "dbt-warehouse"
-PACKAGE_FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
 
 
 @contextmanager
@@ -48,14 +45,8 @@ def warehouse_slot(profile: str | None = None) -> Iterator[None]:
 
 def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
     """Cache key of `dbt deps`: the project and what its package files say; none where packages are to be installed."""
-    project = Path(connections.dbt_config(parameters["profile"]).project_dir).absolute()
-    files = [project / name for name in PACKAGE_FILES if (project / name).is_file()]
-    if files and not (project / "dbt_packages").is_dir():
-        return None
-    digest = hashlib.sha256(str(project).encode())
-    for file in files:
-        digest.update(file.name.encode() + file.read_bytes())
-    return f"dbt-deps-{digest.hexdigest()}"
+    project = connections.dbt_config(parameters["profile"]).project_dir
+    return None if dbt_packages.are_missing(project) else f"dbt-deps-{dbt_packages.digest(project)}"
 
 
 @task(
@@ -70,7 +61,8 @@ def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str |
 )
 def dbt_deps(profile: str | None = None) -> str:
     """Install dbt's packages; skipped while they are there and the package files stay as they are."""
-    connections.dbt(profile, get_run_logger().info).run("deps")
+    log = get_run_logger().info
+    dbt_packages.install(connections.dbt(profile, log), log)
     return "installed"
 
 

@@ -83,7 +83,7 @@ FORMS: dict[str, Form] = {
     "SENSOR_QUEUE_URL": Form("the URL of an SQS queue, or nothing for polling", URL, empty=True),
     "AWS_ACCESS_KEY_ID": Form("an access key's id, or nothing for AWS's usual chain", r"\w+", empty=True),
     "AWS_SECRET_ACCESS_KEY": Form("nothing, or `test` for LocalStack: a real one is a secret", "test", empty=True),
-    "AWS_DEFAULT_REGION": Form("a region, e.g. eu-central-1", r"[a-z]{2}(-[a-z]+)+-\d"),
+    "AWS_DEFAULT_REGION": Form("a region, e.g. eu-central-1, or auto", r"[A-Za-z0-9][A-Za-z0-9_-]*"),
     "PIP_CONFIG_FILE": FILE,
     "BUILD_CA_FILE": FILE,
     "SNOWFLAKE_ACCOUNT": Form("an account identifier, e.g. myorg-myaccount", r"[A-Za-z0-9_.-]+", _on_snowflake),

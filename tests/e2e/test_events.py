@@ -1,4 +1,4 @@
-"""The platform whose sensor waits for S3's events, as one line of the profile says."""
+"""The platform whose sensor waits for S3's events, as a line of the profile says, in another region than usual."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +17,7 @@ QUEUE = "http://localstack:4566/000000000000/landing-events"
 def platform(project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
     profile = project / "profiles" / "local.env"
     profile.write_text(profile.read_text().replace("SENSOR_QUEUE_URL=\n", f"SENSOR_QUEUE_URL={QUEUE}\n"))
+    profile.write_text(profile.read_text().replace("REGION=us-east-1", "REGION=eu-central-1"))
     with Platform(project, owner=owner(pytestconfig)) as running:
         running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=240)
         yield running

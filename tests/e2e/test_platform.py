@@ -1,5 +1,7 @@
 """The platform of docker-compose.yml at work, from a file that lands to the row that a reader sees."""
 
+import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -210,3 +212,19 @@ def test_down_and_up_keeps_everything_and_loads_nothing_twice(platform: Platform
 def job_ids(platform: Platform) -> set[int]:
     """The jobs that the mock Airbyte knows."""
     return {job["jobId"] for job in platform.airbyte("jobs", limit=100)["data"]}
+
+
+def test_no_container_has_more_rights_than_it_needs(platform: Platform) -> None:
+    ids = [each.ID or "" for each in platform.get_containers(include_all=True)]
+    printed = subprocess.run(["docker", "inspect", *ids], check=True, capture_output=True, text=True).stdout
+    for container in json.loads(printed):
+        name, host = container["Name"], container["HostConfig"]
+        assert host["CapDrop"] == ["ALL"], name
+        assert not host["CapAdd"], name
+        assert host["ReadonlyRootfs"], name
+        assert 0 < host["PidsLimit"] <= 2048, name
+        assert host["Memory"] > 0, name
+        assert "no-new-privileges:true" in host["SecurityOpt"], name
+        assert not host["Privileged"], name
+        # LocalStack's image is made to run as root; without capabilities that is a user like any other.
+        assert container["Config"]["User"] not in ("", "root", "0") or "localstack" in name, name

@@ -5,22 +5,21 @@ set -eu
 bucket=$S3_BUCKET
 prefix=$S3_PREFIX
 queue=landing-events
-account=000000000000
-
-arn() { echo "arn:aws:sqs:$AWS_DEFAULT_REGION:$account:$1"; }
 export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-us-east-1}"
 
-awslocal s3api head-bucket --bucket "$bucket" >/dev/null
 awslocal sqs create-queue --queue-name "$queue-dead" >/dev/null
 url=$(awslocal sqs create-queue --queue-name "$queue" --query QueueUrl --output text)
+# Asked for, since LocalStack places a queue of a region that it does not know in another.
+arn=$(awslocal sqs get-queue-attributes --queue-url "$url" --attribute-names QueueArn \
+  --query Attributes.QueueArn --output text)
 # The sensor itself moves what it cannot read, with the reason; the count is for what would end the sensor each time.
 awslocal sqs set-queue-attributes --queue-url "$url" --attributes "$(cat <<END
 {"MessageRetentionPeriod": "1209600",
- "RedrivePolicy": "{\"deadLetterTargetArn\": \"$(arn "$queue-dead")\", \"maxReceiveCount\": \"1000\"}"}
+ "RedrivePolicy": "{\"deadLetterTargetArn\": \"$arn-dead\", \"maxReceiveCount\": \"1000\"}"}
 END
 )"
 awslocal s3api put-bucket-notification-configuration --bucket "$bucket" --notification-configuration "$(cat <<END
-{"QueueConfigurations": [{"QueueArn": "$(arn "$queue")", "Events": ["s3:ObjectCreated:*"],
+{"QueueConfigurations": [{"QueueArn": "$arn", "Events": ["s3:ObjectCreated:*"],
   "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "$prefix"}]}}}]}
 END
 )"

@@ -148,6 +148,14 @@ def test_the_three_axes_can_be_mixed_freely(tmp_path: Path, landing: str, airbyt
     checked(tmp_path, "rehearsal", changed("rehearsal", **values))
 
 
+@pytest.mark.parametrize(
+    "region",
+    ["us-east-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "us-isob-east-1", "auto", "nyc3", "ru-central1"],
+)
+def test_any_region_of_aws_and_of_other_makers_of_s3_is_taken(tmp_path: Path, region: str) -> None:
+    checked(tmp_path, "local", changed("local", AWS_DEFAULT_REGION=region))
+
+
 def test_the_values_that_differ_between_two_profiles_are_those_that_do_and_no_other(tmp_path: Path) -> None:
     for name in ("local", "rehearsal"):
         (tmp_path / f"{name}.env").write_text(TEXTS[name])

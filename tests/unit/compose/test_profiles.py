@@ -135,3 +135,17 @@ def test_init_scripts_can_be_executed_by_localstack() -> None:
     scripts = list((PROJECT / "localstack" / "init" / "ready.d").glob("*.sh"))
     assert scripts
     assert all(os.access(each, os.X_OK) for each in scripts)
+
+
+def test_every_service_drops_all_rights_and_can_write_its_own_places_alone() -> None:
+    base = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    scaled = yaml.safe_load(SCALE_FILE.read_text().replace("!reset", ""))["services"]
+    own = {name: service for name, service in scaled.items() if "image" in service}
+    assert "redis" in own
+    for name, service in {**base, **own}.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["read_only"] is True, name
+        assert service["pids_limit"] > 0, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "/tmp" in service["tmpfs"], name
+        assert not service.keys() & {"cap_add", "privileged", "network_mode", "pid", "devices"}, name
