@@ -59,7 +59,7 @@ def why_copied(clone: Path) -> str:
             return f"{file} is not readable to other users"
         if file.suffix == ".sh" and b"\r\n" in (clone / file).read_bytes():
             return f"{file} has CRLF line ends"
-        if file.match("ready.d/*") and not mode & 0o001:
+        if file.suffix == ".sh" and file.match("localstack/*/*/*") and not mode & 0o001:
             return f"{file} is not executable"
     closed = (each for each in _folders(clone) if (clone / each).stat().st_mode & 0o005 != 0o005)
     return next((f"{each} is closed to other users" for each in closed), "")

@@ -76,6 +76,8 @@ FORMS: dict[str, Form] = {
     "AIRBYTE_SYNC_TIMEOUT_SECONDS": SECONDS,
     "AIRBYTE_TOKEN_SECONDS": Form("a number of seconds, the mock's tokens' life", r"[1-9]\d*"),
     "DBT_TARGET": Form("dev (DuckDB) or snowflake", "dev|snowflake"),
+    "DBT_TIMEOUT_SECONDS": SECONDS,
+    "WAREHOUSE_WAIT_SECONDS": SECONDS,
     "FRESHNESS_THRESHOLD_HOURS": Form("a number of hours", r"[1-9]\d*"),
     "S3_BUCKET": Form("a bucket's name", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
     "S3_PREFIX": Form("a prefix that ends with /", r"([\w.=-]+/)+"),
