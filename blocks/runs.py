@@ -154,21 +154,20 @@ class PrefectRuns:
         chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
         with _client() as server:
             old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
+            # The client's own methods send an event besides, in a thread.
             if old:
-                # The client's own method sends an event besides, in a thread.
                 change = ArtifactUpdate(data=rows).model_dump(mode="json", exclude_unset=True)
                 server.client.request("PATCH", "/artifacts/{id}", path_params={"id": old[0].id}, json=change)
                 return
-            server.client.create_artifact(
-                ArtifactCreate(
-                    key=key,
-                    type="table",
-                    description=f"The newest batches of {place} whose runs failed for good; `make status` counts them "
-                    "all. Mend the cause, then `make cursor ARGS='release BATCH'` or, if there is nothing left to "
-                    "load, `forget BATCH`.",
-                    data=rows,
-                )
+            new = ArtifactCreate(
+                key=key,
+                type="table",
+                description=f"The newest batches of {place} whose runs failed for good; `make status` counts them all. "
+                "Mend the cause, then `make cursor ARGS='release BATCH'` or, if there is nothing left to load, "
+                "`forget BATCH`.",
+                data=rows,
             )
+            server.client.request("POST", "/artifacts/", json=new.model_dump(mode="json", exclude_unset=True))
 
 
 class DeploymentRuns(PrefectRuns):
@@ -191,9 +190,9 @@ class DeploymentRuns(PrefectRuns):
         """
         count = 0
         with _client() as server:
-            ours = {**self._deployment(server).parameters, "profile": self.profile}
-            deployments = [each.id for each in server.deployments(self.flow)]
-            for run in server.runs(_under_way(deployments, server.now)):
+            deployments = list(server.deployments(self.flow))
+            ours = {**self._named(deployments).parameters, "profile": self.profile}
+            for run in server.runs(_under_way([each.id for each in deployments], server.now)):
                 if not _held(run) and _same_connection(run.parameters, ours):
                     count += 1
                     if run.state_type in QUEUED or count >= MOST_UNDER_WAY:
@@ -208,7 +207,7 @@ class DeploymentRuns(PrefectRuns):
         """
         with _client() as server:
             run = server.client.create_flow_run_from_deployment(
-                self._deployment(server).id,
+                self._named(server.deployments(self.flow, self.name)).id,
                 parameters={"files": [file.model_dump(mode="json") for file in batch.files], "profile": self.profile},
                 idempotency_key=batch.idempotency_key,
                 name=run_name(batch),
@@ -216,8 +215,8 @@ class DeploymentRuns(PrefectRuns):
             )
         return str(run.id)
 
-    def _deployment(self, server: "_Server") -> DeploymentResponse:
-        for deployment in server.deployments(self.flow, self.name):
+    def _named(self, deployments: Iterable[DeploymentResponse]) -> DeploymentResponse:
+        for deployment in deployments:
             if deployment.name == self.name:
                 return deployment
         raise DeploymentUnknown(

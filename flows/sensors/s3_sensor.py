@@ -164,7 +164,7 @@ class Heartbeat:
         """Listen to the answers that a sensor gets."""
         clients = [looking.store.s3, *([looking.arrivals.queue.sqs] if looking.arrivals else [])]
         for client in clients:
-            client.meta.events.register("after-call", self._answered, unique_id=f"heartbeat-{id(self)}")
+            client.meta.events.register("after-call", self.answered, unique_id=f"heartbeat-{id(self)}")
 
     def looked(self, well: bool) -> None:
         """Take note of how a look ended."""
@@ -176,7 +176,8 @@ class Heartbeat:
         if not self.failing:
             self.file.touch()
 
-    def _answered(self, parsed: Mapping[str, Any], **_: Any) -> None:
+    def answered(self, parsed: Mapping[str, Any], **_: Any) -> None:
+        """Take note of an answer of boto3's."""
         if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
             self.touch()
 

@@ -1,19 +1,24 @@
 """The sensor is killed at each of its calls to the outside, and the next one goes on as if nothing had happened."""
 
 import time
+from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from blocks.batches import MOST_WAITING, Batch
+from blocks.batches import MOST_WAITING, Batch, Failed
 from blocks.cursor import CursorStore
-from blocks.cursor_command import forget, put_back
+from blocks.cursor_command import forget, put_back, skip
 from blocks.errors import PlatformError
-from flows.sensors.s3_sensor import stay
-from tests.unit.sensor.world import BUCKET, OVERLAP, PREFIX, RECONCILE, START, Crash, FakeS3, Letter, World
+from blocks.landing import LandedFile
+from blocks.runs import PrefectUnavailable
+from flows.sensors.poll import MOST_SHOWN
+from flows.sensors.s3_sensor import Heartbeat, stay
+from tests.unit.sensor.world import BUCKET, OVERLAP, PREFIX, RECONCILE, START, Crash, FakeRuns, FakeS3, Letter, World
 
 MODES = ["polling", "events", "right here"]
 KEYS = ["a", "b", "c"]
@@ -365,3 +370,148 @@ def test_after_a_look_that_was_refused_another_sensor_goes_on_with_what_it_conne
         world.fates = [""] * len(effects("polling")) + ["throttled"]
         stay(refused.sensor(), lambda: next(sensors), 0)
     assert [key for key, *_ in world.handed_on()] == [f"{PREFIX}a"]
+
+
+@pytest.mark.parametrize("mode", ["polling", "events"])
+@pytest.mark.parametrize("call", ["announce", "start", "save"])
+@pytest.mark.parametrize("end", ["", "crash before", "crash after"])
+def test_a_sensor_that_was_suspended_while_another_took_over_and_a_person_deleted_the_run_starts_no_second_run(
+    mode: str, call: str, end: str
+) -> None:
+    def with_a_new_file() -> World:
+        world = World()
+        world.sensor(mode).poll()
+        world.put("a")
+        world.effects.clear()
+        return world
+
+    def meanwhile() -> None:
+        assert world.sensor(mode).poll()
+        world.delete_run()
+        for _ in range(3):
+            world.now += 20
+            world.sensor(mode).poll()
+        world.fates = [end]
+
+    undisturbed = with_a_new_file()
+    undisturbed.sensor(mode).poll()
+    before_the_last = len(undisturbed.effects) - 1 - undisturbed.effects[::-1].index(call)
+    world = with_a_new_file()
+    world.other = meanwhile
+    world.fates = [""] * before_the_last + ["another sensor polls"]
+    with suppress(PlatformError, Crash):
+        world.sensor(mode).poll()
+    assert [run.batch.attempt for run in world.runs.values() if run.live] == [2]
+    if not end:
+        assert [run for run in world.runs.values() if run.held and not run.deleted] == []
+
+
+def test_an_upload_that_took_longer_than_the_overlap_is_handed_on_by_its_event_and_only_once() -> None:
+    world = World()
+    world.sensor("events").poll()
+    world.now += 20 * OVERLAP
+    world.put("a")
+    drained(world, "events")
+    world.put("slow", began=-100 * OVERLAP, copies=2)
+    slow = world.objects["inbound/slow"]
+    assert slow.date < world.sensor("events").store.load()[0].floor
+    world.letters[next(reversed(world.letters))].hidden_until = world.now + 20 * RECONCILE  # the second comes late
+    drained(world, "events")
+    world.now += 20 * RECONCILE
+    drained(world, "events")
+    assert [key for key, *_ in world.handed_on()] == ["inbound/a", "inbound/slow"]
+    assert world.letters == {}
+
+
+def test_a_late_event_of_a_file_that_a_listing_found_long_ago_hands_it_on_no_second_time() -> None:
+    world = World()
+    world.put("a")
+    world.put("b", copies=0)
+    for letter in world.letters.values():
+        letter.hidden_until = 40 * RECONCILE
+    drained(world, "events")
+    for _ in range(5):
+        world.now += 10 * RECONCILE
+        world.put("newer")
+        drained(world, "events")
+    assert Counter(key for key, *_ in world.handed_on()) == {"inbound/a": 1, "inbound/b": 1, "inbound/newer": 5}
+    assert world.letters == {}
+
+
+def test_what_a_person_has_skipped_is_not_handed_on_by_its_event() -> None:
+    world = World()
+    world.sensor("events").poll()
+    world.put("old", began=-2 * OVERLAP)
+    store = world.sensor().store
+    world.now += 1
+    skip(store, [], timedelta(seconds=OVERLAP), dry_run=False)
+    drained(world, "events")
+    assert world.handed_on() == []
+    assert world.letters == {}
+
+
+def test_thousands_of_parked_batches_leave_the_cursor_small_and_a_poll_cheap() -> None:
+    world = World()
+    store = world.sensor().store
+    for number in range(2000):
+        files = [LandedFile(key=f"inbound/{number:04}-{each}" + "x" * 200, etag="v") for each in range(5)]
+        store.parked.park(Failed(batch=Batch(files=files), reason="the disk is full " * 100))
+    world.put("a")
+    for _ in range(4):
+        world.sensor().poll()
+        world.end_runs(iter(["cancelled"]))
+    body, _ = world.cursors[store.key]
+    assert len(body) < 4000
+    world.effects.clear()
+    world.sensor().poll()
+    assert world.effects == ["load", "list"]
+    assert len(world.parked) == MOST_SHOWN
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_artifact_that_prefect_refuses_holds_up_no_file(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise PrefectUnavailable("413 Request Entity Too Large")
+
+    monkeypatch.setattr(FakeRuns, "show_parked", refused)
+    world = World()
+    for key in KEYS:
+        world.put(key)
+        world.sensor("events" if mode == "events" else "polling").poll()
+        world.end_runs(iter(["cancelled"]))
+        world.now += RECONCILE
+        world.sensor(mode).poll()
+        world.end_runs(iter(["cancelled"]))
+    assert sorted(world.handed_on()) == sorted(world.visible())
+
+
+def test_a_batch_that_a_person_releases_is_handed_on_once_more_after_a_crash_at_any_call() -> None:
+    for number in range(14):
+        for fate in ("crash before", "crash after", "throttled", "answer lost"):
+            world = World()
+            world.put("a")
+            world.sensor().poll()
+            world.end_runs(iter(["cancelled"]))
+            world.sensor().poll()
+            put_back(world.sensor().store, [], dry_run=False)
+            world.fates = [""] * number + [fate]
+            with suppress(Crash, PlatformError, ClientError):
+                world.sensor().poll()
+            world.fates = []
+            drained(world, "polling")
+            assert [run.batch.attempt for run in world.runs.values() if not run.deleted] == [1, 2]
+            assert world.sensor().store.parked.found() == []
+            assert world.sensor().store.parked.next_released() is None
+
+
+def test_the_heartbeat_goes_on_while_calls_are_answered_but_not_after_a_look_that_failed(tmp_path: Path) -> None:
+    beat = Heartbeat(tmp_path / "looked")
+    beat.answered({"ResponseMetadata": {"HTTPStatusCode": 200}})
+    assert beat.file.exists()
+    for status, well, touched in ((500, True, False), (200, True, True), (200, False, False)):
+        beat.looked(well=well)
+        beat.file.unlink(missing_ok=True)
+        beat.answered({"ResponseMetadata": {"HTTPStatusCode": status}})
+        assert beat.file.exists() == touched
+    beat.looked(well=True)
+    assert beat.file.exists()
