@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import blocks  # noqa: F401 - output and proxies, as everywhere
 from services.compose.code import bring_code
 from services.compose.doctor import doctor, refused
 from services.compose.drop import drop

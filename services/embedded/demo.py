@@ -5,15 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
 from blocks import lake, warehouse
-from blocks.errors import PlatformError
-from services.embedded.only_one import only_one
+from services.embedded.only_one import in_words, only_one
 from services.embedded.processes import Processes, free_ports
 from services.embedded.report import Part, report
 from services.embedded.stack import Stack, sample_files, short
@@ -92,7 +90,7 @@ def main(data: Path) -> int:
         errors.print("\nStopped; nothing runs any more. `make demo` begins anew.")
         return 130
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody here; the logs have it
-        known: Any = error if isinstance(error, PlatformError) else f"{type(error).__name__}: {error}"
-        errors.print(f"\n[red]The demo failed.[/red] {escape(str(known))} Logs: {escape(short(data))}/demo/state/logs")
+        known = in_words(error, data)
+        errors.print(f"\n[red]The demo failed.[/red] {escape(known)} Logs: {escape(short(data))}/demo/state/logs")
         return 1
     return 0

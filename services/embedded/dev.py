@@ -14,7 +14,7 @@ from rich.markup import escape
 from blocks.errors import PlatformError
 from blocks.host import DIRECT, NO_PROXY_ENTRY, PROXY
 from blocks.settings import elsewhere
-from services.embedded.only_one import only_one
+from services.embedded.only_one import in_words, only_one
 from services.embedded.processes import Processes, check_port
 from services.embedded.stack import PROJECT, Stack, sample_files, short
 
@@ -60,8 +60,8 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events:
     except KeyboardInterrupt:
         console.print(f"Stopped; no process is left. The state stays in {escape(short(state))}.", soft_wrap=True)
         return 0
-    except PlatformError as error:
-        errors.print(f"[red]`make dev` ended.[/red] {escape(str(error))}", highlight=False)
+    except (PlatformError, OSError) as error:
+        errors.print(f"[red]`make dev` ended.[/red] {escape(in_words(error, data))}", highlight=False)
         return 1
     return 0
 

@@ -1,5 +1,6 @@
 """One process at a time works in a folder."""
 
+import errno
 import fcntl
 import time
 from collections.abc import Callable, Iterator
@@ -45,3 +46,17 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def in_words(error: Exception, data: Path) -> str:
+    """What went wrong, and what to do where the data folder cannot be used or the clock is wrong."""
+    if isinstance(error, PlatformError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"{error.filename or data} cannot be written ({error.strerror}). A container or another user may have made "
+            f"it: make it yours by `sudo chown -R $(id -u) {short(data)}`, then try again."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"The disk of {short(data)} is full: make room, then try again."
+    return f"{type(error).__name__}: {error}"

@@ -66,7 +66,7 @@ class Processes:
             child = subprocess.Popen(  # noqa: S603
                 [sys.executable, *arguments],
                 cwd=self.logs,
-                env=inherited({**OWN_PYTHON, **variables}),
+                env=inherited({**OWN_PYTHON, **self._home(), **variables}),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if talk else log,
                 stderr=log,
@@ -74,6 +74,13 @@ class Processes:
             )
         self.children[name] = child
         return child
+
+    def _home(self) -> dict[str, str]:
+        """A home for a user who has none, as in many a container: Prefect and dbt look for theirs at their start."""
+        with suppress(RuntimeError):
+            if Path("~").expanduser().is_dir():
+                return {}
+        return {"HOME": str(self.logs)}
 
     def log(self, name: str) -> Path:
         """The file that a process's output goes to."""

@@ -1,12 +1,16 @@
 """The file that `make dev` writes for other terminals, read by a shell as README says."""
 
+import errno
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from blocks.errors import PlatformError
 from services.embedded.dev import check_folder, script
+from services.embedded.only_one import in_words, only_one
+from services.embedded.processes import Processes
 
 
 def read_by_a_shell(folder: Path, own: dict[str, str]) -> dict[str, str]:
@@ -54,3 +58,31 @@ def test_a_module_of_a_persons_own_that_would_hide_one_of_ours_is_named(tmp_path
     (tmp_path / "pydantic.py").touch()
     with pytest.raises(PlatformError, match=r"pydantic\.py has the name of a module that the platform imports"):
         check_folder(tmp_path)
+
+
+def test_a_data_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "dev").write_text("in the way")
+    with pytest.raises(OSError, match="dev") as failure, only_one(tmp_path / "dev" / "below", "make dev", ""):
+        pass
+    assert "NotADirectoryError" in in_words(failure.value, tmp_path)
+    refused = PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/dev/.lock")
+    assert in_words(refused, tmp_path).startswith(f"{tmp_path}/dev/.lock cannot be written (Permission denied). ")
+    assert f"chown -R $(id -u) {tmp_path}" in in_words(refused, tmp_path)
+
+
+def test_make_dev_and_make_demo_end_in_one_paragraph_where_the_data_folder_is_unusable(tmp_path: Path) -> None:
+    (tmp_path / "dev").write_text("in the way")
+    (tmp_path / "demo").write_text("in the way")
+    for verb in ("dev", "demo"):
+        command = [sys.executable, "-m", "services.embedded", verb, "--data", str(tmp_path)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert ended.returncode == 1
+        assert "Traceback" not in ended.stderr
+        assert verb in ended.stderr
+
+
+def test_a_process_of_a_user_without_a_home_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/nowhere")
+    with Processes(tmp_path / "logs") as processes:
+        processes.start("look", ["-c", "import os; print(os.environ['HOME'], os.getcwd())"], {}).wait()
+    assert (tmp_path / "logs" / "look.log").read_text().split() == [str(tmp_path / "logs")] * 2
