@@ -1,16 +1,19 @@
 """Docker Compose's command line, with a profile's values and no other."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
 from services.compose.secrets import digests
+from services.compose.values import FORMS
 
 PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
 FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
@@ -18,6 +21,20 @@ FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FIL
 
 BUILD_LINES = 30
 NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."
+OLDEST_COMPOSE = (2, 20)
+STEERING = (
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_DEFAULT_PLATFORM",
+    "DOCKER_API_VERSION",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+    "BUILDX_BUILDER",
+    "BUILDKIT_HOST",
+)
+"""Variables of a person's environment by which Docker finds an engine and a builder, or chooses a platform."""
+
 PYTHON = ("with-secrets", "python", "-m")
 """What begins a command in a running container, which does not go through the image's entrypoint."""
 
@@ -44,7 +61,8 @@ class Compose:
 
     def command(self, *arguments: str, progress: str = "") -> list[str]:
         """The full command line for Compose's `arguments`; `progress` is how it tells what it is doing."""
-        hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
+        own = [name for name in _environment() if name.startswith("COMPOSE_")]
+        hidden = [f"--unset={name}" for name in {*FORMS, *self.profile.values, *own} - FROM_OUTSIDE]
         files = [f"--file={file}" for file in (COMPOSE_FILE, *self.profile.files, *self.files)]
         project = [f"--project-name={self.project}"] if self.project else []
         progress = progress or ("auto" if sys.stderr.isatty() else "quiet")
@@ -76,6 +94,7 @@ class Compose:
         Raises:
             ComposeError: an image cannot be built; the text ends what Docker said.
         """
+        check_builder()
         command = self.command("build", progress="plain")
         last: deque[str] = deque(maxlen=BUILD_LINES)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as building:
@@ -87,7 +106,7 @@ class Compose:
             print("\r\033[K", end="", flush=True)
         if building.returncode:
             raise ComposeError(
-                f"{''.join(last)}The images cannot be built; see above. docs/platform.md says what helps."
+                f"{''.join(last)}The images cannot be built; see above.{steered()} docs/platform.md says what helps."
             )
 
     def succeeds(self, *arguments: str) -> bool:
@@ -142,18 +161,61 @@ class Compose:
 
 
 def check_engine() -> None:
-    """Make sure that a Docker engine with Compose answers.
+    """Make sure that a Docker engine with a recent Compose answers.
 
     Raises:
-        ComposeError: what is missing.
+        ComposeError: what is missing, with the variables of the environment that lead to the engine.
     """
     if not shutil.which("docker"):
         raise ComposeError(f"Docker is not installed. {NO_ENGINE}")
-    if _fails("docker", "compose", "version"):
-        raise ComposeError(f"Docker has no Compose v2 (`docker compose`). {NO_ENGINE}")
-    if _fails("docker", "info"):
-        raise ComposeError(f"No Docker engine answers: start Docker, or ask to be let in. {NO_ENGINE}")
+    version = _run("docker", "compose", "version", "--short")
+    if version.returncode:
+        raise ComposeError(f"Docker has no Compose v2 (`docker compose`).{steered()} {NO_ENGINE}")
+    if (found := _version(version.stdout)) and found < OLDEST_COMPOSE:
+        oldest = ".".join(map(str, OLDEST_COMPOSE))
+        raise ComposeError(f"Docker Compose is {version.stdout.strip()}: {oldest} or newer is needed. {NO_ENGINE}")
+    info = _run("docker", "info", "--format", "{{.ServerVersion}} {{.Name}}")
+    # Without an engine, some versions of the client say so in an empty answer alone.
+    if info.returncode or not info.stdout.strip():
+        why = (info.stderr.strip().splitlines() or ["no answer"])[-1].removeprefix("ERROR: ")
+        raise ComposeError(
+            f"No Docker engine answers ({why}).{steered()} Start Docker, or ask to be let in. {NO_ENGINE}"
+        )
+
+
+def check_builder() -> None:
+    """Make sure that images can be built by BuildKit, whose mounts the Dockerfile needs.
+
+    Raises:
+        ComposeError: the environment turns BuildKit off.
+    """
+    value = _environment().get("DOCKER_BUILDKIT", "")
+    if value.lower() in ("0", "false", "f", "no", "off"):
+        raise ComposeError(
+            f"DOCKER_BUILDKIT is {value!r}, which turns BuildKit off, and the images need it. "
+            "Run `unset DOCKER_BUILDKIT`, then run this again."
+        )
+
+
+def steered() -> str:
+    """Return a sentence with the variables of the environment that say which engine is used and how, or ""."""
+    found = [f"{name} is {_environment()[name]!r}" for name in STEERING if _environment().get(name)]
+    return f" {', '.join(found)}: check it, or unset it." if found else ""
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The first two numbers of a version; none of one that has no number, such as a build from source."""
+    match = re.match(r"v?(\d+)\.(\d+)", text.strip())
+    return (int(match[1]), int(match[2])) if match else ()
+
+
+def _environment() -> Mapping[str, str]:
+    return os.environ  # noqa: TID251 - Docker's own variables, which no setting is
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _fails(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode != 0
+    return _run(*command).returncode != 0

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.compose.code import choose_code
-from services.compose.engine import PORTS, Compose
+from services.compose.engine import PORTS, Compose, steered
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
 
@@ -61,7 +61,7 @@ def start(compose: Compose) -> None:
     if "localstack,unhealthy" in compose.output("ps", "--format", "{{.Service}},{{.Health}}").split():
         compose.run("rm", "--stop", "--force", "localstack")
     if compose.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "--remove-orphans"):
-        raise ComposeError(f"Not every service is ready.\n{_what_failed(compose)}")
+        raise ComposeError(f"Not every service is ready.{steered()}\n{_what_failed(compose)}")
     print(f"All services are healthy after {time.monotonic() - begun:.0f} s.", flush=True)
 
 

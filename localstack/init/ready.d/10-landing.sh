@@ -2,6 +2,7 @@
 # Makes the landing bucket and lands the sample files. LocalStack forgets both when it stops, so this runs at each start;
 # the same content under the same key is not loaded again.
 set -euo pipefail
+export PYTHONPYCACHEPREFIX=/tmp/pycache # the image is read-only: without it each call would compile the whole client
 
 # S3 takes no constraint for its first region, and wants one for every other.
 constraint=()

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The queue of the landing bucket's events, for SENSOR_QUEUE_URL, and its dead-letter queue. Doing it again is harmless.
 set -eu
+export PYTHONPYCACHEPREFIX=/tmp/pycache # as in 10-landing.sh
 
 bucket=$S3_BUCKET
 prefix=$S3_PREFIX

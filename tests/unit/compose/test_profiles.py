@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,98 @@ def test_without_an_engine_one_line_says_so_and_names_what_runs_without(
         check_engine()
     assert "`make dev` and `make demo`" in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DOCKER_HOST", "tcp://127.0.0.1:1"),
+        ("DOCKER_CONTEXT", "nowhere"),
+        ("DOCKER_CONFIG", "/nowhere"),
+        ("DOCKER_API_VERSION", "1.99"),
+        ("DOCKER_CERT_PATH", "/nowhere"),
+    ],
+)
+def test_a_variable_that_leads_to_no_engine_is_named_with_its_value(
+    docker: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    script(docker, '[ "$1" = compose ] || { echo "ERROR: cannot connect" >&2; exit 1; }')
+    with pytest.raises(ComposeError, match=rf"\(cannot connect\)\. {name} is '{value}': check it") as failure:
+        check_engine()
+    assert "\n" not in str(failure.value)
+
+
+def test_an_engine_that_answers_with_nothing_is_none(docker: Path) -> None:
+    script(docker, "exit 0")
+    with pytest.raises(ComposeError, match="No Docker engine answers"):
+        check_engine()
+
+
+@pytest.mark.parametrize(
+    ("version", "is_old"), [("2.19.1", True), ("v2.9.0", True), ("2.20.0", False), ("5.0.1", False)]
+)
+def test_a_compose_that_is_too_old_is_named_with_what_is_needed(docker: Path, version: str, is_old: bool) -> None:
+    script(docker, f'[ "$1" != compose ] || {{ echo {version}; exit; }}\necho 28.0 here')
+    if not is_old:
+        check_engine()
+        return
+    with pytest.raises(ComposeError, match=rf"Compose is {version}: 2\.20 or newer"):
+        check_engine()
+
+
+@pytest.mark.parametrize("value", ["0", "false"])
+def test_a_build_without_buildkit_is_refused_with_the_variables_value(
+    docker: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("DOCKER_BUILDKIT", value)
+    script(docker, "exit 0")
+    with pytest.raises(ComposeError, match=rf"DOCKER_BUILDKIT is '{value}'.*`unset DOCKER_BUILDKIT`"):
+        Compose(load("local")).build()
+
+
+def test_a_build_that_fails_names_the_platform_that_the_environment_asks_for(
+    docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/s390x")
+    script(docker, "echo no match for platform; exit 1")
+    with pytest.raises(ComposeError, match=r"no match for platform\n.*DOCKER_DEFAULT_PLATFORM is 'linux/s390x'"):
+        Compose(load("local")).build()
+
+
+def test_no_variable_of_composes_own_or_of_another_profile_reaches_compose(
+    docker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMPOSE_FILE", "/nowhere.yml")
+    monkeypatch.setenv("COMPOSE_REMOVE_ORPHANS", "1")
+    monkeypatch.setenv("SNOWFLAKE_ACCOUNT", "a-persons-own")
+    script(docker, "env")
+    seen = Compose(load("local")).output("ps").splitlines()
+    assert [line for line in seen if line.startswith(("COMPOSE_", "SNOWFLAKE_"))] == []
+
+
+@pytest.mark.parametrize("given", ["", "corp.example,[::1],fe80::/10 10.0.0.0/8"])
+def test_a_container_reaches_the_platforms_services_without_a_persons_proxy(given: str) -> None:
+    variables = {
+        "HTTPS_PROXY": "http://proxy:3128",
+        "no_proxy": given,
+        "SECRETS_FOLDER": "/nowhere",
+        "PATH": "/usr/bin:/bin",
+    }
+    told = subprocess.run(
+        ["sh", PROJECT / "services" / "with_secrets.sh", "env"],
+        env=variables,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    values = {line.partition("=")[0]: line.partition("=")[2].split(",") for line in told}
+    services = yaml.safe_load(COMPOSE_FILE.read_text())["services"].keys() - {"bootstrap", "worker", "sensor"}
+    assert services <= set(values["NO_PROXY"])
+    assert values["NO_PROXY"] == values["no_proxy"]
+    assert "" not in values["NO_PROXY"]
+    assert not given or {"corp.example", "10.0.0.0/8"} <= set(values["NO_PROXY"])
+    assert not any(":" in each for each in values["NO_PROXY"])
 
 
 def test_the_compose_file_holds_no_default_no_fixed_name_and_no_port_of_other_machines() -> None:
