@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from blocks import lake
 from blocks.duckdb_file import broken
-from blocks.errors import ConfigurationError, PlatformError
+from blocks.errors import ConfigurationError, PlatformError, printable
 from blocks.ledger import Ledger, begin, found, graph_of, settle
 from blocks.settings import environment
 from blocks.snowflake_ledger import AWAY
@@ -274,7 +274,7 @@ class Dbt:
     def _tell(self, event: Any, errors: list[str]) -> None:
         text = event.info.msg
         if event.info.level in ("info", "warn", "error") and text.strip():
-            self.log(text)
+            self.log(printable(text))
         if event.info.level == "error":
             errors.append(text)
 
@@ -415,7 +415,7 @@ def _nodes(result: Any) -> list[DbtNode]:
             status=str(each.status),
             seconds=round(each.execution_time, 3),
             failures=each.failures if hasattr(each, "failures") else None,
-            message=each.message or "",
+            message=printable(each.message or ""),
         )
         for each in getattr(result, "results", None) or []
         if hasattr(each, "node")

@@ -14,6 +14,11 @@ def shown(name: str) -> str:
     return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), name)
 
 
+def printable(text: str) -> str:
+    """Escape as `shown` does, but keep the lines of a text."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
 class PlatformError(Exception):
     """An error whose text a newcomer can act on; a flow run's state carries it as it is.
 
@@ -21,7 +26,7 @@ class PlatformError(Exception):
     """
 
     def __init__(self, text: str = "") -> None:
-        super().__init__("\n".join(map(shown, USER.sub("//***@", text).split("\n"))))
+        super().__init__(printable(USER.sub("//***@", text)))
 
 
 class ConfigurationError(PlatformError):

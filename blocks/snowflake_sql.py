@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from blocks.connections import SnowflakeConnection, snowflake_connection
-from blocks.errors import PlatformError, shown
+from blocks.errors import PlatformError, printable
 from blocks.snowflake_fence import bounded, check
 from blocks.sql import MOST_WIDTH, prompt
 from blocks.warehouse import published_schema
@@ -64,7 +64,7 @@ def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> 
     try:
         answer = ask(connection, query)
     except (Error, PlatformError) as error:
-        print("\n".join(map(shown, str(error).split("\n"))), file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return False
     if as_json:
         print(json.dumps(answer.rows, default=str))
@@ -86,7 +86,7 @@ def _table(answer: Answer) -> Table:
 
 
 def _cell(value: Any) -> Text:
-    return Text("\n".join(map(shown, str(value).split("\n"))))
+    return Text(printable(str(value)))
 
 
 def main(arguments: list[str]) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from blocks.errors import PlatformError, shown
+from blocks.errors import PlatformError, printable
 from blocks.lake import reading
 from blocks.settings import Settings
 
@@ -36,7 +36,7 @@ def run(query: str, published: Path, lake: Path) -> bool:
                     # DuckDB leaves columns out to fit a width, which only a terminal has.
                     relation.show(max_rows=40, max_width=None if sys.stdout.isatty() else MOST_WIDTH)
     except (duckdb.Error, PlatformError) as error:
-        print("\n".join(map(shown, str(error).split("\n"))), file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return False
     return True
 

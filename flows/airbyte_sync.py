@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from blocks.airbyte import AirbyteError, Job, SyncResult, SyncsFailed, check_connection_id
 from blocks.connections import airbyte_connection
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, shown
 from flows.retry import if_temporary
 
 START_SECONDS = 10.0
@@ -50,8 +50,9 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
     with airbyte_connection(profile).get_client() as client:
         connection = client.connection(connection_id)
         job, adopted = client.start_sync(connection_id)
-    get_run_logger().info("%s job %d of %s", "adopted running" if adopted else "started", job.job_id, connection.name)
-    return StartedSync(connection_id=connection_id, connection_name=connection.name, job=job, adopted=adopted)
+    name = shown(connection.name)
+    get_run_logger().info("%s job %d of %s", "adopted running" if adopted else "started", job.job_id, name)
+    return StartedSync(connection_id=connection_id, connection_name=name, job=job, adopted=adopted)
 
 
 @task(
@@ -67,7 +68,7 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
     logger, airbyte = get_run_logger(), airbyte_connection(profile)
 
     def on_poll(job: Job) -> None:
-        logger.info("%s: %s, %s rows", started.connection_name, job.status, f"{job.rows_synced:,}")
+        logger.info("%s: %s, %s rows", started.connection_name, shown(job.status), f"{job.rows_synced:,}")
         if flow_run.id in _cancelled:
             raise SyncLeft(f"This run was cancelled; it no longer waits for Airbyte job {job.job_id}.")
 
@@ -179,7 +180,7 @@ def _cancel(sync: StartedSync, profile: str | None) -> str:
 def _show(results: list[SyncResult]) -> None:
     """Put the figures on the run's page; a row a stream, and the connection's total."""
     rows = [
-        {"connection": each.connection_name, "job": each.job_id, "stream": name, "rows": rows, "bytes": size}
+        {"connection": each.connection_name, "job": each.job_id, "stream": shown(name), "rows": rows, "bytes": size}
         for each in results
         for name, rows, size in [*((s.name, s.rows, s.bytes) for s in each.streams), ("(all)", each.rows, each.bytes)]
     ]

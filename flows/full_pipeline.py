@@ -14,6 +14,7 @@ from blocks import connections
 from blocks.airbyte import AirbyteError, SyncResult
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.dbt import DbtFailed, DbtResult, SourceFreshness, StaleSource, warm_up
+from blocks.errors import shown
 from blocks.lake import missing
 from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync
@@ -48,7 +49,8 @@ def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[s
     """The keys of those files that raw holds rows of, each with the date of the newest version loaded."""
     loaded = connections.warehouse(profile).arrived(file.key for file in files)
     rows = [
-        {"key": file.key, "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))} for file in files
+        {"key": shown(file.key), "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))}
+        for file in files
     ]
     create_table_artifact(
         rows, key="landed-files", description="The run's files; raw has the key in _ab_source_file_url."
@@ -136,7 +138,7 @@ def full_pipeline(
             "Everything else was loaded and published."
         )
     if absent:
-        names = ", ".join(file.key for file in absent[:5])
+        names = ", ".join(shown(file.key) for file in absent[:5])
         get_run_logger().warning("raw has an older version of %s: the content is unchanged, or has no rows", names)
     freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)

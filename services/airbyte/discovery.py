@@ -8,6 +8,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 from services.airbyte.config import Source, Stream
+from services.airbyte.names import printable
 from services.airbyte.protocol import Discovered, Failed
 from services.airbyte.tasks import Tasks, files_of
 from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
@@ -54,7 +55,7 @@ class Discovery:
                     if isinstance(message, Discovered):
                         found[message.stream] = message.columns
                     elif isinstance(message, Failed):
-                        log.warning("discover %s: %s", message.stream, message.message)
+                        log.warning("discover %s: %s", message.stream, printable(message.message))
         except (WorkerDied, WorkerStalled) as error:
             log.warning("discover: %r", error)
         finally:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from services.airbyte.names import printable
 from services.airbyte.protocol import Failed
 
 
@@ -59,8 +60,8 @@ def _reason(origin: str, failure_type: str, message: str, detail: str = "") -> d
     return {
         "failureOrigin": origin,
         "failureType": failure_type,
-        "externalMessage": message,
-        "internalMessage": detail or message,
+        "externalMessage": printable(message),
+        "internalMessage": printable(detail or message),
         "retryable": failure_type == "transient_error",
         "timestamp": time.time_ns() // 1_000_000,
     }

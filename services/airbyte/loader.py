@@ -203,4 +203,6 @@ def _local_failure(error: OSError | duckdb.Error, place: str, key: str) -> str:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
     if full or re.search(r"No space left|File too large|quota exceeded", text, re.IGNORECASE):
         return f"no room to write {key} into {place}: {text}. Free some space and sync again."
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return f"{key} needs more memory than MOCK_AIRBYTE_MEMORY_LIMIT allows: {text}. Raise it and sync again."
     return f"cannot write {key} into {place}: {text}"

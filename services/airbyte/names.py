@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters except line ends, line and text-direction marks, and halves of surrogate pairs."""
 SCHEMA_FILES = "_schema-*.parquet"
 
 
@@ -24,6 +26,11 @@ def target_name(connection_id: str, stream: str, generation: int, key: str, etag
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(key).name.split(".")[0]).lstrip("_")[:80]
     identity = "\n".join((connection_id, stream, str(generation), key, etag, str(version)))
     return f"{stem}-{digest(identity)}.parquet"
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal, a log or a database cannot show of a text with names from outside, such as keys."""
+    return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def digest(text: str) -> str:

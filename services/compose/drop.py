@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from services.compose.engine import PYTHON, Compose
-from services.compose.prefect_api import Prefect, prefect_of
+from services.compose.prefect_api import Prefect, prefect_of, printable
 from services.compose.profile import PROJECT, ComposeError
 
 SENSOR_SECONDS = 60.0
@@ -28,7 +28,7 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
         size = str(os.fstat(content.fileno()).st_size)
         put = ["exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile, size]
         landed = json.loads(compose.output(*put, stdin=content))
-    print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{key}")
+    print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{printable(key)}")
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")
         return 0

@@ -136,7 +136,7 @@ class Prefect:
             self._tell(run["id"], told, say)
             if now["state_type"] in ENDED:
                 self._tell_the_rest(run["id"], told, say)
-                say(f"{now['name']}: {now['state_name']} {now['state'].get('message') or ''}".strip())
+                say(printable(f"{now['name']}: {now['state_name']} {now['state'].get('message') or ''}".strip()))
                 say(f"{self.url}/runs/flow-run/{run['id']}")
                 return 0 if now["state_type"] == "COMPLETED" else 1
             time.sleep(0.5)
@@ -163,12 +163,17 @@ class Prefect:
         new = [line for line in self.ask("logs/filter", body, PATIENCE_SECONDS) if line["id"] not in told]
         for line in new:
             told.add(line["id"])
-            say(f"{line['timestamp'][11:19]} {line['message']}")
+            say(printable(f"{line['timestamp'][11:19]} {line['message']}"))
         return new
 
     def _subflows(self, run_id: str) -> list[str]:
         body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}}
         return [each["id"] for each in self.ask("flow_runs/filter", body, PATIENCE_SECONDS)]
+
+
+def printable(text: str) -> str:
+    """Escape what could command the terminal; lines stay."""
+    return "".join(sign if sign == "\n" or sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _is_last(line: dict[str, Any], run_id: str) -> bool:

@@ -6,13 +6,13 @@ Ends with 0 where nothing fails; what may fail later is a warning. Nothing is ch
 import argparse
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from prefect.settings import PREFECT_API_URL
 
 from blocks.connections import airbyte_from, dbt_from, landing_from, snowflake_from
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, printable
 from blocks.settings import Settings
 from services.doctor.airbyte import airbyte, sources
 from services.doctor.finding import Check, Finding, run
@@ -58,6 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         findings = run(checks(options.profile, Settings()), SECONDS)
     except PlatformError as error:
         findings = [Finding("settings", "fail", str(error), "Do what the text says.")]
+    findings = [replace(each, said=printable(each.said), fix=printable(each.fix)) for each in findings]
     if options.json:
         print(json.dumps([asdict(each) for each in findings]))
     else:

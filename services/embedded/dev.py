@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, shown
 from blocks.host import DIRECT, NO_PROXY_ENTRY, PROXY
 from blocks.settings import elsewhere
 from services.embedded.only_one import in_words, only_one
@@ -39,7 +39,7 @@ class Tail:
             whole = text.rfind(b"\n") + 1
             self.read[log] = self.read.get(log, 0) + whole
             for line in text[:whole].decode(errors="replace").splitlines():
-                self.console.print(f"[cyan]{log.stem:<9}[/cyan] {escape(line)}", highlight=False, soft_wrap=True)
+                self.console.print(f"[cyan]{log.stem:<9}[/cyan] {escape(shown(line))}", highlight=False, soft_wrap=True)
 
 
 def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events: bool) -> int:

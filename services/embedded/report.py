@@ -50,7 +50,7 @@ def rows_table(parts: list[Part]) -> Table:
     for name in last:
         moved = last[name] - first.get(name, 0)
         counts = [f"{part.rows.get(name, 0):,}" for part in parts]
-        table.add_row(name if "." in name else f"raw.{name}", *counts, f"+{moved:,}" if moved else "")
+        table.add_row(escape(name if "." in name else f"raw.{name}"), *counts, f"+{moved:,}" if moved else "")
     return table
 
 

@@ -139,6 +139,23 @@ def test_a_byte_order_mark_and_half_a_character_in_json_lines(mock: Mock, landin
     assert "inbound/shops/a.jsonl, line 1: the line has half of a surrogate pair" in mock.reason(job["jobId"])
 
 
+def test_more_columns_than_the_memory_holds_are_told_with_the_setting(start: Start, landing: Landing) -> None:
+    names = [f"c{number}" for number in range(1800)]
+    landing.put("orders/a.csv", f"{','.join(names)}\n{','.join(names)}\n")
+    with start(memory_limit="30MB") as mock:
+        said = mock.reason(mock.sync()["jobId"])
+    assert "inbound/orders/a.csv needs more memory than MOCK_AIRBYTE_MEMORY_LIMIT allows" in said
+
+
+def test_what_a_key_has_for_a_terminal_reaches_no_message(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/\x1b[31mred\x07.csv", "id,\x1b[2Jname,\x1b[2Jname\n")
+    job = mock.sync()
+    (failure,) = mock.attempts(job["jobId"])[-1]["failureSummary"]["failures"]
+    for message in (failure["externalMessage"], failure["internalMessage"]):
+        assert r"orders/\x1b[31mred\x07.csv" in message
+        assert "\x1b" not in message
+
+
 def test_the_quick_count_is_right_however_a_file_is_cut_into_pieces() -> None:
     text = b'a,b\r\n1,"x\r\ny"\r\n"2,""",\r\n3,"\n"'
     for step in range(1, len(text)):

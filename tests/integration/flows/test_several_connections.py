@@ -91,6 +91,17 @@ def test_a_run_whose_connections_all_fail_gives_every_reason_and_the_rows_of_all
     assert caught.value.rows == 2
 
 
+def test_names_from_a_server_command_no_terminal(
+    platform: Platform, second: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    httpx.patch(f"{platform.airbyte}/connections/{second}", json={"name": "\x1b[31mred"}).raise_for_status()
+    platform.put("airlines/\x1b[2J.csv", "carrier,name\n1\n")
+    with pytest.raises(SyncFailed, match=r"airlines/\\x1b\[2J.csv"):
+        airbyte_sync([second])
+    assert r"\x1b[31mred" in caplog.text
+    assert "\x1b" not in caplog.text
+
+
 def test_a_connection_that_is_named_twice_is_synced_once(platform: Platform) -> None:
     platform.put("airlines/a.csv", "carrier,name\nUA,United\n")
     assert [each.rows for each in airbyte_sync([CONNECTION_ID, CONNECTION_ID])] == [1]
