@@ -91,7 +91,7 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: set[str]) -> Iterab
         return
     with closing(session), session.cursor() as cursor:
         yield _session(session, block)
-        cursor.execute("select table_name from information_schema.tables where table_schema ilike 'RAW'")
+        cursor.execute("select table_name from information_schema.tables where table_schema = 'RAW'")
         there = {str(table).lower() for (table,) in cursor.fetchall()}
         yield from _grants(cursor, block, sources, there)
         yield _loaded(sources, there, f"{block.database}.RAW")

@@ -2,15 +2,17 @@
 
 import csv
 import gzip
+import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from subprocess import PIPE
 
 import pytest
 
 from tests.integration.dbt.lake import LANDING
-from tests.integration.dbt.project import Platform, broken
+from tests.integration.dbt.project import PROJECT, Platform, broken
 
 FLIGHTS = "select * from fct_flights order by time_hour, carrier, flight_number"
 KEYS_AND_VERSIONS = "select time_hour, carrier, flight_number, _airbyte_raw_id from fct_flights"
@@ -131,3 +133,24 @@ def test_a_warehouse_that_another_process_holds_is_named(empty: Platform) -> Non
 def test_the_documentation_is_one_page(platform: Platform) -> None:
     assert platform.dbt("docs", "generate", "--static").success
     assert "agg_daily_performance" in (platform.folder / "target" / "static_index.html").read_text()
+
+
+def test_the_snapshot_dates_its_rows_in_utc_whatever_the_machines_time_zone_is(platform: Platform) -> None:
+    build = (
+        "import sys; from pathlib import Path; from tests.integration.dbt.project import Platform; "
+        "from tests.integration.dbt.lake import Lake; f = Path(sys.argv[1]); "
+        "sys.exit(not Platform(f, Lake(f / 'lake')).dbt('snapshot').success)"
+    )
+    for seats, zone in ((50, "Asia/Kolkata"), (51, "America/New_York")):
+        changed = f"* replace (if(tailnum = 'N10156', {seats}, seats) as seats)"
+        platform.lake.load_landing("planes", change=changed)
+        environment = {**os.environ, "TZ": zone, "PYTHONPATH": str(PROJECT.parent)}
+        subprocess.run([sys.executable, "-c", build, str(platform.folder)], env=environment, check=True, timeout=120)
+    rows = platform.rows(
+        "select dbt_valid_from, dbt_valid_to, epoch(dbt_valid_from) from main_snapshots.planes_snapshot "
+        "where tailnum = 'N10156' order by dbt_valid_from"
+    )
+    assert len(rows) == 3
+    assert all(valid_to is None or valid_to > valid_from for valid_from, valid_to, _ in rows)
+    assert [after[0] for after in rows[1:]] == [before[1] for before in rows[:-1]]
+    assert abs(rows[-1][2] - time.time()) < 1800

@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from blocks.dbt import Dbt, DbtFailed, WarehouseLocked, warm_up
+from blocks.dbt import Dbt, DbtFailed, DbtTimedOut, NothingSelected, WarehouseLocked, warm_up
 from blocks.errors import ConfigurationError
+from blocks.turns import TurnMissed, turn
 
 Held = Callable[[Path], AbstractContextManager[int]]
 FILES = {
@@ -165,6 +166,67 @@ def test_a_full_disk_is_said_to_be_full(project: Project, small_disk: Path) -> N
     full = Dbt(project.folder, "dev", {"WAREHOUSE_PATH": str(small_disk / "w.duckdb")}, project.lines.append)
     with pytest.raises(DbtFailed, match="`dbt run --select orders` ran out of disk space: make room"):
         full.run("run", "--select", "orders")
+
+
+@pytest.mark.parametrize("verb", ["build", "run", "test"])
+def test_a_selection_that_matches_nothing_fails_and_names_similar_nodes(project: Project, verb: str) -> None:
+    with pytest.raises(NothingSelected, match=r"'ordrs\+' matches no node .* Did you mean orders"):
+        project.dbt.run(verb, "--select", "ordrs+")
+
+
+@pytest.mark.parametrize("arguments", [["--select=ordrs"], ["--exclude", "orders", "totals"]])
+def test_a_selection_by_hand_that_matches_nothing_fails_too(project: Project, arguments: list[str]) -> None:
+    folder = str(project.folder)
+    with pytest.raises(NothingSelected, match="matches no node"):
+        project.dbt.by_hand(
+            ["run", "--log-level-file", "none", "--project-dir", folder, "--profiles-dir", folder, *arguments]
+        )
+
+
+def test_a_query_that_hangs_is_stopped_and_named_and_the_next_command_works(project: Project) -> None:
+    endless = "select count(*) as n from range(100000000000) a(x), range(1000) b(y) where hash(x + y) % 7 = 1"
+    project.write("models/endless.sql", "{{ config(materialized='table') }} " + endless)
+    project.dbt.timeout_seconds = 4
+    with pytest.raises(DbtTimedOut, match=r"longer than 4 s \(DBT_TIMEOUT_SECONDS\) and was stopped at endless"):
+        project.dbt.run("run", "--select", "endless")
+    project.dbt.timeout_seconds = 60
+    assert project.dbt.run("run", "--select", "orders").counts() == {"success": 1}
+
+
+def test_a_command_waits_for_its_turn_no_longer_than_the_setting_says(project: Project) -> None:
+    waiting = Dbt(
+        project.folder,
+        "dev",
+        {"WAREHOUSE_PATH": str(project.warehouse)},
+        project.lines.append,
+        warehouse=project.warehouse,
+        wait_seconds=2,
+    )
+    with turn(project.warehouse, 1, print):
+        assert waiting.run("parse").nodes == []
+        with pytest.raises(TurnMissed, match=r"more than 2 s \(WAREHOUSE_WAIT_SECONDS\)"):
+            waiting.run("build")
+    assert any("Another command uses the warehouse" in line for line in project.lines)
+    assert waiting.run("run").counts() == {"success": 2}
+
+
+def test_a_write_ahead_log_of_another_file_is_reported_with_what_to_delete(project: Project) -> None:
+    leave = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('create table t(i int)'); os._exit(1)"
+    subprocess.run([sys.executable, "-c", leave, str(project.warehouse)], check=False, timeout=60)
+    log = Path(f"{project.warehouse}.wal")
+    old = log.read_bytes()
+    project.dbt.run("run")
+    log.write_bytes(old)
+    with pytest.raises(DbtFailed, match=r"could not read the warehouse.*Delete both, then run full_pipeline"):
+        project.dbt.run("run")
+
+
+def test_a_truncated_warehouse_is_reported_with_what_to_delete(project: Project) -> None:
+    project.dbt.run("run")
+    with project.warehouse.open("r+b") as file:
+        file.truncate(10_000)
+    with pytest.raises(DbtFailed, match=r"Delete both, then run full_pipeline: the tables are rebuilt from raw"):
+        project.dbt.run("run")
 
 
 def test_freshness_is_measured_for_every_source_whatever_its_age(project: Project) -> None:

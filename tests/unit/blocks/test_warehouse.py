@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from blocks import duckdb_file
 from blocks.warehouse import DuckDbWarehouse, PublishBlocked, PublishFailed, tables
 
 Held = Callable[[Path], AbstractContextManager[int]]
@@ -82,6 +83,62 @@ def test_what_a_killed_process_left_in_the_write_ahead_log_is_published_too(
 def test_a_copy_is_readable_by_others(warehouse: DuckDbWarehouse) -> None:
     warehouse.publish()
     assert warehouse.published.stat().st_mode & 0o777 == 0o444
+
+
+def test_a_reader_that_wrote_and_was_killed_breaks_no_later_publication(warehouse: DuckDbWarehouse) -> None:
+    warehouse.published.chmod(0o644)
+    write = "import duckdb, os, sys; c = duckdb.connect(sys.argv[1]); c.execute('create table x(i int)'); os._exit(1)"
+    subprocess.run([sys.executable, "-c", write, str(warehouse.published)], check=False, timeout=60)
+    assert Path(f"{warehouse.published}.wal").exists()
+    warehouse.publish()
+    assert value(warehouse.published) == 2
+    assert list(warehouse.published.parent.iterdir()) == [warehouse.published]
+
+
+def test_constraints_and_comments_are_published(warehouse: DuckDbWarehouse) -> None:
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute('create schema "My Marts"')
+        connection.execute('create table "My Marts"."a t" (i int not null, "t" varchar check ("t" <> \'\'))')
+        connection.execute(
+            """comment on table "My Marts"."a t" is 'it''s'; insert into "My Marts"."a t" values (1, 'x')"""
+        )
+        connection.execute("""comment on column "My Marts"."a t"."t" is 'text'""")
+    warehouse.publish()
+    catalogue = "select sql, comment from duckdb_tables() where table_name = 'a t'"
+    columns = "select column_name, comment from duckdb_columns() where table_name = 'a t'"
+    with (
+        duckdb.connect(str(warehouse.path), read_only=True) as built,
+        duckdb.connect(str(warehouse.published), read_only=True) as seen,
+    ):
+        for query in (catalogue, columns, 'from "My Marts"."a t"'):
+            assert seen.execute(query).fetchall() == built.execute(query).fetchall()
+
+
+def test_what_is_copied_cannot_be_written_meanwhile(
+    warehouse: DuckDbWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy, refused = duckdb_file.Copy._table, list[int]()
+
+    def write_meanwhile(self: duckdb_file.Copy, database: str, table: str) -> str:
+        write = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('update t set value = 99')"
+        refused.append(
+            subprocess.run([sys.executable, "-c", write, warehouse.path], check=False, timeout=60).returncode
+        )
+        return copy(self, database, table)
+
+    monkeypatch.setattr(duckdb_file.Copy, "_table", write_meanwhile)
+    warehouse.publish()
+    assert refused == [1]
+    assert value(warehouse.published) == 2
+
+
+def test_a_copy_that_differs_from_the_warehouse_reaches_no_reader(
+    warehouse: DuckDbWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_file.Copy, "_table", lambda *_: "0 rows, 0")
+    with pytest.raises(PublishFailed):
+        warehouse.publish()
+    assert_readers_keep_the_old_tables(warehouse)
 
 
 def test_a_warehouse_that_another_process_has_open_is_not_published(warehouse: DuckDbWarehouse, held: Held) -> None:
