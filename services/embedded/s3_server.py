@@ -9,7 +9,6 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from services.embedded.kept_objects import KeptObjects
-from services.guard.rules import Rules
 from services.guard.settings import GuardSettings
 from services.guard.wsgi import WsgiGuard
 
@@ -18,7 +17,7 @@ from services.guard.wsgi import WsgiGuard
 def s3_server(port: int, folder: Path) -> Iterator[int]:
     """Serve on a port of 127.0.0.1, 0 for a free one, until the block ends; the port. The folder keeps the objects."""
     # S3's clients send bodies of any type, so that Host, Origin and Sec-Fetch-Site alone decide.
-    rules = Rules(GuardSettings().hosts, buckets=True, json_only=False)
+    rules = GuardSettings().rules(buckets=True, json_only=False)
     app = WsgiGuard(KeptObjects(DomainDispatcherApplication(create_backend_app), folder), rules)
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)
     Thread(target=server.serve_forever, name="S3", daemon=True).start()

@@ -8,7 +8,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.guard.rules import ADDED, Refusal, Rules, is_cors, joined
+from services.guard.rules import ADDED, Refusal, is_cors, joined
 from services.guard.settings import GuardSettings
 
 MEGABYTE = 1_000_000
@@ -41,7 +41,7 @@ class Guard:
         settings = GuardSettings()
         self.app = app
         self.limit = round((settings.max_body_mb or max_body_mb) * MEGABYTE)
-        self.rules = Rules(settings.hosts, pages=pages, other_types=other_types)
+        self.rules = settings.rules(pages=pages, other_types=other_types)
         self._streamed = streamed
         self._held = 0
 

@@ -54,6 +54,7 @@ class Rules:
 
     Args:
         hosts: names that it has beside those of the loopback interface; any port.
+        proxies: those of `hosts` that a proxy has, which may put another name into Host.
         pages: it has pages for people, to which links may lead from anywhere; not below /api.
         buckets: names below localhost are its own: S3's clients put the bucket's name there.
         json_only: a call that may change something has a JSON body or none.
@@ -61,6 +62,7 @@ class Rules:
     """
 
     hosts: frozenset[str] = frozenset()
+    proxies: frozenset[str] = frozenset()
     pages: bool = False
     buckets: bool = False
     json_only: bool = True
@@ -97,8 +99,8 @@ class Rules:
         return origin is not None and not self._is_same(host, _origin(origin))
 
     def _is_same(self, host: Address, origin: Address | None) -> bool:
-        """Whether an origin is the server's own; a proxy may have put another name into Host."""
-        return origin == host or (origin is not None and origin[0] in self.hosts and not origin[1])
+        """Whether an origin is the server's own, or its proxy's."""
+        return origin == host or (origin is not None and origin[0] in self.proxies and not origin[1])
 
     def _is_link(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Whether a person follows a link to a page: the page that has the link cannot read where it leads."""

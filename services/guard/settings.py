@@ -1,9 +1,11 @@
 """Settings of the guard, the same for each server: environment variables that begin with GUARD_."""
 
+from typing import Any
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.guard.rules import names
+from services.guard.rules import Rules, names
 
 
 class GuardSettings(BaseSettings):
@@ -17,7 +19,6 @@ class GuardSettings(BaseSettings):
         default=None, gt=0, description="megabytes in a request's body, decompressed; default: the server's own limit"
     )
 
-    @property
-    def hosts(self) -> frozenset[str]:
-        """All names but those of the loopback interface."""
-        return names(f"{self.names},{self.allowed_hosts}")
+    def rules(self, **more: Any) -> Rules:
+        """Return the rules of a server with these names; `more` are the other arguments of `Rules`."""
+        return Rules(names(f"{self.names},{self.allowed_hosts}"), names(self.allowed_hosts), **more)

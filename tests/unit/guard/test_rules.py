@@ -94,11 +94,12 @@ def test_the_servers_own_pages_are_answered() -> None:
 
 
 def test_pages_behind_a_proxy_are_the_servers_own() -> None:
-    rules = Rules(names("prefect.example.com"))
+    rules = Rules(names("prefect-server,prefect.example.com"), names("prefect.example.com"))
     assert status(rules, origin="https://prefect.example.com", host="prefect.example.com") is None
     assert status(rules, origin="https://prefect.example.com") is None  # the proxy has put its own Host
     assert status(rules, origin="https://prefect.example.com:8443") == 403
     assert status(rules, origin="https://evil.example.com") == 403
+    assert status(rules, origin="http://prefect-server") == 403
 
 
 def test_a_link_from_elsewhere_leads_to_a_page_for_people_and_to_nothing_else() -> None:
