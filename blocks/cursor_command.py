@@ -75,6 +75,7 @@ def put_back(store: CursorStore, batches: list[str], dry_run: bool) -> str:
     """
     chosen = _parked(store, batches)
     if not dry_run and chosen:
+        store.parked.check()
         for each in chosen:
             store.parked.release(each)
         store.change(lambda now: now.model_copy(update={"released": True, "unshown": True}))

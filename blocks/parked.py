@@ -45,6 +45,10 @@ class ParkedStore:
         with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
             return [each for each in pool.map(self._get, keys) if each]
 
+    def check(self) -> None:
+        """Raise what S3 answers to a deletion, of nothing: without that permission no batch can leave its place."""
+        self._delete(f"{self.released}none")
+
     def release(self, failed: Failed) -> None:
         """Have the sensor take a batch once its cursor says that some are released; it stays parked until `forget`."""
         self._put(self.released + _name(failed), failed)

@@ -54,7 +54,11 @@ def conditional_write(s3: "S3Client", bucket: str) -> Finding:
         code = error.response["Error"]["Code"]
         if code in ("PreconditionFailed", "NoSuchKey", "404", "412"):
             return Finding(name, "ok", "a write whose condition is not met is refused")
-        fix = f"Give the user or role s3:PutObject on {CURSORS}*." if code in ("AccessDenied", "403") else keep
+        fix = (
+            f"Give the user or role s3:PutObject and s3:DeleteObject on {CURSORS}*."
+            if code in ("AccessDenied", "403")
+            else keep
+        )
         return Finding(name, "fail", f"{bucket}/{PROBE}: {error}", fix)
     except BotoCoreError as error:
         return Finding(name, "fail", str(error), keep)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +25,8 @@ class PrefectServer:
     deleted: list[Json] = field(default_factory=list)
     events: dict[str, Json] = field(default_factory=dict)
     artifacts: dict[str, Json] = field(default_factory=dict)
+    page: int = 200
+    now: datetime | None = None
     befall: Callable[[str, Callable[[], httpx.Response]], httpx.Response] = lambda _, apply: apply()
 
     def client(self, sync_client: bool, httpx_settings: Json) -> SyncPrefectClient:
@@ -44,7 +47,12 @@ class PrefectServer:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/api")
-        return self.befall(f"{request.method} {path}", lambda: self._apply(request, path))
+        if b"\\u0000" in request.content:  # as a server on PostgreSQL does
+            return httpx.Response(500, text="unsupported Unicode escape sequence")
+        answer = self.befall(f"{request.method} {path}", lambda: self._apply(request, path))
+        if self.now:
+            answer.headers["Date"] = format_datetime(self.now, usegmt=True)
+        return answer
 
     def _apply(self, request: httpx.Request, path: str) -> httpx.Response:  # noqa: PLR0911 - one for each call
         body = json.loads(request.content) if request.content else {}
@@ -54,7 +62,8 @@ class PrefectServer:
             case "POST", ["deployments", "filter"]:
                 return _json([] if body["offset"] else [DEPLOYMENT])
             case "POST", ["flow_runs", "filter"]:
-                return _json([self._run(run) for run in self.runs.values() if _fits(run, body["flow_runs"] or {})])
+                found = [self._run(run) for run in self.runs.values() if _fits(run, body["flow_runs"] or {})]
+                return _json(found[::-1][: self.page])
             case "POST", ["deployments", _, "create_flow_run"]:
                 same = [run for run in self.runs.values() if run["idempotency_key"] == body["idempotency_key"]]
                 return _json(self._run(same[0] if same else self._made(body)))
@@ -88,6 +97,16 @@ class PrefectServer:
 
     def _run(self, run: Json) -> Json:
         return {**run, "state_type": run["state"]["type"], "state_name": run["state"]["name"]}
+
+    def add(self, count: int, kind: str, **parameters: Any) -> list[str]:
+        """So many runs in a state; their ids."""
+        made = []
+        for number in range(count):
+            key = f"{len(self.runs)}-{number}"
+            state = {"type": kind, "name": kind.title()}
+            run = self._made({"parameters": parameters, "idempotency_key": key, "name": key, "state": state})
+            made.append(run["id"])
+        return made
 
 
 def _state(kind: str, name: str, message: str) -> Json:
