@@ -1,8 +1,10 @@
 """One Prefect server for the whole suite, of its own: no person's Prefect profile is read or written."""
 
+import importlib
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,10 @@ PREFECT = {
 for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_", "SNOWFLAKE_", "AIRBYTE_", "DBT_"))]:
     del os.environ[name]
 os.environ.update(PREFECT)
+if Path(".env").exists() or Path("prefect.toml").exists():
+    # A person's own, which Prefect would read here.
+    with chdir(HOME):
+        importlib.import_module("prefect")
 # Its reaper is one more image to pull; fixtures and `remove_left_behind` clean up here.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 

@@ -5,6 +5,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from blocks.errors import PlatformError
@@ -50,6 +51,8 @@ def _locked(descriptor: int) -> bool:
 
 def in_words(error: Exception, data: Path) -> str:
     """What went wrong, and what to do where the data folder cannot be used or the clock is wrong."""
+    if not 2020 <= (year := datetime.now(UTC).year) <= 2100:
+        return f"{error}. This machine's clock says that it is the year {year}: set it right, then try again."
     if isinstance(error, PlatformError):
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

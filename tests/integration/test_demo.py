@@ -21,17 +21,62 @@ CARRIERS = {
 DEMO_SECONDS = 280
 
 
+# Everything of a person's machine that once broke the demo, at once: each has a test of its own in tests/unit.
+HOSTILE = {
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "https_proxy": "127.0.0.1:9",
+    "ALL_PROXY": "socks5://127.0.0.1:9",
+    "NO_PROXY": "[::1],fe80::/10,<local>,127.0.0.0/8",
+    "AWS_PROFILE": "corp",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_CA_BUNDLE": "/nowhere",
+    "SSL_CERT_FILE": "/nowhere",
+    "SSLKEYLOGFILE": "/nowhere/keys",
+    "HOME": "/nowhere",
+    "TMPDIR": "/nowhere",
+    "TZ": "Nowhere/Else",
+    "LC_ALL": "xx_XX.ISO-8859-1",
+    "PYTHONIOENCODING": "utf-8",
+    "PYTHONWARNINGS": "error",
+    "PYTHONOPTIMIZE": "2",
+    "PREFECT_PROFILE": "corp",
+    "PREFECT_API_URL": "https://api.prefect.cloud/api",
+    "PREFECT_SERVER_API_AUTH_STRING": "a:b",
+    "DBT_PROFILES_DIR": "/nowhere",
+    "DBT_TARGET": "prod",
+    "SNOWFLAKE_ACCOUNT": "corp",
+    "MOCK_AIRBYTE_CLIENT_ID": "half a pair",
+}
+FOLDER = """it's [v2] a"b c# {b} {{ x }} 100% ünï 日本"""
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("data")
+    return tmp_path_factory.mktemp("data") / FOLDER
 
 
-def start(data: Path) -> subprocess.Popen[str]:
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with configuration and modules of a person's own."""
+    folder = tmp_path_factory.mktemp("foreign")
+    for name in ("pydantic.py", "rich.py", "duckdb.py"):
+        (folder / name).write_text('raise RuntimeError("a module of a person\'s own")')
+    settings = (
+        "PREFECT_SERVER_API_AUTH_STRING=a:b",
+        "PREFECT_SERVER_API_BASE_PATH=/elsewhere",
+        "PREFECT_HOME=/nowhere",
+    )
+    (folder / ".env").write_text("\n".join(settings))
+    (folder / "prefect.toml").write_text('[server.api]\nauth_string = "a:b"\n')
+    return folder
+
+
+def start(data: Path, cwd: Path = PROJECT, **variables: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "services.embedded", "demo", "--data", str(data)]
     return subprocess.Popen(
         command,
-        cwd=PROJECT,
-        env=dict(os.environ),
+        cwd=cwd,
+        env={**os.environ, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -40,9 +85,9 @@ def start(data: Path) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def shown(data: Path) -> str:
-    """What the first demo prints."""
-    demo = start(data)
+def shown(data: Path, foreign: Path) -> str:
+    """What the first demo prints, on a machine where everything is set otherwise."""
+    demo = start(data, foreign, PYTHONPATH=str(foreign), **HOSTILE)
     out, err = demo.communicate(timeout=DEMO_SECONDS)
     assert demo.returncode == 0, err
     return out

@@ -3,11 +3,13 @@
 import errno
 import subprocess
 import sys
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 import pytest
 
 from blocks.errors import PlatformError
+from services.embedded import only_one as only_one_module
 from services.embedded.dev import check_folder, script
 from services.embedded.only_one import in_words, only_one
 from services.embedded.processes import Processes
@@ -86,3 +88,17 @@ def test_a_process_of_a_user_without_a_home_has_one(tmp_path: Path, monkeypatch:
     with Processes(tmp_path / "logs") as processes:
         processes.start("look", ["-c", "import os; print(os.environ['HOME'], os.getcwd())"], {}).wait()
     assert (tmp_path / "logs" / "look.log").read_text().split() == [str(tmp_path / "logs")] * 2
+
+
+@pytest.mark.parametrize("year", [1970, 2999])
+def test_a_clock_that_is_decades_wrong_is_named(year: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(year, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(only_one_module, "datetime", Clock)
+    said = in_words(OSError(errno.EINVAL, "Invalid argument"), tmp_path)
+    assert said == f"[Errno 22] Invalid argument. This machine's clock says that it is the year {year}: " + (
+        "set it right, then try again."
+    )
