@@ -162,3 +162,27 @@ lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgr
 	@$(IMAGE_LOCK) --extra embedded -o requirements-platform.lock pyproject.toml
 	@$(IMAGE_LOCK) -o services/airbyte/requirements.lock services/airbyte/requirements.in
 	@$(IMAGE_LOCK) -o services/snowflake/requirements.lock services/snowflake/requirements.in
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate $(ARGS) -o requirements-audit.lock requirements-audit.in
+
+LOCKS := requirements.lock requirements-platform.lock services/airbyte/requirements.lock services/snowflake/requirements.lock
+# Tools that look at the locks have an environment of their own: they are in none of the locks that they look at.
+AUDIT = $(UV) run --quiet --isolated --no-project --python $(BIN)/python --with-requirements requirements-audit.lock
+
+.PHONY: sbom
+sbom: $(READY) ## Write what the platform and each image contain, as CycloneDX, to data/sbom/
+	@for lock in $(LOCKS); do \
+	  file=data/sbom/$$(echo "$${lock%.lock}" | tr / -).cdx.json && mkdir -p data/sbom && \
+	  $(AUDIT) cyclonedx-py requirements --output-reproducible --output-file "$$file" "$$lock" && \
+	  echo "wrote $$file" || exit 1; \
+	done
+
+.PHONY: audit
+audit: $(READY) ## Look for known vulnerabilities in every locked package; fails, too, where it could not look
+	@mkdir -p data/audit; failed=; for lock in $(LOCKS); do \
+	  report=data/audit/$$(echo "$${lock%.lock}" | tr / -).json; rm -f "$$report"; echo "$$lock"; \
+	  $(AUDIT) pip-audit --strict --disable-pip --require-hashes --progress-spinner off --format json \
+	    --output "$$report" $(ARGS) --requirement "$$lock" && continue; failed=1; \
+	  if [ -s "$$report" ]; then echo "Vulnerabilities are known; $$report names them. Upgrade: make lock ARGS=--upgrade" >&2; \
+	  else echo "The vulnerability service could not be asked about $$lock; nothing is known of it." >&2; fi; \
+	done; test -z "$$failed"

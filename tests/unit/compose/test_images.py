@@ -34,3 +34,10 @@ def test_a_stand_ins_image_holds_every_package_that_it_imports(service: str) -> 
     needed = {packages[name][0].lower().replace("_", "-") for name in foreign - stubs}
     assert needed
     assert needed <= locked
+
+
+def test_every_action_of_ci_is_pinned_by_commit() -> None:
+    workflows = (PROJECT / ".github" / "workflows").glob("*.yml")
+    used = [use for file in workflows for use in re.findall(r"uses: (\S+)", file.read_text())]
+    assert used
+    assert [use for use in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", use)] == []
