@@ -2,18 +2,20 @@
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.formats.model import BadFile, Field, Limits, Reading, check_names, check_rows
+from services.airbyte.formats.model import BadFile, Field, Limits, Reading, TooLarge, check_names, check_rows
 from services.airbyte.formats.survey import Survey
 
 INFERRED = "['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR']"  # source-s3's "Primitive Types Only"
 SAMPLE_ROWS = 100_000
+BUFFER = 32_000_000
+"""Bytes that DuckDB reads at once where rows have its own default size."""
 LONGEST = 1_900_000
 """Bytes of a row that DuckDB reads without being told."""
 
@@ -26,7 +28,8 @@ class CsvFile:
         self.path = path
         self._survey = survey
         csv.field_size_limit(limits.line_bytes)
-        self.names = read_header(path, limits.columns)
+        self._longest = limits.line_bytes
+        self.names = read_header(path, limits)
         self._rows = _with_one_line_end(path) if survey.mixed_ends else max(survey.records - 1, 0)
 
     def infer(self) -> dict[str, str]:
@@ -59,6 +62,13 @@ class CsvFile:
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         """DuckDB's message without the row's own text, its advice and the dump of its options."""
+        if "Maximum line size" in str(error):
+            line = re.search(r"CSV Error on Line: (\d+)", str(error))
+            return TooLarge(
+                "the row is too long, or a quote in it is not closed",
+                "MAX_LINE_SIZE",
+                int(line.group(1)) if line else None,
+            )
         if "state machine" in str(error):
             return BadFile("its lines end in more than one way (CR LF, LF, CR), or a quote is not closed")
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
@@ -76,8 +86,10 @@ class CsvFile:
         return f"read_csv({self._source()}, columns = {{{fields}}}, auto_detect = false, {self._dialect()})"
 
     def _dialect(self) -> str:
-        longer = self._survey.longest > LONGEST
-        return f"{_DIALECT}, max_line_size = {self._survey.longest + 1000}" if longer else _DIALECT
+        longest = self._longest if self._survey.stray else self._survey.longest + 1000
+        if not self._survey.stray and longest <= LONGEST:
+            return _DIALECT
+        return f"{_DIALECT}, max_line_size = {longest}, buffer_size = {max(BUFFER, 2 * longest)}"
 
     def _source(self) -> str:
         return sql.text(str(self.path))
@@ -96,21 +108,33 @@ def _whole(value: str) -> str:
     return f"CASE WHEN {whole} THEN {value}::BIGINT ELSE error('no integer')::BIGINT END"
 
 
-def read_header(path: Path, most: int) -> list[str]:
-    """The column names in the file's order, `most` of them at most; none when the file is empty."""
+def read_header(path: Path, limits: Limits) -> list[str]:
+    """The column names in the file's order; none when the file is empty."""
     with _text(path) as lines:
         try:
-            header = next(csv.reader(lines, strict=True), [])
+            header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
         except csv.Error as error:
             raise BadFile(f"the header cannot be read: {error}", 1) from None
-    check_names(header, "the header", most, 1)
+    check_names(header, "the header", limits.columns, 1)
     return header
+
+
+def _within(lines: Iterable[str], most: int) -> Iterator[str]:
+    """The lines of the header, which has several where a name has line ends."""
+    for line in lines:
+        most -= len(line)
+        if most < 0:
+            raise TooLarge("the header is too long, or a quote in it is not closed", "MAX_HEADER_SIZE", 1)
+        yield line
 
 
 def _count(path: Path) -> int:
     """Rows by Python's own reader, which takes a quote within a value for what it is and leaves empty lines out."""
     with _text(path) as lines:
-        return max(sum(1 for row in csv.reader(lines, skipinitialspace=True) if row) - 1, 0)
+        try:
+            return max(sum(1 for row in csv.reader(lines, skipinitialspace=True) if row) - 1, 0)
+        except csv.Error as error:
+            raise BadFile(f"its rows cannot be counted: {error}") from None
 
 
 def _with_one_line_end(path: Path) -> int:

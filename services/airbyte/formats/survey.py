@@ -11,7 +11,8 @@ class Survey:
     """Counts records, measures the longest, and says how the lines end.
 
     With `quotes`, as CSV has them, a line end between two double quotes belongs to a value. A record that is longer
-    than a piece is measured exactly; a shorter one is not measured.
+    than a piece is measured exactly; a shorter one is not measured. After a quote that seems not to open a value
+    (`stray`), quotes do not count.
     """
 
     def __init__(self, limits: Limits, quotes: bool) -> None:
@@ -20,6 +21,8 @@ class Survey:
         self.longest = 0
         self._limits = limits
         self._quotes = quotes
+        self.stray = False
+        self._ends_inside = False  # line ends between quotes, in the record that has not ended yet
         self._inside = 0  # quotes: 1 between two of them
         self._line_feeds = self._returns = self._pairs = 0
         self._open = 0  # bytes of the record that has not ended yet
@@ -51,12 +54,17 @@ class Survey:
         if b"\r" in text:
             self._returns += text.count(b"\r")
             self._pairs += text.count(b"\r\n")
+        self._ends_inside |= self._quotes and b"\n" in piece
         self._measure(parts, b"\n" if self._line_feeds else b"\r", first, len(piece))
-        self._inside = (self._inside + len(parts) - 1) % 2
+        self._inside = 0 if self.stray else (self._inside + len(parts) - 1) % 2
 
     def _measure(self, parts: Sequence[bytes], end: bytes, first: bool, length: int) -> None:
         began = _position(parts, self._inside, end, last=False)
         record = self._open + (length if began is None else began)
+        if self._ends_inside and record > min(self._limits.header_bytes if first else record, self._limits.line_bytes):
+            # Most likely a quote within a value, such as 5" pipe: what follows it is not one long record.
+            self.stray, self._quotes, self._open, self._ends_inside = True, False, 0, False
+            return
         if first and record > self._limits.header_bytes and self._quotes:
             limit = size(self._limits.header_bytes)
             raise TooLarge(f"the header is longer than {limit}", "MAX_HEADER_SIZE", 1)
@@ -67,6 +75,7 @@ class Survey:
         if began is None:
             self._open = record
         else:
+            self._ends_inside = False
             self._open = length - (_position(parts, self._inside, end, last=True) or 0) - 1
 
     def _look_for_fractions(self, piece: bytes) -> None:

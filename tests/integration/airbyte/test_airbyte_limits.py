@@ -21,7 +21,7 @@ PADDING = b"x" * 3_000_000
         ("a.csv.gz", gzip.compress(b"id," + PADDING), {"max_header_size": 100_000}, "MAX_HEADER_SIZE"),
         ("a.csv.gz", gzip.compress(b'id,"' + b"x\n" * 90_000), {"max_header_size": 100_000}, "MAX_HEADER_SIZE"),
         ("a.csv.gz", gzip.compress(b"id,name\n1," + PADDING), {"max_line_size": 1_000_000}, "MAX_LINE_SIZE"),
-        ("a.csv", b'id,name\n1,"' + b"x\n" * 90_000, {"max_line_size": 100_000}, "MAX_LINE_SIZE"),
+        ("a.csv", b'id,name\n1,"' + b"x\n" * 90_000 + b'"\n', {"max_line_size": 100_000}, "MAX_LINE_SIZE"),
         ("a.jsonl.gz", gzip.compress(b'{"id": "' + PADDING), {"max_line_size": 1_000_000}, "MAX_LINE_SIZE"),
         ("a.csv.gz", gzip.compress(b"id,name\n" + b"1,x\n" * 400_000), {"max_file_size": 1_000_000}, "MAX_FILE_SIZE"),
         ("a.jsonl", b'{"id": 1}\n' * 200_000, {"max_file_size": 1_000_000}, "MAX_FILE_SIZE"),
@@ -124,6 +124,16 @@ def test_rows_that_were_not_read_make_the_file_a_bad_one(tmp_path: Path, key: st
     file.check(3)
     with pytest.raises(BadFile, match="the file has 3 rows, but 2 were read from it"):
         file.check(2)
+
+
+@pytest.mark.parametrize("content", ['id,a 5" pipe\n', 'id,name\n0,5" pipe\n'])
+def test_a_quote_within_a_value_does_not_make_one_long_row_of_the_rest(
+    start: Start, landing: Landing, content: str
+) -> None:
+    landing.put("shops/a.csv", content + "1,x\n" * 50_000)
+    with start(max_line_size=20_000, max_header_size=20_000) as mock:
+        job = mock.sync()
+        assert (job["status"], job["rowsSynced"]) == ("succeeded", 50_000 + content.startswith("id,name"))
 
 
 def test_a_header_after_an_empty_line_is_reported(mock: Mock, landing: Landing) -> None:
