@@ -99,9 +99,14 @@ def plain_path(file: Path) -> Path:
 def isolate(module: str) -> None:
     """Start this program again, as `python -m MODULE`, where Python would look for modules elsewhere than in its own.
 
-    A folder in PYTHONPATH, or the one in which a person stands, may hold a module with a name that we import.
+    A folder in PYTHONPATH, or the one in which a person stands, may hold a module with a name that we import. In a
+    locale without UTF-8 Python reads a path's letters otherwise than DuckDB; what is printed stays in the locale's.
     """
     foreign = [name for name in os.environ if name.startswith("PYTHON") and name not in KEPT]
-    if foreign or not sys.flags.safe_path:
+    utf8 = sys.getfilesystemencoding() == "utf-8"
+    if foreign or not utf8 or not sys.flags.safe_path:
         own = {name: value for name, value in os.environ.items() if name not in foreign}
+        if not utf8:
+            shown = os.environ.get("PYTHONIOENCODING") or sys.stdout.encoding
+            own |= {"PYTHONUTF8": "1", "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": shown}
         os.execve(sys.executable, [sys.executable, "-P", "-s", "-m", module, *sys.argv[1:]], own)  # noqa: S606

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,3 +122,20 @@ def test_a_folder_whose_name_duckdb_takes_for_a_url_is_named_and_one_that_dbt_do
     plain.parent.mkdir()
     with pytest.raises(ConfigurationError, match="should be a link"):
         plain_path(tmp_path / "c#" / "w.duckdb")
+
+
+@pytest.mark.skipif(not shutil.which("localedef"), reason="makes a locale of its own")
+def test_in_a_locale_without_utf8_paths_are_utf8_and_output_is_the_locales(tmp_path: Path) -> None:
+    made = ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(tmp_path / "en_US.ISO-8859-1")]
+    if subprocess.run(made, capture_output=True, check=False).returncode:
+        pytest.skip("the locale's sources are not installed")
+    (tmp_path / "ü").mkdir()
+    (tmp_path / "ü" / "dev").write_text("in the way")
+    ended = subprocess.run(
+        [sys.executable, "-m", "services.embedded", "dev", "--data", str(tmp_path / "ü")],
+        env={**os.environ, "LOCPATH": str(tmp_path), "LC_ALL": "en_US.ISO-8859-1"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "/ü/dev" in ended.stderr.decode("latin-1").replace("\n", "")
