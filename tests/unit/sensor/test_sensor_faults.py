@@ -186,7 +186,7 @@ def cases() -> list[Any]:
         for number in range(CALLS[mode])
         for fate in FATES
     ]
-    return every[:: int(os.environ.get("SENSOR_FAULTS", "53"))]
+    return every[:: int(os.environ.get("SENSOR_FAULTS", "79"))]
 
 
 @pytest.mark.parametrize(("mode", "number", "fate"), cases())
