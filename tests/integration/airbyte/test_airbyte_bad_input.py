@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.airbyte.protocol import Committed, Done, Failed, S3Access, StreamTask, SyncTask, decode
+from services.airbyte.protocol import Committed, Done, Failed, Reading, S3Access, StreamTask, SyncTask, decode
 from tests.integration.airbyte.running_mock import Landing, Mock
 
 HEADER = "id,name,price,at\n"
@@ -141,7 +141,8 @@ def worker() -> Callable[..., list[Committed | Failed | Done]]:
         process.stdin.flush()
         messages: list[Committed | Failed | Done] = []
         while not messages or not isinstance(messages[-1], Done):
-            messages.append(decode(process.stdout.readline()))
+            if not isinstance(message := decode(process.stdout.readline()), Reading):
+                messages.append(message)
         process.stdin.close()
         process.stdout.close()
         process.wait(10)
