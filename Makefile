@@ -75,11 +75,12 @@ export TYPED_STREAM = $(value STREAM)
 export TYPED_Q = $(value Q)
 export TYPED_YES = $(value YES)
 export TYPED_APPLY = $(value APPLY)
+export TYPED_TAKEOVER = $(value TAKEOVER)
 export TYPED_PROJECT = $(value PROJECT)
 
 .PHONY: up
 up: ## The full platform in Docker: built, started, healthy, first tables made. PROFILE=local is the default
-	@$(PLATFORM) up
+	@$(PLATFORM) up --yes="$$TYPED_YES" --takeover="$$TYPED_TAKEOVER"
 
 .PHONY: down
 down: ## Stop the platform; its data stay
@@ -119,7 +120,7 @@ doctor: ## Check all that a profile leads to, changing nothing: make doctor PROF
 
 .PHONY: promote
 promote: ## Print what a profile would change; APPLY=1 does it: make promote PROFILE=production [ARGS="--from rehearsal"]
-	@$(PLATFORM) promote --apply="$$TYPED_APPLY" $(ARGS)
+	@$(PLATFORM) promote --apply="$$TYPED_APPLY" --takeover="$$TYPED_TAKEOVER" $(ARGS)
 
 .PHONY: verify-offline
 verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out

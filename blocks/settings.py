@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     aws_session_token: SecretStr = Field(SecretStr(""), description="where the access key is a temporary one")
     aws_default_region: str = Field("", description="region; empty means AWS's usual chain")
 
+    prefect_namespace: str = Field("", description="prefix of all names on a Prefect server that others use too")
+    prefect_owner: str = Field("", description="who registers things there; empty means this machine and folder")
+
     sensor_queue_url: str = Field("", description="SQS queue of the landing bucket's events; empty means polling")
 
     lake_dir: Path = Field(Path("./data/lake"), description="raw Parquet files, one folder a stream")

@@ -7,9 +7,10 @@ from typing import Any
 
 from prefect import flow, get_client, get_run_logger, task
 from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.tasks import exponential_backoff
 
 from blocks import connections, dbt_packages
@@ -17,27 +18,30 @@ from blocks.dbt import DbtFailed, DbtResult
 from blocks.turns import TurnMissed
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 
-WAREHOUSE_SLOT = "dbt-warehouse"
-
 
 @contextmanager
 def warehouse_slot(profile: str | None = None) -> Iterator[None]:
-    """Hold the warehouse: one dbt at a time, over all flow runs of a Prefect server.
+    """Hold the warehouse: one dbt at a time, over all flow runs of the platform on a Prefect server.
 
     Raises:
         TurnMissed: other runs held it for longer than WAREHOUSE_WAIT_SECONDS.
     """
-    with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
-        client.upsert_global_concurrency_limit_by_name(WAREHOUSE_SLOT, 1)
+    limit = connections.names().slot
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_global_concurrency_limit_by_name(limit)
+        except ObjectNotFound:
+            with suppress(ObjectAlreadyExists):
+                client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=limit, limit=1))
     seconds = connections.dbt_config(profile).warehouse_wait_seconds
     with ExitStack() as held:
         # The shortest lease: a run that was killed holds the warehouse for no longer than that.
-        slot = concurrency(WAREHOUSE_SLOT, strict=True, lease_duration=60, timeout_seconds=seconds)
+        slot = concurrency(limit, strict=True, lease_duration=60, timeout_seconds=seconds)
         try:
             held.enter_context(slot)
         except TimeoutError as error:
             raise TurnMissed(
-                f"Other runs held the limit {WAREHOUSE_SLOT} for more than {seconds:g} s (WAREHOUSE_WAIT_SECONDS). "
+                f"Other runs held the limit {limit} for more than {seconds:g} s (WAREHOUSE_WAIT_SECONDS). "
                 "Look which run transforms and why it takes so long, or raise WAREHOUSE_WAIT_SECONDS, then run again."
             ) from error
         yield

@@ -30,8 +30,12 @@ from prefect.client.schemas.objects import FlowRun, State, StateType, Worker, Wo
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
+from blocks import connections
+from blocks.names import OURS
 from blocks.runs import ATTEMPTS, RETRIED
-from services.bootstrap.deployments import OURS
+
+LIMIT = 4
+"""Runs at once: each takes up to 0.6 GB while dbt works, and the worker's container has 3 GB."""
 
 UNFINISHED = FlowRunFilterState(
     type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
@@ -105,13 +109,18 @@ def _end_subflows(client: SyncPrefectClient, parent: FlowRun) -> None:
 def main() -> None:
     """Retry what a killed worker left, then be Prefect's worker."""
     parser = argparse.ArgumentParser(prog="python -m services.worker", description=__doc__)
-    parser.add_argument("--pool", required=True, help="the work pool")
+    parser.add_argument("--pool", required=True, help="the work pool, as prefect.yaml calls it")
+    parser.add_argument("--profile", default="", help="profile, which may give the pool a namespace")
     parser.add_argument("--name", default=f"worker-{socket.gethostname()}", help="of this worker, in its pool")
+    parser.add_argument("--limit", default="", help=f"runs at once (default: {LIMIT})")
     options, others = parser.parse_known_args()
+    names = connections.names(options.profile or None)
+    pool = names.name(options.pool)
     with get_client(sync_client=True) as client:
-        for run in put_back(client, options.pool, options.name):
+        for run in put_back(client, pool, options.name, names.tag):
             print(f"{run.name} was {run.state_name} when the worker ended", flush=True)
-    sys.argv = ["prefect", "worker", "start", "--pool", options.pool, "--name", options.name, *others]
+    named = ["--pool", pool, "--name", options.name, "--limit", options.limit or str(LIMIT)]
+    sys.argv = ["prefect", "worker", "start", *named, *others]
     runpy.run_module("prefect", run_name="__main__")
 
 

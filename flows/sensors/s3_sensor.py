@@ -125,7 +125,7 @@ def s3_file_sensor(
     """
     here = RightHere(profile)
     looking = sensor(
-        DeploymentRuns(deployment, profile) if deployment else here,
+        DeploymentRuns(connections.names().deployment(deployment), profile) if deployment else here,
         poll_seconds,
         bucket,
         prefix,
@@ -237,7 +237,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _watch(deployment: str, heartbeat: Path | None, profile: str | None, poll_seconds: float, **options: Any) -> None:
     spans: dict[str, Any] = {name: timedelta(seconds=options.pop(f"{name}_seconds")) for name, _, _ in SECONDS}
-    runs = DeploymentRuns(deployment, profile)
+    runs = DeploymentRuns(connections.names(profile).deployment(deployment), profile)
 
     def made() -> Sensor:
         return sensor(runs, LONG_POLL_SECONDS, profile=profile, **options, **spans)

@@ -5,49 +5,63 @@ import sys
 
 import httpx
 from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 
 from blocks import connections
 from blocks.errors import PlatformError
-from flows.dbt_transform import WAREHOUSE_SLOT
-from services.bootstrap.automations import automations, save_automations
-from services.bootstrap.deployments import HEARTBEAT, OURS, declared, register, remove_others
-from services.bootstrap.plan import plan
-from services.bootstrap.pools import work_pool
+from blocks.names import owner
+from blocks.settings import Settings
+from services.bootstrap.deployments import PROJECT
+from services.bootstrap.drift import Platform
+from services.bootstrap.plan import lines, models, registration
+
+CHANGES = 3
+"""What `--plan --brief` ends with where something would change."""
 
 
 def main() -> int:
-    """Bring the server that PREFECT_API_URL names up to date; 1 where the blocks could not be saved."""
+    """Bring the server that PREFECT_API_URL names up to date; 1 where that cannot be done."""
     parser = argparse.ArgumentParser(prog="python -m services.bootstrap", description=main.__doc__)
     parser.add_argument("--profile", required=True, help="name under which the environment's connections are saved")
     parser.add_argument("--plan", action="store_true", help="say what would change, and change nothing")
+    parser.add_argument("--brief", action="store_true", help="plan without the models; ends with 3 for changes")
+    parser.add_argument("--takeover", action="store_true", help="take over what another clone has registered")
     options = parser.parse_args()
-    return _plan(options.profile) if options.plan else _apply(options.profile)
-
-
-def _plan(profile: str) -> int:
+    do = _plan if options.plan else _apply
     try:
-        for line in plan(profile):
-            print(line, flush=True)
+        with get_client(sync_client=True) as client:
+            return do(platform(client, options.profile, options.takeover), options.brief)
     except (PlatformError, PrefectHTTPStatusError, httpx.TransportError) as error:
-        print(f"There is no plan: {error}", file=sys.stderr)
+        what = "There is no plan" if options.plan else f"The profile {options.profile} was not registered"
+        print(f"{what}: {error}", file=sys.stderr)
         return 1
+
+
+def platform(client: SyncPrefectClient, profile: str, takeover: bool = False) -> Platform:
+    """The platform of a profile as this environment describes it."""
+    who = Settings().prefect_owner or owner(PROJECT)
+    return Platform(client, connections.names(profile), profile, who, takeover)
+
+
+def _plan(platform: Platform, brief: bool) -> int:
+    settings = Settings()
+    blocks, others = registration(platform, settings)
+    for line in lines(blocks, others, settings):
+        print(line, flush=True)
+    if brief:
+        return CHANGES if blocks or others else 0
+    for line in models(settings):
+        print(line, flush=True)
     return 0
 
 
-def _apply(profile: str) -> int:
-    deployments = declared()
-    with get_client(sync_client=True) as client:
-        for pool in sorted({each.work_pool.name for each in deployments}):
-            client.create_work_pool(work_pool(pool), overwrite=True)
-        client.upsert_global_concurrency_limit_by_name(WAREHOUSE_SLOT, 1)
-        if connections.main(["--name", profile]):
-            return 1
-        for each in deployments:
-            print(f"registered {register(each, profile)}")
-        for name in remove_others(client, deployments):
-            print(f"removed {name}, which prefect.yaml no longer has")
-        save_automations(client, automations(OURS, HEARTBEAT))
+def _apply(platform: Platform, _: bool) -> int:
+    registration(platform, Settings())  # refuses before anything is changed
+    options = ["--takeover"] if platform.takeover else []
+    if connections.main(["--name", platform.profile or "", *options]):
+        return 1
+    platform.apply(lambda line: print(line, flush=True))
     return 0
 
 

@@ -3,20 +3,25 @@
 Every trigger matches the tag of the platform's deployments, so runs of other deployments on the server are left alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from prefect.automations import AutomationCore, EventTrigger, Posture
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 
+from blocks.names import Names
 from blocks.runs import ATTEMPTS, NO_SIGN, RETRIED
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
 PUT_BACK = {f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
+STANDING = {f"prefect.flow-run.{state}" for state in ("Paused", "Suspended")}
+INTERVAL = timedelta(seconds=30)
+"""How often a run of a deployment says that it is alive; each deployment's job variables tell it to."""
+
+FREQUENCY = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 BEATS = 3
 """A run is dead once it has missed this many heartbeats."""
 
@@ -27,41 +32,46 @@ UNSTARTED_PERIOD = timedelta(days=30)
 """A run that never started is retried once in this time: its run count cannot limit the attempts, it stays at 0."""
 
 
-def automations(tag: str, interval: timedelta, suffix: str = "") -> tuple[AutomationCore, ...]:
-    """The automations for the runs that have a tag.
+def longest(environments: Iterable[Mapping[str, Any]]) -> timedelta:
+    """Return the longest time between two heartbeats of runs that have these variables."""
+    said = [str(each.get(FREQUENCY) or "") for each in environments]
+    return timedelta(seconds=max([int(each) for each in said if each.isdigit()], default=INTERVAL.seconds))
+
+
+def automations(names: Names, interval: timedelta = INTERVAL) -> tuple[AutomationCore, ...]:
+    """Return the automations for the runs of a platform's deployments.
 
     Args:
-        tag: of the platform's deployments; their runs and subflow runs carry it.
+        names: give the tag of the deployments, which their runs and subflow runs carry, and the automations' names.
         interval: the longest time between two heartbeats of such a run.
-        suffix: ends every name, so that two platforms on one server can be told apart.
     """
-    silence = max(BEATS * interval, timedelta(seconds=90))
+    silence, tag = max(BEATS * interval, timedelta(seconds=90)), names.tag
     return (
         _crash(
-            f"Crash silent flow runs{suffix}",
+            names.title("Crash silent flow runs"),
             "Crashes a run of the platform that has stopped sending heartbeats: its process has died.",
             tag,
             # Only a run that has sent a heartbeat is expected to send another.
             after={HEARTBEAT},
-            expect={HEARTBEAT, *ENDS, *PUT_BACK},
+            expect={HEARTBEAT, *ENDS, *PUT_BACK, *STANDING},
             within=silence,
         ),
         _crash(
-            f"Crash flow runs that never start{suffix}",
+            names.title("Crash flow runs that never start"),
             "Crashes a run of the platform that stays pending: its worker has died before the run started.",
             tag,
             after={"prefect.flow-run.Pending"},
-            expect={HEARTBEAT, "prefect.flow-run.Running", *ENDS, *PUT_BACK},
+            expect={HEARTBEAT, "prefect.flow-run.Running", *ENDS, *PUT_BACK, *STANDING},
             within=START,
         ),
         _again(
-            f"Run silent flow runs again{suffix}",
+            names.title("Run silent flow runs again"),
             f"Retries a run of the platform whose process died, up to {ATTEMPTS} attempts.",
             tag,
             [str(count) for count in range(1, ATTEMPTS)],
         ),
         _again(
-            f"Run unstarted flow runs again{suffix}",
+            names.title("Run unstarted flow runs again"),
             "Retries a run of the platform whose worker died before the run started, once.",
             tag,
             ["0"],
@@ -124,16 +134,9 @@ def _tagged(tag: str) -> dict[str, Any]:
     return {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"}
 
 
-def save_automations(client: SyncPrefectClient, wanted: Iterable[AutomationCore]) -> None:
-    """Create automations, and update those that differ; one that a person disabled stays disabled."""
-    for automation in wanted:
-        saved = client.read_automations_by_name(automation.name)
-        for each in saved:
-            if _definition(each) != _definition(automation):
-                client.update_automation(each.id, automation.model_copy(update={"enabled": each.enabled}))
-        if not saved:
-            client.create_automation(automation)
-
-
-def _definition(automation: AutomationCore) -> dict[str, Any]:
-    return automation.model_dump(mode="json", include={"description", "trigger", "actions"})
+def values(automation: AutomationCore) -> dict[str, Any]:
+    """Return what an automation does, as the server takes it; whether it is enabled is for people to say."""
+    dumped = automation.model_dump(mode="json", include={"name", "description", "trigger", "actions"})
+    for name in ("after", "expect", "for_each"):
+        dumped["trigger"][name] = sorted(dumped["trigger"][name])
+    return dumped

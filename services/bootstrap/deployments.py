@@ -1,91 +1,381 @@
 """The deployments of prefect.yaml, registered with a profile, and only those.
 
-Prefect's own `deploy --all` cannot give them all a parameter, and never removes one.
+Prefect's own `deploy --all` cannot give them all a parameter, overwrites what people have set, and never removes one.
 """
 
-from collections.abc import Iterable
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
 import yaml
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
-from prefect.client.schemas.objects import ConcurrencyLimitConfig
-from prefect.client.schemas.responses import DeploymentResponse
-from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Schedule
-from pydantic import BaseModel, ConfigDict
+from prefect.client.schemas.actions import DeploymentScheduleCreate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
+from prefect.flows import load_flow_from_entrypoint
+from prefect.utilities.callables import parameter_schema
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from blocks.errors import ConfigurationError
+from blocks.names import OURS, Names
+from services.bootstrap.merge import REMOVED, Flat, members, merged
+from services.bootstrap.pages import ask, pages
 
 PROJECT = Path(__file__).parents[2]
-OURS = "prefect.yaml"
-"""The tag by which a deployment that came from prefect.yaml is told from one that a person made."""
+FIELDS = {
+    "work pool": "work_pool_name",
+    "work queue": "work_queue_name",
+    "parameter schema": "parameter_openapi_schema",
+}
+"""What Prefect calls a value, where that is not its name here."""
 
-HEARTBEAT = timedelta(seconds=30)
-"""How often a run of a deployment says that it is alive, see automations.py."""
-JOB_VARIABLES = {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT.seconds)}}
-
-
-class WorkPool(BaseModel):
-    """The pool whose worker runs a deployment."""
-
-    name: str
+GROUPS = ("parameters", "job_variables", "env", "tags", "schedules")
 
 
-class Declared(BaseModel):
-    """One deployment as prefect.yaml writes it."""
+class Unregistrable(ConfigurationError, ValueError):
+    """prefect.yaml asks for something that is not registered here."""
+
+
+class Strict(BaseModel):
+    """A part of prefect.yaml, in which no key goes unread."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class WorkPool(Strict):
+    """The pool whose worker runs a deployment, and how it does."""
+
+    name: str
+    work_queue_name: str | None = None
+    job_variables: dict[str, Any] = {}
+
+
+class Limit(Strict):
+    """How many runs of a deployment there may be at once."""
+
+    limit: int
+    collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
+    grace_period_seconds: int | None = None
+
+
+class When(Strict):
+    """A schedule: one of `cron`, `interval` (in seconds, or in ISO 8601) and `rrule`."""
+
+    cron: str | None = None
+    interval: timedelta | None = None
+    rrule: str | None = None
+    timezone: str | None = None
+    anchor_date: datetime | None = None
+    day_or: bool | None = None
+    active: bool | None = None
+    parameters: dict[str, Any] = {}
+    slug: str | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "When":
+        if sum(each is not None for each in (self.cron, self.interval, self.rrule)) != 1:
+            raise ValueError("exactly one of cron, interval and rrule is expected")
+        _ = self.schedule
+        return self
+
+    @property
+    def schedule(self) -> CronSchedule | IntervalSchedule | RRuleSchedule:
+        """The schedule as Prefect has it."""
+        own: dict[str, Any] = {
+            name: value
+            for name, value in (
+                ("timezone", self.timezone),
+                ("anchor_date", self.anchor_date),
+                ("day_or", self.day_or),
+            )
+            if value is not None
+        }
+        if self.cron:
+            return CronSchedule(cron=self.cron, **own)
+        if self.interval:
+            return IntervalSchedule(interval=self.interval, **own)
+        return RRuleSchedule(rrule=str(self.rrule), **own)
+
+    @property
+    def create(self) -> dict[str, Any]:
+        """The schedule as the server takes it."""
+        made = DeploymentScheduleCreate(
+            schedule=self.schedule, active=self.active is not False, parameters=self.parameters, slug=self.slug
+        )
+        return made.model_dump(mode="json", exclude_unset=True)
+
+
+class Declared(Strict):
+    """One deployment as prefect.yaml writes it."""
 
     name: str
     entrypoint: str
     work_pool: WorkPool
+    version: str | None = None
     description: str = ""
     tags: list[str] = []
     parameters: dict[str, Any] = {}
-    schedules: list[Schedule] = []
-    concurrency_limit: ConcurrencyLimitConfig | None = None
+    enforce_parameter_schema: bool = True
+    paused: bool | None = None
+    schedules: list[When] = []
+    concurrency_limit: Limit | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_schedule(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("schedule"):
+            values = {**values, "schedules": [*(values.get("schedules") or []), values["schedule"]]}
+        if not isinstance(values, dict):
+            return values
+        # An empty value counts as none, as for Prefect.
+        return {k: v for k, v in values.items() if k != "schedule" and (v is not None or k not in cls.model_fields)}
+
+    @field_validator("concurrency_limit", mode="before")
+    @classmethod
+    def _number_alone(cls, value: Any) -> Any:
+        return {"limit": value} if isinstance(value, int) else value
+
+    @property
+    def flow(self) -> "Flow[..., Any]":
+        """The flow that it runs."""
+        return _flow(self.entrypoint)
+
+    @property
+    def create_schedules(self) -> list[dict[str, Any]]:
+        """Its schedules as the server takes them."""
+        return [each.create for each in self.schedules]
+
+    def full_name(self, names: Names) -> str:
+        """Its name on the server, `flow/deployment`."""
+        return f"{self.flow.name}/{names.name(self.name)}"
+
+
+@cache
+def _flow(entrypoint: str) -> "Flow[..., Any]":
+    return load_flow_from_entrypoint(f"{PROJECT}/{entrypoint}")
+
+
+class File(Strict):
+    """prefect.yaml: of what Prefect reads there, what is registered."""
+
+    model_config = ConfigDict(extra="allow")  # keys for YAML's own anchors, as `definitions`, mean nothing to Prefect
+
+    deployments: list[Declared]
+
+
+NOT_HERE = ("build", "push", "pull", "triggers", "sla")
+"""What `prefect deploy` does with these, bootstrap does not: it runs the code that is there."""
 
 
 def declared(file: Path = PROJECT / OURS) -> list[Declared]:
     """The deployments of prefect.yaml.
 
     Raises:
-        pydantic.ValidationError: an entry has a key that is not understood here, or lacks one.
+        Unregistrable: it has a key that would be ignored, lacks one, or has a value of the wrong form.
     """
-    return [Declared.model_validate(each) for each in yaml.safe_load(file.read_text())["deployments"]]
+    content = yaml.safe_load(file.read_text())
+    unread = [name for name in NOT_HERE if isinstance(content, dict) and content.get(name)]
+    faults = [f"{name} is not registered by `make up`, which runs the code of this folder" for name in unread]
+    try:
+        found = File.model_validate(content).deployments
+    except ValidationError as error:
+        faults += [_fault(content, each) for each in error.errors()]
+        found = []
+    faults += [f"deployment {name} is there twice" for name in _twice([each.name for each in found])]
+    faults += [
+        f"deployment {each.name} has a template, {{{{ … }}}}, which is not resolved here"
+        for each in found
+        if "{{" in each.model_dump_json()
+    ]
+    if faults:
+        raise Unregistrable(f"{file.name} cannot be registered: {'; '.join(faults)}. Remove or correct that.")
+    return found
 
 
-def register(deployment: Declared, profile: str) -> str:
-    """Create or update a deployment that runs the code of this folder with a profile; return `flow/deployment`."""
-    flow = cast("Flow[..., Any]", Flow.from_source(source=str(PROJECT), entrypoint=deployment.entrypoint))
-    made = cast(
-        "RunnerDeployment",
-        flow.to_deployment(
-            deployment.name,
-            description=deployment.description,
-            tags=[*deployment.tags, OURS],
-            parameters={**deployment.parameters, "profile": profile},
-            schedules=deployment.schedules,
-            concurrency_limit=deployment.concurrency_limit,
-            work_pool_name=deployment.work_pool.name,
-            job_variables=JOB_VARIABLES,
-        ),
-    )
-    made.apply(work_pool_name=deployment.work_pool.name)
-    return made.full_name
+def _fault(content: Any, error: Any) -> str:
+    where = list(error["loc"])
+    if where[:1] == ["deployments"] and len(where) > 1 and isinstance(where[1], int):
+        entry = content["deployments"][where[1]]
+        where[:2] = [f"deployment {entry.get('name', where[1]) if isinstance(entry, dict) else where[1]}"]
+    said = "is not registered here" if error["type"] == "extra_forbidden" else error["msg"]
+    return f"{where[0]}: {'.'.join(map(str, where[1:]))} {said}" if where else said
 
 
-def ours(client: SyncPrefectClient) -> list[DeploymentResponse]:
-    """The server's deployments that came from prefect.yaml, among however many of other people's."""
-    return client.read_deployments(deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[OURS])))
+def _twice(names: list[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
 
 
-def remove_others(client: SyncPrefectClient, deployments: Iterable[Declared]) -> list[str]:
-    """Delete the deployments that came from prefect.yaml once and are no longer in it; return their names."""
-    kept = {each.name for each in deployments}
-    gone = [each for each in ours(client) if each.name not in kept]
+def wanted(deployment: Declared, names: Names, profile: str | None, env: dict[str, str]) -> Flat:
+    """A deployment's values, for a profile; without one, its flow takes its connections from the environment.
+
+    Args:
+        deployment: of prefect.yaml.
+        names: on the server.
+        profile: given to the flow as its parameter.
+        env: variables for its runs; prefect.yaml's own prevail.
+    """
+    pool, limit = deployment.work_pool, deployment.concurrency_limit
+    own_env = pool.job_variables.get("env") or {}
+    plain = {
+        "entrypoint": deployment.entrypoint,
+        "pull_steps": [{"prefect.deployments.steps.set_working_directory": {"directory": str(PROJECT)}}],
+        "description": deployment.description or deployment.flow.description,
+        "version": deployment.version,
+        "enforce_parameter_schema": deployment.enforce_parameter_schema,
+        "paused": deployment.paused,
+        "parameter schema": parameter_schema(deployment.flow).model_dump(mode="json", exclude_unset=True),
+        "work pool": names.name(pool.name),
+        "work queue": pool.work_queue_name,
+        "concurrency": limit and limit.model_dump(),
+    }
+    return {
+        **{name: value for name, value in plain.items() if value is not None},
+        **members("parameters", deployment.parameters | ({"profile": profile} if profile else {})),
+        **members("job_variables", {name: v for name, v in pool.job_variables.items() if name != "env"}),
+        **members("env", env | own_env),
+        **members("tags", dict.fromkeys([*deployment.tags, names.tag], True)),
+        **members("schedules", {_when(each["schedule"]): _details(each, each) for each in deployment.create_schedules}),
+    }
+
+
+def registered(server: dict[str, Any], declared: Flat) -> Flat:
+    """The same values as the server has them."""
+    jobs = server["job_variables"] or {}
+    limit, options = server.get("global_concurrency_limit"), server.get("concurrency_options") or {}
+    plain = {
+        **{name: server.get(FIELDS.get(name, name)) for name in _plain(declared)},
+        "concurrency": limit
+        and {
+            "limit": limit["limit"],
+            "collision_strategy": options.get("collision_strategy") or "ENQUEUE",
+            "grace_period_seconds": options.get("grace_period_seconds"),
+        },
+    }
+    schedules = {
+        _when(each["schedule"]): _details(each, declared.get(f"schedules.{_when(each['schedule'])}", {}))
+        for each in server["schedules"]
+    }
+    return {
+        **{name: value for name, value in plain.items() if value is not None},
+        **{name: server[field] for name, field in FIELDS.items() if name not in declared and server.get(field)},
+        **{name: server[name] for name in ("version", "paused") if name not in declared and server.get(name)},
+        **members("parameters", server["parameters"]),
+        **members("job_variables", {name: value for name, value in jobs.items() if name != "env"}),
+        **members("env", jobs.get("env") or {}),
+        **members("tags", dict.fromkeys(server["tags"], True)),
+        **members("schedules", schedules),
+    }
+
+
+def _plain(values: Flat) -> list[str]:
+    return [name for name in values if name.partition(".")[0] not in GROUPS]
+
+
+def _when(schedule: dict[str, Any]) -> str:
+    """A schedule in words: they tell one of a deployment's from the others."""
+    rule = next(filter(None, (schedule.get(kind) for kind in ("cron", "interval", "rrule"))), "")
+    if schedule.get("rrule"):
+        rule = " ".join(line for line in str(rule).split() if not line.startswith("DTSTART"))
+    rule = f"every {float(rule):g} s" if schedule.get("interval") else rule
+    alone = " (day and weekday)" if schedule.get("day_or") is False else ""
+    return f"{rule}{alone} {schedule.get('timezone') or 'UTC'}"
+
+
+def _details(schedule: dict[str, Any], like: dict[str, Any]) -> Flat:
+    """What else a schedule has, as far as another says it: a person may have switched off one that says nothing."""
+    return {name: schedule.get(name) for name in ("parameters", "slug", "active") if like.get(name) is not None}
+
+
+def create(client: SyncPrefectClient, deployment: Declared, names: Names, values: Flat) -> None:
+    """Create a deployment."""
+    body = {
+        "name": names.name(deployment.name),
+        "flow_id": str(client.create_flow_from_name(deployment.flow.name)),
+        "schedules": deployment.create_schedules,
+        **_body(values, {"tags": [], "parameters": {}, "job_variables": {}}),
+    }
+    ask(client, "POST", "/deployments/", body)
+
+
+def update(client: SyncPrefectClient, deployment: Declared, server: dict[str, Any], changed: Flat) -> None:
+    """Change these values of a deployment, and no other."""
+    path = f"/deployments/{server['id']}"
+    if body := _body(changed, server):
+        if "work_queue_name" in body or "work_pool_name" in body:
+            body.setdefault("work_pool_name", server["work_pool_name"])
+            if queue := body.get("work_queue_name") or deployment.work_pool.work_queue_name:
+                body["work_queue_name"] = queue
+        ask(client, "PATCH", path, body)
+    _update_schedules(client, f"{path}/schedules", deployment, server, changed)
+
+
+def _body(changed: Flat, server: dict[str, Any]) -> dict[str, Any]:
+    """What Prefect's API is sent for changed values, schedules apart."""
+    body = {
+        FIELDS.get(name, name): None if changed[name] is REMOVED else changed[name]
+        for name in _plain(changed)
+        if name != "concurrency"
+    }
+    if "concurrency" in changed:
+        limit = {} if changed["concurrency"] is REMOVED else dict(changed["concurrency"])
+        body["concurrency_limit"] = limit.pop("limit", None)
+        body["concurrency_options"] = {name: value for name, value in limit.items() if value is not None} or None
+    jobs = server["job_variables"] or {}
+    env, others = merged("env", jobs.get("env") or {}, changed), merged("job_variables", jobs, changed)
+    if env is not None or others is not None:
+        body["job_variables"] = {**(jobs if others is None else others), **({} if env is None else {"env": env})}
+    if (parameters := merged("parameters", server["parameters"], changed)) is not None:
+        body["parameters"] = parameters
+    if (tags := merged("tags", dict.fromkeys(server["tags"], True), changed)) is not None:
+        body["tags"] = list(tags)
+    if body.get("paused", 0) is None:
+        body["paused"] = False
+    return body
+
+
+def _update_schedules(
+    client: SyncPrefectClient, path: str, deployment: Declared, server: dict[str, Any], changed: Flat
+) -> None:
+    """One that takes another's place is that one, changed: it stays switched off where a person switched it off."""
+    there = {_when(each["schedule"]): each["id"] for each in server["schedules"]}
+    to_make = {_when(each["schedule"]): each for each in deployment.create_schedules}
+    named = {name.removeprefix("schedules."): value for name, value in changed.items() if name.startswith("schedules.")}
+    gone = [there[when] for when, value in named.items() if value is REMOVED]
+    for when in (when for when, value in named.items() if value is not REMOVED):
+        body = to_make[when]
+        if before := there.get(when) or (gone.pop(0) if gone else None):
+            said = {name: value for name, value in body.items() if name != "active" or _says_active(deployment, when)}
+            ask(client, "PATCH", f"{path}/{before}", said)
+        else:
+            ask(client, "POST", path, [body])
     for each in gone:
-        client.delete_deployment(each.id)
-    return [each.name for each in gone]
+        ask(client, "DELETE", f"{path}/{each}", None)
+
+
+def _says_active(deployment: Declared, when: str) -> bool:
+    return any(each.active is not None for each in deployment.schedules if _when(each.create["schedule"]) == when)
+
+
+def ours(client: SyncPrefectClient, names: Names) -> dict[str, dict[str, Any]]:
+    """The server's deployments that came from prefect.yaml, by full name, among however many of other people's."""
+    return _by_name(client, {"deployments": {"tags": {"all_": [names.tag]}}})
+
+
+def called(client: SyncPrefectClient, full_names: list[str]) -> dict[str, dict[str, Any]]:
+    """The server's deployments of these full names."""
+    wanted = sorted({each.rpartition("/")[2] for each in full_names})
+    found = _by_name(client, {"deployments": {"name": {"any_": wanted}}})
+    return {name: each for name, each in found.items() if name in full_names}
+
+
+def _by_name(client: SyncPrefectClient, body: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = list(pages(client, "/deployments/filter", body))
+    ids = sorted({each["flow_id"] for each in found})
+    flows = {each["id"]: each["name"] for each in _flows(client, ids)}
+    return {f"{flows[each['flow_id']]}/{each['name']}": each for each in found}
+
+
+def _flows(client: SyncPrefectClient, ids: list[str]) -> Iterator[dict[str, Any]]:
+    return pages(client, "/flows/filter", {"flows": {"id": {"any_": ids}}})

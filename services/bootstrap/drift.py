@@ -1,110 +1,243 @@
-"""What bootstrap would change on a Prefect server; nothing is changed here."""
+"""What registering a profile changes on a Prefect server: each change can be told before it is made."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
-from prefect.blocks.core import Block
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
-from blocks.connections import Connection, described
+from blocks import connections
+from blocks.names import Names
+from blocks.record import Record
 from blocks.settings import Settings
-from flows.dbt_transform import WAREHOUSE_SLOT
-from services.bootstrap.deployments import OURS, Declared, ours
+from services.bootstrap import automations, deployments, pools
+from services.bootstrap.deployments import Declared
+from services.bootstrap.merge import REMOVED, Flat, changes
+from services.bootstrap.pages import ask
+
+Found = TypeVar("Found")
+ABSENT = "is not there"
 
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not as it will be: where, and what; a secret's value is never in it."""
+    """One thing that is not as it will be.
+
+    Args:
+        where: which, e.g. `deployment example-flow`.
+        what: a line for each value that changes; a secret's value is never in it.
+        make: makes the change.
+        values: all of the thing's values as they are declared; None where it is removed or is a block.
+    """
 
     where: str
-    what: str
+    what: list[str]
+    make: Callable[[], object]
+    values: Flat | None = None
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+        return "; ".join(f"{self.where}: {each}" for each in self.what)
 
 
-def blocks(profile: str, settings: Settings) -> Iterator[Change]:
-    """How the saved blocks of a profile differ from what the environment says."""
-    for wanted in described(settings):
-        where = f"block {wanted.get_block_type_slug()}/{profile}"
-        try:
-            saved = type(wanted).load(profile)
-        except (ValueError, ObjectNotFound):
-            yield Change(where, "is not there")
-        except RuntimeError:
-            yield Change(where, "does not fit its type any more")
-        else:
-            yield from (Change(where, what) for what in _fields(saved, wanted))
+@dataclass
+class Platform:
+    """A profile's platform on a Prefect server.
+
+    Args:
+        client: of the server.
+        names: that the platform's things have there.
+        profile: name of the profile; none where flows take their connections from the environment.
+        owner: who registers it.
+        takeover: whether what another has registered is taken over.
+        watched: whether its runs send heartbeats and are watched by automations.
+    """
+
+    client: SyncPrefectClient
+    names: Names
+    profile: str | None
+    owner: str = ""
+    takeover: bool = False
+    watched: bool = True
+    declared: list[Declared] = field(default_factory=deployments.declared)
+    record: Record = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.record = Record(self.client, self.names.namespace)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that each run is given."""
+        beat = {automations.FREQUENCY: str(automations.INTERVAL.seconds)} if self.watched else {}
+        return beat | ({"PREFECT_NAMESPACE": self.names.namespace} if self.names.namespace else {})
+
+    def refuse_others(self) -> None:
+        """Make sure that nothing of the names that the platform takes is another's.
+
+        On a server of its own there is no other.
+
+        Raises:
+            blocks.record.NotOurs: it is, and is not to be taken over.
+        """
+        if self.names.namespace and not self.takeover:
+            self.record.check(
+                self.profile or "",
+                self.owner,
+                self.there(),
+                f"The namespace {self.names.namespace} of {self.client.api_url}",
+                f"Choose another PREFECT_NAMESPACE in profiles/{self.profile}.env. If it is yours to replace, run "
+                f"`make promote PROFILE={self.profile} APPLY=1 TAKEOVER=1`.",
+            )
+
+    def there(self) -> list[str]:
+        """The things on the server that have names which the platform takes."""
+        full_names = {each.full_name(self.names): each.name for each in self.declared}
+        found = [f"work pool {name}" for name in self.pools if _read(partial(self.client.read_work_pool, name))]
+        found += [f"limit {self.names.slot}"] if self._limit() else []
+        found += [f"deployment {full_names[each]}" for each in deployments.called(self.client, list(full_names))]
+        titles = [each.name for each in automations.automations(self.names)] if self.watched else []
+        return found + [f"automation {each}" for each in titles if self.client.read_automations_by_name(each)]
+
+    @property
+    def pools(self) -> dict[str, str]:
+        """The work pools: the name on the server, and in prefect.yaml."""
+        return {self.names.name(each.work_pool.name): each.work_pool.name for each in self.declared}
+
+    def changes(self) -> Iterator[Change]:
+        """What differs from what is declared and is for the platform to change, in the order to make it."""
+        for name, plain in self.pools.items():
+            yield from self._pool(name, plain)
+        if not self._limit():
+            body = {"name": self.names.slot, "limit": 1}
+            create = partial(ask, self.client, "POST", "/v2/concurrency_limits/", body)
+            yield Change(f"limit {self.names.slot}", [ABSENT], create, {"limit": 1})
+        yield from self._deployments()
+        if self.watched:
+            yield from self._automations()
+
+    def apply(self, say: Callable[[str], object] = print) -> None:
+        """Make every change, and say which.
+
+        Raises:
+            blocks.record.NotOurs: something is another's; nothing was changed.
+        """
+        self.refuse_others()
+        found = list(self.changes())
+        new = [each.where for each in found if each.what == [ABSENT]]
+        if found or not self.record.owner or self.takeover:
+            known = [] if self.names.namespace and not self.takeover else self.there()
+            self.record.claim([*new, *known], self.profile or "", self.owner)
+        for change in found:
+            change.make()
+            say(f"{change.where}: created" if change.what == [ABSENT] else str(change))
+        for where, values in self._declared():
+            if where in self.record.things:
+                self.record.remember(where, values)
+        for change in found:
+            if change.values is None:
+                self.record.remember(change.where, None)
+        self.record.save()
+
+    def _declared(self) -> Iterator[tuple[str, Flat]]:
+        for name, plain in self.pools.items():
+            yield f"work pool {name}", pools.wanted(plain)
+        yield f"limit {self.names.slot}", {"limit": 1}
+        for each in self.declared:
+            yield f"deployment {each.name}", self._wanted(each)
+        if self.watched:
+            for title, values in self._watches():
+                yield f"automation {title}", values
+
+    def _limit(self) -> Any:
+        return _read(partial(self.client.read_global_concurrency_limit_by_name, self.names.slot))
+
+    def _last(self, where: str) -> dict[str, str]:
+        return {} if self.takeover else self.record.things.get(where, {})
+
+    def _pool(self, name: str, plain: str) -> Iterator[Change]:
+        where, values = f"work pool {name}", pools.wanted(plain)
+        pool = _read(partial(self.client.read_work_pool, name))
+        if pool is None:
+            create = partial(self.client.create_work_pool, pools.work_pool(plain, name))
+            yield Change(where, [ABSENT], create, values)
+        elif changed := changes(values, pools.registered(pool), self._last(where)):
+            update = partial(ask, self.client, "PATCH", f"/work_pools/{name}", changed)
+            yield Change(where, ["job template differs"], update, values)
+
+    def _wanted(self, each: Declared) -> Flat:
+        return deployments.wanted(each, self.names, self.profile, self.env)
+
+    def _deployments(self) -> Iterator[Change]:
+        tagged = deployments.ours(self.client, self.names)
+        there = deployments.called(self.client, [each.full_name(self.names) for each in self.declared])
+        for each in self.declared:
+            where, values = f"deployment {each.name}", self._wanted(each)
+            server = there.get(each.full_name(self.names))
+            if server is None:
+                make = partial(deployments.create, self.client, each, self.names, values)
+                yield Change(where, [ABSENT], make, values)
+                continue
+            old = deployments.registered(server, values)
+            if changed := changes(values, old, self._last(where)):
+                update = partial(deployments.update, self.client, each, server, changed)
+                yield Change(where, [_line(name, old.get(name), new) for name, new in changed.items()], update, values)
+        for name in tagged.keys() - {each.full_name(self.names) for each in self.declared}:
+            plain = name.rpartition("/")[2].removeprefix(f"{self.names.namespace}-" if self.names.namespace else "")
+            delete = partial(ask, self.client, "DELETE", f"/deployments/{tagged[name]['id']}", None)
+            yield Change(f"deployment {plain}", ["is no longer in prefect.yaml"], delete)
+
+    def _watches(self) -> list[tuple[str, Flat]]:
+        """The automations by their names; how long a run may be silent depends on its heartbeats' interval."""
+        there = deployments.called(self.client, [each.full_name(self.names) for each in self.declared])
+        envs = [(each["job_variables"] or {}).get("env") or {} for each in there.values()]
+        envs += [{**self.env, **(each.work_pool.job_variables.get("env") or {})} for each in self.declared]
+        made = automations.automations(self.names, automations.longest(envs))
+        return [(each.name, automations.values(each)) for each in made]
+
+    def _automations(self) -> Iterator[Change]:
+        for title, values in self._watches():
+            where = f"automation {title}"
+            saved = self.client.read_automations_by_name(title)
+            if not saved:
+                create = partial(ask, self.client, "POST", "/automations/", {**values, "enabled": True})
+                yield Change(where, [ABSENT], create, values)
+            for each in saved:
+                if changed := changes(values, automations.values(each), self._last(where)):
+                    body = {**automations.values(each), **changed, "enabled": each.enabled}
+                    update = partial(ask, self.client, "PUT", f"/automations/{each.id}", body)
+                    yield Change(where, [f"{name} differs" for name in changed], update, values)
 
 
-def _fields(saved: Any, wanted: Connection) -> Iterator[str]:
-    for name in type(wanted).model_fields.keys() - Block.model_fields.keys():
-        old, new = getattr(saved, name), getattr(wanted, name)
-        if old != new:
-            hidden = hasattr(new, "get_secret_value")
-            yield f"{name.rstrip('_')} differs" if hidden else f"{name.rstrip('_')}: {str(old)!r} -> {str(new)!r}"
+def _line(name: str, old: Any, new: Any) -> str:
+    name = name.replace(".", ": ", 1)
+    if name == "parameter schema":
+        return f"{name} differs"
+    if new is REMOVED:
+        return f"{name} is no longer in prefect.yaml"
+    return f"{name}: {old!r} -> {new!r}"
 
 
-def deployments(client: SyncPrefectClient, profile: str, declared: list[Declared]) -> Iterator[Change]:
-    """How the server's deployments differ from prefect.yaml's."""
-    there = {each.name: each for each in ours(client)}
-    for wanted in declared:
-        where = f"deployment {wanted.name}"
-        if wanted.name not in there:
-            yield Change(where, "is not there")
-            continue
-        old, new = _registered(there[wanted.name]), _declared(wanted, profile)
-        yield from (Change(where, f"{name}: {old[name]!r} -> {new[name]!r}") for name in new if old[name] != new[name])
-    for name in there.keys() - {each.name for each in declared}:
-        yield Change(f"deployment {name}", "is no longer in prefect.yaml")
-
-
-def _registered(deployment: DeploymentResponse) -> dict[str, Any]:
-    limit, options = deployment.global_concurrency_limit, deployment.concurrency_options
-    return {
-        "entrypoint": deployment.entrypoint,
-        "description": deployment.description or "",
-        "tags": sorted(deployment.tags),
-        "parameters": deployment.parameters,
-        "schedules": sorted(_when(each.schedule) for each in deployment.schedules),
-        "work pool": deployment.work_pool_name,
-        "concurrency": limit and (limit.limit, options and options.collision_strategy.value),
-    }
-
-
-def _declared(deployment: Declared, profile: str) -> dict[str, Any]:
-    limit = deployment.concurrency_limit
-    return {
-        "entrypoint": deployment.entrypoint,
-        "description": deployment.description,
-        "tags": sorted([*deployment.tags, OURS]),
-        "parameters": {**deployment.parameters, "profile": profile},
-        "schedules": sorted(map(_when, deployment.schedules)),
-        "work pool": deployment.work_pool.name,
-        "concurrency": limit and (limit.limit, limit.collision_strategy.value),
-    }
-
-
-def _when(schedule: Any) -> str:
-    """A schedule in words, whether it comes from prefect.yaml or from the server."""
-    rule = next(filter(None, (getattr(schedule, kind, None) for kind in ("cron", "interval", "rrule"))), "")
-    return f"{rule} {getattr(schedule, 'timezone', None) or 'UTC'}"
-
-
-def surroundings(client: SyncPrefectClient, declared: list[Declared]) -> Iterator[Change]:
-    """The work pools and the limit that are not there."""
-    for pool in sorted({each.work_pool.name for each in declared}):
-        try:
-            client.read_work_pool(pool)
-        except ObjectNotFound:
-            yield Change(f"work pool {pool}", "is not there")
+def _read(read: Callable[[], Found]) -> Found | None:
     try:
-        limit = client.read_global_concurrency_limit_by_name(WAREHOUSE_SLOT)
+        return read()
     except ObjectNotFound:
-        yield Change(f"limit {WAREHOUSE_SLOT}", "is not there")
-    else:
-        if limit.limit != 1:
-            yield Change(f"limit {WAREHOUSE_SLOT}", f"{limit.limit} -> 1")
+        return None
+
+
+def blocks(platform: Platform, settings: Settings) -> list[Change]:
+    """How the saved blocks of the platform's profile differ from what the environment says.
+
+    Raises:
+        blocks.record.NotOurs: they are another's, and not to be taken over.
+    """
+    client, profile = platform.client, platform.profile or ""
+    found = [(each, connections.differences(each, profile)) for each in connections.described(settings)]
+    if platform.names.namespace and not platform.takeover:
+        record, url = Record(client, f"blocks of {profile}"), str(client.api_url)
+        connections.refuse_others(record, profile, platform.owner, found, url)
+    return [
+        Change(f"block {each.get_block_type_slug()}/{profile}", what, partial(connections.save, client, each, profile))
+        for each, what in found
+        if what
+    ]

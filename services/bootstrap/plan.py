@@ -2,34 +2,42 @@
 
 from collections.abc import Iterable, Iterator
 
-from prefect import get_client
-
+from blocks.connections import exposed
 from blocks.settings import Settings
 from services.bootstrap import drift
-from services.bootstrap.deployments import declared
 from services.bootstrap.models import LOCAL, compiled, differences
 
 
-def plan(profile: str) -> Iterator[str]:
-    """The lines of the plan; nothing is changed.
+def registration(platform: drift.Platform, settings: Settings) -> tuple[list[drift.Change], list[drift.Change]]:
+    """What would change of the blocks, and of all else; nothing is changed.
 
     Raises:
-        blocks.errors.PlatformError: a setting cannot be used, or the models do not compile.
+        blocks.record.NotOurs: something that would change is another's.
     """
-    settings, wanted = Settings(), declared()
-    with get_client(sync_client=True) as client:
-        yield from _section("Blocks", drift.blocks(profile, settings))
-        changes = [*drift.surroundings(client, wanted), *drift.deployments(client, profile, wanted)]
-        yield from _section("Deployments", changes)
-    yield from _models(settings)
+    platform.refuse_others()
+    saved = drift.blocks(platform, settings)
+    return saved, list(platform.changes())
+
+
+def lines(blocks: Iterable[drift.Change], others: Iterable[drift.Change], settings: Settings) -> Iterator[str]:
+    """The plan's lines."""
+    if warning := exposed(settings):
+        yield warning
+    yield from _section("Blocks", blocks)
+    yield from _section("Deployments", others)
 
 
 def _section(title: str, changes: Iterable[drift.Change]) -> Iterator[str]:
     yield f"{title}:"
-    yield from [f"  {each}" for each in changes] or ["  nothing changes"]
+    yield from [f"  {each.where}: {what}" for each in changes for what in each.what] or ["  nothing changes"]
 
 
-def _models(settings: Settings) -> Iterator[str]:
+def models(settings: Settings) -> Iterator[str]:
+    """How the models' SQL differs between DuckDB and the target.
+
+    Raises:
+        blocks.errors.PlatformError: the models do not compile.
+    """
     if settings.dbt_target == LOCAL:
         yield "Models: the target is DuckDB, on which they are tried; there is no other to compare with"
         return

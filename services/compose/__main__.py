@@ -61,14 +61,19 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(do=do)
         return added
 
-    verb("up", lambda compose, _: up(compose))
+    starting = verb("up", lambda compose, options: up(compose, options.yes, options.takeover))
+    _flag(starting, "--yes", "YES", "change a Prefect server that others use too without a question")
+    _flag(starting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
     verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose))
     verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
-    promoting = verb("promote", lambda compose, options: promote(compose, options.origin, options.apply))
+    promoting = verb(
+        "promote", lambda compose, options: promote(compose, options.origin, options.apply, options.takeover)
+    )
     promoting.add_argument("--from", dest="origin", default="local", help="profile to compare with (default: local)")
     _flag(promoting, "--apply", "APPLY", "do it")
+    _flag(promoting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
     verb("adopt", lambda compose, _: print(f"This clone's project is {compose.project}.") or 0).add_argument("adopt")
     _flag(verb("reset", reset), "--yes", "YES", "do not ask")
     verb("logs", logs).add_argument("service", nargs="*")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
+from blocks.names import owner
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
 from services.compose.secrets import digests
 from services.compose.values import FORMS
@@ -73,7 +74,7 @@ class Compose:
             *files,
             *project,
         ]
-        given = digests(self.profile) | ({"IMAGES_OF": self.images} if self.images else {})
+        given = digests(self.profile) | self._on_prefect() | ({"IMAGES_OF": self.images} if self.images else {})
         return [
             "env",
             *hidden,
@@ -83,6 +84,15 @@ class Compose:
             *options,
             *arguments,
         ]
+
+    def _on_prefect(self) -> dict[str, str]:
+        """What a profile need not say."""
+        values = self.profile.values
+        return {
+            "PREFECT_NAMESPACE": self.profile.names.namespace,
+            "PREFECT_OWNER": values.get("PREFECT_OWNER") or owner(self.profile.clone),
+            "WORKER_LIMIT": values.get("WORKER_LIMIT", ""),
+        }
 
     def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> int:
         """Run Compose on this terminal; its exit code."""

@@ -4,10 +4,11 @@ import json
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from blocks.names import Names
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError, Profile
 from services.compose.secrets import secret
@@ -28,7 +29,7 @@ def prefect_of(compose: Compose) -> "Prefect":
     profile = compose.profile
     here = "prefect" in profile.services
     url = f"http://{compose.running('prefect-server', 4200)}/api" if here else profile.values["PREFECT_API_URL"]
-    return Prefect(url, authorization(profile))
+    return Prefect(url, authorization(profile), profile.names)
 
 
 def authorization(profile: Profile) -> dict[str, str]:
@@ -49,10 +50,11 @@ class Prefect:
     Args:
         api: the URL.
         headers: what the server asks for, as `authorization` gives it.
+        names: those of the platform's things there.
     """
 
-    def __init__(self, api: str, headers: Mapping[str, str] | None = None) -> None:
-        self.api, self.url = api, api.removesuffix("/api")
+    def __init__(self, api: str, headers: Mapping[str, str] | None = None, names: Names | None = None) -> None:
+        self.api, self.url, self.names = api, api.removesuffix("/api"), names or Names()
         self._headers = {"Content-Type": "application/json", **(headers or {})}
         # No proxy for a server that is on this machine.
         here = api.startswith("http://127.0.0.1")
@@ -92,11 +94,11 @@ class Prefect:
         Raises:
             ComposeError: there is no such deployment, or it has no such parameter; it names those that there are.
         """
-        deployments = {each["name"]: each for each in self.ask("deployments/filter", {})}
+        deployments = {each["name"]: each for each in self.pages("deployments/filter", self._ours())}
         wanted = name.rsplit("/", 1)[-1].replace("_", "-")
-        if wanted not in deployments:
+        deployment = deployments.get(self.names.name(wanted))
+        if deployment is None:
             raise ComposeError(f"There is no deployment {wanted!r}. Those that there are: {', '.join(deployments)}.")
-        deployment = deployments[wanted]
         known = deployment["parameter_openapi_schema"].get("properties", {})
         # Prefect itself checks values alone: a run with a name that its flow does not have would crash.
         if unknown := [repr(each) for each in parameters if each not in known]:
@@ -106,10 +108,22 @@ class Prefect:
         run: dict[str, Any] = self.ask(path, {"parameters": {**deployment["parameters"], **parameters}})
         return run
 
+    def _ours(self) -> dict[str, Any]:
+        """What finds the platform's deployments alone on a server that others use; on its own, all of them are."""
+        return {"deployments": {"tags": {"all_": [self.names.tag]}}} if self.names.namespace else {}
+
+    def pages(self, path: str, body: dict[str, Any], patience: float = 0.0) -> Iterator[dict[str, Any]]:
+        """All that a filter finds, page by page."""
+        offset = 0
+        while page := self.ask(path, {**body, "limit": PAGE, "offset": offset}, patience):
+            yield from page
+            offset += PAGE
+
     def pipelines(self) -> list[dict[str, Any]]:
         """The newest runs of the pipeline, planned ones apart; newest first."""
         body = {
             "flows": {"name": {"any_": ["full_pipeline"]}},
+            **self._ours(),
             "flow_runs": {"state": {"name": {"not_any_": ["Scheduled"]}}},
             "sort": "START_TIME_DESC",
             "limit": 20,
@@ -168,7 +182,7 @@ class Prefect:
 
     def _subflows(self, run_id: str) -> list[str]:
         body = {"flow_runs": {"parent_flow_run_id": {"any_": [run_id]}}}
-        return [each["id"] for each in self.ask("flow_runs/filter", body, PATIENCE_SECONDS)]
+        return [each["id"] for each in self.pages("flow_runs/filter", body, PATIENCE_SECONDS)]
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from blocks.names import Names, is_own
 from services.compose.values import secrets, wrong
 
 PROJECT = Path(__file__).parents[2]
@@ -39,6 +40,16 @@ class Profile:
     def services(self) -> set[str]:
         """The optional services of docker-compose.yml that it runs."""
         return set(self.values.get("COMPOSE_PROFILES", "").split(","))
+
+    @property
+    def names(self) -> Names:
+        """The names of its things on its Prefect server."""
+        return Names.of(self.name, self.values["PREFECT_API_URL"], self.values.get("PREFECT_NAMESPACE", ""))
+
+    @property
+    def is_on_shared_server(self) -> bool:
+        """Whether others may use its Prefect server, too."""
+        return not is_own(self.values["PREFECT_API_URL"])
 
     @property
     def secrets(self) -> set[str]:

@@ -14,21 +14,23 @@ OF_THIS_MACHINE = {
 }
 
 
-def promote(compose: Compose, origin: str, apply: bool) -> int:
+def promote(compose: Compose, origin: str, apply: bool, takeover: bool = False) -> int:
     """Print what a profile would change: values, blocks, deployments and models; then, where asked, do it.
 
     Args:
         compose: of the profile to go to.
         origin: name of the profile to compare its values with.
         apply: whether to change the Prefect server. Tables change when a pipeline runs there.
+        takeover: whether what another clone has registered there under the same names is replaced.
     """
     name = compose.profile.name
     print(f"From {origin} to {name}.\n\nValues:")
     print("\n".join(differing(load(origin).values, compose.profile)) or "  none differs", flush=True)
-    if code := _bootstrap(compose, "--plan"):
+    options = ["--takeover"] if takeover else []
+    if bootstrap(compose, "--plan", *options):
         raise ComposeError(f"Nothing was changed. `make doctor PROFILE={name}` says what stands in the way.")
     if apply:
-        code = _bootstrap(compose)
+        code = bootstrap(compose, *options)
         print("Done." if not code else "Not all of it could be done; see above.")
         return code
     print(f"\nNothing was changed. `make promote PROFILE={name} APPLY=1` does it.")
@@ -45,6 +47,7 @@ def differing(origin: dict[str, str], profile: Profile) -> list[str]:
     ]
 
 
-def _bootstrap(compose: Compose, *options: str) -> int:
+def bootstrap(compose: Compose, *options: str) -> int:
+    """Run bootstrap alone, on this terminal; its exit code."""
     command = ("python", "-m", "services.bootstrap", "--profile", compose.profile.name, *options)
     return compose.run("run", "--rm", "--no-deps", "-T", "bootstrap", *command)

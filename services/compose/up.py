@@ -4,6 +4,7 @@ import fcntl
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +15,26 @@ from services.compose.code import choose_code
 from services.compose.engine import PORTS, Compose, steered
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
+from services.compose.promote import bootstrap
 
 MARTS_SECONDS = 300.0
+CHANGES = 3
+"""What bootstrap's brief plan ends with where something would change."""
+
 READY = ("test", "-f", "/data/published/warehouse.duckdb")
 
 
-def up(compose: Compose) -> int:
+def up(compose: Compose, yes: bool = False, takeover: bool = False) -> int:
     """Build what has changed, start everything, wait for the first tables, and say where to look.
 
+    Args:
+        compose: the platform.
+        yes: whether a Prefect server that others use too is changed without a question.
+        takeover: whether what another clone has registered there under the same names is replaced.
+
     Raises:
-        ComposeError: a port is taken, a service does not become healthy, or the first pipeline run fails.
+        ComposeError: a port is taken, a service does not become healthy, or the first pipeline run fails; or a Prefect
+            server that others use would be changed, and nobody agrees.
     """
     with alone(compose):
         begun = datetime.now(UTC)
@@ -31,6 +42,8 @@ def up(compose: Compose) -> int:
         choose_code(compose.profile)
         print("Building what has changed; the first time takes some minutes.", flush=True)
         compose.build()
+        if compose.profile.is_on_shared_server:
+            register(compose, yes, takeover)
         start(compose)
         if "localstack" in compose.profile.services:
             wait_for_marts(compose, begun)
@@ -48,6 +61,39 @@ def alone(compose: Compose) -> Iterator[None]:
             print("Another `make up` of this profile is at work; waiting for its end.", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def register(compose: Compose, yes: bool, takeover: bool) -> None:
+    """Show what would change on a Prefect server that others use too; change it where that is agreed to.
+
+    Raises:
+        ComposeError: it cannot be changed, or nobody agrees; nothing was changed.
+    """
+    options, name = ["--takeover"] if takeover else [], compose.profile.name
+    print(f"{compose.profile.values['PREFECT_API_URL']} is not this platform's own server. The plan:", flush=True)
+    code = bootstrap(compose, "--plan", "--brief", *options)
+    if code not in (0, CHANGES):
+        raise ComposeError(f"Nothing was changed or started. `make doctor PROFILE={name}` says what stands in the way.")
+    if not code and not takeover:
+        return
+    if not yes and answer("Change that? [y/N] ") != "y":
+        raise ComposeError(
+            f"Nothing was changed or started. `make up PROFILE={name} YES=1` does it without a question."
+        )
+    if bootstrap(compose, *options):
+        raise ComposeError("Not all of it could be registered; see above. Nothing was started.")
+
+
+def answer(question: str) -> str:
+    """What a person types; nothing where there is nobody to ask."""
+    if not sys.stdin.isatty():
+        print(f"{question}There is no terminal to answer on.")
+        return ""
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        print()
+        return ""
 
 
 def start(compose: Compose) -> None:

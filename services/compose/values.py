@@ -17,6 +17,10 @@ def _always(_: Values) -> bool:
     return True
 
 
+def _never(_: Values) -> bool:
+    return False
+
+
 def _on_snowflake(values: Values) -> bool:
     return values.get("DBT_TARGET") == "snowflake"
 
@@ -39,7 +43,7 @@ class Form:
 
 
 PORT = Form("a port, or 0 for any free one", r"\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]")
-SECONDS = Form("a number of seconds", r"[1-9]\d*", needed=lambda _: False)
+SECONDS = Form("a number of seconds", r"[1-9]\d*", _never)
 FILE = Form("the absolute path of a file", r"/[\w./+-]+")
 NAME = Form("a name of letters, digits and _", IDENTIFIER, _on_snowflake)
 SECRET_NAMES = (
@@ -70,6 +74,9 @@ FORMS: dict[str, Form] = {
         "host names, separated by commas", r"[A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*", needed=lambda _: False, empty=True
     ),
     "PREFECT_API_URL": Form("the URL of a Prefect API, which ends with /api or a workspace", URL + r"[\w-]"),
+    "PREFECT_NAMESPACE": Form("a prefix of letters, digits, - and _, or nothing", r"[\w-]+", _never, empty=True),
+    "PREFECT_OWNER": Form("who registers things on Prefect's server, or nothing", r"[\w.@:/+-]+", _never, empty=True),
+    "WORKER_LIMIT": Form("a number of runs at once, or nothing for the default", r"[1-9]\d*", _never, empty=True),
     "AIRBYTE_SERVER_URL": Form("the base URL of Airbyte's public API", URL),
     "AIRBYTE_CONNECTION_ID": Form("a connection's UUID", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "AIRBYTE_CLIENT_ID": Form("an application's client id", r"[\w.-]+", empty=True),

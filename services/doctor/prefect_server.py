@@ -3,14 +3,17 @@
 from collections.abc import Iterable, Iterator
 
 from prefect import __version__, get_client
-from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
+from blocks.connections import exposed
+from blocks.record import NotOurs
 from blocks.settings import Settings
-from services.bootstrap import drift
-from services.bootstrap.deployments import Declared, declared
+from services.bootstrap.__main__ import platform
+from services.bootstrap.drift import Change, Platform
+from services.bootstrap.pages import pages
+from services.bootstrap.plan import registration
 from services.doctor.finding import Finding
 
 APPLY = "`make promote PROFILE=… APPLY=1`, or `make up` again, brings the server up to date."
@@ -18,7 +21,7 @@ APPLY = "`make promote PROFILE=… APPLY=1`, or `make up` again, brings the serv
 
 def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
     """Whether the server answers, fits this client, and has the blocks, deployments and workers of the profile."""
-    url, deployments = PREFECT_API_URL.value(), declared()
+    url = PREFECT_API_URL.value()
     with get_client(sync_client=True) as client:
         if failure := client.api_healthcheck():
             yield Finding("prefect answers", "fail", f"{url}: {failure}", "Is it up, and is PREFECT_API_URL right?")
@@ -31,10 +34,17 @@ def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
             return
         yield Finding("prefect answers", "ok", f"{url}")
         yield _versions(version)
-        yield _drift("blocks", "those of the profile", list(drift.blocks(profile, settings)))
-        there = list(drift.deployments(client, profile, deployments))
-        yield _drift("deployments", "those of prefect.yaml", there + list(drift.surroundings(client, deployments)))
-        yield from _workers(client, deployments)
+        ours = platform(client, profile)
+        try:
+            blocks, others = registration(ours, settings)
+        except NotOurs as error:
+            yield Finding("prefect owner", "fail", str(error), "Nothing of it is changed until you say so.")
+            return
+        if warning := exposed(settings):
+            yield Finding("prefect password", "warn", warning, "Give the server a password.")
+        yield _drift("blocks", "those of the profile", blocks)
+        yield _drift("deployments", "those of prefect.yaml", others)
+        yield from _workers(ours)
 
 
 def _refused(error: PrefectHTTPStatusError) -> str:
@@ -50,19 +60,19 @@ def _versions(server: str) -> Finding:
     return Finding("prefect versions", "warn", said, "Run both from the same requirements.lock.")
 
 
-def _drift(check: str, right: str, changes: list[drift.Change]) -> Finding:
+def _drift(check: str, right: str, changes: list[Change]) -> Finding:
     if changes:
         return Finding(check, "fail", "; ".join(map(str, changes)), APPLY)
     return Finding(check, "ok", right)
 
 
-def _workers(client: SyncPrefectClient, deployments: list[Declared]) -> Iterator[Finding]:
-    for pool in sorted({each.work_pool.name for each in deployments}):
+def _workers(ours: Platform) -> Iterator[Finding]:
+    for pool in sorted(ours.pools):
         try:
-            workers = client.read_workers_for_work_pool(pool)
+            workers = list(pages(ours.client, f"/work_pools/{pool}/workers/filter", {}))
         except (ObjectNotFound, PrefectHTTPStatusError):
             continue  # told among the deployments
-        if online := [each.name for each in workers if each.status == WorkerStatus.ONLINE]:
+        if online := [each["name"] for each in workers if each["status"] == WorkerStatus.ONLINE.value]:
             yield Finding(f"workers of {pool}", "ok", ", ".join(online))
         else:
             yield Finding(f"workers of {pool}", "warn", "none has asked for work lately", "`make up` starts one.")

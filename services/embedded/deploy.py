@@ -5,15 +5,16 @@ a person's own, so this enters it only then.
 """
 
 import os
-import sys
 
-from prefect.cli import app
+from prefect import get_client
 
+from blocks.names import Names
+from services.bootstrap.drift import Platform
 from services.embedded.lifeline import follow_parent
 from services.embedded.stack import PROJECT
 
 if __name__ == "__main__":
     follow_parent()
     os.chdir(PROJECT)
-    sys.argv = ["prefect", "--no-prompt", "deploy", "--all"]
-    app()
+    with get_client(sync_client=True) as client:
+        Platform(client, Names(), profile=None, watched=False).apply()

@@ -19,6 +19,9 @@ from services.embedded.processes import Processes, check_port
 from services.embedded.stack import PROJECT, Stack, sample_files, short
 
 POOL = "local"
+LIMIT = 4
+"""Runs at once: each is a process of its own, with dbt of up to 0.6 GB."""
+
 OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
 PREFECT = ["-m", "services.embedded.lifeline", "prefect"]
 
@@ -96,9 +99,8 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
         stack.land(sample_files() if first else [])
         stack.samples_landed.touch()
     with console.status("the deployments of prefect.yaml are being registered"):
-        _run(processes, stack, "pool", [*PREFECT, "work-pool", "create", POOL, "--type", "process", "--overwrite"])
         _run(processes, stack, "deploy", ["-m", "services.embedded.deploy"])
-    processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL], stack.variables)
+    processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL, "--limit", str(LIMIT)], stack.variables)
     sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
     processes.start("sensor", sensor, stack.variables)
     (stack.state / "env").write_text(script(stack.variables), encoding="utf-8")

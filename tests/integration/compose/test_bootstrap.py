@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -14,17 +13,21 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.states import Cancelling, Completed, Crashed, Pending, Running
 
+from blocks.names import Names
 from blocks.runs import ATTEMPTS, NO_SIGN
 from blocks.settings import Settings
-from services.bootstrap.__main__ import main
+from services.bootstrap.__main__ import main, platform
 from services.bootstrap.automations import automations
-from services.bootstrap.deployments import PROJECT, Declared, WorkPool, declared, register, remove_others
+from services.bootstrap.deployments import PROJECT, declared
 from services.bootstrap.models import compiled, differences
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError
 from services.worker import put_back
 
-NAMES = {each["name"] for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
+DECLARED = {each["name"] for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
+NAMES = Names("trial")
+NAMED = {NAMES.name(each) for each in DECLARED}
+POOL = NAMES.name("local")
 
 
 @pytest.fixture
@@ -38,14 +41,14 @@ def client(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Syn
             client.delete_deployment(each.id)
         for automation in client.read_automations():
             client.delete_automation(automation.id)
-        client.delete_work_pool("local")  # with its workers
+        client.delete_work_pool(POOL)  # with its workers
 
 
 def test_every_deployment_of_prefect_yaml_is_registered_with_the_profile(client: SyncPrefectClient) -> None:
     deployments = client.read_deployments()
-    assert {each.name for each in deployments} == NAMES
+    assert {each.name for each in deployments} == NAMED
     assert {each.parameters["profile"] for each in deployments} == {"trial"}
-    daily = next(each for each in deployments if each.name == "daily-full-pipeline")
+    daily = next(each for each in deployments if each.name == "trial-daily-full-pipeline")
     assert [getattr(each.schedule, "cron", None) for each in daily.schedules] == ["0 6 * * *"]
     assert daily.global_concurrency_limit is not None
 
@@ -56,18 +59,20 @@ def test_a_second_bootstrap_changes_nothing(client: SyncPrefectClient) -> None:
     assert main() == 0
     assert {each.id: each.name for each in client.read_deployments()} == before
     assert {each.id: each for each in client.read_automations()} == automated
-    assert {each.name for each in automated.values()} == {each.name for each in automations("", timedelta(0))}
+    assert {each.name for each in automated.values()} == {each.name for each in automations(NAMES)}
 
 
 def test_a_deployment_that_prefect_yaml_no_longer_has_is_removed_and_a_persons_own_is_kept(
     client: SyncPrefectClient,
 ) -> None:
-    gone = Declared(name="gone", entrypoint="flows/example_flow.py:example_flow", work_pool=WorkPool(name="local"))
-    register(gone, "trial")
-    own = flow(lambda: None, name="own").to_deployment("own", work_pool_name="local")
+    own = flow(lambda: None, name="own").to_deployment("own", work_pool_name=POOL)
     own.apply()
-    assert remove_others(client, declared()) == ["gone"]
-    assert {each.name for each in client.read_deployments()} == NAMES | {"own"}
+    ours = platform(client, "trial")
+    ours.declared = [each for each in ours.declared if each.name != "example-flow"]
+    said: list[str] = []
+    ours.apply(said.append)
+    assert said == ["deployment example-flow: is no longer in prefect.yaml"]
+    assert {each.name for each in client.read_deployments()} == NAMED - {"trial-example-flow"} | {"own"}
 
 
 def test_the_plan_names_what_would_change_and_changes_nothing(
@@ -76,7 +81,7 @@ def test_the_plan_names_what_would_change_and_changes_nothing(
     monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan"])
     assert main() == 0
     assert capsys.readouterr().out.count("nothing changes") == 2
-    gone = next(each for each in client.read_deployments() if each.name == "example-flow")
+    gone = next(each for each in client.read_deployments() if each.name == "trial-example-flow")
     client.delete_deployment(gone.id)
     monkeypatch.setenv("AIRBYTE_CLIENT_ID", "another")
     monkeypatch.setenv("AIRBYTE_CLIENT_SECRET", "canary")
@@ -123,45 +128,45 @@ def test_an_entry_of_prefect_yaml_that_would_be_ignored_is_refused(tmp_path: Pat
 def test_what_a_killed_worker_left_runs_again_and_what_was_being_cancelled_is_cancelled(
     client: SyncPrefectClient,
 ) -> None:
-    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+    deployment = next(each for each in client.read_deployments() if each.name == "trial-example-flow")
     left = client.create_flow_run_from_deployment(deployment.id, state=Running())
     doomed = client.create_flow_run_from_deployment(deployment.id, state=Cancelling())
     done = client.create_flow_run_from_deployment(deployment.id, state=Completed())
-    put_back(client, "local", "worker")
+    put_back(client, POOL, "worker", NAMES.tag)
     states = [client.read_flow_run(run.id).state_name for run in (left, doomed, done)]
     assert states == ["AwaitingRetry", "Cancelled", "Completed"]
 
 
 def test_a_worker_leaves_the_runs_alone_that_another_worker_of_the_pool_may_have(client: SyncPrefectClient) -> None:
-    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+    deployment = next(each for each in client.read_deployments() if each.name == "trial-example-flow")
     running = client.create_flow_run_from_deployment(deployment.id, state=Running())
-    client.send_worker_heartbeat("local", "another", 30)
-    assert put_back(client, "local", "worker") == []
-    assert put_back(client, "local", "another") != []
+    client.send_worker_heartbeat(POOL, "another", 30)
+    assert put_back(client, POOL, "worker", NAMES.tag) == []
+    assert put_back(client, POOL, "another", NAMES.tag) != []
     assert client.read_flow_run(running.id).state_name == "AwaitingRetry"
 
 
 def test_a_run_that_ends_its_worker_each_time_is_given_up_whether_it_started_or_not(client: SyncPrefectClient) -> None:
-    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+    deployment = next(each for each in client.read_deployments() if each.name == "trial-example-flow")
     run = client.create_flow_run_from_deployment(deployment.id)
     for _ in range(ATTEMPTS):
         assert client.read_flow_run(run.id).state_name != "Crashed"
         client.set_flow_run_state(run.id, Pending(), force=True)
-        put_back(client, "local", "worker")
+        put_back(client, POOL, "worker", NAMES.tag)
     assert client.read_flow_run(run.id).state_name == "Crashed"
 
 
 def test_a_worker_leaves_the_runs_of_other_peoples_deployments_alone(client: SyncPrefectClient) -> None:
-    own = flow(lambda: None, name="own").to_deployment("own", work_pool_name="local").apply()
+    own = flow(lambda: None, name="own").to_deployment("own", work_pool_name=POOL).apply()
     run = client.create_flow_run_from_deployment(own, state=Running())
-    put_back(client, "local", "worker")
+    put_back(client, POOL, "worker", NAMES.tag)
     assert client.read_flow_run(run.id).state_name == "Running"
 
 
 def test_a_run_whose_process_died_runs_again_up_to_a_limit_and_one_that_could_not_start_does_not(
     client: SyncPrefectClient,
 ) -> None:
-    deployment = next(each for each in client.read_deployments() if each.name == "example-flow")
+    deployment = next(each for each in client.read_deployments() if each.name == "trial-example-flow")
 
     def crashed(message: str, attempts: int = 1) -> UUID:
         run = client.create_flow_run_from_deployment(deployment.id)
@@ -183,7 +188,7 @@ def test_a_run_whose_process_died_runs_again_up_to_a_limit_and_one_that_could_no
 def test_a_run_is_started_by_its_flows_name_with_the_deployments_parameters_and_those_given(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
-    prefect = Prefect(f"{prefect_server}/api")
+    prefect = Prefect(f"{prefect_server}/api", names=NAMES)
     run = prefect.start("dbt_transform", {"select": "dim_airlines"})
     assert run["parameters"] == {"profile": "trial", "select": "dim_airlines"}
 
@@ -192,23 +197,25 @@ def test_an_unknown_deployment_is_answered_with_those_that_there_are(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
     with pytest.raises(ComposeError, match=r"no deployment 'nonsense'.*example-flow"):
-        Prefect(f"{prefect_server}/api").start("nonsense", {})
+        Prefect(f"{prefect_server}/api", names=NAMES).start("nonsense", {})
 
 
 def test_an_unknown_parameter_is_answered_with_those_that_there_are_and_starts_no_run(
     prefect_server: str, client: SyncPrefectClient
 ) -> None:
-    ours = DeploymentFilter(name=DeploymentFilterName(any_=["dbt-transform"]))  # others' schedules plan runs meanwhile
+    ours = DeploymentFilter(
+        name=DeploymentFilterName(any_=["trial-dbt-transform"])
+    )  # others' schedules plan runs meanwhile
     before = {each.id for each in client.read_flow_runs(deployment_filter=ours)}
     with pytest.raises(ComposeError, match=r"dbt-transform has no parameter 'selct'\. Those that it has: .*select"):
-        Prefect(f"{prefect_server}/api").start("dbt_transform", {"selct": "dim_airlines"})
+        Prefect(f"{prefect_server}/api", names=NAMES).start("dbt_transform", {"selct": "dim_airlines"})
     assert {each.id for each in client.read_flow_runs(deployment_filter=ours)} == before
 
 
 def test_following_a_run_shows_its_log_once_and_tells_its_result(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
-    prefect, said = Prefect(f"{prefect_server}/api"), list[str]()
+    prefect, said = Prefect(f"{prefect_server}/api", names=NAMES), list[str]()
 
     @flow(name=f"failing-{uuid4()}")
     def failing() -> None:

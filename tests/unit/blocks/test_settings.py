@@ -26,6 +26,8 @@ DEFAULTS = {
     "AWS_SECRET_ACCESS_KEY": "",
     "AWS_SESSION_TOKEN": "",
     "AWS_DEFAULT_REGION": "",
+    "PREFECT_NAMESPACE": "",
+    "PREFECT_OWNER": "",
     "SENSOR_QUEUE_URL": "",
     "LAKE_DIR": "data/lake",
     "WAREHOUSE_PATH": "data/warehouse.duckdb",

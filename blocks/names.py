@@ -1,0 +1,77 @@
+"""The names of the platform's things on a Prefect server; computed here alone, with the standard library alone.
+
+A server of the platform's own, Compose's `prefect-server` and the embedded one, holds one platform, with plain names.
+On any other server each name carries a namespace, so that platforms and people who share the server share no name.
+"""
+
+import platform
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+OWN_SERVER = "prefect-server"
+OURS = "prefect.yaml"
+"""The tag by which a deployment that came from prefect.yaml is told from one that a person made."""
+
+SLOT = "dbt-warehouse"
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names within a namespace; an empty one leaves them as they are."""
+
+    namespace: str = ""
+
+    @classmethod
+    def of(cls, profile: str, url: str, chosen: str = "") -> Self:
+        """The names that a profile's platform has on the server with this URL.
+
+        Args:
+            profile: name of the profile, which is the namespace where none is chosen.
+            url: PREFECT_API_URL.
+            chosen: PREFECT_NAMESPACE.
+        """
+        return cls(chosen or ("" if is_own(url) else profile))
+
+    def name(self, plain: str) -> str:
+        """The name of a work pool, a limit or a deployment; one that is in the namespace already stays as it is."""
+        prefix = f"{self.namespace}-" if self.namespace else ""
+        return plain if plain.startswith(prefix) else f"{prefix}{plain}"
+
+    def deployment(self, plain: str) -> str:
+        """The full name, `flow/deployment`, of a deployment that prefect.yaml calls `plain`."""
+        flow, slash, name = plain.rpartition("/")
+        return f"{flow}{slash}{self.name(name)}"
+
+    def title(self, plain: str) -> str:
+        """The name of an automation."""
+        return f"{plain} ({self.namespace})" if self.namespace else plain
+
+    @property
+    def tag(self) -> str:
+        """The tag of every deployment that is the platform's, and of its runs."""
+        return f"{OURS} of {self.namespace}" if self.namespace else OURS
+
+    @property
+    def slot(self) -> str:
+        """The concurrency limit that lets one dbt at a time write the warehouse."""
+        return self.name(SLOT)
+
+
+def is_own(url: str) -> bool:
+    """Whether a URL leads to the server that Compose starts beside the platform."""
+    return urlsplit(url).hostname == OWN_SERVER
+
+
+def owner(clone: Path) -> str:
+    """Who registers things from a clone where PREFECT_OWNER does not say it: the machine and the folder."""
+    return f"{platform.node()}:{clone}"
+
+
+def variable(name: str) -> str:
+    """The name of a Prefect variable for something of this name: small letters, digits and _ alone."""
+    plain = re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")
+    return plain if plain == name else f"{plain}_{sha256(name.encode()).hexdigest()[:6]}"
