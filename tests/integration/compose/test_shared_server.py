@@ -1,0 +1,168 @@
+"""A Prefect server that others use too: what is theirs stays as it is, and what people set stays set."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from prefect import flow, get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.events.actions import DoNothing
+
+from blocks.connections import exposed
+from blocks.names import Names
+from blocks.settings import Settings
+from services.bootstrap.__main__ import main
+from services.bootstrap.automations import automations
+from services.bootstrap.deployments import declared
+from services.bootstrap.drift import Platform
+from services.bootstrap.pages import ask, pages
+
+LISTS = ("deployments", "flows", "work_pools", "v2/concurrency_limits", "automations", "block_documents", "variables")
+CHANGING = {"last_polled", "status", "updated"}
+Run = Callable[..., int]
+
+
+def everything(client: SyncPrefectClient) -> dict[str, Any]:
+    """All that the server has, by id."""
+    found = [each for name in LISTS for each in pages(client, f"/{name}/filter", {})]
+    return {each["id"]: {name: each[name] for name in each.keys() - CHANGING} for each in found}
+
+
+def exactly(client: SyncPrefectClient) -> dict[str, Any]:
+    """The same, with the times of its last change."""
+    found = [each for name in LISTS for each in pages(client, f"/{name}/filter", {})]
+    return {each["id"]: each.get("updated") for each in found}
+
+
+@pytest.fixture
+def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
+    """A client of the server; all that the test has registered is removed at the end."""
+    with get_client(sync_client=True) as client:
+        before = everything(client)
+        yield client
+        paths = {
+            "deployments": "deployments/{id}",
+            "automations": "automations/{id}",
+            "variables": "variables/{id}",
+            "v2/concurrency_limits": "v2/concurrency_limits/{id}",
+            "block_documents": "block_documents/{id}",
+            "work_pools": "work_pools/{name}",
+        }
+        for name, path in paths.items():
+            for each in [each for each in pages(client, f"/{name}/filter", {}) if each["id"] not in before]:
+                ask(client, "DELETE", f"/{path.format(**each)}", None)
+
+
+@pytest.fixture
+def bootstrap(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run bootstrap for a profile, as the clone of an owner."""
+
+    def run(profile: str, owner: str, *options: str) -> int:
+        monkeypatch.setenv("PREFECT_OWNER", owner)
+        monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", profile, *options])
+        return main()
+
+    return run
+
+
+def test_two_profiles_and_two_clones_leave_alone_what_is_not_theirs(
+    client: SyncPrefectClient, bootstrap: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.create_work_pool(WorkPoolCreate(name="local", type="process", concurrency_limit=6))
+    client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="dbt-warehouse", limit=5))
+    flow(lambda: None, name="full_pipeline").to_deployment("full-pipeline", work_pool_name="local").apply()
+    theirs = automations(Names())[0].model_copy(update={"actions": [DoNothing()]})
+    client.create_automation(theirs)
+    foreign = everything(client)
+
+    assert bootstrap("one", "ann:clone") == 0
+    one = everything(client)
+    assert {name: one[name] for name in foreign} == foreign
+    assert bootstrap("two", "ann:clone") == 0
+    assert {name: each for name, each in everything(client).items() if name in one} == one
+
+    both = exactly(client)
+    assert bootstrap("one", "bob:clone") == 1
+    assert "belongs to ann:clone (profile one)" in capsys.readouterr().err
+    assert bootstrap("one", "ann:clone") == 0
+    assert exactly(client) == both, "nothing is written where nothing has changed"
+
+    capsys.readouterr()
+    assert bootstrap("one", "bob:clone", "--plan", "--brief", "--takeover") == 0
+    assert exactly(client) == both
+    assert bootstrap("one", "bob:clone", "--takeover") == 0
+    assert {name: each for name, each in everything(client).items() if name in foreign} == foreign
+    assert bootstrap("one", "ann:clone") == 1
+
+
+def test_a_foreign_pool_of_the_platforms_name_is_refused_by_name_and_nothing_is_changed(
+    client: SyncPrefectClient, bootstrap: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.create_work_pool(WorkPoolCreate(name="three-local", type="process"))
+    before = exactly(client)
+    assert bootstrap("three", "ann:clone") == 1
+    said = capsys.readouterr().err
+    assert "work pool three-local exists already" in said
+    assert "PREFECT_NAMESPACE" in said
+    assert exactly(client) == before
+
+
+def test_what_people_set_is_kept_and_what_prefect_yaml_changes_is_changed(client: SyncPrefectClient) -> None:
+    def platform() -> Platform:
+        made = Platform(client, Names("four"), "four", "ann:clone")
+        made.declared = [each.model_copy(deep=True) for each in declared() if each.name == "daily-full-pipeline"]
+        return made
+
+    def daily() -> dict[str, Any]:
+        return next(
+            pages(client, "/deployments/filter", {"deployments": {"name": {"any_": ["four-daily-full-pipeline"]}}})
+        )
+
+    platform().apply(str)
+    path = f"/deployments/{daily()['id']}"
+    ask(client, "PATCH", "/work_pools/four-local", {"concurrency_limit": 6, "is_paused": True})
+    ask(client, "PATCH", "/v2/concurrency_limits/four-dbt-warehouse", {"active": False})
+    ask(client, "PATCH", f"{path}/schedules/{daily()['schedules'][0]['id']}", {"active": False})
+    ask(client, "POST", f"{path}/schedules", [{"schedule": {"cron": "0 9 * * *", "timezone": "UTC"}, "active": True}])
+    jobs = {**daily()["job_variables"], "working_dir": "/elsewhere"}
+    ask(
+        client,
+        "PATCH",
+        path,
+        {"paused": True, "parameters": {"profile": "four", "select": "own"}, "job_variables": jobs},
+    )
+    automation = client.read_automations_by_name("Crash silent flow runs (four)")[0]
+    ask(client, "PATCH", f"/automations/{automation.id}", {"enabled": False})
+    before = exactly(client)
+    assert list(platform().changes()) == []
+    platform().apply(str)
+    assert exactly(client) == before
+
+    changed = platform()
+    changed.declared[0].schedules[0].cron = "0 7 * * *"
+    changed.declared[0].work_pool.job_variables = {"env": {"OWN": "1"}}
+    changed.declared[0].work_pool.work_queue_name = "nightly"
+    planned = [line for each in changed.changes() for line in each.what]
+    assert len(planned) == 4
+    changed.apply(str)
+    after = daily()
+    assert sorted((each["schedule"]["cron"], each["active"]) for each in after["schedules"]) == [
+        ("0 7 * * *", False),
+        ("0 9 * * *", True),
+    ]
+    assert after["paused"]
+    assert after["parameters"]["select"] == "own"
+    assert after["job_variables"]["env"]["OWN"] == "1"
+    assert after["job_variables"]["working_dir"] == "/elsewhere"
+    assert after["work_queue_name"] == "nightly"
+    assert list(changed.changes()) == []
+
+
+def test_secrets_for_a_server_without_a_password_are_warned_about_by_name() -> None:
+    assert exposed(Settings()) == ""
+    warned = exposed(Settings(airbyte_client_secret="canary"))
+    assert "AIRBYTE_CLIENT_SECRET" in warned
+    assert "127.0.0.1" in warned
+    assert "canary" not in warned
