@@ -18,7 +18,8 @@ OLDEST_READER = "v1.2.0"
 """The storage version of the readers' copy: DuckDB of this version and every later one opens it."""
 
 _BROKEN = re.compile(
-    r"replaying WAL|WAL was created for|not a valid DuckDB database|MetadataReader|Corrupt database|Serialization Error|"
+    r"replaying WAL|WAL was created for|not a valid DuckDB database|MetadataReader|Corrupt database|"
+    r"Serialization Error|"
     r"Could not read enough bytes from file \"[^\"]*\.duckdb|checksum .*block"
 )
 
