@@ -84,6 +84,7 @@ def test_gzip_is_decompressed_and_counts_as_what_it_becomes(client: TestClient) 
         (zlib.compress(b"{}"), "deflate", 415),
         (gzip.compress(gzip.compress(b"{}")), "gzip, gzip", 415),
     ],
+    ids=["cut off", "not compressed", "with a rest", "deflate", "twice"],  # gzip's bytes hold the time
 )
 def test_a_body_in_another_form_is_refused(client: TestClient, body: bytes, encoding: str, status: int) -> None:
     assert client.post("/", content=body, headers={**JSON, "Content-Encoding": encoding}).status_code == status
