@@ -39,6 +39,8 @@ class CsvFile:
         try:
             found = self._connection.execute(query).fetchall()
         except duckdb.Error:
+            found = []
+        if len(found) != len(self.names):  # some row has another number of values than the header
             return dict.fromkeys(self.names, "string")  # the reading below says what is wrong, and where
         return {name: sql.column_type(row[1]) for name, row in zip(self.names, found, strict=True)}
 

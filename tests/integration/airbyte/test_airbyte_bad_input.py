@@ -6,8 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from services.airbyte.formats import open_file
+from services.airbyte.formats.model import Limits
+from services.airbyte.formats.survey import Survey
 from services.airbyte.protocol import Committed, Done, Failed, Reading, S3Access, StreamTask, SyncTask, decode
 from tests.integration.airbyte.running_mock import Landing, Mock
 
@@ -37,6 +41,17 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_reason(
     assert reason in said
     assert mock.rows() == []
     assert mock.files() == []
+
+
+@pytest.mark.parametrize("row", ["2,y,9", "2"])
+def test_a_csv_with_a_row_of_more_or_fewer_values_than_its_header_has_text_columns_until_it_is_read(
+    tmp_path: Path, row: str
+) -> None:
+    (file := tmp_path / "a.csv").write_text(content := f"id,name\n1,x\n{row}\n3,z,4\n")
+    survey = Survey(limits := Limits(), quotes=True)
+    survey.feed(content.encode())
+    with duckdb.connect() as connection:
+        assert open_file(connection, "a.csv", file, survey, limits).infer() == {"id": "string", "name": "string"}
 
 
 @pytest.mark.parametrize("data", [b"id,name\n1,ant\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03KT"])
