@@ -400,6 +400,8 @@ def _selection(command: Sequence[str]) -> list[str]:
         if option in ("--select", "-s", "--models", "--model", "-m", "--exclude", "--selector", "--resource-type"):
             taking = not value
             words += [value] if value else []
+        elif re.match(r"-[sm][^-]", word):  # its value follows at once
+            taking, words = False, [*words, word[2:]]
         elif word.startswith("-"):
             taking = False
         elif taking:

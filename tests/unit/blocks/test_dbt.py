@@ -174,7 +174,7 @@ def test_a_selection_that_matches_nothing_fails_and_names_similar_nodes(project:
         project.dbt.run(verb, "--select", "ordrs+")
 
 
-@pytest.mark.parametrize("arguments", [["--select=ordrs"], ["--exclude", "orders", "totals"]])
+@pytest.mark.parametrize("arguments", [["--select=ordrs"], ["-sordrs"], ["--exclude", "orders", "totals"]])
 def test_a_selection_by_hand_that_matches_nothing_fails_too(project: Project, arguments: list[str]) -> None:
     folder = str(project.folder)
     with pytest.raises(NothingSelected, match="matches no node"):
