@@ -19,10 +19,11 @@ RUN useradd --uid 10001 --create-home platform
 COPY --from=sources /app/services/with_secrets.sh /usr/local/bin/with-secrets
 ENTRYPOINT ["with-secrets"]
 WORKDIR /app
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONUNBUFFERED=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 
 FROM base AS build
-RUN python -m venv /opt/venv
+# The code is found by this file, which holds where Python takes nothing from its environment, too.
+RUN python -m venv /opt/venv && echo /app > "$(echo /opt/venv/lib/python*/site-packages)/platform.pth"
 ENV PIP_CONFIG_FILE=/run/secrets/pip PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY --from=sources /app/services/install.sh /usr/local/bin/install-locked
 

@@ -22,7 +22,9 @@ NO_PROXY_ENTRY = (
     "^([*]|[*.]*[A-Za-z0-9_-][A-Za-z0-9_.-]*(:[0-9]+|/[0-9]+)?|[0-9A-Fa-f]*(:[0-9A-Fa-f]*)*::[0-9A-Fa-f:.]*)$"
 )
 """An entry of NO_PROXY that httpx can read, once the brackets of an IPv6 address are gone."""
-KEPT = frozenset({"PYTHONIOENCODING", "PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"})
+KEPT = frozenset(
+    {"PYTHONIOENCODING", "PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+)
 """Those of Python's own variables that change neither which modules are found nor what they do."""
 
 PLAIN = {"…": "...", "✓": "ok", "█": "#", "─": "-", "━": "-", "→": "->", "–": "-", "—": "-", "’": "'", "•": "*"}  # noqa: RUF001

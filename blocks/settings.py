@@ -5,6 +5,7 @@ A relative path counts from the folder in which the process was started.
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,7 +143,9 @@ def inherited(variables: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if not re.match(elsewhere(), name.upper()) and not name.lower().endswith("_proxy") and not _missing(name, value)
     }
-    return {**kept, **direct(os.environ), **variables}
+    # Where the platform's own folders cannot be written, this is the one place for bytecode.
+    bytecode = {"PYTHONPYCACHEPREFIX": sys.pycache_prefix} if sys.pycache_prefix else {}
+    return {**kept, **bytecode, **direct(os.environ), **variables}
 
 
 def seal(variables: Mapping[str, str]) -> None:

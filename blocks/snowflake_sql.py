@@ -21,7 +21,7 @@ from blocks.sql import MOST_WIDTH, prompt
 from blocks.warehouse import published_schema
 
 MOST_ROWS = 1000
-"""How many rows of a statement are fetched and shown."""
+"""How many rows of a statement are fetched and shown, where nobody asks for another number."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Answer:
     more: int | None = 0
 
 
-def ask(connection: SnowflakeConnection, query: str) -> Answer:
-    """Run a statement that reads, in a transaction that is rolled back; fetch its first rows.
+def ask(connection: SnowflakeConnection, query: str, most: int = MOST_ROWS) -> Answer:
+    """Run a statement that reads, in a transaction that is rolled back; fetch its first rows, `most` at most.
 
     Raises:
         NotARead: it may change something.
@@ -42,27 +42,27 @@ def ask(connection: SnowflakeConnection, query: str) -> Answer:
     """
     statement = query.strip().rstrip(";").rstrip()
     check(statement)
-    limited, count = bounded(statement, MOST_ROWS + 1)
+    limited, count = bounded(statement, most + 1)
     with connection.get_connection(published_schema(connection.schema_)) as session, session.cursor() as cursor:
         cursor.execute("begin")
         try:
             cursor.execute(limited)
             columns = [column[0].lower() for column in cursor.description or []]
-            rows = list(cursor.fetchmany(MOST_ROWS + 1))
-            if len(rows) <= MOST_ROWS:
+            rows = list(cursor.fetchmany(most + 1))
+            if len(rows) <= most:
                 return Answer(columns, rows)
             total = cursor.execute(count).fetchall()[0][0] if count else cursor.rowcount
-            return Answer(columns, rows[:MOST_ROWS], total - MOST_ROWS if total else None)
+            return Answer(columns, rows[:most], total - most if total else None)
         finally:
             cursor.execute("rollback")
 
 
-def show(connection: SnowflakeConnection, query: str, as_json: bool = False) -> bool:
+def show(connection: SnowflakeConnection, query: str, as_json: bool = False, most: int = MOST_ROWS) -> bool:
     """Print a statement's rows; False, with the reason on standard error, where it fails."""
     from snowflake.connector.errors import Error
 
     try:
-        answer = ask(connection, query)
+        answer = ask(connection, query, most)
     except (Error, PlatformError) as error:
         print(printable(str(error)), file=sys.stderr)
         return False
@@ -94,6 +94,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m blocks.snowflake_sql", description=__doc__)
     parser.add_argument("--profile", required=True, help="name of the saved blocks")
     parser.add_argument("--json", action="store_true", help="print the rows alone, as JSON")
+    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="most rows to fetch (default: %(default)s)")
     parser.add_argument("query", nargs="*")
     options = parser.parse_args(arguments)
     try:
@@ -106,10 +107,13 @@ def main(arguments: list[str]) -> int:
 
         script = io.StringIO(" ".join(options.query)) if options.query else sys.stdin
         statements = [statement for statement, _ in split_statements(script, remove_comments=True) if statement]
-        return 0 if all(show(connection, statement, options.json) for statement in statements) else 1
+        return 0 if all(show(connection, statement, options.json, options.rows) for statement in statements) else 1
     schema = published_schema(connection.schema_)
     where = f"The published tables, {connection.database}.{schema} of Snowflake's account {connection.account}"
-    prompt(lambda statement: show(connection, statement), f"{where}; end a statement with a semicolon. Ctrl-D ends.")
+    prompt(
+        lambda statement: show(connection, statement, most=options.rows),
+        f"{where}; end a statement with a semicolon. Ctrl-D ends.",
+    )
     return 0
 
 

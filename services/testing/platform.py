@@ -34,6 +34,8 @@ NAME = "platform-test"
 NAMED = re.compile(rf"{NAME}-(\d+)-")
 PUBLISHED = "/data/published/warehouse.duckdb"
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+MOST_ROWS = 1_000_000
+"""How many rows a test reads of a query in Snowflake at most; they pass through the worker's memory."""
 Found = TypeVar("Found")
 
 
@@ -181,7 +183,7 @@ class Platform(DockerCompose):
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """The answer of the warehouse that readers see to a query; from Snowflake, dates and times are text."""
         if self.profile.values["DBT_TARGET"] == "snowflake":
-            module = ("blocks.snowflake_sql", "--profile", self.profile.name, "--json")
+            module = ("blocks.snowflake_sql", "--profile", self.profile.name, "--json", f"--rows={MOST_ROWS}")
             return [tuple(row) for row in json.loads(self.compose("exec", "-T", "worker", *PYTHON, *module, query))]
         with self.published() as connection:
             return connection.execute(query).fetchall()
