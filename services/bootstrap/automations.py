@@ -52,10 +52,10 @@ def automations(names: Names, interval: timedelta = INTERVAL) -> tuple[Automatio
     return (
         _crash(
             names.title("Crash silent flow runs"),
-            "Crashes a run of the platform that has stopped sending heartbeats: its process has died.",
+            "Crashes a run of the platform that sends no heartbeat, or no more: its process has died.",
             tag,
-            # Only a run that has sent a heartbeat is expected to send another.
-            after={HEARTBEAT},
+            # A process may die before its first heartbeat, too.
+            after={HEARTBEAT, "prefect.flow-run.Running"},
             expect={HEARTBEAT, *ENDS, *PUT_BACK, *STANDING},
             within=silence,
         ),
