@@ -77,9 +77,9 @@ class Platform:
         answer = httpx.post(f"{base}/_mock/faults", json={"kind": kind, **details}).raise_for_status()
         return Fault(f"{base}/_mock/faults", answer.json()["faultId"])
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the published warehouse."""
-        with duckdb.connect(str(self.published), read_only=True) as connection:
+    def query(self, sql: str, warehouse: Path | None = None) -> list[tuple[Any, ...]]:
+        """Ask the published warehouse, or another."""
+        with duckdb.connect(str(warehouse or self.published), read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
     def count(self, table: str) -> int:
