@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.actions import DoNothing
 
 from blocks.connections import exposed
@@ -70,8 +70,8 @@ def bootstrap(monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_two_profiles_and_two_clones_leave_alone_what_is_not_theirs(
     client: SyncPrefectClient, bootstrap: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client.create_work_pool(WorkPoolCreate(name="local", type="process", concurrency_limit=6))
-    client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name="dbt-warehouse", limit=5))
+    client.create_work_pool(WorkPoolCreate(name="local", type="process", concurrency_limit=6), overwrite=True)
+    client.upsert_global_concurrency_limit_by_name("dbt-warehouse", 5)  # other tests' flows have it on this server, too
     flow(lambda: None, name="full_pipeline").to_deployment("full-pipeline", work_pool_name="local").apply()
     theirs = automations(Names())[0].model_copy(update={"actions": [DoNothing()]})
     client.create_automation(theirs)
