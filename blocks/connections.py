@@ -437,7 +437,7 @@ def _profiles(kind: type[Kind]) -> list[str]:
 def names(profile: str | None = None) -> Names:
     """The names of the platform's things on the Prefect server.
 
-    A run of a deployment is told its namespace; `profile` says it to a process that is not.
+    A deployment's run has its namespace set; for any other process `profile` gives it.
     """
     chosen = Settings().prefect_namespace
     return Names.of(profile, PREFECT_API_URL.value() or "", chosen) if profile else Names(chosen)

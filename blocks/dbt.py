@@ -379,7 +379,7 @@ def _cancel(thread: threading.Thread) -> None:
 
 
 def _nothing(command: Sequence[str], nodes: Sequence[DbtNode], manifest: Any) -> str:
-    """Why a command that did nothing is no success, with the names that a person may have meant; else empty."""
+    """Return why a command that ran no node failed, with names that a person may have meant; else empty."""
     asked = _selection(command)
     if nodes or manifest is None or _verb(command) not in RECORDED - {"retry"} or not (asked or "build" in command):
         return ""

@@ -122,7 +122,7 @@ REQUIRED = {
     "GetQueueUrl": "QueueUrl",
     "SendMessage": "MessageId",
 }
-"""What each answer has; botocore takes a page with status 200 for an answer in which nothing is told."""
+"""What each answer has; botocore takes any page with status 200 for an empty answer."""
 
 
 def check_answers(client: Client) -> Client:

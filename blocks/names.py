@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 OWN_SERVER = "prefect-server"
 OURS = "prefect.yaml"
-"""The tag by which a deployment that came from prefect.yaml is told from one that a person made."""
+"""The tag of deployments that came from prefect.yaml; those that a person made lack it."""
 
 SLOT = "dbt-warehouse"
 

@@ -101,7 +101,7 @@ class PrefectRuns:
         return {run_id: outcome for run_id, outcome in ended.items() if outcome}
 
     def discard(self, run_id: str) -> None:
-        """Delete a run that no cursor names, unless it is no longer held."""
+        """Delete a run that no cursor names, if it is still held."""
         with _client() as server:
             for run in filter(_held, server.runs(FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)])))):
                 server.client.delete_flow_run(run.id)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from blocks.duckdb_file import literal
 from blocks.errors import PlatformError, printable
 from blocks.lake import reading
 from blocks.settings import Settings
@@ -29,7 +30,7 @@ def run(query: str, published: Path, lake: Path) -> bool:
     """
     try:
         with reading(lake), duckdb.connect(str(published), read_only=True) as connection:
-            connection.execute(f"set allowed_directories = [{_literal(f'{lake}/')}]")
+            connection.execute(f"set allowed_directories = [{literal(f'{lake}/')}]")
             connection.execute("set enable_external_access = false; set lock_configuration = true")
             for statement in connection.extract_statements(_without_comments(query)):
                 if relation := connection.sql(statement):
@@ -63,10 +64,6 @@ def _without_comments(query: str) -> str:
         for (start, kind), (end, _) in itertools.pairwise(tokens)
     ]
     return b"".join(parts).decode()
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def main(arguments: list[str]) -> int:

@@ -38,7 +38,7 @@ class Warehouse(Protocol):
         """Hand the readers each table that has passed its tests since it was built; return where they are.
 
         They keep what they have of a table that has not passed, and lose one that dbt's project no longer makes. Where
-        dbt never ran under the platform, so that there is no ledger, all tables are handed on.
+        the platform has never run dbt, there is no ledger, and all tables are published.
         """
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
