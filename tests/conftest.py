@@ -23,7 +23,9 @@ PREFECT = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 # Before Prefect is imported: threads of its own read the settings of the process, not those of a `with` block.
-for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_", "SNOWFLAKE_", "AIRBYTE_", "DBT_"))]:
+# What `make test` itself exports goes too: a `make` that a test runs is no part of that one.
+NOT_OURS = ("PREFECT_", "AWS_", "SNOWFLAKE_", "AIRBYTE_", "DBT_", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "TYPED_")
+for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
     del os.environ[name]
 os.environ.update(PREFECT)
 if Path(".env").exists() or Path("prefect.toml").exists():

@@ -13,6 +13,7 @@ import duckdb
 import httpx
 import uvicorn
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from prefect.client.schemas.objects import FlowRun
 
 from services.airbyte.app import create_app
@@ -135,8 +136,9 @@ def running_airbyte(folder: Path, bucket: str, s3_url: str, **settings: Any) -> 
 
 
 def newest_run(flow: str) -> FlowRun:
-    """The newest run of a flow, as the Prefect server knows it."""
+    """The run of a flow that began last; runs that a schedule has planned for later do not count."""
+    begun = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
     with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(sort="START_TIME_DESC", limit=50)
+        runs = client.read_flow_runs(flow_run_filter=begun, sort="START_TIME_DESC", limit=50)
         flows = {run.flow_id: client.read_flow(run.flow_id).name for run in runs}
     return next(run for run in runs if flows[run.flow_id] == flow)
