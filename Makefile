@@ -166,6 +166,10 @@ lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgr
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate $(ARGS) -o requirements-audit.lock requirements-audit.in
 
+.PHONY: pin
+pin: $(READY) ## Pin the images of others in Dockerfile and Compose files by digest, as their registry has them today
+	@$(AUDIT) pindock run --dir . $(ARGS)
+
 LOCKS := requirements.lock requirements-platform.lock services/airbyte/requirements.lock services/snowflake/requirements.lock
 # Tools that look at the locks have an environment of their own: they are in none of the locks that they look at.
 AUDIT = $(UV) run --quiet --isolated --no-project --python $(BIN)/python --with-requirements requirements-audit.lock
