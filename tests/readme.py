@@ -1,24 +1,26 @@
-"""README.md as the tests read it: its blocks of code and the rows of its tables."""
+"""README.md and the manual below docs/ as the tests read them: their blocks of code and the rows of their tables."""
 
 import re
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
-README = (PROJECT / "README.md").read_text()
+PAGES = ("README", "docs/first-day", "docs/flows", "docs/sensor")
+"""The pages whose commands a reader types into a running `make dev`, in the order in which README names them."""
+MANUAL = "\n".join((PROJECT / f"{page}.md").read_text() for page in PAGES)
 
 
 def blocks(kind: str) -> list[str]:
-    """The texts of the fenced blocks whose opening line says this, e.g. `sh dev`."""
-    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    """Return the fenced blocks of the manual whose opening line says this, e.g. `sh dev`."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", MANUAL, re.DOTALL | re.MULTILINE)
 
 
 def kinds() -> set[str]:
-    """What the opening lines of all fenced blocks say."""
-    return set(re.findall(r"^```(.*)\n(?:.*\n)*?```$", README, re.MULTILINE))
+    """Return what the opening lines of all fenced blocks of the manual say."""
+    return set(re.findall(r"^```(.*)\n(?:.*\n)*?```$", MANUAL, re.MULTILINE))
 
 
-def rows(heading: str) -> list[list[str]]:
-    """The rows of the first table below a heading, as cells without backticks."""
-    section = README.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
+def rows(page: str) -> list[list[str]]:
+    """Return the rows of the first table of a page such as `docs/settings.md`, as cells without backticks."""
+    table = re.search(r"^\|.*\n(?:\|.*\n?)+", (PROJECT / page).read_text(), re.MULTILINE)
+    lines = table.group().splitlines() if table else []
     return [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines[2:]]

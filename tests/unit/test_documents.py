@@ -1,4 +1,4 @@
-"""README, CONTRIBUTING, the Makefile and the CI's files say what the code does."""
+"""README, the pages of docs/, CONTRIBUTING, the Makefile and the CI's files say what the code does."""
 
 import importlib
 import inspect
@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +15,15 @@ from prefect import Flow
 
 from blocks.settings import Settings
 from schedules.daily import DAILY_SCHEDULE
-from tests.readme import PROJECT, README, blocks, kinds, rows
+from tests.readme import MANUAL, PROJECT, blocks, kinds, rows
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
 VERBS = re.findall(r"^([a-z0-9-]+):.*## ", MAKEFILE, re.MULTILINE)
+PAGES = sorted(page.relative_to(PROJECT).as_posix() for page in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")])
+WITH_FILES = {"CONTRIBUTING.md", "README.md"} | {
+    f"docs/{page}.md" for page in ("dbt", "flows", "platform", "production", "troubleshooting")
+}
+"""Pages whose paths are all files; the others name images and an API's paths as well, which look like them."""
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 
@@ -34,26 +40,46 @@ def flows() -> dict[str, Flow[..., Any]]:
     return found
 
 
-def test_every_block_of_readme_is_one_that_the_tests_know_how_to_run() -> None:
+def test_every_block_of_the_manual_is_one_that_the_tests_know_how_to_run() -> None:
     assert kinds() == {"mermaid", "text", "sh", "sh dev", "sh serve", "python dev"}
 
 
 def test_a_plain_command_of_readme_is_a_verb_of_the_makefile() -> None:
     commands = "".join(blocks("sh")).splitlines()
-    assert {"make demo", "make test", "make dev"} <= set(commands)
+    assert {"make demo", "make test"} <= set(commands)
     assert {command.removeprefix("make ") for command in commands} <= set(VERBS)
 
 
-def test_readme_names_every_verb_of_the_makefile_and_no_other() -> None:
-    named = set(re.findall(r"(?:`|^)make ([a-z0-9-]+)", README, re.MULTILINE))
-    assert named == set(VERBS) - {"help"}
+def test_the_page_of_commands_has_every_verb_of_the_makefile_once() -> None:
+    page = (PROJECT / "docs" / "commands.md").read_text()
+    assert sorted(re.findall(r"^\| `make ([a-z0-9-]+)`", page, re.MULTILINE)) == sorted(set(VERBS) - {"help"})
 
 
-@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/platform.md"])
+@pytest.mark.parametrize("document", [page for page in PAGES if page != "CHANGELOG.md"])
 def test_a_document_names_no_verb_that_the_makefile_lacks(document: str) -> None:
-    named = re.findall(r"(?:`| {4})make ([a-z0-9-]+)", (PROJECT / document).read_text())
-    assert named
+    named = re.findall(r"(?:`|^| {4})make ([a-z0-9-]+)", (PROJECT / document).read_text(), re.MULTILINE)
     assert set(named) <= set(VERBS)
+
+
+@pytest.mark.parametrize("document", PAGES)
+def test_every_link_of_a_document_leads_to_a_file_and_a_heading_of_it(document: str) -> None:
+    here = PROJECT / document
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", here.read_text()):
+        path, _, anchor = link.partition("#")
+        target = here.parent / path if path else here
+        assert target.is_file(), link
+        assert not anchor or anchor in headings(target), link
+
+
+def test_readme_leads_to_every_page() -> None:
+    readme = (PROJECT / "README.md").read_text()
+    assert [page for page in PAGES if page != "README.md" and f"]({page})" not in readme] == []
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -61,10 +87,10 @@ def test_make_knows_the_verb(verb: str) -> None:
     subprocess.run(["make", "--dry-run", verb], cwd=PROJECT, check=True, capture_output=True)
 
 
-def test_readme_has_every_setting_with_its_default_and_its_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_of_settings_has_every_one_with_its_default_and_its_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
-    table = rows("Settings")
+    table = rows("docs/settings.md")
     assert [(name, meaning) for name, _, meaning in table] == [
         (name.upper(), field.description or "") for name, field in Settings.model_fields.items()
     ]
@@ -74,10 +100,10 @@ def test_readme_has_every_setting_with_its_default_and_its_meaning(monkeypatch: 
     }
 
 
-def test_readme_has_every_flow_with_its_deployments_and_parameters() -> None:
+def test_the_page_of_flows_has_each_with_its_deployments_and_parameters() -> None:
     documented = {
         file: (flow, set(deployments.split(", ")), parameters.split(", "))
-        for file, flow, deployments, parameters in rows("The flows")
+        for file, flow, deployments, parameters in rows("docs/flows.md")
     }
     assert documented == {
         file: (
@@ -101,13 +127,13 @@ def test_every_deployment_runs_a_flow_of_the_project() -> None:
 def test_the_daily_schedule_is_the_same_wherever_it_stands() -> None:
     daily = next(each for each in DEPLOYMENTS if each["name"] == "daily-full-pipeline")
     assert daily["schedules"] == [{"cron": DAILY_SCHEDULE, "timezone": "UTC"}]
-    assert f'--name "daily-full-pipeline" --cron "{DAILY_SCHEDULE}"' in README
+    assert f'--name "daily-full-pipeline" --cron "{DAILY_SCHEDULE}"' in MANUAL
     served = 'full_pipeline.serve(name="daily-full-pipeline", cron=DAILY_SCHEDULE)'
-    assert served in " ".join(README.split())
+    assert served in " ".join(MANUAL.split())
     assert served in (PROJECT / "schedules" / "daily.py").read_text()
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/platform.md", "docs/production.md"])
+@pytest.mark.parametrize("document", sorted(WITH_FILES))
 def test_every_file_that_a_document_names_is_there(document: str) -> None:
     text = (PROJECT / document).read_text()
     named = re.findall(
@@ -118,16 +144,17 @@ def test_every_file_that_a_document_names_is_there(document: str) -> None:
     assert [path for path in paths if not (PROJECT / path).exists()] == []
 
 
-def test_readme_names_every_mart_and_every_layer() -> None:
+def test_the_page_of_the_dbt_project_names_every_mart_and_every_layer() -> None:
     models = PROJECT / "dbt_project" / "models"
-    described = {word for row in rows("The dbt project") for word in re.findall(r"\w+", " ".join(row))}
+    described = {word for row in rows("docs/dbt.md") for word in re.findall(r"\w+", " ".join(row))}
     assert {model.stem for model in (models / "marts").glob("*.sql")} <= described
     assert {layer.name for layer in models.iterdir()} <= described
 
 
-@pytest.mark.parametrize("pattern", rows("If you know Dagster"), ids=lambda row: row[0])
-def test_the_code_has_what_readme_sets_beside_dagster(pattern: list[str]) -> None:
-    line = next(line for line in README.splitlines() if line.startswith(f"| {pattern[0]} |"))
+@pytest.mark.parametrize("pattern", rows("docs/dagster.md"), ids=lambda row: row[0])
+def test_the_code_has_what_the_docs_set_beside_dagster(pattern: list[str]) -> None:
+    page = (PROJECT / "docs" / "dagster.md").read_text()
+    line = next(line for line in page.splitlines() if line.startswith(f"| {pattern[0]} |"))
     quoted = re.findall(r"`([^`]+)`", line)
     files = [PROJECT / each for each in quoted if (PROJECT / each).is_file()]
     text = "".join(file.read_text() for file in files or (PROJECT / "flows").rglob("*.py"))

@@ -1,4 +1,4 @@
-"""The environment is read in one place, by the names that README gives, and left as it was."""
+"""The environment is read in one place, by the names that docs/settings.md gives, and left as it was."""
 
 import os
 

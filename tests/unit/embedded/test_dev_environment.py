@@ -1,4 +1,4 @@
-"""The file that `make dev` writes for other terminals, read by a shell as README says."""
+"""The file that `make dev` writes for other terminals, read by a shell as docs/first-day.md says."""
 
 import errno
 import subprocess
