@@ -29,8 +29,9 @@ endif
 endif
 
 .PHONY: help
-help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+help: ## List the commands
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z0-9-]+:.*## / && $$1 != "help" {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.lock pyproject.toml
 	@$(CHECK_PYTHON)
@@ -40,28 +41,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@pwd -P > $@
 
-.PHONY: demo
-demo: $(READY) ## The whole pipeline on real data, once, without Docker
-	@$(OURS) -m services.embedded demo
-
-.PHONY: dev
-dev: $(READY) ## The same services in the foreground until Ctrl-C (Prefect 4200, S3 4566, Airbyte 8006)
-	@$(OURS) -m services.embedded dev $(ARGS)
-
-.PHONY: dbt
-dbt: $(READY) ## Any dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
-	@$(OURS) -m blocks.dbt_command $(ARGS)
-
 # In a shell that says where S3 is, as one of `make dev` does, the sensor of that S3; elsewhere the one in Docker.
 CURSOR = $(if $(S3_ENDPOINT_URL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
-
-.PHONY: status
-status: $(if $(S3_ENDPOINT_URL),$(READY)) ## How far the sensor has come; which batches run, wait for their next attempt, or are parked
-	@$(CURSOR) show $(ARGS)
-
-.PHONY: cursor
-cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
-	@$(CURSOR) $(ARGS)
 
 PROFILE ?= local
 # Python alone: with -S and -P it finds its own library, and then what is ours.
@@ -78,56 +59,86 @@ export TYPED_APPLY = $(value APPLY)
 export TYPED_TAKEOVER = $(value TAKEOVER)
 export TYPED_PROJECT = $(value PROJECT)
 
+##@ The first day
+
+.PHONY: demo
+demo: $(READY) ## Run the whole pipeline once on sample data, without Docker
+	@$(OURS) -m services.embedded demo
+
+.PHONY: dev
+dev: $(READY) ## Run the services without Docker until Ctrl-C
+	@$(OURS) -m services.embedded dev $(ARGS)
+
 .PHONY: up
-up: ## The full platform in Docker: built, started, healthy, first tables made. PROFILE=local is the default
+up: ## Build and start the platform in Docker, and wait until its first tables are there: make up [PROFILE=rehearsal]
 	@$(PLATFORM) up --yes="$$TYPED_YES" --takeover="$$TYPED_TAKEOVER"
 
+.PHONY: drop
+drop: ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=flights
+	@$(PLATFORM) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
+
+.PHONY: sql
+sql: ## Query the published tables, or open a prompt: make sql [Q="from dim_airlines"]
+	@$(PLATFORM) sql $${TYPED_Q:+-- "$$TYPED_Q"}
+
 .PHONY: down
-down: ## Stop the platform; its data stay
+down: ## Stop the platform and keep its data
 	@$(PLATFORM) down
 
-.PHONY: reset
-reset: ## Stop the platform and, after a question, remove its data; YES=1 does not ask
-	@$(PLATFORM) reset --yes="$$TYPED_YES"
-
-.PHONY: adopt
-adopt: ## Use the volumes of a Compose project that an earlier version or another folder made: make adopt PROJECT=name
-	@$(PLATFORM) adopt -- "$$TYPED_PROJECT"
-
-.PHONY: ps
-ps: ## The platform's services and their health
-	@$(PLATFORM) ps
-
-.PHONY: logs
-logs: ## What the services say, until Ctrl-C; of one with SERVICE=worker
-	@$(PLATFORM) logs $(SERVICE)
+##@ Runs
 
 .PHONY: run
 run: ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "dim_airlines"}']
 	@$(PLATFORM) run $${TYPED_PARAMETERS:+--parameters="$$TYPED_PARAMETERS"} -- "$$TYPED_FLOW"
 
-.PHONY: drop
-drop: ## Put a file into landing and follow what it sets off: make drop FILE=a.csv STREAM=flights
-	@$(PLATFORM) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
+.PHONY: status
+status: $(if $(S3_ENDPOINT_URL),$(READY)) ## Show the sensor's position, and its running, waiting and parked batches
+	@$(CURSOR) show $(ARGS)
 
-.PHONY: sql
-sql: ## SQL on the published tables, a prompt or one query: make sql Q="from dim_airlines"
-	@$(PLATFORM) sql $${TYPED_Q:+-- "$$TYPED_Q"}
+.PHONY: cursor
+cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor or retry batches: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
+	@$(CURSOR) $(ARGS)
+
+.PHONY: dbt
+dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
+	@$(OURS) -m blocks.dbt_command $(ARGS)
+
+##@ The platform in Docker
+
+.PHONY: ps
+ps: ## List the services and their health
+	@$(PLATFORM) ps
+
+.PHONY: logs
+logs: ## Follow the services' logs until Ctrl-C: make logs [SERVICE=worker]
+	@$(PLATFORM) logs $(SERVICE)
+
+.PHONY: reset
+reset: ## Stop the platform and delete its data after you confirm; YES=1 confirms
+	@$(PLATFORM) reset --yes="$$TYPED_YES"
+
+.PHONY: adopt
+adopt: ## Use the volumes of a project that an earlier version or another folder created: make adopt PROJECT=name
+	@$(PLATFORM) adopt -- "$$TYPED_PROJECT"
+
+.PHONY: verify-offline
+verify-offline: ## Prove that a second platform works on a network without a way out
+	@$(PLATFORM) verify-offline
+
+##@ Other environments
 
 .PHONY: doctor
-doctor: ## Check all that a profile leads to, changing nothing: make doctor PROFILE=production [ARGS=--json]
+doctor: ## Check everything that a profile connects to, without changing it: make doctor PROFILE=production [ARGS=--json]
 	@$(PLATFORM) doctor $(ARGS)
 
 .PHONY: promote
-promote: ## Print what a profile would change; APPLY=1 does it: make promote PROFILE=production [ARGS="--from rehearsal"]
+promote: ## Show what a profile would change; APPLY=1 applies it: make promote PROFILE=production [ARGS="--from rehearsal"]
 	@$(PLATFORM) promote --apply="$$TYPED_APPLY" --takeover="$$TYPED_TAKEOVER" $(ARGS)
 
-.PHONY: verify-offline
-verify-offline: ## Prove, beside a running platform, that everything works on a network with no way out
-	@$(PLATFORM) verify-offline
+##@ Development
 
 .PHONY: lint
-lint: $(READY) ## ruff, mypy, import-linter, and dbt's parser for both targets
+lint: $(READY) ## Run ruff, mypy, import-linter, and dbt's parser for both targets
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -142,11 +153,11 @@ test: lint ## Lint, then every test
 	@$(BIN)/coverage report --fail-under=80
 
 .PHONY: e2e
-e2e: $(READY) ## The tests of the platform against what a profile leads to: make e2e PROFILE=rehearsal
+e2e: $(READY) ## Run the platform's tests against the systems of a profile: make e2e PROFILE=rehearsal
 	@$(BIN)/pytest tests/e2e/test_platform.py --profile $(PROFILE) $(ARGS)
 
 .PHONY: bench-load
-bench-load: $(READY) ## 10 million flights through the mock Airbyte, beside DuckDB's COPY
+bench-load: $(READY) ## Load 10 million flights through the mock Airbyte, and compare with DuckDB's COPY
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
 # What the images hold of it: no tools, and for Linux alone.
@@ -157,7 +168,7 @@ IMAGE_LOCK = $(UV) pip compile --quiet --python-version 3.13 --python-platform l
 install: $(READY) ## Create .venv from requirements.lock
 
 .PHONY: lock
-lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgrade, to the newest versions
+lock: $(READY) ## Update requirements.lock from pyproject.toml; ARGS=--upgrade takes the newest versions
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
 	@$(IMAGE_LOCK) --extra embedded -o requirements-platform.lock pyproject.toml
@@ -167,7 +178,7 @@ lock: $(READY) ## Bring requirements.lock up to pyproject.toml; with ARGS=--upgr
 	  --no-annotate $(ARGS) -o requirements-audit.lock requirements-audit.in
 
 .PHONY: pin
-pin: $(READY) ## Pin the images of others in Dockerfile and Compose files by digest, as their registry has them today
+pin: $(READY) ## Pin other people's images by the digest that their registry has today; ARGS=--update moves the digests
 	@$(AUDIT) pindock run --dir . $(ARGS)
 
 LOCKS := requirements.lock requirements-platform.lock services/airbyte/requirements.lock services/snowflake/requirements.lock
@@ -183,7 +194,7 @@ sbom: $(READY) ## Write what the platform and each image contain, as CycloneDX, 
 	done
 
 .PHONY: audit
-audit: $(READY) ## Look for known vulnerabilities in every locked package; fails, too, where it could not look
+audit: $(READY) ## Check every locked package for known vulnerabilities; also fails if it cannot check
 	@mkdir -p data/audit; failed=; for lock in $(LOCKS); do \
 	  report=data/audit/$$(echo "$${lock%.lock}" | tr / -).json; rm -f "$$report"; echo "$$lock"; \
 	  $(AUDIT) pip-audit --strict --disable-pip --require-hashes --progress-spinner off --format json \

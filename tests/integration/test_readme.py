@@ -1,4 +1,4 @@
-"""The commands of README and the manual, run as they stand there against a `make dev` with ports and a state of its own."""
+"""The commands of README and the manual, as they stand there, in a `make dev` with ports and a state of its own."""
 
 import signal
 import subprocess

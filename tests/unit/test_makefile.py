@@ -1,6 +1,7 @@
 """The Makefile's verbs begin right, or with one line, whatever Python and folder a person has."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,3 +62,13 @@ def test_no_variable_of_pythons_leads_a_verb_to_modules_of_a_persons_own(tmp_pat
     said = make(PROJECT, "promote", "PROFILE=no-such-profile", f"PYTHON={sys.executable}", **hostile)
     assert "a module of a person's own" not in said.stderr
     assert "no-such-profile" in said.stderr
+
+
+def test_make_alone_lists_every_verb_by_subject_with_those_of_the_first_day_first() -> None:
+    listed = make(PROJECT).stdout
+    verbs = re.findall(r"^  make ([a-z0-9-]+)", listed, re.MULTILINE)
+    assert verbs[:6] == ["demo", "dev", "up", "drop", "sql", "down"]
+    assert sorted({*verbs, "help"}) == sorted(
+        re.findall(r"(?m)^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text())
+    )
+    assert listed.strip().startswith("The first day\n")
