@@ -533,8 +533,8 @@ def refuse_others(
     """
     there = [_thing(each) for each, what in found if what != ["is not there"]]
     remedy = (
-        "Save yours under another name. If those are yours to overwrite, add --takeover to `python -m "
-        f"blocks.connections --name {profile}`, or run `make promote PROFILE={profile} APPLY=1 TAKEOVER=1`."
+        "Save yours under another name, or in another PREFECT_NAMESPACE. If those are yours to overwrite, add "
+        f"--takeover to `python -m blocks.connections --name {profile}`, or TAKEOVER=1 to `make promote` and `make up`."
     )
     record.check(profile, owner, there, f"The name {profile} for blocks on {url}", remedy)
 

@@ -37,9 +37,12 @@ class Names:
         return cls(chosen or ("" if is_own(url) else profile))
 
     def name(self, plain: str) -> str:
-        """The name of a work pool, a limit or a deployment; one that is in the namespace already stays as it is."""
-        prefix = f"{self.namespace}-" if self.namespace else ""
-        return plain if plain.startswith(prefix) else f"{prefix}{plain}"
+        """Return the name of a work pool, a limit or a deployment."""
+        return f"{self.namespace}-{plain}" if self.namespace else plain
+
+    def plain(self, name: str) -> str:
+        """Return what `name` made a name of."""
+        return name.removeprefix(self.name(""))
 
     def deployment(self, plain: str) -> str:
         """The full name, `flow/deployment`, of a deployment that prefect.yaml calls `plain`."""
@@ -49,6 +52,18 @@ class Names:
     def title(self, plain: str) -> str:
         """The name of an automation."""
         return f"{plain} ({self.namespace})" if self.namespace else plain
+
+    def blocks(self, profile: str) -> str:
+        """Return the name of a profile's blocks: the profile's, behind the namespace where that is another."""
+        return profile if profile in (self.namespace, "") else self._small(profile)
+
+    def artifact(self, plain: str) -> str:
+        """Return the key of an artifact."""
+        return self._small(plain)
+
+    def _small(self, plain: str) -> str:
+        """Return a name of small letters, digits and - alone."""
+        return f"{variable(self.namespace).replace('_', '-')}-{plain}" if self.namespace else plain
 
     @property
     def tag(self) -> str:

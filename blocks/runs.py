@@ -40,6 +40,7 @@ from prefect.states import Scheduled
 from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
 from blocks.errors import PlatformError, shown
 from blocks.landing import CURSORS, LandedFile, http_date
+from blocks.names import Names
 
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
@@ -85,6 +86,9 @@ class PrefectRuns:
         PrefectUnavailable: by every method.
     """
 
+    names: Names = Names()
+    """Those of the platform, by which its runs and artifacts differ from others' on a server that it shares."""
+
     _unannounced: UUID | None = None
 
     def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
@@ -108,19 +112,27 @@ class PrefectRuns:
 
     def asked_for(self, batch: Batch) -> str:
         """The id of the run that a deployment's sensor has asked for; empty if there is none."""
-        return self._first(FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[batch.idempotency_key])))
+        return self._first(FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[self.key(batch)])))
 
     def ended_here(self, flow: str, batch: Batch) -> str:
         """The id of a run that a sensor made in its own process, and which has ended; empty if there is none."""
         return self._first(
             FlowRunFilter(
-                tags=FlowRunFilterTags(all_=[batch_tag(batch)]),
+                tags=FlowRunFilterTags(all_=[self.tag(batch)]),
                 state=FlowRunFilterState(
                     type=FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED])
                 ),
             ),
             FlowFilter(name=FlowFilterName(any_=[flow])),
         )
+
+    def key(self, batch: Batch) -> str:
+        """The idempotency key of a batch's run: Prefect has one run a key of all deployments of a flow."""
+        return self.names.name(batch.idempotency_key)
+
+    def tag(self, batch: Batch) -> str:
+        """The tag of a run that a sensor makes in its own process, by which it is found after a crash."""
+        return f"batch:{self.key(batch)}"
 
     def _first(self, wanted: FlowRunFilter, flow: FlowFilter | None = None) -> str:
         with _client() as server:
@@ -150,7 +162,7 @@ class PrefectRuns:
 
     def show_parked(self, place: str, parked: list[Failed]) -> None:
         """Put the newest of a cursor's parked batches into its one artifact, `parked-batches-…`."""
-        key, rows = parked_key(place), json.dumps(list(map(_row, parked)))
+        key, rows = self.names.artifact(parked_key(place)), json.dumps(list(map(_row, parked)))
         chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
         with _client() as server:
             old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
@@ -171,7 +183,7 @@ class PrefectRuns:
 
 
 class DeploymentRuns(PrefectRuns):
-    """The runs of one deployment, named as `flow/deployment`, with the blocks of a profile.
+    """The runs of one deployment, called `flow/deployment` in prefect.yaml, with the blocks of a profile.
 
     Raises:
         PrefectUnavailable, DeploymentUnknown: by every method.
@@ -179,9 +191,10 @@ class DeploymentRuns(PrefectRuns):
 
     here = False
 
-    def __init__(self, deployment: str, profile: str | None) -> None:
-        self.deployment, self.profile = deployment, profile
-        self.flow, _, self.name = deployment.partition("/")
+    def __init__(self, deployment: str, profile: str | None, names: Names | None = None) -> None:
+        self.names, self.profile = names or Names(), profile
+        self.deployment = self.names.deployment(deployment)
+        self.flow, _, self.name = self.deployment.partition("/")
 
     def busy(self) -> bool:
         """Whether a run waits for its start, or as many as are useful are under way; plans for later do not count.
@@ -209,7 +222,7 @@ class DeploymentRuns(PrefectRuns):
             run = server.client.create_flow_run_from_deployment(
                 self._named(server.deployments(self.flow, self.name)).id,
                 parameters={"files": [file.model_dump(mode="json") for file in batch.files], "profile": self.profile},
-                idempotency_key=batch.idempotency_key,
+                idempotency_key=self.key(batch),
                 name=run_name(batch),
                 state=State(type=StateType.PAUSED, name=HELD, message="It starts once the sensor's cursor names it."),
             )
@@ -269,11 +282,6 @@ def run_name(batch: Batch) -> str:
     """What the run of a batch is called on its page."""
     attempt = f", attempt {batch.attempt}" if batch.attempt > 1 else ""
     return f"{len(batch.files)} files from {shown(batch.files[0].key)}{attempt}"
-
-
-def batch_tag(batch: Batch) -> str:
-    """The tag of a run that a sensor makes in its own process, by which it is found after a crash."""
-    return f"batch:{batch.idempotency_key}"
 
 
 def _event(bucket: str, file: LandedFile) -> Event:

@@ -11,8 +11,8 @@ from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, Field
 
+from blocks import connections
 from blocks.airbyte import AirbyteError, Job, SyncResult, SyncsFailed, check_connection_id
-from blocks.connections import airbyte_connection
 from blocks.errors import PlatformError, shown
 from flows.retry import if_temporary
 
@@ -47,7 +47,7 @@ class StartedSync(BaseModel):
 def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
     """Start the sync of a connection, or adopt the one that is running."""
     connection_id = check_connection_id(connection_id)
-    with airbyte_connection(profile).get_client() as client:
+    with connections.airbyte_connection(profile).get_client() as client:
         connection = client.connection(connection_id)
         job, adopted = client.start_sync(connection_id)
     name = shown(connection.name)
@@ -65,7 +65,7 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
 )
 def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResult:
     """Wait for the end of a sync; its progress goes to the log. A retry goes on waiting, with the same deadline."""
-    logger, airbyte = get_run_logger(), airbyte_connection(profile)
+    logger, airbyte = get_run_logger(), connections.airbyte_connection(profile)
 
     def on_poll(job: Job) -> None:
         logger.info("%s: %s, %s rows", started.connection_name, shown(job.status), f"{job.rows_synced:,}")
@@ -105,7 +105,7 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
             succeeded; a SyncsFailed where there are several reasons.
         blocks.errors.ConfigurationError: the connection cannot be used.
     """
-    chosen = list(dict.fromkeys(connection_ids or [airbyte_connection(profile).connection_id]))
+    chosen = list(dict.fromkeys(connection_ids or [connections.airbyte_connection(profile).connection_id]))
     started = start_sync.map(chosen, unmapped(profile))
     try:
         ended = wait_for_sync.map(started, unmapped(profile))
@@ -167,7 +167,7 @@ def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> list
 def _cancel(sync: StartedSync, profile: str | None) -> str:
     """Cancel one sync; return why it may still run, or nothing."""
     try:
-        with airbyte_connection(profile).get_client() as client:
+        with connections.airbyte_connection(profile).get_client() as client:
             client.cancel(sync.job.job_id)
     except Exception as error:  # noqa: BLE001 - whatever it is, the others are cancelled and the run ends
         return (
@@ -184,7 +184,11 @@ def _show(results: list[SyncResult]) -> None:
         for each in results
         for name, rows, size in [*((s.name, s.rows, s.bytes) for s in each.streams), ("(all)", each.rows, each.bytes)]
     ]
-    create_table_artifact(rows, key="airbyte-sync", description="Rows and bytes that Airbyte moved, by stream.")
+    create_table_artifact(
+        rows,
+        key=connections.names().artifact("airbyte-sync"),
+        description="Rows and bytes that Airbyte moved, by stream.",
+    )
 
 
 if __name__ == "__main__":

@@ -138,7 +138,9 @@ def show(result: DbtResult | None) -> None:
     nodes = sorted(result.nodes, key=lambda node: (not node.failed, -node.seconds))
     rows = [node.model_dump(include={"name", "resource_type", "status", "seconds", "message"}) for node in nodes]
     counts = ", ".join(f"{count} {status}" for status, count in result.counts().items())
-    create_table_artifact(rows, key="dbt-results", description=f"`dbt {result.command}`: {counts}.")
+    create_table_artifact(
+        rows, key=connections.names().artifact("dbt-results"), description=f"`dbt {result.command}`: {counts}."
+    )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[s
         for file in files
     ]
     create_table_artifact(
-        rows, key="landed-files", description="The run's files; raw has the key in _ab_source_file_url."
+        rows,
+        key=connections.names().artifact("landed-files"),
+        description="The run's files; raw has the key in _ab_source_file_url.",
     )
     return loaded
 
@@ -69,7 +71,9 @@ def source_freshness(profile: str | None = None) -> list[SourceFreshness]:
     """Measure how old each source is, and fail on those past FRESHNESS_THRESHOLD_HOURS."""
     sources = connections.dbt(profile, get_run_logger().info).freshness()
     rows = [source.model_dump(mode="json") for source in sources]
-    create_table_artifact(rows, key="freshness", description="Age of each source's newest row, in hours.")
+    create_table_artifact(
+        rows, key=connections.names().artifact("freshness"), description="Age of each source's newest row, in hours."
+    )
     if stale := [source for source in sources if source.status not in ("pass", "warn")]:
         threshold = connections.dbt_config(profile).freshness_threshold_hours
         raise StaleSource(

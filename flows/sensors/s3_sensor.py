@@ -19,7 +19,7 @@ from blocks.cursor import OVERLAP, CursorMoved, CursorStore
 from blocks.errors import ConfigurationError, PlatformError, shown
 from blocks.landing import LandedFile
 from blocks.notifications import LONG_POLL_SECONDS, Notifications
-from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectRuns, PrefectUnavailable, batch_tag, run_name
+from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectRuns, PrefectUnavailable, run_name
 from flows.full_pipeline import PipelineResult, full_pipeline
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
@@ -53,7 +53,7 @@ class RightHere(PrefectRuns):
     here = True
 
     def __init__(self, profile: str | None) -> None:
-        self.profile = profile
+        self.profile, self.names = profile, connections.names()
         self.states: list[State[PipelineResult]] = []
 
     def busy(self) -> bool:
@@ -64,7 +64,7 @@ class RightHere(PrefectRuns):
         """Run the pipeline to its end, unless that was done, or a deployment asked to, before a crash; the run's id."""
         if known := self.asked_for(batch) or self.ended_here(full_pipeline.name, batch):
             return known
-        with tags(batch_tag(batch)):
+        with tags(self.tag(batch)):
             state = full_pipeline(files=batch.files, profile=self.profile, return_state=True)
         self.states.append(state)
         return str(state.state_details.flow_run_id)
@@ -125,7 +125,7 @@ def s3_file_sensor(
     """
     here = RightHere(profile)
     looking = sensor(
-        DeploymentRuns(connections.names().deployment(deployment), profile) if deployment else here,
+        DeploymentRuns(deployment, profile, connections.names()) if deployment else here,
         poll_seconds,
         bucket,
         prefix,
@@ -237,7 +237,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _watch(deployment: str, heartbeat: Path | None, profile: str | None, poll_seconds: float, **options: Any) -> None:
     spans: dict[str, Any] = {name: timedelta(seconds=options.pop(f"{name}_seconds")) for name, _, _ in SECONDS}
-    runs = DeploymentRuns(connections.names(profile).deployment(deployment), profile)
+    names = connections.names(profile)
+    profile = names.blocks(profile) if profile else None
+    runs = DeploymentRuns(deployment, profile, names)
 
     def made() -> Sensor:
         return sensor(runs, LONG_POLL_SECONDS, profile=profile, **options, **spans)

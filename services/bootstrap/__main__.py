@@ -59,7 +59,7 @@ def _plan(platform: Platform, brief: bool) -> int:
 def _apply(platform: Platform, _: bool) -> int:
     registration(platform, Settings())  # refuses before anything is changed
     options = ["--takeover"] if platform.takeover else []
-    if connections.main(["--name", platform.profile or "", *options]):
+    if connections.main(["--name", platform.blocks or "", *options]):
         return 1
     platform.apply(lambda line: print(line, flush=True))
     return 0

@@ -207,13 +207,13 @@ def _twice(names: list[str]) -> list[str]:
     return sorted({name for name in names if names.count(name) > 1})
 
 
-def wanted(deployment: Declared, names: Names, profile: str | None, env: dict[str, str]) -> Flat:
-    """A deployment's values, for a profile; without one, its flow takes its connections from the environment.
+def wanted(deployment: Declared, names: Names, blocks: str | None, env: dict[str, str]) -> Flat:
+    """A deployment's values, for a profile's blocks; without any, its flow takes its connections from the environment.
 
     Args:
         deployment: of prefect.yaml.
         names: on the server.
-        profile: given to the flow as its parameter.
+        blocks: their name, given to the flow as its parameter `profile`.
         env: variables for its runs; prefect.yaml's own prevail.
     """
     pool, limit = deployment.work_pool, deployment.concurrency_limit
@@ -232,7 +232,7 @@ def wanted(deployment: Declared, names: Names, profile: str | None, env: dict[st
     }
     return {
         **{name: value for name, value in plain.items() if value is not None},
-        **members("parameters", deployment.parameters | ({"profile": profile} if profile else {})),
+        **members("parameters", deployment.parameters | ({"profile": blocks} if blocks else {})),
         **members("job_variables", {name: v for name, v in pool.job_variables.items() if name != "env"}),
         **members("env", env | own_env),
         **members("tags", dict.fromkeys([*deployment.tags, names.tag], True)),

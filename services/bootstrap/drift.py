@@ -67,6 +67,11 @@ class Platform:
         self.record = Record(self.client, self.names.namespace)
 
     @property
+    def blocks(self) -> str | None:
+        """The name of the profile's blocks, which each deployment gives its flow as the parameter `profile`."""
+        return self.names.blocks(self.profile) if self.profile else None
+
+    @property
     def env(self) -> dict[str, str]:
         """The variables that each run is given."""
         beat = {automations.FREQUENCY: str(automations.INTERVAL.seconds)} if self.watched else {}
@@ -166,7 +171,7 @@ class Platform:
             yield Change(where, ["job template differs"], update, values)
 
     def _wanted(self, each: Declared) -> Flat:
-        return deployments.wanted(each, self.names, self.profile, self.env)
+        return deployments.wanted(each, self.names, self.blocks, self.env)
 
     def _deployments(self) -> Iterator[Change]:
         tagged = deployments.ours(self.client, self.names)
@@ -183,9 +188,11 @@ class Platform:
                 update = partial(deployments.update, self.client, each, server, changed)
                 yield Change(where, [_line(name, old.get(name), new) for name, new in changed.items()], update, values)
         for name in tagged.keys() - {each.full_name(self.names) for each in self.declared}:
-            plain = name.rpartition("/")[2].removeprefix(f"{self.names.namespace}-" if self.names.namespace else "")
-            delete = partial(ask, self.client, "DELETE", f"/deployments/{tagged[name]['id']}", None)
-            yield Change(f"deployment {plain}", ["is no longer in prefect.yaml"], delete)
+            where = f"deployment {self.names.plain(name.rpartition('/')[2])}"
+            # A person may have copied a deployment with its tags; what an earlier version registered is in no record.
+            if where in self.record.things or not (self.record.owner or self.names.namespace):
+                delete = partial(ask, self.client, "DELETE", f"/deployments/{tagged[name]['id']}", None)
+                yield Change(where, ["is no longer in prefect.yaml"], delete)
 
     def _watches(self) -> list[tuple[str, Flat]]:
         """The automations by their names; how long a run may be silent depends on its heartbeats' interval."""
@@ -231,7 +238,7 @@ def blocks(platform: Platform, settings: Settings) -> list[Change]:
     Raises:
         blocks.record.NotOurs: they are another's, and not to be taken over.
     """
-    client, profile = platform.client, platform.profile or ""
+    client, profile = platform.client, platform.blocks or ""
     found = [(each, connections.differences(each, profile)) for each in connections.described(settings)]
     if platform.names.namespace and not platform.takeover:
         record, url = Record(client, f"blocks of {profile}"), str(client.api_url)

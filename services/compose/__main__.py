@@ -117,7 +117,7 @@ def cursor(compose: Compose, options: argparse.Namespace) -> int:
     """The sensor's cursor and batches: show, rewind, skip, release."""
     verb, arguments = options.command[:1], options.command[1:]
     compose.need("sensor")
-    command = [*PYTHON, "blocks.cursor_command", *verb, "--profile", compose.profile.name, *arguments]
+    command = [*PYTHON, "blocks.cursor_command", *verb, "--profile", compose.profile.blocks, *arguments]
     return compose.run("exec", "-T", "sensor", *command)
 
 
@@ -127,7 +127,7 @@ def sql(compose: Compose, options: argparse.Namespace) -> int:
     terminal = [] if sys.stdin.isatty() else ["-T"]
     profile = compose.profile
     snowflake = profile.values["DBT_TARGET"] == "snowflake"
-    module = ["blocks.snowflake_sql", "--profile", profile.name, "--"] if snowflake else ["blocks.sql"]
+    module = ["blocks.snowflake_sql", "--profile", profile.blocks, "--"] if snowflake else ["blocks.sql"]
     return compose.run("exec", *terminal, "worker", *PYTHON, *module, *options.query)
 
 

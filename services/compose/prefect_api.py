@@ -96,7 +96,7 @@ class Prefect:
         """
         deployments = {each["name"]: each for each in self.pages("deployments/filter", self._ours())}
         wanted = name.rsplit("/", 1)[-1].replace("_", "-")
-        deployment = deployments.get(self.names.name(wanted))
+        deployment = deployments.get(self.names.name(wanted)) or deployments.get(wanted)
         if deployment is None:
             raise ComposeError(f"There is no deployment {wanted!r}. Those that there are: {', '.join(deployments)}.")
         known = deployment["parameter_openapi_schema"].get("properties", {})

@@ -47,6 +47,11 @@ class Profile:
         return Names.of(self.name, self.values["PREFECT_API_URL"], self.values.get("PREFECT_NAMESPACE", ""))
 
     @property
+    def blocks(self) -> str:
+        """The name of its saved blocks."""
+        return self.names.blocks(self.name)
+
+    @property
     def is_on_shared_server(self) -> bool:
         """Whether others may use its Prefect server, too."""
         return not is_own(self.values["PREFECT_API_URL"])

@@ -97,6 +97,35 @@ def test_two_profiles_and_two_clones_leave_alone_what_is_not_theirs(
     assert bootstrap("one", "ann:clone") == 1
 
 
+def test_two_namespaces_have_blocks_of_their_own_for_profiles_of_one_name(
+    client: SyncPrefectClient, bootstrap: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blocks() -> dict[str, str]:
+        found = pages(client, "/block_documents/filter", {})
+        return {each["name"]: each["data"]["bucket"] for each in found if each["block_type"]["slug"] == "s3-landing"}
+
+    for namespace in ("ann", "bob"):
+        monkeypatch.setenv("PREFECT_NAMESPACE", namespace)
+        monkeypatch.setenv("S3_BUCKET", f"landing-of-{namespace}")
+        assert bootstrap("five", "one:clone") == 0
+    assert {"ann-five": "landing-of-ann", "bob-five": "landing-of-bob"}.items() <= blocks().items()
+    assert "five" not in blocks()
+    named = {"deployments": {"name": {"any_": ["ann-full-pipeline"]}}}
+    assert next(pages(client, "/deployments/filter", named))["parameters"] == {"profile": "ann-five"}
+
+
+def test_a_persons_copy_of_a_deployment_is_kept_tags_and_all(client: SyncPrefectClient, bootstrap: Run) -> None:
+    assert bootstrap("six", "ann:clone") == 0
+    copy = flow(lambda: None, name="full_pipeline").to_deployment(
+        "six-copy", work_pool_name="six-local", tags=[Names("six").tag]
+    )
+    copied = copy.apply()
+    before = exactly(client)
+    assert bootstrap("six", "ann:clone") == 0
+    assert exactly(client) == before
+    assert client.read_deployment(copied).name == "six-copy"
+
+
 def test_a_foreign_pool_of_the_platforms_name_is_refused_by_name_and_nothing_is_changed(
     client: SyncPrefectClient, bootstrap: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
