@@ -4,11 +4,11 @@ import re
 from collections import Counter
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from services.airbyte.destination_config import (
@@ -17,6 +17,7 @@ from services.airbyte.destination_config import (
     LakeConfiguration,
 )
 from services.airbyte.faults import FaultKind, FaultRequest
+from services.airbyte.formats.settings import Format, check_filetype
 
 
 class ColumnType(StrEnum):
@@ -90,11 +91,12 @@ class Stream(_Entry):
     """Files of the bucket and the columns that they should have; without `columns` they are inferred.
 
     The files are those below `prefix` that fit one of `globs` (source-s3's: `*`, `**`, `?`, `[0-9]`, `|`), by default
-    all in the folder `<name>/`.
+    all in the folder `<name>/`. `format` says how to read them; without it their suffix does.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=LONGEST)
     globs: list[str] = []
+    format: Annotated[Format, Field(discriminator="filetype"), BeforeValidator(check_filetype)] | None = None
     primaryKey: list[str] = []
     columns: dict[str, ColumnType] = {}
 

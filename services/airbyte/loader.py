@@ -88,22 +88,27 @@ class _StreamLoader:
 
     def _discover(self) -> None:
         client = objects.connect(self._task.s3)
-        for version in objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs):
+        for version in self._listed(client):
             self._key = version.key
             if got := self._download(client, version):
-                source = open_file(self._connection, version.key, got.path, got.survey, self._task.limits)
+                source = open_file(
+                    self._connection, version.key, got.path, got.survey, self._task.limits, self._stream.format
+                )
                 self._emit(Discovered(self._stream.name, source.infer()))
                 return
 
     def _load_all(self) -> None:
         client = objects.connect(self._task.s3)
-        listed = objects.list_versions(client, self._task.bucket, self._stream.prefix, self._stream.globs)
-        for version, download in one_ahead(lambda version: self._download(client, version), listed):
+        for version, download in one_ahead(lambda version: self._download(client, version), self._listed(client)):
             self._key = version.key
             self._emit(Reading(self._stream.name, version.key))
             self._load(version, download)
         if self._stream.overwrite:
             self._destination.keep_only(self._written)
+
+    def _listed(self, client: "S3Client") -> Iterator[ObjectVersion]:
+        stream = self._stream
+        return objects.list_versions(client, self._task.bucket, stream.prefix, stream.globs, stream.format)
 
     def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
         """None for a version that was read before, or was deleted since it was listed."""
@@ -111,7 +116,8 @@ class _StreamLoader:
             return None
         local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
         try:
-            return objects.download(client, self._task.bucket, listed.key, local, self._task.limits)
+            limits, chosen = self._task.limits, self._stream.format
+            return objects.download(client, self._task.bucket, listed.key, local, limits, chosen)
         except client.exceptions.NoSuchKey:
             return None
 
@@ -129,7 +135,7 @@ class _StreamLoader:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": message}}, "GetObject")
         if (got := download.result()) is None or (found := got.version).etag == etag:
             return
-        source = open_file(self._connection, found.key, got.path, got.survey, self._task.limits)
+        source = open_file(self._connection, found.key, got.path, got.survey, self._task.limits, self._stream.format)
         columns = self._selected(self._columns | (added := self._selected(self._added(source))))
         rows = self._convert(source, found, columns)
         source.check(rows)

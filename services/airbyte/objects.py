@@ -16,8 +16,9 @@ from botocore.config import Config
 from isal import igzip, igzip_lib
 from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
-from services.airbyte.formats import SUFFIXES, has_quotes
+from services.airbyte.formats import SUFFIXES, format_of
 from services.airbyte.formats.model import BadFile, Limits, TooLarge, size
+from services.airbyte.formats.settings import Format, JsonlFormat
 from services.airbyte.formats.survey import Survey
 from services.airbyte.protocol import S3Access
 
@@ -66,21 +67,28 @@ def warm_up() -> None:
     connect(S3Access(None, "us-east-1", "none", "none"))
 
 
-def list_versions(client: "S3Client", bucket: str, prefix: str, globs: list[str]) -> Iterator[ObjectVersion]:
-    """The files below `prefix` that fit one of `globs` and that the loader can read, oldest first."""
+def list_versions(
+    client: "S3Client", bucket: str, prefix: str, globs: list[str], chosen: Format | None
+) -> Iterator[ObjectVersion]:
+    """The files below `prefix` that fit one of `globs`, oldest first; without a format those of a known suffix."""
     # Characters, not path parts, are what S3 lists by.
     literal = commonprefix([re.split(r"[*?\[!\\]", part)[0] for glob in globs for part in glob.split("|")])  # noqa: RUF071
     found = [
         ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + literal)
         for item in page.get("Contents", [])
-        if item["Key"].lower().endswith(SUFFIXES)
-        and globmatch(item["Key"].removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
+        if _is_file(item["Key"], chosen) and globmatch(item["Key"].removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
     ]
     yield from sorted(found, key=lambda version: (version.last_modified, version.key))
 
 
-def download(client: "S3Client", bucket: str, key: str, target: Path, limits: Limits) -> Download:
+def _is_file(key: str, chosen: Format | None) -> bool:
+    return not key.endswith("/") if chosen else key.lower().endswith(SUFFIXES)
+
+
+def download(
+    client: "S3Client", bucket: str, key: str, target: Path, limits: Limits, chosen: Format | None
+) -> Download:
     """Write the object's newest version to `target`, decompressed; say which version it was.
 
     Raises:
@@ -88,13 +96,14 @@ def download(client: "S3Client", bucket: str, key: str, target: Path, limits: Li
     """
     answer = client.get_object(Bucket=bucket, Key=key)
     version = ObjectVersion(key, answer["ETag"], answer["LastModified"], answer["ContentLength"])
+    found = format_of(key, chosen)
     body = cast(IO[bytes], answer["Body"])
     try:
         with target.open("wb") as out:
             if not key.lower().endswith(".gz") or version.size == 0:
                 _check_size(version.size, limits)
-                return Download(version, target, _write(body, out, version, limits))
-            return Download(version, target, _write(_decompressed(body), out, version, limits))
+                return Download(version, target, _write(body, out, version, limits, found))
+            return Download(version, target, _write(_decompressed(body), out, version, limits, found))
     except BadFile:
         target.unlink()
         raise
@@ -109,9 +118,9 @@ def _decompressed(body: IO[bytes]) -> IO[bytes]:
     return opened
 
 
-def _write(data: IO[bytes], out: IO[bytes], version: ObjectVersion, limits: Limits) -> Survey:
-    survey, written = Survey(limits, has_quotes(version.key)), 0
-    text = not version.key.lower().endswith(".parquet")
+def _write(data: IO[bytes], out: IO[bytes], version: ObjectVersion, limits: Limits, found: Format | None) -> Survey:
+    survey, written = Survey(limits, quotes=found is None), 0
+    text = found is None or isinstance(found, JsonlFormat)
     while piece := data.read(survey.piece):
         if piece.endswith(b"\r"):
             piece += data.read(1)

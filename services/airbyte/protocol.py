@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from services.airbyte.formats.model import Limits
+from services.airbyte.formats.settings import Format, parse
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,16 @@ class S3Access:
 class StreamTask:
     """One stream to load: the objects below `prefix` whose rest of the key fits one of `globs`.
 
-    `place` is the folder of the stream in the lake, or says where in Snowflake `table` is. With a `dedup_key` the
-    newest row of each key is kept. Without `columns` they are inferred; of any column only those in `selected` (lower
-    case) are loaded. `read` maps a key to (etag, version) of the newest version of it that was read.
+    `format` says how to read them; without it their suffix does. `place` is the folder of the stream in the lake, or
+    says where in Snowflake `table` is. With a `dedup_key` the newest row of each key is kept. Without `columns` they
+    are inferred; of any column only those in `selected` (lower case) are loaded. `read` maps a key to (etag, version)
+    of the newest version of it that was read.
     """
 
     name: str
     prefix: str
     globs: list[str]
+    format: Format | None = None
     place: str = ""
     table: str = ""
     columns: dict[str, str] = field(default_factory=dict)
@@ -72,8 +75,12 @@ class SyncTask:
         values: dict[str, Any] = json.loads(line)
         values["s3"] = S3Access(**values["s3"])
         values["limits"] = Limits(**values["limits"])
-        values["streams"] = [StreamTask(**stream) for stream in values["streams"]]
+        values["streams"] = [_stream(stream) for stream in values["streams"]]
         return cls(**values)
+
+
+def _stream(values: dict[str, Any]) -> StreamTask:
+    return StreamTask(**values | {"format": parse(values["format"]) if values["format"] else None})
 
 
 @dataclass(frozen=True)

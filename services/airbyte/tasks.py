@@ -86,4 +86,6 @@ class Tasks:
 
 
 def files_of(stream: Stream, prefix: str) -> StreamTask:
-    return StreamTask(name=stream.name, prefix=prefix, globs=stream.globs or [f"{stream.name}/**"])
+    return StreamTask(
+        name=stream.name, prefix=prefix, globs=stream.globs or [f"{stream.name}/**"], format=stream.format
+    )

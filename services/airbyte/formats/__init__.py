@@ -1,4 +1,4 @@
-"""The file formats that a source can have, told by a file's name."""
+"""The file formats that a source can have, told by the stream's settings, or else by a file's name."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -6,26 +6,38 @@ from typing import TypeAlias
 import duckdb
 
 from services.airbyte.formats.csv_file import CsvFile
+from services.airbyte.formats.dialect_file import DialectFile
 from services.airbyte.formats.jsonl_file import JsonlFile
 from services.airbyte.formats.model import Limits
 from services.airbyte.formats.parquet_file import ParquetFile
+from services.airbyte.formats.settings import Format, JsonlFormat, ParquetFormat
 from services.airbyte.formats.survey import Survey
 
 SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 
-SourceFile: TypeAlias = CsvFile | JsonlFile | ParquetFile
+SourceFile: TypeAlias = CsvFile | DialectFile | JsonlFile | ParquetFile
+
+
+def format_of(key: str, chosen: Format | None) -> Format | None:
+    """The stream's format, or what the suffix says; None for CSV of the usual dialect, whose types are inferred."""
+    name = key.lower().removesuffix(".gz")
+    if chosen or name.endswith(".csv"):
+        return chosen
+    return JsonlFormat() if name.endswith(".jsonl") else ParquetFormat()
 
 
 def open_file(
-    connection: duckdb.DuckDBPyConnection, key: str, path: Path, survey: Survey, limits: Limits
+    connection: duckdb.DuckDBPyConnection,
+    key: str,
+    path: Path,
+    survey: Survey,
+    limits: Limits,
+    chosen: Format | None = None,
 ) -> SourceFile:
     """The decompressed file at `path`, which is the object `key`. Raises BadFile."""
-    name = key.lower().removesuffix(".gz")
-    if name.endswith(".parquet"):
+    found = format_of(key, chosen)
+    if isinstance(found, ParquetFormat):
         return ParquetFile(connection, path, limits)
-    return (JsonlFile if name.endswith(".jsonl") else CsvFile)(connection, path, survey, limits)
-
-
-def has_quotes(key: str) -> bool:
-    """Whether a line end between two double quotes belongs to a value."""
-    return key.lower().removesuffix(".gz").endswith(".csv")
+    if isinstance(found, JsonlFormat):
+        return JsonlFile(connection, path, survey, limits)
+    return DialectFile(path, found, limits) if found else CsvFile(connection, path, survey, limits)

@@ -1,0 +1,207 @@
+"""CSV of any dialect and encoding, read by Python's reader as source-s3 does, and handed to DuckDB as JSON Lines.
+
+Some ten times slower than DuckDB's own reading of the usual dialect, which `csv_file` leaves to it.
+"""
+
+import codecs
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import cast
+
+import duckdb
+
+from services.airbyte import sql
+from services.airbyte.formats.model import (
+    BadFile,
+    Field,
+    Limits,
+    Reading,
+    TooLarge,
+    check_names,
+    check_rows,
+    size,
+    without_path,
+)
+from services.airbyte.formats.settings import CsvFormat
+
+INFERRED_FROM = 1_000_000
+"""Characters of values that types are inferred from, as source-s3 does."""
+UNREADABLE = "\udcff"
+"""What stands in a line for bytes that the encoding does not have; no text that was read has it."""
+Row = tuple[int, list[str]]
+
+
+codecs.register_error("mark-unreadable", lambda error: (UNREADABLE, cast(UnicodeDecodeError, error).end))
+
+
+class DialectFile:
+    def __init__(self, path: Path, format: CsvFormat, limits: Limits) -> None:  # noqa: A002 - source-s3's name
+        self.path = path
+        self._format = format
+        self._limits = limits
+        self._rows = 0
+        csv.field_size_limit(limits.line_bytes)
+        self.names = self._header()
+        check_names(self.names, "the header", limits.columns, 1 + format.skip_rows_before_header)
+
+    def infer(self) -> dict[str, str]:
+        """Text, or with "Primitive Types Only" what source-s3 makes of the first megabyte of values."""
+        if self._format.inference_type == "None":
+            return dict.fromkeys(self.names, "string")
+        seen: list[set[str]] = [set() for _ in self.names]
+        read = 0
+        for _, values in self._records():
+            for column, value in zip(seen, values, strict=True):
+                column.add(value)
+                read += len(value) + 1
+            if read >= INFERRED_FROM:
+                break
+        return {name: self._type_of(values) for name, values in zip(self.names, seen, strict=True)}
+
+    def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
+        """Every value as text; a row's number is its line in the file."""
+        types = {name.lower(): type_ for name, type_ in columns.items()}
+        longest = self._rewrite([self._converter(types.get(name.lower(), "string")) for name in self.names])
+        form = f"format = 'newline_delimited', maximum_object_size = {max(2 * longest, 16 << 20)}"
+        relation = f"read_json({sql.text(str(self._json))}, columns = {{n: 'BIGINT', v: 'VARCHAR[]'}}, {form})"
+        yield Reading(relation, [Field(name, f"v[{at}]") for at, name in enumerate(self.names, start=1)], "n")
+
+    def check(self, written: int) -> None:
+        """Raise BadFile unless `written` rows are all that the file has."""
+        self._json.unlink(missing_ok=True)
+        check_rows(written, self._rows)
+
+    def bad_file(self, error: duckdb.Error) -> BadFile:
+        return BadFile(without_path(error, self._json))
+
+    @property
+    def _json(self) -> Path:
+        return self.path.with_suffix(".rows")
+
+    def _header(self) -> list[str]:
+        """The names of the columns, none of a file without a row; empty ones at the end are left out.
+
+        Raises:
+            TooLarge: the header is longer than the limit.
+        """
+        definition = self._format.header_definition
+        if definition.column_names:
+            return definition.column_names
+        skipped = self._format.skip_rows_before_header
+        if not definition.has_row:
+            skipped += self._format.skip_rows_after_header
+        with self._lines(skipped) as lines:
+            first = next(self._parsed(lines, skipped), (0, []))[1]
+        if sum(map(len, first)) > (most := self._limits.header_bytes):
+            raise TooLarge(f"the header is longer than {size(most)}", "MAX_HEADER_SIZE", skipped + 1)
+        if not definition.has_row:
+            return [f"f{position}" for position in range(len(first))]
+        while first and not first[-1].strip():
+            first.pop()
+        return first
+
+    def _records(self) -> Iterator[Row]:
+        """The rows with their line numbers, each of as many values as there are columns; empty lines are left out."""
+        skipped = self._format.skip_rows_before_header + self._format.skip_rows_after_header
+        skipped += self._format.header_definition.has_row
+        wanted = len(self.names)
+        with self._lines(skipped) as lines:
+            for line, values in self._parsed(lines, skipped):
+                if len(values) > wanted and not any(values[wanted:]):
+                    del values[wanted:]
+                if len(values) == wanted:
+                    yield line, values
+                elif values and not self._format.ignore_errors_on_fields_mismatch:
+                    raise BadFile(f"the row has {len(values):,} values, but there are {wanted:,} columns", line)
+
+    def _parsed(self, lines: Iterable[str], skipped: int) -> Iterator[Row]:
+        chosen = self._format
+        reader = csv.reader(
+            lines,
+            delimiter=chosen.delimiter,
+            quotechar=chosen.quote_char,
+            escapechar=chosen.escape_char,
+            doublequote=chosen.double_quote,
+            strict=True,
+        )
+        try:
+            while True:
+                began = reader.line_num + skipped + 1
+                if (values := next(reader, None)) is None:
+                    return
+                yield began, values
+        except csv.Error as error:
+            raise BadFile(f"the row cannot be read: {error}", began) from None
+
+    @contextmanager
+    def _lines(self, skipped: int) -> Iterator[Iterator[str]]:
+        """The file's lines after the first `skipped`, with their ends."""
+        with self.path.open(encoding=self._format.encoding, errors="mark-unreadable", newline="") as text:
+            most = self._limits.line_bytes
+            lines = iter(lambda: text.readline(most + 1), "")
+            yield islice(self._checked(lines), skipped, None)
+
+    def _checked(self, lines: Iterable[str]) -> Iterator[str]:
+        for number, line in enumerate(lines, start=1):
+            if UNREADABLE in line:
+                where = f"character {line.index(UNREADABLE) + 1} of the line is not {self._format.encoding}"
+                raise BadFile(f"{where}. Set the stream's format.encoding to the file's", number)
+            if len(line) > self._limits.line_bytes:
+                raise TooLarge(f"the line is longer than {size(self._limits.line_bytes)}", "MAX_LINE_SIZE", number)
+            yield line.removeprefix("\ufeff") if number == 1 else line
+
+    def _rewrite(self, converters: list[Callable[[str], str | None]]) -> int:
+        """Write the rows as JSON Lines; return the length in bytes of the longest."""
+        self._rows = longest = 0
+        with self._json.open("wb") as out:
+            for line, values in self._records():
+                converted = [convert(value) for convert, value in zip(converters, values, strict=True)]
+                written = out.write(json.dumps({"n": line, "v": converted}, ensure_ascii=False).encode() + b"\n")
+                longest = max(longest, written)
+                self._rows += 1
+        return longest
+
+    def _converter(self, type_: str) -> Callable[[str], str | None]:
+        """What a value of a column of this type is, as text; an empty one is null where the column is not text."""
+        nulls = set(self._format.null_values)
+        if type_ == "string":
+            return (lambda value: None if value in nulls else value) if self._format.strings_can_be_null else str
+        nulls.add("")
+        if type_ in NUMBERS:
+            return lambda value: None if value in nulls else _number(value, NUMBERS[type_])
+        if type_ != "boolean":
+            return lambda value: None if value in nulls else value
+        booleans: dict[str, str | None] = dict.fromkeys(self._format.false_values, "false")
+        booleans |= dict.fromkeys(self._format.true_values, "true") | dict.fromkeys(nulls)
+        return lambda value: booleans.get(value, "neither true nor false")
+
+    def _type_of(self, values: set[str]) -> str:
+        """The narrowest type of all values that are not null, as source-s3 has it: Python's `int` and `float`."""
+        if not (values := values.difference(self._format.null_values)):
+            return "string"
+        if values <= {*self._format.true_values, *self._format.false_values}:
+            return "boolean"
+        return next((name for name, kind in NUMBERS.items() if all(_is(kind, value) for value in values)), "string")
+
+
+NUMBERS: dict[str, type[int] | type[float]] = {"integer": int, "number": float}
+"""Source-s3's numbers: what Python takes for one, such as 1_000."""
+
+
+def _is(kind: type[int] | type[float], value: str) -> bool:
+    try:
+        kind(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(value: str, kind: type[int] | type[float]) -> str:
+    """The text as DuckDB reads it, which knows no underscores, other digits than ASCII's, nor spaces around it."""
+    if (value.isascii() and value.isalnum()) or not _is(kind, value):
+        return value
+    return str(int(value)) if kind is int else value.strip().replace("_", "")
