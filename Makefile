@@ -145,10 +145,21 @@ lint: $(READY) ## Run ruff, mypy, import-linter, and dbt's parser for both targe
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m blocks.dbt_parse
 
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
+EVERY_EXAMPLE := --hypothesis-profile=exhaustive
+
 .PHONY: test
-test: lint ## Lint, then every test
+test: lint ## Run the linters, then every test that is not marked as exhaustive
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
+
+.PHONY: test-all
+test-all: lint ## Run the linters, then every test, with more examples each
+	@$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
+
+.PHONY: coverage
+coverage: $(READY) ## Run every test and report which lines none of them runs; fail below 80%
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --fail-under=80
 

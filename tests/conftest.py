@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from services.embedded.processes import Processes, free_ports
@@ -34,6 +35,11 @@ if Path(".env").exists() or Path("prefect.toml").exists():
         importlib.import_module("prefect")
 # Its reaper is one more image to pull; fixtures and `remove_left_behind` clean up here.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+
+# `make test` tries few examples of a property; `make test-all` names the other profile.
+hypothesis.settings.register_profile("few", max_examples=15, deadline=None)
+hypothesis.settings.register_profile("exhaustive", max_examples=100, deadline=None)
+hypothesis.settings.load_profile("few")
 
 pytest_plugins = ["services.testing.fixtures"]
 

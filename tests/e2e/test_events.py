@@ -10,6 +10,7 @@ from services.testing.fixtures import owner
 from tests.e2e.conftest import sample_is_published
 from tests.e2e.landing import THREE, land_flights, numbers
 
+pytestmark = pytest.mark.exhaustive
 QUEUE = "http://localstack:4566/000000000000/landing-events"
 
 

@@ -170,6 +170,7 @@ def test_every_service_runs_without_root_and_listens_on_this_machine_alone(platf
     assert published_on == {"127.0.0.1"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_killed_in_the_middle_of_a_run_costs_no_row_and_doubles_none(
     platform: Platform, service: str

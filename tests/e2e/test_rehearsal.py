@@ -160,6 +160,7 @@ def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.exhaustive
 def test_down_and_up_loses_no_row_and_no_run(platform: Platform) -> None:
     query = "select count(*), max(_airbyte_extracted_at) from raw.flights"
     rows, runs = platform.rows(query), ended(platform)

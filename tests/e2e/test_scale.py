@@ -60,6 +60,7 @@ def states(platform: Platform, run: dict[str, Any]) -> list[str]:
     return [state["name"] for state in platform.prefect("GET", f"flow_run_states/?flow_run_id={run['id']}")]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_a_server_and_a_worker_killed_under_load_cost_no_run_and_end_none_twice(platform: Platform) -> None:
     for _ in range(RUNS):

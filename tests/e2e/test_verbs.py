@@ -171,6 +171,7 @@ def test_no_verb_and_no_choice_of_a_profile_changes_a_file(up: str, clone: Clone
     assert clone.files() == files
 
 
+@pytest.mark.exhaustive
 def test_the_platform_needs_no_network(up: str, clone: Clone) -> None:
     proved = clone.make("verify-offline")
     assert proved.returncode == 0, proved.stdout
@@ -202,6 +203,7 @@ def docker_has() -> set[str]:
     return {name for command in (volumes, networks) for name in subprocess.check_output(command, text=True).split()}
 
 
+@pytest.mark.exhaustive
 def test_a_broken_init_script_fails_up_by_its_service_and_a_mended_one_runs(clone: Clone, project: Path) -> None:
     script = project / "localstack" / "init" / "ready.d" / "05-broken.sh"
     script.write_text("#!/bin/sh\nexit 1\n")

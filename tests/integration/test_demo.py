@@ -125,6 +125,7 @@ def test_the_report_has_steps_tests_freshness_a_chart_and_what_is_next(shown: st
         assert words in shown
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(3 * DEMO_SECONDS)
 def test_a_killed_demo_leaves_no_process_and_the_next_one_ends_with_the_same_tables(shown: str, data: Path) -> None:
     before = tables(data)

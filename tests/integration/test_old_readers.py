@@ -16,6 +16,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("version", ["1.2.2", "1.4.4"])
 def test_an_older_duckdb_reads_the_published_file(tmp_path: Path, version: str) -> None:
     wheels = tmp_path / "wheels"

@@ -133,7 +133,7 @@ class Jobs(RuleBasedStateMachine):
 
 
 def test_jobs_keep_to_airbytes_states_over_any_sequence_of_calls(mock: Mock) -> None:
-    sequences = settings(max_examples=25, stateful_step_count=12, deadline=None)
+    sequences = settings(stateful_step_count=12)
     run_state_machine_as_test(lambda: Jobs(mock), settings=sequences)
 
 

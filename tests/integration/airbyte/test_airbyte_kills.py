@@ -2,6 +2,7 @@
 
 The points are enumerated: the server dies before its n-th statement that writes state, the worker before its n-th
 change of a file or of Snowflake, for every n until a sync runs through without reaching its n.
+`make test` takes a sample.
 """
 
 import contextlib
@@ -27,6 +28,13 @@ ROWS = 20
 MOST_POINTS = 80
 FIELDS = ("config", "lake_dir", "state_dir", "s3_endpoint_url", "s3_region")
 SECRETS = {"s3_access_key_id": "test", "s3_secret_access_key": "test"}
+
+
+def points(step: int) -> pytest.MarkDecorator:
+    """The points at which to kill: one in `step`, and all of them where everything is tested."""
+    every = pytest.param(range(1, MOST_POINTS), marks=pytest.mark.exhaustive)
+    return pytest.mark.parametrize("points", [range(1, MOST_POINTS, step), every], ids=["a sample", "every"])
+
 
 # Python runs this at the start of the server and of its workers. Each kind of change is counted down in a file of its
 # name, and whoever is about to make it dies when the file says 1.
@@ -131,11 +139,12 @@ def server(request: pytest.FixtureRequest, make_settings: Callable[..., Settings
     return Server(make_settings(mode=getattr(request, "param", "incremental_append")), tmp_path)
 
 
+@points(step=7)
 def test_a_server_killed_before_any_write_of_its_state_goes_on_with_the_same_job(
-    server: Server, landing: Landing
+    server: Server, landing: Landing, points: range
 ) -> None:
-    for point in range(1, MOST_POINTS):
-        _land(landing, point)
+    for landed, point in enumerate(points, start=1):
+        _land(landing, landed)
         countdown = server.arm("server", point)
         with server.running() as (process, http), contextlib.suppress(httpx.TransportError):
             _start(http)
@@ -147,25 +156,27 @@ def test_a_server_killed_before_any_write_of_its_state_goes_on_with_the_same_job
     countdown.unlink()
     assert point > 15, "a sync writes its state more often than that"
     with server.running() as (_, http):
-        _check(server, http, point)
+        _check(server, http, landed)
         assert any("failed" in statuses for statuses in _attempts(http)), "no kill hit a running attempt"
 
 
+@points(step=7)
 def test_a_worker_killed_before_any_change_of_a_file_is_followed_by_another_attempt(
-    server: Server, landing: Landing
+    server: Server, landing: Landing, points: range
 ) -> None:
     with server.running() as (_, http):
-        points = _kill_workers(server, http, lambda point: _land(landing, point))
-        _check(server, http, points)
+        syncs = _kill_workers(server, http, points, lambda sync: _land(landing, sync))
+        _check(server, http, syncs)
 
 
+@points(step=7)
 @pytest.mark.parametrize("server", ["full_refresh_overwrite"], indirect=True)
 def test_a_worker_killed_anywhere_in_an_overwriting_sync_leaves_the_newest_generation_alone(
-    server: Server, landing: Landing
+    server: Server, landing: Landing, points: range
 ) -> None:
     with server.running() as (_, http):
-        points = _kill_workers(server, http, lambda _: _land(landing, 1))
-        _check(server, http, 1, syncs=points)
+        syncs = _kill_workers(server, http, points, lambda _: _land(landing, 1))
+        _check(server, http, 1, syncs=syncs)
 
 
 @pytest.fixture(scope="module")
@@ -174,37 +185,39 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield emulator
 
 
+@points(step=3)
 @pytest.mark.parametrize("mode", [APPEND, DEDUP, OVERWRITE])
 def test_a_kill_before_any_change_of_snowflake_or_before_its_record_neither_loses_nor_doubles_a_row(
-    server: Server, landing: Landing, emulator: Emulator, mode: str
+    server: Server, landing: Landing, emulator: Emulator, mode: str, points: range
 ) -> None:
     warehouse, ids = Snowflake(emulator, landing.bucket.replace("-", "_")), range(ROWS)
 
-    def land(point: int) -> None:
+    def land(sync: int) -> None:
         """All files have the same keys; one that is overwritten is a new version."""
-        name = "all" if mode == OVERWRITE else f"{point:03}"
-        landing.put(f"orders/{name}.csv", "id,name,price,at\n" + "".join(f"{n},n{point},{n},\n" for n in ids))
+        name = "all" if mode == OVERWRITE else f"{sync:03}"
+        landing.put(f"orders/{name}.csv", "id,name,price,at\n" + "".join(f"{n},n{sync},{n},\n" for n in ids))
 
-    def check(point: int) -> None:
-        versions = range(1 if mode == APPEND else point, point + 1)
+    def check(sync: int) -> None:
+        versions = range(1 if mode == APPEND else sync, sync + 1)
         found = warehouse.rows("SELECT name, id FROM orders")
         assert sorted(found) == sorted((f"n{version}", n) for version in versions for n in ids)
 
     with server.running() as (process, http):
         connection = warehouse.connect(Mock(http, server.lake), mode)
-        points = _kill_workers(server, http, land, "snowflake", connection, check)
-        land(points + 1)
+        syncs = _kill_workers(server, http, points, land, "snowflake", connection, check)
+        land(syncs + 1)
         server.arm("record", 1)
         _start(http, connection)
         _until(lambda: process.poll() is not None)
     with server.running() as (_, http):
         _until(lambda: _is_idle(http))
         jobs = _jobs(http)
-        assert [(job["status"], job["rowsSynced"]) for job in jobs] == [("succeeded", ROWS)] * (points + 1)
+        assert [(job["status"], job["rowsSynced"]) for job in jobs] == [("succeeded", ROWS)] * (syncs + 1)
         assert _attempts(http)[-1] == ["failed", "succeeded"]
-    check(points + 1)
+    check(syncs + 1)
 
 
+@pytest.mark.exhaustive
 def test_a_token_that_was_given_out_is_good_after_any_kill(server: Server) -> None:
     server.require({"client_id": "me", "client_secret": "s3cret"})
     tokens: list[str] = []
@@ -230,26 +243,27 @@ def _jobs_with(http: httpx.Client, token: str) -> int:
 def _kill_workers(
     server: Server,
     http: httpx.Client,
+    points: range,
     land: Callable[[int], None],
     kind: str = "worker",
     connection: str = CONNECTION,
     check: Callable[[int], None] = lambda _: None,
 ) -> int:
     """One sync for each point, between `land` and `check`; their number. The last of them had no such point."""
-    for point in range(1, MOST_POINTS):
-        land(point)
+    for sync, point in enumerate(points, start=1):
+        land(sync)
         countdown = server.arm(kind, point)
         _start(http, connection)
         _until(lambda: _is_idle(http))
-        check(point)
+        check(sync)
         if countdown.exists():
             break
     else:
         raise AssertionError("there is no end to the points")
     countdown.unlink()
     assert point > {"worker": 8, "snowflake": 4}[kind], "a sync changes more than that"
-    assert _attempts(http) == [["failed", "succeeded"]] * (point - 1) + [["succeeded"]]
-    return point
+    assert _attempts(http) == [["failed", "succeeded"]] * (sync - 1) + [["succeeded"]]
+    return sync
 
 
 def _land(landing: Landing, number: int) -> None:

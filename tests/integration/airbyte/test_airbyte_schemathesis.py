@@ -49,7 +49,7 @@ def with_known_ids(case: schemathesis.Case) -> None:
 # Schemathesis' own parametrize gives all operations one node id, of which pytest-xdist runs a single test.
 @pytest.mark.parametrize("operation", TRIED, ids=lambda operation: operation.label)
 def test_the_operation_keeps_to_its_schema(operation: schemathesis.schemas.APIOperation, base_url: str) -> None:
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy())
     def keeps_to_it(case: schemathesis.Case) -> None:
         case.call_and_validate(base_url=base_url, checks=CHECKS)

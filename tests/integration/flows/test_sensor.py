@@ -79,6 +79,7 @@ def test_a_pattern_limits_what_is_looked_for_and_a_batch_takes_so_many_files(
     assert [file.key for file in found] == [f"inbound/flights/2013-01-{day:02}.csv.gz" for day in (1, 2, 3)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 def test_a_thousand_files_at_once_become_rows_each_once_in_no_more_runs_than_the_batch_size_requires(
     platform: Platform,

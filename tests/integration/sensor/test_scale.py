@@ -23,6 +23,7 @@ def polled(objects: int, *arguments: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 def test_of_a_million_objects_the_ten_new_ones_are_found_a_page_at_a_time_in_150_mb() -> None:
     found = polled(1_000_000)

@@ -68,7 +68,7 @@ class Sensor:
         raise RuntimeError("the sensor never comes to rest")
 
 
-@settings(deadline=None)
+@settings(max_examples=100)
 @given(histories, st.integers(1, 5))
 def test_every_version_that_stays_for_a_poll_is_handed_on_once(
     history: list[tuple[int, list[tuple[str, int, bool]]]], limit: int
@@ -86,7 +86,7 @@ def test_every_version_that_stays_for_a_poll_is_handed_on_once(
     assert sorted(sensor.handed_on) == sorted(seen)
 
 
-@settings(deadline=None)
+@settings(max_examples=100)
 @given(histories, st.integers(1, 5))
 def test_the_cursor_holds_no_more_than_one_window(
     history: list[tuple[int, list[tuple[str, int, bool]]]], limit: int

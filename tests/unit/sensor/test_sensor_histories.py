@@ -21,7 +21,7 @@ FATES = [
     *("", "", "", "another sensor polls", "a file arrives", "a file arrives", "time passes"),
     *("crash before", "crash after", "throttled", "answer lost", "a person deletes the newest run"),
 ]
-HISTORIES = int(os.environ.get("SENSOR_HISTORIES", "100"))
+HISTORIES = int(os.environ.get("SENSOR_HISTORIES", settings().max_examples))
 LATE = 10 * RECONCILE  # seconds by which a message comes late
 SKEW = 2  # seconds by which a date may lie in the future
 
@@ -114,7 +114,7 @@ MODES = [["polling"], ["events"], ["right here"], ["polling", "events", "right h
 
 
 @pytest.mark.parametrize("modes", MODES, ids="-".join)
-@settings(max_examples=HISTORIES, deadline=None)
+@settings(max_examples=HISTORIES)
 @given(history=steps, limit=st.integers(1, 5), page=st.integers(1, 4))
 def test_every_version_that_stays_for_a_poll_is_handed_on_once(
     modes: list[str], history: list[tuple[Any, ...]], limit: int, page: int
