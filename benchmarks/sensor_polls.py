@@ -33,8 +33,6 @@ HANDED_ON_BEFORE = datetime(2013, 1, 31, tzinfo=UTC)
 class NoRuns:
     """A pipeline that is never busy and never ends."""
 
-    here = False
-
     def busy(self) -> bool:
         """Never."""
         return False

@@ -9,7 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from blocks.errors import PlatformError
-from blocks.landing import BEGINNING, LandedFile
+from blocks.landing import LandedFile
 
 MOST_BYTES = 400_000
 """A Prefect server takes 512 KB of parameters a run (PREFECT_SERVER_API_MAX_PARAMETER_SIZE)."""
@@ -104,15 +104,12 @@ class Failed(BaseModel):
 class Batches(BaseModel):
     """The batches that are not done with, but for those that are parked: these are objects of their own.
 
-    `pending` was claimed and perhaps not yet accepted: whoever comes next hands on that very batch. A claim by a sensor
-    that runs the pipeline in its own process (`held_here`) stands until `held_until`, which that sensor moves on while
-    it lives; to such a sensor, so does any claim. If the claimed batch was a released one, `taken` is the key of its
-    object. `released` says that there are such objects, `unshown` that the artifact of the parked batches is old.
+    `pending` was claimed and perhaps not yet accepted: the next poll, of any sensor, hands on that very batch. If it
+    was a released batch, `taken` is the key of its object. `released` says that there are such objects, `unshown` that
+    the artifact of the parked batches is old.
     """
 
     pending: Batch | None = None
-    held_until: datetime = BEGINNING
-    held_here: bool = False
     taken: str = ""
     accepted: list[Accepted] = []
     failed: list[Failed] = []
@@ -141,14 +138,10 @@ class Batches(BaseModel):
         own += [self.pending] if self.pending else []
         return any((each.id, each.generation) == (batch.id, batch.generation) for each in own)
 
-    def claimed(self, batch: Batch, until: datetime = BEGINNING, here: bool = False) -> Self:
-        """With a batch that is about to be handed on; it no longer waits for its next attempt."""
+    def claimed(self, batch: Batch) -> Self:
+        """Return the cursor with a batch that is about to be handed on, and no longer waits for its next attempt."""
         failed = [each for each in self.failed if each.batch.id != batch.id]
-        return self.model_copy(update={"pending": batch, "held_until": until, "held_here": here, "failed": failed})
-
-    def held(self, now: datetime, here: bool) -> bool:
-        """Whether the claim is somebody else's, to a sensor that runs the pipeline in its own process or does not."""
-        return self.pending is not None and (self.held_here or here) and now < self.held_until
+        return self.model_copy(update={"pending": batch, "failed": failed})
 
     def due(self, now: datetime) -> Batch | None:
         """The next attempt of a batch that failed, once its time has come."""

@@ -40,8 +40,11 @@ MOST_KEY = 1024
 BESIDE = 100
 """Bytes that the names of objects beside the cursor may add to its own."""
 
-FORMAT = 2
-"""Of a cursor as it is saved; 1, which was not written down, held the parked batches as well."""
+FORMAT = 3
+"""Format of a saved cursor. Format 1, which had no number, held the parked batches as well. Up to format 2, a sensor
+could run the pipeline in its own process, and held its claim for a time."""
+GONE = ("shown", "held_until", "held_here")
+"""Fields of earlier formats."""
 
 
 class CursorMoved(PlatformError):
@@ -313,12 +316,13 @@ def _upgraded(saved: Any) -> dict[str, Any]:
     """
     if not isinstance(saved, dict) or not {"floor", "window"} <= saved.keys():
         raise ValueError("it has no floor and window")
-    if saved.get("format", 1) not in (1, FORMAT):
-        raise ValueError(f"its format is {saved['format']}, and this version knows formats up to {FORMAT}")
-    if saved.get("format", 1) == FORMAT:
+    number = saved.get("format", 1)
+    if number not in range(1, FORMAT + 1):
+        raise ValueError(f"its format is {number}, and this version knows formats up to {FORMAT}")
+    if number == FORMAT:
         return saved
-    kept = {name: value for name, value in saved.items() if name != "shown"}
-    return {**kept, "format": FORMAT, "unshown": bool(saved.get("shown"))}
+    kept = {name: value for name, value in saved.items() if name not in GONE}
+    return {**kept, "format": FORMAT, "unshown": bool(saved.get("shown") or saved.get("unshown"))}
 
 
 def _reason(error: Exception) -> str:

@@ -24,10 +24,8 @@ from prefect.client.schemas.filters import (
     FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterId,
-    FlowRunFilterIdempotencyKey,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
@@ -79,117 +77,16 @@ class DeploymentUnknown(PrefectUnavailable):
     """Prefect's server does not know the deployment."""
 
 
-class PrefectRuns:
-    """Flow runs as Prefect's server knows them, wherever they run.
-
-    Raises:
-        PrefectUnavailable: by every method.
-    """
-
-    names: Names = Names()
-    """Those of the platform, by which its runs and artifacts differ from others' on a server that it shares."""
-
-    _unannounced: UUID | None = None
-
-    def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
-        """How those of the runs ended that have ended; those that were held until the cursor named them may start.
-
-        A run that was deleted counts as failed.
-        """
-        wanted = [UUID(each) for each in run_ids]
-        with _client() as server:
-            found = {run.id: run for run in server.runs(FlowRunFilter(id=FlowRunFilterId(any_=wanted)))}
-            for run in filter(_held, found.values()):
-                server.client.set_flow_run_state(run.id, Scheduled(), force=True)
-            ended = {str(each): _outcome(found.get(each), server.now) for each in wanted}
-        return {run_id: outcome for run_id, outcome in ended.items() if outcome}
-
-    def discard(self, run_id: str) -> None:
-        """Delete a run that no cursor names, if it is still held."""
-        with _client() as server:
-            for run in filter(_held, server.runs(FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)])))):
-                server.client.delete_flow_run(run.id)
-
-    def asked_for(self, batch: Batch) -> str:
-        """The id of the run that a deployment's sensor has asked for; empty if there is none."""
-        return self._first(FlowRunFilter(idempotency_key=FlowRunFilterIdempotencyKey(any_=[self.key(batch)])))
-
-    def ended_here(self, flow: str, batch: Batch) -> str:
-        """The id of a run that a sensor made in its own process, and which has ended; empty if there is none."""
-        return self._first(
-            FlowRunFilter(
-                tags=FlowRunFilterTags(all_=[self.tag(batch)]),
-                state=FlowRunFilterState(
-                    type=FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED])
-                ),
-            ),
-            FlowFilter(name=FlowFilterName(any_=[flow])),
-        )
-
-    def key(self, batch: Batch) -> str:
-        """The idempotency key of a batch's run: Prefect has one run a key of all deployments of a flow."""
-        return self.names.name(batch.idempotency_key)
-
-    def tag(self, batch: Batch) -> str:
-        """The tag of a run that a sensor makes in its own process, by which it is found after a crash."""
-        return f"batch:{self.key(batch)}"
-
-    def _first(self, wanted: FlowRunFilter, flow: FlowFilter | None = None) -> str:
-        with _client() as server:
-            return next((str(run.id) for run in server.runs(wanted, flow)), "")
-
-    def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
-        """Emit an event `s3.object.arrived` for each file.
-
-        Its id is made from the version, so that an event which is sent again is the same event. Events hold up no
-        batch: what Prefect refuses, or fails to take twice in a row, is logged.
-
-        Raises:
-            PrefectUnavailable: this batch's events failed for the first time.
-        """
-        events = [_event(bucket, file) for file in files]
-        first = events[0].id
-        try:
-            with _client() as server:
-                for start in range(0, len(events), EVENTS_A_CALL):
-                    page = events[start : start + EVENTS_A_CALL]
-                    server.client.request("POST", "/events", json=[event.model_dump(mode="json") for event in page])
-        except PrefectUnavailable as error:
-            if not isinstance(error, PrefectRefuses) and self._unannounced != first:
-                self._unannounced = first
-                raise
-            get_logger("sensor").warning("The events of %d files were not all sent. %s", len(events), error)
-
-    def show_parked(self, place: str, parked: list[Failed]) -> None:
-        """Put the newest of a cursor's parked batches into its one artifact, `parked-batches-…`."""
-        key, rows = self.names.artifact(parked_key(place)), json.dumps(list(map(_row, parked)))
-        chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
-        with _client() as server:
-            old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
-            # The client's own methods send an event besides, in a thread.
-            if old:
-                change = ArtifactUpdate(data=rows).model_dump(mode="json", exclude_unset=True)
-                server.client.request("PATCH", "/artifacts/{id}", path_params={"id": old[0].id}, json=change)
-                return
-            new = ArtifactCreate(
-                key=key,
-                type="table",
-                description=f"The newest batches of {place} whose runs failed for good; `make status` counts them all. "
-                "Mend the cause, then `make cursor ARGS='release BATCH'` or, if there is nothing left to load, "
-                "`forget BATCH`.",
-                data=rows,
-            )
-            server.client.request("POST", "/artifacts/", json=new.model_dump(mode="json", exclude_unset=True))
-
-
-class DeploymentRuns(PrefectRuns):
+class DeploymentRuns:
     """The runs of one deployment, called `flow/deployment` in prefect.yaml, with the blocks of a profile.
+
+    `names` are the platform's, by which its runs and artifacts differ from others' on a server that it shares.
 
     Raises:
         PrefectUnavailable, DeploymentUnknown: by every method.
     """
 
-    here = False
+    _unannounced: UUID | None = None
 
     def __init__(self, deployment: str, profile: str | None, names: Names | None = None) -> None:
         self.names, self.profile = names or Names(), profile
@@ -236,6 +133,72 @@ class DeploymentRuns(PrefectRuns):
             f"Prefect knows no deployment {self.deployment}. Name one as flow/deployment; `prefect deployment ls` "
             "lists them, and `prefect deploy --all` registers those of prefect.yaml."
         )
+
+    def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
+        """How those of the runs ended that have ended; those that were held until the cursor named them may start.
+
+        A run that was deleted counts as failed.
+        """
+        wanted = [UUID(each) for each in run_ids]
+        with _client() as server:
+            found = {run.id: run for run in server.runs(FlowRunFilter(id=FlowRunFilterId(any_=wanted)))}
+            for run in filter(_held, found.values()):
+                server.client.set_flow_run_state(run.id, Scheduled(), force=True)
+            ended = {str(each): _outcome(found.get(each), server.now) for each in wanted}
+        return {run_id: outcome for run_id, outcome in ended.items() if outcome}
+
+    def discard(self, run_id: str) -> None:
+        """Delete a run that no cursor names, if it is still held."""
+        with _client() as server:
+            for run in filter(_held, server.runs(FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)])))):
+                server.client.delete_flow_run(run.id)
+
+    def key(self, batch: Batch) -> str:
+        """The idempotency key of a batch's run: Prefect has one run a key of all deployments of a flow."""
+        return self.names.name(batch.idempotency_key)
+
+    def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
+        """Emit an event `s3.object.arrived` for each file.
+
+        Its id is made from the version, so that an event which is sent again is the same event. Events hold up no
+        batch: what Prefect refuses, or fails to take twice in a row, is logged.
+
+        Raises:
+            PrefectUnavailable: this batch's events failed for the first time.
+        """
+        events = [_event(bucket, file) for file in files]
+        first = events[0].id
+        try:
+            with _client() as server:
+                for start in range(0, len(events), EVENTS_A_CALL):
+                    page = events[start : start + EVENTS_A_CALL]
+                    server.client.request("POST", "/events", json=[event.model_dump(mode="json") for event in page])
+        except PrefectUnavailable as error:
+            if not isinstance(error, PrefectRefuses) and self._unannounced != first:
+                self._unannounced = first
+                raise
+            get_logger("sensor").warning("The events of %d files were not all sent. %s", len(events), error)
+
+    def show_parked(self, place: str, parked: list[Failed]) -> None:
+        """Put the newest of a cursor's parked batches into its one artifact, `parked-batches-…`."""
+        key, rows = self.names.artifact(parked_key(place)), json.dumps(list(map(_row, parked)))
+        chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        with _client() as server:
+            old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
+            # The client's own methods send an event besides, in a thread.
+            if old:
+                change = ArtifactUpdate(data=rows).model_dump(mode="json", exclude_unset=True)
+                server.client.request("PATCH", "/artifacts/{id}", path_params={"id": old[0].id}, json=change)
+                return
+            new = ArtifactCreate(
+                key=key,
+                type="table",
+                description=f"The newest batches of {place} whose runs failed for good; `make status` counts them all. "
+                "Mend the cause, then `make cursor ARGS='release BATCH'` or, if there is nothing left to load, "
+                "`forget BATCH`.",
+                data=rows,
+            )
+            server.client.request("POST", "/artifacts/", json=new.model_dump(mode="json", exclude_unset=True))
 
 
 class _Server:

@@ -1,7 +1,6 @@
 """One poll of the sensor: the order of its effects, the same whether a listing or events say what arrived."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -12,18 +11,14 @@ from pydantic import BaseModel, Field
 from blocks.batches import Batch, Failed, Outcome
 from blocks.cursor import OVERLAP, Cursor, CursorMoved, CursorStore
 from blocks.errors import PlatformError
-from blocks.landing import BEGINNING, LandedFile, LandingUnavailable, listing
+from blocks.landing import BEGINNING, LandedFile, listing
 from blocks.versions import fingerprint
 from flows.sensors.arrivals import Arrivals
-from flows.sensors.repeat import repeating
 
 NONE = timedelta(0)
 
 MOST_SHOWN = 50
 """Parked batches in their artifact."""
-
-TRIES = 3
-"""How often a cursor is saved whose run has gone on in this process, and would be repeated without."""
 
 
 class Watch(BaseModel):
@@ -38,13 +33,10 @@ class Watch(BaseModel):
     reconcile: timedelta = Field(timedelta(hours=1), ge=NONE)
     attempts: int = 4
     pause: timedelta = timedelta(minutes=1)
-    hold: timedelta = timedelta(minutes=2)
 
 
 class Runs(Protocol):
-    """The pipeline's runs; `here` says whether they are made in this process, and end with it."""
-
-    here: bool
+    """The pipeline's runs."""
 
     def busy(self) -> bool:
         """Whether a new batch should wait."""
@@ -93,15 +85,9 @@ class Sensor:
             self._give_back()
             raise
 
-    def settle(self) -> None:
-        """See which of the accepted runs have ended; the next attempt of a failed batch is left to a poll."""
-        self._settled(*self.store.load())
-
     def _poll(self) -> Batch | None:
         cursor, tag = self._settled(*self.store.load())
-        if cursor.held(self.store.now, self.runs.here):
-            return None
-        moved = self._claimed(cursor, cursor.pending) if cursor.pending else self._next(cursor)
+        moved = cursor if cursor.pending else self._next(cursor)
         if moved is not cursor:
             tag = self.store.save(moved, tag)
         if batch := moved.pending:
@@ -132,12 +118,6 @@ class Sensor:
             return False
         return True
 
-    def _claimed(self, cursor: Cursor, batch: Batch) -> Cursor:
-        """The cursor with our claim; a claim by which each of the sensors may go on is left as it is."""
-        if cursor.pending and not cursor.held_here and not self.runs.here:
-            return cursor
-        return cursor.claimed(batch, self.store.now + self.watch.hold, self.runs.here)
-
     def _next(self, cursor: Cursor) -> Cursor:
         """The cursor that claims what to hand on next: a failed batch's next attempt, or files that are new.
 
@@ -155,7 +135,7 @@ class Sensor:
         # A wait for events takes long enough for a run to have been asked for meanwhile.
         if batch and (self.arrivals or not asked) and self.runs.busy():
             return cursor
-        return self._claimed(looked, batch) if batch else looked
+        return looked.claimed(batch) if batch else looked
 
     def _released(self, cursor: Cursor) -> tuple[Cursor, Batch | None]:
         """The next of the batches that a person has released."""
@@ -197,8 +177,6 @@ class Sensor:
 
     def _hand_on(self, cursor: Cursor, tag: str, batch: Batch) -> Cursor:
         def handed_on(now: Cursor) -> Cursor:
-            if self.runs.here and run_id in [each.run_id for each in now.accepted]:
-                return now
             if now.pending != batch:
                 raise CursorMoved(f"Another sensor has handed on the batch {batch.id} of {self.store.place}.")
             return now.advanced(batch, self.watch.overlap, run_id)
@@ -209,46 +187,20 @@ class Sensor:
             self.runs.announce(self.watch.bucket, batch.files)
         if self.arrivals:
             self.arrivals.keep()
-        with self._held(batch):
-            run_id = self.runs.start(batch)
+        run_id = self.runs.start(batch)
         try:
-            moved = self._saved(handed_on, None if self.runs.here else (cursor, tag))
+            moved = self.store.change(handed_on, (cursor, tag))
         except CursorMoved:
             self._disown(run_id, batch)
             raise
-        if not self.runs.here:
-            self.runs.outcomes([run_id])
+        self.runs.outcomes([run_id])
         return moved
-
-    def _saved(self, move: Callable[[Cursor], Cursor], loaded: tuple[Cursor, str] | None) -> Cursor:
-        """Save the cursor; more than once, if need be, where a run that has ended would be repeated."""
-        for _ in range(TRIES - 1 if self.runs.here else 0):
-            with suppress(LandingUnavailable):
-                return self.store.change(move, loaded)
-        return self.store.change(move, loaded)
 
     def _disown(self, run_id: str, batch: Batch) -> None:
         """Remove the run that this sensor made too late, after another had handed on the batch and seen its run end."""
         cursor = self.store.load()[0]
         if cursor.pending != batch and run_id not in [each.run_id for each in cursor.accepted]:
             self.runs.discard(run_id)
-
-    @contextmanager
-    def _held(self, batch: Batch) -> Iterator[None]:
-        """Keep the claim, and the messages, while the batch's run goes on in this process."""
-        if not self.runs.here:
-            yield
-            return
-        with repeating(lambda: self._renew(batch), self.watch.hold.total_seconds() / 4):
-            yield
-
-    def _renew(self, batch: Batch) -> None:
-        def renewed(now: Cursor) -> Cursor:
-            return now.claimed(batch, self.store.now + self.watch.hold, here=True) if now.pending == batch else now
-
-        self.store.change(renewed)
-        if self.arrivals:
-            self.arrivals.keep()
 
     def _give_back(self) -> None:
         if self.arrivals:

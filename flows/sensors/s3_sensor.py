@@ -9,20 +9,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from prefect import State, flow, get_run_logger, tags
+from prefect import flow, get_run_logger
 from prefect.logging import get_logger
 from pydantic import BaseModel, ValidationError
 
 from blocks import connections
-from blocks.batches import Batch
-from blocks.cursor import OVERLAP, CursorMoved, CursorStore
+from blocks.cursor import OVERLAP, CursorStore
 from blocks.errors import ConfigurationError, PlatformError, shown
 from blocks.landing import LandedFile
 from blocks.notifications import LONG_POLL_SECONDS, Notifications
-from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectRuns, PrefectUnavailable, run_name
-from flows.full_pipeline import PipelineResult, full_pipeline
+from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectUnavailable, run_name
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
+
+PIPELINE = "full_pipeline/full-pipeline"
+"""The deployment that a sensor runs where nothing else was chosen."""
 
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 1e9
@@ -41,33 +42,9 @@ SECONDS = (
 
 
 class SensorResult(BaseModel):
-    """The files handed on, and what the pipeline made of them where it ran right here: a result a batch."""
+    """The files for which runs were started."""
 
     files: list[LandedFile] = []
-    results: list[PipelineResult] = []
-
-
-class RightHere(PrefectRuns):
-    """Runs the pipeline in this process, as part of the sensor's own flow run."""
-
-    here = True
-
-    def __init__(self, profile: str | None) -> None:
-        self.profile, self.names = profile, connections.names()
-        self.states: list[State[PipelineResult]] = []
-
-    def busy(self) -> bool:
-        """Never: a run has ended before the next poll."""
-        return False
-
-    def start(self, batch: Batch) -> str:
-        """Run the pipeline to its end, unless that was done, or a deployment asked to, before a crash; the run's id."""
-        if known := self.asked_for(batch) or self.ended_here(full_pipeline.name, batch):
-            return known
-        with tags(self.tag(batch)):
-            state = full_pipeline(files=batch.files, profile=self.profile, return_state=True)
-        self.states.append(state)
-        return str(state.state_details.flow_run_id)
 
 
 def sensor(
@@ -105,10 +82,10 @@ def s3_file_sensor(
     overlap_seconds: float = 3600,
     quiet_seconds: float = 0,
     reconcile_seconds: float = 3600,
-    deployment: str | None = None,
+    deployment: str = PIPELINE,
     profile: str | None = None,
 ) -> SensorResult:
-    """Look for new files in the landing bucket and run the pipeline on them.
+    """Look for new files in the landing bucket and start a run of the pipeline for them.
 
     Args:
         bucket: landing bucket; the profile's, or S3_BUCKET, without it.
@@ -120,12 +97,11 @@ def s3_file_sensor(
         overlap_seconds: how far before the newest file seen a file may be dated and still be found.
         quiet_seconds: a file changed more recently is left for later, since it may be changed again.
         reconcile_seconds: with SENSOR_QUEUE_URL, how often the bucket is listed for what events lost.
-        deployment: deployment to run for each batch, as `flow/deployment`; without it the pipeline runs right here.
+        deployment: deployment to run for each batch, as `flow/deployment`.
         profile: name of the saved blocks to connect with; without one, the environment decides.
     """
-    here = RightHere(profile)
     looking = sensor(
-        DeploymentRuns(deployment, profile, connections.names()) if deployment else here,
+        DeploymentRuns(deployment, profile, connections.names()),
         poll_seconds,
         bucket,
         prefix,
@@ -142,12 +118,7 @@ def s3_file_sensor(
             time.sleep(poll_seconds)
         batch = looking.poll()
         found.files += batch.files if batch else []
-    get_run_logger().info("%d files handed on", len(found.files))
-    if here.states:
-        # Another sensor that moved the cursor has settled the runs as well.
-        with suppress(CursorMoved):
-            looking.settle()
-    found.results = [state.result() for state in here.states]
+    get_run_logger().info("started runs for %d files", len(found.files))
     return found
 
 

@@ -41,7 +41,7 @@ class Narrator:
 
 
 def demo(data: Path, console: Console) -> None:
-    """Start the services, land 30 days and run the pipeline, land one day more and run it again, and report.
+    """Start the services, load 30 days with the pipeline, load one more day, and report.
 
     Raises:
         PlatformError: whatever went wrong, in words.
@@ -73,9 +73,9 @@ def demo(data: Path, console: Console) -> None:
 
 def _part(narrator: Narrator, stack: Stack, flows: WarmFlows, name: str, files: list[Path]) -> Part:
     with narrator.step(f"land {name}", f"{len(files)} files go to s3://my-data-lake-landing/inbound/"):
-        stack.land(files)
-    with narrator.step(f"pipeline on {name}", "the sensor looks for new files") as status:
-        result = flows.sensor(status)
+        keys = stack.land(files)
+    with narrator.step(f"pipeline on {name}", "the flow full_pipeline starts") as status:
+        result = flows.pipeline(keys, status)
     counts = {**lake.rows(stack.state / "lake"), **warehouse.tables(stack.published)}
     return Part(name=name, files=len(files), rows=counts, result=result)
 

@@ -45,7 +45,7 @@ def _run(command: Sequence[str], folder: Path, console: Console) -> int:
         stack.start(processes)
         stack.wait_until_ready(processes)
         landed = stack.land(sample_files())
-        console.print(f"{landed} sample files have landed.")
+        console.print(f"{len(landed)} sample files have landed.")
         # The project's folder, where dbt would put its packages, may be one that cannot be written.
         own = {**stack.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder / "dbt_packages")}
         ended = subprocess.run(command, env=inherited(own), check=False).returncode  # noqa: S603

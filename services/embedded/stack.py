@@ -129,8 +129,8 @@ class Stack:
         if not self._template.exists():
             _copy_database(self._database, self._template)
 
-    def land(self, files: Iterable[Path]) -> int:
-        """Put sample files into the landing bucket, each below its stream; return how many."""
+    def land(self, files: Iterable[Path]) -> list[str]:
+        """Upload sample files to the landing bucket, each below its stream; return their keys."""
         session = boto3.Session(
             CREDENTIALS["AWS_ACCESS_KEY_ID"],
             CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
@@ -140,11 +140,10 @@ class Stack:
         s3.create_bucket(Bucket=BUCKET)
         if self.events:
             make_queue(s3, session.client("sqs", endpoint_url=self.s3_url), BUCKET, PREFIX)
-        count = 0
-        for file in files:
-            s3.upload_file(str(file), BUCKET, f"{PREFIX}{file.parent.name}/{file.name}")
-            count += 1
-        return count
+        keys = {f"{PREFIX}{file.parent.name}/{file.name}": file for file in files}
+        for key, file in keys.items():
+            s3.upload_file(str(file), BUCKET, key)
+        return list(keys)
 
     @property
     def _database(self) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -33,23 +33,20 @@ class WarmFlows:
         """Wait until Prefect and dbt are imported."""
         self._answer(status)
 
-    def sensor(self, status: Status) -> dict[str, Any]:
-        """Run the sensor once, and the pipeline on what it finds; the `PipelineResult`.
+    def pipeline(self, keys: Sequence[str], status: Status) -> dict[str, Any]:
+        """Run the pipeline on landed files; return its `PipelineResult`.
 
         Raises:
-            FlowFailed: the flow run failed, or found no file.
+            FlowFailed: the flow run failed.
             ServiceFailed: a process ended, or took more than ANSWER_SECONDS.
         """
         if self.child.stdin:
-            self.child.stdin.write(b"sensor\n")
+            self.child.stdin.write(f"{json.dumps(keys)}\n".encode())
             self.child.stdin.flush()
         answer = self._answer(status)
         if "error" in answer:
             raise FlowFailed(answer["error"])
-        results: list[dict[str, Any]] = answer["results"]
-        if len(results) != 1:
-            raise FlowFailed(f"The sensor should have found one batch of new files; it found {len(results)}.")
-        return results[0]
+        return answer
 
     def _listen(self) -> None:
         for line in self.child.stdout or ():

@@ -244,12 +244,12 @@ def test_a_change_that_others_are_always_faster_than_is_given_up(s3: "S3Client",
         (b"[" * 100_000, "recursion"),
         (b"\xff", "codec can't decode"),
         (b'"text"', "no floor and window"),
-        (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": 3}', "format is 3"),
+        (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": 4}', "format is 4"),
         (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": null}', "format is None"),
         (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "later": 1}', "later: Extra inputs"),
         (b'{"floor": "yesterday", "window": {}}', "floor: "),
         (
-            b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": 2, "accepted": [{"batch": {"files": '
+            b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": 3, "accepted": [{"batch": {"files": '
             b'[{"key": "a"}], "later": 1}, "run_id": "r"}]}',
             "accepted.0.batch.later: Extra inputs",
         ),

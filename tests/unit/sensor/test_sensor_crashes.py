@@ -1,6 +1,5 @@
 """The sensor is killed at each of its calls to the outside, and the next one goes on as if nothing had happened."""
 
-import time
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
@@ -11,16 +10,15 @@ import pytest
 from botocore.exceptions import ClientError
 
 from blocks.batches import MOST_WAITING, Batch, Failed
-from blocks.cursor import CursorStore
 from blocks.cursor_command import forget, put_back, skip
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
 from blocks.runs import PrefectUnavailable
 from flows.sensors.poll import MOST_SHOWN
 from flows.sensors.s3_sensor import Heartbeat, stay
-from tests.unit.sensor.world import BUCKET, OVERLAP, PREFIX, RECONCILE, START, Crash, FakeRuns, FakeS3, Letter, World
+from tests.unit.sensor.world import OVERLAP, PREFIX, RECONCILE, START, Crash, FakeRuns, Letter, World
 
-MODES = ["polling", "events", "right here"]
+MODES = ["polling", "events"]
 KEYS = ["a", "b", "c"]
 
 
@@ -29,7 +27,7 @@ def prepared(mode: str) -> World:
     world = World(page=2)
     world.put("first")
     for _ in range(2):
-        world.sensor("events" if mode == "events" else "polling").poll()
+        world.sensor(mode).poll()
     world.end_runs(iter(["failed"]))
     world.now += OVERLAP
     for key in KEYS:
@@ -74,10 +72,8 @@ def test_after_a_crash_at_any_call_every_file_is_handed_on_once(mode: str, numbe
     assert sorted(world.handed_on()) == sorted(world.visible())
     assert sorted(world.announced) == sorted(world.handed_on())
     assert all(run.outcome and run.outcome.well for run in world.runs.values() if run.batch.attempt > 1)
-    # Again by the sensor that comes after the crash, if at all; never if the pipeline has run in the sensor's process.
+    # Again by the sensor that comes after the crash, if at all.
     assert set(world.asked.values()) <= {1, 2}
-    if mode == "right here" and fate in ("throttled", "answer lost") and effects(mode)[number] == "save":
-        assert set(world.asked.values()) == {1}
     assert sum(world.asked.values()) <= len(world.runs) + 1
     cursor = world.sensor(mode).store.load()[0]
     assert (cursor.pending, cursor.accepted, cursor.failed) == (None, [], [])
@@ -90,8 +86,6 @@ def test_after_a_crash_at_any_call_every_file_is_handed_on_once(mode: str, numbe
 def test_the_calls_of_a_poll_are_made_in_the_order_that_makes_a_crash_harmless() -> None:
     start = ["save", "announce", "start", "save", "outcomes"]
     assert effects("polling") == ["load", "outcomes", "save", "list", "list", "busy?", *start]
-    again = ["save", "announce", "start", "load", "save"]  # the claim was renewed meanwhile
-    assert effects("right here") == ["load", "outcomes", "save", "list", "list", "busy?", *again]
     assert effects("events") == [
         "load",
         "outcomes",
@@ -108,9 +102,7 @@ def test_the_calls_of_a_poll_are_made_in_the_order_that_makes_a_crash_harmless()
     ]
 
 
-@pytest.mark.parametrize(
-    ("mode", "look"), [("polling", ["list"]), ("events", ["busy?", "receive"]), ("right here", ["list"])]
-)
+@pytest.mark.parametrize(("mode", "look"), [("polling", ["list"]), ("events", ["busy?", "receive"])])
 def test_an_idle_poll_is_one_look_and_writes_nothing(mode: str, look: list[str]) -> None:
     world = World()
     world.put("a")
@@ -164,29 +156,6 @@ def test_two_sensors_at_once_make_one_run(one: str, other: str) -> None:
         drained(world, one)
         assert len(world.runs) == 1
         assert world.handed_on() == list(world.visible())
-        if "right here" in (one, other):
-            assert list(world.asked.values()) == [1]
-
-
-def test_a_sensor_keeps_its_claim_while_the_pipeline_runs_in_its_process() -> None:
-    world = World()
-    world.put("a")
-    sensor = world.sensor("right here", hold=timedelta(seconds=0.2))
-    asked = sensor.runs.start
-
-    def start(batch: Batch) -> str:
-        world.now += 1000
-        deadline = time.monotonic() + 60
-        while not CursorStore(FakeS3(world), BUCKET, PREFIX).load()[0].held_until > START + timedelta(seconds=1000):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert world.sensor("right here").poll() is None
-        assert world.sensor("polling").poll() is None
-        return asked(batch)
-
-    sensor.runs.start = start  # type: ignore[method-assign]
-    assert sensor.poll()
-    assert list(world.asked.values()) == [1]
 
 
 def test_messages_are_kept_from_others_while_their_batch_is_handed_on() -> None:
@@ -309,7 +278,7 @@ def test_a_parked_file_that_is_uploaded_again_has_a_run_of_its_own(mode: str) ->
     world = World()
     world.sensor(mode).poll()
     world.put("a", etag="x")
-    world.sensor("events" if mode == "events" else "polling").poll()
+    world.sensor(mode).poll()
     world.end_runs(iter(["cancelled"]))
     world.sensor(mode).poll()
     world.now += 1
@@ -372,7 +341,7 @@ def test_after_a_look_that_was_refused_another_sensor_goes_on_with_what_it_conne
     assert [key for key, *_ in world.handed_on()] == [f"{PREFIX}a"]
 
 
-@pytest.mark.parametrize("mode", ["polling", "events"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("call", ["announce", "start", "save"])
 @pytest.mark.parametrize("end", ["", "crash before", "crash after"])
 def test_a_sensor_that_was_suspended_while_another_took_over_and_a_person_deleted_the_run_starts_no_second_run(
@@ -477,7 +446,7 @@ def test_an_artifact_that_prefect_refuses_holds_up_no_file(mode: str, monkeypatc
     world = World()
     for key in KEYS:
         world.put(key)
-        world.sensor("events" if mode == "events" else "polling").poll()
+        world.sensor(mode).poll()
         world.end_runs(iter(["cancelled"]))
         world.now += RECONCILE
         world.sensor(mode).poll()

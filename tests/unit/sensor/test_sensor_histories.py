@@ -110,7 +110,7 @@ def suppressing(poll: Any) -> None:
         poll()
 
 
-MODES = [["polling"], ["events"], ["right here"], ["polling", "events", "right here"]]
+MODES = [["polling"], ["events"], ["polling", "events"]]
 
 
 @pytest.mark.parametrize("modes", MODES, ids="-".join)

@@ -28,7 +28,6 @@ from flows.sensors.poll import Sensor, Watch
 START = datetime(2013, 1, 1, tzinfo=UTC)
 OVERLAP = 5  # seconds
 RECONCILE = 30  # seconds
-HOLD = 60  # seconds
 BUCKET, PREFIX, QUEUE, DEAD = "landing", "inbound/", "http://sqs/1/queue", "http://sqs/1/dead"
 
 Answer = TypeVar("Answer")
@@ -130,7 +129,7 @@ class World:
         return answer
 
     def sensor(self, mode: str = "polling", **watch: Any) -> Sensor:
-        """A sensor that has just been started, and polls, waits for events, or runs the pipeline itself."""
+        """A sensor that has just been started, and polls or waits for events."""
         chosen = Watch(
             bucket=BUCKET,
             prefix=PREFIX,
@@ -139,13 +138,12 @@ class World:
                 "reconcile": timedelta(seconds=RECONCILE),
                 "attempts": 3,
                 "pause": timedelta(seconds=10),
-                "hold": timedelta(seconds=HOLD),
                 **watch,
             },
         )
         s3, sqs = FakeS3(self), FakeSQS(self)
         arrivals = Arrivals(Notifications(sqs, QUEUE, BUCKET, 0, clock=lambda: self.now)) if mode == "events" else None
-        return Sensor(chosen, CursorStore(s3, BUCKET, PREFIX), FakeRuns(self, mode == "right here"), arrivals)
+        return Sensor(chosen, CursorStore(s3, BUCKET, PREFIX), FakeRuns(self), arrivals)
 
     def delete_run(self) -> None:
         """A person deletes the newest run, whatever its state."""
@@ -302,8 +300,8 @@ class FakeSQS:
 class FakeRuns:
     """A deployment on a Prefect server: an idempotency key has one run, until a person deletes it."""
 
-    def __init__(self, world: World, here: bool = False) -> None:
-        self.world, self.here = world, here
+    def __init__(self, world: World) -> None:
+        self.world = world
 
     def busy(self) -> bool:
         return self.world.call("busy?", lambda: sum(run.live for run in self.world.runs.values()) > 1, _unavailable)
@@ -314,9 +312,7 @@ class FakeRuns:
         def apply() -> str:
             self.world.asked[key] += 1
             identity = self.world.by_key.setdefault(key, f"run {len(self.world.runs)}")
-            run = self.world.runs.setdefault(identity, Run(batch, held=not self.here))
-            if self.here:
-                run.outcome, run.held = Outcome(well=True), False
+            self.world.runs.setdefault(identity, Run(batch, held=True))
             return identity
 
         return self.world.call("start", apply, _unavailable)
