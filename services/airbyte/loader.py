@@ -117,7 +117,7 @@ class _StreamLoader:
         local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
         try:
             limits, chosen = self._task.limits, self._stream.format
-            return objects.download(client, self._task.bucket, listed.key, local, limits, chosen)
+            return objects.download(client, self._task.bucket, listed, local, limits, chosen)
         except client.exceptions.NoSuchKey:
             return None
 

@@ -1,10 +1,11 @@
 """The source's side: which object versions there are, and one of them as a plain local file."""
 
-import gzip
 import re
+import zipfile
 from codecs import BOM_UTF8
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from os.path import commonprefix
@@ -13,10 +14,10 @@ from typing import IO, TYPE_CHECKING, cast
 
 import boto3
 from botocore.config import Config
-from isal import igzip, igzip_lib
 from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
-from services.airbyte.formats import SUFFIXES, format_of
+from services.airbyte import compression
+from services.airbyte.formats import format_of, suffixes
 from services.airbyte.formats.model import BadFile, Limits, TooLarge, size
 from services.airbyte.formats.settings import Format, JsonlFormat
 from services.airbyte.formats.survey import Survey
@@ -25,20 +26,25 @@ from services.airbyte.protocol import S3Access
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+Data = compression.Decompressed | IO[bytes]
 RATIO_COUNTS_FROM = 100 * 10**6
-"""Bytes up to which a gzip file may grow by any ratio: small files of one repeated row are no danger."""
-# The library's stub gives an instance where it has the class.
-BROKEN_GZIP = cast(type[Exception], igzip_lib.IsalError)
+"""Bytes up to which a compressed file may grow by any ratio: small files of one repeated row are no danger."""
 
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """`size` is in bytes, as stored."""
+    """`size` is in bytes, as stored. The key of `member`, a file in a zip archive of `archive_size`, names both."""
 
-    key: str
+    object_key: str
     etag: str
     last_modified: datetime
     size: int
+    member: str | None = None
+    archive_size: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.object_key}#{self.member}" if self.member else self.object_key
 
 
 @dataclass(frozen=True)
@@ -74,51 +80,79 @@ def list_versions(
     # Characters, not path parts, are what S3 lists by.
     literal = commonprefix([re.split(r"[*?\[!\\]", part)[0] for glob in globs for part in glob.split("|")])  # noqa: RUF071
     found = [
-        ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
+        version
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + literal)
         for item in page.get("Contents", [])
-        if _is_file(item["Key"], chosen) and globmatch(item["Key"].removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
+        for version in _files(
+            client, bucket, ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
+        )
+        if _is_file(version, chosen) and globmatch(version.key.removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
     ]
     yield from sorted(found, key=lambda version: (version.last_modified, version.key))
 
 
-def _is_file(key: str, chosen: Format | None) -> bool:
-    return not key.endswith("/") if chosen else key.lower().endswith(SUFFIXES)
+def _files(client: "S3Client", bucket: str, stored: ObjectVersion) -> Iterator[ObjectVersion]:
+    """The object itself, or the files in it if it is a zip archive; a broken one stands for itself."""
+    if not suffixes.is_archive(stored.key):
+        yield stored
+        return
+    try:
+        with _archive(client, bucket, stored) as opened:
+            for each in compression.files_in(opened):
+                yield replace(stored, member=each.filename, size=each.compress_size, archive_size=stored.size)
+    except BadFile:
+        yield stored
+
+
+def _archive(client: "S3Client", bucket: str, stored: ObjectVersion) -> zipfile.ZipFile:
+    size_ = stored.archive_size or stored.size
+    return compression.archive(compression.StoredObject(client, bucket, stored.object_key, stored.etag, size_))
+
+
+def _is_file(version: ObjectVersion, chosen: Format | None) -> bool:
+    if chosen:
+        return not version.key.endswith("/")
+    broken_archive = not version.member and suffixes.is_archive(version.key)
+    return broken_archive or suffixes.plain(version.key).endswith(suffixes.FORMATS)
 
 
 def download(
-    client: "S3Client", bucket: str, key: str, target: Path, limits: Limits, chosen: Format | None
+    client: "S3Client", bucket: str, listed: ObjectVersion, target: Path, limits: Limits, chosen: Format | None
 ) -> Download:
-    """Write the object's newest version to `target`, decompressed; say which version it was.
+    """Write the newest version of a file to `target`, decompressed; say which version it was.
 
     Raises:
         BadFile: it is not what its suffix says, or exceeds a limit; nothing of it is left on the disk.
     """
-    answer = client.get_object(Bucket=bucket, Key=key)
-    version = ObjectVersion(key, answer["ETag"], answer["LastModified"], answer["ContentLength"])
-    found = format_of(key, chosen)
-    body = cast(IO[bytes], answer["Body"])
+    found = format_of(listed.key, chosen)
     try:
-        with target.open("wb") as out:
-            if not key.lower().endswith(".gz") or version.size == 0:
-                _check_size(version.size, limits)
-                return Download(version, target, _write(body, out, version, limits, found))
-            return Download(version, target, _write(_decompressed(body), out, version, limits, found))
+        with target.open("wb") as out, _opened(client, bucket, listed, limits) as (version, data):
+            return Download(version, target, _write(data, out, version, limits, found))
     except BadFile:
         target.unlink()
         raise
-    except gzip.BadGzipFile as error:
-        raise BadFile(f"not a gzip file: {error}") from None
-    except (EOFError, BROKEN_GZIP) as error:
-        raise BadFile(f"the gzip data is broken: {error}") from None
 
 
-def _decompressed(body: IO[bytes]) -> IO[bytes]:
-    opened: IO[bytes] = igzip.open(body)  # type: ignore[no-untyped-call]
-    return opened
+@contextmanager
+def _opened(
+    client: "S3Client", bucket: str, listed: ObjectVersion, limits: Limits
+) -> Iterator[tuple[ObjectVersion, Data]]:
+    """The newest version of an object, or of a file in an archive the one that was listed, and its plain data."""
+    kind = suffixes.compression(listed.key)
+    if listed.member or suffixes.is_archive(listed.key):
+        with _archive(client, bucket, listed) as opened:
+            data: Data = compression.member(opened, listed.member or "")
+            yield listed, compression.decompressed(kind, cast(IO[bytes], data)) if kind else data
+        return
+    answer = client.get_object(Bucket=bucket, Key=listed.key)
+    version = ObjectVersion(listed.key, answer["ETag"], answer["LastModified"], answer["ContentLength"])
+    if not kind:
+        _check_size(version.size, limits)
+    body = cast(IO[bytes], answer["Body"])
+    yield version, compression.decompressed(kind, body) if kind and version.size else body
 
 
-def _write(data: IO[bytes], out: IO[bytes], version: ObjectVersion, limits: Limits, found: Format | None) -> Survey:
+def _write(data: Data, out: IO[bytes], version: ObjectVersion, limits: Limits, found: Format | None) -> Survey:
     survey, written = Survey(limits, quotes=found is None), 0
     text = found is None or isinstance(found, JsonlFormat)
     while piece := data.read(survey.piece):

@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     max_gzip_ratio: int = Field(
         default=LIMITS.gzip_ratio,
         ge=1,
-        description="times its size that a gzip file of more than 100 MB, decompressed, may grow to",
+        description="times its size that a compressed file of more than 100 MB, decompressed, may grow to",
     )
     max_line_size: ByteSize = Field(
         default=ByteSize(LIMITS.line_bytes), ge=1000, description="size of a row of a CSV or JSON Lines file"

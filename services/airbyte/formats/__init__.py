@@ -11,16 +11,15 @@ from services.airbyte.formats.jsonl_file import JsonlFile
 from services.airbyte.formats.model import Limits
 from services.airbyte.formats.parquet_file import ParquetFile
 from services.airbyte.formats.settings import Format, JsonlFormat, ParquetFormat
+from services.airbyte.formats.suffixes import plain
 from services.airbyte.formats.survey import Survey
-
-SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 
 SourceFile: TypeAlias = CsvFile | DialectFile | JsonlFile | ParquetFile
 
 
 def format_of(key: str, chosen: Format | None) -> Format | None:
     """The stream's format, or what the suffix says; None for CSV of the usual dialect, whose types are inferred."""
-    name = key.lower().removesuffix(".gz")
+    name = plain(key)
     if chosen or name.endswith(".csv"):
         return chosen
     return JsonlFormat() if name.endswith(".jsonl") else ParquetFormat()
