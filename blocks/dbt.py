@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from blocks import lake
 from blocks.duckdb_file import broken
 from blocks.errors import ConfigurationError, PlatformError, printable
-from blocks.ledger import Ledger, begin, found, graph_of, settle
+from blocks.ledger import BEGUN, DONE, Ledger, graph_of, note, settle, to_look_at
 from blocks.settings import environment
 from blocks.snowflake_ledger import AWAY
 from blocks.turns import TurnMissed, turn
@@ -198,7 +198,7 @@ class Dbt:
             self._take_turn(command, held)
             try:
                 if ledger:
-                    _look(ledger, invocation.id)
+                    ledger.read()  # dbt's hooks write into it
                 outcome = self._within_time([*command, *flags], callbacks, invocation, held)
                 if ledger and invocation.manifest is not None:
                     _note(ledger, invocation, outcome)
@@ -327,7 +327,7 @@ class Invocation:
             self.running.discard(event.data.node_info.node_name)
 
     def _take_manifest(self) -> None:
-        """Have dbt tell the ledger of each node that it begins to build, in the transaction that builds it."""
+        """Have dbt note each node that it begins to build and each that it has built, in the node's own transaction."""
         import click
         from dbt.artifacts.resources.v1.config import Hook
 
@@ -337,7 +337,8 @@ class Invocation:
             return
         for name, node in self.manifest.nodes.items():
             if str(node.resource_type) in ("model", "seed", "snapshot"):
-                node.config.pre_hook.append(Hook(sql=begin(self.relation, name, self.id)))
+                node.config.pre_hook.append(Hook(sql=note(self.relation, BEGUN, name, self.id)))
+                node.config.post_hook.append(Hook(sql=note(self.relation, DONE, name, self.id)))
 
 
 def _verb(command: Sequence[str]) -> str:
@@ -349,21 +350,14 @@ def _verb(command: Sequence[str]) -> str:
     return next((word for word in command if word in cli.commands), "")
 
 
-def _look(ledger: Ledger, command: str) -> None:
-    """Note what others have changed since the last command; what they changed has passed no test."""
-    state, last = ledger.read()
-    if state.graph:
-        found(state, ledger.prints(state.graph), command)
-        ledger.write(state, last)
-
-
 def _note(ledger: Ledger, invocation: Invocation, outcome: Any) -> None:
     """Note what was built and how each test ended, also of a command that failed."""
     state, last = ledger.read()
     graph = graph_of(invocation.manifest)
     results = getattr(outcome.result, "results", None) or []
     ended = [(each.node.unique_id, str(each.status)) for each in results if hasattr(each, "node")]
-    ledger.write(settle(state, graph, invocation.id, ended, ledger.prints(graph)), last)
+    prints = ledger.prints(graph, to_look_at(state, graph, ended))
+    ledger.write(settle(state, graph, invocation.id, ended, prints), last)
 
 
 def _cancel(thread: threading.Thread) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from blocks import ledger
-from blocks.ledger import Graph, Node, State
+from blocks.ledger import Graph, Node, State, Version
 
 RELATION = f"main.{ledger.NAME}"
 OLDEST_READER = "v1.2.0"
@@ -61,10 +61,10 @@ class DuckDbLedger:
             connection.execute(f"delete from {RELATION} where number <= ?", [last])  # noqa: S608
             connection.commit()
 
-    def prints(self, graph: Graph) -> dict[str, str]:
+    def prints(self, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
         """See `Ledger.prints`."""
         with duckdb.connect(str(self.path)) as connection:
-            return prints(connection, graph)
+            return prints(connection, graph, nodes)
 
 
 def read(connection: duckdb.DuckDBPyConnection) -> tuple[State, int] | None:
@@ -75,17 +75,22 @@ def read(connection: duckdb.DuckDBPyConnection) -> tuple[State, int] | None:
     return ledger.merged(rows), max((row[0] for row in rows), default=0)
 
 
-def prints(connection: duckdb.DuckDBPyConnection, graph: Graph) -> dict[str, str]:
+def prints(connection: duckdb.DuckDBPyConnection, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
     """Number of rows, a hash of them, and the columns of each node's table; of a view its SQL."""
     tables = _names(connection, "duckdb_tables", "sql")
     views = _names(connection, "duckdb_views", "sql")
     found = dict[str, str]()
-    for id_, node in graph.nodes.items():
-        if (name := node.table.lower()) in tables:
-            found[id_] = f"{_content(connection, quoted(node.table))} {tables[name]}"
-        elif name in views:
-            found[id_] = views[name]
+    for id_ in nodes:
+        table = graph.nodes[id_].table
+        if (sql := tables.get(table.lower())) is not None:
+            found[id_] = _print(_content(connection, quoted(table)), sql)
+        else:
+            found[id_] = views.get(table.lower(), "")
     return found
+
+
+def _print(content: str, sql: str) -> str:
+    return f"{content} {sql}"
 
 
 def quoted(table: str) -> str:
@@ -125,12 +130,16 @@ class Copy:
         self.connection, self.published = connection, published
         [(self.own,)] = connection.execute("select current_database()").fetchall()
 
-    def make(self, fresh: Iterable[str], kept: Iterable[str]) -> list[str]:
-        """Copy tables of the warehouse, and others as readers have them; return what the new file holds.
+    def make(self, fresh: Mapping[str, str], kept: Iterable[str]) -> list[str]:
+        """Copy tables of the warehouse, and others as readers have them, and have readers see the new file.
 
         Args:
-            fresh: `schema.table` of tables and views of the warehouse.
+            fresh: `schema.table` of tables and views of the warehouse, with the print of each table.
             kept: `schema.table` of tables that stay as they are published, where they are.
+
+        Returns:
+            Those of `fresh` whose rows are not those of their print; if there are any, readers keep the file that they
+            have.
 
         Raises:
             OSError, duckdb.Error: the copy cannot be made or read; readers keep the file that they have.
@@ -140,19 +149,34 @@ class Copy:
         with tempfile.TemporaryDirectory(dir=self.published.parent, prefix=_prefix(self.published)) as folder:
             new = Path(folder, "new.duckdb")
             held = self._fill(new, Path(folder), list(fresh), list(kept))
-            _check(new, held)
-            self._hand_over(new)
-        return list(held)
+            copied = _contents(new, [*fresh, *held])
+            for table, content in held.items():
+                _same(table, copied[table], content)
+            changed = [table for table, expected in fresh.items() if self._changed(table, copied[table], expected)]
+            if not changed:
+                self._hand_over(new)
+        return changed
+
+    def _changed(self, table: str, copied: str, expected: str) -> bool:
+        """Whether the warehouse's table is not as expected; a view has no print of its rows, which may change."""
+        sql = _names(self.connection, "duckdb_tables", "sql").get(table.lower())
+        if sql is None or _print(copied, sql) == expected:
+            return False
+        content = _content(self.connection, quoted(table))
+        _same(table, copied, content)
+        return _print(content, sql) != expected
 
     def _fill(self, new: Path, folder: Path, fresh: list[str], kept: list[str]) -> dict[str, str]:
+        """Fill the new file; return what readers have in the kept tables."""
         held = dict[str, str]()
         with self._attached(new, "_platform_new", f"storage_version '{OLDEST_READER}'"):
             for table in fresh:
-                held[table] = self._table(self.own, table)
+                self._table(self.own, table)
             with suppress(FileNotFoundError), self._old(folder) as old:
                 for table in kept:
                     if table.lower() in old:
-                        held[table] = self._table("_platform_old", table)
+                        self._table("_platform_old", table)
+                        held[table] = _content(self.connection, f"_platform_old.{quoted(table)}")
             self.connection.execute("checkpoint _platform_new")
         return held
 
@@ -189,8 +213,8 @@ class Copy:
         finally:
             self.connection.execute("detach _platform_old")
 
-    def _table(self, database: str, table: str) -> str:
-        """Copy a table with its constraints and comments, or what a view shows; give a print of the rows."""
+    def _table(self, database: str, table: str) -> None:
+        """Copy a table with its constraints and comments, or what a view shows."""
         source = f"{identifier(database)}.{quoted(table)}"
         target = f"_platform_new.{quoted(table)}"
         schema, _, name = table.partition(".")
@@ -204,7 +228,6 @@ class Copy:
             self.connection.execute(f"create or replace table {target} as from {source}")
         for what, comment in self._comments(database, facts, target):
             self.connection.execute(f"comment on {what} is {literal(comment)}")
-        return _content(self.connection, source)
 
     def _like(self, sql: str, source: str, target: str) -> bool:
         """Copy by the statement that made the table, constraints and all; False where that cannot be done elsewhere."""
@@ -247,12 +270,15 @@ class Copy:
             os.close(folder)
 
 
-def _check(new: Path, held: Mapping[str, str]) -> None:
+def _contents(new: Path, tables: Iterable[str]) -> dict[str, str]:
     """Read every row of the new file."""
     with duckdb.connect(str(new), read_only=True) as connection:
-        for table, content in held.items():
-            if (now := _content(connection, quoted(table))) != content:
-                raise duckdb.IOException(f"the copy of {table} has {now} where the warehouse has {content}")
+        return {table: _content(connection, quoted(table)) for table in tables}
+
+
+def _same(table: str, copied: str, content: str) -> None:
+    if copied != content:
+        raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {content}")
 
 
 def _prefix(published: Path) -> str:
@@ -271,25 +297,42 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def everything(connection: duckdb.DuckDBPyConnection) -> Graph:
-    """Every table of a file that dbt has not built under the platform."""
+def publish(connection: duckdb.DuckDBPyConnection, state: State, published: Path) -> None:
+    """Have readers see each table that passed, as it was when it passed, and keep what they have of the others.
+
+    Raises:
+        OSError, duckdb.Error: as `Copy.make`.
+    """
+    graph = state.graph or Graph()
+    tables = _names(connection, "duckdb_tables", "sql")
+    cheap = [id_ for id_, node in graph.nodes.items() if not node.ephemeral and node.table.lower() not in tables]
+    looked_at = {*cheap, *(id_ for id_, version in state.versions.items() if version.pending)} & graph.nodes.keys()
+    while True:
+        ledger.found(state, prints(connection, graph, looked_at))
+        changed = Copy(connection, published).make(*_to_publish(connection, graph, state))
+        if not changed:
+            return
+        looked_at = {id_ for id_, node in graph.nodes.items() if node.table in changed}
+
+
+def everything(connection: duckdb.DuckDBPyConnection) -> State:
+    """Every table of a file that dbt has not built under the platform, as if it had passed."""
     names = connection.execute(
         "select schema_name || '.' || table_name from duckdb_tables() "
         "where database_name = current_database() and not internal"
     )
-    return Graph(nodes={name: Node(table=name) for (name,) in names.fetchall()})
+    graph = Graph(nodes={name: Node(table=name) for (name,) in names.fetchall()})
+    found = prints(connection, graph, graph.nodes)
+    return State(graph=graph, versions={name: Version(id="", built=True, print=found[name]) for name in found})
 
 
-def published_tables(
-    connection: duckdb.DuckDBPyConnection, graph: Graph, state: State, *, trusted: bool
-) -> tuple[list[str], list[str]]:
-    """The tables that passed, or all where they are trusted, and those that did not: `schema.table` of each.
+def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: State) -> tuple[dict[str, str], list[str]]:
+    """`schema.table` of those that passed, with their print, and of those that did not.
 
     A view that reads a source is neither: what it shows changes with raw, whatever was tested.
     """
     tables = _names(connection, "duckdb_tables", "sql")
-    views = _names(connection, "duckdb_views", "sql")
-    passed = set(graph.nodes) if trusted else ledger.passed(state, graph, prints(connection, graph))
+    passed = ledger.passed(state, graph)
 
     def still(node: str) -> bool:
         """Whether a node shows the same rows as long as no table is built."""
@@ -299,6 +342,5 @@ def published_tables(
         return known.table.lower() in tables or all(map(still, known.parents))
 
     fit = {id_: node for id_, node in graph.nodes.items() if not node.ephemeral and still(id_)}
-    there = [id_ for id_, node in fit.items() if node.table.lower() in {**tables, **views}]
-    fresh = [fit[id_].table for id_ in there if id_ in passed]
+    fresh = {node.table: state.versions[id_].print for id_, node in fit.items() if id_ in passed}
     return fresh, [node.table for id_, node in fit.items() if id_ not in passed]

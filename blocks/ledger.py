@@ -1,36 +1,46 @@
 """What is known of every table: how it came to be, and which tests have passed on it since.
 
-The ledger lies in the warehouse itself. A row is either a node that began to be built (dbt writes it in front of the
-node's own statements, so that a killed build leaves it), or a state, the sum of all rows before it (the platform
-writes it when dbt has ended). A table that others changed is known by its print.
+The ledger lies in the warehouse itself. A row is a node that began to be built, a node whose statements have all run
+(dbt writes both, in front of the node's own statements and behind them, so that a killed build leaves them), or a
+state, the sum of all rows before it (the platform writes it when dbt has ended). A table that others changed is known
+by its print.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Protocol
+from uuid import uuid4
 
 from pydantic import BaseModel
 
-BEGUN, STATE = "begun", "state"
+BEGUN, DONE, STATE = "begun", "done", "state"
 NAME = "_platform_ledger"
 
 
 class Node(BaseModel):
-    """A model, seed or snapshot. `parents` are the ids of what it reads, sources too."""
+    """A model, seed or snapshot. `parents` are the ids of what it reads, sources too.
+
+    The rows of a view or an ephemeral model are those of its parents as they are now. `text` is a hash of an ephemeral
+    model's SQL; every other node's is in the warehouse.
+    """
 
     table: str
     parents: list[str] = []
     ephemeral: bool = False
+    view: bool = False
+    text: str = ""
 
 
 class Graph(BaseModel):
     """A dbt project: nodes by id, and by the id of a test the ids of the nodes and sources that it reads.
 
-    A unit test tests a node before that is built, so that it can be known to have failed, but not to have passed since.
+    `texts` are hashes of what the tests say. A unit test reads only the text of its model.
     """
 
     nodes: dict[str, Node] = {}
     tests: dict[str, list[str]] = {}
     unit_tests: dict[str, list[str]] = {}
+    texts: dict[str, str] = {}
 
     def line(self, node: str) -> set[str]:
         """A node and all that it is built from, by id."""
@@ -43,18 +53,30 @@ class Graph(BaseModel):
 
 
 class Version(BaseModel):
-    """A table as a command, with an id, left it: `print` says what it held, `built` whether that succeeded."""
+    """A table as a command, with an id, left it: `print` says what it held, `built` whether that succeeded.
+
+    A version without a print has been built by a command that was killed. `before` is the version that stands if it
+    turns out that such a command changed nothing; `view` is whether it was built as a view, if that is known.
+    """
 
     id: str
     built: bool = False
     print: str = ""
+    view: bool | None = None
+    before: "Version | None" = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether only a look at the table can tell what became of it."""
+        return self.before is not None or (self.built and not self.print)
 
 
 class Tested(BaseModel):
-    """A test's last result, and the id of the version of each node that it read."""
+    """A test's last result, what it said then, and the id of the version of each node whose rows it read."""
 
     passed: bool
     on: dict[str, str] = {}
+    text: str = ""
 
 
 class State(BaseModel):
@@ -64,10 +86,6 @@ class State(BaseModel):
     versions: dict[str, Version] = {}
     tests: dict[str, Tested] = {}
     published: list[str] = []
-
-    def known(self, nodes: Iterable[str]) -> dict[str, str]:
-        """The id of each node's version; that of a node never built is empty."""
-        return {node: self.versions[node].id if node in self.versions else "" for node in nodes}
 
 
 class Ledger(Protocol):
@@ -83,8 +101,8 @@ class Ledger(Protocol):
     def write(self, state: State, last: int) -> None:
         """Put a state in the place of the rows up to `last`."""
 
-    def prints(self, graph: Graph) -> dict[str, str]:
-        """What tells each node's table or view, as it is now, from how it was before; by the node's id."""
+    def prints(self, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
+        """What tells each node's table or view, as it is now, from how it was before; empty where there is none."""
 
 
 def merged(rows: Sequence[tuple[int, str, str, str]]) -> State:
@@ -93,64 +111,104 @@ def merged(rows: Sequence[tuple[int, str, str, str]]) -> State:
     for _, kind, node, value in sorted(rows):
         if kind == STATE:
             state = State.model_validate_json(value)
+        elif kind == BEGUN:
+            old = state.versions.get(node)
+            state.versions[node] = Version(id=value, before=old.before if old and old.before else old)
         else:
-            state.versions[node] = Version(id=value)
+            state.versions[node] = Version(id=value, built=True)
     return state
 
 
-def begin(relation: str, node: str, command: str) -> str:
-    """SQL, of every warehouse, that notes that a command begins to build a node."""
+def note(relation: str, kind: str, node: str, command: str) -> str:
+    """SQL, of every warehouse, that notes that a command begins to build a node, or has built it."""
     text = node.replace("'", "''")
     return (
         f"insert into {relation} (number, kind, node, value) "  # noqa: S608 - names of our own and of dbt
-        f"select coalesce(max(number), 0) + 1, '{BEGUN}', '{text}', '{command}' from {relation}"
+        f"select coalesce(max(number), 0) + 1, '{kind}', '{text}', '{command}' from {relation}"
     )
 
 
-def found(state: State, prints: Mapping[str, str], command: str) -> None:
-    """Give a new version to what others have changed since it was built: no test of before speaks for it."""
-    for node, version in state.versions.items():
-        now = prints.get(node, "")
-        if version.built and version.print != now:
-            state.versions[node] = Version(id=f"found by {command}", built=bool(now), print=now)
-
-
-def passed(state: State, graph: Graph, prints: Mapping[str, str]) -> set[str]:
-    """The nodes whose build and tests, and those of all that they are built from, have passed since the last build.
+def found(state: State, prints: Mapping[str, str]) -> None:
+    """Take note of tables as they are now: no test of before speaks for what others have changed since it was built.
 
     Args:
-        state: what the ledger says.
-        graph: the project as it is.
-        prints: of the tables as they are now.
+        state: what the ledger says; changed in place.
+        prints: of the nodes to take note of.
     """
+    for node, now in prints.items():
+        version = state.versions.get(node)
+        if version and version.before and not version.built:
+            if version.before.built and version.before.print == now:
+                state.versions[node] = version.before
+        elif version and version.built and not version.print:
+            state.versions[node] = version.model_copy(update={"print": now, "built": bool(now)})
+        elif version and version.built and version.print != now:
+            state.versions[node] = Version(id=f"found {uuid4().hex}", built=bool(now), print=now)
+
+
+def passed(state: State, graph: Graph) -> set[str]:
+    """The nodes whose build and tests, and those of all that they are built from, have passed since the last build."""
     of: dict[str, list[str]] = {}
-    for test, read in graph.tests.items():
+    for test, read in {**graph.tests, **graph.unit_tests}.items():
         for node in read:
             of.setdefault(node, []).append(test)
-    refused = {node for test, read in graph.unit_tests.items() if _failed(state, test) for node in read}
 
     def good(node: str) -> bool:
-        version = state.versions.get(node)
-        stands = bool(version and version.built and version.print == prints.get(node, ""))
-        if _built(graph, [node]) and not stands:
+        known, version = graph.nodes.get(node), state.versions.get(node)
+        if known and not known.ephemeral and not (version and version.built):
             return False
-        return node not in refused and all(_passed(state, graph, test) for test in of.get(node, []))
+        return all(_passed(state, graph, test) for test in of.get(node, []))
 
     fine = {node: good(node) for node in {*graph.nodes, *of}}
     return {node for node in graph.nodes if all(fine.get(each, True) for each in graph.line(node))}
 
 
-def _failed(state: State, test: str) -> bool:
-    return test in state.tests and not state.tests[test].passed
-
-
 def _passed(state: State, graph: Graph, test: str) -> bool:
     result = state.tests.get(test)
-    return bool(result and result.passed and result.on == state.known(_built(graph, graph.tests[test])))
+    return bool(
+        result and result.passed and result.text == graph.texts.get(test, "") and result.on == _read(state, graph, test)
+    )
 
 
-def _built(graph: Graph, nodes: Iterable[str]) -> list[str]:
-    return [node for node in nodes if node in graph.nodes and not graph.nodes[node].ephemeral]
+def _read(state: State, graph: Graph, test: str) -> dict[str, str]:
+    """The id of the version of each node whose rows, or text, a test reads."""
+    if test in graph.unit_tests:
+        nodes = set(graph.unit_tests[test]) & graph.nodes.keys()
+    else:
+        nodes = {each for node in graph.tests[test] for each in _rows_of(state, graph, node)}
+    return {node: _id(state, graph, node) for node in sorted(nodes)}
+
+
+def _id(state: State, graph: Graph, node: str) -> str:
+    if graph.nodes[node].ephemeral:
+        return graph.nodes[node].text
+    return state.versions[node].id if node in state.versions else ""
+
+
+def _rows_of(state: State, graph: Graph, node: str) -> Iterator[str]:
+    """A node, and where it holds no rows of its own the nodes that they come from."""
+    if (known := graph.nodes.get(node)) is None:
+        return
+    yield node
+    version = state.versions.get(node)
+    was_view = version.view if version and version.view is not None else known.view
+    if known.ephemeral or was_view:
+        for parent in known.parents:
+            yield from _rows_of(state, graph, parent)
+
+
+def to_look_at(state: State, graph: Graph, results: Iterable[tuple[str, str]]) -> set[str]:
+    """The nodes of whose tables a command's results speak: what it built, and what its tests have read."""
+    done = dict(results)
+    pending = {node for node, version in state.versions.items() if version.pending}
+    read = {node for test, nodes in graph.tests.items() if done.get(test, "skipped") != "skipped" for node in nodes}
+    rows = {each for node in read for each in _rows_of(state, graph, node)}
+    wanted = (_ran(graph, done) | pending | rows) & graph.nodes.keys()
+    return {node for node in wanted if not graph.nodes[node].ephemeral}
+
+
+def _ran(graph: Graph, done: Mapping[str, str]) -> set[str]:
+    return {node for node in graph.nodes if done.get(node) in ("success", "partial success", "error")}
 
 
 def settle(
@@ -163,18 +221,19 @@ def settle(
         graph: the project that it ran on.
         command: its id.
         results: id and dbt's status of each node and test that it ran.
-        prints: of the tables now.
+        prints: of the tables `to_look_at` now.
     """
     done = dict(results)
-    for node in graph.nodes:
-        if done.get(node) in ("success", "partial success", "error"):
-            built = done[node] == "success"
-            state.versions[node] = Version(id=command, built=built, print=prints.get(node, "") if built else "")
-    for test, read in {**graph.tests, **graph.unit_tests}.items():
-        if (status := done.get(test)) and status != "skipped":
-            on = state.known(_built(graph, read))
-            state.tests[test] = Tested(passed=status in ("pass", "warn", "success"), on=on)
+    built = _ran(graph, done)
+    found(state, {node: now for node, now in prints.items() if node not in built})
+    for node in built:
+        fine, view = done[node] == "success", graph.nodes[node].view
+        state.versions[node] = Version(id=command, built=fine, print=prints.get(node, "") if fine else "", view=view)
     tests = {**graph.tests, **graph.unit_tests}
+    for test in tests:
+        if (status := done.get(test)) and status != "skipped":
+            fine, text = status in ("pass", "warn", "success"), graph.texts.get(test, "")
+            state.tests[test] = Tested(passed=fine, on=_read(state, graph, test), text=text)
     return State(
         graph=graph,
         versions={node: version for node, version in state.versions.items() if node in graph.nodes},
@@ -185,14 +244,31 @@ def settle(
 
 def graph_of(manifest: Any) -> Graph:
     """The part of dbt's manifest that a ledger needs."""
-    nodes, tests = dict[str, Node](), dict[str, list[str]]()
-    for name, node in manifest.nodes.items():
+    graph = Graph()
+    for id_, node in manifest.nodes.items():
         kind = str(node.resource_type)
         if kind in ("model", "seed", "snapshot"):
-            parents = list(getattr(node.depends_on, "nodes", []))
-            ephemeral = node.config.materialized == "ephemeral"
-            nodes[name] = Node(table=f"{node.schema}.{node.alias}", parents=parents, ephemeral=ephemeral)
+            how = node.config.materialized
+            graph.nodes[id_] = Node(
+                table=f"{node.schema}.{node.alias}",
+                parents=list(getattr(node.depends_on, "nodes", [])),
+                ephemeral=how == "ephemeral",
+                view=how == "view",
+                text=_hash(node.raw_code) if how == "ephemeral" else "",
+            )
         elif kind == "test":
-            tests[name] = list(node.depends_on.nodes)
-    unit_tests = {name: list(test.depends_on.nodes) for name, test in manifest.unit_tests.items()}
-    return Graph(nodes=nodes, tests=tests, unit_tests=unit_tests)
+            graph.tests[id_] = list(node.depends_on.nodes)
+            rules = [getattr(node.config, name, None) for name in _RULES]
+            graph.texts[id_] = _hash(node.raw_code, *rules)
+    for id_, test in manifest.unit_tests.items():
+        graph.unit_tests[id_] = list(test.depends_on.nodes)
+        graph.texts[id_] = str(test.checksum)[:12]
+    return graph
+
+
+_RULES = ("severity", "where", "limit", "fail_calc", "warn_if", "error_if")
+"""What decides in a test's configuration whether it passes."""
+
+
+def _hash(*parts: object) -> str:
+    return sha256(repr(parts).encode()).hexdigest()[:12]

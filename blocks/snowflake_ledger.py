@@ -1,7 +1,7 @@
 """The ledger in Snowflake: a table in the schema that dbt builds in."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -44,10 +44,10 @@ class SnowflakeLedger:
         with self._cursor() as cursor:
             write(cursor, self.relation, state, last)
 
-    def prints(self, graph: Graph) -> dict[str, str]:
+    def prints(self, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
         """See `Ledger.prints`."""
         with self._cursor() as cursor:
-            return prints(cursor, graph)
+            return prints(cursor, graph, nodes)
 
     @contextmanager
     def _cursor(self) -> "Iterator[SnowflakeCursor]":
@@ -84,10 +84,10 @@ def write(cursor: "SnowflakeCursor", relation: str, state: State, last: int) -> 
     cursor.execute(f"delete from {relation} where number <= %s", (last,))  # noqa: S608 - likewise
 
 
-def prints(cursor: "SnowflakeCursor", graph: Graph) -> dict[str, str]:
+def prints(cursor: "SnowflakeCursor", graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
     """When each node's table was made and last changed, and its size, as Snowflake knows them without reading it."""
-    schemas = sorted({stored(node.table.split(".", 1)[0]) for node in graph.nodes.values()})
-    if not schemas:
+    tables = {id_: graph.nodes[id_].table for id_ in nodes}
+    if not (schemas := sorted({stored(table.split(".", 1)[0]) for table in tables.values()})):
         return {}
     cursor.execute(
         "select table_schema, table_name, table_type, created, last_altered, row_count, bytes "  # noqa: S608
@@ -95,4 +95,4 @@ def prints(cursor: "SnowflakeCursor", graph: Graph) -> dict[str, str]:
         schemas,
     )
     known = {f"{schema}.{name}".lower(): " ".join(map(str, facts)) for schema, name, *facts in cursor.fetchall()}
-    return {id_: known[node.table.lower()] for id_, node in graph.nodes.items() if node.table.lower() in known}
+    return {id_: known.get(table.lower(), "") for id_, table in tables.items()}

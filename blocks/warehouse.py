@@ -11,12 +11,18 @@ import duckdb
 
 from blocks import duckdb_file, lake, ledger, snowflake_ledger
 from blocks.errors import PlatformError
-from blocks.ledger import Graph, Node, State
+from blocks.ledger import Graph, Node, State, Version
 from blocks.turns import turn
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
+
+
+NOTHING_TESTED = (
+    "No dbt command of the platform has ended on this warehouse yet, so that nothing in it is known to be tested. "
+    "Run the flow dbt_transform, then publish again. Readers keep the tables they have."
+)
 
 
 class PublishFailed(PlatformError):
@@ -71,11 +77,11 @@ class DuckDbWarehouse:
         """
         with turn(self.path, self.wait_seconds, print), self._held() as connection:
             known = duckdb_file.read(connection)
-            state = known[0] if known else State()
-            graph = state.graph if known else duckdb_file.everything(connection)
+            state = known[0] if known else duckdb_file.everything(connection)
+            if not state.graph:
+                raise PublishFailed(NOTHING_TESTED)
             try:
-                fresh, kept = duckdb_file.published_tables(connection, graph or Graph(), state, trusted=not known)
-                duckdb_file.Copy(connection, self.published).make(fresh, kept)
+                duckdb_file.publish(connection, state, self.published)
             except (OSError, duckdb.Error) as error:
                 raise self._failed(error) from error
         return str(self.published)
@@ -120,28 +126,42 @@ def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
     tables = _tables(cursor, built)
     relation = f"{built}.{ledger.NAME}"
     known = snowflake_ledger.read(cursor, relation) if snowflake_ledger.stored(ledger.NAME) in tables else None
-    state, last = known or (State(), 0)
-    graph = state.graph or Graph(nodes={name: Node(table=f"{built}.{name}") for name in tables})
-    own = {snowflake_ledger.stored(node.table): id_ for id_, node in graph.nodes.items()}
-    mine = {table: own[key] for table in tables if (key := snowflake_ledger.stored(f"{built}.{table}")) in own}
-    passed = ledger.passed(state, graph, snowflake_ledger.prints(cursor, graph)) if known else set(graph.nodes)
+    state, last = known or (_everything(built, tables), 0)
+    if (graph := state.graph) is None:
+        raise PublishFailed(NOTHING_TESTED)
+    if known:
+        relations = {id_ for id_, node in graph.nodes.items() if not node.ephemeral}
+        ledger.found(state, snowflake_ledger.prints(cursor, graph, relations))
+    passed = ledger.passed(state, graph)
+    own = {snowflake_ledger.stored(node.table): id_ for id_, node in graph.nodes.items() if not node.ephemeral}
+    mine = {table: own.get(snowflake_ledger.stored(f"{built}.{table}")) for table in [*tables, *state.published]}
+    done = [table for table in tables if mine[table] in passed]
+    views = _tables(cursor, built, "VIEW")
+    gone = [table for table in state.published if mine[table] is None or table in views]
+    if known:  # before anything is put there: a publication that is killed leaves nothing that nobody knows of
+        state.published = sorted({*state.published, *done})
+        snowflake_ledger.write(cursor, relation, state, last)
     snowflake_ledger.make_schema(cursor, readers)
-    done = [table for table, id_ in mine.items() if id_ in passed]
     for table in done:
         # dbt's tables are transient, and a clone of such a one can be nothing else.
         cursor.execute(f'create or replace transient table {readers}."{table}" clone {built}."{table}" copy grants')
-    gone = [table for table in state.published if snowflake_ledger.stored(f"{built}.{table}") not in own]
     for table in gone:
         cursor.execute(f'drop table if exists {readers}."{table}"')
-    if known:
-        state.published = sorted({*state.published, *done} - {*gone})
+    if gone:
+        state.published = sorted({*state.published} - {*gone})
         snowflake_ledger.write(cursor, relation, state, last)
 
 
-def _tables(cursor: "SnowflakeCursor", schema: str) -> list[str]:
+def _everything(built: str, tables: Iterable[str]) -> State:
+    """Every table of a schema that dbt has not built under the platform, as if it had passed."""
+    nodes = {name: Node(table=f"{built}.{name}") for name in tables}
+    return State(graph=Graph(nodes=nodes), versions={name: Version(id="", built=True) for name in nodes})
+
+
+def _tables(cursor: "SnowflakeCursor", schema: str, kind: str = "BASE TABLE") -> list[str]:
     cursor.execute(
-        "select table_name from information_schema.tables where table_schema = %s and table_type = 'BASE TABLE'",
-        (snowflake_ledger.stored(schema),),
+        "select table_name from information_schema.tables where table_schema = %s and table_type = %s",
+        (snowflake_ledger.stored(schema), kind),
     )
     return [str(name) for (name,) in cursor.fetchall()]
 

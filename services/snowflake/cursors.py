@@ -1,5 +1,7 @@
 """What fakesnow's cursors do otherwise here: MERGE is DuckDB's own, and each failure of DuckDB's reaches the client.
 
+What a statement alters is noted.
+
 fakesnow takes MERGE apart into several statements, which fail inside a transaction.
 """
 
@@ -12,6 +14,8 @@ from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.params import MutableParams
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
+
+from services.snowflake.altered import note, with_views_and_times
 
 # There is no other place between a statement and its result.
 _execute = FakeSnowflakeCursor._execute  # noqa: SLF001
@@ -32,10 +36,12 @@ def _execute_here(self: FakeSnowflakeCursor, transformed: Expr, params: MutableP
     if merge:
         transformed.set("returning", exp.Returning(expressions=[exp.column("merge_action")]))
     try:
-        _execute(self, transformed, params)
+        _execute(self, with_views_and_times(transformed), params)
     except duckdb.Error as error:
         # Snowflake's own code and state for a failure with no code of its own.
         raise ProgrammingError(msg=str(error), errno=603, sqlstate="XX000") from error
+    session = self._conn
+    note(session._duck_conn, transformed, session.database, session.schema)  # noqa: SLF001 - as above
     if merge:
         _execute(self, _counts(Counter(str(action) for (action,) in self.fetchall())))
 

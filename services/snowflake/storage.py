@@ -8,6 +8,7 @@ from fakesnow import info_schema
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show, stage
 
+from services.snowflake import altered
 from services.snowflake.fence import close_to_files
 
 RESULTS = 100
@@ -50,8 +51,9 @@ def open_storage(folder: Path, database: str) -> FakeSnow:
 
 
 def _keep_what_is_global(storage: FakeSnow, file: Path) -> None:
-    """Put comments, stages and file formats, which fakesnow has in memory, into a file."""
+    """Put into a file what fakesnow has in memory, and the times of changes."""
     storage.duck_conn.execute(f"detach {GLOBAL_DATABASE_NAME}")
     storage.duck_conn.execute(f"attach '{file}' as {GLOBAL_DATABASE_NAME}")
     storage.duck_conn.execute(info_schema.fs_global_creation_sql())
     storage.duck_conn.execute(show.fs_global_creation_sql())
+    storage.duck_conn.execute(altered.CREATION)

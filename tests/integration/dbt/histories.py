@@ -1,256 +1,283 @@
-"""Random histories of builds on a small dbt project, and what readers should see after each of their steps.
-
-Each table carries the id of the dbt run that wrote it. So what is in the warehouse says by itself which builds have
-taken place, also where one was killed, and the expectation needs nothing of the platform's own books.
-"""
+"""Random histories of builds on a small dbt project, and what readers see after each of their steps."""
 
 import os
 import random
-import re
-import shutil
+import signal
+import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
-from blocks.dbt import Dbt, DbtFailed, DbtResult, NothingSelected
+from blocks.dbt import Dbt, DbtFailed, NothingSelected
 from blocks.warehouse import Warehouse
+from tests.integration.dbt.history_oracle import Expectation, Relations, Rows
+from tests.integration.dbt.history_project import NODES, STAMP, TESTS, Project
 
-Rows = list[tuple[object, ...]]
+Log = Callable[[str], None]
+SELECTIONS = (
+    *["--select a", "--select b", "--select c", "--select d", "--select stg", "--select e", "--select f", "--select s"],
+    *["--select a+", "--select +b", "--select c+", "--select stg a", "--select b d", "--select +a c+", "--select d+1"],
+    *["--select snap", "--select eph", "--select e f", "--exclude a", "--exclude b", "--exclude d+", "--exclude e"],
+    *[
+        "--select a --exclude a_is_not_three",
+        "--select d --indirect-selection cautious",
+        "--exclude-resource-type test",
+    ],
+    *["--resource-type model", "--select source:raw+ --exclude snap", "--select a d --fail-fast", "--select nothing"],
+)
+GOOD_V, BAD_V = (1, 1, 10, 11, 12, 2), (3, 4, 7, 8, 60, 95)
+GOOD_W, BAD_W = (0, 20, 21, 22), (5, 6, 9, 1)
+KINDS = {"flow": 10, "hand": 6, "killed": 4, "sql": 2, "bare": 2, "edit": 5, "two": 1, "publish": 2, "cut": 1}
 
-STAMP = "'{{ invocation_id }}' as written_by"
-MODELS = {
-    "stg": "{{ config(materialized='view') }} select {{ env_var('V') }} as v, " + STAMP,
-    "a": "select v, " + STAMP + " from {{ ref('stg') }}",
-    "b": "select 10 / (case when v = 7 then {{ zero() }} else 1 end) as ten, v, " + STAMP + " from {{ ref('a') }}",
-    "c": "{{ config(materialized='incremental') }} select {{ env_var('W') }} as v, " + STAMP,
-    "d": "select max(v) as v, " + STAMP + " from {{ ref('c') }}",
-    "e": "{{ config(materialized='view') }} select v, '{{ invocation_id }}' as written_by from {{ ref('d') }}",
+EDITS: dict[str, tuple[str, dict[str, str]]] = {
+    "a has an alias": ("a", {"alias": "other_a"}),
+    "d has a schema": ("d", {"schema": "extra"}),
+    "a's text": ("a", {"sql": f"select v + 1 as v, {STAMP} from {{{{ ref('stg') }}}}"}),
+    "e's text": ("e", {"sql": f"select v + 0 as v, {STAMP} from {{{{ ref('d') }}}}"}),
+    "eph's text": ("eph", {"sql": "select v + 0 as v from {{ ref('d') }}"}),
+    "f is a view": ("f", {"kind": "view"}),
+    "e is a table": ("e", {"kind": "table"}),
+    "e is ephemeral": ("e", {"kind": "ephemeral"}),
+    "a is a view": ("a", {"kind": "view"}),
 }
-PARENTS = {"stg": [], "a": ["stg"], "b": ["a"], "c": [], "d": ["c"], "e": ["d"]}
-TESTS = {
-    "stg_is_small": ("stg", "select * from {{ ref('stg') }} where v > 50"),
-    "a_is_not_three": ("a", "select * from {{ ref('a') }} where v = 3"),
-    "b_is_not_four": ("b", "select * from {{ ref('b') }} where v = 4"),
-    "d_is_not_five": ("d", "select * from {{ ref('d') }} where v = 5"),
-    "a_and_d_differ": ("a d", "select 1 as n from {{ ref('a') }} as a join {{ ref('d') }} as d on a.v = d.v"),
-}
-PROJECT = """
-name: small
-profile: small
-flags: {send_anonymous_usage_stats: false}
-models: {+materialized: table}
-"""
-PROFILES = """
-small:
-  target: dev
-  outputs:
-    dev: {type: duckdb, path: "{{ env_var('WAREHOUSE_PATH') }}", threads: 2}
-    snowflake:
-      type: snowflake
-      account: org-account
-      user: "{{ env_var('SNOWFLAKE_USER') }}"
-      password: "{{ env_var('SNOWFLAKE_PASSWORD') }}"
-      host: 127.0.0.1
-      port: "{{ env_var('SNOWFLAKE_PORT') | as_number }}"
-      protocol: http
-      database: FLIGHTS
-      warehouse: W
-      role: R
-      schema: "{{ env_var('SNOWFLAKE_SCHEMA') }}"
-      threads: 2
-"""
-ZERO = "{% macro zero() %}{{ \"cast('none' as int)\" }}{% endmacro %}"
-SELECTIONS = (None, None, "a", "b", "c", "d", "stg", "a+", "+b", "c+", "stg a", "b d", "+a c+")
+"""Edits by what they are: a node, and what of it changes; where it has changed already, it changes back."""
+
+QUICK = {"DBT_WRITE_JSON": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+"""Environment of dbt: a third of a small build is the writing of its manifest, which nobody reads."""
 
 
-@dataclass
-class World:
+class World(Protocol):
     """A warehouse in the hands of the platform, and what a person can see of it."""
 
     folder: Path
-    dbt: Callable[[dict[str, str], Callable[[str], None]], Dbt]
     warehouse: Warehouse
-    built: Callable[[str], Rows | None]
-    """Rows of a table or view of the warehouse; None where there is none."""
-    seen: Callable[[], dict[str, Rows]]
-    """What readers see: rows by the table's name."""
-    change: Callable[[str, str], None] | None
-    """Write a stamp into a table, as a person with a SQL prompt would; None where nothing could tell."""
     readers_have_views: bool
-    names: list[str] = field(default_factory=lambda: list(MODELS))
+    readers_have_all_schemas: bool
 
-    def __post_init__(self) -> None:
-        shutil.rmtree(self.folder / "models", ignore_errors=True)
-        self.write("dbt_project.yml", PROJECT)
-        self.write("profiles.yml", PROFILES)
-        self.write("macros/zero.sql", ZERO)
-        for name, sql in MODELS.items():
-            self.write(f"models/{name}.sql", sql)
-        for name, (_, sql) in TESTS.items():
-            self.write(f"tests/{name}.sql", sql)
+    def dbt(self, log: Log, *, bare: bool = False) -> Dbt:
+        """The project, or without the platform where it is bare."""
 
-    def write(self, name: str, text: str) -> None:
-        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_text(text)
+    def load(self, v: int, w: int) -> None:
+        """Make these the values of raw's one row."""
 
-    def toggle_b(self) -> None:
-        """Remove the model b with its test, or bring both back."""
-        if "b" in self.names:
-            self.names.remove("b")
-            (self.folder / "models" / "b.sql").unlink()
-            (self.folder / "tests" / "b_is_not_four.sql").unlink()
-        else:
-            self.names.append("b")
-            self.write("models/b.sql", MODELS["b"])
-            self.write("tests/b_is_not_four.sql", TESTS["b_is_not_four"][1])
+    def built(self) -> Relations: ...
+
+    def seen(self) -> dict[str, Rows]: ...
+
+    def sql(self, statement: str) -> None:
+        """Run a statement in the warehouse, as a person with a SQL prompt would."""
 
 
 @dataclass
-class Expectation:
-    """What readers should see, from the stamps in the warehouse and dbt's own results."""
+class History:
+    """One history; `told` are its steps so far."""
 
-    stamps: dict[str, str | None] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
-    passed: dict[str, dict[str, str | None]] = field(default_factory=dict)
-    readers: dict[str, Rows] = field(default_factory=dict)
+    world: World
+    chance: random.Random
+    project: Project
+    expected: Expectation
+    told: list[str]
 
-    def look(self, world: World) -> None:
-        self.stamps = {name: stamp(world.built(name)) for name in MODELS}
+    def step(self) -> None:
+        kind = self.chance.choices(list(KINDS), list(KINDS.values()))[0]
+        v = self.chance.choice(GOOD_V if self.chance.random() < 0.6 else BAD_V)
+        w = self.chance.choice(GOOD_W if self.chance.random() < 0.6 else BAD_W)
+        if self.chance.random() < 0.7:
+            self.world.load(v, w)
+        self.told.append(f"{kind} v={v} w={w}")
+        getattr(self, kind)()
 
-    def results(self, world: World, result: DbtResult) -> None:
-        self.look(world)
-        for node in result.nodes:
-            if node.name in MODELS and node.status in ("success", "error"):
-                (self.failed.discard if node.status == "success" else self.failed.add)(node.name)
-            if node.name in TESTS:
-                self.passed.pop(node.name, None)
-                if node.status == "pass":
-                    self.passed[node.name] = {name: self.stamps[name] for name in TESTS[node.name][0].split()}
+    def selection(self) -> list[str]:
+        chosen = [] if self.chance.random() < 0.3 else self.chance.choice(SELECTIONS).split()
+        if "snap" in chosen and self.chance.random() < 0.5:
+            chosen += ["a"]
+        if self.chance.random() < 0.1:
+            chosen.append("--full-refresh")
+        self.told[-1] += f" {' '.join(chosen)}"
+        return chosen
 
-    def good(self, name: str, names: Iterable[str]) -> bool:
-        tests = [test for test, (on, _) in TESTS.items() if name in on.split() and set(on.split()) <= set(names)]
-        fine = self.stamps[name] is not None and name not in self.failed
-        return fine and all(
-            test in self.passed and all(self.stamps[on] == old for on, old in self.passed[test].items())
-            for test in tests
-        )
+    def flow(self) -> None:
+        """Do what the flow dbt_transform does."""
+        if self.run("build", *self.selection()):
+            self.publish()
 
-    def fit(self, name: str, names: list[str]) -> bool:
-        return self.good(name, names) and all(self.fit(parent, names) for parent in PARENTS[name])
+    def hand(self) -> None:
+        """Run a command as `make dbt` would."""
+        verb = self.chance.choice(["run", "test", "build", "run", "test", "snapshot", "seed"])
+        self.told[-1] += f" {verb}"
+        chosen = [word for word in self.selection() if verb in ("run", "build", "seed") or word != "--full-refresh"]
+        if verb in ("snapshot", "seed"):
+            chosen = []
+        if verb not in ("build", "test"):
+            chosen = _without(chosen, "--indirect-selection")
+        if verb != "build":
+            chosen = _without(_without(chosen, "--resource-type"), "--exclude-resource-type")
+        self.run(verb, *chosen)
 
-    def publish(self, world: World) -> None:
-        published = [name for name in world.names if world.readers_have_views or name not in ("stg", "e")]
-        now = {name: world.built(name) for name in published if self.fit(name, world.names)}
-        kept = {name: rows for name, rows in self.readers.items() if name in published}
-        self.readers = {**kept, **{name: rows for name, rows in now.items() if rows is not None}}
-
-
-def stamp(rows: Rows | None) -> str | None:
-    """The runs that wrote a table's rows; None where there is no table."""
-    return None if rows is None else " ".join(sorted(str(row[-1]) for row in rows))
-
-
-def history(world: World, seed: int, steps: int = 6) -> list[str]:
-    """Live through a random history, and compare what readers see after each step; return its steps."""
-    chance, expected, told = random.Random(seed), Expectation(), list[str]()
-    for _ in range(steps):
-        values = {"V": str(chance.choice([1, 2, 2, 3, 4, 7, 60])), "W": str(chance.choice([0, 8, 8, 5, 2]))}
-        select = chance.choice(SELECTIONS)
-        if "b" not in world.names and select and "b" in select:
-            select = None
-        kind = chance.choices(["flow", "hand", "killed", "sql", "two", "remove"], [10, 5, 3, 2, 2, 1])[0]
-        told.append(f"{kind} {select} {values}")
-        act(kind, world, expected, chance, values, select, told)
-        seen = world.seen()
-        assert seen == expected.readers, f"seed {seed}: {told}"
-    return told
-
-
-def act(
-    kind: str,
-    world: World,
-    expected: Expectation,
-    chance: random.Random,
-    values: dict[str, str],
-    select: str | None,
-    told: list[str],
-) -> None:
-    chosen = ["--select", *select.split()] if select else []
-    if kind == "flow":
-        flow(world, expected, values, chosen)
-    elif kind == "hand":
-        verb = chance.choice(["run", "test", "build", "run"])
-        told[-1] += f" {verb}"
-        run(world, expected, values, verb, *chosen)
-    elif kind == "killed":
-        lines = chance.randint(1, 14)
-        told[-1] += f" after {lines} lines"
-        child = os.fork()
-        if not child:
-            killed(world, values, chosen, lines)
-        os.waitpid(child, 0)
-        expected.look(world)
-    elif kind == "sql":
-        name = chance.choice(["a", "c", "d"])
-        if world.change and world.built(name):
-            world.change(name, uuid.uuid4().hex)
-        expected.look(world)
-    elif kind == "two":
-        fine = {"V": "1", "W": "0"}
-        other = os.fork()
-        if not other:
-            killed(world, fine, ["--select", "c+"], 1_000)
+    def bare(self) -> None:
+        """Run dbt's own command, of which the platform hears nothing."""
+        chosen = [word for word in self.selection() if word != "--full-refresh"]
         with suppress(DbtFailed):
-            world.dbt(fine, lambda _: None).run("build", *chosen)
+            self.world.dbt(_nothing, bare=True).run("build", *chosen)
+        self.expected.look(self.world.built())
+
+    def killed(self) -> None:
+        """Build in another process, which ends at once at a moment of chance."""
+        chosen, line, pause = self.selection(), self.chance.randint(1, 45), self.chance.choice([0, 0.01, 0.05])
+        self.told[-1] += f" at line {line} and {pause} s"
+        left = [line]
+
+        def count(_: str) -> None:
+            left[0] -= 1
+            if not left[0]:
+                threading.Timer(pause, _die).start() if pause else _die()
+
+        os.waitpid(forked(lambda: self.world.dbt(count).run("build", *chosen)), 0)
+        self.expected.killed(self.world.built())
+
+    def publish(self) -> None:
+        if self.expected.graph_known:
+            self.world.warehouse.publish()
+            self.expected.publish()
+
+    def cut(self) -> None:
+        """Publish in another process, which is killed at a moment of chance: readers see each table old or new."""
+        if not self.expected.graph_known:
+            return
+        pause, before = self.chance.choice([0.001, 0.02, 0.05, 0.1, 0.2, 0.4]), self.expected.readers
+
+        def publish() -> None:
+            threading.Timer(pause, _die).start()
+            self.world.warehouse.publish()
+
+        os.waitpid(forked(publish), 0)
+        self.expected.publish()
+        seen, after = self.world.seen(), self.expected.readers
+        for place in {*seen, *before, *after}:
+            assert seen.get(place) in (before.get(place), after.get(place)), f"{place}: {self.told}"
+        self.expected.readers = seen
+
+    def sql(self) -> None:
+        name = self.chance.choice(["a", "b", "c", "d", "s", "snap", "f"])
+        node = self.project.nodes.get(name)
+        if node is None or self.expected.kind(name) != "table":
+            return
+        table, stamp = f"{{{node.schema}}}.{node.alias or name}", uuid.uuid4().hex
+        statement = self.chance.choice(
+            [
+                f"update {table} set written_by = '{stamp}'",
+                f"insert into {table} (v, written_by) values (17, '{stamp}')",
+                f"drop table {table}",
+            ]
+        )
+        self.told[-1] += f" {statement}"
+        self.world.sql(statement)
+        self.expected.look(self.world.built())
+
+    def two(self) -> None:
+        """Two at once; then all of it is built, so that it matters no more which of the two came last."""
+        self.world.load(1, 0)
+        other = forked(lambda: self.world.dbt(_nothing).run("build", "--select", "c+"))
+        with suppress(DbtFailed):
+            self.world.dbt(_nothing).run("build", *self.selection())
         os.waitpid(other, 0)
-        run(world, expected, fine, "build")  # tests all of it, so that it matters no more which of the two came last
-    else:
-        world.toggle_b()
-        flow(world, expected, values, [])
+        self.run("build")
+
+    def edit(self) -> None:
+        """Change the project as people do, then let the platform see it."""
+        what = self.chance.choice([*EDITS, "b gone", "b off", "b renamed", "unit test"])
+        self.told[-1] += f" ({what})"
+        nodes, tests = self.project.nodes, self.project.tests
+        if what in EDITS:
+            name, changes = EDITS[what]
+            if name in nodes:
+                now = nodes[name]
+                back = all(getattr(now, field) == value for field, value in changes.items())
+                old = {field: getattr(NODES[name], field) for field in changes}
+                self.project.change(name, **(old if back else changes))
+        elif what == "b off" and "b" in nodes:
+            self.project.change("b", enabled=not nodes["b"].enabled)
+        elif what == "b renamed" and "b" in nodes:
+            nodes["bb"] = nodes.pop("b")
+        elif what == "b gone":
+            gone = nodes.pop("bb", None) or nodes.pop("b", None)
+            nodes.update({} if gone else {"b": NODES["b"]})
+        elif what == "unit test" and not tests.pop("unit_of_b", None):
+            tests["unit_of_b"] = TESTS["unit_of_b"]
+        self._mend_tests()
+        self.project.save()
+        (self.flow if self.chance.random() < 0.7 else self.hand)()
+
+    def _mend_tests(self) -> None:
+        """b's tests are there while b is; one of a and one of d come, go and change as chance has it."""
+        nodes, tests = self.project.nodes, self.project.tests
+        if self.chance.random() < 0.2:
+            value = self.chance.choice([3, 10])
+            sql = f"select * from {{{{ ref('a') }}}} where v = {value}"
+            tests["a_is_not_three"] = replace(TESTS["a_is_not_three"], sql=sql)
+        if self.chance.random() < 0.2 and not tests.pop("d_is_not_five", None):
+            tests["d_is_not_five"] = TESTS["d_is_not_five"]
+        tests.pop("b_is_not_four", None)
+        if "b" in nodes and nodes["b"].enabled:
+            tests["b_is_not_four"] = TESTS["b_is_not_four"]
+        else:
+            tests.pop("unit_of_b", None)
+
+    def run(self, *command: str) -> bool:
+        failure: DbtFailed | None = None
+        try:
+            nodes = self.world.dbt(_nothing).run(*command).nodes
+        except NothingSelected:
+            return False
+        except DbtFailed as error:
+            failure, nodes = error, error.result.nodes if error.result else []
+        assert nodes, failure
+        self.expected.results(self.world.built(), nodes)
+        return failure is None
 
 
-def run(world: World, expected: Expectation, values: dict[str, str], *command: str) -> bool:
+def _without(words: list[str], option: str) -> list[str]:
+    if option not in words:
+        return words
+    at = words.index(option)
+    return words[:at] + words[at + 2 :]
+
+
+def _nothing(_: str) -> None: ...
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def forked(work: Callable[[], object]) -> int:
+    """Do it in a child of this process, which never returns from it; return its process id."""
+    if pid := os.fork():
+        return pid
     try:
-        result: DbtResult | None = world.dbt(values, lambda _: None).run(*command)
-        fine = True
-    except NothingSelected:
-        return False
-    except DbtFailed as failure:
-        result, fine = failure.result, False
-    assert result, "dbt could not run"
-    expected.results(world, result)
-    return fine
-
-
-def flow(world: World, expected: Expectation, values: dict[str, str], chosen: list[str]) -> None:
-    """What the flow dbt_transform does."""
-    if run(world, expected, values, "build", *chosen):
-        world.warehouse.publish()
-        expected.publish(world)
-
-
-def killed(world: World, values: dict[str, str], chosen: list[str], lines: int) -> None:
-    """Build, and die with the given line of dbt's log; for a child process, which never returns."""
-    left = [lines]
-
-    def count(_: str) -> None:
-        left[0] -= 1
-        if not left[0]:
-            os._exit(9)
-
-    try:
-        world.dbt(values, count).run("build", *chosen)
-    except BaseException:  # noqa: BLE001 - a child of a test says nothing
-        os._exit(1)
+        work()
     finally:
         os._exit(0)
 
 
-def number_of_histories(default: int) -> int:
-    return int(os.environ.get("PUBLICATION_HISTORIES", default))
+def history(world: World, seed: int, steps: int = 5) -> list[str]:
+    """Live through a random history, and compare what readers see after each step; return its steps."""
+    project = Project(world.folder)
+    project.reset()
+    expected = Expectation(project, world.readers_have_views, world.readers_have_all_schemas)
+    lived = History(world, random.Random(seed), project, expected, [])
+    world.load(1, 0)
+    for _ in range(steps):
+        lived.step()
+        seen = world.seen()
+        assert seen == expected.readers, f"seed {seed}: " + "\n".join(lived.told)
+    return lived.told
 
 
-def plain(name: str) -> str:
-    return re.sub(r"^.*\.", "", name).lower()
+def numbers_of_histories(default: int) -> range:
+    """PUBLICATION_HISTORIES is how many, or the first and the one after the last: `500` or `100-200`."""
+    first, _, last = os.environ.get("PUBLICATION_HISTORIES", str(default)).rpartition("-")
+    return range(int(first or 0), int(last))

@@ -119,12 +119,12 @@ def test_what_is_copied_cannot_be_written_meanwhile(
 ) -> None:
     copy, refused = duckdb_file.Copy._table, list[int]()
 
-    def write_meanwhile(self: duckdb_file.Copy, database: str, table: str) -> str:
+    def write_meanwhile(self: duckdb_file.Copy, database: str, table: str) -> None:
         write = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('update t set value = 99')"
         refused.append(
             subprocess.run([sys.executable, "-c", write, warehouse.path], check=False, timeout=60).returncode
         )
-        return copy(self, database, table)
+        copy(self, database, table)
 
     monkeypatch.setattr(duckdb_file.Copy, "_table", write_meanwhile)
     warehouse.publish()
@@ -135,7 +135,10 @@ def test_what_is_copied_cannot_be_written_meanwhile(
 def test_a_copy_that_differs_from_the_warehouse_reaches_no_reader(
     warehouse: DuckDbWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(duckdb_file.Copy, "_table", lambda *_: "0 rows, 0")
+    def half(self: duckdb_file.Copy, _database: str, table: str) -> None:
+        self.connection.execute(f"create table _platform_new.{table} as from {table} limit 0")
+
+    monkeypatch.setattr(duckdb_file.Copy, "_table", half)
     with pytest.raises(PublishFailed):
         warehouse.publish()
     assert_readers_keep_the_old_tables(warehouse)

@@ -1,0 +1,53 @@
+"""INFORMATION_SCHEMA.TABLES as Snowflake has it: with views, and with when each was last altered, by DML or by DDL.
+
+fakesnow's own leaves views out and says 1970 of every table.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import duckdb
+import sqlglot
+from sqlglot import Expr, exp
+
+RELATION = "_fs_global._fs_information_schema._fs_altered"
+CREATION = f"create table if not exists {RELATION} (catalog varchar, schema varchar, name varchar, altered timestamptz, primary key (catalog, schema, name))"  # noqa: E501 - one statement
+_CHANGES = (exp.Alter, exp.Copy, exp.Create, exp.Delete, exp.Drop, exp.Insert, exp.Merge, exp.TruncateTable, exp.Update)
+_ALL = """
+    select t.* replace (coalesce(a.altered, t.last_altered) as last_altered)
+    from {schema}._fs_tables as t
+    left join {altered} as a on (a.catalog, a.schema, a.name) = (t.table_catalog, t.table_schema, t.table_name)
+    union all by name
+    select v.table_catalog, v.table_schema, v.table_name, v.table_owner, 'VIEW' as table_type, v.created,
+        coalesce(a.altered, v.last_altered) as last_altered, v.last_ddl, v.last_ddl_by, v.comment
+    from {schema}._fs_views as v
+    left join {altered} as a on (a.catalog, a.schema, a.name) = (v.table_catalog, v.table_schema, v.table_name)
+"""
+
+
+def note(connection: duckdb.DuckDBPyConnection, statement: Expr, database: str | None, schema: str | None) -> None:
+    """Note that a statement, which has run in a session on a database and schema, has altered its table or view.
+
+    It is noted apart from the session's transaction, which may write to one database alone.
+    """
+    for table in _changed(statement):
+        name = [table.catalog or database, table.db or schema, table.name]
+        with connection.cursor() as cursor:
+            cursor.execute(f"insert or replace into {RELATION} values (?, ?, ?, ?)", [*name, datetime.now(UTC)])  # noqa: S608
+
+
+def _changed(statement: Expr) -> Iterator[exp.Table]:
+    if isinstance(statement, _CHANGES) and (target := statement.find(exp.Table)):
+        yield target
+        for rename in statement.find_all(exp.AlterRename):
+            yield rename.this
+
+
+def with_views_and_times(statement: Expr) -> Expr:
+    """A statement that reads INFORMATION_SCHEMA.TABLES, made to read all that Snowflake has there."""
+    for table in list(statement.find_all(exp.Table)):
+        if (table.db.upper(), table.name.upper()) == ("_FS_INFORMATION_SCHEMA", "_FS_TABLES"):
+            schema = ".".join(filter(None, [table.catalog, table.db]))
+            rows = sqlglot.parse_one(_ALL.format(schema=schema, altered=RELATION), read="duckdb")
+            table.replace(exp.alias_(exp.Subquery(this=rows), table.alias or "TABLES", table=True))
+    return statement
