@@ -96,13 +96,16 @@ class DeploymentRuns:
     def busy(self) -> bool:
         """Whether a run waits for its start, or as many as are useful are under way; plans for later do not count.
 
-        What counts are the runs of all deployments of the flow that take the same connection as this one.
+        What counts are the runs of all deployments of the flow that take the same connection as this one; on a server
+        that others use too, those with this one's work pool or the platform's tag.
         """
         count = 0
         with _client() as server:
             deployments = list(server.deployments(self.flow))
-            ours = {**self._named(deployments).parameters, "profile": self.profile}
-            for run in server.runs(_under_way([each.id for each in deployments], server.now)):
+            own = self._named(deployments)
+            ours = {**own.parameters, "profile": self.profile}
+            chosen = [each.id for each in deployments if self._is_ours(each, own.work_pool_name)]
+            for run in server.runs(_under_way(chosen, server.now)):
                 if not _held(run) and _same_connection(run.parameters, ours):
                     count += 1
                     if run.state_type in QUEUED or count >= MOST_UNDER_WAY:
@@ -124,6 +127,9 @@ class DeploymentRuns:
                 state=State(type=StateType.PAUSED, name=HELD, message="It starts once the sensor's cursor names it."),
             )
         return str(run.id)
+
+    def _is_ours(self, deployment: DeploymentResponse, pool: str | None) -> bool:
+        return not self.names.namespace or self.names.tag in deployment.tags or deployment.work_pool_name == pool
 
     def _named(self, deployments: Iterable[DeploymentResponse]) -> DeploymentResponse:
         for deployment in deployments:

@@ -9,9 +9,11 @@ from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.actions import DoNothing
+from prefect.states import Scheduled
 
 from blocks.connections import exposed
 from blocks.names import Names
+from blocks.runs import DeploymentRuns
 from blocks.settings import Settings
 from services.bootstrap.__main__ import main
 from services.bootstrap.automations import automations
@@ -136,6 +138,22 @@ def test_a_foreign_pool_of_the_platforms_name_is_refused_by_name_and_nothing_is_
     assert "work pool three-local exists already" in said
     assert "PREFECT_NAMESPACE" in said
     assert exactly(client) == before
+
+
+def test_runs_of_others_do_not_hold_back_the_sensor(client: SyncPrefectClient) -> None:
+    ours = Platform(client, Names("seven"), "seven", "ann:clone")
+    ours.declared = [each for each in declared() if each.name == "full-pipeline"]
+    ours.apply(str)
+    client.create_work_pool(WorkPoolCreate(name="others", type="process"))
+    theirs = flow(lambda: None, name="full_pipeline").to_deployment("others", work_pool_name="others")
+    theirs.parameters = {"profile": "seven"}
+    client.create_flow_run_from_deployment(theirs.apply(), state=Scheduled())
+    runs = DeploymentRuns("full_pipeline/full-pipeline", "seven", Names("seven"))
+    assert not runs.busy()
+    own = flow(lambda: None, name="full_pipeline").to_deployment("own", work_pool_name="seven-local")
+    own.parameters = {"profile": "seven"}
+    client.create_flow_run_from_deployment(own.apply(), state=Scheduled())
+    assert runs.busy()
 
 
 def test_what_people_set_is_kept_and_what_prefect_yaml_changes_is_changed(client: SyncPrefectClient) -> None:
