@@ -122,6 +122,11 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def namespace() -> str:
+    """Return PREFECT_NAMESPACE, for what is named while a module is imported: no other setting can fail it."""
+    return os.environ.get("PREFECT_NAMESPACE", "")
+
+
 LIBRARIES = "AWS|DBT|DUCKDB|FLASK|MOCK_AIRBYTE|MOTHERDUCK|MOTO|OTEL|PREFECT|PYDANTIC|SNOWFLAKE|SQLALCHEMY|UVICORN"
 OTHERS = "PYTHON[A-Z0-9_]*|BOTO_CONFIG|FORWARDED_ALLOW_IPS|NETRC|REQUEST_METHOD|SSLKEYLOGFILE|WEB_CONCURRENCY"
 

@@ -15,6 +15,7 @@ from blocks import connections
 from blocks.airbyte import AirbyteError, Job, SyncResult, SyncsFailed, check_connection_id
 from blocks.errors import PlatformError, shown
 from flows.retry import if_temporary
+from flows.tags import tagged
 
 START_SECONDS = 10.0
 """How long a cancelled run waits for the starts that are under way, to cancel them too."""
@@ -38,7 +39,7 @@ class StartedSync(BaseModel):
 
 @task(
     task_run_name="start {connection_id}",
-    tags=["airbyte"],
+    tags=tagged("airbyte"),
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
@@ -57,7 +58,7 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
 
 @task(
     task_run_name="wait for {started.connection_name}",
-    tags=["airbyte"],
+    tags=tagged("airbyte"),
     retries=2,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,

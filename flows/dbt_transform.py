@@ -17,6 +17,7 @@ from blocks import connections, dbt_packages
 from blocks.dbt import DbtFailed, DbtResult
 from blocks.turns import TurnMissed
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
+from flows.tags import tagged
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str |
 
 @task(
     name="dbt deps",
-    tags=["dbt"],
+    tags=tagged("dbt"),
     cache_key_fn=package_files,
     cache_expiration=timedelta(days=30),
     retries=2,
@@ -72,7 +73,7 @@ def dbt_deps(profile: str | None = None) -> str:
 
 @task(
     task_run_name="dbt {command}",
-    tags=["dbt"],
+    tags=tagged("dbt"),
     retries=WAREHOUSE_RETRIES,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,
@@ -87,7 +88,7 @@ def run_dbt(
 
 
 @task(
-    tags=["warehouse"],
+    tags=tagged("warehouse"),
     retries=WAREHOUSE_RETRIES,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_jitter_factor=0.5,

@@ -20,6 +20,7 @@ from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
+from flows.tags import tagged, tags_of_the_deployment
 
 Result = TypeVar("Result")
 
@@ -33,14 +34,14 @@ class PipelineResult(BaseModel):
     seconds: dict[str, float]
 
 
-@task(tags=["dbt"])
+@task(tags=tagged("dbt"))
 def warm_up_dbt() -> None:
     """Import dbt while Airbyte works."""
     warm_up()
 
 
 @task(
-    tags=["warehouse"],
+    tags=tagged("warehouse"),
     retries=WAREHOUSE_RETRIES,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
@@ -62,7 +63,7 @@ def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[s
 
 @task(
     name="source freshness",
-    tags=["dbt"],
+    tags=tagged("dbt"),
     retries=WAREHOUSE_RETRIES,
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
@@ -125,7 +126,8 @@ def full_pipeline(
         raise failed
     warm.wait()
     try:
-        dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
+        with tags_of_the_deployment():
+            dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
     except DbtFailed as error:
         if failed:
             raise failed from error
@@ -151,7 +153,8 @@ def full_pipeline(
 def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], AirbyteError | None]:
     """Run `airbyte_sync`; what went wrong is returned, not raised: the syncs may have moved what this run is for."""
     try:
-        return airbyte_sync(connection_ids, profile), None
+        with tags_of_the_deployment():
+            return airbyte_sync(connection_ids, profile), None
     except AirbyteError as failure:
         return list(failure.results), failure
 

@@ -41,9 +41,6 @@ def longest(environments: Iterable[Mapping[str, Any]]) -> timedelta:
 def automations(names: Names, interval: timedelta = INTERVAL) -> tuple[AutomationCore, ...]:
     """Return the automations for the runs of a platform's deployments.
 
-    Prefect gives a deployment's tags to its runs and not to their subflow runs. So a subflow run of a dead process
-    stays running until a starting worker ends it together with its parent.
-
     Args:
         names: give the tag of the deployments, which their runs carry, and the automations' names.
         interval: the longest time between two heartbeats of such a run.

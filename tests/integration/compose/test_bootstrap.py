@@ -11,11 +11,14 @@ import yaml
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.flow_engine import run_flow
+from prefect.runtime import flow_run
 from prefect.states import Cancelling, Completed, Crashed, Pending, Running
 
 from blocks.names import Names
 from blocks.runs import ATTEMPTS, NO_SIGN
 from blocks.settings import Settings
+from flows.tags import tags_of_the_deployment
 from services.bootstrap.__main__ import main, platform
 from services.bootstrap.automations import automations
 from services.bootstrap.deployments import PROJECT, declared
@@ -116,6 +119,22 @@ def test_every_model_compiles_for_duckdb_without_its_warehouse(tmp_path: Path) -
     assert found.keys() == models
     assert "from airlines" in found["stg_airlines"]
     assert not (tmp_path / "none.duckdb").exists()
+
+
+def test_a_subflow_run_has_the_tag_of_the_deployment_that_its_parent_is_a_run_of(prefect_server: str) -> None:
+    @flow
+    def child() -> set[str]:
+        return set(flow_run.tags)
+
+    @flow
+    def parent() -> set[str]:
+        with tags_of_the_deployment():
+            return child()
+
+    with get_client(sync_client=True) as client:
+        plain, deployed = client.create_flow_run(parent), client.create_flow_run(parent, tags=["daily", Names().tag])
+    assert run_flow(parent, flow_run=plain) == set()
+    assert run_flow(parent, flow_run=deployed) == {Names().tag}
 
 
 def test_an_entry_of_prefect_yaml_that_would_be_ignored_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from blocks.batches import Batch
 from blocks.landing import LandedFile
 from blocks.names import Names
 from blocks.runs import DeploymentRuns
-from services.bootstrap.deployments import declared
+from flows.tags import tagged
+from services.bootstrap.deployments import PROJECT, declared
 
 PLAIN = sorted({each.name for each in declared()})
 FIRST_WORDS = sorted({each.partition("-")[0] for each in [*PLAIN, "dbt-warehouse"]})
@@ -37,6 +38,13 @@ def test_names_of_blocks_and_artifacts_are_those_that_prefect_takes_and_differ_b
         assert len(set(made)) == len(namespaces)
         assert all(re.fullmatch("[a-z0-9-]+", each) for each in made)
     assert Names().artifact("freshness") == "freshness"
+
+
+def test_limits_of_others_on_a_tag_do_not_apply_to_the_tasks_of_a_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tagged("dbt") == ["dbt"]
+    monkeypatch.setenv("PREFECT_NAMESPACE", "ann")
+    assert tagged("dbt") == ["ann-dbt"]
+    assert not [file for file in (PROJECT / "flows").rglob("*.py") if re.search(r"\btags=\[", file.read_text())]
 
 
 def test_two_platforms_that_load_the_same_files_have_a_run_each() -> None:
