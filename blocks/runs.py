@@ -46,6 +46,10 @@ MOST_UNDER_WAY = 2
 """One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
 NO_SIGN = "No sign of life for"
 """How the message begins with which the server's automation crashes a run whose process has died."""
+KILLED = (-9, -11, -6, -7)
+"""Exit codes of a process that was killed, as for want of memory, or that broke down: not by SIGTERM, which cancels."""
+DIED = (NO_SIGN, *(f"Process exited with status code: {code}." for code in KILLED))
+"""How the messages begin with which the automation, or a live worker, crashes a run whose process has died."""
 ATTEMPTS = 3
 """How often a run is started at most, where its process or its worker dies each time."""
 RETRIED = "Its process or worker died; it runs again."
@@ -297,9 +301,19 @@ def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
 
 
 def _may_come_back(state: State[Any], now: datetime) -> bool:
-    """Whether the server, which has just found that the run's process died, may yet put the run back."""
-    found_dead = state.is_crashed() and (state.message or "").startswith(NO_SIGN)
+    """Whether a run whose process has just been found dead may yet be retried."""
+    found_dead = state.is_crashed() and (state.message or "").startswith(DIED)
     return found_dead and now - state.timestamp < PUT_BACK
+
+
+def attempts(run: FlowRun, states: Iterable[State[Any]]) -> int:
+    """Return how often a run was started, or accepted by a worker that ended before it started.
+
+    Args:
+        run: the run.
+        states: all that it has been in.
+    """
+    return max(run.run_count, sum(each.message == RETRIED for each in states) + 1)
 
 
 def parked_key(place: str) -> str:

@@ -11,9 +11,13 @@ import runpy
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -32,7 +36,9 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from blocks import connections
 from blocks.names import OURS
-from blocks.runs import ATTEMPTS, RETRIED
+from blocks.runs import ATTEMPTS, RETRIED, attempts
+from blocks.settings import Settings
+from services import process_worker
 
 LIMIT = 4
 """Runs at once: each takes up to 0.6 GB while dbt works, and the worker's container has 3 GB."""
@@ -42,6 +48,8 @@ UNFINISHED = FlowRunFilterState(
 )
 WORKER_DIED = "The worker ended while this was running"
 PAGE = 200
+_held: list[FileLock] = []
+"""Locks that are released when this process ends, however it does."""
 
 
 def put_back(client: SyncPrefectClient, pool: str, name: str, tag: str = OURS) -> list[FlowRun]:
@@ -87,17 +95,11 @@ def _all(client: SyncPrefectClient, **filters: Any) -> list[FlowRun]:
 def _next_state(client: SyncPrefectClient, run: FlowRun) -> State[Any]:
     if run.state_type == StateType.CANCELLING:
         return Cancelled()
-    if (attempts := _attempts(client, run)) >= ATTEMPTS:
+    if (count := attempts(run, client.read_flow_run_states(run.id))) >= ATTEMPTS:
         return Crashed(
-            message=f"{WORKER_DIED}, in attempt {attempts} of {ATTEMPTS}. Look into its log, then run it again."
+            message=f"{WORKER_DIED}, in attempt {count} of {ATTEMPTS}. Look into its log, then run it again."
         )
     return AwaitingRetry(scheduled_time=datetime.now(UTC), message=RETRIED)
-
-
-def _attempts(client: SyncPrefectClient, run: FlowRun) -> int:
-    """How often a run was started, or accepted by a worker that ended before it started."""
-    retried = [each for each in client.read_flow_run_states(run.id) if each.message == RETRIED]
-    return max(run.run_count, len(retried) + 1)
 
 
 def _end_subflows(client: SyncPrefectClient, parent: FlowRun) -> None:
@@ -106,16 +108,33 @@ def _end_subflows(client: SyncPrefectClient, parent: FlowRun) -> None:
         client.set_flow_run_state(run.id, Crashed(message=f"{WORKER_DIED}."), force=True)
 
 
+def numbered(name: str, folder: Path) -> str:
+    """Return a name with the first number that no other living process of the folder has; it is held to the end.
+
+    So a worker in a new container has its predecessor's name, and each of several has one of its own.
+    """
+    for number in count(1):
+        lock = FileLock(folder / f".{name}-{number}.lock", thread_local=False)
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            _held.append(lock)
+            return f"{name}-{number}"
+    raise AssertionError("there is no last number")
+
+
 def main() -> None:
-    """Retry what a killed worker left, then be Prefect's worker."""
+    """Retry what a killed worker left, then be a worker."""
     parser = argparse.ArgumentParser(prog="python -m services.worker", description=__doc__)
     parser.add_argument("--pool", required=True, help="the work pool, as prefect.yaml calls it")
     parser.add_argument("--profile", default="", help="profile, which may give the pool a namespace")
     parser.add_argument("--name", default=f"worker-{socket.gethostname()}", help="of this worker, in its pool")
+    parser.add_argument("--numbered", help="its name, but for a number: the first that no living worker here has")
     parser.add_argument("--limit", default="", help=f"runs at once (default: {LIMIT})")
     options, others = parser.parse_known_args()
     names = connections.names(options.profile or None)
-    pool = names.name(options.pool)
+    if options.numbered:
+        options.name = numbered(options.numbered, Settings().warehouse_path.parent)
+    pool, process_worker.Job.names = names.name(options.pool), names
     with get_client(sync_client=True) as client:
         for run in put_back(client, pool, options.name, names.tag):
             print(f"{run.name} was {run.state_name} when the worker ended", flush=True)

@@ -14,6 +14,7 @@ from prefect.events.actions import ChangeFlowRunState
 from blocks.names import Names
 from blocks.runs import ATTEMPTS, NO_SIGN, RETRIED
 
+SILENT = "Crash silent flow runs"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
 PUT_BACK = {f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
@@ -48,7 +49,7 @@ def automations(names: Names, interval: timedelta = INTERVAL) -> tuple[Automatio
     silence, tag = max(BEATS * interval, timedelta(seconds=90)), names.tag
     return (
         _crash(
-            names.title("Crash silent flow runs"),
+            names.title(SILENT),
             "Crashes a run of the platform that sends no heartbeat, or no more: its process has died.",
             tag,
             # A process may die before its first heartbeat, too.

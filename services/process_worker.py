@@ -1,0 +1,84 @@
+"""Prefect's worker of processes, with what runs of the platform need of it.
+
+Prefect's own ends with "already holding" where a run is handed out again while it still holds a slot of `--limit` for
+it, and leaves a run crashed whose process was killed.
+"""
+
+import warnings
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Self
+
+import httpx
+from anyio.abc import TaskStatus
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.events.schemas.automations import EventTrigger
+from prefect.exceptions import PrefectException
+from prefect.states import AwaitingRetry
+from prefect.workers.base import BaseWorkerResult
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
+
+from blocks.names import Names
+from blocks.runs import ATTEMPTS, KILLED, RETRIED, attempts
+from services.bootstrap.automations import BEATS, FREQUENCY, SILENT
+
+
+class Job(ProcessJobConfiguration):
+    """How a run's process is started: so that it sends heartbeats as often as the server's automation expects."""
+
+    names: ClassVar[Names] = Names()
+
+    @classmethod
+    async def resolve_for_flow_run(cls, flow_run: FlowRun, *, client: PrefectClient, **others: Any) -> Self:
+        """Read the run's job variables; its heartbeats are at most as far apart as the automation allows."""
+        job = await super().resolve_for_flow_run(flow_run, client=client, **others)
+        if cls.names.tag in flow_run.tags and (longest := await cls._longest(client)):
+            own = job.env.get(FREQUENCY) or ""
+            if not own.isdigit() or int(own) > longest:
+                job.env[FREQUENCY] = str(longest)
+        return job
+
+    @classmethod
+    async def _longest(cls, client: PrefectClient) -> int:
+        """Return the longest time between two heartbeats, in seconds; 0 where no automation looks for them."""
+        for each in await client.read_automations_by_name(cls.names.title(SILENT)):
+            if isinstance(each.trigger, EventTrigger):
+                return int(each.trigger.within.total_seconds()) // BEATS
+        return 0
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it takes the place of Prefect's own for pools of processes, which is meant
+
+    class Worker(ProcessWorker):
+        """Runs flows in processes, up to `--limit` at once."""
+
+        type = "process"
+        job_configuration = Job
+
+        async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+            """Start runs, but none whose former process has not ended: the server may believe it dead."""
+            held = set(self._limiter.statistics().borrowers) if self._limiter else set()
+            free = [each for each in flow_run_response if each.flow_run.id not in held]
+            return await super()._submit_scheduled_flow_runs(free)
+
+        async def _submit_run_and_capture_errors(
+            self, flow_run: FlowRun, task_status: TaskStatus[int | Exception] | None = None
+        ) -> BaseWorkerResult | Exception:
+            """Run a process to its end; once its slot is free, retry the run where the process was killed."""
+            result = await super()._submit_run_and_capture_errors(flow_run, task_status)
+            if isinstance(result, BaseWorkerResult) and result.status_code in KILLED:
+                try:
+                    await self._retry(flow_run)
+                except (httpx.HTTPError, PrefectException) as error:
+                    self._logger.warning("%s was killed and could not be retried: %s", flow_run.name, error)
+            return result
+
+        async def _retry(self, flow_run: FlowRun) -> None:
+            run = await self.client.read_flow_run(flow_run.id)
+            if Job.names.tag not in run.tags or not run.state or not run.state.is_crashed():
+                return
+            if attempts(run, await self.client.read_flow_run_states(run.id)) < ATTEMPTS:
+                again: State[Any] = AwaitingRetry(scheduled_time=datetime.now(UTC), message=RETRIED)
+                await self.client.set_flow_run_state(run.id, again, force=True)
