@@ -143,6 +143,9 @@ def reset(compose: Compose, options: argparse.Namespace) -> int:
         return code
     engine.remove_volumes(project)
     forget(project)
+    if compose.profile.is_on_shared_server:
+        url = compose.profile.values["PREFECT_API_URL"]
+        print(f"What the profile has registered on {url} stays there; docs/production.md says how to remove it.")
     return 0
 
 
