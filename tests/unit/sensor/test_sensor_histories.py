@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks.errors import PlatformError
-from tests.unit.sensor.world import HOLD, OVERLAP, RECONCILE, START, Crash, Version, World, version
+from tests.unit.sensor.world import OVERLAP, RECONCILE, START, Crash, Version, World, version
 
 FATES = [
     *("", "", "", "another sensor polls", "a file arrives", "a file arrives", "time passes"),
@@ -35,7 +35,7 @@ began = st.one_of(st.integers(-OVERLAP, SKEW), st.integers(-OVERLAP, SKEW), st.i
 delays = st.sampled_from([0, 0, 0, OVERLAP + 1, LATE])
 puts = st.tuples(st.just("put"), keys, began, st.integers(0, 3), contents, delays)
 deletes = st.tuples(st.just("delete"), keys)
-waits = st.tuples(st.just("wait"), st.sampled_from([0, 1, OVERLAP, HOLD, 130]))
+waits = st.tuples(st.just("wait"), st.sampled_from([0, 1, OVERLAP, 130]))
 ends = st.tuples(st.just("end"), st.lists(st.sampled_from(["well", "failed", "cancelled"]), max_size=3))
 polls = st.tuples(st.just("poll"), st.lists(st.sampled_from(FATES), max_size=12), st.integers(0, 9))
 drains = st.tuples(st.just("drain"), st.integers(0, 9))
