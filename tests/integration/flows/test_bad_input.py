@@ -41,16 +41,6 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blocks.airbyte.FIRST_POLL_SECONDS", 0.05)
 
 
-@pytest.fixture
-def loaded(platform: Platform) -> Platform:
-    """A platform that has loaded and published a day."""
-    platform.put_reference()
-    platform.put("flights/2013-01-01.csv.gz", flights(1))
-    full_pipeline()
-    assert platform.count("fct_flights") == 20
-    return platform
-
-
 def fails(flow, kind: type[PlatformError], **parameters) -> str:
     """Run a flow that must fail; the error's text, which the flow run's state carries."""
     with pytest.raises(kind) as caught:
