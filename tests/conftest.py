@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -42,6 +43,22 @@ hypothesis.settings.register_profile("exhaustive", max_examples=100, deadline=No
 hypothesis.settings.load_profile("few")
 
 pytest_plugins = ["services.testing.fixtures"]
+
+
+SHARED_PLATFORM = ("tests/e2e/test_commands.py", "tests/e2e/test_platform.py", "tests/e2e/test_reset.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole files; one of them gets all files whose tests share the platform in Docker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByPlatform(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "the shared platform" if file in SHARED_PLATFORM else file
+
+    return ByPlatform(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

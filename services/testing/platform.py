@@ -67,12 +67,6 @@ class Platform(DockerCompose):
         self._landed: set[str] = set()
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
-        self._variables = {
-            "COMPOSE_PROJECT_NAME": self.name,
-            "PREFECT_PORT": str(self.prefect_port),
-            "AIRBYTE_PORT": str(self.airbyte_port),
-            "S3_PORT": str(self.s3_port),
-        }
         super().__init__(
             context=project,
             compose_file_name=["docker-compose.yml", *map(str, self.profile.files)],
@@ -84,8 +78,15 @@ class Platform(DockerCompose):
     def compose_command_property(self) -> list[str]:
         """Compose's command line; the profile decides, the environment of the tests does not."""
         hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
-        own = [f"{name}={value}" for name, value in (self._variables | digests(self.profile)).items()]
+        variables = {"COMPOSE_PROJECT_NAME": self.name, **self.ports, **digests(self.profile)}
+        own = [f"{name}={value}" for name, value in variables.items()]
         return ["env", *hidden, *own, *super().compose_command_property]
+
+    @property
+    def ports(self) -> dict[str, str]:
+        """The ports on this machine, by the variables that set them."""
+        ports = {"PREFECT_PORT": self.prefect_port, "AIRBYTE_PORT": self.airbyte_port, "S3_PORT": self.s3_port}
+        return {name: str(port) for name, port in ports.items()}
 
     @property
     def prefect_url(self) -> str:
@@ -134,9 +135,9 @@ class Platform(DockerCompose):
             raise PlatformFailed(f"docker compose {' '.join(arguments)}: {done.stderr[-4000:]}")
         return done.stdout
 
-    def kill(self, service: str) -> None:
-        """End a service as a power cut would."""
-        self.compose("kill", service)
+    def kill(self, *services: str) -> None:
+        """End services as a power cut would."""
+        self.compose("kill", *services)
 
     def logs(self, *services: str, lines: int = 50) -> str:
         """The newest lines of the services' logs; of all without a name."""

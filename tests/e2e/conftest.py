@@ -1,4 +1,4 @@
-"""The platform of a copy of this project, so that tests can change its files as a person would."""
+"""One platform for the tests of the default profile, and a copy of this project for each that needs its own."""
 
 import os
 import shutil
@@ -11,26 +11,16 @@ import pytest
 from services.compose.profile import load
 from services.testing.fixtures import need_engine, owner
 from services.testing.platform import PROJECT, Platform
+from tests.e2e.clone import Clone, copy_project
 from tests.e2e.landing import SAMPLE_FLIGHTS, services_of_the_sample
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the project's files as they are now, committed or not."""
+    """A folder with the project's files as they are now, for a platform of the module's own."""
     need_engine()
-    copy = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=PROJECT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (PROJECT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, copy / name)
-    return copy
+    copy_project(folder := tmp_path_factory.mktemp("clone"))
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -50,17 +40,47 @@ def build(image: str, *options: str) -> None:
     subprocess.run(["docker", "build", "--quiet", "--tag", image, *given, *options, PROJECT], check=True)
 
 
-@pytest.fixture(scope="module")
-def platform(project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
-    """The whole platform, its sample files loaded, built and published where the profile has them."""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Platform]:
+    """The platform that most tests share, before its start; removed when the last of them has ended."""
+    need_engine()
+    copy_project(folder := tmp_path_factory.mktemp("shared"))
     profile = pytestconfig.getoption("profile")
-    if not (project / "profiles" / f"{profile}.env").exists():  # one that git does not know
-        shutil.copy2(PROJECT / "profiles" / f"{profile}.env", project / "profiles")
-        shutil.copytree(PROJECT / "profiles" / "secrets" / profile, project / "profiles" / "secrets" / profile)
-    with Platform(project, profile, owner=owner(pytestconfig)) as running:
-        if services_of_the_sample(running) <= running.profile.services:
-            running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=300)
-        yield running
+    if not (folder / "profiles" / f"{profile}.env").exists():  # one that git does not know
+        shutil.copy2(PROJECT / "profiles" / f"{profile}.env", folder / "profiles")
+        shutil.copytree(PROJECT / "profiles" / "secrets" / profile, folder / "profiles" / "secrets" / profile)
+    platform = Platform(folder, profile, owner=owner(pytestconfig))
+    yield platform
+    platform.__exit__()
+
+
+@pytest.fixture(scope="session")
+def clone(shared: Platform) -> Clone:
+    """The clone that the shared platform is started from."""
+    return Clone(Path(shared.context), shared.name, shared.ports)
+
+
+@pytest.fixture(scope="session")
+def files_at_first(clone: Clone) -> dict[Path, bytes]:
+    """The clone's files before its first verb."""
+    return clone.files()
+
+
+@pytest.fixture(scope="session")
+def up(shared: Platform, clone: Clone, files_at_first: dict[Path, bytes]) -> str:
+    """What `make up` prints."""
+    done = clone.make("up", f"PROFILE={shared.profile.name}", "YES=1")
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def platform(shared: Platform, up: str) -> Platform:
+    """The shared platform at work, its sample files loaded, built and published where the profile has them."""
+    shared.build = False
+    if services_of_the_sample(shared) <= shared.profile.services:
+        shared.eventually(lambda: sample_is_published(shared), "the sample's marts", seconds=300)
+    return shared
 
 
 def sample_is_published(platform: Platform) -> bool | None:

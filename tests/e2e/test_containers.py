@@ -80,6 +80,7 @@ def test_the_example_of_the_documentation_passes(mock_image: None, tmp_path: Pat
     assert "2 passed" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_test_leaves_no_container(mock_image: None, tmp_path: Path) -> None:
     (tmp_path / "test_interrupted.py").write_text(
         "def test_that_is_interrupted(airbyte):\n    print(airbyte.get_container_id())\n    raise KeyboardInterrupt\n"
@@ -92,6 +93,7 @@ def test_an_interrupted_test_leaves_no_container(mock_image: None, tmp_path: Pat
     assert inspected.returncode == 1
 
 
+@pytest.mark.exhaustive
 def test_a_platform_whose_test_process_was_killed_is_removed_by_pytest_itself(mock_image: None, tmp_path: Path) -> None:
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "local.env").write_text("PROFILE=local\n")

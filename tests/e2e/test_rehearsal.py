@@ -13,9 +13,9 @@ import pytest
 
 from services.testing import Platform
 from services.testing.fixtures import owner
+from tests.e2e.clone import Clone
 from tests.e2e.conftest import sample_is_published
 from tests.e2e.origins import answered
-from tests.e2e.test_verbs import Clone
 from tests.integration.dbt import project as dbt
 from tests.integration.dbt.lake import STREAMS, Lake
 
@@ -82,6 +82,7 @@ def test_no_stand_in_answers_without_credentials(platform: Platform) -> None:
     assert told.startswith("Prefect's server refuses to give the blocks saved as 'rehearsal'. Check PREFECT_API_AUTH_")
 
 
+@pytest.mark.exhaustive
 def test_no_port_answers_a_page_from_elsewhere(platform: Platform) -> None:
     assert answered(platform) == []
 
@@ -95,6 +96,7 @@ def test_all_credentials_but_prefects_come_from_the_blocks(platform: Platform, s
     assert [name for name in names if name.startswith(("AIRBYTE_", "AWS_", "SNOWFLAKE_"))] == []
 
 
+@pytest.mark.exhaustive
 def test_promote_changes_what_it_prints_and_then_nothing_is_left_to_change(platform: Platform, project: Path) -> None:
     replace(project / "prefect.yaml", "Only the load.", "The load alone.")
     replace(project / "profiles" / "rehearsal.env", "FRESHNESS_THRESHOLD_HOURS=25", "FRESHNESS_THRESHOLD_HOURS=26")
@@ -130,6 +132,10 @@ def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_p
         assert text, place
         assert CANARY not in text, place
         assert IN_A_HEADER not in text, place
+
+
+@pytest.mark.exhaustive
+def test_a_planted_secret_is_in_no_layer_of_an_image(platform: Platform) -> None:
     with subprocess.Popen(["docker", "image", "save", *images(platform)], stdout=subprocess.PIPE) as saved:
         grep = ["grep", "--text", "--only-matching", "-e", CANARY, "-e", "services.worker"]
         found = subprocess.run(grep, stdin=saved.stdout, capture_output=True, text=True, check=False).stdout.split()
