@@ -16,7 +16,7 @@ SCENARIOS = ["lists", "syncs_and_waits", "cancels", "clears", "is_told_of_errors
 SCENARIOS += ["makes_and_deletes_a_connection", "tags", "is_refused_with_wrong_credentials", "renews_its_token"]
 
 
-@pytest.fixture(scope="module", params=["0", "1"])
+@pytest.fixture(scope="module", params=[pytest.param("0", marks=pytest.mark.exhaustive), "1"])
 def sdk_python(request: pytest.FixtureRequest) -> Path:
     """An interpreter beside this one that has the SDK's line alone: the two lines cannot share an environment."""
     lock = SDK / f"airbyte-api-{request.param}.lock"

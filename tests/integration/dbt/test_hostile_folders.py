@@ -29,7 +29,7 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", [" ".join(NAMES), "c#"])
+@pytest.mark.parametrize("name", [" ".join(NAMES), pytest.param("c#", marks=pytest.mark.exhaustive)])
 def test_dbt_builds_from_a_lake_and_in_a_warehouse_below_any_folder(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     raw = Lake(tmp_path / "lake")

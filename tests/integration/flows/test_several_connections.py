@@ -55,10 +55,12 @@ def stuck(platform: Platform, second: str) -> str:
     ("broken", "kind", "words"),
     [
         (failing, SyncFailed, "the second one's source went away"),
-        (cancelled, SyncCancelled, "cancelled outside this flow"),
-        (stuck, SyncTimedOut, "AIRBYTE_SYNC_TIMEOUT_SECONDS"),
+        pytest.param(cancelled, SyncCancelled, "cancelled outside this flow", marks=pytest.mark.exhaustive),
+        pytest.param(stuck, SyncTimedOut, "AIRBYTE_SYNC_TIMEOUT_SECONDS", marks=pytest.mark.exhaustive),
         (lambda *_: UNKNOWN, UnknownConnection, UNKNOWN),
-        (lambda *_: "flights", AirbyteError, "'flights' is no Airbyte connection id"),
+        pytest.param(
+            lambda *_: "flights", AirbyteError, "'flights' is no Airbyte connection id", marks=pytest.mark.exhaustive
+        ),
     ],
 )
 def test_whatever_keeps_one_connection_from_its_end_the_rows_of_the_other_are_published(

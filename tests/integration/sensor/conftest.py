@@ -86,7 +86,7 @@ def on_localstack() -> Iterator[Landing]:
         yield Landing(s3, sqs, endpoint, f"{endpoint}/000000000000/landing-events")
 
 
-@pytest.fixture(scope="module", params=["moto", "localstack"])
+@pytest.fixture(scope="module", params=["moto", pytest.param("localstack", marks=pytest.mark.exhaustive)])
 def server(request: pytest.FixtureRequest) -> Iterator[Landing]:
     if request.param == "localstack":
         try:
