@@ -76,13 +76,23 @@ def rows(lake: Path) -> dict[str, int]:
         return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
 
 
+FILE = "_ab_source_file_url"
+
+
+def object_of_row(keys: Iterable[str]) -> str:
+    """SQL for the key of a row's object; source-s3 adds a file's name to the key of a zip archive: a.zip#b.csv."""
+    if not any(key.lower().endswith(".zip") for key in keys):
+        return FILE  # quick, since Parquet has the least and the largest of each group of rows
+    return f"case when {FILE} ilike '%.zip#%' then left({FILE}, position('.zip#' in lower({FILE})) + 3) else {FILE} end"
+
+
 def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
     """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
-    query = (
-        "select _ab_source_file_url, max(_ab_source_file_last_modified) from read_parquet(?, union_by_name=true) "
-        "where _ab_source_file_url in (select unnest(?)) group by all"
-    )
     wanted = list(keys)
+    query = (
+        f"select {object_of_row(wanted)} as object, max(_ab_source_file_last_modified) "  # noqa: S608 - a constant
+        "from read_parquet(?, union_by_name=true) where object in (select unnest(?)) group by all"
+    )
     with reading(lake), duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         found = (connection.execute(query, [glob, wanted]).fetchall() for glob in streams(lake).values())

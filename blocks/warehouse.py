@@ -249,6 +249,7 @@ class SnowflakeWarehouse:
         if not (wanted := list(keys)):
             return {}
         found: list[tuple[str, datetime]] = []
+        key = lake.object_of_row(wanted).replace("%", "%%")
         with self._session() as connection, connection.cursor() as cursor:
             cursor.execute(
                 "select table_name from information_schema.columns "
@@ -257,9 +258,9 @@ class SnowflakeWarehouse:
             )
             for (table,) in cursor.fetchall():
                 cursor.execute(
-                    "select _ab_source_file_url, max(_ab_source_file_last_modified) "  # noqa: S608 - from the catalogue
+                    f"select {key}, max(_ab_source_file_last_modified) "  # noqa: S608 - from the catalogue
                     f'from {self.raw_schema}."{table}" '
-                    f"where _ab_source_file_url in ({', '.join(['%s'] * len(wanted))}) group by 1",
+                    f"where {key} in ({', '.join(['%s'] * len(wanted))}) group by 1",
                     wanted,
                 )
                 found += [(key, _aware(date)) for key, date in cursor.fetchall()]

@@ -438,7 +438,8 @@ def test_files_that_reached_snowflakes_raw_tables_are_found_with_their_newest_da
         cursor.execute('create table RAW.FLIGHTS ("_AB_SOURCE_FILE_URL" text, "_AB_SOURCE_FILE_LAST_MODIFIED" text)')
         cursor.execute(
             "insert into RAW.FLIGHTS values ('inbound/a.csv', '2013-01-01T00:00:00Z'), "
-            "('inbound/a.csv', '2013-01-02T00:00:00.000000Z'), ('inbound/other.csv', '2013-01-01T00:00:00Z')"
+            "('inbound/a.csv', '2013-01-02T00:00:00.000000Z'), ('inbound/other.csv', '2013-01-01T00:00:00Z'), "
+            "('inbound/d.zip#b.csv', '2013-01-04T00:00:00Z')"
         )
         cursor.execute(
             'create table RAW.PLANES ("_AB_SOURCE_FILE_URL" text, "_AB_SOURCE_FILE_LAST_MODIFIED" timestamp_ntz)'
@@ -450,4 +451,5 @@ def test_files_that_reached_snowflakes_raw_tables_are_found_with_their_newest_da
         "inbound/a.csv": datetime(2013, 1, 2, tzinfo=UTC),
         "inbound/o'brien.csv": datetime(2013, 1, 3, tzinfo=UTC),
     }
+    assert warehouse.arrived(["inbound/d.zip"]) == {"inbound/d.zip": datetime(2013, 1, 4, tzinfo=UTC)}
     assert warehouse.arrived([]) == {}

@@ -52,6 +52,14 @@ def test_files_that_arrived_are_dated_by_their_newest_version_in_utc(raw: Path) 
     assert {date.utcoffset() for date in found.values()} == {UTC.utcoffset(None)}
 
 
+def test_a_zip_archive_has_arrived_once_rows_of_a_file_in_it_have(raw: Path) -> None:
+    write(
+        raw / "flights", "4.parquet", [("inbound/flights/a.ZIP#deep/b.csv", OLD), ("inbound/flights/a.ZIP#c.csv", NEW)]
+    )
+    found = lake.arrived(raw, ["inbound/flights/a.ZIP", "inbound/flights/a.csv"])
+    assert found == {"inbound/flights/a.ZIP": NEW, "inbound/flights/a.csv": NEW}
+
+
 def test_nothing_asked_for_is_nothing_found(raw: Path) -> None:
     assert lake.arrived(raw, []) == {}
 
