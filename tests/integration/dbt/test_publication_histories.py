@@ -1,5 +1,6 @@
 """Whatever is built, by whom and in whatever order: readers see each table as it was when it was last fully tested."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from blocks.ledger import NAME
 from blocks.warehouse import DuckDbWarehouse
 from tests.integration.dbt.histories import QUICK, history, numbers_of_histories
 from tests.integration.dbt.history_oracle import Relations, Rows
+from tests.integration.dbt.history_project import Project
 
 
 @dataclass
@@ -74,3 +76,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("seed", numbers_of_histories(3))
 def test_readers_of_a_duckdb_file_see_what_was_tested(folder: Path, seed: int) -> None:
     history(DuckDbWorld(folder), seed)
+
+
+def test_readers_keep_what_an_earlier_version_published_until_a_tested_build_replaces_it(folder: Path) -> None:
+    world, project = DuckDbWorld(folder), Project(folder)
+    project.reset()
+    world.load(1, 0)
+    world.dbt(print, bare=True).run("build")
+    world.warehouse.published.parent.mkdir(exist_ok=True)
+    shutil.copy(world.file, world.warehouse.published)
+    tables = {name for name, (kind, _) in world.built().items() if kind == "table"}
+    old = {name: rows for name, rows in world.seen().items() if name in tables}
+    world.load(10, 20)
+    world.dbt(print, bare=True).run("build")
+    world.dbt(print).run("build", "--select", "s")
+    world.warehouse.publish()
+    assert {name: rows for name, rows in world.seen().items() if name != ".s"} == {
+        name: rows for name, rows in old.items() if name != ".s"
+    }
+    world.dbt(print).run("build")
+    world.warehouse.publish()
+    built = world.built()
+    assert {name: rows for name, rows in world.seen().items() if name in tables} == {
+        name: built[name][1] for name in tables
+    }

@@ -11,6 +11,8 @@ import duckdb
 import pytest
 
 from blocks import duckdb_file
+from blocks import ledger as books
+from blocks.ledger import Graph, Node, State, Version
 from blocks.warehouse import DuckDbWarehouse, PublishBlocked, PublishFailed, tables
 
 Held = Callable[[Path], AbstractContextManager[int]]
@@ -176,6 +178,37 @@ def test_without_a_warehouse_nothing_is_published(warehouse: DuckDbWarehouse) ->
     with pytest.raises(PublishFailed, match=r"There is no warehouse .*run dbt first, or set WAREHOUSE_PATH"):
         warehouse.publish()
     assert not warehouse.path.exists()
+    assert_readers_keep_the_old_tables(warehouse)
+
+
+def test_a_warehouse_whose_first_build_was_killed_is_not_published(warehouse: DuckDbWarehouse) -> None:
+    duckdb_file.DuckDbLedger(warehouse.path).read()
+    with pytest.raises(PublishFailed, match="Run the flow dbt_transform, then publish again"):
+        warehouse.publish()
+    assert_readers_keep_the_old_tables(warehouse)
+
+
+def test_a_view_whose_rows_change_each_time_is_published(warehouse: DuckDbWarehouse) -> None:
+    state = State(
+        graph=Graph(nodes={"t": Node(table="main.t"), "v": Node(table="main.v", parents=["t"], view=True)}),
+        versions={"t": Version(id="1", built=True), "v": Version(id="1", built=True)},
+    )
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("create view v as select random() as drawn, value from t")
+    ledger = duckdb_file.DuckDbLedger(warehouse.path)
+    ledger.write(state, ledger.read()[1])
+    warehouse.publish()
+    assert tables(warehouse.published) == {"main.t": 1, "main.v": 1}
+
+
+def test_a_table_that_others_have_changed_since_it_was_built_is_not_published(warehouse: DuckDbWarehouse) -> None:
+    graph = Graph(nodes={"t": Node(table="main.t")}, tests={"test": ["t"]})
+    ledger = duckdb_file.DuckDbLedger(warehouse.path)
+    version = Version(id="1", built=True, print=ledger.prints(graph, ["t"])["t"])
+    tested = State(graph=graph, versions={"t": version}, tests={"test": books.Tested(passed=True, on={"t": "1"})})
+    ledger.write(tested, ledger.read()[1])
+    build(warehouse.path, 3)
+    warehouse.publish()
     assert_readers_keep_the_old_tables(warehouse)
 
 
