@@ -19,7 +19,7 @@ from services.airbyte.discovery import Discovery
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
 from services.airbyte.lake_lock import lock_file
-from services.airbyte.names import has_schema
+from services.airbyte.names import has_schema, printable
 from services.airbyte.protocol import Committed, Failed, Reading, SyncTask
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
@@ -171,6 +171,8 @@ class Engine:
                             commit(file)
                             at.pop(file.stream, None)
                         case Failed() as failed:
+                            if failed.detail:
+                                log.error("stream %s: %s", failed.stream, printable(failed.detail))
                             problems.append(failures.from_stream(failed))
                             at.pop(failed.stream, None)
             return problems

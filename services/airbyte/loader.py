@@ -6,6 +6,7 @@ is repeated without harm: the next one finds the name and only reports it.
 
 import errno
 import re
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.parsers import ResponseParserError
 
 from services.airbyte import objects
 from services.airbyte.convert import Origin, connect, to_parquet
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 Emit = Callable[[Message], None]
+MOST_MESSAGE = 2000
+"""Characters of a failure's message: a parser may quote the whole row."""
 WRONG_SETTINGS = {"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "404"}
 
 
@@ -79,12 +83,14 @@ class _StreamLoader:
             self._fail(
                 "config_error", f"{where}: {error.reason}. None of its rows were loaded; mend the file, sync again."
             )
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             self._fail(*_s3_failure(error, self._task))
         except DestinationError as error:
             self._fail(error.failure_type, str(error), origin="destination")
         except (OSError, duckdb.Error) as error:
             self._fail("system_error", _local_failure(error, self._stream.place, self._key), origin="destination")
+        except Exception as error:  # noqa: BLE001 - one stream's surprise must not end the others
+            self._fail("system_error", _unforeseen(error, self._key), detail=traceback.format_exc())
 
     def _discover(self) -> None:
         client = objects.connect(self._task.s3)
@@ -178,8 +184,10 @@ class _StreamLoader:
         """Tell the engine that this worker lives."""
         self._emit(Reading(self._stream.name, self._key))
 
-    def _fail(self, failure_type: str, message: str, origin: str = "source") -> None:
-        self._emit(Failed(self._stream.name, failure_type, message, origin))
+    def _fail(self, failure_type: str, message: str, origin: str = "source", detail: str = "") -> None:
+        if len(message) > MOST_MESSAGE:
+            message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
+        self._emit(Failed(self._stream.name, failure_type, message, origin, detail[-MOST_MESSAGE:]))
 
 
 def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
@@ -195,13 +203,21 @@ def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Fu
             yield before
 
 
-def _s3_failure(error: ClientError | BotoCoreError, task: SyncTask) -> tuple[str, str]:
+def _s3_failure(error: Exception, task: SyncTask) -> tuple[str, str]:
     where = f"bucket {task.bucket}" + (f" at {task.s3.endpoint_url}" if task.s3.endpoint_url else "")
     if isinstance(error, NoCredentialsError):
         return "config_error", f"S3 ({where}): no credentials. Set MOCK_AIRBYTE_S3_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID."
     if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in WRONG_SETTINGS:
         return "config_error", f"S3 ({where}): {error}. Check the bucket's name and the credentials."
     return "transient_error", f"S3 ({where}): {error}"
+
+
+def _unforeseen(error: Exception, key: str) -> str:
+    where = f"reading {key}" if key else "preparing the stream"
+    return (
+        f"An unexpected error occurred while {where}: {type(error).__name__}: {error}. Sync again. If it happens "
+        "again, report it with the traceback in the mock's log."
+    )
 
 
 def _local_failure(error: OSError | duckdb.Error, place: str, key: str) -> str:

@@ -3,17 +3,18 @@
 import re
 import zipfile
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from os.path import commonprefix
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
 from services.airbyte import compression
@@ -56,9 +57,19 @@ class Download:
     survey: Survey
 
 
+class NotS3(BotoCoreError):
+    """What answered a call with success is not S3."""
+
+    fmt = "{operation} was answered without {missing}, by a proxy perhaps"
+
+
+REQUIRED = {"GetObject": "ETag", "ListObjectsV2": "IsTruncated"}
+"""What each answer of S3 has. boto3 takes any page with status 200 for an empty bucket."""
+
+
 @lru_cache(maxsize=1)
 def connect(access: S3Access) -> "S3Client":
-    return boto3.client(
+    client = boto3.client(
         "s3",
         endpoint_url=access.endpoint_url,
         region_name=access.region,
@@ -66,6 +77,14 @@ def connect(access: S3Access) -> "S3Client":
         aws_secret_access_key=access.secret_access_key,
         config=Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=60),
     )
+    client.meta.events.register("after-call", _check_answer)
+    return client
+
+
+def _check_answer(model: Any, parsed: Mapping[str, Any], **_: Any) -> None:
+    missing = REQUIRED.get(model.name)
+    if missing and missing not in parsed and parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
+        raise NotS3(operation=model.name, missing=missing)
 
 
 def warm_up() -> None:

@@ -48,6 +48,8 @@ class JsonlFile:
                     if not isinstance(value := json.loads(line), dict):
                         return BadFile("the line is no JSON object", number)
                     json.dumps(value, ensure_ascii=False).encode()
+                except RecursionError:
+                    continue  # DuckDB reads any depth
                 except UnicodeEncodeError:
                     return BadFile("the line has half of a surrogate pair, which is not a character", number)
                 except UnicodeDecodeError:

@@ -126,7 +126,7 @@ def test_a_disk_without_room_fails_the_stream_and_leaves_no_partial_file(
     landing.put("shops/a.csv", "id,name\n" + "".join(f"{n},shop{n * 7919 % 10007}\n" for n in range(60_000)))
     folder = tmp_path / "lake" / "shops"
     columns = {"id": "integer", "name": "string"}
-    stream = StreamTask("shops", "inbound/", ["shops/**"], str(folder), columns=columns)
+    stream = StreamTask("shops", "inbound/", ["shops/**"], place=str(folder), columns=columns)
     access = S3Access(s3_url, "us-east-1", "test", "test")
     task = SyncTask(1, "c", landing.bucket, str(tmp_path / "work"), "256MB", 1, 1, [stream], access)
     failed, done = worker(task, largest_file=1_000_000)
