@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from fakesnow.instance import FakeSnow
-from fakesnow.server import login_request, query_request
+from fakesnow.server import login_request, query_request, sessions
 from fakesnow.server import routes as fakesnow_routes
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -21,7 +21,9 @@ from services.snowflake.cursors import change_cursors
 from services.snowflake.fence import forbidden
 from services.snowflake.logins import refusal
 from services.snowflake.rewrites import rewrite
+from services.snowflake.sessions import SESSIONS, Session
 from services.snowflake.settings import Settings
+from services.snowflake.statements import absent
 from services.snowflake.storage import open_storage
 from services.snowflake.uploads import UPLOADS, Uploads
 
@@ -80,7 +82,10 @@ class Emulator:
         login["SESSION_PARAMETERS"].pop("FAKESNOW_DB_PATH", None)
         tag = login["SESSION_PARAMETERS"].get("QUERY_TAG")
         log.info("session of %s, query tag %s", login.get("LOGIN_NAME"), tag)
-        return await login_request(_with_body(request, body))
+        response = await login_request(_with_body(request, body))
+        connection = sessions[json.loads(bytes(response.body))["data"]["token"]]
+        SESSIONS[connection] = Session.of_login(login, request.query_params)
+        return response
 
     async def query(self, request: Request) -> Response:
         """Run a statement; one that fakesnow cannot run is an error at once, and not one that clients try again."""
@@ -91,6 +96,8 @@ class Emulator:
             return _failure(
                 "000002", f"Unsupported feature {word!r}: SQL reaches no files, settings or extensions here."
             )
+        if refused := absent(body["sqlText"]):
+            return _failure("000002", refused)
         body["sqlText"] = rewrite(body["sqlText"])
         async with self.one_at_a_time:
             response = await query_request(_with_body(request, body))

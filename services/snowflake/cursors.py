@@ -5,53 +5,115 @@ What a statement alters is noted.
 fakesnow takes MERGE apart into several statements, which fail inside a transaction.
 """
 
+import re
 from collections import Counter
 
 import duckdb
+import pyarrow as pa
 import sqlglot
-from fakesnow import transforms
+from fakesnow import arrow, transforms
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.params import MutableParams
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 
 from services.snowflake.altered import note, with_views_and_times
+from services.snowflake.names import Names
+from services.snowflake.sessions import SESSIONS, Session
+from services.snowflake.statements import as_duckdb, swapped
+from services.snowflake.values import as_snowflake
 
 # There is no other place between a statement and its result.
 _execute = FakeSnowflakeCursor._execute  # noqa: SLF001
+_to_struct = arrow.timestamp_to_sf_struct
+_explode = FakeSnowflakeCursor._transform_explode  # noqa: SLF001
+_transform = FakeSnowflakeCursor._transform  # noqa: SLF001
 
 
 def change_cursors() -> None:
     """Change fakesnow's cursors, for the whole process."""
+    arrow.timestamp_to_sf_struct = _timestamps  # type: ignore[assignment]
     transforms.merge = _whole
+    transforms.numeric_agg_implicit_cast = _as_it_is
     FakeSnowflakeCursor._execute = _execute_here  # type: ignore[method-assign]  # noqa: SLF001
+    FakeSnowflakeCursor._transform_explode = _explode_here  # type: ignore[method-assign]  # noqa: SLF001
+    FakeSnowflakeCursor._transform = _transform_here  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def _timestamps(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """fakesnow sends a NULL as 1970-01-01."""
+    column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    made = _to_struct(column)
+    return pa.StructArray.from_arrays(made.flatten(), fields=list(made.type), mask=column.is_null())
 
 
 def _whole(merge_expr: Expr) -> list[Expr]:
     return [merge_expr]
 
 
+def _as_it_is(expression: Expr) -> Expr:
+    """`values` knows which sums are of text; fakesnow would make each a FLOAT."""
+    return expression
+
+
+def _explode_here(self: FakeSnowflakeCursor, expression: Expr) -> list[Expr]:
+    return (
+        swapped(expression)
+        if isinstance(expression, exp.Alter) and expression.find(exp.SwapTable)
+        else _explode(self, expression)
+    )
+
+
+def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: MutableParams | None) -> Expr:
+    upper = transforms.upper_case_unquoted_identifiers
+    expression = expression.transform(lambda node: transforms.identifier(node, params)).transform(upper)
+    names = Names(self._duck_conn, self._conn.database, self._conn._schema)  # noqa: SLF001
+    names.check(expression)
+    session = SESSIONS.setdefault(self._conn, Session())
+    expression = as_duckdb(expression, session, lambda table: bool(names.columns(table)))
+    original = expression.copy()
+    return as_snowflake(_transform(self, expression, params), original, names.columns)
+
+
 def _execute_here(self: FakeSnowflakeCursor, transformed: Expr, params: MutableParams | None = None) -> None:
-    merge = isinstance(transformed, exp.Merge)
-    if merge:
+    clauses = _clauses(transformed) if isinstance(transformed, exp.Merge) else []
+    if clauses:
         transformed.set("returning", exp.Returning(expressions=[exp.column("merge_action")]))
     try:
         _execute(self, with_views_and_times(transformed), params)
     except duckdb.Error as error:
-        # Snowflake's own code and state for a failure with no code of its own.
-        raise ProgrammingError(msg=str(error), errno=603, sqlstate="XX000") from error
+        raise _in_snowflakes_words(error) from error
     session = self._conn
     note(session._duck_conn, transformed, session.database, session.schema)  # noqa: SLF001 - as above
-    if merge:
-        _execute(self, _counts(Counter(str(action) for (action,) in self.fetchall())))
+    if clauses:
+        _execute(self, _counts(Counter(str(action) for (action,) in self.fetchall()), clauses))
 
 
-def _counts(actions: Counter[str]) -> Expr:
-    """MERGE's result: a row of numbers, by names that clients look for."""
-    named = {
-        "INSERT": "number of rows inserted",
-        "UPDATE": "number of rows updated",
-        "DELETE": "number of rows deleted",
-    }
-    numbers = ", ".join(f'{actions[action]} as "{name}"' for action, name in named.items())
+_TOO_LONG = re.compile(r"CHECK constraint failed on table \S+ with expression CHECK\(\(length\((.+)\) <= (\d+)\)\)")
+
+
+def _in_snowflakes_words(error: duckdb.Error) -> ProgrammingError:
+    if found := _TOO_LONG.search(str(error)):
+        said = f"A string is too long for column {found[1]} and would be truncated: it takes {found[2]} characters."
+        return ProgrammingError(msg=said, errno=100078, sqlstate="22000")
+    if "Division by zero" in str(error):
+        return ProgrammingError(msg="Division by zero", errno=100051, sqlstate="22012")
+    # Snowflake's own code and state for a failure with no code of its own.
+    return ProgrammingError(msg=str(error), errno=603, sqlstate="XX000")
+
+
+_MERGED = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
+
+
+def _clauses(merge: exp.Merge) -> list[str]:
+    """Return what a MERGE does, in the order of its result's columns."""
+    thens = [when.args["then"] for when in merge.args["whens"].expressions]
+    kinds = {exp.Insert: "INSERT", exp.Update: "UPDATE"}
+    found = {kinds.get(type(then), "DELETE") for then in thens}
+    return [action for action in _MERGED if action in found]
+
+
+def _counts(actions: Counter[str], clauses: list[str]) -> Expr:
+    """MERGE's result: a row of numbers, one for each of its clauses, by names that clients look for."""
+    numbers = ", ".join(f'{actions[action]} as "number of rows {_MERGED[action]}"' for action in clauses)
     return sqlglot.parse_one(f"select {numbers}", read="duckdb")

@@ -1,0 +1,87 @@
+"""What DuckDB's own functions and casts do otherwise than Snowflake's: macros that do as Snowflake documents.
+
+A macro decides by the type that DuckDB has found (`typeof`), so it is right for columns whose type no parser knows.
+Its argument is in a list of one, so it is computed once however often the macro names it. Where the emulator cannot
+know Snowflake's answer, the macro fails with a sentence that says so.
+"""
+
+from string import Template
+
+from fakesnow.instance import GLOBAL_DATABASE_NAME
+
+PLACE = f"{GLOBAL_DATABASE_NAME}.main"
+
+_ONE = Template("list_transform([a], lambda x: case typeof(x) $whens end)[1]")
+_OFFSET = r"(\d\s*[+-](0[1-9]|1\d|00:?[0-5]?[1-9])(:?\d\d)?|[A-Za-z]+/[A-Za-z_]+)$"
+
+# https://docs.snowflake.com/en/sql-reference/date-time-input-output and .../sql-format-models for the formats
+_TEXT = _ONE.substitute(
+    whens="""
+    when 'DOUBLE' then case when format('{:.15g}', try_cast(x::varchar as double))::double is distinct from
+            try_cast(x::varchar as double)
+        then error('The emulator cannot say how Snowflake writes the FLOAT ' || x::varchar
+            || ' as text: more than 15 digits. Cast it to NUMBER(38, s) first.')
+        else format('{:.15g}', try_cast(x::varchar as double)) end
+    when 'TIMESTAMP' then strftime(try_cast(x::varchar as timestamp), '%Y-%m-%d %H:%M:%S.%g')
+    when 'TIMESTAMP WITH TIME ZONE' then
+        strftime(try_cast(x::varchar as timestamptz) at time zone 'UTC', '%Y-%m-%d %H:%M:%S.%g') || ' +0000'
+    when 'TIME' then left(x::varchar, 8)
+    when 'BLOB' then error('The emulator does not cast BINARY to text: use HEX_ENCODE.')
+    when 'JSON' then case json_type(try_cast(x::varchar as json))
+        when 'VARCHAR' then try_cast(x::varchar as json) ->> '$' when 'NULL' then null
+        else json(try_cast(x::varchar as json))::varchar end
+    else case when regexp_matches(typeof(x), '\\[|STRUCT|MAP') then to_json(x)::varchar else x::varchar end"""
+)
+_WHOLE = "when 'DOUBLE' then $cast(round(try_cast(x::varchar as double)) as bigint) else $cast(x as bigint)"
+_TYPE = _ONE.substitute(
+    whens="""
+    when 'JSON' then case json_type(try_cast(x::varchar as json))
+        when 'BIGINT' then 'INTEGER' when 'UBIGINT' then 'INTEGER' when 'HUGEINT' then 'INTEGER'
+        when 'DOUBLE' then 'DECIMAL' when 'NULL' then 'NULL_VALUE'
+        else json_type(try_cast(x::varchar as json)) end
+    else error('TYPEOF takes a VARIANT here: use SYSTEM$$TYPEOF on Snowflake for other types.')"""
+)
+_UNKNOWN = (
+    "The emulator cannot tell the scale of a NUMBER here, by which Snowflake fixes the result: "
+    "cast it to NUMBER(38, s) or FLOAT."
+)
+_MACROS = {
+    "sf_text(a)": _TEXT,
+    "sf_int(a)": _ONE.substitute(whens=Template(_WHOLE).substitute(cast="cast")),
+    "sf_try_int(a)": _ONE.substitute(whens=Template(_WHOLE).substitute(cast="try_cast")),
+    "sf_typeof(a)": _TYPE,
+    "sf_fit(a, n)": "case when length(a) > n then error('String ''' || a || ''' is too long and would be truncated') "
+    "else a end",
+    "sf_try_fit(a, n)": "case when length(a) <= n then a end",
+    "sf_utc(a)": _ONE.substitute(
+        whens=f"""when 'VARCHAR' then case when regexp_matches(x::varchar, '{_OFFSET}')
+        then error('The emulator keeps a TIMESTAMP_TZ in UTC, and cannot keep the offset of ' || x::varchar
+            || ': load it as TIMESTAMP_LTZ or TIMESTAMP_NTZ, or in UTC.') else x end else x"""
+    ),
+    "sf_divide(a, b)": f"case when typeof(a) <> 'DOUBLE' and typeof(b) <> 'DOUBLE' then error('{_UNKNOWN}') "
+    "when b = 0 then error('Division by zero') else a / b end",
+    "sf_ratio(a, b, s)": "cast(cast(case when b = 0 then error('Division by zero') else "
+    "sign(a) * sign(b) * ((2 * abs(a) + abs(b)) // (2 * abs(b))) end as varchar) || 'e-' || s as varchar)",
+    "sf_digits(a, s)": "case when coalesce(nullif(regexp_extract(typeof(a), ',(\\d+)', 1), ''), '0')::int > s "
+    f"or typeof(a) = 'DOUBLE' then error('{_UNKNOWN}') else replace(a::varchar, '.', '')::hugeint "
+    "* (10::hugeint ** (s - coalesce(nullif(regexp_extract(typeof(a), ',(\\d+)', 1), ''), '0')::int))::hugeint end",
+    "sf_loose(a)": _ONE.substitute(
+        whens=f"""when 'VARCHAR' then x::varchar::double when 'JSON' then x::varchar::double
+        when 'DOUBLE' then x::varchar::double else error('{_UNKNOWN}')"""
+    ),
+}
+_OVERLOADED = {
+    "sf_trunc": (
+        "(u, d DATE) as cast(date_trunc(u, d) as date)",
+        "(u, d TIMESTAMP) as date_trunc(u, d)",
+        "(u, d TIMESTAMPTZ) as date_trunc(u, d)",
+    ),
+    "sf_add": ("(d DATE, i) as cast(d + i as date)", "(d TIMESTAMP, i) as d + i", "(d TIMESTAMPTZ, i) as d + i"),
+}
+
+
+def creation_sql() -> str:
+    """Return the statements that make the macros, which the global database keeps."""
+    plain = [f"create or replace macro {PLACE}.{name} as {body};" for name, body in _MACROS.items()]
+    typed = [f"create or replace macro {PLACE}.{name} {', '.join(each)};" for name, each in _OVERLOADED.items()]
+    return "\n".join(plain + typed)

@@ -1,0 +1,121 @@
+"""Names as Snowflake tells them apart: a quoted name keeps its case, and DuckDB finds it in any.
+
+So a statement whose name DuckDB would find in another case than it is written in fails, as on Snowflake.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from duckdb import DuckDBPyConnection
+from snowflake.connector.errors import ProgrammingError
+from sqlglot import Expr, exp
+from sqlglot.optimizer.scope import traverse_scope
+
+_COLUMNS = """
+    select column_name, data_type from duckdb_columns()
+    where upper(database_name) = upper(?) and upper(schema_name) = upper(?) and upper(table_name) = upper(?)
+    order by column_index
+"""
+_TABLES = """
+    select database_name, schema_name, table_name from (
+        select database_name, schema_name, table_name from duckdb_tables()
+        union all select database_name, schema_name, view_name from duckdb_views()
+    ) where upper(database_name) = upper(?) and upper(schema_name) = upper(?) and upper(table_name) = upper(?)
+"""
+
+
+class Names:
+    """What a session's statements can name.
+
+    Args:
+        connection: the session's, so that it knows what its open transaction made.
+        database: the session's current one.
+        schema: the session's current one.
+    """
+
+    def __init__(self, connection: DuckDBPyConnection, database: str | None, schema: str | None) -> None:
+        self._connection, self._database, self._schema = connection, database, schema
+
+    def columns(self, table: exp.Table) -> list[tuple[str, exp.DataType]]:
+        """Return a table's columns and their types in DuckDB, in order; none of a table that is not there."""
+        found = self._connection.execute(_COLUMNS, self._path(table)).fetchall()
+        return [(name, exp.DataType.build(kind, dialect="duckdb", udt=True)) for name, kind in found]
+
+    def check(self, statement: Expr) -> None:
+        """Refuse a name in the wrong case.
+
+        Args:
+            statement: names without quotes are in upper case.
+
+        Raises:
+            ProgrammingError: DuckDB would take a name for another one.
+        """
+        tables = [table for table in _tables(statement) if table.name]
+        for table in tables:
+            self._check_table(table, creates=isinstance(statement, exp.Create) and table is statement.find(exp.Table))
+        known = {name for table in tables for name, _ in self.columns(table)} | set(_named_here(statement))
+        if not known:
+            return
+        by_upper = defaultdict(set)
+        for name in known:
+            by_upper[name.upper()].add(name)
+        for column in statement.find_all(exp.Column):
+            if column.name not in known and column.name.upper() in by_upper:
+                shown = f'"{column.name}"' if column.name != column.name.upper() else column.name
+                raise ProgrammingError(
+                    msg=f"SQL compilation error:\ninvalid identifier '{shown}'", errno=904, sqlstate="42000"
+                )
+
+    def _check_table(self, table: exp.Table, *, creates: bool) -> None:
+        path = self._path(table)
+        found = [tuple(row) for row in self._connection.execute(_TABLES, path).fetchall()]
+        if not found or tuple(path) in found or path[1].upper() in ("INFORMATION_SCHEMA", "_FS_INFORMATION_SCHEMA"):
+            return
+        if creates:
+            raise ProgrammingError(
+                msg=f"Unsupported feature: the emulator keeps no two objects whose names differ in case alone, and "
+                f"{'.'.join(found[0])} exists.",
+                errno=2,
+                sqlstate="0A000",
+            )
+        named = ".".join(part if part == part.upper() else f'"{part}"' for part in path)
+        raise ProgrammingError(
+            msg=f"SQL compilation error:\nObject '{named}' does not exist or not authorized.",
+            errno=2003,
+            sqlstate="42S02",
+        )
+
+    def _path(self, table: exp.Table) -> list[str]:
+        return [table.catalog or self._database or "", table.db or self._schema or "", table.name]
+
+
+def _tables(statement: Expr) -> list[exp.Table]:
+    """Tables and views, without the names of a WITH."""
+    named = {cte.alias for cte in statement.find_all(exp.CTE)}
+    kinds = (
+        exp.Query,
+        exp.Insert,
+        exp.Update,
+        exp.Delete,
+        exp.Merge,
+        exp.Alter,
+        exp.Drop,
+        exp.TruncateTable,
+        exp.Create,
+    )
+    if not isinstance(statement, kinds):
+        return []
+    if isinstance(statement, (exp.Alter, exp.Drop, exp.Create)) and statement.args.get("kind") not in ("TABLE", "VIEW"):
+        return []
+    return [table for table in statement.find_all(exp.Table) if table.db or table.name not in named]
+
+
+def _named_here(statement: Expr) -> Iterable[str]:
+    """Names that the statement itself gives to columns."""
+    for alias in statement.find_all(exp.Alias):
+        yield alias.alias
+    for table in statement.find_all(exp.TableAlias):
+        yield from (column.name for column in table.columns)
+        yield table.name
+    for scope in traverse_scope(statement):
+        yield from scope.sources

@@ -1,0 +1,28 @@
+"""Who a session is: what its login named, and what `USE` has changed since."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from fakesnow.fakes import FakeSnowflakeConnection
+
+
+@dataclass
+class Session:
+    """The parts of a session that fakesnow does not keep; names are in Snowflake's upper case."""
+
+    account: str = ""
+    user: str = ""
+    role: str = "PUBLIC"
+    warehouse: str = ""
+
+    @classmethod
+    def of_login(cls, login: Mapping[str, Any], query: Mapping[str, str]) -> "Session":
+        role, warehouse = query.get("roleName") or "PUBLIC", query.get("warehouse") or ""
+        names = [str(login.get(name) or "") for name in ("ACCOUNT_NAME", "LOGIN_NAME")]
+        return cls(*(name.upper() for name in (*names, role, warehouse)))
+
+
+SESSIONS: WeakKeyDictionary[FakeSnowflakeConnection, Session] = WeakKeyDictionary()
+"""By fakesnow's connection, which lives as long as the session."""

@@ -1,0 +1,144 @@
+"""Statements of Snowflake's that DuckDB, or fakesnow, knows in another form or not at all."""
+
+import re
+from collections.abc import Callable
+
+import sqlglot
+from fakesnow.transforms import SUCCESS_NOP
+from snowflake.connector.errors import ProgrammingError
+from sqlglot import Expr, exp
+
+from services.snowflake.sessions import Session
+from services.snowflake.values import unsupported
+
+Exists = Callable[[exp.Table], bool]
+
+_ABSENT = re.compile(r"\s*(undrop)\b|\b(at|before)\s*\(\s*(timestamp|offset|statement)\s*=>", re.IGNORECASE)
+_KEYS = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
+_TABLE_KEYS = (exp.PrimaryKey, exp.UniqueColumnConstraint, exp.ForeignKey)
+_UTC = ("UTC", "ETC/UTC", "GMT", "ETC/GMT")
+
+
+def absent(sql: str) -> str | None:
+    """Return why a statement is refused that asks for what was dropped or changed before; None for any other."""
+    if found := _ABSENT.search(sql):
+        word = (found[1] or found[2]).upper()
+        return f"Unsupported feature {word!r}: the emulator keeps nothing that was dropped or changed (no Time Travel)."
+    return None
+
+
+def as_duckdb(statement: Expr, session: Session, exists: Exists) -> Expr:
+    """Return the statement in a form that fakesnow takes.
+
+    Args:
+        statement: the client's; names without quotes are in upper case.
+        session: whose statement it is; USE changes it.
+        exists: whether there is a table.
+
+    Raises:
+        ProgrammingError: what it names does not exist, or the emulator cannot do it.
+    """
+    match statement:
+        case exp.Create(kind="TABLE") if isinstance(statement.this, exp.Schema):
+            _without_keys(statement.this)
+            if not statement.expression:
+                _with_lengths(statement.this)
+        case exp.TruncateTable() if statement.args.get("exists"):
+            statement.set("exists", None)
+            return statement if exists(statement.expressions[0]) else SUCCESS_NOP.copy()
+        case exp.Alter(kind="TABLE") if all(isinstance(each, exp.AddConstraint) for each in statement.actions):
+            return SUCCESS_NOP.copy()
+        case exp.Alter(kind="SESSION"):
+            return _parameters(statement)
+    return statement.transform(lambda node: _context(node, session))
+
+
+def swapped(statement: Expr) -> list[Expr]:
+    """Return the renamings that ALTER TABLE … SWAP WITH is; any other statement alone."""
+    if not (isinstance(statement, exp.Alter) and statement.actions and isinstance(statement.actions[0], exp.SwapTable)):
+        return [statement]
+    one, other = statement.this, statement.actions[0].this
+    if (one.catalog, one.db) != (other.catalog, other.db):
+        raise unsupported("the emulator swaps tables of one schema alone: name the schema of both, or of none.")
+    aside = exp.to_identifier(f"_SWAPPED_{one.name}", quoted=True)
+    steps = ((one, aside), (other, one.this), (_renamed(one, aside), other.this))
+    return [
+        sqlglot.parse_one(f"alter table {old.sql('snowflake')} rename to {new.sql('snowflake')}", read="snowflake")
+        for old, new in steps
+    ]
+
+
+def _renamed(table: exp.Table, name: exp.Identifier) -> exp.Table:
+    new = table.copy()
+    new.set("this", name.copy())
+    return new
+
+
+def _without_keys(schema: exp.Schema) -> None:
+    """Snowflake notes keys and enforces none, but NOT NULL of a primary one."""
+    primary = {
+        column.name
+        for key in schema.expressions
+        for found in key.find_all(exp.PrimaryKey)
+        for column in found.expressions
+    }
+    for definition in list(schema.expressions):
+        if not isinstance(definition, exp.ColumnDef):
+            if isinstance(definition, _TABLE_KEYS) or definition.find(*_TABLE_KEYS):
+                definition.pop()
+            continue
+        for constraint in list(definition.constraints):
+            if isinstance(constraint.args.get("kind"), _KEYS) or isinstance(constraint, _KEYS):
+                if isinstance(constraint.args.get("kind"), exp.PrimaryKeyColumnConstraint):
+                    primary.add(definition.name)
+                constraint.pop()
+        if definition.name in primary and not definition.find(exp.NotNullColumnConstraint):
+            definition.append("constraints", exp.ColumnConstraint(kind=exp.NotNullColumnConstraint()))
+
+
+def _with_lengths(schema: exp.Schema) -> None:
+    """DuckDB forgets the length of a VARCHAR."""
+    for definition in schema.find_all(exp.ColumnDef):
+        kind = definition.kind
+        if kind and kind.this in exp.DataType.TEXT_TYPES and (kind.expressions or kind.this == exp.DType.CHAR):
+            limit = kind.expressions[0].this.copy() if kind.expressions else exp.convert(1)
+            fits = exp.LTE(this=exp.Length(this=exp.column(definition.this.copy())), expression=limit)
+            check = exp.CheckColumnConstraint(this=fits)
+            definition.append("constraints", exp.ColumnConstraint(kind=check))
+
+
+def _parameters(statement: exp.Alter) -> Expr:
+    """Take the parameters that change nothing here; fakesnow knows AUTOCOMMIT, and refuses the rest."""
+    setting = statement.find(exp.AlterSession)
+    items = list(setting.expressions) if setting else []
+    for item in items:
+        pair = item.this
+        name = (pair.this.name if isinstance(pair, exp.EQ) else item.name or pair.name).upper()
+        value = pair.expression.name.upper() if isinstance(pair, exp.EQ) else ""
+        if name == "TIMEZONE" and value not in ("", *_UTC):
+            raise unsupported(
+                f"the emulator's sessions are in UTC: TIMEZONE cannot be {value!r}. Use CONVERT_TIMEZONE."
+            )
+        if name not in ("TIMEZONE", "QUERY_TAG"):
+            return statement
+    return SUCCESS_NOP.copy()
+
+
+def _context(node: Expr, session: Session) -> Expr:
+    values: dict[type[Expr], tuple[str, str]] = {
+        exp.CurrentWarehouse: ("CURRENT_WAREHOUSE()", session.warehouse),
+        exp.CurrentRole: ("CURRENT_ROLE()", session.role),
+        exp.CurrentUser: ("CURRENT_USER()", session.user),
+        exp.CurrentAccount: ("CURRENT_ACCOUNT()", session.account),
+    }
+    if type(node) not in values:
+        return node
+    name, value = values[type(node)]
+    literal = exp.Literal.string(value) if value else exp.Null()
+    return exp.alias_(literal, name, quoted=True) if isinstance(node.parent, exp.Select) else literal
+
+
+def unknown(kind: str, name: str) -> ProgrammingError:
+    return ProgrammingError(
+        msg=f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", errno=2043, sqlstate="02000"
+    )

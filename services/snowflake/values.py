@@ -1,0 +1,344 @@
+"""Values as Snowflake computes them: DuckDB's functions and casts that differ are replaced by those of `functions`."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from snowflake.connector.errors import ProgrammingError
+from sqlglot import Expr, exp
+from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.optimizer.simplify import simplify
+
+from services.snowflake.functions import PLACE
+from services.snowflake.numbers import FLOAT, Scales
+
+_REFUSED = {
+    "HASH": "Use MD5 or SHA2.",
+    "HASH_AGG": "Use MD5 or SHA2 of the rows.",
+    "TO_BINARY": "Use HEX_DECODE_BINARY.",
+}
+_LEFT = re.compile(r"(?<![%A-Za-z-])(?!UTC|T(?=%)|Z$)[A-Za-z]")
+Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
+"""The columns of a table in DuckDB, in their order, and their types."""
+
+_QUERIES = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
+_TEXT = exp.DataType.TEXT_TYPES
+_WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
+_PARTS = (exp.Extract, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfYear)
+_DATES = (exp.Month, exp.Quarter, exp.Year, exp.Week, exp.WeekOfYear, exp.Monthname, exp.Dayname, exp.ToChar)
+_IN_DAYS = {"DAY": ("to_days", 1), "WEEK": ("to_days", 7), "MONTH": ("to_months", 1), "QUARTER": ("to_months", 3)}
+_COMPUTED = (exp.Div, exp.Mul, exp.Sum, exp.Avg, exp.Median, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Variance,
+             exp.VariancePop)  # fmt: skip
+_FORMATS = {
+    "YYYY": "%Y", "YY": "%y", "MM": "%m", "MON": "%b", "DD": "%d", "DY": "%a", "HH24": "%H", "HH12": "%I", "AM": "%p",
+    "PM": "%p", "MI": "%M", "SS": "%S", "FF3": "%g", "FF6": "%f",
+}  # fmt: skip
+_FORMAT = re.compile(
+    r"YYYY|YY|MMMM|MM|MON|DD|DY|HH24|HH12|AM|PM|MI|SS|FF3|FF6|UTC|T(?=HH)|\"[^\"%]*\"|[^A-Za-z0-9%\"]+", re.IGNORECASE
+)
+
+
+def unsupported(what: str) -> ProgrammingError:
+    return ProgrammingError(msg=f"Unsupported feature: {what}", errno=2, sqlstate="0A000")
+
+
+def as_snowflake(statement: Expr, original: Expr, columns: Columns) -> Expr:
+    """Change a statement, as fakesnow hands it to DuckDB, so that its values are Snowflake's.
+
+    Args:
+        statement: what fakesnow made of `original`; it is changed in place.
+        original: the client's statement. Only queries, changes of rows and CREATE … AS have values.
+        columns: looks up the table that rows go to.
+
+    Raises:
+        ProgrammingError: the emulator cannot compute what Snowflake would.
+    """
+    if not isinstance(original, _QUERIES) or not isinstance(statement, _QUERIES):
+        return statement
+    _assign(statement, columns)
+    _inline(statement, columns)
+    _compute(statement, Scales.of(statement, columns))
+    for node in reversed(list(statement.walk(bfs=False))):
+        if (rule := _RULES.get(type(node))) and (new := rule(node)) is not node:
+            _put(node, new)
+    return statement
+
+
+def _put(node: Expr, new: Expr) -> None:
+    node.replace(_named(node, new) if isinstance(node.parent, exp.Select) and node.arg_key == "expressions" else new)
+
+
+def _named(old: Expr, new: Expr) -> Expr:
+    """An expression without a name keeps the one that it had."""
+    return exp.alias_(new, old.sql(dialect="duckdb"), quoted=True)
+
+
+def call(macro: str, *arguments: Expr | str | int) -> exp.Anonymous:
+    return exp.Anonymous(this=f"{PLACE}.{macro}", expressions=[exp.convert(each, copy=True) for each in arguments])
+
+
+# -- rows that go to a table: an assignment is a cast --------------------------------------------------
+
+
+def _assign(statement: Expr, columns: Columns) -> None:
+    if isinstance(statement, exp.Insert):
+        target = statement.this
+        table = target.this if isinstance(target, exp.Schema) else target
+        if isinstance(table, exp.Table):
+            known = columns(table)
+            types = dict(known)
+            names = [column.name for column in target.expressions] if isinstance(target, exp.Schema) else list(types)
+            for row in _rows(statement.expression):
+                _cast_all(row, [types.get(name) for name in names])
+    elif isinstance(statement, exp.Update) and isinstance(statement.this, exp.Table):
+        _set_all(statement.expressions, dict(columns(statement.this)))
+    elif isinstance(statement, exp.Merge) and isinstance(statement.this, exp.Table):
+        types = dict(columns(statement.this))
+        for when in statement.args["whens"].expressions:
+            then = when.args["then"]
+            if isinstance(then, exp.Update):
+                _set_all(then.expressions, types)
+            elif isinstance(then, exp.Insert) and isinstance(then.expression, exp.Tuple):
+                named = then.this.expressions if then.this else []
+                names = [column.name for column in named] or list(types)
+                _cast_all(then.expression.expressions, [types.get(name) for name in names])
+
+
+def _inline(statement: Expr, columns: Columns) -> None:
+    """Put what an alias stands for in its place: DuckDB takes no alias of what may fail, as a division may."""
+    for scope in traverse_scope(statement):
+        select = scope.expression
+        if not isinstance(select, exp.Select):
+            continue
+        aliases = {each.alias: each.this for each in select.expressions if isinstance(each, exp.Alias)}
+        tables = [source for _, source in scope.selected_sources.values()]
+        real = {name for table in tables if isinstance(table, exp.Table) for name, _ in columns(table)}
+        real |= {name for each in tables if isinstance(each, Scope) for name in _selected(each.expression)}
+        if any(isinstance(each, Scope) and each.expression.is_star for each in tables):
+            continue
+        late = [part for name in ("having", "qualify") if (part := select.args.get(name))]
+        for column in {
+            id(each): each for each in [*scope.columns, *(c for part in late for c in part.find_all(exp.Column))]
+        }.values():
+            used = column.find_ancestor(exp.Order, exp.Group, exp.Select) is select
+            if used and not column.table and column.name in aliases and column.name not in real:
+                meant = aliases[column.name]
+                if not any(node is column for node in meant.walk()) and meant.find(
+                    exp.Div, exp.Cast, exp.Avg, exp.DPipe
+                ):
+                    column.replace(exp.paren(meant.copy()))
+
+
+def _selected(query: Expr) -> list[str]:
+    return query.named_selects if isinstance(query, exp.Query) else []
+
+
+def _rows(source: Expr | None) -> Iterable[list[Expr]]:
+    if isinstance(source, exp.Values):
+        for row in source.expressions:
+            yield row.expressions if isinstance(row, exp.Tuple) else [row]
+    elif isinstance(source, exp.Select) and not any(each.is_star for each in source.expressions):
+        yield [each.this if isinstance(each, exp.Alias) else each for each in source.expressions]
+    elif isinstance(source, exp.SetOperation):
+        yield from _rows(source.left)
+        yield from _rows(source.right)
+    elif isinstance(source, exp.Subquery):
+        yield from _rows(source.this)
+
+
+def _set_all(assignments: Iterable[Expr], types: dict[str, exp.DataType]) -> None:
+    for each in assignments:
+        if isinstance(each, exp.EQ):
+            _cast_all([each.expression], [types.get(each.this.name)])
+
+
+def _cast_all(values: Iterable[Expr], types: Iterable[exp.DataType | None]) -> None:
+    for value, to in zip(values, types, strict=False):
+        as_text = isinstance(value, exp.Literal) and not (to and to.this == exp.DType.TIMESTAMPTZ)
+        if to is None or as_text or isinstance(value, (exp.Null, exp.Boolean, exp.Placeholder, exp.Var)):
+            continue
+        if isinstance(value, exp.Cast) and value.to.this == to.this:
+            continue
+        if to.this in _TEXT or to.this in _WHOLE or to.this == exp.DType.TIMESTAMPTZ:
+            value.replace(exp.Cast(this=value.copy(), to=to.copy()))
+
+
+# -- numbers: what each expression's scale is must be known before any is replaced ------------------------
+
+
+def _compute(statement: Expr, scales: Scales) -> None:
+    nodes = [node for node in reversed(list(statement.walk(bfs=False))) if isinstance(node, _COMPUTED)]
+    known = [(node, scales.scale(node), scales.scale(node.this), _second(node, scales)) for node in nodes]
+    for node, scale, left, right in known:
+        if isinstance(node, exp.Div):
+            _put(node, _quotient(node, scale, right or 0))
+        elif isinstance(node, exp.Mul):
+            if scale is not None and scale != FLOAT and (left or 0) + (right or 0) > scale:
+                _put(node, _number(exp.Round(this=node.copy(), decimals=exp.convert(scale)), scale))
+        elif left is None:
+            argument = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
+            if not isinstance(argument, exp.Cast):
+                argument.replace(call("sf_loose", argument))
+        elif scale is not None and scale != FLOAT and isinstance(node, (exp.Avg, exp.Sum)):
+            whole = node.parent if isinstance(node.parent, exp.Window) else node
+            new = _average(whole, scale, left) if isinstance(node, exp.Avg) else _number(whole.copy(), scale)
+            _put(whole, new)
+
+
+def _second(node: Expr, scales: Scales) -> int | None:
+    return scales.scale(node.expression) if isinstance(node, exp.Binary) else None
+
+
+def _quotient(node: exp.Div, scale: int | None, right: int) -> Expr:
+    if scale is None or scale == FLOAT:
+        return call("sf_divide", node.this, node.expression)
+    dividend, divisor = call("sf_digits", node.this, scale + right), call("sf_digits", node.expression, right)
+    return _number(call("sf_ratio", dividend, divisor, scale), scale)
+
+
+def _average(whole: Expr, scale: int, of: int) -> Expr:
+    total, count = whole.copy(), whole.copy()
+    for made, kind in ((total, exp.Sum), (count, exp.Count)):
+        average = made.this if isinstance(made, exp.Window) else made
+        new = kind(this=average.this)
+        if average is made:
+            total, count = (new, count) if kind is exp.Sum else (total, new)
+        else:
+            average.replace(new)
+    nothing = exp.Nullif(this=count, expression=exp.convert(0))
+    return _number(call("sf_ratio", call("sf_digits", _number(total, of), scale), nothing, scale), scale)
+
+
+def _number(value: Expr, scale: int) -> Expr:
+    return exp.Cast(this=value, to=exp.DataType.build(f"DECIMAL(38, {scale})", dialect="duckdb"))
+
+
+# -- expressions ---------------------------------------------------------------------------------------
+
+
+def _cast(node: Expr) -> Expr:
+    to, value = node.args["to"], node.this
+    attempt = isinstance(node, exp.TryCast)
+    if to.this in _TEXT:
+        length = int(to.expressions[0].name) if to.expressions else 1 if to.this == exp.DType.CHAR else None
+        if isinstance(value, exp.Literal) and value.is_string:
+            text: Expr = value
+        else:
+            text = call("sf_text", value)
+        if length is not None:
+            return call("sf_try_fit" if attempt else "sf_fit", text, length)
+        return text if text is not value else node
+    if to.this in _WHOLE and not isinstance(value, exp.Literal):
+        return call("sf_try_int" if attempt else "sf_int", value)
+    if to.this == exp.DType.TIMESTAMPTZ and not attempt and not _is_call(value, "sf_utc"):
+        return exp.Cast(this=call("sf_utc", value), to=to)
+    return node
+
+
+def _is_call(node: Expr, macro: str) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name == f"{PLACE}.{macro}"
+
+
+def _joined(node: Expr) -> Expr:
+    """What is put together as text is text."""
+    for part in list(node.flatten()) if isinstance(node, exp.DPipe) else list(node.expressions):
+        if not isinstance(part, (exp.Literal, exp.DPipe)) and not _is_call(part, "sf_text"):
+            part.replace(call("sf_text", part))
+    return node
+
+
+def _hashed(node: Expr) -> Expr:
+    if not isinstance(node.this, exp.Literal) and not _is_call(node.this, "sf_text"):
+        node.set("this", call("sf_text", node.this))
+    return node
+
+
+def _formatted(node: Expr) -> Expr:
+    """The parser has translated a literal format; what it does not know it has left."""
+    template = node.args["format"]
+    if not template.is_string:
+        return _to_char(node)
+    if _LEFT.search(template.name):
+        raise unsupported(f"the emulator does not know the format {template.name!r} of TO_CHAR, as strftime has it.")
+    return node
+
+
+def _to_char(node: Expr) -> Expr:
+    if not (template := node.args.get("format")):
+        return call("sf_text", node.this)
+    template = simplify(template.copy(), dialect="snowflake")
+    found = _FORMAT.findall(template.name) if template.is_string else []
+    if not found or "".join(found) != template.name or "MMMM" in (part.upper() for part in found):
+        raise unsupported(f"the emulator does not know the format {template.name!r} of TO_CHAR.")
+    made = "".join(_FORMATS.get(part.upper(), part.strip('"')) for part in found)
+    return exp.Anonymous(this="strftime", expressions=[node.this, exp.Literal.string(made)])
+
+
+def _truncated(node: Expr) -> Expr:
+    if isinstance(node.this, exp.Literal):
+        return node
+    return call("sf_trunc", exp.Literal.string(node.args["unit"].name.lower()), node.this)
+
+
+def _later(node: Expr) -> Expr:
+    """A date moved by days or more is a date."""
+    unit = node.args["unit"].name.upper() if node.args.get("unit") else ""
+    if unit not in _IN_DAYS and unit != "YEAR":
+        return node
+    if isinstance(node.this, exp.Literal) or (
+        isinstance(node.this, exp.Cast) and isinstance(node.this.this, exp.Literal)
+    ):
+        return node
+    name, times = _IN_DAYS.get(unit, ("to_years", 1))
+    number = exp.cast(exp.Mul(this=exp.paren(node.expression), expression=exp.convert(times)), "INT", dialect="duckdb")
+    return call("sf_add", node.this, exp.Anonymous(this=name, expressions=[number]))
+
+
+def _elsewhere(node: Expr) -> Expr:
+    """The local time of a zone, where only it counts; a value would have to keep the zone's offset."""
+    if node.args.get("source_tz"):
+        return node
+    at, zone = exp.cast(node.args["timestamp"], "TIMESTAMPTZ", dialect="duckdb"), node.args["target_tz"]
+    if zone.name.upper() in ("UTC", "ETC/UTC"):
+        return at
+    user = node.parent.parent if isinstance(node.parent, exp.Paren) else node.parent
+    local = isinstance(user, exp.Cast) and user.to.this in (exp.DType.DATE, exp.DType.TIME, exp.DType.TIMESTAMP)
+    local = local or (isinstance(user, exp.Anonymous) and user.name.lower() == "_fs_to_timestamp")
+    if local or isinstance(user, (*_PARTS, *_DATES, exp.TsOrDsToDate)):
+        return exp.paren(exp.AtTimeZone(this=at, zone=zone))
+    raise unsupported(
+        f"the emulator keeps a TIMESTAMP_TZ in UTC, not with the offset of {zone.name or zone.sql()}. "
+        "Cast CONVERT_TIMEZONE's result to DATE or TIMESTAMP_NTZ, or name the source's time zone, too."
+    )
+
+
+def _refused(node: Expr) -> Expr:
+    name = (node.name if isinstance(node, exp.Anonymous) else node.key).upper().replace("TOBINARY", "TO_BINARY")
+    if name in _REFUSED:
+        raise unsupported(f"the emulator cannot compute {name} as Snowflake does. {_REFUSED[name]}")
+    return node
+
+
+def _seconds(node: Expr) -> Expr:
+    if node.name.upper() in ("EPOCH", "EPOCH_SECOND"):
+        whole = exp.Floor(this=exp.Extract(this=exp.var("EPOCH"), expression=node.expression.copy()))
+        return exp.cast(whole, "BIGINT", dialect="duckdb")
+    return node
+
+
+_RULES: dict[type[Expr], Callable[[Expr], Expr]] = {
+    exp.Cast: _cast,
+    exp.TryCast: _cast,
+    exp.DPipe: _joined,
+    exp.Concat: _joined,
+    exp.ConcatWs: _joined,
+    exp.MD5: _hashed,
+    exp.ToChar: _to_char,
+    exp.TimeToStr: _formatted,
+    exp.TimestampTrunc: _truncated,
+    exp.DateTrunc: _truncated,
+    exp.DateAdd: _later,
+    exp.ConvertTimezone: _elsewhere,
+    exp.Typeof: lambda node: call("sf_typeof", node.this),
+    exp.Extract: _seconds,
+    **dict.fromkeys((exp.Anonymous, exp.ToBinary), _refused),
+}
