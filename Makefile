@@ -39,6 +39,8 @@ $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -I -m venv --clear $(VENV)
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+# Python reads this file in the locale's encoding, which may lack a letter of this folder's name.
+	@echo ../../../.. | tee $(VENV)/lib/python*/site-packages/_local_data_platform.pth > /dev/null
 	@pwd -P > $@
 
 # In a shell that says where S3 is, as one of `make dev` does, the sensor of that S3; elsewhere the one in Docker.

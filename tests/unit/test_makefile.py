@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
+PYTHON = f'"{sys.executable}"'
 
 
 @pytest.fixture
@@ -22,6 +23,11 @@ def clone(tmp_path: Path) -> Path:
     (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
     (folder / ".venv" / ".ready").write_text(f"{folder.resolve()}\n")
     return folder
+
+
+def script(file: Path, commands: str) -> None:
+    file.write_text(f"#!/bin/sh\n{commands}\n")
+    file.chmod(0o755)
 
 
 def make(folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -40,6 +46,18 @@ def test_an_environment_is_made_anew_where_its_folder_or_its_python_is_another(c
     (moved / ".venv" / "bin" / "python").unlink()
     (moved / ".venv" / "bin" / "python").symlink_to("/nowhere/python3.11")
     assert "Installing into .venv" in make(moved, "-n", "install").stdout
+
+
+def test_an_installed_environment_works_in_a_locale_without_the_letters_of_the_folders_name(clone: Path) -> None:
+    folder = clone.rename(clone.parent / "Plätform ﬁx")
+    (folder / ".venv" / ".ready").unlink()
+    (folder / "ours.py").touch()
+    script(folder / "python", f'case "$*" in *venv*) set -- -m venv --without-pip --clear .venv;; esac\n{PYTHON} "$@"')
+    script(folder / "uv", "pwd > $(echo .venv/lib/python*/site-packages)/_local_data_platform.pth")
+    made = make(folder, "install", f"PYTHON={folder}/python", "UV=./uv")
+    assert made.returncode == 0, made.stderr
+    started = [folder / ".venv" / "bin" / "python", "-I", "-X", "utf8=0", "-c", "import ours"]
+    assert subprocess.run(started, env={"LC_ALL": "C"}, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("verb", ["install", "demo", "test", "up", "ps"])
