@@ -331,7 +331,7 @@ def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: Stat
 
     A view that reads a source is neither: what it shows changes with raw, whatever was tested.
     """
-    tables = _names(connection, "duckdb_tables", "sql")
+    tables, views = _names(connection, "duckdb_tables", "sql"), _names(connection, "duckdb_views", "sql")
     passed = ledger.passed(state, graph)
 
     def still(node: str) -> bool:
@@ -339,7 +339,9 @@ def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: Stat
         known = graph.nodes.get(node)
         if known is None:
             return False
-        return known.table.lower() in tables or all(map(still, known.parents))
+        table = known.table.lower()
+        of_parents = known.ephemeral or (table not in tables and (known.view or table in views))
+        return not of_parents or all(map(still, known.parents))
 
     fit = {id_: node for id_, node in graph.nodes.items() if not node.ephemeral and still(id_)}
     fresh = {node.table: state.versions[id_].print for id_, node in fit.items() if id_ in passed}

@@ -212,6 +212,18 @@ def test_a_table_that_others_have_changed_since_it_was_built_is_not_published(wa
     assert_readers_keep_the_old_tables(warehouse)
 
 
+def test_readers_keep_a_table_that_is_missing_from_the_warehouse(warehouse: DuckDbWarehouse) -> None:
+    graph = Graph(nodes={"t": Node(table="main.t", parents=["source.raw"]), "u": Node(table="main.u")})
+    ledger = duckdb_file.DuckDbLedger(warehouse.path)
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("drop table t; create table u as select 1 as value")
+    built = {name: Version(id="1", built=True, print=print_) for name, print_ in ledger.prints(graph, "u").items()}
+    ledger.write(State(graph=graph, versions={**built, "t": Version(id="1", built=True, print="x")}), ledger.read()[1])
+    warehouse.publish()
+    assert value(warehouse.published) == 1
+    assert tables(warehouse.published) == {"main.t": 1, "main.u": 1}
+
+
 def test_a_file_that_is_no_warehouse_is_not_published(warehouse: DuckDbWarehouse) -> None:
     warehouse.path.write_bytes(b"hello" * 5000)
     with pytest.raises(PublishFailed, match="not a valid DuckDB database file"):

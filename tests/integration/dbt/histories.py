@@ -230,7 +230,8 @@ class History:
         failure: DbtFailed | None = None
         try:
             nodes = self.world.dbt(_nothing).run(*command).nodes
-        except NothingSelected:
+        except NothingSelected:  # the platform has seen the project, though
+            self.expected.results(self.world.built(), [])
             return False
         except DbtFailed as error:
             failure, nodes = error, error.result.nodes if error.result else []

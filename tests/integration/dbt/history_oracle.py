@@ -67,7 +67,7 @@ class Expectation:
         if name not in self.project.nodes:
             return "raw"
         node = self.project.nodes[name]
-        own = "" if node.kind == "ephemeral" else _stamp(self.now, name, node)
+        own = node.sql if node.kind == "ephemeral" else _stamp(self.now, name, node)
         if node.kind != "ephemeral" and self.kind(name) == "table":
             return own
         return f"{own} of {[self.state(parent) for parent in node.parents]}"
