@@ -16,7 +16,7 @@ from blocks.names import Names
 from blocks.runs import DeploymentRuns
 from blocks.settings import Settings
 from services.bootstrap.__main__ import main
-from services.bootstrap.automations import automations
+from services.bootstrap.automations import SILENT, automations
 from services.bootstrap.deployments import declared
 from services.bootstrap.drift import Platform
 from services.bootstrap.pages import ask, pages
@@ -156,32 +156,40 @@ def test_runs_of_others_do_not_hold_back_the_sensor(client: SyncPrefectClient) -
     assert runs.busy()
 
 
-def test_what_people_set_is_kept_and_what_prefect_yaml_changes_is_changed(client: SyncPrefectClient) -> None:
+@pytest.mark.parametrize("names", [Names("four"), Names()], ids=["make up", "make dev"])
+def test_what_people_set_is_kept_and_what_prefect_yaml_changes_is_changed(
+    client: SyncPrefectClient, names: Names
+) -> None:
+    is_up = bool(names.namespace)
+
     def platform() -> Platform:
-        made = Platform(client, Names("four"), "four", "ann:clone")
+        made = Platform(client, names, "four" if is_up else None, "ann:clone", watched=is_up)
         made.declared = [each.model_copy(deep=True) for each in declared() if each.name == "daily-full-pipeline"]
         return made
 
     def daily() -> dict[str, Any]:
         return next(
-            pages(client, "/deployments/filter", {"deployments": {"name": {"any_": ["four-daily-full-pipeline"]}}})
+            pages(
+                client, "/deployments/filter", {"deployments": {"name": {"any_": [names.name("daily-full-pipeline")]}}}
+            )
         )
 
     platform().apply(str)
     path = f"/deployments/{daily()['id']}"
-    ask(client, "PATCH", "/work_pools/four-local", {"concurrency_limit": 6, "is_paused": True})
-    ask(client, "PATCH", "/v2/concurrency_limits/four-dbt-warehouse", {"active": False})
+    ask(client, "PATCH", f"/work_pools/{names.name('local')}", {"concurrency_limit": 6, "is_paused": True})
+    if is_up:  # without a namespace, it is that of the other tests, too
+        ask(client, "PATCH", f"/v2/concurrency_limits/{names.slot}", {"active": False})
     ask(client, "PATCH", f"{path}/schedules/{daily()['schedules'][0]['id']}", {"active": False})
     ask(client, "POST", f"{path}/schedules", [{"schedule": {"cron": "0 9 * * *", "timezone": "UTC"}, "active": True}])
-    jobs = {**daily()["job_variables"], "working_dir": "/elsewhere"}
+    jobs = {**(daily()["job_variables"] or {}), "working_dir": "/elsewhere"}
     ask(
         client,
         "PATCH",
         path,
-        {"paused": True, "parameters": {"profile": "four", "select": "own"}, "job_variables": jobs},
+        {"paused": True, "parameters": {**daily()["parameters"], "select": "own"}, "job_variables": jobs},
     )
-    automation = client.read_automations_by_name("Crash silent flow runs (four)")[0]
-    ask(client, "PATCH", f"/automations/{automation.id}", {"enabled": False})
+    for automation in client.read_automations_by_name(names.title(SILENT)):
+        ask(client, "PATCH", f"/automations/{automation.id}", {"enabled": False})
     before = exactly(client)
     assert list(platform().changes()) == []
     platform().apply(str)
