@@ -8,7 +8,7 @@ from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
 
-from blocks import connections
+from blocks import connections, saved_blocks
 from blocks.errors import PlatformError
 from blocks.names import owner
 from blocks.settings import Settings
@@ -59,7 +59,7 @@ def _plan(platform: Platform, brief: bool) -> int:
 def _apply(platform: Platform, _: bool) -> int:
     registration(platform, Settings())  # refuses before anything is changed
     options = ["--takeover"] if platform.takeover else []
-    if connections.main(["--name", platform.blocks or "", *options]):
+    if saved_blocks.main(["--name", platform.blocks or "", *options]):
         return 1
     platform.apply(lambda line: print(line, flush=True))
     return 0

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import ObjectNotFound
 
-from blocks import connections
+from blocks import connections, saved_blocks
 from blocks.names import Names
 from blocks.record import Record
 from blocks.settings import Settings
@@ -239,12 +239,12 @@ def blocks(platform: Platform, settings: Settings) -> list[Change]:
         blocks.record.NotOurs: they are another's, and not to be taken over.
     """
     client, profile = platform.client, platform.blocks or ""
-    found = [(each, connections.differences(each, profile)) for each in connections.described(settings)]
+    found = [(each, saved_blocks.differences(each, profile)) for each in connections.described(settings)]
     if platform.names.namespace and not platform.takeover:
         record, url = Record(client, f"blocks of {profile}"), str(client.api_url)
-        connections.refuse_others(record, profile, platform.owner, found, url)
+        saved_blocks.refuse_others(record, profile, platform.owner, found, url)
     return [
-        Change(f"block {each.get_block_type_slug()}/{profile}", what, partial(connections.save, client, each, profile))
+        Change(f"block {each.get_block_type_slug()}/{profile}", what, partial(saved_blocks.save, client, each, profile))
         for each, what in found
         if what
     ]

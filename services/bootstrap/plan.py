@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from blocks.connections import exposed
+from blocks.saved_blocks import exposed
 from blocks.settings import Settings
 from services.bootstrap import drift
 from services.bootstrap.models import LOCAL, compiled, differences

@@ -7,8 +7,8 @@ from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
-from blocks.connections import exposed
 from blocks.record import NotOurs
+from blocks.saved_blocks import exposed
 from blocks.settings import Settings
 from services.bootstrap.__main__ import platform
 from services.bootstrap.drift import Change, Platform

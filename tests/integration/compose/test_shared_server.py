@@ -11,9 +11,9 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.events.actions import DoNothing
 from prefect.states import Scheduled
 
-from blocks.connections import exposed
 from blocks.names import Names
 from blocks.runs import DeploymentRuns
+from blocks.saved_blocks import exposed
 from blocks.settings import Settings
 from services.bootstrap.__main__ import main
 from services.bootstrap.automations import SILENT, automations
