@@ -8,6 +8,7 @@ from services.airbyte import config_schema
 from services.airbyte.catalog import Catalog
 from services.airbyte.config import ConfigError, load_config
 from services.airbyte.settings import SAMPLE_CONFIG
+from tests.integration.airbyte.source_s3 import differences
 
 TEXT = SAMPLE_CONFIG.read_text(encoding="utf-8")
 
@@ -91,3 +92,8 @@ def test_two_connections_may_not_write_the_same_folder(tmp_path: Path) -> None:
     config.write_text(TEXT + entry.replace("7f6b1a52", "8f6b1a52").replace("to the raw lake", "again"))
     with pytest.raises(ConfigError, match="both write"):
         Catalog(load_config(config), tmp_path)
+
+
+def test_the_document_has_every_wanted_difference_from_source_s3() -> None:
+    text = differences.DOCUMENT.read_text(encoding="utf-8")
+    assert differences.written(text) == text
