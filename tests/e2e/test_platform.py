@@ -131,6 +131,7 @@ def test_a_failed_dbt_test_leaves_the_published_tables_as_they_were(platform: Pl
     assert numbers(platform, day=4) == THREE
 
 
+@pytest.mark.timeout(600)
 def test_every_deployment_runs_through_the_worker(platform: Platform) -> None:
     flows = {each["name"]: each["entrypoint"].rpartition(":")[2] for each in DEPLOYMENTS}
     started = {name: platform.start_run(f"{flow}/{name}") for name, flow in flows.items()}

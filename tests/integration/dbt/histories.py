@@ -9,7 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import pytest
 
 from blocks.dbt import Dbt, DbtFailed, NothingSelected
 from blocks.warehouse import Warehouse
@@ -278,7 +280,11 @@ def history(world: World, seed: int, steps: int = 5) -> list[str]:
     return lived.told
 
 
-def numbers_of_histories(default: int) -> range:
-    """PUBLICATION_HISTORIES is how many, or the first and the one after the last: `500` or `100-200`."""
+def numbers_of_histories(default: int) -> list[Any]:
+    """PUBLICATION_HISTORIES is how many, or the first and the one after the last: `500` or `100-200`.
+
+    `make test` takes the first alone.
+    """
     first, _, last = os.environ.get("PUBLICATION_HISTORIES", str(default)).rpartition("-")
-    return range(int(first or 0), int(last))
+    numbers = range(int(first or 0), int(last))
+    return [pytest.param(each, marks=[pytest.mark.exhaustive] if each else []) for each in numbers]
