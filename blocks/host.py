@@ -58,8 +58,11 @@ def go_direct() -> None:
 
 
 def plain_output() -> None:
-    """Let standard output and error replace what their encoding cannot show, instead of ending in a traceback."""
+    """Let standard output and error show what their encoding can, and on a terminal of size 0, too."""
     codecs.register_error("plain", _plain)
+    for name in ("COLUMNS", "LINES"):  # of a size of 0, Rich prints nothing
+        if not os.environ.get(name, "1").strip("0"):
+            del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
         if getattr(stream, "errors", None) in ("strict", "surrogateescape", "backslashreplace"):
             with suppress(AttributeError, OSError, ValueError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Client = TypeVar("Client", bound=Any)
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
-NOT_S3 = (BotoCoreError, ClientError, ResponseParserError, ValueError, LookupError, TypeError)
+NOT_S3 = (BotoCoreError, ClientError, ResponseParserError, ValueError, LookupError, TypeError, AttributeError)
 """What boto3 raises, or what reading its answer does, when S3 does not answer or what answers is not S3."""
 LOOKS_AT_ONCE = 10
 
@@ -128,7 +128,10 @@ REQUIRED = {
 def check_answers(client: Client) -> Client:
     """Have a client raise NotAws for an answer that is somebody else's; the client itself."""
 
-    def check(model: Any, parsed: Mapping[str, Any], **_: Any) -> None:
+    def check(model: Any, parsed: Mapping[str, Any], http_response: Any, **_: Any) -> None:
+        # Where no message has come, the answer of SQS is an empty object.
+        if model.service_model.service_name == "sqs" and not http_response.content.lstrip().startswith(b"{"):
+            raise NotAws(operation=model.name, missing="JSON")
         missing = REQUIRED.get(model.name)
         if missing and missing not in parsed and parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
             raise NotAws(operation=model.name, missing=missing)

@@ -2,22 +2,37 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.guard.rules import Rules, names
 
 
 class GuardSettings(BaseSettings):
-    """The names that a server has beside 127.0.0.1 and localhost, and how large a body may be."""
+    """The names that a server has beside 127.0.0.1 and localhost, and how large a body may be.
+
+    Raises:
+        SystemExit: a value cannot be used; the text names the variable.
+    """
 
     model_config = SettingsConfigDict(env_prefix="GUARD_", env_ignore_empty=True, extra="ignore")
 
     names: str = Field(default="", description="host names that services use for each other, separated by commas")
     allowed_hosts: str = Field(default="", description="further host names, of a proxy for example")
     max_body_mb: float | None = Field(
-        default=None, gt=0, description="megabytes in a request's body, decompressed; default: the server's own limit"
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="megabytes in a request's body, decompressed; default: the server's own limit",
     )
+
+    def __init__(self) -> None:
+        try:
+            super().__init__()
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            name = f"GUARD_{str(wrong['loc'][0]).upper()}"
+            raise SystemExit(f"{name} is {wrong['input']!r}: {wrong['msg']}. Correct it, or unset it.") from None
 
     def rules(self, **more: Any) -> Rules:
         """Return the rules of a server with these names; `more` are the other arguments of `Rules`."""

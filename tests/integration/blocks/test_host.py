@@ -139,3 +139,11 @@ def test_in_a_locale_without_utf8_paths_are_utf8_and_output_is_the_locales(tmp_p
     )
     assert ended.returncode == 1
     assert "/ü/dev" in ended.stderr.decode("latin-1").replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES"])
+def test_a_terminal_of_size_0_is_written_to_as_to_any_other(name: str) -> None:
+    shown = "import blocks, rich; rich.print('hello')"
+    environment = {**os.environ, name: "0"}
+    said = subprocess.run([sys.executable, "-c", shown], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "hello\n"

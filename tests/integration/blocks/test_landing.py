@@ -4,8 +4,11 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from moto.core.botocore_stubber import MockRawResponse
 
 from blocks.landing import AwsAccess, LandingUnavailable, listing, s3_client
+from blocks.notifications import Notifications, QueueUnusable, sqs_client
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -57,3 +60,15 @@ def test_an_aws_profile_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(LandingUnavailable, match=r"nobody.*AWS credentials"):
         s3_client("landing", AwsAccess())
+
+
+@pytest.mark.parametrize("page", ["<html><body>Sign in</body></html>", "<!doctype html>Sign in", "", "[]"])
+def test_a_proxys_page_is_not_taken_for_a_queue_without_messages(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Notifications, "_dead_letters", lambda _: "")
+    url = "http://127.0.0.1:1/000000000000/events"
+    client = sqs_client(url, AwsAccess("", "us-east-1", "test", "test"))
+    client.meta.events.register(
+        "before-send", lambda request, **_: AWSResponse(request.url, 200, {}, MockRawResponse(page.encode()))
+    )
+    with pytest.raises(QueueUnusable, match="SENSOR_QUEUE_URL"):
+        list(Notifications(client, url, "landing").receive(10))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from services.guard.rules import Rules, joined, names
+from services.guard.settings import GuardSettings
 
 OWN = {"host": "127.0.0.1:4200"}
 FOREIGN = [
@@ -151,3 +152,10 @@ def test_a_header_that_is_sent_twice_has_both_values() -> None:
     assert joined([("Origin", "http://127.0.0.1:4200"), ("origin", "http://evil.test")]) == {
         "origin": "http://127.0.0.1:4200, http://evil.test"
     }
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "0", "inf", "nan"])
+def test_a_limit_that_is_no_size_is_refused_by_the_variables_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARD_MAX_BODY_MB", value)
+    with pytest.raises(SystemExit, match=rf"GUARD_MAX_BODY_MB is '{value}'.*Correct it, or unset it"):
+        GuardSettings()
