@@ -12,9 +12,9 @@ from blocks import connections, saved_blocks
 from blocks.errors import PlatformError
 from blocks.names import owner
 from blocks.settings import Settings
-from services.bootstrap.deployments import PROJECT
 from services.bootstrap.drift import Platform
 from services.bootstrap.plan import lines, models, registration
+from services.bootstrap.prefect_yaml import PROJECT
 
 CHANGES = 3
 """What `--plan --brief` ends with where something would change."""

@@ -13,9 +13,9 @@ from blocks.names import Names
 from blocks.record import Record
 from blocks.settings import Settings
 from services.bootstrap import automations, deployments, pools
-from services.bootstrap.deployments import Declared
 from services.bootstrap.merge import REMOVED, Flat, changes
 from services.bootstrap.pages import ask
+from services.bootstrap.prefect_yaml import Declared, declared
 
 Found = TypeVar("Found")
 ABSENT = "is not there"
@@ -60,7 +60,7 @@ class Platform:
     owner: str = ""
     takeover: bool = False
     watched: bool = True
-    declared: list[Declared] = field(default_factory=deployments.declared)
+    declared: list[Declared] = field(default_factory=declared)
     record: Record = field(init=False)
 
     def __post_init__(self) -> None:

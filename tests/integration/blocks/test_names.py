@@ -9,7 +9,7 @@ from blocks.landing import LandedFile
 from blocks.names import Names
 from blocks.runs import DeploymentRuns
 from flows.tags import tagged
-from services.bootstrap.deployments import PROJECT, declared
+from services.bootstrap.prefect_yaml import PROJECT, declared
 
 PLAIN = sorted({each.name for each in declared()})
 FIRST_WORDS = sorted({each.partition("-")[0] for each in [*PLAIN, "dbt-warehouse"]})

@@ -21,8 +21,8 @@ from blocks.settings import Settings
 from flows.tags import tags_of_the_deployment
 from services.bootstrap.__main__ import main, platform
 from services.bootstrap.automations import automations
-from services.bootstrap.deployments import PROJECT, declared
 from services.bootstrap.models import compiled, differences
+from services.bootstrap.prefect_yaml import PROJECT, declared
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError
 from services.worker import put_back

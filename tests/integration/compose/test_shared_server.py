@@ -17,9 +17,9 @@ from blocks.saved_blocks import exposed
 from blocks.settings import Settings
 from services.bootstrap.__main__ import main
 from services.bootstrap.automations import SILENT, automations
-from services.bootstrap.deployments import declared
 from services.bootstrap.drift import Platform
 from services.bootstrap.pages import ask, pages
+from services.bootstrap.prefect_yaml import declared
 
 LISTS = ("deployments", "flows", "work_pools", "v2/concurrency_limits", "automations", "block_documents", "variables")
 CHANGING = {"last_polled", "status", "updated"}

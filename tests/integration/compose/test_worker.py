@@ -19,7 +19,7 @@ from prefect.states import AwaitingRetry
 from blocks.names import Names
 from blocks.runs import ATTEMPTS
 from services.bootstrap.automations import FREQUENCY, automations
-from services.bootstrap.deployments import PROJECT
+from services.bootstrap.prefect_yaml import PROJECT
 from services.worker import numbered
 
 NAMES = Names("killed")
