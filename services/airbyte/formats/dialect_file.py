@@ -6,11 +6,11 @@ Some ten times slower than DuckDB's own reading of the usual dialect, which `csv
 import codecs
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import cast
+from typing import TextIO, cast
 
 import duckdb
 
@@ -36,6 +36,35 @@ Row = tuple[int, list[str]]
 
 
 codecs.register_error("mark-unreadable", lambda error: (UNREADABLE, cast(UnicodeDecodeError, error).end))
+
+
+class _Lines:
+    """The lines of a text with their ends; `number` is that of the last one that was read."""
+
+    def __init__(self, text: TextIO, encoding: str, most: int) -> None:
+        self._text = text
+        self._encoding = encoding
+        self._most = most
+        self.number = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        """Raise BadFile for a line that is too long or not of the encoding."""
+        if not (line := self._text.readline(self._most + 1)):
+            raise StopIteration
+        self.number += 1
+        if UNREADABLE in line:
+            where = f"character {line.index(UNREADABLE) + 1} of the line is not {self._encoding}"
+            raise BadFile(f"{where}. Set the stream's format.encoding to the file's", self.number)
+        if len(line) > self._most:
+            raise TooLarge(f"the line is longer than {size(self._most)}", "MAX_LINE_SIZE", self.number)
+        return line.removeprefix("\ufeff") if self.number == 1 else line
+
+    def skip(self, count: int) -> None:
+        for _ in islice(self, count):
+            pass
 
 
 class DialectFile:
@@ -86,18 +115,21 @@ class DialectFile:
         """The names of the columns, none of a file without a row; empty ones at the end are left out.
 
         Raises:
-            TooLarge: the header is longer than the limit.
+            BadFile: it is empty, but not the file.
+            TooLarge: it is longer than the limit.
         """
         definition = self._format.header_definition
         if definition.column_names:
             return definition.column_names
-        skipped = self._format.skip_rows_before_header
-        if not definition.has_row:
-            skipped += self._format.skip_rows_after_header
-        with self._lines(skipped) as lines:
-            first = next(self._parsed(lines, skipped), (0, []))[1]
+        with self._lines() as lines:
+            lines.skip(self._format.skip_rows_before_header)
+            if not definition.has_row:
+                lines.skip(self._format.skip_rows_after_header)
+            line, first = next(self._parsed(lines), (0, []))
+            if not any(map(str.strip, first)) and any(map(str.strip, lines)):
+                raise BadFile("the header is empty, but rows follow it. Set skip_rows_before_header", line)
         if sum(map(len, first)) > (most := self._limits.header_bytes):
-            raise TooLarge(f"the header is longer than {size(most)}", "MAX_HEADER_SIZE", skipped + 1)
+            raise TooLarge(f"the header is longer than {size(most)}", "MAX_HEADER_SIZE", line)
         if not definition.has_row:
             return [f"f{position}" for position in range(len(first))]
         while first and not first[-1].strip():
@@ -106,11 +138,13 @@ class DialectFile:
 
     def _records(self) -> Iterator[Row]:
         """The rows with their line numbers, each of as many values as there are columns; empty lines are left out."""
-        skipped = self._format.skip_rows_before_header + self._format.skip_rows_after_header
-        skipped += self._format.header_definition.has_row
         wanted = len(self.names)
-        with self._lines(skipped) as lines:
-            for line, values in self._parsed(lines, skipped):
+        with self._lines() as lines:
+            lines.skip(self._format.skip_rows_before_header)
+            if self._format.header_definition.has_row:
+                next(self._parsed(lines), None)
+            lines.skip(self._format.skip_rows_after_header)
+            for line, values in self._parsed(lines):
                 if len(values) > wanted and not any(values[wanted:]):
                     del values[wanted:]
                 if len(values) == wanted:
@@ -118,7 +152,7 @@ class DialectFile:
                 elif values and not self._format.ignore_errors_on_fields_mismatch:
                     raise BadFile(f"the row has {len(values):,} values, but there are {wanted:,} columns", line)
 
-    def _parsed(self, lines: Iterable[str], skipped: int) -> Iterator[Row]:
+    def _parsed(self, lines: "_Lines") -> Iterator[Row]:
         chosen = self._format
         reader = csv.reader(
             lines,
@@ -130,7 +164,7 @@ class DialectFile:
         )
         try:
             while True:
-                began = reader.line_num + skipped + 1
+                began = lines.number + 1
                 if (values := next(reader, None)) is None:
                     return
                 yield began, values
@@ -138,21 +172,10 @@ class DialectFile:
             raise BadFile(f"the row cannot be read: {error}", began) from None
 
     @contextmanager
-    def _lines(self, skipped: int) -> Iterator[Iterator[str]]:
-        """The file's lines after the first `skipped`, with their ends."""
-        with self.path.open(encoding=self._format.encoding, errors="mark-unreadable", newline="") as text:
-            most = self._limits.line_bytes
-            lines = iter(lambda: text.readline(most + 1), "")
-            yield islice(self._checked(lines), skipped, None)
-
-    def _checked(self, lines: Iterable[str]) -> Iterator[str]:
-        for number, line in enumerate(lines, start=1):
-            if UNREADABLE in line:
-                where = f"character {line.index(UNREADABLE) + 1} of the line is not {self._format.encoding}"
-                raise BadFile(f"{where}. Set the stream's format.encoding to the file's", number)
-            if len(line) > self._limits.line_bytes:
-                raise TooLarge(f"the line is longer than {size(self._limits.line_bytes)}", "MAX_LINE_SIZE", number)
-            yield line.removeprefix("\ufeff") if number == 1 else line
+    def _lines(self) -> Iterator["_Lines"]:
+        encoding = self._format.encoding
+        with self.path.open(encoding=encoding, errors="mark-unreadable", newline="") as text:
+            yield _Lines(text, encoding, self._limits.line_bytes)
 
     def _rewrite(self, converters: list[Callable[[str], str | None]]) -> int:
         """Write the rows as JSON Lines; return the length in bytes of the longest."""

@@ -51,6 +51,14 @@ CASES = {
     "old_mac": Case(csv(), "id,name\r1,ant\r2,bée\r", ANTS),
     "mixed_ends": Case(csv(), "id,name\r\n1,ant\n\n2,bée\r", ANTS),
     "line_in_value": Case(csv(), 'id,name\n1,"a\nb"\n2,"c\r\nd"\n', [(1, "a\nb"), (2, "c\r\nd")]),
+    "header_of_two_lines": Case(
+        csv(skip_rows_after_header=1),
+        f'id,"na\nme"\nunit,unit\n{MANY}',
+        ANTS,
+        columns={"id": "integer", "na\nme": "string"},
+    ),
+    "empty_header": Case(csv(), f"\nid,name\n{MANY}", said="line 1: the header is empty, but rows follow it"),
+    "nul": Case(csv(), "id,name\n1,a\0b\n", [(1, "a\0b")]),
     "skip_before": Case(csv(skip_rows_before_header=2), f"Report,\n\nid,name\n{MANY}", ANTS),
     "skip_after": Case(csv(skip_rows_after_header=1), f"id,name\nint,text\n{MANY}", ANTS),
     "provided": Case(csv(header_definition=HEADER), MANY, ANTS),
@@ -106,7 +114,7 @@ def test_every_setting_of_a_dialect_is_followed(start: Start, landing: Landing, 
             message = failure["externalMessage"]
             failures[message.split("/inbound/")[1].split("/")[0]] = message
         for name, case in CASES.items():
-            columns = ", ".join(case.columns)
+            columns = ", ".join(f'"{column}"' for column in case.columns)
             found[name] = mock.rows(columns, name, order="1")
     assert found == {name: case.rows for name, case in CASES.items()}
     assert set(failures) == {name for name, case in CASES.items() if case.said}
