@@ -38,7 +38,7 @@ if Path(".env").exists() or Path("prefect.toml").exists():
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 # `make test` tries few examples of a property; `make test-all` names the other profile.
-hypothesis.settings.register_profile("few", max_examples=15, deadline=None)
+hypothesis.settings.register_profile("few", max_examples=10, deadline=None)
 hypothesis.settings.register_profile("exhaustive", max_examples=100, deadline=None)
 hypothesis.settings.load_profile("few")
 

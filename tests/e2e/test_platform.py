@@ -88,6 +88,7 @@ def test_a_dropped_file_becomes_rows_that_readers_see(platform: Platform) -> Non
     assert platform.rows(f"select distinct _ab_source_file_url from fct_flights where {landed(day=1)}") == [(key,)]
 
 
+@pytest.mark.exhaustive
 def test_the_same_file_again_adds_nothing(platform: Platform) -> None:
     land_flights(platform, day=2)
     before = published(platform, day=2)
@@ -117,6 +118,7 @@ def land_airline(platform: Platform) -> str:
     return name
 
 
+@pytest.mark.exhaustive
 def test_a_failed_dbt_test_leaves_the_published_tables_as_they_were(platform: Platform) -> None:
     failing = Path(platform.context) / "dbt_project" / "tests" / "no_flight_on_the_fourth.sql"
     failing.write_text(f"select * from {{{{ ref('fct_flights') }}}} where {landed(day=4)}\n")

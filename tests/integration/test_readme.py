@@ -140,6 +140,7 @@ def test_the_daily_run_is_planned_ahead(dev: Dev) -> None:
     until("the scheduler plans the daily run", dev.planned)
 
 
+@pytest.mark.exhaustive
 def test_of_two_daily_runs_at_once_the_second_is_cancelled(dev: Dev) -> None:
     runs = [dev.run_daily() for _ in range(2)]
     until("one is cancelled", lambda: "CANCELLED" in map(dev.state, runs))

@@ -114,7 +114,9 @@ def test_one_connection_without_results_fails_as_itself(platform: Platform) -> N
         airbyte_sync(["flights"])
 
 
-@pytest.mark.parametrize(("refusals", "status"), [(3, "cancelled"), (None, "running")])
+@pytest.mark.parametrize(
+    ("refusals", "status"), [(3, "cancelled"), pytest.param(None, "running", marks=pytest.mark.exhaustive)]
+)
 def test_an_interrupted_run_cancels_all_its_syncs_and_stays_interrupted_even_if_airbyte_refuses(
     platform: Platform, second: str, refusals: int | None, status: str
 ) -> None:
