@@ -222,6 +222,8 @@ class SnowflakeWarehouse:
             try:
                 _publish(cursor, built, readers)
             except Error as error:
+                if snowflake_ledger.AWAY.search(str(error)):
+                    raise
                 raise PublishFailed(
                     f"The tested tables of {built} could not be cloned into {readers}: {error} The role "
                     "needs USAGE and CREATE TABLE there, or CREATE SCHEMA on the database. Run again then."
@@ -233,7 +235,8 @@ class SnowflakeWarehouse:
         from snowflake.connector.errors import Error
 
         try:
-            connection = self.connect()
+            with self.connect() as connection:
+                yield connection
         except Error as error:
             if not snowflake_ledger.AWAY.search(str(error)):
                 raise
@@ -241,8 +244,6 @@ class SnowflakeWarehouse:
                 f"Snowflake does not answer: {error} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_HOST and the network, then "
                 "run again."
             ) from error
-        with connection:
-            yield connection
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""

@@ -6,14 +6,23 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import duckdb
 import pytest
+from snowflake.connector.errors import OperationalError
 
 from blocks import duckdb_file
 from blocks import ledger as books
 from blocks.ledger import Graph, Node, State, Version
-from blocks.warehouse import DuckDbWarehouse, PublishBlocked, PublishFailed, tables
+from blocks.warehouse import (
+    DuckDbWarehouse,
+    PublishBlocked,
+    PublishFailed,
+    SnowflakeWarehouse,
+    WarehouseUnreachable,
+    tables,
+)
 
 Held = Callable[[Path], AbstractContextManager[int]]
 PUBLISH_WITH_LITTLE_ROOM = """
@@ -255,3 +264,12 @@ def test_what_arrived_is_read_from_the_lake(warehouse: DuckDbWarehouse) -> None:
             f"_ab_source_file_last_modified) to '{folder}/1.parquet' (format parquet)"
         )
     assert warehouse.arrived(["a.csv", "b.csv"]) == {"a.csv": datetime(2013, 1, 1, tzinfo=UTC)}
+
+
+def test_a_publication_during_which_snowflake_goes_away_is_worth_another_try() -> None:
+    session = MagicMock(schema="BUILT")
+    session.__enter__.return_value = session
+    cursor = session.cursor.return_value.__enter__.return_value
+    cursor.execute.side_effect = OperationalError("Failed to execute request: Connection refused", errno=250003)
+    with pytest.raises(WarehouseUnreachable, match="Snowflake does not answer"):
+        SnowflakeWarehouse(lambda: session, "RAW").publish()
