@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
@@ -45,7 +45,7 @@ class Batch(BaseModel):
     attempt: int = 1
     generation: int = 0
     place: str = ""
-    reach: datetime | None = None
+    reach: AwareDatetime | None = None
 
     @classmethod
     def of(cls, files: list[LandedFile], **details: Any) -> Self | None:
@@ -98,7 +98,7 @@ class Failed(BaseModel):
 
     batch: Batch
     reason: str
-    retry_at: datetime | None = None
+    retry_at: AwareDatetime | None = None
 
 
 class Batches(BaseModel):

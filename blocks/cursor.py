@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from botocore.exceptions import ClientError
-from pydantic import Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from blocks.batches import Accepted, Batch, Batches
 from blocks.errors import PlatformError
 from blocks.landing import BEGINNING, CURSORS, NOT_S3, LandedFile, served_at, unavailable
 from blocks.parked import ParkedStore
 from blocks.passed import PassedStore
-from blocks.versions import fingerprint, fingerprints
+from blocks.versions import FINGERPRINT, fingerprint, fingerprints
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,12 +72,12 @@ class Cursor(Batches):
     """
 
     format: int = FORMAT
-    floor: datetime = BEGINNING
+    floor: AwareDatetime = BEGINNING
     window: dict[int, str] = Field(default_factory=dict)
-    reconciled: datetime = BEGINNING
-    listing_began: datetime | None = None
+    reconciled: AwareDatetime = BEGINNING
+    listing_began: AwareDatetime | None = None
     listed_to: str = ""
-    events_since: datetime | None = None
+    events_since: AwareDatetime | None = None
     leaving: dict[int, str] = Field(default_factory=dict, exclude=True)
     generation: int = 0
     place: str = ""
@@ -239,6 +239,8 @@ class CursorStore:
     def _read(self, text: bytes) -> Cursor:
         try:
             cursor = Cursor.model_validate(_upgraded(json.loads(text)), extra="forbid")
+            if any(len(names) % FINGERPRINT for names in cursor.window.values()):
+                raise ValueError(f"its window has names that are not {FINGERPRINT} characters long")
         except (ValueError, RecursionError) as error:
             raise CursorUnreadable(
                 f"The object {self.place} is not a cursor that this version of the sensor can read: {_reason(error)}. "

@@ -248,13 +248,15 @@ def test_a_change_that_others_are_always_faster_than_is_given_up(s3: "S3Client",
         (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": null}', "format is None"),
         (b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "later": 1}', "later: Extra inputs"),
         (b'{"floor": "yesterday", "window": {}}', "floor: "),
+        (b'{"floor": "2013-01-01T00:00:00", "window": {}}', "floor: Input should have timezone"),
+        (b'{"floor": "2013-01-01T00:00:00Z", "window": {"1": "short"}}', "names that are not 12 characters"),
         (
             b'{"floor": "2013-01-01T00:00:00Z", "window": {}, "format": 3, "accepted": [{"batch": {"files": '
             b'[{"key": "a"}], "later": 1}, "run_id": "r"}]}',
             "accepted.0.batch.later: Extra inputs",
         ),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_an_object_that_is_not_a_cursor_or_is_of_a_later_format_is_named_and_never_overwritten(
     s3: "S3Client", bucket: str, saved: bytes, reason: str
