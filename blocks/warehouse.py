@@ -142,14 +142,24 @@ def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
         state.published = sorted({*state.published, *done})
         snowflake_ledger.write(cursor, relation, state, last)
     snowflake_ledger.make_schema(cursor, readers)
+    there = _tables(cursor, readers)
     for table in done:
         # dbt's tables are transient, and a clone of such a one can be nothing else.
-        cursor.execute(f'create or replace transient table {readers}."{table}" clone {built}."{table}" copy grants')
+        clone = f'create or replace transient table {readers}."{table}" clone {built}."{table}"'
+        # Snowflake gives a new table the schema's future grants, but not where COPY GRANTS is said.
+        kept = table in there and _granted(cursor, f'{readers}."{table}"')
+        cursor.execute(f"{clone} copy grants" if kept else clone)
     for table in gone:
         cursor.execute(f'drop table if exists {readers}."{table}"')
     if gone:
         state.published = sorted({*state.published} - {*gone})
         snowflake_ledger.write(cursor, relation, state, last)
+
+
+def _granted(cursor: "SnowflakeCursor", table: str) -> bool:
+    """Return whether a role other than the owner has a privilege on a table, as far as this role can see."""
+    cursor.execute(f"show grants on table {table}")
+    return any(row[1] != "OWNERSHIP" for row in cursor.fetchall())
 
 
 def _everything(built: str, tables: Iterable[str]) -> State:
@@ -204,7 +214,9 @@ class SnowflakeWarehouse:
         self.connect, self.raw_schema, self.place, self.wait_seconds = connect, raw_schema, place, wait_seconds
 
     def publish(self) -> str:
-        """Replace each of the readers' tables by a clone, which copies no row and keeps the grants on the old one.
+        """Replace each of the readers' tables by a clone, which copies no row.
+
+        A new table gets the future grants of the schema, and a replaced one keeps its grants.
 
         A reader sees a table as it was or as it is, never half of either. Tables of the readers' schema that the
         platform did not put there stay.

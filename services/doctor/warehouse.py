@@ -95,6 +95,47 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: set[str]) -> Iterab
         there = {str(table).lower() for (table,) in cursor.fetchall()}
         yield from _grants(cursor, block, sources, there)
         yield _loaded(sources, there, f"{block.database}.RAW")
+        yield from _readers(cursor, published_schema(block.schema_).upper())
+
+
+def _readers(cursor: Any, schema: str) -> Iterator[Finding]:
+    """Whether a role other than the owner may read each published table, asked as that role where this user may."""
+    cursor.execute("select table_name from information_schema.tables where table_schema = %s", (schema,))
+    tables = [f'{schema}."{table}"' for (table,) in cursor.fetchall()]
+    roles: dict[str, list[str]] = {}
+    for table in tables:
+        for role in _may_select(cursor, table):
+            roles.setdefault(role, []).append(table)
+    granted = {table for read in roles.values() for table in read}
+    if unread := sorted(set(tables) - granted):
+        said = f"no role other than its owner may read {', '.join(unread)}"
+        fix = f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} to the readers' role, and ON FUTURE TABLES, too."
+        yield Finding("snowflake readers", "warn", said, fix)
+    for role, read in sorted(roles.items()):
+        yield _as_reader(cursor, role, read)
+
+
+def _may_select(cursor: Any, table: str) -> set[str]:
+    cursor.execute(f"show grants on table {table}")
+    names = [column[0].lower() for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return {row["grantee_name"] for row in rows if row["privilege"] == "SELECT"}
+
+
+def _as_reader(cursor: Any, role: str, tables: list[str]) -> Finding:
+    from snowflake.connector.errors import Error
+
+    try:
+        cursor.execute(f"use role {_quoted(role)}")
+    except Error:
+        return Finding("snowflake readers", "ok", f"role {role} has SELECT on {len(tables)} published tables")
+    for table in tables:
+        try:
+            cursor.execute(f"select 1 from {table} limit 0")  # noqa: S608 - from the catalogue
+        except Error as error:
+            fix = f"Grant role {role} USAGE on the database, on the schema, and on a warehouse."
+            return Finding("snowflake readers", "fail", f"role {role} cannot read {table}: {error.msg}", fix)
+    return Finding("snowflake readers", "ok", f"role {role} reads {len(tables)} published tables")
 
 
 def _session(session: Any, block: SnowflakeConnection) -> Finding:

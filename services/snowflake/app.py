@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from services.guard.asgi import Guard
+from services.snowflake.access import Access
 from services.snowflake.cursors import change_cursors
 from services.snowflake.fence import forbidden
 from services.snowflake.logins import refusal
@@ -35,8 +36,10 @@ MAX_BODY_MB = 32.0
 
 def create_app(settings: Settings) -> Starlette:
     """The emulator as an ASGI application, one a process; what it raises is `open_storage`'s."""
-    change_cursors()
-    routes = Emulator(settings, open_storage(settings.data, settings.database)).routes()
+    storage = open_storage(settings.data, settings.database)
+    access = Access.load(settings.data / "access.json")
+    change_cursors(access)
+    routes = Emulator(settings, storage, access).routes()
     guard = Middleware(Guard, max_body_mb=MAX_BODY_MB, other_types=f"{UPLOADS}.*", streamed=UPLOADS)
     return Starlette(routes=routes, middleware=[guard])
 
@@ -44,8 +47,8 @@ def create_app(settings: Settings) -> Starlette:
 class Emulator:
     """The routes that are not fakesnow's alone."""
 
-    def __init__(self, settings: Settings, storage: FakeSnow) -> None:
-        self.settings, self.storage = settings, storage
+    def __init__(self, settings: Settings, storage: FakeSnow, access: Access) -> None:
+        self.settings, self.storage, self.access = settings, storage, access
         # DuckDB lets one of two statements that touch the same entry of a catalogue fail; Snowflake lets it wait.
         self.one_at_a_time = asyncio.Lock()
         self.uploads = Uploads(settings.data / "stages")
@@ -74,7 +77,7 @@ class Emulator:
         login = body.setdefault("data", {})
         if not isinstance(login, dict) or not isinstance(login.setdefault("SESSION_PARAMETERS", {}), dict):
             return NOT_JSON
-        if refused := refusal(self.settings, login, dict(request.query_params)):
+        if refused := refusal(self.settings, login, dict(request.query_params), self.access):
             code, message = refused
             log.info("refused a login of %s: %s", login.get("LOGIN_NAME"), message)
             return _failure(code, message)

@@ -7,32 +7,50 @@ fakesnow takes MERGE apart into several statements, which fail inside a transact
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
 import sqlglot
-from fakesnow import arrow, transforms
+from fakesnow import arrow, copy_into, transforms
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.params import MutableParams
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 
+from services.snowflake import grants, privileges, stages
+from services.snowflake.access import Access
 from services.snowflake.altered import note, with_views_and_times
 from services.snowflake.names import Names
+from services.snowflake.privileges import as_copy
 from services.snowflake.sessions import SESSIONS, Session
 from services.snowflake.statements import as_duckdb, swapped
 from services.snowflake.values import as_snowflake
 
+
+class _Here:
+    """What the changed cursors share."""
+
+    access: ClassVar[Access]
+    effects: ClassVar[list[Callable[[], None]]] = []
+    """What the statement that runs does to grants; the emulator runs one at a time."""
+
+
 # There is no other place between a statement and its result.
 _execute = FakeSnowflakeCursor._execute  # noqa: SLF001
 _to_struct = arrow.timestamp_to_sf_struct
+_run = FakeSnowflakeCursor.execute
 _explode = FakeSnowflakeCursor._transform_explode  # noqa: SLF001
 _transform = FakeSnowflakeCursor._transform  # noqa: SLF001
 
 
-def change_cursors() -> None:
-    """Change fakesnow's cursors, for the whole process."""
+def change_cursors(access: Access) -> None:
+    """Change fakesnow's cursors, for the whole process; `access` says who may do what."""
+    _Here.access = access
+    FakeSnowflakeCursor.execute = _run_here  # type: ignore[method-assign]
     arrow.timestamp_to_sf_struct = _timestamps  # type: ignore[assignment]
+    copy_into._source_urls = stages.urls  # noqa: SLF001
     transforms.merge = _whole
     transforms.numeric_agg_implicit_cast = _as_it_is
     FakeSnowflakeCursor._execute = _execute_here  # type: ignore[method-assign]  # noqa: SLF001
@@ -56,6 +74,29 @@ def _as_it_is(expression: Expr) -> Expr:
     return expression
 
 
+def _run_here(
+    self: FakeSnowflakeCursor, command: str, params: Any = None, *arguments: Any, **more: Any
+) -> FakeSnowflakeCursor:
+    session = SESSIONS.setdefault(self._conn, Session())
+    _Here.effects.clear()
+    rows = grants.run(_Here.access, session, _names(self), command)
+    if rows is None:
+        rows = stages.run(self._duck_conn, self._conn.database, self._conn._schema, command)  # noqa: SLF001 - as above
+    if rows is not None:
+        self._execute(sqlglot.parse_one(grants.as_select(rows), read="duckdb"))
+        return self
+    session.statement = command
+    _run(self, as_copy(command), params, *arguments, **more)
+    for effect in _Here.effects:
+        effect()
+    return self
+
+
+def _names(cursor: FakeSnowflakeCursor) -> Names:
+    session = cursor._conn  # noqa: SLF001 - as above
+    return Names(cursor._duck_conn, session.database, session._schema)  # noqa: SLF001
+
+
 def _explode_here(self: FakeSnowflakeCursor, expression: Expr) -> list[Expr]:
     return (
         swapped(expression)
@@ -67,9 +108,18 @@ def _explode_here(self: FakeSnowflakeCursor, expression: Expr) -> list[Expr]:
 def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: MutableParams | None) -> Expr:
     upper = transforms.upper_case_unquoted_identifiers
     expression = expression.transform(lambda node: transforms.identifier(node, params)).transform(upper)
-    names = Names(self._duck_conn, self._conn.database, self._conn._schema)  # noqa: SLF001
-    names.check(expression)
+    names = _names(self)
     session = SESSIONS.setdefault(self._conn, Session())
+    if _Here.access.limited(session.role):
+        _Here.access.require(session.role, privileges.needed(expression, names))
+    names.check(expression)
+    if isinstance(expression, exp.Copy):
+        expression = stages.with_format(self._duck_conn, expression, self._conn.database, self._conn._schema)  # noqa: SLF001
+    if isinstance(expression, exp.Create) and expression.args.get("kind") == "STAGE":
+        created, name = expression.copy(), ".".join(names.path(expression.this))
+        _Here.effects.append(lambda: stages.note_format(self._duck_conn, created, name))
+    if effect := privileges.effect(expression, session.statement, names, _Here.access, session.role):
+        _Here.effects.append(effect)
     expression = as_duckdb(expression, session, lambda table: bool(names.columns(table)))
     original = expression.copy()
     return as_snowflake(_transform(self, expression, params), original, names.columns)

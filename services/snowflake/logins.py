@@ -9,6 +9,7 @@ from typing import Any
 
 import jwt
 
+from services.snowflake.access import Access
 from services.snowflake.settings import Settings
 
 Refusal = tuple[str, str]
@@ -17,17 +18,22 @@ JWT: Refusal = ("390144", "JWT token is invalid.")
 OAUTH: Refusal = ("390303", "Invalid OAuth access token.")
 
 
-def refusal(settings: Settings, login: Mapping[str, Any], session: Mapping[str, str]) -> Refusal | None:
+def refusal(
+    settings: Settings, login: Mapping[str, Any], session: Mapping[str, str], access: Access | None = None
+) -> Refusal | None:
     """Why a login is refused, as code and text; None lets it in.
 
     Args:
         settings: what a login must bring.
         login: `data` of the request's body.
         session: the request's query: the role and database that the session shall use.
+        access: the roles that SQL made, and their grants to users.
     """
     if not _same(settings.account, login.get("ACCOUNT_NAME")):
         return PASSWORD
-    return _unauthenticated(settings, login) or _unknown_role(settings, session)
+    return _unauthenticated(settings, login) or _unknown_role(
+        settings, session, str(login.get("LOGIN_NAME") or ""), access
+    )
 
 
 def _unauthenticated(settings: Settings, login: Mapping[str, Any]) -> Refusal | None:
@@ -46,9 +52,12 @@ def _unauthenticated(settings: Settings, login: Mapping[str, Any]) -> Refusal | 
     return None if known and right else PASSWORD
 
 
-def _unknown_role(settings: Settings, session: Mapping[str, str]) -> Refusal | None:
+def _unknown_role(settings: Settings, session: Mapping[str, str], user: str, access: Access | None) -> Refusal | None:
     role = session.get("roleName")
-    if role is None or _same(settings.role, role):
+    made = access is not None and role is not None and access.limited(role.upper())
+    if made and access is not None and role is not None and access.may_use(user.upper(), role.upper()):
+        return None
+    if role is None or (_same(settings.role, role) and (not made or settings.role)):
         return None
     return "390189", f"Role '{role}' specified in the connect string does not exist or not authorized."
 

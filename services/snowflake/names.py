@@ -23,6 +23,13 @@ _TABLES = """
     ) where upper(database_name) = upper(?) and upper(schema_name) = upper(?) and upper(table_name) = upper(?)
 """
 
+_LISTS = {
+    "DATABASE": "select database_name from duckdb_databases() where not internal",
+    "SCHEMA": "select database_name, schema_name from duckdb_schemas() where not internal or schema_name = 'main'",
+    "TABLE": "select database_name, schema_name, table_name from duckdb_tables()",
+    "VIEW": "select database_name, schema_name, view_name from duckdb_views() where not internal",
+}
+
 
 class Names:
     """What a session's statements can name.
@@ -38,8 +45,19 @@ class Names:
 
     def columns(self, table: exp.Table) -> list[tuple[str, exp.DataType]]:
         """Return a table's columns and their types in DuckDB, in order; none of a table that is not there."""
-        found = self._connection.execute(_COLUMNS, self._path(table)).fetchall()
+        found = self._connection.execute(_COLUMNS, self.path(table)).fetchall()
         return [(name, exp.DataType.build(kind, dialect="duckdb", udt=True)) for name, kind in found]
+
+    def there(self, kind: str, name: str) -> bool:
+        """Return whether there is an object of a kind: TABLE, VIEW, SCHEMA or DATABASE, by its full name."""
+        return name in self.objects(kind, name.partition(".")[0] if kind == "DATABASE" else name.rpartition(".")[0])
+
+    def objects(self, kind: str, container: str) -> list[str]:
+        """Return the full names of the objects of a kind in a schema or database."""
+        if kind not in _LISTS:
+            return []
+        found = [".".join(row) for row in self._connection.execute(_LISTS[kind]).fetchall()]
+        return [name for name in found if kind == "DATABASE" or name.startswith(f"{container}.")]
 
     def check(self, statement: Expr) -> None:
         """Refuse a name in the wrong case.
@@ -50,12 +68,13 @@ class Names:
         Raises:
             ProgrammingError: DuckDB would take a name for another one.
         """
-        tables = [table for table in _tables(statement) if table.name]
-        for table in tables:
+        used = [table for table in tables(statement) if table.name]
+        for table in used:
             self._check_table(table, creates=isinstance(statement, exp.Create) and table is statement.find(exp.Table))
-        known = {name for table in tables for name, _ in self.columns(table)} | set(_named_here(statement))
-        if not known:
+        columns = [self.columns(table) for table in used]
+        if not all(columns):  # INFORMATION_SCHEMA, or a table that DuckDB will miss
             return
+        known = {name for each in columns for name, _ in each} | set(_named_here(statement))
         by_upper = defaultdict(set)
         for name in known:
             by_upper[name.upper()].add(name)
@@ -67,7 +86,7 @@ class Names:
                 )
 
     def _check_table(self, table: exp.Table, *, creates: bool) -> None:
-        path = self._path(table)
+        path = self.path(table)
         found = [tuple(row) for row in self._connection.execute(_TABLES, path).fetchall()]
         if not found or tuple(path) in found or path[1].upper() in ("INFORMATION_SCHEMA", "_FS_INFORMATION_SCHEMA"):
             return
@@ -85,11 +104,12 @@ class Names:
             sqlstate="42S02",
         )
 
-    def _path(self, table: exp.Table) -> list[str]:
+    def path(self, table: exp.Table) -> list[str]:
+        """Return a table's database, schema and name."""
         return [table.catalog or self._database or "", table.db or self._schema or "", table.name]
 
 
-def _tables(statement: Expr) -> list[exp.Table]:
+def tables(statement: Expr) -> list[exp.Table]:
     """Tables and views, without the names of a WITH."""
     named = {cte.alias for cte in statement.find_all(exp.CTE)}
     kinds = (

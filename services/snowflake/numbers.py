@@ -99,6 +99,8 @@ class Scales:
                 return FLOAT if self.scale(node.this) == FLOAT else 0
             case exp.Subquery() if isinstance(node.this, exp.Select):
                 return self.scale(node.this.expressions[0])
+        if isinstance(node, exp.Anonymous) and node.name.upper() == "JSON_ARRAY_LENGTH":
+            return 0
         if isinstance(node, exp.Distinct):
             return self.scale(node.expressions[0])
         if isinstance(node, _SAME):

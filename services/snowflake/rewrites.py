@@ -7,9 +7,6 @@ from sqlglot import Expr, exp
 from sqlglot.errors import ParseError
 
 _QUERY_TAG = re.compile(r"\s*alter\s+session\s+(set|unset)\s+query_tag\b", re.IGNORECASE)
-_CLONE = re.compile(
-    r"\s*create\s+or\s+replace\s+transient\s+table\s+(\S+)\s+clone\s+(\S+)\s+copy\s+grants\s*", re.IGNORECASE
-)
 _DONE = "select 'Statement executed successfully.' as status"
 _MAY_NEED_IT = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
 
@@ -18,8 +15,6 @@ def rewrite(sql: str) -> str:
     """The statement as the emulator runs it; one that needs no change, or cannot be parsed, stays as it is."""
     if _QUERY_TAG.match(sql):
         return _DONE
-    if clone := _CLONE.fullmatch(sql):
-        return f"create or replace table {clone[1]} as select * from {clone[2]}"  # noqa: S608 - the client's own
     if not _MAY_NEED_IT.search(sql):
         return sql
     try:

@@ -7,6 +7,9 @@ from weakref import WeakKeyDictionary
 
 from fakesnow.fakes import FakeSnowflakeConnection
 
+EVERYTHING = "ACCOUNTADMIN"
+"""The role of a login that names none."""
+
 
 @dataclass
 class Session:
@@ -14,14 +17,18 @@ class Session:
 
     account: str = ""
     user: str = ""
-    role: str = "PUBLIC"
+    role: str = EVERYTHING
     warehouse: str = ""
+    login_role: str = EVERYTHING
+    login_warehouse: str = ""
+    statement: str = ""
+    """The text of the one that runs."""
 
     @classmethod
     def of_login(cls, login: Mapping[str, Any], query: Mapping[str, str]) -> "Session":
-        role, warehouse = query.get("roleName") or "PUBLIC", query.get("warehouse") or ""
+        role, warehouse = query.get("roleName") or EVERYTHING, query.get("warehouse") or ""
         names = [str(login.get(name) or "") for name in ("ACCOUNT_NAME", "LOGIN_NAME")]
-        return cls(*(name.upper() for name in (*names, role, warehouse)))
+        return cls(*(name.upper() for name in (*names, role, warehouse, role, warehouse)))
 
 
 SESSIONS: WeakKeyDictionary[FakeSnowflakeConnection, Session] = WeakKeyDictionary()

@@ -174,11 +174,11 @@ def _compute(statement: Expr, scales: Scales) -> None:
         elif isinstance(node, exp.Mul):
             if scale is not None and scale != FLOAT and (left or 0) + (right or 0) > scale:
                 _put(node, _number(exp.Round(this=node.copy(), decimals=exp.convert(scale)), scale))
-        elif left is None:
+        elif isinstance(node, exp.Avg) and left is None:
             argument = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
             if not isinstance(argument, exp.Cast):
                 argument.replace(call("sf_loose", argument))
-        elif scale is not None and scale != FLOAT and isinstance(node, (exp.Avg, exp.Sum)):
+        elif scale is not None and left is not None and scale != FLOAT and isinstance(node, (exp.Avg, exp.Sum)):
             whole = node.parent if isinstance(node.parent, exp.Window) else node
             new = _average(whole, scale, left) if isinstance(node, exp.Avg) else _number(whole.copy(), scale)
             _put(whole, new)

@@ -88,7 +88,8 @@ CASES = [
     Case("select avg(x) from values (1), (2), (2) as q(x)", one(Decimal("1.666667")), FUNCTION + "avg"),
     Case("select avg(x) from (select a as x from t where false)", one(None), FUNCTION + "avg"),
     Case("select sum(a), sum(b), sum(c) from t", one(7, Decimal("2.50"), 1.5), FUNCTION + "sum"),
-    Case("select sum(d) from (select '1.5' as d)", one(1.5), FUNCTION + "sum"),
+    Case("select sum(coalesce(array_size(v:b), 0)) from t", one(2), FUNCTION + "sum"),
+    Case("select sum(d) from (select '1.5' as d)", "add explicit type casts", FUNCTION + "sum", "1.5"),
     Case("select 2.5::float::int, 3.5::float::int, -2.5::float::int", one(3, 4, -3), CONVERT),
     Case("select 2.5::int, '2.5'::int", one(3, 3), CONVERT),
     Case("select 'abc'::int", "abc", CONVERT),
@@ -147,6 +148,20 @@ CASES = [
     Case("truncate table no_such", "does not exist", SQL + "truncate-table"),
     Case("undrop table t", "no Time Travel", SQL + "undrop-table", "done"),
     Case("select * from t at(offset => -60)", "no Time Travel", "sql-reference/constructs/at-before", "the rows of a minute ago"),
+    Case("create or replace table c1 as select 1 as x; create or replace table c2 clone c1; select x from c2", one(1), SQL + "create-clone"),
+    # stages, as Airbyte's destination uses them
+    Case("drop stage if exists no_such", one("Drop statement executed successfully (NO_SUCH already dropped)."), SQL + "drop-stage"),
+    Case("drop stage no_such", "does not exist", SQL + "drop-stage"),
+    Case("create or replace stage st; remove @st; drop stage st", one("ST successfully dropped."), SQL + "drop-stage"),
+    Case("create or replace file format ff type = csv skip_header = 1; create or replace stage st file_format = ff; create or replace table r (x int); copy into r from @st", one("Copy executed with 0 files processed."), SQL + "copy-into-table"),
+    # roles and warehouses
+    Case("use warehouse no_such", "does not exist", SQL + "use-warehouse"),
+    Case("create or replace warehouse wh; use warehouse wh; select current_warehouse(); use warehouse w", DONE, SQL + "use-warehouse"),
+    Case("use role no_such", "not assigned to the executing user", SQL + "use-role"),
+    Case("create role if not exists reader; grant select on table t to role reader", DONE, SQL + "grant-privilege"),
+    Case("revoke select on table t from role reader", DONE, SQL + "revoke-privilege"),
+    Case("grant select on table no_such to role reader", "does not exist", SQL + "grant-privilege"),
+    Case("grant select on table t to role no_such", "does not exist", SQL + "grant-privilege"),
     # context
     Case("select current_warehouse(), current_role(), current_user()", one("W", "R", "LOADER"), FUNCTION + "current_warehouse"),
 ]  # fmt: skip

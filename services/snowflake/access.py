@@ -1,0 +1,169 @@
+"""Roles, grants and warehouses: who may do what, and what SHOW GRANTS says of it.
+
+A role that CREATE ROLE made may do what it was granted; any other that a login names may do everything, as an account's
+administrator may. https://docs.snowflake.com/en/user-guide/security-access-control-overview is what this follows.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from snowflake.connector.errors import ProgrammingError
+
+SYSTEM = ("ACCOUNTADMIN", "SECURITYADMIN", "SYSADMIN", "USERADMIN", "ORGADMIN", "PUBLIC")
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """A privilege on an object, such as TABLE D.S.T, to a role.
+
+    In a future grant `name` is the container's, a schema or a database.
+    """
+
+    privilege: str
+    kind: str
+    name: str
+    role: str
+    option: bool = False
+
+
+@dataclass
+class Access:
+    """All roles and grants of an account, kept in a file."""
+
+    file: Path
+    roles: list[str] = field(default_factory=list)
+    warehouses: list[str] = field(default_factory=list)
+    members: list[tuple[str, str, str]] = field(default_factory=list)
+    """A role, and to whom it is granted: ROLE or USER, and its name."""
+    grants: list[Grant] = field(default_factory=list)
+    future: list[Grant] = field(default_factory=list)
+    owners: dict[str, str] = field(default_factory=dict)
+    """The role that owns an object, by its kind and name."""
+
+    @classmethod
+    def load(cls, file: Path) -> "Access":
+        known = json.loads(file.read_text()) if file.exists() else {}
+        for name in ("grants", "future"):
+            known[name] = [Grant(**each) for each in known.get(name, [])]
+        return cls(file, **(known | {"members": [tuple(each) for each in known.get("members", [])]}))
+
+    def save(self) -> None:
+        partial = self.file.with_suffix(".partial")
+        partial.write_text(json.dumps({name: value for name, value in asdict(self).items() if name != "file"}))
+        partial.replace(self.file)
+
+    # -- roles -----------------------------------------------------------------------------------------
+
+    def limited(self, role: str) -> bool:
+        """Return whether a role may do only what it was granted."""
+        return role in self.roles or role == "PUBLIC"
+
+    def may_use(self, user: str, role: str) -> bool:
+        """Return whether a user may act in a role."""
+        granted = {name for name, kind, to in self.members if (kind, to) == ("USER", user)}
+        return any(role in self.effective(each) for each in granted)
+
+    def effective(self, role: str) -> list[str]:
+        """Return the role, PUBLIC, and all roles that are granted to these."""
+        found = [role, "PUBLIC"]
+        for each in found:  # grows on the way
+            found += [name for name, kind, to in self.members if (kind, to) == ("ROLE", each) and name not in found]
+        return found
+
+    # -- privileges ------------------------------------------------------------------------------------
+
+    def has(self, role: str, privilege: str, kind: str, name: str) -> bool:
+        """Return whether a role has a privilege on an object, its owner all of them; "" is any privilege."""
+        roles = self.effective(role)
+        if not self.limited(role) or self.owners.get(f"{kind} {name}") in roles:
+            return True
+        kinds = ("TABLE", "VIEW") if kind in ("TABLE", "VIEW") else (kind,)
+        return any(
+            grant.name == name and grant.kind in kinds and grant.role in roles
+            and (not privilege or grant.privilege in (privilege, "ALL", "OWNERSHIP"))
+            for grant in self.grants
+        )  # fmt: skip
+
+    def require(self, role: str, needed: Iterable[tuple[str, str, str]]) -> None:
+        """Check privileges, each on a kind of object and a name.
+
+        Raises:
+            ProgrammingError: the role lacks one.
+        """
+        for privilege, kind, name in needed:
+            if self.has(role, privilege, kind, name):
+                continue
+            if self.has(role, "", kind, name):
+                raise ProgrammingError(
+                    msg=f"SQL access control error:\nInsufficient privileges to operate on {kind.lower()} '{name}'. "
+                    f"Role {role} lacks {privilege}.",
+                    errno=3001,
+                    sqlstate="42501",
+                )
+            shown = "Object" if kind in ("TABLE", "VIEW") else kind.capitalize()
+            raise ProgrammingError(
+                msg=f"SQL compilation error:\n{shown} '{name}' does not exist or not authorized. Role {role} lacks "
+                f"{privilege} on {kind.lower()} {name}.",
+                errno=2003,
+                sqlstate="02000",
+            )
+
+    def grant(self, new: Grant) -> None:
+        if new not in self.grants:
+            self.grants.append(new)
+
+    # -- objects come and go ---------------------------------------------------------------------------
+
+    def created(self, kind: str, name: str, role: str, *, copied_from: str = "", keep: bool = False) -> None:
+        """Note a new object: its owner, and its grants.
+
+        Args:
+            kind: TABLE, VIEW, SCHEMA or DATABASE.
+            name: with its schema and database.
+            role: the one that made it.
+            copied_from: the clone's source, whose grants COPY GRANTS takes where nothing is replaced.
+            keep: COPY GRANTS was said: future grants do not apply.
+        """
+        old = [grant for grant in self.grants if grant.name == name and grant.kind == kind]
+        replaced = f"{kind} {name}" in self.owners
+        self.gone(name)
+        self.owners[f"{kind} {name}"] = role
+        if keep and replaced:
+            self.grants += old
+        elif keep:
+            copied = [grant for grant in self.grants if grant.name == copied_from and grant.kind == kind]
+            self.grants += [Grant(each.privilege, kind, name, each.role, each.option) for each in copied]
+        else:
+            self.grants += self._due(kind, name)
+        self.save()
+
+    def _due(self, kind: str, name: str) -> list[Grant]:
+        """Return what future grants give to a new object: those of its schema, or else of its database."""
+        parts = name.split(".")
+        for container in (".".join(parts[:-1]), parts[0]):
+            found = [grant for grant in self.future if (grant.kind, grant.name) == (kind, container)]
+            if found:
+                return [Grant(each.privilege, kind, name, each.role, each.option) for each in found]
+        return []
+
+    def gone(self, name: str) -> None:
+        """Forget an object and all in it."""
+        inside = f"{name}."
+        self.grants = [each for each in self.grants if each.name != name and not each.name.startswith(inside)]
+        self.future = [each for each in self.future if each.name != name and not each.name.startswith(inside)]
+        kept = {key: role for key, role in self.owners.items() if not f"{key.partition(' ')[2]}.".startswith(inside)}
+        self.owners = kept
+        self.save()
+
+    def renamed(self, old: str, new: str) -> None:
+        """Move a table's or view's grants to its new name."""
+        self.grants = [
+            Grant(each.privilege, each.kind, new, each.role, each.option) if each.name == old else each
+            for each in self.grants
+        ]
+        for kind in ("TABLE", "VIEW"):
+            if role := self.owners.pop(f"{kind} {old}", None):
+                self.owners[f"{kind} {new}"] = role
+        self.save()

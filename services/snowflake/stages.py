@@ -1,0 +1,127 @@
+"""What fakesnow does not know of stages and file formats: DROP, REMOVE, and COPY by a stage's or a named format."""
+
+import re
+import shutil
+from pathlib import Path
+
+import sqlglot
+from duckdb import DuckDBPyConnection
+from fakesnow import copy_into
+from fakesnow.transforms import stage
+from snowflake.connector.errors import ProgrammingError
+from sqlglot import Expr, exp
+
+from services.snowflake.grants import Rows
+
+_DROP = re.compile(r"\s*drop\s+(stage|file\s+format)\s+(if\s+exists\s+)?([^\s;]+)\s*;?\s*", re.IGNORECASE)
+_REMOVE = re.compile(r"""\s*(?:remove|rm)\s+'?@([^\s';]+?)'?\s*;?\s*""", re.IGNORECASE)
+_source_urls = copy_into._source_urls  # noqa: SLF001
+_FORMATS = "_fs_global._fs_information_schema._fs_stage_formats"
+CREATION = f"create table if not exists {_FORMATS} (stage varchar primary key, format varchar)"
+_NOTED = "_fs_global._fs_information_schema."
+
+
+def run(connection: DuckDBPyConnection, database: str | None, schema: str | None, sql: str) -> Rows | None:
+    """Run a statement on stages or file formats; None if it is none of these.
+
+    What is dropped is noted apart from the session's transaction, which may write to one database alone.
+    """
+    if drop := _DROP.fullmatch(sql):
+        kind = "stage" if drop[1].lower() == "stage" else "file format"
+        return _drop(connection, kind, stage.parts_from_var(drop[3], database, schema), tolerant=bool(drop[2]))
+    if remove := _REMOVE.fullmatch(sql):
+        name, _, path = remove[1].partition("/")
+        return _remove(connection, stage.parts_from_var(name, database, schema), path)
+    return None
+
+
+def note_format(connection: DuckDBPyConnection, created: exp.Create, stage_name: str) -> None:
+    """Note the FILE_FORMAT of a new stage, by which COPY reads it."""
+    found = created.find(exp.FileFormatProperty)
+    parameter = exp.CopyParameter(this=exp.var("FILE_FORMAT"), expressions=found.expressions) if found else None
+    with connection.cursor() as cursor:
+        cursor.execute(f"delete from {_FORMATS} where stage = ?", [stage_name])  # noqa: S608
+        if parameter:
+            text = _by_name(parameter).sql(dialect="snowflake")
+            cursor.execute(f"insert into {_FORMATS} values (?, ?)", [stage_name, text])  # noqa: S608
+
+
+def with_format(connection: DuckDBPyConnection, copy: exp.Copy, database: str | None, schema: str | None) -> exp.Copy:
+    """Return a COPY INTO whose FILE_FORMAT fakesnow understands: the stage's own where it names none."""
+    parameters = copy.args.get("params") or []
+    named = [each for each in parameters if each.name.upper() == "FILE_FORMAT"]
+    for each in named:
+        _by_name(each)
+    places = [each.name for each in copy.args["files"][0].find_all(exp.Var, exp.Literal) if each.name.startswith("@")]
+    if named or not places:
+        return copy
+    full = ".".join(stage.parts_from_var(places[0][1:].partition("/")[0], database, schema))
+    known = connection.execute(f"select format from {_FORMATS} where stage = ?", [full]).fetchone()  # noqa: S608
+    if known:
+        model = sqlglot.parse_one(f"copy into t from @s {known[0]}", read="snowflake")
+        copy.set("params", [*parameters, *model.args["params"]])
+    return copy
+
+
+def _by_name(parameter: exp.CopyParameter) -> exp.CopyParameter:
+    """Name a file format by a string, as fakesnow takes it."""
+    if name := parameter.args.get("expression"):
+        new = exp.Property(this=exp.var("FORMAT_NAME"), value=exp.Literal.string(_text(name)))
+        parameter.set("expression", None)
+        parameter.set("expressions", [new])
+    for option in parameter.expressions:
+        if isinstance(option, exp.Property) and isinstance(option.args["value"], exp.Table):
+            option.set("value", exp.Literal.string(_text(option.args["value"])))
+    return parameter
+
+
+def _text(name: Expr) -> str:
+    return name.name if isinstance(name, exp.Literal) else name.sql(dialect="snowflake")
+
+
+def urls(source: str, files: list[str]) -> list[str]:
+    """Return the places of COPY's FILES; fakesnow finds none in a stage of its own."""
+    return [f"{source}{file}" for file in files] if stage.is_internal(source) else _source_urls(source, files)
+
+
+def _drop(connection: DuckDBPyConnection, kind: str, name: tuple[str, str, str], *, tolerant: bool) -> Rows:
+    table = f"{_NOTED}_fs_{kind.replace(' ', '_')}s"
+    with connection.cursor() as cursor:
+        gone = cursor.execute(
+            f"delete from {table} where (database_name, schema_name, name) = (?, ?, ?) returning 1",  # noqa: S608
+            list(name),
+        ).fetchall()
+    if not gone and not tolerant:
+        raise _unknown(kind, name)
+    if kind == "stage":
+        shutil.rmtree(stage.internal_dir(".".join(name)), ignore_errors=True)
+    said = (
+        f"{name[2]} successfully dropped."
+        if gone
+        else f"Drop statement executed successfully ({name[2]} already dropped)."
+    )
+    return [{"status": said}]
+
+
+def _remove(connection: DuckDBPyConnection, name: tuple[str, str, str], path: str) -> Rows:
+    with connection.cursor() as cursor:
+        known = cursor.execute(
+            f"select 1 from {_NOTED}_fs_stages where (database_name, schema_name, name) = (?, ?, ?)",  # noqa: S608
+            list(name),
+        ).fetchall()
+    if not known:
+        raise _unknown("stage", name)
+    root = Path(stage.internal_dir(".".join(name)))
+    files = [each for each in sorted(root.rglob("*")) if each.is_file()]
+    removed = [each for each in files if str(each.relative_to(root)).startswith(path)]
+    for each in removed:
+        each.unlink()
+    return [{"name": f"{name[2].lower()}/{each.relative_to(root)}", "result": "removed"} for each in removed]
+
+
+def _unknown(kind: str, name: tuple[str, str, str]) -> ProgrammingError:
+    return ProgrammingError(
+        msg=f"SQL compilation error:\n{kind.capitalize()} '{'.'.join(name)}' does not exist or not authorized.",
+        errno=2003,
+        sqlstate="02000",
+    )
