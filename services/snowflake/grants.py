@@ -308,6 +308,6 @@ def as_select(rows: Rows) -> str:
     """Return a query of DuckDB's whose result these rows are."""
     columns = list(rows[0]) if rows else list(_COLUMNS)
     values = [tuple(row.values()) for row in rows] or [tuple("" for _ in columns)]
-    table = exp.values(values, alias="t", columns=[f'"{name}"' for name in columns])
+    table = exp.values(values, alias="t", columns=columns)
     query = exp.select("*").from_(table)
     return (query if rows else query.where("false")).sql(dialect="duckdb")
