@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from blocks.dbt import Dbt, DbtFailed, NothingSelected
+from blocks.dbt import Dbt, DbtFailed, DbtResult, NothingSelected
 from blocks.warehouse import Warehouse
 from tests.integration.dbt.history_oracle import Expectation, Relations, Rows
 from tests.integration.dbt.history_project import NODES, STAMP, TESTS, Project
@@ -137,8 +137,22 @@ class History:
             if not left[0]:
                 threading.Timer(pause, _die).start() if pause else _die()
 
-        os.waitpid(forked(lambda: self.world.dbt(count).run("build", *chosen)), 0)
-        self.expected.killed(self.world.built())
+        ended = self.world.folder / "ended.json"
+        ended.unlink(missing_ok=True)
+
+        def build() -> None:
+            result = DbtResult(command="build")
+            try:
+                result = self.world.dbt(count).run("build", *chosen)
+            except DbtFailed as failure:
+                result = failure.result or result
+            ended.write_text(result.model_dump_json())
+
+        os.waitpid(forked(build), 0)
+        if ended.exists():  # before its moment came
+            self.expected.results(self.world.built(), DbtResult.model_validate_json(ended.read_text()).nodes)
+        else:
+            self.expected.killed(self.world.built())
 
     def publish(self) -> None:
         if self.expected.graph_known:
@@ -275,8 +289,10 @@ def history(world: World, seed: int, steps: int = 5) -> list[str]:
     world.load(1, 0)
     for _ in range(steps):
         lived.step()
-        seen = world.seen()
-        assert seen == expected.readers, f"seed {seed}: " + "\n".join(lived.told)
+        seen, wanted = world.seen(), expected.readers
+        wrong = {name: (seen.get(name), wanted.get(name)) for name in {*seen, *wanted}}
+        wrong = {name: both for name, both in wrong.items() if both[0] != both[1]}
+        assert not wrong, f"seed {seed}: " + "\n".join([*lived.told, f"seen and wanted: {wrong}"])
     return lived.told
 
 
