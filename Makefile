@@ -150,12 +150,19 @@ lint: $(READY) ## Run ruff, mypy, import-linter, and dbt's parser for both targe
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 EVERY_EXAMPLE := --hypothesis-profile=exhaustive
 
+# The linters run beside the tests, which leave a processor idle while they wait for containers.
 .PHONY: test
-test: lint ## Run the linters, then every test that is not marked as exhaustive
-	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
+test: $(READY) ## Run the linters, and every test that is not marked as exhaustive
+	@$(MAKE) --no-print-directory --jobs=2 lint sample
 
 .PHONY: test-all
-test-all: lint ## Run the linters, then every test, with more examples each
+test-all: $(READY) ## Run the linters, and every test with more examples each
+	@$(MAKE) --no-print-directory --jobs=2 lint everything
+
+.PHONY: sample everything
+sample: $(READY)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
+everything: $(READY)
 	@$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
 
 .PHONY: coverage
