@@ -63,6 +63,22 @@ def test_a_parquet_file_of_few_bytes_and_many_rows_is_refused_by_what_it_says_of
     assert "MOCK_AIRBYTE_MAX_FILE_SIZE" in said
 
 
+@pytest.mark.parametrize("value", ["repeat('x', 100_000)", "repeat('x', 100_000)::BLOB"])
+def test_a_parquet_file_that_repeats_one_long_value_is_refused_before_its_rows_are_written(
+    start: Start, landing: Landing, tmp_path: Path, value: str
+) -> None:
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT 1 AS id, {value} AS name FROM range(3000)) TO '{tmp_path}/a.parquet'")
+    landing.put("orders/a.parquet", (file := tmp_path / "a.parquet").read_bytes())
+    assert file.stat().st_size < 20_000
+    with start(max_file_size=50_000_000) as mock:
+        said = mock.reason(mock.sync()["jobId"])
+        assert "the text of its 3,000 rows is 300 MB, more than 50 MB" in said
+        assert "MOCK_AIRBYTE_MAX_FILE_SIZE" in said
+    with start(max_file_size=500_000_000) as mock:
+        assert mock.sync()["rowsSynced"] == 3000
+
+
 @pytest.mark.parametrize("size", [2_100_000, 12_000_000])
 @pytest.mark.parametrize(
     ("key", "begin", "row"),
