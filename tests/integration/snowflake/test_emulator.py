@@ -168,6 +168,39 @@ def test_a_query_tag_can_be_set_and_unset(emulator: Emulator) -> None:
             assert cursor.execute(statement).fetchall() == [("Statement executed successfully.",)]
 
 
+def test_dml_and_ddl_move_the_time_at_which_a_table_was_last_altered(emulator: Emulator) -> None:
+    query = "select table_name, table_type, last_altered from information_schema.tables where table_schema = 'TIMES'"
+    with emulator.connect() as session, session.cursor() as cursor:
+
+        def times() -> dict[tuple[str, str], object]:
+            return {(name, kind): altered for name, kind, altered in cursor.execute(query).fetchall()}  # type: ignore[union-attr, misc]
+
+        for statement in (
+            "create schema times",
+            "create table times.t (a int)",
+            "create table times.u (a int)",
+            "create view times.v as select a from times.t",
+        ):
+            cursor.execute(statement)
+        before = times()
+        assert before.keys() == {("T", "BASE TABLE"), ("U", "BASE TABLE"), ("V", "VIEW")}
+        for statement in (
+            "insert into times.t values (1)",
+            "update times.t set a = 2",
+            "merge into times.t using (select 2 as b) as s on t.a = s.b when matched then update set a = 3",
+            "delete from times.t",
+            "alter table times.t add column c int",
+            "create or replace table times.t as select a from times.u",
+        ):
+            cursor.execute(statement)
+            cursor.execute("select * from times.u").fetchall()
+            now = times()
+            assert {name for name, altered in now.items() if altered != before[name]} == {("T", "BASE TABLE")}, (
+                statement
+            )
+            before = now
+
+
 def test_readers_see_the_tables_that_were_published_last_and_no_view(emulator: Emulator) -> None:
     build = block(emulator, schema="BUILD", password=SecretStr(PASSWORD))
     warehouse = SnowflakeWarehouse(build.get_connection, raw_schema="RAW")
