@@ -4,8 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.clone import Clone
 from tests.e2e.landing import SAMPLE_FLIGHTS, flights
+
+# The first test waits for the images to be built, too.
+pytestmark = pytest.mark.timeout(600)
 
 
 def test_up_says_where_to_look_and_what_to_try(up: str) -> None:

@@ -26,6 +26,8 @@ from tests.e2e.landing import (
 )
 from tests.e2e.origins import answered
 
+# The first test that asks for the platform waits for its images to be built, too.
+pytestmark = pytest.mark.timeout(600)
 JANUARY = "month(flight_date) = 1"
 PIPELINE = "full_pipeline/full-pipeline"
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
@@ -133,7 +135,6 @@ def test_a_failed_dbt_test_leaves_the_published_tables_as_they_were(platform: Pl
     assert numbers(platform, day=4) == THREE
 
 
-@pytest.mark.timeout(600)
 def test_every_deployment_runs_through_the_worker(platform: Platform) -> None:
     flows = {each["name"]: each["entrypoint"].rpartition(":")[2] for each in DEPLOYMENTS}
     started = {name: platform.start_run(f"{flow}/{name}") for name, flow in flows.items()}

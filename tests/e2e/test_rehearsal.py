@@ -19,6 +19,8 @@ from tests.e2e.origins import answered
 from tests.integration.dbt import project as dbt
 from tests.integration.dbt.lake import STREAMS, Lake
 
+# The first test waits for the images to be built, too.
+pytestmark = pytest.mark.timeout(600)
 SECRETS = ("PREFECT_API_AUTH_STRING", "AIRBYTE_CLIENT_SECRET", "SNOWFLAKE_PASSWORD", "AWS_SECRET_ACCESS_KEY")
 CANARY = f"canary-{uuid4().hex}"
 IN_A_HEADER = b64encode(f"platform:{CANARY}".encode()).decode()
