@@ -21,7 +21,7 @@ _TEXT = _ONE.substitute(
             try_cast(x::varchar as double)
         then error('The emulator cannot say how Snowflake writes the FLOAT ' || x::varchar
             || ' as text: more than 15 digits. Cast it to NUMBER(38, s) first.')
-        else format('{:.15g}', try_cast(x::varchar as double)) end
+        else replace(format('{:.15g}', try_cast(x::varchar as double)), 'nan', 'NaN') end
     when 'TIMESTAMP' then strftime(try_cast(x::varchar as timestamp), '%Y-%m-%d %H:%M:%S.%g')
     when 'TIMESTAMP WITH TIME ZONE' then
         strftime(try_cast(x::varchar as timestamptz) at time zone 'UTC', '%Y-%m-%d %H:%M:%S.%g') || ' +0000'
@@ -76,6 +76,7 @@ _OVERLOADED = {
         "(u, d TIMESTAMP) as date_trunc(u, d)",
         "(u, d TIMESTAMPTZ) as date_trunc(u, d)",
     ),
+    "sf_like": ("(d DATE, a) as cast(a as date)", "(d TIMESTAMP, a) as a", "(d TIMESTAMPTZ, a) as a"),
     "sf_add": ("(d DATE, i) as cast(d + i as date)", "(d TIMESTAMP, i) as d + i", "(d TIMESTAMPTZ, i) as d + i"),
 }
 

@@ -293,6 +293,12 @@ def _later(node: Expr) -> Expr:
     return call("sf_add", node.this, exp.Anonymous(this=name, expressions=[number]))
 
 
+def _months_later(node: Expr) -> Expr:
+    """ADD_MONTHS returns the type that it is given."""
+    value = node.this
+    return node if isinstance(value, (exp.Literal, exp.Cast)) else call("sf_like", value, node)
+
+
 def _elsewhere(node: Expr) -> Expr:
     """The local time of a zone, where only it counts; a value would have to keep the zone's offset."""
     if node.args.get("source_tz"):
@@ -337,6 +343,7 @@ _RULES: dict[type[Expr], Callable[[Expr], Expr]] = {
     exp.TimestampTrunc: _truncated,
     exp.DateTrunc: _truncated,
     exp.DateAdd: _later,
+    exp.AddMonths: _months_later,
     exp.ConvertTimezone: _elsewhere,
     exp.Typeof: lambda node: call("sf_typeof", node.this),
     exp.Extract: _seconds,

@@ -122,6 +122,7 @@ CASES = [
     Case("select f, e from (select null::timestamp_ntz as f, null::timestamp_tz as e)", one(None, None), TIMES),
     Case("select date_trunc('month', g), date_trunc('month', f) from t", one(date(2013, 1, 1), datetime(2013, 1, 1)), FUNCTION + "date_trunc"),
     Case("select dateadd(day, 1, g), dateadd(hour, 1, g) from t", one(date(2013, 1, 6), datetime(2013, 1, 5, 1)), FUNCTION + "dateadd"),
+    Case("select add_months(g, 1), add_months(f, 1) from t", one(date(2013, 2, 5), datetime(2013, 2, 2, 3, 4, 5, 678000)), FUNCTION + "add_months"),
     Case("select e::date, hour(e), e from t", one(date(2013, 1, 2), 3, datetime(2013, 1, 2, 3, 4, 5, 678000, UTC)), TIMES),
     Case("select '2013-01-01 23:30:00 -0500'::timestamp_tz::date", "keeps a TIMESTAMP_TZ in UTC", TIMES, "2013-01-01"),
     Case("insert into t (e) values ('2013-01-01 23:30:00 -05:00')", "keeps a TIMESTAMP_TZ in UTC", TIMES, "1 row"),
