@@ -7,6 +7,7 @@ from sqlglot import Expr, exp
 from sqlglot.errors import ParseError
 
 _QUERY_TAG = re.compile(r"\s*alter\s+session\s+(set|unset)\s+query_tag\b", re.IGNORECASE)
+_CANCEL = re.compile(r"\s*select\s+system\$cancel_all_queries\s*\([^()]*\)\s*;?\s*", re.IGNORECASE)
 _DONE = "select 'Statement executed successfully.' as status"
 _MAY_NEED_IT = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
 
@@ -15,6 +16,8 @@ def rewrite(sql: str) -> str:
     """The statement as the emulator runs it; one that needs no change, or cannot be parsed, stays as it is."""
     if _QUERY_TAG.match(sql):
         return _DONE
+    if _CANCEL.fullmatch(sql):  # as dbt does with --fail-fast: one statement runs at a time, so that none is left
+        return "select '0 cancelled.' as status"
     if not _MAY_NEED_IT.search(sql):
         return sql
     try:

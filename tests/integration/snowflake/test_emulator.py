@@ -168,6 +168,11 @@ def test_a_query_tag_can_be_set_and_unset(emulator: Emulator) -> None:
             assert cursor.execute(statement).fetchall() == [("Statement executed successfully.",)]
 
 
+def test_a_session_may_cancel_its_queries_as_dbt_does_with_fail_fast(emulator: Emulator) -> None:
+    with emulator.connect() as session, session.cursor() as cursor:
+        assert cursor.execute(f"select system$cancel_all_queries({session.session_id})").fetchall()  # type: ignore[union-attr]
+
+
 def test_dml_and_ddl_move_the_time_at_which_a_table_was_last_altered(emulator: Emulator) -> None:
     query = "select table_name, table_type, last_altered from information_schema.tables where table_schema = 'TIMES'"
     with emulator.connect() as session, session.cursor() as cursor:
