@@ -98,9 +98,11 @@ def _cast(value: str, name: str, type_: str) -> str:
 
 
 def _fitted(text: str, type_: str) -> str:
-    """The text as a value of the type, null where it is none; a fraction is no integer, where DuckDB would round it."""
+    """The text as a value of the type, null where it is none; no fraction is rounded, and NaN is no number."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
     double = f"TRY_CAST({text} AS DOUBLE)"
+    if type_ == "number":
+        return f"CASE WHEN isfinite({double}) THEN {double} END"
     return f"CASE WHEN {double} = floor({double}) THEN {cast} END" if type_ == "integer" else cast
 
 

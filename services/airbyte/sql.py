@@ -20,6 +20,11 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def finite(number: str) -> str:
+    """The number, or an error if it is NaN or infinite: warehouses and JSON have no such numbers."""
+    return f"CASE WHEN {number} IS NULL OR isfinite({number}) THEN {number} ELSE error('not finite')::DOUBLE END"
+
+
 def column_type(duckdb_type: str) -> str:
     """The type that a stream's column has for values of a DuckDB type."""
     if "TIMESTAMP" in duckdb_type and "[" not in duckdb_type and "(" not in duckdb_type:

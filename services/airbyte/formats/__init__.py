@@ -36,7 +36,7 @@ def open_file(
     """The decompressed file at `path`, which is the object `key`. Raises BadFile."""
     found = format_of(key, chosen)
     if isinstance(found, ParquetFormat):
-        return ParquetFile(connection, path, limits)
+        return ParquetFile(connection, key, path, limits, found)
     if isinstance(found, JsonlFormat):
         return JsonlFile(connection, path, survey, limits)
     return DialectFile(path, found, limits) if found else CsvFile(connection, path, survey, limits)

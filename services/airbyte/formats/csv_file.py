@@ -57,7 +57,8 @@ class CsvFile:
             type_ = "string" if type_ == "object" else type_
             guarded = self._survey.fractions and type_ == "integer"
             types.append("DOUBLE" if guarded else sql.DUCKDB_TYPES[type_])
-            fields.append(Field(name, _whole(value) if guarded else value, type_))
+            number = sql.finite(value) if type_ == "number" else value
+            fields.append(Field(name, _whole(value) if guarded else number, type_))
         yield Reading(self._read(types), fields)
         text = [Field(name, f"f{position}") for position, name in enumerate(self.names)]
         yield Reading(self._read(["VARCHAR"] * len(text)), text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 import duckdb
 
@@ -17,6 +18,7 @@ from services.airbyte.formats.model import (
     size,
     without_path,
 )
+from services.airbyte.formats.settings import ParquetFormat
 
 ROW = "file_row_number"  # a column that DuckDB has of every Parquet file
 _SIZES = """SELECT (SELECT sum(num_rows) FROM parquet_file_metadata(?))::BIGINT,
@@ -30,8 +32,13 @@ _LENGTH = {"VARCHAR": "strlen", "BLOB": "octet_length"}
 
 
 class ParquetFile:
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, limits: Limits) -> None:
+    """`key` is the object's: a folder `year=2013` in it is a column of all rows, as in source-s3."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, key: str, path: Path, limits: Limits, chosen: ParquetFormat
+    ) -> None:
         self.path = path
+        self._decimal = "number" if chosen.decimal_as_float else "string"
         self._relation = f"read_parquet({sql.text(str(path))})"
         found, self._rows, grown = [], 0, 0
         try:
@@ -46,7 +53,9 @@ class ParquetFile:
         self._types = {row[0]: row[1] for row in found}
         if found:
             self._check_repeated(connection, limits.file_bytes)
-        self.names = list(self._types)
+        folders = map(unquote, key.split("/")[:-1]) if found else ()
+        self._folders = dict(folder.split("=", 1) for folder in folders if "=" in folder)
+        self.names = [*self._types, *(name for name in self._folders if name not in self._types)]
         check_names(self.names, "the file", limits.columns)
 
     def _check_repeated(self, connection: duckdb.DuckDBPyConnection, most: int) -> None:
@@ -68,25 +77,42 @@ class ParquetFile:
             raise TooLarge(f"{what}, more than {size(most)}", "MAX_FILE_SIZE")
 
     def infer(self) -> dict[str, str]:
-        return {name: sql.column_type(type_) for name, type_ in self._types.items()}
+        types = {
+            name: self._decimal if _is_decimal(type_) else sql.column_type(type_) for name, type_ in self._types.items()
+        }
+        return types | dict.fromkeys(self._folders, "string")
 
     def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
-        fields = [_field(name, type_) for name, type_ in self._types.items()]
+        """Numbers as they are, or as text where one of them is not finite."""
         hidden = any(name.lower() == ROW for name in self.names)
-        yield Reading(self._relation, fields, None if hidden else ROW)
+        for as_text in (False, True):
+            fields = [self._field(name, as_text) for name in self.names]
+            yield Reading(self._relation, fields, None if hidden else ROW)
+
+    def _field(self, name: str, as_text: bool) -> Field:
+        if name in self._folders:
+            return Field(name, sql.text(self._folders[name]))
+        quoted, duckdb_type = sql.name(name), self._types[name]
+        if _is_decimal(duckdb_type):
+            return Field(name, f"{quoted}::{sql.DUCKDB_TYPES[self._decimal]}", self._decimal)
+        if duckdb_type == "BLOB":
+            return Field(name, f"decode({quoted})")
+        type_ = sql.column_type(duckdb_type)
+        if type_ == "number":
+            return Field(name, f"{quoted}::DOUBLE::VARCHAR") if as_text else Field(name, sql.finite(quoted), type_)
+        return Field(name, f"to_json({quoted})" if type_ == "object" else quoted, type_)
 
     def check(self, written: int) -> None:
         """Raise BadFile unless `written` rows are all that the file says it has."""
         check_rows(written, self._rows)
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
+        if "decode" in str(error):
+            return BadFile(
+                "a column of binary values has one that is not UTF-8 text. Convert it to text, such as base64"
+            )
         return BadFile(f"no readable Parquet file: {without_path(error, self.path)}")
 
 
-def _field(name: str, duckdb_type: str) -> Field:
-    type_ = sql.column_type(duckdb_type)
-    if type_ == "object":
-        return Field(name, f"to_json({sql.name(name)})", type_)
-    if duckdb_type == "BLOB":
-        return Field(name, f"to_base64({sql.name(name)})")
-    return Field(name, sql.name(name), type_)
+def _is_decimal(duckdb_type: str) -> bool:
+    return duckdb_type.startswith("DECIMAL") and not duckdb_type.endswith("]")

@@ -138,8 +138,8 @@ def test_inferred_columns_of_parquet_keep_their_types(
     with start(config=configured({"name": "orders"})) as mock:
         mock.sync()
         types = mock.rows("typeof(id), typeof(d), typeof(m), typeof(parts), typeof(price)")
-        assert types == [("BIGINT", "DATE", "TIMESTAMP WITH TIME ZONE", "JSON", "DOUBLE")]
-        assert mock.rows("parts ->> '$[1]', price", order="1") == [("2", 1.5)]
+        assert types == [("BIGINT", "DATE", "TIMESTAMP WITH TIME ZONE", "JSON", "VARCHAR")]
+        assert mock.rows("parts ->> '$[1]', price", order="1") == [("2", "1.50")]
 
 
 def test_an_appending_full_refresh_keeps_the_rows_of_every_generation(start: Start, landing: Landing) -> None:
@@ -147,3 +147,31 @@ def test_an_appending_full_refresh_keeps_the_rows_of_every_generation(start: Sta
     with start(mode="full_refresh_append") as mock:
         assert [mock.sync()["rowsSynced"], mock.sync()["rowsSynced"]] == [1, 1]
         assert mock.rows("id, _airbyte_generation_id", order="2") == [(1, 1), (1, 2)]
+
+
+def test_values_that_a_column_type_cannot_hold_are_exact_text_or_null_and_noted(
+    start: Start, landing: Landing, configured: Configured, tmp_path: Path
+) -> None:
+    query = (
+        "SELECT 12345678901234567.89::DECIMAL(19, 2) AS price, 'text'::BLOB AS note, 'nan'::DOUBLE AS share, 1 AS id"
+    )
+    landing.put("orders/year=2013/month=01/a.parquet", parquet(tmp_path, query))
+    with start(config=configured({"name": "orders"})) as mock:
+        assert mock.sync()["status"] == "succeeded"
+        ((*values, meta),) = mock.rows("price, note, share, year, month, _airbyte_meta")
+    assert values == ["12345678901234567.89", "text", None, "2013", "01"]
+    assert [change["field"] for change in json.loads(meta)["changes"]] == ["share"]
+
+
+def test_a_csv_number_that_is_not_finite_is_null_and_noted(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", "id,price\n1,1.5\n2,nan\n3,-Infinity\n4,1e999\n5,\n")
+    assert mock.sync()["status"] == "succeeded"
+    found = [(price, len(json.loads(meta)["changes"])) for price, meta in mock.rows("price, _airbyte_meta")]
+    assert found == [(1.5, 0), (None, 1), (None, 1), (None, 1), (None, 0)]
+
+
+def test_a_parquet_file_whose_binary_values_are_no_text_is_refused(
+    mock: Mock, landing: Landing, tmp_path: Path
+) -> None:
+    landing.put("orders/a.parquet", parquet(tmp_path, "SELECT 1 AS id, '\\xFF'::BLOB AS name"))
+    assert "is not UTF-8 text" in mock.reason(mock.sync()["jobId"])

@@ -148,6 +148,10 @@ CASES = {
     "parquet_binary": parquet([b"text", "é".encode()], pa.binary()),
     "parquet_no_utf8": parquet([b"\xff\x00"], pa.binary()),
     "parquet_decimal": parquet([Decimal("12345678901234567.89"), Decimal("1.00")], pa.decimal128(19, 2)),
+    "parquet_decimal_float": Case(
+        {**PARQUET, "decimal_as_float": True},
+        {"a.parquet": table(pa.array([Decimal("1.25"), None], pa.decimal128(9, 2)))},
+    ),
     "parquet_date": parquet([date(2013, 1, 31), None], pa.date32()),
     "parquet_time": parquet([time(10, 30), time(23, 59, 59, 5)], pa.time64("us")),
     "parquet_stamp": parquet([TEN, TEN.replace(year=1)], pa.timestamp("us")),
@@ -167,8 +171,5 @@ CASES = {
     ),
 }
 
-UNMENDED = {
-    *("parquet_nan", "parquet_binary", "parquet_no_utf8", "parquet_decimal"),
-    *("parquet_ns", "parquet_ns_utc", "parquet_hive"),
-}
+UNMENDED = {"parquet_ns", "parquet_ns_utc"}
 """Cases that the mock reads differently, and should not."""
