@@ -82,15 +82,22 @@ def _select(reading: Reading, columns: Mapping[str, str], names: Sequence[str], 
     selected, changes = [], []
     for (name, type_), alias in zip(columns.items(), names, strict=True):
         field = found.get(name.lower(), Field(name, "NULL", type_))
+        if field.cut:
+            change = _change(name, "TRUNCATED", "DESTINATION_FIELD_SIZE_LIMITATION")
+            changes.append(f"CASE WHEN {field.cut} THEN {change} END")
         if type_ in (field.type, "string") or (field.type, type_) == ("integer", "number"):
             selected.append(_cast(field.sql, alias, type_))
         else:
             fitted = _fitted(f"({field.sql})::VARCHAR", type_)
-            change = sql.text(json.dumps({"field": name, "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}))
+            change = _change(name, "NULLED", "DESTINATION_TYPECAST_ERROR")
             changes.append(f"CASE WHEN {field.sql} IS NOT NULL AND ({fitted}) IS NULL THEN {change} END")
             selected.append(f"{fitted} AS {sql.name(alias)}")
     selected += _airbyte_columns(origin, changes, reading.row)
     return f"SELECT {', '.join(selected)} FROM {reading.relation}"  # noqa: S608 - names and texts are quoted
+
+
+def _change(name: str, change: str, reason: str) -> str:
+    return sql.text(json.dumps({"field": name, "change": change, "reason": reason}))
 
 
 def _cast(value: str, name: str, type_: str) -> str:
@@ -101,8 +108,8 @@ def _fitted(text: str, type_: str) -> str:
     """The text as a value of the type, null where it is none; no fraction is rounded, and NaN is no number."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
     double = f"TRY_CAST({text} AS DOUBLE)"
-    if type_ == "number":
-        return f"CASE WHEN isfinite({double}) THEN {double} END"
+    if type_ in sql.FINITE:
+        return f"CASE WHEN isfinite({cast}) THEN {cast} END"
     return f"CASE WHEN {double} = floor({double}) THEN {cast} END" if type_ == "integer" else cast
 
 

@@ -20,15 +20,21 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def finite(number: str) -> str:
-    """The number, or an error if it is NaN or infinite: warehouses and JSON have no such numbers."""
-    return f"CASE WHEN {number} IS NULL OR isfinite({number}) THEN {number} ELSE error('not finite')::DOUBLE END"
+FINITE = ("number", "date", "timestamp_with_timezone", "timestamp_without_timezone")
+"""Types of which DuckDB has infinite values, which warehouses and JSON do not have."""
+
+
+def finite(value: str, type_: str) -> str:
+    """The value, or an error if it is NaN or infinite."""
+    stop = f"error('not finite')::{DUCKDB_TYPES[type_]}"
+    return f"CASE WHEN {value} IS NULL OR isfinite({value}) THEN {value} ELSE {stop} END"
 
 
 def column_type(duckdb_type: str) -> str:
     """The type that a stream's column has for values of a DuckDB type."""
     if "TIMESTAMP" in duckdb_type and "[" not in duckdb_type and "(" not in duckdb_type:
-        return "timestamp_with_timezone" if "WITH TIME ZONE" in duckdb_type else "timestamp_without_timezone"
+        zoned = "WITH TIME ZONE" in duckdb_type or "TIMESTAMPTZ" in duckdb_type
+        return "timestamp_with_timezone" if zoned else "timestamp_without_timezone"
     if duckdb_type.endswith("]") or duckdb_type.startswith(("STRUCT", "MAP", "JSON", "UNION")):
         return "object"
     if duckdb_type in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"):

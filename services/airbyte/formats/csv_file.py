@@ -14,6 +14,7 @@ from services.airbyte.formats.survey import Survey
 
 INFERRED = "['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR']"  # source-s3's "Primitive Types Only"
 SAMPLE_ROWS = 100_000
+LARGE = "'\\s*[+-]?[0-9]{17,}\\s*'"
 BUFFER = 32_000_000
 """Bytes that DuckDB reads at once where rows have its own default size."""
 LONGEST = 1_900_000
@@ -42,7 +43,21 @@ class CsvFile:
             found = []
         if len(found) != len(self.names):  # some row has another number of values than the header
             return dict.fromkeys(self.names, "string")  # the reading below says what is wrong, and where
-        return {name: sql.column_type(row[1]) for name, row in zip(self.names, found, strict=True)}
+        types = {name: sql.column_type(row[1]) for name, row in zip(self.names, found, strict=True)}
+        return types | dict.fromkeys(self._too_large(types), "string")
+
+    def _too_large(self, types: Mapping[str, str]) -> list[str]:
+        """Columns of numbers with an integer that a double may round, such as an id of twenty digits."""
+        fields = {f"f{at}": name for at, name in enumerate(self.names) if types[name] == "number"}
+        if not fields:
+            return []
+        large = ", ".join(f"coalesce(bool_or(regexp_full_match({field}, {LARGE})), false)" for field in fields)
+        sample = f"FROM {self._read(['VARCHAR'] * len(self.names))} LIMIT {SAMPLE_ROWS}"
+        try:
+            row = self._connection.execute(f"SELECT {large} FROM ({sample})").fetchone() or ()  # noqa: S608 - quoted
+        except duckdb.Error:  # a row that cannot be read, of which the reading says where it is
+            return []
+        return [name for name, found in zip(fields.values(), row, strict=True) if found]
 
     def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
         """Cast while parsing; where a value does not fit its type, read all as text.
@@ -57,8 +72,8 @@ class CsvFile:
             type_ = "string" if type_ == "object" else type_
             guarded = self._survey.fractions and type_ == "integer"
             types.append("DOUBLE" if guarded else sql.DUCKDB_TYPES[type_])
-            number = sql.finite(value) if type_ == "number" else value
-            fields.append(Field(name, _whole(value) if guarded else number, type_))
+            checked = sql.finite(value, type_) if type_ in sql.FINITE else value
+            fields.append(Field(name, _whole(value) if guarded else checked, type_))
         yield Reading(self._read(types), fields)
         text = [Field(name, f"f{position}") for position, name in enumerate(self.names)]
         yield Reading(self._read(["VARCHAR"] * len(text)), text)
@@ -118,8 +133,9 @@ def read_header(path: Path, limits: Limits) -> list[str]:
             header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
         except csv.Error as error:
             raise BadFile(f"the header cannot be read: {error}", 1) from None
-    check_names(header, "the header", limits.columns, 1)
-    return header
+    names = [name.strip() for name in header]
+    check_names(names, "the header", limits.columns, 1)
+    return names
 
 
 def _within(lines: Iterable[str], most: int) -> Iterator[str]:

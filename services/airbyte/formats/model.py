@@ -38,11 +38,15 @@ class Limits:
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a file: SQL for its value, and the column type that each of its values surely has."""
+    """A column of a file: SQL for its value, and the column type that each of its values surely has.
+
+    `cut` is SQL that is true for a value of which the type keeps only a part.
+    """
 
     name: str
     sql: str
     type: str = "string"
+    cut: str = ""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class ParquetFile:
         return types | dict.fromkeys(self._folders, "string")
 
     def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
-        """Numbers as they are, or as text where one of them is not finite."""
+        """Values as they are; numbers and times as text where one of them is not finite."""
         hidden = any(name.lower() == ROW for name in self.names)
         for as_text in (False, True):
             fields = [self._field(name, as_text) for name in self.names]
@@ -98,8 +98,12 @@ class ParquetFile:
         if duckdb_type == "BLOB":
             return Field(name, f"decode({quoted})")
         type_ = sql.column_type(duckdb_type)
-        if type_ == "number":
-            return Field(name, f"{quoted}::DOUBLE::VARCHAR") if as_text else Field(name, sql.finite(quoted), type_)
+        if duckdb_type in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):  # DuckDB would round them, or not cast them at all
+            cut = f"make_timestamp(epoch_ns({quoted}) // 1000 - (epoch_ns({quoted}) % 1000 < 0)::BIGINT)"
+            return Field(name, f"({cut})::{sql.DUCKDB_TYPES[type_]}", type_, f"epoch_ns({quoted}) % 1000 != 0")
+        if type_ in sql.FINITE:
+            text = f"{quoted}::{sql.DUCKDB_TYPES[type_]}::VARCHAR"
+            return Field(name, text) if as_text else Field(name, sql.finite(quoted, type_), type_)
         return Field(name, f"to_json({quoted})" if type_ == "object" else quoted, type_)
 
     def check(self, written: int) -> None:
