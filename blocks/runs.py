@@ -63,8 +63,8 @@ TEMPORARY = (408, 425, 429)
 EVENTS_A_CALL = 200
 MOST_REASON = 500
 """Characters of a batch's reason in the artifact."""
-SECOND = timedelta(seconds=1)
-"""A Date header tells no fraction of it."""
+DATE_LAG = timedelta(seconds=2)
+"""How far a Date header may be behind: it has whole seconds, and Prefect's uvicorn renews it once a second."""
 SLUG = 100
 """Characters of a cursor's place in the name of its artifact."""
 
@@ -328,7 +328,7 @@ def _under_way(deployments: list[UUID], now: datetime) -> FlowRunFilter:
     return FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=deployments),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)),
-        expected_start_time=FlowRunFilterExpectedStartTime(before_=now + SECOND),
+        expected_start_time=FlowRunFilterExpectedStartTime(before_=now + DATE_LAG),
     )
 
 

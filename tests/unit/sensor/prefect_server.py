@@ -92,7 +92,7 @@ class PrefectServer:
         given = {name: body[name] for name in ("parameters", "idempotency_key", "name")}
         state = _state(body["state"]["type"], body["state"]["name"], "")
         run = {"id": str(uuid4()), "flow_id": DEPLOYMENT["flow_id"], "deployment_id": DEPLOYMENT["id"], **given}
-        self.runs[run["id"]] = {**run, "state": state}
+        self.runs[run["id"]] = {**run, "state": state, "expected_start_time": f"{datetime.now(UTC)}"}
         return self.runs[run["id"]]
 
     def _run(self, run: Json) -> Json:
@@ -120,8 +120,10 @@ def _fits(run: Json, wanted: Json) -> bool:
 
     identity = wanted.get("id") or {}
     types = ((wanted.get("state") or {}).get("type") or {}).get("any_")
+    before = (wanted.get("expected_start_time") or {}).get("before_")
     return not (
-        (identity.get("any_") is not None and run["id"] not in identity["any_"])
+        (before and datetime.fromisoformat(run["expected_start_time"]) > datetime.fromisoformat(before))
+        or (identity.get("any_") is not None and run["id"] not in identity["any_"])
         or run["id"] in (identity.get("not_any_") or [])
         or (types is not None and run["state"]["type"] not in types)
         or ((keys := any_of("idempotency_key")) is not None and run["idempotency_key"] not in keys)

@@ -32,6 +32,12 @@ def test_a_run_of_ours_counts_however_many_newer_runs_others_have(server: Prefec
     assert RUNS.busy()
 
 
+def test_a_run_that_was_queued_a_moment_ago_counts_although_the_servers_date_is_behind(server: PrefectServer) -> None:
+    (run,) = server.add(1, "SCHEDULED")
+    server.now = datetime.fromisoformat(server.runs[run]["expected_start_time"]) - timedelta(seconds=1)
+    assert RUNS.busy()
+
+
 @pytest.mark.parametrize("page", [1, 7, 200])
 def test_no_live_run_is_taken_for_one_that_was_deleted_however_small_the_pages(
     server: PrefectServer, page: int
