@@ -58,7 +58,7 @@ CALLS = {
         Call("PUT", f"/{BUCKET}/inbound/flights/attack.csv", "a,b\n1,2\n", {"Content-Type": "text/plain"}),
         Call("POST", "/", "Action=ListQueues", {"Content-Type": "application/x-www-form-urlencoded"}),
         Call("GET", "/?Action=ListQueues"),
-        Call("GET", "/moto-api/data.json"),
+        Call("GET", "/moto-api/config"),
     ],
     "snowflake": [
         Call("GET", "/health"),
