@@ -7,7 +7,10 @@ from sqlglot import Expr, exp
 from sqlglot.errors import ParseError
 
 _QUERY_TAG = re.compile(r"\s*alter\s+session\s+(set|unset)\s+query_tag\b", re.IGNORECASE)
-_CANCEL = re.compile(r"\s*select\s+system\$cancel_all_queries\s*\([^()]*\)\s*;?\s*", re.IGNORECASE)
+_COMMENTS = r"(?:\s*/\*.*?\*/)*\s*"  # dbt puts one in front of what it runs
+_CANCEL = re.compile(
+    rf"{_COMMENTS}select\s+system\$cancel_all_queries\s*\([^()]*\)\s*;?{_COMMENTS}", re.IGNORECASE | re.DOTALL
+)
 _DONE = "select 'Statement executed successfully.' as status"
 _MAY_NEED_IT = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
 

@@ -170,7 +170,9 @@ def test_a_query_tag_can_be_set_and_unset(emulator: Emulator) -> None:
 
 def test_a_session_may_cancel_its_queries_as_dbt_does_with_fail_fast(emulator: Emulator) -> None:
     with emulator.connect() as session, session.cursor() as cursor:
-        assert cursor.execute(f"select system$cancel_all_queries({session.session_id})").fetchall()  # type: ignore[union-attr]
+        comment = '/* {"app": "dbt"} */'  # which dbt puts in front of it
+        query = f"{comment} select system$cancel_all_queries({session.session_id})"
+        assert cursor.execute(query).fetchall()  # type: ignore[union-attr]
 
 
 def test_dml_and_ddl_move_the_time_at_which_a_table_was_last_altered(emulator: Emulator) -> None:
