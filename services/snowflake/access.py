@@ -11,6 +11,8 @@ from pathlib import Path
 
 from snowflake.connector.errors import ProgrammingError
 
+from services.snowflake.errors import denied
+
 SYSTEM = ("ACCOUNTADMIN", "SECURITYADMIN", "SYSADMIN", "USERADMIN", "ORGADMIN", "PUBLIC")
 
 
@@ -96,12 +98,7 @@ class Access:
             if self.has(role, privilege, kind, name):
                 continue
             if self.has(role, "", kind, name):
-                raise ProgrammingError(
-                    msg=f"SQL access control error:\nInsufficient privileges to operate on {kind.lower()} '{name}'. "
-                    f"Role {role} lacks {privilege}.",
-                    errno=3001,
-                    sqlstate="42501",
-                )
+                raise denied(f" to operate on {kind.lower()} '{name}'. Role {role} lacks {privilege}.")
             shown = "Object" if kind in ("TABLE", "VIEW") else kind.capitalize()
             raise ProgrammingError(
                 msg=f"SQL compilation error:\n{shown} '{name}' does not exist or not authorized. Role {role} lacks "

@@ -10,7 +10,9 @@ import duckdb
 import sqlglot
 from sqlglot import Expr, exp
 
-RELATION = "_fs_global._fs_information_schema._fs_altered"
+PLACE = "_fs_global._fs_information_schema"
+"""Where fakesnow keeps what it knows, and so do we."""
+RELATION = f"{PLACE}._fs_altered"
 CREATION = f"create table if not exists {RELATION} (catalog varchar, schema varchar, name varchar, altered timestamptz, primary key (catalog, schema, name))"  # noqa: E501 - one statement
 _CHANGES = (exp.Alter, exp.Copy, exp.Create, exp.Delete, exp.Drop, exp.Insert, exp.Merge, exp.TruncateTable, exp.Update)
 _ALL = """

@@ -9,9 +9,9 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
 from services.snowflake.access import SYSTEM, Access, Grant
+from services.snowflake.errors import denied, unknown, unsupported
 from services.snowflake.names import Names
 from services.snowflake.sessions import Session
-from services.snowflake.values import unsupported
 
 Rows = list[dict[str, str]]
 DONE: Rows = [{"status": "Statement executed successfully."}]
@@ -69,7 +69,7 @@ def _words(sql: str) -> list[str]:
 def _use(access: Access, session: Session, kind: str, name: str) -> Rows:
     if kind == "WAREHOUSE":
         if name not in (session.login_warehouse, *access.warehouses):
-            raise _unknown("Warehouse", name)
+            raise unknown("Warehouse", name)
         session.warehouse = name
         return DONE
     known = name in (session.login_role, *SYSTEM, *access.roles)
@@ -97,12 +97,7 @@ def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | N
     tolerant = rest[:1] == ["IF"]
     name = rest[3 if rest[1:2] == ["NOT"] else 2] if tolerant else rest[0]
     if access.limited(session.role):
-        raise ProgrammingError(
-            msg=f"SQL access control error:\nInsufficient privileges to operate on account: role {session.role} may "
-            f"not {verb} a {kind.lower()}.",
-            errno=3001,
-            sqlstate="42501",
-        )
+        raise denied(f" to operate on account: role {session.role} may not {verb} a {kind.lower()}.")
     if kind == "USER":
         return DONE  # who may log in, the emulator's settings say
     known = access.roles if kind == "ROLE" else access.warehouses
@@ -113,19 +108,13 @@ def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | N
             )
         known.extend([name] if name not in known else [])
     elif name not in known and not tolerant:
-        raise _unknown(kind.capitalize(), name)
+        raise unknown(kind.capitalize(), name)
     elif verb == "DROP" and name in known:
         known.remove(name)
         access.grants = [each for each in access.grants if name not in (each.role, each.name)]
         access.members = [each for each in access.members if name not in (each[0], each[2])]
     access.save()
     return DONE
-
-
-def _unknown(kind: str, name: str) -> ProgrammingError:
-    return ProgrammingError(
-        msg=f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", errno=2043, sqlstate="02000"
-    )
 
 
 @dataclass
@@ -162,13 +151,13 @@ class Statement:
             raise unsupported(f"the emulator grants to roles, not to a {rest[0].lower()}.")
         role = rest[1] if rest[0] == "ROLE" else rest[0]
         if role not in (*SYSTEM, *self.access.roles, self.session.login_role):
-            raise _unknown("Role", role)
+            raise unknown("Role", role)
         return role
 
     def _membership(self, *, revoke: bool) -> Rows:
         role, (kind, to) = self.words[1], self.words[3:5]
         if role not in self.access.roles:
-            raise _unknown("Role", role)
+            raise unknown("Role", role)
         member = (role, kind, to.upper())
         self.access.members = [each for each in self.access.members if each != member] + ([] if revoke else [member])
         self.access.save()
@@ -180,7 +169,7 @@ class Statement:
             kind, container = _KINDS.get(words[1], words[1]), words[3]
             name = _full(self.names, container, words[4])
             if not self.names.there(container, name):
-                raise _unknown(container.capitalize(), name)
+                raise unknown(container.capitalize(), name)
             if words[0] == "FUTURE":
                 yield kind, name, True
             else:
@@ -192,7 +181,7 @@ class Statement:
             kind = "VIEW"
         known = kind not in ("TABLE", "VIEW", "SCHEMA", "DATABASE") or self.names.there(kind, name)
         if not known:
-            raise _unknown(kind.capitalize(), name)
+            raise unknown(kind.capitalize(), name)
         yield kind, name, False
 
     def _one(self, grant: Grant, future: bool, revoke: bool) -> None:
@@ -200,12 +189,7 @@ class Statement:
         if not future:
             access.require(role, [("OWNERSHIP", grant.kind, grant.name)] if not self._may_pass_on(grant) else [])
         elif access.limited(role) and not access.has(role, "OWNERSHIP", "SCHEMA", grant.name):
-            raise ProgrammingError(
-                msg=f"SQL access control error:\nInsufficient privileges: future grants need MANAGE GRANTS, or the "
-                f"schema's ownership, which role {role} lacks.",
-                errno=3001,
-                sqlstate="42501",
-            )
+            raise denied(f": future grants need MANAGE GRANTS, or the schema's ownership, which role {role} lacks.")
         if grant.privilege == "OWNERSHIP" and not future:
             access.owners[f"{grant.kind} {grant.name}"] = grant.role
             return
@@ -235,24 +219,24 @@ class Statement:
             rest = ["TO", "ROLE", self.session.role]
         if rest[:2] == ["TO", "USER"]:
             granted = [each for each in access.members if each[1:] == ("USER", rest[2].upper())]
-            return [{"role": role, "granted_to": "USER", "grantee_name": user} for role, _, user in granted] or _none()
+            return [{"role": role, "granted_to": "USER", "grantee_name": user} for role, _, user in granted]
         if rest[:2] == ["OF", "ROLE"]:
             of = [each for each in access.members if each[0] == rest[2]]
-            return [{"role": role, "granted_to": kind, "grantee_name": to} for role, kind, to in of] or _none()
+            return [{"role": role, "granted_to": kind, "grantee_name": to} for role, kind, to in of]
         if rest[0] == "TO":
             return self._show_to(rest[2] if rest[1] == "ROLE" else rest[1])
         kind, name = rest[1], _full(self.names, rest[1], rest[2])
         if not self.names.there(kind, name) and kind in ("TABLE", "VIEW", "SCHEMA", "DATABASE"):
-            raise _unknown(kind.capitalize(), name)
+            raise unknown(kind.capitalize(), name)
         access.require(self.session.role, [("", kind, name)])
         owner = access.owners.get(f"{kind} {name}")
         owned = [_row("OWNERSHIP", kind, name, owner, True)] if owner else []
         found = [each for each in access.grants if each.name == name and each.kind == kind]
-        return owned + [_row(each.privilege, kind, name, each.role, each.option) for each in found] or _none()
+        return owned + [_row(each.privilege, kind, name, each.role, each.option) for each in found]
 
     def _show_to(self, role: str) -> Rows:
         if role not in (*SYSTEM, *self.access.roles):
-            raise _unknown("Role", role)
+            raise unknown("Role", role)
         rows = [
             _row(each.privilege, each.kind, each.name, role, each.option)
             for each in self.access.grants
@@ -264,7 +248,7 @@ class Statement:
             if (kind, to) == ("ROLE", role)
         ]
         owned = [key.partition(" ") for key, owner in self.access.owners.items() if owner == role]
-        return rows + [_row("OWNERSHIP", kind, name, role, True) for kind, _, name in owned] or _none()
+        return rows + [_row("OWNERSHIP", kind, name, role, True) for kind, _, name in owned]
 
     def _show_future(self, rest: list[str]) -> Rows:
         to_role = rest[0] == "TO"
@@ -276,7 +260,7 @@ class Statement:
                 ("grant_on" if key == "granted_on" else "grant_to" if key == "granted_to" else key): value
                 for key, value in row.items()
             }
-            for row in rows or _none()
+            for row in rows
         ]
 
 
@@ -299,13 +283,8 @@ def _row(privilege: str, kind: str, name: str, role: str, option: bool) -> dict[
     return dict(zip(_COLUMNS, values, strict=True))
 
 
-def _none() -> Rows:
-    """No row, but the columns."""
-    return []
-
-
 def as_select(rows: Rows) -> str:
-    """Return a query of DuckDB's whose result these rows are."""
+    """Return a query of DuckDB's whose result these rows are; of no row, one with the columns of SHOW GRANTS."""
     columns = list(rows[0]) if rows else list(_COLUMNS)
     values = [tuple(row.values()) for row in rows] or [tuple("" for _ in columns)]
     table = exp.values(values, alias="t", columns=columns)

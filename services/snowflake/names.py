@@ -11,6 +11,8 @@ from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 from sqlglot.optimizer.scope import traverse_scope
 
+from services.snowflake.errors import unsupported
+
 _COLUMNS = """
     select column_name, data_type from duckdb_columns()
     where upper(database_name) = upper(?) and upper(schema_name) = upper(?) and upper(table_name) = upper(?)
@@ -91,11 +93,8 @@ class Names:
         if not found or tuple(path) in found or path[1].upper() in ("INFORMATION_SCHEMA", "_FS_INFORMATION_SCHEMA"):
             return
         if creates:
-            raise ProgrammingError(
-                msg=f"Unsupported feature: the emulator keeps no two objects whose names differ in case alone, and "
-                f"{'.'.join(found[0])} exists.",
-                errno=2,
-                sqlstate="0A000",
+            raise unsupported(
+                f"the emulator keeps no two objects whose names differ in case alone, and {'.'.join(found[0])} exists."
             )
         named = ".".join(part if part == part.upper() else f'"{part}"' for part in path)
         raise ProgrammingError(

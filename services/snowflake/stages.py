@@ -8,17 +8,17 @@ import sqlglot
 from duckdb import DuckDBPyConnection
 from fakesnow import copy_into
 from fakesnow.transforms import stage
-from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 
+from services.snowflake.altered import PLACE
+from services.snowflake.errors import unknown
 from services.snowflake.grants import Rows
 
 _DROP = re.compile(r"\s*drop\s+(stage|file\s+format)\s+(if\s+exists\s+)?([^\s;]+)\s*;?\s*", re.IGNORECASE)
 _REMOVE = re.compile(r"""\s*(?:remove|rm)\s+'?@([^\s';]+?)'?\s*;?\s*""", re.IGNORECASE)
 _source_urls = copy_into._source_urls  # noqa: SLF001
-_FORMATS = "_fs_global._fs_information_schema._fs_stage_formats"
+_FORMATS = f"{PLACE}._fs_stage_formats"
 CREATION = f"create table if not exists {_FORMATS} (stage varchar primary key, format varchar)"
-_NOTED = "_fs_global._fs_information_schema."
 
 
 def run(connection: DuckDBPyConnection, database: str | None, schema: str | None, sql: str) -> Rows | None:
@@ -85,14 +85,14 @@ def urls(source: str, files: list[str]) -> list[str]:
 
 
 def _drop(connection: DuckDBPyConnection, kind: str, name: tuple[str, str, str], *, tolerant: bool) -> Rows:
-    table = f"{_NOTED}_fs_{kind.replace(' ', '_')}s"
+    table = f"{PLACE}._fs_{kind.replace(' ', '_')}s"
     with connection.cursor() as cursor:
         gone = cursor.execute(
             f"delete from {table} where (database_name, schema_name, name) = (?, ?, ?) returning 1",  # noqa: S608
             list(name),
         ).fetchall()
     if not gone and not tolerant:
-        raise _unknown(kind, name)
+        raise unknown(kind.capitalize(), ".".join(name), errno=2003)
     if kind == "stage":
         shutil.rmtree(stage.internal_dir(".".join(name)), ignore_errors=True)
     said = (
@@ -106,22 +106,14 @@ def _drop(connection: DuckDBPyConnection, kind: str, name: tuple[str, str, str],
 def _remove(connection: DuckDBPyConnection, name: tuple[str, str, str], path: str) -> Rows:
     with connection.cursor() as cursor:
         known = cursor.execute(
-            f"select 1 from {_NOTED}_fs_stages where (database_name, schema_name, name) = (?, ?, ?)",  # noqa: S608
+            f"select 1 from {PLACE}._fs_stages where (database_name, schema_name, name) = (?, ?, ?)",  # noqa: S608
             list(name),
         ).fetchall()
     if not known:
-        raise _unknown("stage", name)
+        raise unknown("Stage", ".".join(name), errno=2003)
     root = Path(stage.internal_dir(".".join(name)))
     files = [each for each in sorted(root.rglob("*")) if each.is_file()]
     removed = [each for each in files if str(each.relative_to(root)).startswith(path)]
     for each in removed:
         each.unlink()
     return [{"name": f"{name[2].lower()}/{each.relative_to(root)}", "result": "removed"} for each in removed]
-
-
-def _unknown(kind: str, name: tuple[str, str, str]) -> ProgrammingError:
-    return ProgrammingError(
-        msg=f"SQL compilation error:\n{kind.capitalize()} '{'.'.join(name)}' does not exist or not authorized.",
-        errno=2003,
-        sqlstate="02000",
-    )

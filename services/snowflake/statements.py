@@ -5,11 +5,10 @@ from collections.abc import Callable
 
 import sqlglot
 from fakesnow.transforms import SUCCESS_NOP
-from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 
+from services.snowflake.errors import unsupported
 from services.snowflake.sessions import Session
-from services.snowflake.values import unsupported
 
 Exists = Callable[[exp.Table], bool]
 
@@ -136,9 +135,3 @@ def _context(node: Expr, session: Session) -> Expr:
     name, value = values[type(node)]
     literal = exp.Literal.string(value) if value else exp.Null()
     return exp.alias_(literal, name, quoted=True) if isinstance(node.parent, exp.Select) else literal
-
-
-def unknown(kind: str, name: str) -> ProgrammingError:
-    return ProgrammingError(
-        msg=f"SQL compilation error:\n{kind} '{name}' does not exist or not authorized.", errno=2043, sqlstate="02000"
-    )

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.optimizer.simplify import simplify
 
+from services.snowflake.errors import unsupported
 from services.snowflake.functions import PLACE
 from services.snowflake.numbers import FLOAT, Scales
 
@@ -35,10 +35,6 @@ _FORMATS = {
 _FORMAT = re.compile(
     r"YYYY|YY|MMMM|MM|MON|DD|DY|HH24|HH12|AM|PM|MI|SS|FF3|FF6|UTC|T(?=HH)|\"[^\"%]*\"|[^A-Za-z0-9%\"]+", re.IGNORECASE
 )
-
-
-def unsupported(what: str) -> ProgrammingError:
-    return ProgrammingError(msg=f"Unsupported feature: {what}", errno=2, sqlstate="0A000")
 
 
 def as_snowflake(statement: Expr, original: Expr, columns: Columns) -> Expr:
