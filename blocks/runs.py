@@ -236,14 +236,14 @@ class _Server:
             if not new:
                 return
 
-    def runs(self, wanted: FlowRunFilter, flow: FlowFilter | None = None) -> Iterator[FlowRun]:
+    def runs(self, wanted: FlowRunFilter) -> Iterator[FlowRun]:
         """All runs that fit, page by page; a run that ends between two pages shifts none out of sight."""
         given = wanted.id.any_ if wanted.id else None
         seen: dict[UUID, FlowRun] = {}
         while True:
             chosen = FlowRunFilterId(any_=given, not_any_=list(seen) or None)
             rest = wanted.model_copy(update={"id": chosen}) if given or seen else wanted
-            page = self.client.read_flow_runs(flow_filter=flow, flow_run_filter=rest)
+            page = self.client.read_flow_runs(flow_run_filter=rest)
             new = {run.id: run for run in page if run.id not in seen}
             yield from new.values()
             seen |= new
