@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from starlette.testclient import TestClient
 
 from services.airbyte.app import create_app
@@ -46,15 +45,6 @@ connections:
         - {{name: orders, syncMode: {mode}}}
         - {{name: shops, syncMode: incremental_append}}
 """
-
-
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
 
 
 @pytest.fixture

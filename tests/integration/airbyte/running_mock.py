@@ -1,7 +1,6 @@
 """What tests ask of a running mock and of the bucket that it reads."""
 
 import gzip
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -14,6 +13,7 @@ import httpx
 
 from services.airbyte.server import Server
 from services.airbyte.settings import Settings
+from tests.integration.servers import serving
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -97,19 +97,8 @@ class Mock:
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
     """The root URL of a mock that listens on a port, for clients that need one."""
-    server = Server(settings.model_copy(update={"port": 0}), log_level="warning")
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        deadline = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive(), "the mock ended while it started"
-            assert time.monotonic() < deadline, "the mock does not start"
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(30)
+    with serving(Server(settings.model_copy(update={"port": 0}), log_level="warning")) as url:
+        yield url
 
 
 Start = Callable[..., AbstractContextManager[Mock]]

@@ -4,20 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 import uvicorn
-from moto.server import ThreadedMotoServer
 
 from blocks.landing import AwsAccess, s3_client
 from blocks.settings import Settings
+from tests.integration.servers import serving
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,15 +35,6 @@ def no_variables_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
 
 
-@pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-
-
 @pytest.fixture
 def s3(s3_url: str) -> "S3Client":
     return s3_client("landing", AwsAccess(s3_url))
@@ -60,24 +49,10 @@ def bucket(s3: "S3Client") -> str:
 @pytest.fixture(scope="session")
 def serve() -> Iterator[Callable[[Any], str]]:
     """Serve an ASGI application on a free port; gives its address."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
-
-    def start(app: Any) -> str:
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        deadline = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive(), "the server did not start"
-            assert time.monotonic() < deadline, "the server did not start in time"
-            time.sleep(0.01)
-        return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(timeout=30)
+    with ExitStack() as running:
+        yield lambda app: running.enter_context(
+            serving(uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error")))
+        )
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The platform as the flow tests see it: a landing bucket, a mock Airbyte, a lake, a warehouse and a Prefect server."""
 
 import gzip
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from services.airbyte.app import create_app
 from services.airbyte.settings import SAMPLE_CONFIG, Settings
 from services.embedded.processes import free_ports
 from services.embedded.stack import LANDING
+from tests.integration.servers import serving
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -121,18 +121,8 @@ def running_airbyte(folder: Path, bucket: str, s3_url: str, **settings: Any) -> 
         )
     )
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    deadline = time.monotonic() + READY_SECONDS
-    while not server.started:
-        assert thread.is_alive(), "the mock Airbyte did not start"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    try:
-        yield f"http://127.0.0.1:{port}/api/public/v1"
-    finally:
-        server.should_exit = True
-        thread.join(READY_SECONDS)
+    with serving(server) as url:
+        yield f"{url}/api/public/v1"
 
 
 def newest_run(flow: str) -> FlowRun:

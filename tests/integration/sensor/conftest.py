@@ -9,10 +9,10 @@ import boto3
 import docker
 import pytest
 from docker.errors import DockerException
-from moto.server import ThreadedMotoServer
 
 from services.embedded.queue import make_queue, queue_url
 from services.embedded.stack import BUCKET, CREDENTIALS, PREFIX, PROJECT
+from tests.integration.servers import s3_server
 
 # The reaper is one more image to pull; the fixture below ends what it has started.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
@@ -54,16 +54,12 @@ def clients(endpoint: str) -> tuple["S3Client", "SQSClient"]:
 
 
 def on_moto() -> Iterator[Landing]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    s3, sqs = clients(endpoint)
-    s3.create_bucket(Bucket=BUCKET)
-    for _ in range(2):  # it is made at every start
-        make_queue(s3, sqs, BUCKET, PREFIX)
-    yield Landing(s3, sqs, endpoint, queue_url(endpoint))
-    server.stop()
+    with s3_server() as endpoint:
+        s3, sqs = clients(endpoint)
+        s3.create_bucket(Bucket=BUCKET)
+        for _ in range(2):  # it is made at every start
+            make_queue(s3, sqs, BUCKET, PREFIX)
+        yield Landing(s3, sqs, endpoint, queue_url(endpoint))
 
 
 def on_localstack() -> Iterator[Landing]:
