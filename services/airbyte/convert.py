@@ -105,7 +105,7 @@ def _cast(value: str, name: str, type_: str) -> str:
 
 
 def _fitted(text: str, type_: str) -> str:
-    """The text as a value of the type, null where it is none; no fraction is rounded, and NaN is no number."""
+    """Return SQL for the text as a value of the type; null if it is not one. A fraction is not an integer."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
     double = f"TRY_CAST({text} AS DOUBLE)"
     if type_ in sql.FINITE:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Data = compression.Decompressed | IO[bytes]
 RATIO_COUNTS_FROM = 100 * 10**6
-"""Bytes up to which a compressed file may grow by any ratio: small files of one repeated row are no danger."""
+"""Bytes from which the ratio counts: a small file that repeats one row compresses well and does no harm."""
 
 
 @dataclass(frozen=True)
