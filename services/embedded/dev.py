@@ -23,7 +23,12 @@ LIMIT = 4
 """Runs at once: each is a process of its own, with dbt of up to 0.6 GB."""
 
 OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
-PREFECT = ["-m", "services.embedded.lifeline", "prefect"]
+MODULE = ["-m", "services.embedded.lifeline"]
+COMMANDS = {
+    "worker": [*MODULE, "prefect", "worker", "start", "--pool", POOL, "--limit", str(LIMIT)],
+    "sensor": [*MODULE, "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"],
+}
+"""What runs beside the services, once these answer and the deployments are registered."""
 
 
 class Tail:
@@ -99,10 +104,9 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
         stack.land(sample_files() if first else [])
         stack.samples_landed.touch()
     with console.status("the deployments of prefect.yaml are being registered"):
-        _run(processes, stack, "deploy", ["-m", "services.embedded.deploy"])
-    processes.start("worker", [*PREFECT, "worker", "start", "--pool", POOL, "--limit", str(LIMIT)], stack.variables)
-    sensor = ["-m", "services.embedded.lifeline", "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"]
-    processes.start("sensor", sensor, stack.variables)
+        deploy(processes, stack)
+    for name in COMMANDS:
+        start(processes, stack, name)
     (stack.state / "env").write_text(script(stack.variables), encoding="utf-8")
     console.print(_banner(stack, first), highlight=False, soft_wrap=True)
     while True:
@@ -111,12 +115,21 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
         time.sleep(0.2)
 
 
-def _run(processes: Processes, stack: Stack, name: str, arguments: list[str]) -> None:
-    child = processes.start(name, arguments, stack.variables)
-    code = child.wait()
+def deploy(processes: Processes, stack: Stack) -> None:
+    """Register the deployments of prefect.yaml.
+
+    Raises:
+        services.embedded.processes.ServiceFailed: they cannot be registered.
+    """
+    code = processes.start("deploy", ["-m", "services.embedded.deploy"], stack.variables).wait()
     if code:
         processes.check()
-    del processes.children[name]
+    del processes.children["deploy"]
+
+
+def start(processes: Processes, stack: Stack, name: str) -> None:
+    """Start one of COMMANDS."""
+    processes.start(name, COMMANDS[name], stack.variables)
 
 
 def script(variables: Mapping[str, str]) -> str:

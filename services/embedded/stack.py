@@ -108,11 +108,19 @@ class Stack:
 
     def start(self, processes: Processes) -> None:
         """Start the services; `wait_until_ready` tells when they answer."""
+        self.start_prefect(processes)
+        self.start_stand_ins(processes)
+
+    def start_prefect(self, processes: Processes) -> None:
+        """Start Prefect's server, on the database that it had before."""
         self._prefect_from_template()
         # From the folder that processes start in: a `?` in an absolute path would begin the URL's query.
         database = f"sqlite+aiosqlite:///{os.path.relpath(self._database, processes.logs)}"
         variables = {**self._prefect, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
         processes.start("prefect", ["-m", "services.embedded.prefect_server", str(self.prefect_port)], variables)
+
+    def start_stand_ins(self, processes: Processes) -> None:
+        """Start S3 and the mock Airbyte, with what they held before."""
         ports = ["--s3-port", str(self.s3_port), "--airbyte-port", str(self.airbyte_port)]
         places = {"lake": self.state / "lake", "state": self.state / "airbyte", "s3": self.state / "s3"}
         folders = [f"--{name}-dir={place}" for name, place in places.items()]
