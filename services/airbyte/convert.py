@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -11,12 +11,11 @@ import duckdb
 
 from services.airbyte import sql
 from services.airbyte.formats import SourceFile
-from services.airbyte.formats.model import Field, Reading
+from services.airbyte.formats.model import NUMBER, Field, Reading
 
 DISTINCT = 5000
 """How many values of a column a row group may have before its writer gives up on a dictionary. DuckDB's own, a fifth of
 the rows, has it hash many `_airbyte_raw_id` first, which all differ."""
-NUMBER = "row_number() OVER ()"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def write_empty(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str
     """A Parquet file with no row and every column, so that a reader's glob always matches."""
     origin = Origin("", datetime.now(UTC), 0, 0)
     declared = [_cast("NULL", name, type_) for name, type_ in columns.items()]
-    _copy(connection, f"SELECT {', '.join(declared + _airbyte_columns(origin, []))} LIMIT 0", target)
+    _copy(connection, f"SELECT {', '.join(declared + _airbyte_columns(origin, [], NUMBER))} LIMIT 0", target)
 
 
 def to_parquet(
@@ -54,20 +53,18 @@ def to_parquet(
     columns: Mapping[str, str],
     names: Sequence[str],
     origin: Origin,
-    in_order: bool = False,
 ) -> int:
     """Write `target`, its columns called `names`; return its rows.
 
-    A value that does not fit its type is null and noted in `_airbyte_meta`. With `in_order`, `_airbyte_raw_id` grows
-    with the file's rows, which costs their being read side by side.
+    A value that does not fit its type is null and noted in `_airbyte_meta`. `_airbyte_raw_id` grows with the file's
+    rows, so that the last of several rows with one key is found.
     """
     if not source.names:
         return 0
     wrong: duckdb.Error | None = None
     for reading in source.readings(columns):
         try:
-            ordered = replace(reading, row=reading.row or NUMBER) if in_order else reading
-            return _copy(connection, _select(ordered, columns, names, origin), target)
+            return _copy(connection, _select(reading, columns, names, origin), target)
         except duckdb.OperationalError as error:
             if str(source.path) not in str(error):
                 raise  # the disk or the memory, which is not the file's fault
@@ -113,18 +110,18 @@ def _fitted(text: str, type_: str) -> str:
     return f"CASE WHEN {double} = floor({double}) THEN {cast} END" if type_ == "integer" else cast
 
 
-def _airbyte_columns(origin: Origin, changes: list[str], row: str | None = None) -> list[str]:
+def _airbyte_columns(origin: Origin, changes: list[str], row: str) -> list[str]:
     """Airbyte's columns; each of `changes` is SQL for one entry of the list of changes, or null.
 
-    Ten million random UUIDs cost as much as the rest of a file, so where the rows are numbered a random UUID of the
-    file ends in the row's number.
+    `_airbyte_raw_id` is a random UUID of the file that ends in the row's number: ten million random ones cost as much
+    as the rest of a file.
     """
     before = f'{{"sync_id": {origin.sync_id}, "changes": ['
     meta = _constant(f"{before}]}}")
     if changes:
         meta = f"concat({sql.text(before)}, concat_ws(',', {', '.join(changes)}), ']}}')"
     return [
-        f"{_numbered(row) if row else 'uuid()::VARCHAR'} AS _airbyte_raw_id",
+        f"{_numbered(row)} AS _airbyte_raw_id",
         f"{sql.text(datetime.now(UTC).isoformat())}::TIMESTAMPTZ AS _airbyte_extracted_at",
         f"{meta} AS _airbyte_meta",
         f"{origin.generation}::BIGINT AS _airbyte_generation_id",

@@ -157,8 +157,7 @@ class _StreamLoader:
     def _convert(self, source: SourceFile, found: ObjectVersion, columns: dict[str, str]) -> int:
         origin = Origin(found.key, found.last_modified, self._task.job_id, self._stream.generation)
         names, temporary = self._destination.names_in_file(columns), self._destination.temporary
-        in_order = bool(self._stream.dedup_key)
-        return to_parquet(self._connection, source, temporary, columns, names, origin, in_order)
+        return to_parquet(self._connection, source, temporary, columns, names, origin)
 
     def _selected(self, columns: dict[str, str]) -> dict[str, str]:
         wanted = self._stream.selected

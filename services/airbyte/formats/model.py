@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 RESERVED = ("_airbyte_", "_ab_")
+NUMBER = "row_number() OVER ()"
 
 
 class BadFile(Exception):
@@ -51,11 +52,14 @@ class Field:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a file: what stands behind FROM, its columns, and SQL for a row's number where that is cheap."""
+    """One way to read a file: what stands behind FROM, its columns, and SQL for a row's number in the file.
+
+    Counting makes DuckDB read the file with one thread; a format that knows the number gives it.
+    """
 
     relation: str
     fields: list[Field]
-    row: str | None = None
+    row: str = NUMBER
 
 
 def without_path(error: duckdb.Error, path: Path) -> str:

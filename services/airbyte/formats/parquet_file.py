@@ -8,6 +8,7 @@ import duckdb
 
 from services.airbyte import sql
 from services.airbyte.formats.model import (
+    NUMBER,
     BadFile,
     Field,
     Limits,
@@ -87,7 +88,7 @@ class ParquetFile:
         hidden = any(name.lower() == ROW for name in self.names)
         for as_text in (False, True):
             fields = [self._field(name, as_text) for name in self.names]
-            yield Reading(self._relation, fields, None if hidden else ROW)
+            yield Reading(self._relation, fields, NUMBER if hidden else ROW)
 
     def _field(self, name: str, as_text: bool) -> Field:
         if name in self._folders:

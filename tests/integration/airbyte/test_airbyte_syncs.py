@@ -4,6 +4,9 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 
 ORDERS = "id,name,price,at\n1,ant,1.5,2013-01-01T10:00:00Z\n2,,2,2013-01-01T11:00:00Z\n"
@@ -22,6 +25,15 @@ def test_a_sync_moves_the_rows_of_every_stream_and_counts_them(mock: Mock, landi
     assert job["rowsSynced"] == 3
     assert mock.rows() == [(1, "ant", 1.5), (2, None, 2.0)]
     assert mock.rows("id, name", "shops") == [(7, "shop")]
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+def test_ids_grow_with_the_rows_of_a_file(mock: Mock, landing: Landing, tmp_path: Path, format_: str) -> None:
+    """Whoever takes the newest row of a key takes the last of a file; many rows, so that threads could share them."""
+    duckdb.sql(f"copy (select range as id from range(500_000)) to '{tmp_path / 'ids'}' (format {format_})")
+    landing.put(f"orders/ids.{format_.replace('json', 'jsonl')}", (tmp_path / "ids").read_bytes())
+    assert mock.sync()["rowsSynced"] == 500_000
+    assert mock.rows("id", order="_airbyte_raw_id") == mock.rows("id", order="id")
 
 
 def test_rows_carry_airbytes_columns(mock: Mock, landing: Landing) -> None:
