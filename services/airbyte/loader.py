@@ -22,7 +22,7 @@ from services.airbyte.convert import Origin, connect, to_parquet
 from services.airbyte.destination import Destination, open_destination
 from services.airbyte.errors import DestinationError
 from services.airbyte.formats import SourceFile, open_file
-from services.airbyte.formats.model import BadFile
+from services.airbyte.formats.model import BadFile, check_shared
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import Committed, Discovered, Failed, Message, Reading, StreamTask, SyncTask
@@ -142,6 +142,7 @@ class _StreamLoader:
         if (got := download.result()) is None or (found := got.version).etag == etag:
             return
         source = open_file(self._connection, found.key, got.path, got.survey, self._task.limits, self._stream.format)
+        check_shared(source.names, self._columns)
         columns = self._selected(self._columns | (added := self._selected(self._added(source))))
         rows = self._convert(source, found, columns)
         source.check(rows)

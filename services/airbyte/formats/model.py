@@ -1,6 +1,7 @@
 """What the converter knows of a file, whatever its format."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,3 +98,34 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
         if name.lower().startswith(RESERVED):
             raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself", line)
         seen.add(name.lower())
+
+
+def check_shared(names: Collection[str], known: Collection[str]) -> None:
+    """Raise BadFile if a file has columns, but none that its stream has: its rows would be null in all of them."""
+    if not names or not known or {name.lower() for name in known} & {name.lower() for name in names}:
+        return
+    raise BadFile(
+        f"it has none of the stream's columns ({_some(known)}), but {_some(names)}.{_advice(names)} "
+        "If it has no header line, set format.header_definition. If it belongs to another stream, move it there"
+    )
+
+
+def _some(names: Collection[str]) -> str:
+    shown = ", ".join(repr(name[:SHOWN]) for name in list(names)[:MOST_NAMES])
+    return shown + (f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else "")
+
+
+def _advice(names: Collection[str]) -> str:
+    """Which of the stream's settings would help, from a header that was read as one name."""
+    name = next(iter(names))
+    found = max(DELIMITERS, key=name.count)
+    if len(names) == 1 and found in name:
+        shown = found.encode("unicode_escape").decode()
+        return f' The header looks separated by "{shown}": set the stream\'s format.delimiter to "{shown}".'
+    return ""
+
+
+MOST_NAMES = 10
+SHOWN = 60
+"""Characters of a column's name that a message quotes."""
+DELIMITERS = (";", "\t", "|", ":", ",")

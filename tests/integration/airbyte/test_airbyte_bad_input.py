@@ -1,5 +1,6 @@
 """A bad file fails its own stream, names the place, and leaves no row behind."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,13 +8,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from services.airbyte.formats import open_file
 from services.airbyte.formats.model import Limits
 from services.airbyte.formats.survey import Survey
 from services.airbyte.protocol import Committed, Done, Failed, Reading, S3Access, StreamTask, SyncTask, decode
-from tests.integration.airbyte.running_mock import Landing, Mock
+from tests.integration.airbyte.running_mock import Landing, Mock, Start
+from tests.integration.airbyte.test_airbyte_dialects import mock_of
 
 HEADER = "id,name,price,at\n"
 
@@ -41,6 +45,40 @@ def test_a_file_that_cannot_be_parsed_is_named_with_line_and_reason(
     assert reason in said
     assert mock.rows() == []
     assert mock.files() == []
+
+
+def parquet_of_other_columns() -> bytes:
+    parquet.write_table(pa.table({"key": [1], "label": ["ant"]}), out := io.BytesIO())
+    return out.getvalue()
+
+
+OTHERS = {
+    "delimiter.csv": ("id;name\n1;ant\n", 'set the stream\'s format.delimiter to ";"'),
+    "headless.csv": ("1,ant\n2,bee\n", "set format.header_definition"),
+    "other.jsonl": ('{"key": 1, "label": "ant"}\n', "'key', 'label'"),
+    "other.parquet": (parquet_of_other_columns(), "'key', 'label'"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_file_with_none_of_the_streams_columns_is_refused_with_what_it_has(
+    start: Start, landing: Landing, tmp_path: Path, name: str, declared: bool
+) -> None:
+    content, said = OTHERS[name]
+    stream = {"name": "t"} | ({"columns": {"id": "integer", "name": "string"}} if declared else {})
+    with mock_of(start, landing, [stream], tmp_path) as mock:
+        landing.put("t/a.csv", "id,name\n0,fly\n")
+        mock.sync()
+        landing.put(f"t/{name}", content)
+        reason = mock.reason(mock.sync()["jobId"])
+        assert "none of the stream's columns ('id', 'name')" in reason
+        assert said in reason
+        landing.put(
+            f"t/{name}", "" if name.endswith("parquet") else "id,name\n1,ant\n" if "csv" in name else '{"id": 1}'
+        )
+        assert mock.sync()["status"] == "succeeded"
+        assert None not in [row[0] for row in mock.rows("id", "t")]
 
 
 @pytest.mark.parametrize("row", ["2,y,9", "2"])

@@ -119,6 +119,7 @@ CASES = {
     "zip": Case({"filetype": "csv"}, {"a.zip": zipped({"a.csv": ROWS, "deep/b.csv": b"a,b\n3,z\n"})}),
     "other_suffix": Case({"filetype": "csv"}, {"export": ROWS, "b.txt": b"a,b\n3,z\n"}),
     "two_schemas": Case({"filetype": "csv"}, {"a.csv": ROWS, "b.csv": b"b,c\nx,1\n"}),
+    "other_columns": Case({"filetype": "csv"}, {"a.csv": ROWS, "b.csv": b"c,d\nx,1\n"}, differs="other columns"),
     "two_orders": Case({"filetype": "csv"}, {"b.csv": b"b,a\nx,9\n", "a.csv": ROWS}),
     "json_types": jsonl({"i": 1, "f": 1.5, "s": "x", "b": True, "n": None}, {"i": 2, "f": 2.0, "s": "", "b": False}),
     "json_nested": jsonl({"o": {"a": [1, 2.5, None], "b": {"c": "x"}}, "l": [1, "x", {"y": 1}]}),

@@ -66,6 +66,12 @@ DIFFERENCES = {
         "the type of the first file; other values are null and noted",
         "Raw has rows of the first type already. Declare `columns` to choose the type.",
     ),
+    "other columns": Difference(
+        "a later file with none of the stream's columns",
+        "read, its columns are added",
+        "the file is refused",
+        "Its rows would be null in every column, as with a wrong delimiter.",
+    ),
     "large integer": Difference(
         "Parquet: UINT64", "integer", "text", "The warehouse's integers have 64 bits with a sign."
     ),

@@ -22,7 +22,7 @@ LONG = 2**63
 
 @st.composite
 def csv_stream(draw: st.DrawFn) -> Case:
-    """Files of one dialect; one in four may have a row that is too long."""
+    """Files of one dialect that share a column; one in four may have a row that is too long."""
     delimiter, quote = draw(st.sampled_from([",", ";", "|", "\t"])), draw(st.sampled_from(['"', "'"]))
     escape = draw(st.sampled_from([None, "\\"]))
     dialect: dict[str, Any] = {"delimiter": delimiter, "quotechar": quote}
@@ -39,9 +39,10 @@ def csv_stream(draw: st.DrawFn) -> Case:
     width = draw(st.integers(1, 4))
     several = definition == "From CSV" and "inference_type" not in settings
     most = width + draw(st.sampled_from([0, 0, 0, 1]))
-    files = {}
+    files, shared = {}, draw(st.sampled_from(NAMES))
     for file in range(draw(st.integers(1, 2)) if several else 1):
-        names = draw(st.permutations(NAMES))[:width]
+        others = [name for name in draw(st.permutations(NAMES)) if name != shared]
+        names = draw(st.permutations([shared, *others[: width - 1]]))
         writer = csv.writer(out := io.StringIO(), lineterminator=end, quoting=draw(QUOTING), **dialect)
         out.write(f"title{end}" * before)
         if definition == "From CSV":
@@ -111,11 +112,12 @@ COLUMNS: list[tuple[Any, st.SearchStrategy[Any]]] = [
 
 @st.composite
 def parquet_stream(draw: st.DrawFn) -> Case:
-    """Files of one stream may lack columns that the others have."""
+    """Files of one stream may lack columns that the others have, but share one."""
     chosen = {name: draw(st.sampled_from(COLUMNS)) for name in draw(st.permutations(NAMES))[:3]}
     files = {}
     for file in range(draw(st.integers(1, 2))):
-        names = [name for name in chosen if draw(st.booleans())] or list(chosen)
+        first, *others = chosen
+        names = [first, *(name for name in others if draw(st.booleans()))]
         rows = draw(st.integers(1, 5))
         columns = {}
         for name in names:
