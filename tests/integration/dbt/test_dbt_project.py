@@ -2,7 +2,9 @@
 
 import csv
 import gzip
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -98,6 +100,31 @@ def test_values_nulled_by_the_load_warn_with_their_number_until_the_file_is_mend
     assert (nulled.status, nulled.failures) == ("warn", 2_226)
     platform.lake.load_landing("weather")
     assert broken(platform.build("stg_weather")) == []
+
+
+def test_keys_that_a_file_has_twice_warn_with_the_rows_left_out_until_the_file_is_mended(platform: Platform) -> None:
+    platform.lake.load_landing("airlines", change="* replace ('UA' as carrier)")
+    results = platform.build("+stg_airlines")
+    twice = results["source_unique_in_each_file_raw_airlines_carrier"]
+    assert (twice.status, twice.failures) == ("warn", 15)
+    assert results["stg_airlines"].status == "success"
+    platform.lake.load_landing("airlines")
+    assert broken(platform.build("+stg_airlines")) == []
+
+
+def test_a_key_is_tested_in_raw_by_the_columns_that_staging_goes_by(platform: Platform) -> None:
+    nodes = json.loads((platform.folder / "target" / "manifest.json").read_text())["nodes"].values()
+    tested = {
+        node["depends_on"]["nodes"][0]: node["test_metadata"]["kwargs"]["columns"]
+        for node in nodes
+        if node.get("test_metadata", {}).get("name") == "unique_in_each_file"
+    }
+    by = {
+        node["depends_on"]["nodes"][0]: re.findall(r"\w+", node["raw_code"].split("newest_version(")[1].split("]")[0])
+        for node in nodes
+        if "newest_version(" in node.get("raw_code", "") and node["resource_type"] == "model"
+    }
+    assert by == tested
 
 
 def test_a_row_without_its_key_stops_the_build_before_the_marts(platform: Platform) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,11 @@ class Both:
     duckdb: Platform
     snowflake: SnowflakePlatform
     first: list[dict[str, Any]]
+    staged: set[Path] = field(default_factory=set)
 
     def build(self) -> list[dict[str, Any]]:
         """Bring both up to the lake; dbt's results of each."""
-        load_raw(self.snowflake.emulator, self.lake)
+        load_raw(self.snowflake.emulator, self.lake, self.staged)
         return [platform.results("build") for platform in (self.duckdb, self.snowflake)]
 
 

@@ -1,0 +1,40 @@
+{#
+    Keys that more than one row of a file has. Staging keeps the last of them, so no test of staging can see the others.
+    Counts the rows that staging leaves out for that reason, and warns: a file may correct itself. Where the key must be
+    unique in the file, set `severity: error` in the test's config.
+
+    Looks at the newest version of each file, so that mending the file ends the warning. The generation tells apart the
+    loads of a stream that Airbyte reads anew each time.
+#}
+{% test unique_in_each_file(model, columns) %}
+
+{{ config(severity='warn', fail_calc='coalesce(sum(rows_with_this_key - 1), 0)') }}
+
+with repeated as (
+    select
+        _ab_source_file_url,
+        _ab_source_file_last_modified,
+        {{ columns | join(', ') }},
+        count(*) as rows_with_this_key
+    from {{ model }}
+    group by
+        _ab_source_file_url,
+        _ab_source_file_last_modified,
+        _airbyte_generation_id,
+        {{ columns | join(', ') }}
+    having count(*) > 1
+),
+
+newest as (
+    select _ab_source_file_url, max(_ab_source_file_last_modified) as last_modified
+    from {{ model }}
+    group by _ab_source_file_url
+)
+
+select repeated.*
+from repeated
+inner join newest
+    on repeated._ab_source_file_url = newest._ab_source_file_url
+    and repeated._ab_source_file_last_modified = newest.last_modified
+
+{% endtest %}
