@@ -56,6 +56,11 @@ export TYPED_PARAMETERS = $(value PARAMETERS)
 export TYPED_FILE = $(value FILE)
 export TYPED_STREAM = $(value STREAM)
 export TYPED_Q = $(value Q)
+export TYPED_ENGINE = $(value ENGINE)
+export TYPED_MINUTES = $(value MINUTES)
+export TYPED_SEED = $(value SEED)
+# Some shells have a variable NAME of their own.
+export TYPED_NAME = $(if $(filter command,$(firstword $(origin NAME))),$(value NAME))
 export TYPED_YES = $(value YES)
 export TYPED_APPLY = $(value APPLY)
 export TYPED_TAKEOVER = $(value TAKEOVER)
@@ -136,6 +141,17 @@ doctor: ## Check everything that a profile connects to, without changing it: mak
 .PHONY: promote
 promote: ## Show what a profile would change; APPLY=1 applies it: make promote PROFILE=production [ARGS="--from rehearsal"]
 	@$(PLATFORM) promote --apply="$$TYPED_APPLY" --takeover="$$TYPED_TAKEOVER" $(ARGS)
+
+##@ Failures
+
+.PHONY: scenario
+scenario: $(READY) ## List ways to fail, or make one happen on a platform of its own: make scenario NAME=worker-killed [ENGINE=compose]
+	@$(OURS) -m services.scenarios scenario $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} -- "$$TYPED_NAME"
+
+.PHONY: soak
+soak: $(READY) ## Draw failures at random, drop files all the while, and reconcile every row: make soak [MINUTES=20] [SEED=1]
+	@$(OURS) -m services.scenarios soak $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} \
+	  $${TYPED_MINUTES:+--minutes="$$TYPED_MINUTES"} $${TYPED_SEED:+--seed="$$TYPED_SEED"}
 
 ##@ Development
 

@@ -2,6 +2,7 @@
 
 from services.testing.airbyte import AirbyteContainer
 from services.testing.engine import engine_problem
-from services.testing.platform import Platform, PlatformFailed
+from services.testing.platform import Platform
+from services.testing.running import PlatformFailed
 
 __all__ = ["AirbyteContainer", "Platform", "PlatformFailed", "engine_problem"]

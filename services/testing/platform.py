@@ -6,12 +6,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import duckdb
@@ -25,6 +24,7 @@ from services.compose.prefect_api import authorization
 from services.compose.profile import load
 from services.compose.secrets import digests, prepare, secret
 from services.embedded.processes import free_ports
+from services.testing.running import PlatformFailed, Running
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -32,18 +32,19 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2]
 NAME = "platform-test"
 NAMED = re.compile(rf"{NAME}-(\d+)-")
-PUBLISHED = "/data/published/warehouse.duckdb"
-ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+PUBLISHED, WAREHOUSE = "/data/published/warehouse.duckdb", "/data/warehouse/warehouse.duckdb"
+ASK = (
+    "import duckdb, json, sys; file = sys.argv[1]; "
+    "found = duckdb.connect(file, read_only=file != ':memory:').execute(sys.argv[2]).fetchall(); "
+    "print(json.dumps(found, default=str))"
+)
+"""A Python program: the file of a DuckDB, and a query."""
+
 MOST_ROWS = 1_000_000
 """How many rows a test reads of a query in Snowflake at most; they pass through the worker's memory."""
-Found = TypeVar("Found")
 
 
-class PlatformFailed(Exception):
-    """The platform did not do what was waited for; the text holds the end of its logs."""
-
-
-class Platform(DockerCompose):
+class Platform(DockerCompose, Running):
     """The real docker-compose.yml, beside whatever else runs on this machine.
 
     Use it in a `with` block: it builds the images, starts the services, waits until they are healthy, and removes
@@ -55,6 +56,8 @@ class Platform(DockerCompose):
         owner: process id of whoever answers for its removal, in the project's name; see `remove_left_behind`.
     """
 
+    lake = "/data/lake"
+
     def __init__(
         self,
         project: Path = PROJECT,
@@ -64,6 +67,7 @@ class Platform(DockerCompose):
         self.profile = load(profile, Path(project, "profiles"), Path(project, "docker-compose.yml"))
         prepare(self.profile)
         bring_code(self.profile)
+        self.bucket, self.prefix = self.profile.values["S3_BUCKET"], self.profile.values["S3_PREFIX"]
         self._landed: set[str] = set()
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
         self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
@@ -139,6 +143,18 @@ class Platform(DockerCompose):
         """End services as a power cut would."""
         self.compose("kill", *services)
 
+    def pause(self, *services: str) -> None:
+        """Freeze services: they keep their connections and answer nothing."""
+        self.compose("pause", *services)
+
+    def resume(self, *services: str) -> None:
+        """Let paused services go on."""
+        self.compose("unpause", *services)
+
+    def register(self) -> None:
+        """Register the deployments of prefect.yaml, as each start of the platform does."""
+        self.compose("run", "--rm", "--no-deps", "bootstrap")
+
     def logs(self, *services: str, lines: int = 50) -> str:
         """The newest lines of the services' logs; of all without a name."""
         return self.compose("logs", "--no-color", "--tail", str(lines), *services)
@@ -159,12 +175,12 @@ class Platform(DockerCompose):
     def land(self, key: str, content: bytes) -> None:
         """Put an object into the landing bucket, from which it is removed at the end of the `with` block."""
         self._landed.add(key)
-        self.s3().put_object(Bucket=self.profile.values["S3_BUCKET"], Key=key, Body=content)
+        self.s3().put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def _remove_landed(self) -> None:
         if "localstack" not in self.profile.services:  # which is gone by then, with all that it held
             for key in self._landed:
-                self.s3().delete_object(Bucket=self.profile.values["S3_BUCKET"], Key=key)
+                self.s3().delete_object(Bucket=self.bucket, Key=key)
 
     # -- what comes out --------------------------------------------------------------------------------
 
@@ -189,6 +205,18 @@ class Platform(DockerCompose):
         with self.published() as connection:
             return connection.execute(query).fetchall()
 
+    def built(self, query: str) -> list[tuple[Any, ...]]:
+        """The answer of the tables that dbt has built in DuckDB to a query, dates and times as text."""
+        return self._asked(WAREHOUSE, query)
+
+    def raw(self, query: str) -> list[tuple[Any, ...]]:
+        """The answer of a DuckDB that can read the lake to a query, dates and times as text."""
+        return self._asked(":memory:", query)
+
+    def _asked(self, database: str, query: str) -> list[tuple[Any, ...]]:
+        printed = self.compose("exec", "-T", "worker", "python", "-c", ASK, database, query)
+        return [tuple(row) for row in json.loads(printed)]
+
     def prefect(self, method: str, path: str, body: object = None) -> Any:
         """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
         url = f"{self.prefect_url}/api/{path}"
@@ -196,7 +224,8 @@ class Platform(DockerCompose):
             url = f"{self.profile.values['PREFECT_API_URL']}/{path}"
         headers = authorization(self.profile)
         response = httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
-        return response.raise_for_status().json()
+        response.raise_for_status()
+        return response.json() if response.content else None
 
     def airbyte(self, path: str, **parameters: Any) -> Any:
         """The mock Airbyte's answer to a GET of its public API, with a token where it asks for one."""
@@ -207,56 +236,6 @@ class Platform(DockerCompose):
             headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access_token']}"
         url = f"{self.airbyte_url}/{path}"
         return httpx.get(url, params=parameters, headers=headers, trust_env=False).raise_for_status().json()
-
-    def flow_runs(self, deployment: str | None = None) -> list[dict[str, Any]]:
-        """The flow runs, newest first: of one deployment (`flow/deployment`), or all but subflows."""
-        body: dict[str, Any] = {"sort": "EXPECTED_START_TIME_DESC", "limit": 100}
-        body["flow_runs"] = {"parent_task_run_id": {"is_null_": True}}
-        if deployment:
-            flow, _, name = deployment.partition("/")
-            body |= {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [name]}}}
-        runs: list[dict[str, Any]] = self.prefect("POST", "flow_runs/filter", body)
-        return runs
-
-    def start_run(self, deployment: str, parameters: Mapping[str, Any] | None = None) -> str:
-        """Ask for a run of a deployment (`flow/deployment`); its id."""
-        found = self.prefect("GET", f"deployments/name/{deployment}")
-        run = self.prefect("POST", f"deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters or {})})
-        return str(run["id"])
-
-    def end_of_run(self, run_id: str, seconds: float = 180) -> dict[str, Any]:
-        """Wait for the end of a flow run; the run with its `state`.
-
-        Raises:
-            PlatformFailed: it has not ended in time.
-        """
-        return self.eventually(lambda: self._ended(run_id), f"the end of flow run {run_id}", seconds)
-
-    def run(self, deployment: str, parameters: Mapping[str, Any] | None = None, seconds: float = 180) -> dict[str, Any]:
-        """Run a deployment (`flow/deployment`) to its end; the flow run with its `state`."""
-        return self.end_of_run(self.start_run(deployment, parameters), seconds)
-
-    def eventually(self, look: Callable[[], Found | None], what: str, seconds: float = 180) -> Found:
-        """Look twice a second until something is found; services that do not answer meanwhile are borne.
-
-        Raises:
-            PlatformFailed: nothing was found in time.
-        """
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                if (found := look()) is not None:
-                    return found
-                trouble = ""
-            except (httpx.HTTPError, PlatformFailed, duckdb.Error) as error:
-                trouble = f" ({error})"
-            if time.monotonic() > deadline:
-                raise PlatformFailed(f"Waited {seconds:g} s for {what} in vain{trouble}.\n{self.logs()}")
-            time.sleep(0.5)
-
-    def _ended(self, run_id: str) -> dict[str, Any] | None:
-        run: dict[str, Any] = self.prefect("GET", f"flow_runs/{run_id}")
-        return run if run["state_type"] in ENDED else None
 
     def __enter__(self) -> Self:
         super().__enter__()

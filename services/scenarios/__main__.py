@@ -1,0 +1,44 @@
+"""`python -m services.scenarios`: the named failures, and the soak that draws from them."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from blocks.host import isolate
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """List the scenarios, play one or all, or soak; 1 where an outcome is not as it should be."""
+    isolate("services.scenarios")
+    from blocks.settings import seal
+    from services.embedded.stack import CREDENTIALS, DATA
+    from services.scenarios.engines import ENGINES
+
+    seal(CREDENTIALS)
+    parser = argparse.ArgumentParser(prog="python -m services.scenarios", description=main.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    playing = commands.add_parser("scenario", help="list the scenarios, or make some happen")
+    playing.add_argument("names", nargs="*", metavar="NAME", help="of scenarios, or `all` (default: list them)")
+    soaking = commands.add_parser("soak", help="draw faults and drop files for some minutes, then reconcile every row")
+    soaking.add_argument("--minutes", type=float, default=20, help="how long files are dropped (default: 20)")
+    soaking.add_argument("--seed", type=int, help="of an earlier soak, to repeat it (default: a new one)")
+    for each in (playing, soaking):
+        each.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what the platform runs on")
+        each.add_argument("--data", type=Path, default=DATA / "scenario", help="folder for the platform's state")
+    commands.add_parser("table", help="print the table of docs/scenarios.md")
+    options = parser.parse_args(arguments)
+    from services.scenarios.play import play, show
+    from services.scenarios.soak import soak
+    from services.scenarios.table import table
+
+    if options.command == "table":
+        print(table())
+        return 0
+    if options.command == "soak":
+        return soak(options.minutes, options.seed, options.engine, options.data.absolute())
+    names = " ".join(options.names).split()
+    return play(names, options.engine, options.data.absolute()) if names else show()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+"""Airbyte, or what stands before it, fails."""
+
+import httpx
+
+from services.embedded.stack import CONNECTION_ID
+from services.scenarios import disturb
+from services.scenarios.catalog import scenario
+from services.scenarios.stage import Stage
+
+SLOW_SYNC_ROWS = 20_000
+
+
+def jobs(stage: Stage) -> list[int]:
+    """The ids of the mock's sync jobs, oldest first."""
+    found = stage.platform.airbyte("jobs", limit=100, orderBy="createdAt|DESC")["data"]
+    return sorted(job["jobId"] for job in found)
+
+
+@scenario(
+    fails="Airbyte answers a few calls with 503",
+    does="repeats the calls; the run completes",
+    incident="https://github.com/astronomer/airflow-provider-fivetran-async/issues/139",
+    report="the loader's API was away for seconds, and the run failed instead of asking again",
+    soak=disturb.fault("status", status=503, times=3),
+)
+def airbyte_blinks(stage: Stage) -> None:
+    stage.fault("status", status=503, times=3)
+    flights = stage.flights()
+    run = stage.end_of_run_for(stage.land(flights))
+    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="Airbyte answers with 502 for longer than a run waits",
+    does="fails the run with Airbyte's address; the sensor retries the batch a minute later",
+    incident="https://github.com/airbytehq/airbyte/issues/44833",
+    report="self-hosted Airbyte answered 502, and no sync could be started",
+    soak=disturb.fault("status", status=502),
+)
+def airbyte_away(stage: Stage) -> None:
+    fault = stage.fault("status", status=502)
+    flights = stage.flights()
+    key = stage.land(flights)
+    stage.fails(key, "AirbyteUnavailable")
+    stage.unpublished(flights)
+    stage.end_fault(fault)
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="Airbyte refuses new jobs with 429",
+    does="waits, and asks again until a job is taken",
+    incident="https://github.com/airbytehq/PyAirbyte/issues/797",
+    report="the client of Airbyte Cloud's API did not handle 429",
+    soak=disturb.fault("status", status=429, operation="createJob"),
+)
+def airbyte_rate_limit(stage: Stage) -> None:
+    fault = stage.fault("status", status=429, operation="createJob", times=4)
+    flights = stage.flights()
+    run = stage.end_of_run_for(stage.land(flights))
+    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.expect(stage.struck(fault) == 4, "four refusals", stage.struck(fault))
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="the answer to the start of a sync is lost",
+    does="finds the job that was created, and starts no second one",
+    incident="https://github.com/kestra-io/plugin-dbt/issues/313",
+    report="the answer to a trigger was lost; the run after it started the job a second time",
+    soak=disturb.fault("status", status=502, operation="createJob", after=True, times=1),
+)
+def airbyte_answer_lost(stage: Stage) -> None:
+    before = jobs(stage)
+    stage.fault("status", status=502, operation="createJob", after=True, times=1)
+    flights = stage.flights()
+    run = stage.end_of_run_for(stage.land(flights))
+    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.expect(len(jobs(stage)) == len(before) + 1, "one new sync job", jobs(stage))
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="somebody else's sync is running when the run wants one",
+    does="waits for that sync, then starts another for the files that it was too early for",
+    incident="https://github.com/DalgoT4D/webapp/issues/252",
+    report="a sync that was already running made the flow fail with 409 Conflict",
+)
+def airbyte_already_running(stage: Stage) -> None:
+    before = jobs(stage)
+    stuck = stage.fault("stuck_running", times=1)
+    stage.step("start a sync by hand")
+    body = {"connectionId": CONNECTION_ID, "jobType": "sync"}
+    httpx.post(f"{stage.platform.airbyte_url}/jobs", json=body, trust_env=False, timeout=30).raise_for_status()
+    flights = stage.flights()
+    key = stage.land(flights)
+    polled = stage.fault("slow", operation="getJob", seconds=0)
+    stage.await_strike(polled)
+    stage.step("the run waits for the sync that is running")
+    stage.end_fault(stuck)
+    run = stage.end_of_run_for(key)
+    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.expect(len(jobs(stage)) <= len(before) + 2, "the sync by hand, and at most one more", jobs(stage))
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="a sync hangs until a person cancels it in Airbyte",
+    does="fails the run with that reason; the sensor retries the batch a minute later",
+    incident="https://github.com/airbytehq/airbyte/issues/55812",
+    report="all syncs hung for hours; they were cancelled by hand",
+    soak=disturb.fault("stuck_running", times=1),
+)
+def airbyte_sync_hangs(stage: Stage) -> None:
+    stuck = stage.fault("stuck_running", times=1)
+    flights = stage.flights()
+    key = stage.land(flights)
+    stage.await_strike(stuck)
+    job = jobs(stage)[-1]
+    stage.step(f"cancel job {job} in Airbyte")
+    httpx.delete(f"{stage.platform.airbyte_url}/jobs/{job}", trust_env=False, timeout=30).raise_for_status()
+    stage.fails(key, "SyncCancelled")
+    stage.unpublished(flights)
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="a sync succeeds, and has moved nothing",
+    does="fails the run, names the files without rows, and parks the batch; released, its rows arrive",
+    incident="https://github.com/airbytehq/airbyte/issues/32914",
+    report="syncs succeeded with 0 records for days, and nobody was told",
+    soak=disturb.fault("zero_rows", times=1),
+)
+def airbyte_zero_rows(stage: Stage) -> None:
+    stage.fault("zero_rows", times=1)
+    flights = stage.flights()
+    key = stage.land(flights)
+    stage.fails(key, "FilesMissing", key)
+    stage.await_parked()
+    stage.unpublished(flights)
+    stage.release()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="a file is gone when Airbyte reads what it has listed, and comes back",
+    does="lets Airbyte try again; the run completes",
+    incident="https://github.com/generalui/s3p/issues/78",
+    report="an object that was deleted after it was listed ended the whole copy",
+    soak=disturb.fault("file_disappears", times=1),
+)
+def airbyte_file_disappears(stage: Stage) -> None:
+    stage.fault("file_disappears", times=1)
+    flights = stage.flights()
+    stage.land(flights)
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="Airbyte is killed in the middle of a sync",
+    does="waits for Airbyte, whose new attempt loads each row once",
+    incident="https://github.com/airbytehq/airbyte/issues/39583",
+    report="Airbyte was restarted during a sync, and every record was there twice",
+    soak=disturb.kill("airbyte"),
+)
+def airbyte_killed(stage: Stage) -> None:
+    files = [stage.flights(SLOW_SYNC_ROWS // 400, day=day) for day in (5, 6, 7)]
+    known = len(jobs(stage))
+    for each in files:
+        stage.land(each)
+
+    stage.platform.eventually(lambda: len(jobs(stage)) > known or None, "a sync")
+    stage.kill("airbyte")
+    stage.start()
+    stage.await_published(*files)
+
+
+@scenario(
+    fails="Airbyte no longer accepts the credentials",
+    does="fails the run and names the two settings; the files wait until the credentials are right",
+    incident="https://github.com/apache/airflow/issues/46542",
+    report="each trigger of a sync was refused with 401",
+    soak=disturb.fault("status", status=401),
+)
+def airbyte_credentials(stage: Stage) -> None:
+    fault = stage.fault("status", status=401)
+    flights = stage.flights()
+    key = stage.land(flights)
+    stage.fails(key, "AirbyteUnauthorised", "AIRBYTE_CLIENT_ID")
+    stage.unpublished(flights)
+    stage.end_fault(fault)
+    stage.await_published(flights)

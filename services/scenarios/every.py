@@ -1,0 +1,6 @@
+"""All scenarios, in the order in which they are listed: importing their modules puts them into the catalog."""
+
+from services.scenarios import airbyte, files, machine
+from services.scenarios.catalog import SCENARIOS
+
+__all__ = ["SCENARIOS", "airbyte", "files", "machine"]

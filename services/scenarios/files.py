@@ -1,0 +1,161 @@
+"""The files that arrive are broken, late, empty, or there twice."""
+
+import gzip
+
+from services.scenarios import disturb
+from services.scenarios.catalog import scenario
+from services.scenarios.flights import Flights
+from services.scenarios.stage import Stage
+
+
+def malformed(flights: Flights) -> bytes:
+    """The file with a row that ends after three columns."""
+    return gzip.compress(f"{flights.text}2013,2,1\n".encode())
+
+
+def corrected(flights: Flights) -> Flights:
+    """The same flights in another file, with other values."""
+    return flights.changed(name=flights.name.replace(".csv", "-corrected.csv"), delay=2)
+
+
+@scenario(
+    fails="one file among good ones has a malformed row",
+    does="fails the run by file and line, publishes the good file, and loads the mended one",
+    incident="https://github.com/airbytehq/airbyte/issues/29680",
+    report="source-s3 left out a file that it could not read, and said nothing",
+    soak=disturb.spoil(malformed),
+)
+def file_malformed(stage: Stage) -> None:
+    bad, good = stage.flights(), stage.flights()
+    bad_key = stage.land(bad, malformed(bad))
+    stage.land(good)
+    stage.fails(bad_key, bad.name)
+    stage.unpublished(bad)
+    stage.step("the file is mended")
+    stage.land(bad)
+    stage.await_published(bad, good)
+
+
+@scenario(
+    fails="an upload was cut off: a gzip file ends early",
+    does="fails the run by the file's name and publishes none of its rows; the whole file completes it",
+    incident="https://github.com/pinterest/secor/issues/252",
+    report="gzip files on S3 ended early, and each job that read one stopped",
+    soak=disturb.spoil(lambda flights: flights.content[:-20]),
+)
+def file_cut_off(stage: Stage) -> None:
+    flights = stage.flights(50)
+    key = stage.land(flights, flights.content[:-20])
+    stage.fails(key, flights.name)
+    stage.unpublished(flights)
+    stage.step("the upload is repeated")
+    stage.land(flights)
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="a file has a header and no row",
+    does="parks the batch with the file's name; the other files are published",
+    incident="https://github.com/airbytehq/airbyte/issues/13171",
+    report="one file without rows failed the sync of all others",
+)
+def file_empty(stage: Stage) -> None:
+    empty, good = stage.flights(0), stage.flights()
+    stage.land(good)
+    key = stage.land(empty)
+    reason = stage.await_parked()
+    stage.expect(empty.name in reason, f"a reason that names {empty.name}", reason)
+    stage.await_published(good)
+    stage.remove(key)
+    stage.forget()
+
+
+@scenario(
+    fails="the same file is delivered twice",
+    does="notices the second delivery and loads no row again",
+    incident="https://github.com/HumanCellAtlas/data-store/issues/1410",
+    report="each new object was announced three times, and processed three times",
+    soak=disturb.replace(lambda flights: flights),
+)
+def file_delivered_twice(stage: Stage) -> None:
+    flights = stage.flights()
+    stage.land(flights)
+    stage.await_published(flights)
+    stage.settle()
+    stage.land(flights)
+    stage.settle()
+
+
+@scenario(
+    fails="a file is replaced while the run for it is at work",
+    does="publishes the newer content, each row once",
+    incident="https://github.com/ClickHouse/ClickHouse/pull/107934",
+    report="an object that was overwritten while it was read gave wrong rows without an error",
+    soak=disturb.replace(lambda flights: flights.changed(delay=2)),
+)
+def file_replaced(stage: Stage) -> None:
+    first = stage.flights(delay=1)
+    key = stage.land(first)
+    stage.run_for(key, "RUNNING")
+    second = first.changed(delay=2)
+    stage.land(second)
+    stage.await_published(second)
+
+
+@scenario(
+    fails="yesterday's file comes after today's",
+    does="loads it when it comes; nothing is passed over for its date",
+    incident="https://github.com/airbytehq/airbyte/issues/5365",
+    report="a file that appeared late was passed over for ever, since newer ones were loaded",
+)
+def file_late(stage: Stage) -> None:
+    today, yesterday = stage.flights(day=20), stage.flights(day=19)
+    stage.land(today)
+    stage.await_published(today)
+    stage.land(yesterday)
+    stage.await_published(yesterday)
+
+
+@scenario(
+    fails="the same flights are in two files, with other values",
+    does="keeps both in raw, and publishes the values of the newer file alone",
+    incident="https://github.com/airbytehq/airbyte/issues/22112",
+    report="records with one primary key were in the final table more than once",
+    soak=disturb.replace(corrected),
+)
+def file_same_keys(stage: Stage) -> None:
+    first = stage.flights(delay=1)
+    stage.land(first)
+    stage.await_published(first)
+    second = corrected(first)
+    stage.land(second)
+    stage.await_published(second)
+
+
+@scenario(
+    fails="a new file has a column more, and another a column less",
+    does="loads both: the added column is kept in raw, the missing one is null",
+    incident="https://github.com/airbytehq/airbyte/pull/14669",
+    report="source-s3 failed on columns that the stream's schema did not have",
+)
+def file_other_columns(stage: Stage) -> None:
+    more, fewer = stage.flights(), stage.flights(tail="")
+    wider = "\n".join(f"{line},{'gate' if not number else 'A1'}" for number, line in enumerate(more.text.splitlines()))
+    narrower = "\n".join(",".join(cells[:11] + cells[12:]) for cells in (x.split(",") for x in fewer.text.splitlines()))
+    plain = [each.changed(name=each.name.removesuffix(".gz")) for each in (more, fewer)]
+    stage.land(plain[0], f"{wider}\n".encode())
+    stage.land(plain[1], f"{narrower}\n".encode())
+    stage.await_published(*plain)
+
+
+@scenario(
+    fails="many files arrive within one second",
+    does="hands on each of them once, although S3 dates them alike",
+    incident="https://github.com/logstash-plugins/logstash-input-s3/issues/57",
+    report="of files with one date, all but the first were never read",
+)
+def files_in_one_second(stage: Stage) -> None:
+    files = [stage.flights() for _ in range(10)]
+    for each in files:
+        stage.land(each)
+    stage.await_published(*files)

@@ -1,0 +1,200 @@
+"""Processes die or hang, and people pause, cancel and delete things."""
+
+import time
+
+from services.scenarios import disturb
+from services.scenarios.catalog import scenario
+from services.scenarios.stage import PIPELINE, Stage
+
+HUNG_SECONDS = 20
+POOL = "work_pools/local"
+ALL_BUT_S3 = ("worker", "sensor", "airbyte", "prefect-server", "postgres")
+
+
+@scenario(
+    fails="the worker is killed while a run is at work",
+    does="retries the run once its process is known to be dead",
+    incident="https://github.com/PrefectHQ/prefect/issues/16746",
+    report="the runs of a worker that went down stayed running for ever, and held their slots",
+    soak=disturb.kill("worker"),
+)
+def worker_killed(stage: Stage) -> None:
+    flights = stage.flights()
+    key = stage.land(flights)
+    stage.run_for(key, "RUNNING")
+    stage.kill("worker")
+    stage.start()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="no worker runs when files arrive",
+    does="keeps the run until a worker is there",
+    incident="https://github.com/PrefectHQ/prefect/issues/16147",
+    report="runs stayed Late, and nothing said that no worker was there",
+)
+def worker_gone(stage: Stage) -> None:
+    stage.kill("worker")
+    flights = stage.flights()
+    key = stage.land(flights)
+    run = stage.run_for(key, "SCHEDULED")
+    stage.expect(run["start_time"] is None, "a run that waits for a worker", run["state"])
+    stage.start()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="Prefect's server is killed while a run is at work",
+    does="goes on once the server is there; the rows arrive once",
+    incident="https://github.com/PrefectHQ/prefect/issues/9394",
+    report="after an outage of the API, the agent submitted no more runs",
+    soak=disturb.kill("prefect-server"),
+)
+def prefect_killed(stage: Stage) -> None:
+    flights = stage.flights()
+    key = stage.land(flights)
+    stage.run_for(key, "RUNNING")
+    stage.kill("prefect-server")
+    stage.start()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="Prefect's database is killed while a run is at work",
+    does="goes on once the database is there; the rows arrive once",
+    incident="https://github.com/CodeChain-io/codechain-dashboard/issues/42",
+    report="after PostgreSQL was restarted by an update, the server never connected again",
+    soak=disturb.kill("postgres"),
+)
+def database_killed(stage: Stage) -> None:
+    flights = stage.flights()
+    key = stage.land(flights)
+    stage.run_for(key, "RUNNING")
+    stage.kill("postgres")
+    stage.start()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="S3 does not answer for a while",
+    does="looks again until it answers; the files that wait in the bucket are loaded",
+    incident="https://aws.amazon.com/message/41926/",
+    report="S3 in one region could not serve requests for hours",
+    soak=disturb.pause("localstack"),
+)
+def s3_hangs(stage: Stage) -> None:
+    flights = stage.flights()
+    stage.land(flights)
+    stage.step(f"S3 answers nothing for {HUNG_SECONDS} s")
+    stage.platform.pause("localstack")
+    try:
+        time.sleep(HUNG_SECONDS)
+    finally:
+        stage.platform.resume("localstack")
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="the sensor is killed, and files arrive while it is away",
+    does="finds what arrived meanwhile, each file once",
+    incident="https://github.com/logstash-plugins/logstash-input-s3/issues/191",
+    report="a reader of a bucket that goes by the newest date left files out",
+    soak=disturb.kill("sensor"),
+)
+def sensor_killed(stage: Stage) -> None:
+    first, second = stage.flights(), stage.flights()
+    stage.land(first)
+    stage.kill("sensor")
+    stage.land(second)
+    stage.start()
+    stage.await_published(first, second)
+
+
+@scenario(
+    fails="the whole platform but S3 loses power in the middle of a run",
+    does="starts, and takes up what was at work; the rows arrive once",
+    incident="https://github.com/PrefectHQ/prefect/issues/18257",
+    report="the machine crashed; its runs stayed running, and were not taken up again",
+    soak=disturb.kill(*ALL_BUT_S3),
+)
+def power_cut(stage: Stage) -> None:
+    flights = stage.flights(50)
+    key = stage.land(flights)
+    stage.run_for(key, "RUNNING")
+    stage.kill(*ALL_BUT_S3)
+    stage.start()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="somebody pauses the work pool and forgets it",
+    does="keeps the runs until the pool is resumed",
+    incident="https://github.com/PrefectHQ/prefect/issues/19313",
+    report="runs piled up while a work pool was paused",
+    soak=disturb.switch(POOL, {"is_paused": True}, {"is_paused": False}),
+)
+def pool_paused(stage: Stage) -> None:
+    stage.step("pause the work pool")
+    stage.platform.prefect("PATCH", POOL, {"is_paused": True})
+    flights = stage.flights()
+    key = stage.land(flights)
+    run = stage.run_for(key, "SCHEDULED")
+    stage.expect(run["start_time"] is None, "a run that waits", run["state"])
+    stage.step("resume the work pool")
+    stage.platform.prefect("PATCH", POOL, {"is_paused": False})
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="somebody deletes the deployment that the sensor starts",
+    does="lets the files wait; the next start of the platform registers the deployment again",
+    incident="https://github.com/PrefectHQ/prefect/issues/15697",
+    report="a deployment was deleted, and its runs failed in a loop",
+)
+def deployment_deleted(stage: Stage) -> None:
+    stage.step(f"delete the deployment {PIPELINE}")
+    found = stage.platform.prefect("GET", f"deployments/name/{PIPELINE}")
+    stage.platform.prefect("DELETE", f"deployments/{found['id']}")
+    flights = stage.flights()
+    stage.land(flights)
+    stage.platform.eventually(lambda: "no deployment" in stage.platform.logs("sensor") or None, "the sensor's warning")
+    stage.step("the sensor warns that Prefect knows no such deployment")
+    stage.step("register the deployments")
+    stage.platform.register()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="a person cancels the run of a batch",
+    does="parks the batch instead of starting it again; released, its rows arrive",
+    incident="https://github.com/PrefectHQ/prefect/issues/17482",
+    report="a cancelled run went on, and started more tasks",
+)
+def run_cancelled(stage: Stage) -> None:
+    stuck = stage.fault("stuck_running", times=1)
+    flights = stage.flights()
+    run = stage.run_for(stage.land(flights), "RUNNING")
+    stage.await_strike(stuck)
+    stage.step("cancel the run")
+    stage.platform.prefect("POST", f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
+    stage.await_parked()
+    stage.unpublished(flights)
+    stage.release()
+    stage.await_published(flights)
+
+
+@scenario(
+    fails="three runs of the pipeline are started at once",
+    does="lets them take turns at the warehouse; all complete",
+    incident="https://github.com/AltimateAI/vscode-dbt-power-user/issues/1750",
+    report="two processes wanted one DuckDB file, and one failed with a lock error",
+    soak=disturb.runs(PIPELINE, 3),
+)
+def runs_at_once(stage: Stage) -> None:
+    flights = stage.flights()
+    stage.land(flights)
+    stage.step("start three runs by hand")
+    started = [stage.platform.start_run(PIPELINE) for _ in range(3)]
+    ended = [stage.platform.end_of_run(run)["state_type"] for run in started]
+    stage.expect(ended == ["COMPLETED"] * 3, "three completed runs", ended)
+    stage.await_published(flights)

@@ -1,0 +1,113 @@
+"""Files arrive all the while, one disturbance follows another, and at the end every row is accounted for."""
+
+import secrets
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+
+from blocks.errors import PlatformError
+from services.embedded.only_one import only_one
+from services.scenarios.engines import running
+from services.scenarios.every import SCENARIOS
+from services.scenarios.flights import FIRST, Account, reconcile
+from services.scenarios.play import say
+from services.scenarios.stage import FLIGHTS_A_FILE, PIPELINE, Stage
+from services.testing.running import PASSING, PlatformFailed, Running
+
+DISTURBERS_FIRST = 1_000_000
+"""The first flight number of the files that the disturbances land."""
+DROP_SECONDS = (2.0, 10.0)
+REST_SECONDS = (5.0, 20.0)
+"""From one disturbance to the next."""
+MOST_RELEASES = 8
+LAND_SECONDS = 240.0
+
+
+def soak(minutes: float, seed: int | None, engine: str, data: Path) -> int:
+    """Disturb a platform of its own for some minutes while files arrive; 1 where a row is lost, doubled or wrong.
+
+    The seed decides which files and which disturbances come, in which order, and how long each lasts.
+    """
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    again = f"make soak MINUTES={minutes:g} SEED={seed}{'' if engine == 'embedded' else f' ENGINE={engine}'}"
+    print(f"Seed {seed}. Repeat it with: {again}", flush=True)
+    try:
+        with only_one(data, "make soak", "Wait for its end."), running(engine, data) as platform:
+            dropper, drawn = Dropper(platform, Random(f"files {seed}")), Counter[str]()
+            dropper.start()
+            try:
+                drawn = disturb(
+                    Stage(platform, numbers=count(DISTURBERS_FIRST, FLIGHTS_A_FILE), name="soak"), minutes, seed
+                )
+            finally:
+                dropper.end()
+            account = settle(Stage(platform))
+    except (PlatformError, PlatformFailed, OSError) as error:
+        print(f"{error}\nThe soak of seed {seed} did not come to its end. Repeat it with: {again}", file=sys.stderr)
+        return 1
+    print(f"{dropper.files} files dropped in {minutes:g} minutes, {drawn.total()} disturbances:")
+    for name, times in sorted(drawn.items()):
+        print(f"  {times:>3} {name}")
+    print(f"{account}\nSeed {seed}. Repeat it with: {again}")
+    return 0 if account.is_even else 1
+
+
+class Dropper(Thread):
+    """Lands a file every few seconds until it is told to end."""
+
+    def __init__(self, platform: Running, draw: Random) -> None:
+        super().__init__(name="dropper", daemon=True)
+        self.stage, self.draw = (
+            Stage(platform, say=lambda _: None, numbers=count(FIRST, FLIGHTS_A_FILE), name="soak"),
+            draw,
+        )
+        self.files, self._ended = 0, Event()
+
+    def run(self) -> None:
+        """Land files; one that S3 did not take is landed again until it does."""
+        while not self._ended.wait(self.draw.uniform(*DROP_SECONDS)):
+            flights = self.stage.flights(self.draw.randint(1, FLIGHTS_A_FILE), day=self.draw.randint(1, 28))
+            while True:
+                with suppress(*PASSING):
+                    self.stage.land(flights)
+                    break
+                time.sleep(1)
+            self.files += 1
+
+    def end(self) -> None:
+        """Land what was begun, and no more."""
+        self._ended.set()
+        self.join(LAND_SECONDS)
+
+
+def disturb(stage: Stage, minutes: float, seed: int) -> Counter[str]:
+    """Draw one disturbance after the other for some minutes; how often each was drawn."""
+    draw, drawn = Random(f"disturbances {seed}"), Counter[str]()
+    chosen = {each.name: each.soak for each in SCENARIOS.values() if each.soak}
+    deadline = time.monotonic() + minutes * 60
+    while time.monotonic() < deadline:
+        time.sleep(draw.uniform(*REST_SECONDS))
+        name = draw.choice(list(chosen))
+        say(f"{name}, {max(deadline - time.monotonic(), 0):.0f} s left")
+        drawn[name] += 1
+        chosen[name](stage, draw)
+    return drawn
+
+
+def settle(stage: Stage) -> Account:
+    """Let the platform come to rest, releasing what it has parked, and reconcile every row."""
+    say("Nothing is dropped or disturbed any more.")
+    stage.mend()
+    for _ in range(MOST_RELEASES):
+        stage.settle()
+        if not stage.parked():
+            break
+        stage.release()
+    stage.platform.run(PIPELINE)
+    stage.settle()
+    return reconcile(stage.platform)

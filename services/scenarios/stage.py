@@ -1,0 +1,214 @@
+"""Where a scenario plays: it says each step, and stops where the platform does not do as the scenario says."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import httpx
+
+from blocks.cursor import Cursor, CursorStore
+from blocks.cursor_command import forget, put_back
+from services.scenarios.flights import FIRST, FOLDER, MARK, Account, Flights, reconcile
+from services.testing.running import ENDED, PlatformFailed, Running
+
+PIPELINE = "full_pipeline/full-pipeline"
+FLIGHTS_A_FILE = 50
+SETTLED_SECONDS = 420.0
+"""Longer than the sensor's three pauses before it parks a batch."""
+
+
+class Unexpected(Exception):
+    """The platform did something else than the scenario says."""
+
+
+@dataclass
+class Stage:
+    """A platform on which scenarios play, one after the other.
+
+    Args:
+        platform: which is at work, and nobody else's.
+        say: takes each step, in words.
+        numbers: gives each flight a number of its own.
+    """
+
+    platform: Running
+    say: Callable[[str], object] = print
+    numbers: Iterator[int] = field(default_factory=lambda: count(FIRST, FLIGHTS_A_FILE))
+    name: str = "rehearsal"
+
+    # -- what is done -----------------------------------------------------------------------------------
+
+    def step(self, text: str) -> None:
+        """Say what is done, or what is seen."""
+        self.say(f"  - {text}")
+
+    def flights(self, rows: int = 3, **fields: Any) -> Flights:
+        """A file of flights that no other file has."""
+        first = next(self.numbers)
+        return Flights(f"{MARK}{self.name}-{first}.csv.gz", first, rows, **fields)
+
+    def land(self, flights: Flights, content: bytes | None = None) -> str:
+        """Land a file of flights, or other content under its name; its key."""
+        key = f"{self.platform.prefix}{FOLDER}{flights.name}"
+        self.put(key, flights.content if content is None else content)
+        return key
+
+    def put(self, key: str, content: bytes) -> None:
+        """Land an object."""
+        self.step(f"land s3://{self.platform.bucket}/{key} ({len(content):,} bytes)")
+        self.platform.s3().put_object(Bucket=self.platform.bucket, Key=key, Body=content)
+
+    def remove(self, key: str) -> None:
+        """Delete an object from the landing bucket."""
+        self.step(f"delete s3://{self.platform.bucket}/{key}")
+        self.platform.s3().delete_object(Bucket=self.platform.bucket, Key=key)
+
+    def fault(self, kind: str, **details: Any) -> int:
+        """Ask the mock Airbyte for a fault; its number."""
+        said = ", ".join(f"{name}={value}" for name, value in details.items())
+        self.step(f"fault at the mock Airbyte: {kind}{f' ({said})' if said else ''}")
+        asked = httpx.post(self.platform.faults_url, json={"kind": kind, **details}, trust_env=False, timeout=30)
+        number: int = asked.raise_for_status().json()["faultId"]
+        return number
+
+    def end_fault(self, number: int) -> None:
+        """Take a fault back."""
+        self.step("the fault ends")
+        httpx.delete(f"{self.platform.faults_url}/{number}", trust_env=False, timeout=30).raise_for_status()
+
+    def struck(self, number: int) -> int:
+        """How often a fault has struck."""
+        found = httpx.get(self.platform.faults_url, trust_env=False, timeout=30).raise_for_status().json()
+        return next((each["struck"] for each in found if each["faultId"] == number), 0)
+
+    def await_strike(self, number: int, times: int = 1) -> None:
+        """Wait until a fault has struck so often."""
+        self.platform.eventually(lambda: self.struck(number) >= times or None, "the fault to strike")
+
+    def kill(self, *services: str) -> None:
+        """End services as a power cut would."""
+        self.step(f"kill {', '.join(services)}")
+        self.platform.kill(*services)
+
+    def start(self) -> None:
+        """Start what does not run."""
+        self.step("start what does not run")
+        self.platform.start()
+
+    def release(self) -> None:
+        """Have the parked batches tried once more, as `make cursor ARGS=release` does."""
+        self.step(f"release: {put_back(self.store, [], dry_run=False)}")
+
+    def forget(self) -> None:
+        """Be done with the parked batches, as `make cursor ARGS="forget …"` is."""
+        parked = [each.batch.id for each in self.store.parked.named([])]
+        self.step(f"forget: {forget(self.store, parked, dry_run=False)}")
+
+    # -- what is seen -----------------------------------------------------------------------------------
+
+    @property
+    def store(self) -> CursorStore:
+        """The sensor's cursor and parked batches."""
+        return CursorStore(self.platform.s3(), self.platform.bucket, self.platform.prefix)
+
+    def parked(self) -> list[str]:
+        """Why each parked batch is parked."""
+        store = self.store
+        return [each.reason for each in store.parked.read([found.key for found in store.parked.found()])]
+
+    def await_parked(self) -> str:
+        """Wait until a batch is parked; why it is."""
+        reason = self.platform.eventually(lambda: next(iter(self.parked()), None), "a parked batch", SETTLED_SECONDS)
+        self.step(f"the sensor has parked the batch: {reason[:200]}")
+        return reason
+
+    def runs_for(self, key: str) -> list[dict[str, Any]]:
+        """The runs of the pipeline that were started for an object, newest first."""
+        runs = self.platform.flow_runs(PIPELINE)
+        return [run for run in runs if key in [file["key"] for file in run["parameters"].get("files") or []]]
+
+    def run_for(self, key: str, *states: str) -> dict[str, Any]:
+        """Wait for a run of the pipeline for an object, in one of the states if any are named."""
+
+        def found() -> dict[str, Any] | None:
+            return next((run for run in self.runs_for(key) if not states or run["state_type"] in states), None)
+
+        return self.platform.eventually(found, f"a run for {key} {' or '.join(states)}")
+
+    def end_of_run_for(self, key: str) -> dict[str, Any]:
+        """Wait until a run for an object has ended; the run."""
+        run = self.run_for(key, *ENDED)
+        self.step(f"the run ends as {run['state']['name']}: {(run['state']['message'] or '')[:200]}")
+        return run
+
+    def fails(self, key: str, *words: str) -> None:
+        """Wait until a run for an object fails, and see that its error has these words."""
+        message = self.run_for(key, "FAILED")["state"]["message"]
+        self.step(f"the run fails: {message[:240]}")
+        self.expect(all(word in message for word in words), f"an error with {', '.join(words)}", message)
+
+    def await_published(self, *files: Flights) -> None:
+        """Wait until readers see every row of the files."""
+        for each in files:
+            where = f"flight_number between {each.numbers[0]} and {each.numbers[-1]}"
+            query = f"select count(*) from fct_flights where {where} and dep_delay_minutes = {each.delay}"
+
+            def all_there(query: str = query, rows: int = each.count) -> bool | None:
+                return self.platform.rows(query)[0][0] >= rows or None
+
+            self.platform.eventually(all_there, f"the rows of {each.name}", SETTLED_SECONDS)
+        self.step(f"readers see {sum(each.count for each in files):,} rows of {len(files)} files")
+
+    def unpublished(self, flights: Flights) -> None:
+        """See that readers have no row of a file."""
+        where = f"flight_number between {flights.numbers[0]} and {flights.numbers[-1]}"
+        found = self.platform.rows(f"select count(*) from fct_flights where {where}")[0][0]
+        self.expect(found == 0, f"no row of {flights.name} before the readers", f"{found} rows")
+
+    def expect(self, true: bool, what: str, found: object) -> None:
+        """Go on where something is as it should be.
+
+        Raises:
+            Unexpected: it is not.
+        """
+        if not true:
+            raise Unexpected(f"Expected {what}; found: {found}")
+        self.step(f"as expected: {what}")
+
+    # -- before and after -------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Wait until no run is at work, and the sensor has nothing in hand.
+
+        Raises:
+            PlatformFailed: that takes too long.
+        """
+        self.platform.eventually(lambda: self._is_settled() or None, "an idle platform", SETTLED_SECONDS)
+
+    def _is_settled(self) -> bool:
+        cursor: Cursor = self.store.load()[0]
+        busy = {"PENDING", "RUNNING", "CANCELLING"}
+        waits = cursor.pending or cursor.accepted or cursor.failed or cursor.released
+        return not waits and not any(run["state_type"] in busy for run in self.platform.flow_runs())
+
+    def mend(self) -> None:
+        """Undo what a scenario may have left: faults, services that are down or paused, parked batches."""
+        self.platform.start()
+        httpx.delete(self.platform.faults_url, trust_env=False, timeout=30).raise_for_status()
+
+    def account(self) -> Account:
+        """Wait until the platform is idle, and reconcile every row.
+
+        Raises:
+            Unexpected: a row is lost, doubled or wrong, or a batch is still parked.
+        """
+        self.settle()
+        account = reconcile(self.platform)
+        self.expect(account.is_even, "each row in raw, marts and before the readers, once", account)
+        self.expect(not self.parked(), "no batch left parked", self.parked())
+        self.step(str(account))
+        return account
+
+
+__all__ = ["PIPELINE", "PlatformFailed", "Stage", "Unexpected"]

@@ -1,0 +1,172 @@
+"""The platform of `make dev`, for tests and scenarios: with a state of its own and on free ports."""
+
+import json
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+import httpx
+
+from blocks.lake import reading
+from blocks.landing import AwsAccess, s3_client
+from services.embedded import dev
+from services.embedded.processes import Processes, free_ports
+from services.embedded.stack import BUCKET, CREDENTIALS, LANDING, PREFIX, Stack, sample_files
+from services.testing.running import Running
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PROCESS = {
+    "localstack": "stand-ins",
+    "airbyte": "stand-ins",
+    "postgres": "prefect",
+    "prefect-server": "prefect",
+    "worker": "worker",
+    "sensor": "sensor",
+}
+"""The process that does a Compose service's work here; S3 and Airbyte share one, as Prefect and its database do."""
+FEW = [LANDING / "flights" / "flights-2013-01-01.csv.gz"]
+
+
+class EmbeddedPlatform(Running):
+    """The platform without Docker, beside whatever else runs on this machine.
+
+    Use it in a `with` block: it starts the services, and ends them. The state stays, for a look at the logs.
+
+    Args:
+        state: folder for the state, which is emptied at the start; caches are kept beside it.
+    """
+
+    bucket, prefix = BUCKET, PREFIX
+
+    def __init__(self, state: Path) -> None:
+        shutil.rmtree(state, ignore_errors=True)
+        s3, airbyte, prefect = free_ports(3)
+        self.stack = Stack(state, state / "published" / "warehouse.duckdb", s3, airbyte, prefect)
+        self.stack.published.parent.mkdir(parents=True)
+        self.processes = Processes(state / "logs")
+        self.lake = str(state / "lake")
+
+    def __enter__(self) -> Self:
+        try:
+            self.stack.start(self.processes)
+            self.stack.wait_until_ready(self.processes)
+            self.stack.land([*FEW, *(file for file in sample_files() if file.parent.name != "flights")])
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.processes.__exit__(None, None, None)
+
+    # -- the services -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the processes that do not run, and wait until all is ready for work.
+
+        Runs whose process or server has ended are taken up again, as another `make dev` would take them up.
+        """
+        if not self._runs("prefect"):
+            if self._runs("worker"):
+                self.kill("worker")
+            self.stack.start_prefect(self.processes)
+        if not self._runs("stand-ins"):
+            self.stack.start_stand_ins(self.processes)
+        ended = [name for name in dev.COMMANDS if not self._runs(name)]
+        for name in ended:
+            self.processes.children.pop(name, None)
+        self.stack.wait_until_ready(self.processes)
+        if "worker" in ended:
+            self.register()
+        for name in ended:
+            dev.start(self.processes, self.stack, name)
+
+    def _runs(self, name: str) -> bool:
+        child = self.processes.children.get(name)
+        return child is not None and child.poll() is None
+
+    def kill(self, *services: str) -> None:
+        """End services as a power cut would."""
+        self._signal(signal.SIGKILL, services)
+        for name in {PROCESS[each] for each in services}:
+            self.processes.children[name].wait()
+
+    def pause(self, *services: str) -> None:
+        """Freeze services: they keep their connections and answer nothing."""
+        self._signal(signal.SIGSTOP, services)
+
+    def resume(self, *services: str) -> None:
+        """Let paused services go on."""
+        self._signal(signal.SIGCONT, services)
+
+    def _signal(self, number: signal.Signals, services: tuple[str, ...]) -> None:
+        for name in {PROCESS[each] for each in services}:
+            with suppress(ProcessLookupError):
+                os.killpg(self.processes.children[name].pid, number)
+
+    def register(self) -> None:
+        """Register the deployments of prefect.yaml, as each start of the platform does."""
+        dev.deploy(self.processes, self.stack)
+
+    def logs(self, *services: str, lines: int = 50) -> str:
+        """The newest lines of the services' logs; of all without a name."""
+        names = sorted({PROCESS[each] for each in services} or self.processes.children)
+        texts = {name: self.processes.log(name).read_text(errors="replace").splitlines() for name in names}
+        return "\n".join(f"{name} | {line}" for name, text in texts.items() for line in text[-lines:])
+
+    # -- its systems ------------------------------------------------------------------------------------
+
+    def s3(self) -> "S3Client":
+        """A client of the landing bucket's S3."""
+        access = AwsAccess(
+            endpoint_url=self.stack.s3_url,
+            region=CREDENTIALS["AWS_DEFAULT_REGION"],
+            access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+        return s3_client(self.bucket, access)
+
+    def prefect(self, method: str, path: str, body: object = None) -> Any:
+        """Prefect's answer, from JSON, to a call of its API."""
+        url = f"{self.stack.prefect_url}/api/{path}"
+        answer = httpx.request(method, url, json=body, timeout=30, trust_env=False).raise_for_status()
+        return answer.json() if answer.content else None
+
+    @property
+    def airbyte_url(self) -> str:
+        """Base URL of the mock Airbyte's public API."""
+        return self.stack.airbyte_url
+
+    def airbyte(self, path: str, **parameters: Any) -> Any:
+        """The mock Airbyte's answer to a GET of its public API."""
+        url = f"{self.airbyte_url}/{path}"
+        return httpx.get(url, params=parameters, timeout=30, trust_env=False).raise_for_status().json()
+
+    # -- what it holds ----------------------------------------------------------------------------------
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """The answer of the tables that readers see to a query."""
+        with duckdb.connect(str(self.stack.published), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def built(self, query: str) -> list[tuple[Any, ...]]:
+        """The answer of the tables that dbt has built to a query, dates and times as text."""
+        with duckdb.connect(str(self.stack.state / "warehouse.duckdb"), read_only=True) as connection:
+            return _plain(connection.execute(query).fetchall())
+
+    def raw(self, query: str) -> list[tuple[Any, ...]]:
+        """The answer of a DuckDB that can read the lake to a query, dates and times as text."""
+        with reading(Path(self.lake)), duckdb.connect() as connection:
+            return _plain(connection.execute(query).fetchall())
+
+
+def _plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows as they come from a container: JSON, with text for what it has no type for."""
+    return [tuple(row) for row in json.loads(json.dumps(rows, default=str))]
