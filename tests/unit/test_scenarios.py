@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -21,15 +22,19 @@ def test_each_scenario_is_modelled_on_a_public_report_of_its_own() -> None:
     assert all(re.fullmatch(r"https://[\w./-]+", address) for address in addresses)
 
 
-def test_make_scenario_lists_them_one_a_line() -> None:
-    printed = subprocess.run(["make", "scenario"], cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+def scenario(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run what `make scenario` runs."""
+    command = [sys.executable, "-P", "-s", "-m", "services.scenarios", "scenario", "--", *arguments]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+
+
+def test_without_a_name_the_scenarios_are_listed_one_a_line() -> None:
+    printed = scenario("").stdout
     assert [line.split()[0] for line in printed.splitlines()] == list(SCENARIOS)
 
 
-@pytest.mark.parametrize("name", ["no-such", "file-late no-such"])
-def test_an_unknown_scenario_is_refused_before_anything_starts(name: str) -> None:
-    done = subprocess.run(
-        ["make", "scenario", f"NAME={name}"], cwd=PROJECT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
+@pytest.mark.parametrize("names", ["no-such", "file-late no-such"])
+def test_an_unknown_scenario_is_refused_before_anything_starts(names: str) -> None:
+    done = scenario(names)
+    assert done.returncode == 1
     assert "There is no scenario no-such. `make scenario` lists them." in done.stderr
