@@ -1,4 +1,4 @@
-"""Registers the deployments of prefect.yaml, before the worker starts: `python -m services.embedded.deploy`.
+"""Registers the deployments of prefect.yaml: `python -m services.embedded.deploy`.
 
 Prefect reads the `.env` and the `prefect.toml` of the folder in which it is imported. Those in the project's folder are
 a person's own, so this enters it only then.
@@ -10,7 +10,6 @@ from prefect import get_client
 
 from blocks.names import Names
 from services.bootstrap.drift import Platform
-from services.embedded.leftovers import settle
 from services.embedded.lifeline import follow_parent
 from services.embedded.stack import PROJECT
 
@@ -19,4 +18,3 @@ if __name__ == "__main__":
     os.chdir(PROJECT)
     with get_client(sync_client=True) as client:
         Platform(client, Names(), profile=None, watched=False).apply()
-        settle(client)

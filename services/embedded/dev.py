@@ -19,13 +19,10 @@ from services.embedded.processes import Processes, check_port
 from services.embedded.stack import PROJECT, Stack, sample_files, short
 
 POOL = "local"
-LIMIT = 4
-"""Runs at once: each is a process of its own, with dbt of up to 0.6 GB."""
-
 OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
 MODULE = ["-m", "services.embedded.lifeline"]
 COMMANDS = {
-    "worker": [*MODULE, "prefect", "worker", "start", "--pool", POOL, "--limit", str(LIMIT)],
+    "worker": [*MODULE, "services.worker", "--pool", POOL, "--name", "make-dev"],
     "sensor": [*MODULE, "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"],
 }
 """What runs beside the services, once these answer and the deployments are registered."""

@@ -71,7 +71,7 @@ class EmbeddedPlatform(Running):
     def start(self) -> None:
         """Start the processes that do not run, and wait until all is ready for work.
 
-        Runs whose process or server has ended are taken up again, as another `make dev` would take them up.
+        A server that was killed takes the worker with it: as with another `make dev`, a new worker retries its runs.
         """
         if not self._runs("prefect"):
             if self._runs("worker"):
