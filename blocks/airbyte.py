@@ -134,11 +134,16 @@ class SyncResult(BaseModel):
     streams: list[StreamStats] = []
 
 
+WARNING = "WARN "
+"""How a line of a job's log begins that a person should see, such as a column's change of type."""
+
+
 class JobReport(BaseModel):
     """What only Airbyte's Configuration API tells of a job; empty where that API is not offered (Airbyte Cloud)."""
 
     reason: str = ""
     streams: list[StreamStats] = []
+    warnings: list[str] = []
 
 
 class _Failure(_Wire):
@@ -166,8 +171,13 @@ class _Attempt(_Wire):
     streams: list[_AttemptStream] | None = Field(None, alias="streamStats")
 
 
+class _Logs(_Wire):
+    lines: list[str] | None = Field(None, alias="logLines")
+
+
 class _AttemptInfo(_Wire):
     attempt: _Attempt
+    logs: _Logs | None = None
 
 
 class _JobDetails(_Wire):
@@ -333,7 +343,7 @@ class AirbyteClient:
         try:
             response = self._send("POST", f"{base}/api/v1/jobs/get", json={"id": job_id})
             self._raise_for(response, f"job {job_id}")
-            return _report([each.attempt for each in self._parse(_JobDetails, response).attempts])
+            return _report(self._parse(_JobDetails, response).attempts)
         except AirbyteError:
             return JobReport()
 
@@ -482,7 +492,9 @@ def _with_rows(job: Job, failure: Failure) -> Failure:
     return failure
 
 
-def _report(attempts: list[_Attempt]) -> JobReport:
+def _report(infos: list[_AttemptInfo]) -> JobReport:
+    attempts = [each.attempt for each in infos]
+    lines = [line for each in infos if each.logs for line in each.logs.lines or []]
     summaries = [each.failure_summary for each in attempts[-1:] if each.failure_summary]
     failures = [failure for summary in summaries for failure in summary.failures]
     messages = dict.fromkeys(each.external_message or each.internal_message for each in failures)
@@ -491,7 +503,11 @@ def _report(attempts: list[_Attempt]) -> JobReport:
         moved = streams.setdefault(stream.name, StreamStats(name=stream.name, rows=0, bytes=0))
         moved.rows += stream.stats.records_committed or 0
         moved.bytes += stream.stats.bytes_committed or stream.stats.bytes_emitted or 0
-    return JobReport(reason="; ".join(filter(None, messages)), streams=list(streams.values()))
+    return JobReport(
+        reason="; ".join(filter(None, messages)),
+        streams=list(streams.values()),
+        warnings=[line.removeprefix(WARNING) for line in dict.fromkeys(lines) if line.startswith(WARNING)],
+    )
 
 
 def _checked(server_url: str) -> str:

@@ -81,6 +81,8 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
             waited=(datetime.now(UTC) - started.at).total_seconds(),
         )
         report = client.report(job.job_id)
+    for warning in report.warnings:
+        logger.warning("%s: %s", started.connection_name, shown(warning))
     return SyncResult(
         connection_id=started.connection_id,
         connection_name=started.connection_name,

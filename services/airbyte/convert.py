@@ -16,6 +16,9 @@ from services.airbyte.formats.model import NUMBER, Field, Reading
 DISTINCT = 5000
 """How many values of a column a row group may have before its writer gives up on a dictionary. DuckDB's own, a fifth of
 the rows, has it hash many `_airbyte_raw_id` first, which all differ."""
+NULLED = ("NULLED", "DESTINATION_TYPECAST_ERROR")
+TRUNCATED = ("TRUNCATED", "DESTINATION_FIELD_SIZE_LIMITATION")
+"""How `_airbyte_meta` notes a value that is not kept, and one of which a part is not kept."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def connect(memory_limit: str, threads: int | None, spill_dir: Path) -> duckdb.D
 def write_empty(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], target: Path) -> None:
     """A Parquet file with no row and every column, so that a reader's glob always matches."""
     origin = Origin("", datetime.now(UTC), 0, 0)
-    declared = [_cast("NULL", name, type_) for name, type_ in columns.items()]
+    declared = [f"NULL::{sql.DUCKDB_TYPES[type_]} AS {sql.name(name)}" for name, type_ in columns.items()]
     _copy(connection, f"SELECT {', '.join(declared + _airbyte_columns(origin, [], NUMBER))} LIMIT 0", target)
 
 
@@ -79,16 +82,12 @@ def _select(reading: Reading, columns: Mapping[str, str], names: Sequence[str], 
     selected, changes = [], []
     for (name, type_), alias in zip(columns.items(), names, strict=True):
         field = found.get(name.lower(), Field(name, "NULL", type_))
-        if field.cut:
-            change = _change(name, "TRUNCATED", "DESTINATION_FIELD_SIZE_LIMITATION")
-            changes.append(f"CASE WHEN {field.cut} THEN {change} END")
-        if type_ in (field.type, "string") or (field.type, type_) == ("integer", "number"):
-            selected.append(_cast(field.sql, alias, type_))
-        else:
-            fitted = _fitted(f"({field.sql})::VARCHAR", type_)
-            change = _change(name, "NULLED", "DESTINATION_TYPECAST_ERROR")
-            changes.append(f"CASE WHEN {field.sql} IS NOT NULL AND ({fitted}) IS NULL THEN {change} END")
-            selected.append(f"{fitted} AS {sql.name(alias)}")
+        value, lost, cut = _value(field, type_)
+        selected.append(f"{value} AS {sql.name(alias)}")
+        if lost:
+            changes.append(f"CASE WHEN {lost} THEN {_change(name, *NULLED)} END")
+        if cut:
+            changes.append(f"CASE WHEN {cut} THEN {_change(name, *TRUNCATED)} END")
     selected += _airbyte_columns(origin, changes, reading.row)
     return f"SELECT {', '.join(selected)} FROM {reading.relation}"  # noqa: S608 - names and texts are quoted
 
@@ -97,17 +96,45 @@ def _change(name: str, change: str, reason: str) -> str:
     return sql.text(json.dumps({"field": name, "change": change, "reason": reason}))
 
 
-def _cast(value: str, name: str, type_: str) -> str:
-    return f"({value})::{sql.DUCKDB_TYPES[type_]} AS {sql.name(name)}"
+def _value(field: Field, type_: str) -> tuple[str, str, str]:
+    """Return SQL for the value in the type, for whether it is lost, and for whether only a part of it is kept."""
+    duckdb_type = sql.DUCKDB_TYPES[type_]
+    if type_ in (field.type, "string"):
+        return f"({field.sql})::{duckdb_type}", "", field.cut
+    if (field.type, type_) == ("integer", "number"):
+        return f"({field.sql})::DOUBLE", "", f"({field.sql})::DOUBLE::HUGEINT <> ({field.sql})::HUGEINT"
+    text = f"({field.sql})::VARCHAR"
+    fitted = _fitted(text, type_)
+    cut = " OR ".join(f"({each})" for each in (field.cut, _cut(text, type_)) if each)
+    return fitted, f"{field.sql} IS NOT NULL AND ({fitted}) IS NULL", cut
 
 
 def _fitted(text: str, type_: str) -> str:
     """Return SQL for the text as a value of the type; null if it is not one. A fraction is not an integer."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
-    double = f"TRY_CAST({text} AS DOUBLE)"
     if type_ in sql.FINITE:
         return f"CASE WHEN isfinite({cast}) THEN {cast} END"
-    return f"CASE WHEN {double} = floor({double}) THEN {cast} END" if type_ == "integer" else cast
+    return f"CASE WHEN {_is_exact(text, cast)} THEN {cast} END" if type_ == "integer" else cast
+
+
+def _cut(text: str, type_: str) -> str:
+    """Return SQL for whether the type keeps only a part of the text: of a number's digits, or of a time."""
+    cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
+    fine = f"regexp_matches({text}, '[.][0-9]{{6}}[0-9]*[1-9]')"
+    match type_:
+        case "number":
+            return f"isfinite({cast}) AND NOT ({_is_exact(text, cast)})"
+        case "timestamp_with_timezone":
+            return f"isfinite({cast}) AND {fine}"
+        case "timestamp_without_timezone" | "date":  # as UTC, which is how both are kept, it is another time
+            return (
+                f"isfinite({cast}) AND ({fine} OR {cast}::TIMESTAMPTZ IS DISTINCT FROM TRY_CAST({text} AS TIMESTAMPTZ))"
+            )
+    return ""
+
+
+def _is_exact(text: str, number: str) -> str:
+    return f"{sql.digits(f'{number}::VARCHAR')} = {sql.digits(text)}"
 
 
 def _airbyte_columns(origin: Origin, changes: list[str], row: str) -> list[str]:

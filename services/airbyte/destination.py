@@ -22,7 +22,11 @@ class Destination(Protocol):
     def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
         """What the columns are called in the temporary file."""
 
-    def set_columns(self, columns: Mapping[str, str]) -> None: ...
+    def set_columns(self, columns: Mapping[str, str], wider: Collection[str] = ()) -> None:
+        """Have these columns; those of `wider` get another type, and the values that they have are converted."""
+
+    def fits_double(self, column: str) -> bool:
+        """Whether all integers of a column are exact as doubles."""
 
     def rows_of(self, target: str) -> int | None:
         """The rows of a file that was committed; None when it was not."""

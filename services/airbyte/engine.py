@@ -20,7 +20,7 @@ from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
 from services.airbyte.lake_lock import lock_file
 from services.airbyte.names import has_schema, printable
-from services.airbyte.protocol import Committed, Failed, Reading, SyncTask
+from services.airbyte.protocol import Committed, Failed, Reading, SyncTask, Widened
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tasks import Tasks
@@ -130,7 +130,11 @@ class Engine:
             return problems
         vanish = fault is not None and fault.kind is FaultKind.FILE_DISAPPEARS and number < fault.attempts
         task = replace(self._tasks_of.attempt(connection, job, streams), vanish=vanish)
-        return await self._work(task, lambda file: self._store.record(job, number, file))
+        return await self._work(
+            task,
+            lambda file: self._store.record(job, number, file),
+            lambda line: self._store.note(job.job_id, number, line),
+        )
 
     async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
         """What a fault makes of an attempt; None leaves it alone."""
@@ -157,7 +161,9 @@ class Engine:
         if problems := await self._work(task, lambda _: None):
             raise RuntimeError(f"cannot prepare the lake's folders: {problems[0]['internalMessage']}")
 
-    async def _work(self, task: SyncTask, commit: Callable[[Committed], None]) -> list[dict[str, Any]]:
+    async def _work(
+        self, task: SyncTask, commit: Callable[[Committed], None], note: Callable[[str], None] = lambda _: None
+    ) -> list[dict[str, Any]]:
         """Run a worker process to its end; what went wrong, none for success."""
         problems: list[dict[str, Any]] = []
         at: dict[str, str] = {}  # the file that each stream is reading
@@ -170,6 +176,9 @@ class Engine:
                         case Committed() as file:
                             commit(file)
                             at.pop(file.stream, None)
+                        case Widened() as widened:
+                            log.warning(line := printable(f"WARN {_told(widened)}"))
+                            note(line)
                         case Failed() as failed:
                             if failed.detail:
                                 log.error("stream %s: %s", failed.stream, printable(failed.detail))
@@ -193,3 +202,11 @@ class Engine:
             self._end(job, number, JobStatus.FAILED, [failures.internal(error)])
         elif self._store.job(job.job_id).status not in TERMINAL:
             self._store.set_status(job.job_id, JobStatus.FAILED)
+
+
+def _told(change: Widened) -> str:
+    return (
+        f"Column {change.column!r} of stream {change.stream!r} was {change.before} and is {change.after} now, because "
+        f"{change.key} has other values. Rows that were loaded before keep their values, as {change.after}. Check what "
+        "reads the column, or declare the stream's columns."
+    )

@@ -63,8 +63,11 @@ class LakeFolder:
     def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
         return list(columns)
 
-    def set_columns(self, columns: Mapping[str, str]) -> None:
-        """Have the typed empty file of these columns alone; where dbt reads the folder, its older ones stay a while."""
+    def set_columns(self, columns: Mapping[str, str], wider: Collection[str] = ()) -> None:  # noqa: ARG002
+        """Have the typed empty file of these columns alone; where dbt reads the folder, its older ones stay a while.
+
+        Files keep the types that they have: who reads them all by name gets the `wider` ones.
+        """
         if (schema := self._folder / schema_name(columns)).exists():
             os.utime(schema)  # the newest is the one in force
         else:
@@ -72,6 +75,11 @@ class LakeFolder:
             _commit(temporary, schema)
         if stale := set(self._folder.glob(SCHEMA_FILES)) - {schema}:
             self._remove_if_unread(stale)
+
+    def fits_double(self, column: str) -> bool:
+        files = f"read_parquet({sql.text(f'{self._place}/*.parquet')}, union_by_name = true)"
+        query = f"SELECT coalesce(bool_and(abs({sql.name(column)}) <= {2**53}), true) FROM {files}"  # noqa: S608 - quoted
+        return self._connection.execute(query).fetchone() == (True,)
 
     def rows_of(self, target: str) -> int | None:
         """The rows of a file that is there; None when it is not."""

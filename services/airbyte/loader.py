@@ -7,9 +7,9 @@ is repeated without harm: the next one finds the name and only reports it.
 import errno
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,10 +22,10 @@ from services.airbyte.convert import Origin, connect, to_parquet
 from services.airbyte.destination import Destination, open_destination
 from services.airbyte.errors import DestinationError
 from services.airbyte.formats import SourceFile, open_file
-from services.airbyte.formats.model import BadFile, check_shared
+from services.airbyte.formats.model import BadFile, check_shared, widest
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
-from services.airbyte.protocol import Committed, Discovered, Failed, Message, Reading, StreamTask, SyncTask
+from services.airbyte.protocol import Committed, Discovered, Failed, Message, Reading, StreamTask, SyncTask, Widened
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -61,6 +61,7 @@ class _StreamLoader:
         self._emit = emit
         self._destination: Destination
         self._columns: dict[str, str] = {}
+        self._filled: set[str] = set()  # columns that the destination has
         self._written: set[str] = set()
         self._key = ""
 
@@ -97,14 +98,29 @@ class _StreamLoader:
         for version in self._listed(client):
             self._key = version.key
             if got := self._download(client, version):
-                source = open_file(
-                    self._connection, version.key, got.path, got.survey, self._task.limits, self._stream.format
-                )
-                self._emit(Discovered(self._stream.name, source.infer()))
+                source = self._opened(version.key, got)
+                types = source.infer()
+                self._emit(Discovered(self._stream.name, {name: types.get(name, "string") for name in source.names}))
                 return
+
+    def _look(self, client: "S3Client") -> None:
+        """Take the types that fit the values of all files, before any row is loaded by narrower ones."""
+        for version, download in one_ahead(lambda version: self._download(client, version), self._listed(client)):
+            self._key = version.key
+            self._waiting()
+            if (got := download.result()) is not None:
+                source = self._opened(version.key, got)
+                check_shared(source.names, self._columns)
+                self._columns |= self._needed(source.infer())
+                got.path.unlink()
 
     def _load_all(self) -> None:
         client = objects.connect(self._task.s3)
+        if not self._columns:
+            with suppress(BadFile):  # loading will come to the file, after those before it
+                self._look(client)
+            self._destination.set_columns(self._columns)
+        self._filled = set(self._columns)
         for version, download in one_ahead(lambda version: self._download(client, version), self._listed(client)):
             self._key = version.key
             self._emit(Reading(self._stream.name, version.key))
@@ -141,19 +157,57 @@ class _StreamLoader:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": message}}, "GetObject")
         if (got := download.result()) is None or (found := got.version).etag == etag:
             return
-        source = open_file(self._connection, found.key, got.path, got.survey, self._task.limits, self._stream.format)
+        source = self._opened(found.key, got)
         check_shared(source.names, self._columns)
-        columns = self._selected(self._columns | (added := self._selected(self._added(source))))
+        needed = self._needed(self._types(source))
+        columns = self._columns | needed
         rows = self._convert(source, found, columns)
         source.check(rows)
         got.path.unlink()
         target = self._target(found.key, found.etag, number + 1)
-        if rows and added and not self._stream.columns:
-            self._columns |= added
-            self._destination.set_columns(self._columns)
+        if rows and not self._stream.columns:
+            self._take(needed, found.key)
         if rows:
             self._destination.add(target, rows, columns)
         self._report(found, number + 1, target, rows)
+
+    def _opened(self, key: str, got: Download) -> SourceFile:
+        return open_file(self._connection, key, got.path, got.survey, self._task.limits, self._stream.format)
+
+    def _types(self, source: SourceFile) -> dict[str, str]:
+        """The types of a file's columns: where columns are declared, text for those that are not, and no others."""
+        types = {} if self._stream.columns else source.infer()
+        known = {name.lower() for name in self._columns}
+        return {name: "string" for name in source.names if name.lower() not in known} | types
+
+    def _needed(self, types: Mapping[str, str]) -> dict[str, str]:
+        """The columns that the stream lacks, and those whose type is too narrow for these types."""
+        known = {name.lower(): name for name in self._columns}
+        needed = {}
+        for name, type_ in types.items():
+            if (column := known.get(name.lower())) is None:
+                needed[name] = type_
+            elif (wide := self._wide(column, type_)) != self._columns[column]:
+                needed[column] = wide
+        return self._selected(needed)
+
+    def _wide(self, column: str, type_: str) -> str:
+        """The type for a column's values so far and others; text if a double would round some of them."""
+        known = self._columns[column]
+        wide = widest(known, type_)
+        if (known, wide) == ("integer", "number") and column in self._filled:
+            return wide if self._destination.fits_double(column) else "string"
+        return wide
+
+    def _take(self, needed: Mapping[str, str], key: str) -> None:
+        """Have the stream's inferred columns take what a file needs; a type that changes is told."""
+        wider = {name: type_ for name, type_ in needed.items() if name in self._columns}
+        for name, type_ in wider.items():
+            self._emit(Widened(self._stream.name, name, self._columns[name], type_, key))
+        self._columns |= needed
+        self._filled |= needed.keys()
+        if needed:
+            self._destination.set_columns(self._columns, wider)
 
     def _convert(self, source: SourceFile, found: ObjectVersion, columns: dict[str, str]) -> int:
         origin = Origin(found.key, found.last_modified, self._task.job_id, self._stream.generation)
@@ -163,14 +217,6 @@ class _StreamLoader:
     def _selected(self, columns: dict[str, str]) -> dict[str, str]:
         wanted = self._stream.selected
         return {name: type_ for name, type_ in columns.items() if wanted is None or name.lower() in wanted}
-
-    def _added(self, source: SourceFile) -> dict[str, str]:
-        """Columns that the stream does not have yet: text where columns are declared, else what they look like."""
-        known = {name.lower() for name in self._columns}
-        if not (names := [name for name in source.names if name.lower() not in known]):
-            return {}
-        types = {} if self._stream.columns else source.infer()
-        return {name: types.get(name, "string") for name in names}
 
     def _target(self, key: str, etag: str, number: int) -> str:
         return target_name(self._task.connection_id, self._stream.name, self._stream.generation, key, etag, number)

@@ -121,7 +121,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Discovered:
-    """The columns of a stream's oldest file and their types."""
+    """The columns of a stream's files and their types."""
 
     stream: str
     columns: dict[str, str]
@@ -129,16 +129,29 @@ class Discovered:
 
 
 @dataclass(frozen=True)
+class Widened:
+    """The type of a column with rows has become another one, because of the file at this key."""
+
+    stream: str
+    column: str
+    before: str
+    after: str
+    key: str
+    type: Literal["widened"] = "widened"
+
+
+@dataclass(frozen=True)
 class Done:
     type: Literal["done"] = "done"
 
 
-Message = Committed | Failed | Reading | Discovered | Done
+Message = Committed | Failed | Reading | Discovered | Widened | Done
 _TYPES: dict[str, type[Message]] = {
     "committed": Committed,
     "failed": Failed,
     "reading": Reading,
     "discovered": Discovered,
+    "widened": Widened,
     "done": Done,
 }
 

@@ -79,11 +79,27 @@ class SnowflakeTable:
     def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
         return [f"c{number}" for number in range(len(columns))]
 
-    def set_columns(self, columns: Mapping[str, str]) -> None:
+    def set_columns(self, columns: Mapping[str, str], wider: Collection[str] = ()) -> None:
+        if wider:
+            self._convert({name.lower(): columns[name] for name in wider})
         known = {name.lower() for name in self._known()}
         for name, type_ in columns.items():
             if name.lower() not in known:
                 self._run(f"ALTER TABLE {self._table} ADD COLUMN IF NOT EXISTS {_column(name)} {TYPES[type_]}")
+
+    def fits_double(self, column: str) -> bool:
+        inexact = f"abs({_column(column)}) > {2**53}"
+        return not self._run(f"SELECT 1 FROM {self._table} WHERE {inexact} LIMIT 1")  # noqa: S608 - quoted
+
+    def _convert(self, types: Mapping[str, str]) -> None:
+        """Replace the table by one with other types, in one statement: readers find all rows at any time."""
+        known = {name.lower(): type_ for name, type_ in self._known().items()}
+        defined, values = AIRBYTE_COLUMNS | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}, []
+        for name, type_ in defined.items():
+            changes = name in types and types[name] != known[name]
+            values.append(_converted(name, known[name], type_) if changes else _column(name))
+        query = f"SELECT {', '.join(values)} FROM {self._table}"  # noqa: S608 - quoted
+        self._run(f"CREATE OR REPLACE TABLE {self._table} ({_definitions(defined)}) COPY GRANTS AS {query}")
 
     def rows_of(self, target: str) -> int | None:
         """The rows of a file that was taken; None when it was not."""
@@ -233,3 +249,16 @@ def _column(name: str) -> str:
 
 def _value(name: str, type_: str) -> str:
     return f'PARSE_JSON($1:"{name}"::VARCHAR)' if type_ == "VARIANT" else f'$1:"{name}"::{type_}'
+
+
+def _converted(name: str, before: str, after: str) -> str:
+    """A column's value in another type; a time keeps its microseconds, which Snowflake's usual format does not."""
+    value = _column(name)
+    match before:
+        case "timestamp_with_timezone":
+            return f"to_varchar({value}, 'YYYY-MM-DD HH24:MI:SS.FF6TZH:TZM')"
+        case "timestamp_without_timezone":
+            return f"to_varchar({value}, 'YYYY-MM-DD HH24:MI:SS.FF6')"
+        case "object":
+            return f"to_json({value})"
+    return f"{value}::{after}"

@@ -42,3 +42,19 @@ def column_type(duckdb_type: str) -> str:
     if duckdb_type in ("FLOAT", "DOUBLE") or duckdb_type.startswith("DECIMAL"):
         return "number"
     return {"BOOLEAN": "boolean", "DATE": "date"}.get(duckdb_type, "string")
+
+
+def digits(text: str) -> str:
+    """The digits of a number's text that say what it is: without zeros at both ends, sign, point and exponent.
+
+    A number that was rounded has others than its text.
+    """
+    return f"trim(translate(split_part(lower({text}), 'e', 1), '+-._ ', ''), '0')"
+
+
+PLAIN = r"-?((0|[1-9][0-9]*)?\.[0-9]+([eE][+-]?[0-9]+)?|(0|[1-9][0-9]*)\.?([eE][+-][0-9]+)?)"
+"""A regular expression for text that is nothing but a number.
+
+Text such as 00501, +49, 12E3, 1_000 or 0x1F is more than the number that it may be read as.
+"""
+NOT_FINITE = "(?i:nan|[+-]?inf(inity)?)"

@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS read_files (
   connection_id TEXT, stream TEXT, generation INTEGER, key TEXT, version INTEGER, etag TEXT NOT NULL,
   rows INTEGER NOT NULL, bytes INTEGER NOT NULL, target TEXT NOT NULL, job_id INTEGER NOT NULL,
   PRIMARY KEY (connection_id, stream, generation, key, version));
+CREATE TABLE IF NOT EXISTS notes (job_id INTEGER, attempt INTEGER, line TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS notes_by_job ON notes (job_id, attempt);
 CREATE TABLE IF NOT EXISTS generations (
   connection_id TEXT, stream TEXT, generation INTEGER NOT NULL, job_id INTEGER NOT NULL,
   PRIMARY KEY (connection_id, stream));
@@ -162,6 +164,14 @@ class Store:
         sql = "SELECT number, status, created_at, updated_at, ended_at, failures, streams FROM attempts"
         rows = self._db.execute(f"{sql} WHERE job_id = ? ORDER BY number", (job_id,))
         return [_attempt(row) for row in rows]
+
+    def note(self, job_id: int, number: int, line: str) -> None:
+        """Keep what a person should know of an attempt that need not have failed."""
+        self._db.execute("INSERT INTO notes VALUES (?, ?, ?)", (job_id, number, line))
+
+    def notes(self, job_id: int, number: int) -> list[str]:
+        sql = "SELECT line FROM notes WHERE job_id = ? AND attempt = ? ORDER BY rowid"
+        return [row[0] for row in self._db.execute(sql, (job_id, number))]
 
     # read state
 

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -12,9 +12,10 @@ from services.airbyte import sql
 from services.airbyte.formats.model import BadFile, Field, Limits, Reading, TooLarge, check_names, check_rows
 from services.airbyte.formats.survey import Survey
 
-INFERRED = "['BOOLEAN', 'BIGINT', 'DOUBLE', 'VARCHAR']"  # source-s3's "Primitive Types Only"
+CANDIDATES = ("boolean", "integer", "number")  # source-s3's "Primitive Types Only", besides text
 SAMPLE_ROWS = 100_000
-LARGE = "'\\s*[+-]?[0-9]{17,}\\s*'"
+CHECKED = {"date": ("____-__-__",), "timestamp_without_timezone": ("____-__-_____:__:__", "____-__-__")}
+"""Shapes of text without what these types do not keep: a time of day, a zone."""
 BUFFER = 32_000_000
 """Bytes that DuckDB reads at once where rows have its own default size."""
 LONGEST = 1_900_000
@@ -34,49 +35,74 @@ class CsvFile:
         self._rows = _with_one_line_end(path) if survey.mixed_ends else max(survey.records - 1, 0)
 
     def infer(self) -> dict[str, str]:
-        """Types from the first 100,000 rows."""
-        options = f"auto_type_candidates = {INFERRED}, sample_size = {SAMPLE_ROWS}, all_varchar = false"
-        query = f"DESCRIBE FROM read_csv({self._source()}, {options}, names = {self._names()}, {self._dialect()})"
-        try:
-            found = self._connection.execute(query).fetchall()
-        except duckdb.Error:
-            found = []
-        if len(found) != len(self.names):  # some row has another number of values than the header
-            return dict.fromkeys(self.names, "string")  # the reading below says what is wrong, and where
-        types = {name: sql.column_type(row[1]) for name, row in zip(self.names, found, strict=True)}
-        return types | dict.fromkeys(self._too_large(types), "string")
+        """The narrowest type of all values of each column; columns without a value are left out.
 
-    def _too_large(self, types: Mapping[str, str]) -> list[str]:
-        """Columns of numbers with an integer that a double may round, such as an id of twenty digits."""
-        fields = {f"f{at}": name for at, name in enumerate(self.names) if types[name] == "number"}
-        if not fields:
-            return []
-        large = ", ".join(f"coalesce(bool_or(regexp_full_match({field}, {LARGE})), false)" for field in fields)
-        sample = f"FROM {self._read(['VARCHAR'] * len(self.names))} LIMIT {SAMPLE_ROWS}"
+        Only a number that is nothing else counts as one: see `sql.PLAIN`. The first rows settle most columns of text.
+        """
+        types = self._narrowest(dict.fromkeys(range(len(self.names)), CANDIDATES), SAMPLE_ROWS)
+        left = {at: CANDIDATES[CANDIDATES.index(type_) :] for at, type_ in types.items() if type_ in CANDIDATES}
+        left |= {at: CANDIDATES for at in range(len(self.names)) if at not in types}
+        if left and self._rows > SAMPLE_ROWS:
+            types |= self._narrowest(left)
+        return {self.names[at]: type_ for at, type_ in types.items()}
+
+    def _narrowest(self, candidates: Mapping[int, Sequence[str]], most: int | None = None) -> dict[int, str]:
+        """The first type that each column's values all have, by the column's place, of the first `most` rows."""
+        asked = [(at, type_) for at, types in candidates.items() for type_ in types]
+        tests = [self._test(f"f{at}", type_) for at, type_ in asked] + [f"count(f{at}) > 0" for at in candidates]
+        rows = f"FROM {self._read(['VARCHAR'] * len(self.names))}" + (f" LIMIT {most}" if most else "")
         try:
-            row = self._connection.execute(f"SELECT {large} FROM ({sample})").fetchone() or ()  # noqa: S608 - quoted
+            found = self._connection.execute(f"SELECT {', '.join(tests)} FROM ({rows})").fetchone() or ()  # noqa: S608
         except duckdb.Error:  # a row that cannot be read, of which the reading says where it is
-            return []
-        return [name for name, found in zip(fields.values(), row, strict=True) if found]
+            return dict.fromkeys(candidates, "string")
+        fits = dict(zip(asked, found, strict=False))
+        filled = [at for at, some in zip(candidates, found[len(asked) :], strict=True) if some]
+        return {at: next((type_ for type_ in candidates[at] if fits[at, type_]), "string") for at in filled}
+
+    def _test(self, field: str, type_: str) -> str:
+        """SQL for whether all values of a column have a type."""
+        match type_:
+            case "boolean":
+                return f"bool_and(lower({field}) IN ('true', 'false'))"
+            case "integer":
+                return f"bool_and(coalesce(TRY_CAST({field} AS BIGINT)::VARCHAR = {field}, {field} IS NULL))"
+        exact = f" AND {sql.digits(field)} = {sql.digits(f'TRY_CAST({field} AS DOUBLE)::VARCHAR')}"
+        number = f"(regexp_full_match({field}, '{sql.PLAIN}'){exact if self._survey.long else ''})"
+        return f"bool_or({number}) AND bool_and({number} OR regexp_full_match({field}, '{sql.NOT_FINITE}'))"
 
     def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
-        """Cast while parsing; where a value does not fit its type, read all as text.
+        """Cast while parsing; where a value does not fit its type, or might lose a part, read all as text.
 
         DuckDB rounds 1.5 to an integer 2 without a word, so with fractions in the file integers are read as doubles
         and the reading stops at one that is not whole, or too large for a double to be exact.
         """
         declared = {name.lower(): type_ for name, type_ in columns.items()}
-        types, fields = [], []
-        for position, name in enumerate(self.names):
-            type_, value = declared.get(name.lower(), "string"), f"f{position}"
-            type_ = "string" if type_ == "object" else type_
-            guarded = self._survey.fractions and type_ == "integer"
-            types.append("DOUBLE" if guarded else sql.DUCKDB_TYPES[type_])
-            checked = sql.finite(value, type_) if type_ in sql.FINITE else value
-            fields.append(Field(name, _whole(value) if guarded else checked, type_))
-        yield Reading(self._read(types), fields)
+        types = [declared.get(name.lower(), "string").replace("object", "string") for name in self.names]
+        if not self._may_cut(types):
+            fields = [Field(name, self._checked(at, types[at]), types[at]) for at, name in enumerate(self.names)]
+            yield Reading(self._read([self._type_read(type_) for type_ in types]), fields)
         text = [Field(name, f"f{position}") for position, name in enumerate(self.names)]
         yield Reading(self._read(["VARCHAR"] * len(text)), text)
+
+    def _may_cut(self, types: Collection[str]) -> bool:
+        times = {"timestamp_with_timezone", "timestamp_without_timezone"}
+        return (self._survey.long and "number" in types) or (self._survey.fine and not times.isdisjoint(types))
+
+    def _type_read(self, type_: str) -> str:
+        if type_ in CHECKED:
+            return "VARCHAR"
+        return "DOUBLE" if self._survey.fractions and type_ == "integer" else sql.DUCKDB_TYPES[type_]
+
+    def _checked(self, at: int, type_: str) -> str:
+        """The value of a column, or an error if it is not all that its text says."""
+        value = f"f{at}"
+        if type_ in CHECKED:
+            shape = " OR ".join(f"{value} LIKE '{shape}'" for shape in CHECKED[type_])
+            value = f"(CASE WHEN {value} IS NULL OR {shape} THEN {value} ELSE error('not {type_}') END)"
+            return f"{value}::{sql.DUCKDB_TYPES[type_]}"
+        if self._survey.fractions and type_ == "integer":
+            return _whole(value)
+        return sql.finite(value, type_) if type_ in sql.FINITE else value
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         """DuckDB's message without the row's own text, its advice and the dump of its options."""
@@ -111,9 +137,6 @@ class CsvFile:
 
     def _source(self) -> str:
         return sql.text(str(self.path))
-
-    def _names(self) -> str:
-        return f"[{', '.join(map(sql.text, self.names))}]"
 
 
 _DIALECT = (

@@ -6,6 +6,7 @@ Some ten times slower than DuckDB's own reading of the usual dialect, which `csv
 import codecs
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -23,13 +24,12 @@ from services.airbyte.formats.model import (
     TooLarge,
     check_names,
     check_rows,
+    is_exact,
     size,
     without_path,
 )
 from services.airbyte.formats.settings import CsvFormat
 
-INFERRED_FROM = 1_000_000
-"""Characters of values that types are inferred from, as source-s3 does."""
 UNREADABLE = "\udcff"
 """What stands in a line for bytes that the encoding does not have; no text that was read has it."""
 Row = tuple[int, list[str]]
@@ -78,18 +78,21 @@ class DialectFile:
         check_names(self.names, "the header", limits.columns, 1 + format.skip_rows_before_header)
 
     def infer(self) -> dict[str, str]:
-        """Text, or with "Primitive Types Only" what source-s3 makes of the first megabyte of values."""
+        """Text, or with "Primitive Types Only" the narrowest type of all values; columns without one are left out."""
         if self._format.inference_type == "None":
             return dict.fromkeys(self.names, "string")
-        seen: list[set[str]] = [set() for _ in self.names]
-        read = 0
+        booleans = {*self._format.true_values, *self._format.false_values}
+        tests = {"boolean": booleans.__contains__, "integer": _is_integer, "number": _is_number}
+        nulls, left = {*self._format.null_values}, [tests.copy() for _ in self.names]
+        filled = set()
         for _, values in self._records():
-            for column, value in zip(seen, values, strict=True):
-                column.add(value)
-                read += len(value) + 1
-            if read >= INFERRED_FROM:
-                break
-        return {name: self._type_of(values) for name, values in zip(self.names, seen, strict=True)}
+            for at, value in enumerate(values):
+                if value in nulls:
+                    continue
+                filled.add(at)
+                for type_ in [type_ for type_, fits in left[at].items() if not fits(value)]:
+                    del left[at][type_]
+        return {self.names[at]: next(iter(left[at]), "string") for at in sorted(filled)}
 
     def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
         """Every value as text; a row's number is its line in the file."""
@@ -202,14 +205,6 @@ class DialectFile:
         booleans |= dict.fromkeys(self._format.true_values, "true") | dict.fromkeys(nulls)
         return lambda value: booleans.get(value, "neither true nor false")
 
-    def _type_of(self, values: set[str]) -> str:
-        """The narrowest type of all values that are not null, as source-s3 has it: Python's `int` and `float`."""
-        if not (values := values.difference(self._format.null_values)):
-            return "string"
-        if values <= {*self._format.true_values, *self._format.false_values}:
-            return "boolean"
-        return next((name for name, kind in NUMBERS.items() if all(_is(kind, value) for value in values)), "string")
-
 
 NUMBERS: dict[str, type[int] | type[float]] = {"integer": int, "number": float}
 """Source-s3's numbers: what Python takes for one, such as 1_000."""
@@ -228,3 +223,12 @@ def _number(value: str, kind: type[int] | type[float]) -> str:
     if (value.isascii() and value.isalnum()) or not _is(kind, value):
         return value
     return str(int(value)) if kind is int else value.strip().replace("_", "")
+
+
+def _is_integer(value: str) -> bool:
+    """Whether a text is nothing but a whole number of 64 bits."""
+    return bool(re.fullmatch("0|-?[1-9][0-9]{0,18}", value)) and -(2**63) <= int(value) < 2**63
+
+
+def _is_number(value: str) -> bool:
+    return bool(re.fullmatch(sql.PLAIN, value)) and is_exact(value)

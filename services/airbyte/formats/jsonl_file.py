@@ -1,13 +1,26 @@
 """JSON Lines: one object a line."""
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.formats.model import BadFile, Field, Limits, Reading, check_names, check_rows, without_path
+from services.airbyte.formats.model import (
+    BadFile,
+    Field,
+    Limits,
+    Reading,
+    check_names,
+    check_rows,
+    is_exact,
+    without_path,
+)
 from services.airbyte.formats.survey import Survey
 
 TYPES = {
@@ -24,19 +37,25 @@ class JsonlFile:
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, survey: Survey, limits: Limits) -> None:
         self.path = path
         self._survey = survey
+        if survey.long and survey.fractions:
+            self._keep_digits()
         self._types = self._types_of_keys(connection, limits.columns + 1)
         self.names = sorted(self._types)
         check_names(self.names, "the file", limits.columns)
 
     def infer(self) -> dict[str, str]:
-        """Types from all values of the file; values of several types are text, but whole and other numbers numbers."""
-        return {name: _common({TYPES.get(found, "string") for found in self._types[name]}) for name in self.names}
+        """Types from all values; columns without a value are left out.
 
-    def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
+        Values of several types are text, but whole and other numbers are numbers, unless a number would be rounded.
+        """
+        return {name: type_ for name in self.names if (type_ := self._types[name].common())}
+
+    def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
         """Every value as its JSON text, since DuckDB would round and convert some in silence."""
         fields = ", ".join(f"{sql.text(name)}: 'JSON'" for name in self.names)
         relation = f"read_json({self._source()}, records = true, columns = {{{fields}}}, {self._dialect()})"
-        yield Reading(relation, [Field(name, f"({sql.name(name)} ->> '$')") for name in self.names])
+        objects = {name.lower() for name, type_ in columns.items() if type_ == "object"}
+        yield Reading(relation, [_field(name, name.lower() in objects) for name in self.names])
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         """The first line that is no object: DuckDB's own line numbers count from the wrong place."""
@@ -64,16 +83,28 @@ class JsonlFile:
             with self.path.open("rb") as lines:
                 check_rows(written, sum(1 for line in lines if line.strip()))
 
-    def _types_of_keys(self, connection: duckdb.DuckDBPyConnection, most: int) -> dict[str, list[str]]:
+    def _types_of_keys(self, connection: duckdb.DuckDBPyConnection, most: int) -> dict[str, "_Values"]:
         lines = f"read_json({self._source()}, records = false, columns = {{'line': 'JSON'}}, {self._dialect()}) AS f"
         whole = f"SELECT coalesce(bool_and(json_type(f.line) = 'OBJECT'), true) FROM {lines}"  # noqa: S608 - quoted
-        query = f"SELECT key, list(DISTINCT type) FROM {lines}, json_each(f.line) GROUP BY key LIMIT {most}"  # noqa: S608 - quoted
+        number = "type IN ('UBIGINT', 'BIGINT', 'DOUBLE')"
+        text, double = "value::VARCHAR", "TRY_CAST(value::VARCHAR AS DOUBLE)"
+        rounded = f"isfinite({double}) AND {sql.digits(text)} <> {sql.digits(f'{double}::VARCHAR')}"
+        found = f"list(DISTINCT type), coalesce(bool_or({number} AND TRY_CAST({text} AS BIGINT) IS NULL), false)"
+        found += f", coalesce(bool_or({number} AND {rounded}), false)"
+        query = f"SELECT key, {found} FROM {lines}, json_each(f.line) GROUP BY key LIMIT {most}"  # noqa: S608 - quoted
         try:
             if connection.execute(whole).fetchone() != (True,):
                 raise self.bad_file(duckdb.Error("a line is no JSON object"))
-            return {name: [t for t in types if t != "NULL"] for name, types in connection.execute(query).fetchall()}
+            return {name: _Values(*values) for name, *values in connection.execute(query).fetchall()}
         except duckdb.InvalidInputException as error:
             raise self.bad_file(error) from None
+
+    def _keep_digits(self) -> None:
+        """Write the file anew with numbers that a double rounds as text, since DuckDB reads fractions as doubles."""
+        rewritten = self.path.with_suffix(".digits")
+        with self.path.open("rb") as lines, rewritten.open("wb") as out:
+            out.writelines(_with_digits(line) if LONG.search(line) else line for line in lines)
+        rewritten.replace(self.path)
 
     def _dialect(self) -> str:
         longer = self._survey.longest > LONGEST
@@ -88,7 +119,51 @@ LONGEST = 8 << 20
 _DIALECT = "format = 'newline_delimited'"
 
 
-def _common(types: set[str]) -> str:
-    if types == {"integer", "number"}:
-        return "number"
-    return types.pop() if len(types) == 1 else "string"
+LONG = re.compile(rb"[0-9.]{17}")
+
+
+@dataclass(frozen=True)
+class _Values:
+    """The JSON types of a key's values, and whether one is a number that an integer, or a double, does not hold."""
+
+    types: list[str]
+    not_integer: bool
+    not_double: bool
+
+    def common(self) -> str | None:
+        types = {TYPES.get(found, "string") for found in self.types if found != "NULL"}
+        if types == {"integer"}:
+            return "string" if self.not_integer else "integer"
+        if types and types <= {"integer", "number"}:
+            return "string" if self.not_double else "number"
+        return (types.pop() if len(types) == 1 else "string") if types else None
+
+
+def _field(name: str, is_object: bool) -> Field:
+    quoted = sql.name(name)
+    if is_object:
+        return Field(name, f"CASE WHEN json_type({quoted}) <> 'NULL' THEN {quoted} END", "object")
+    return Field(name, f"({quoted} ->> '$')")
+
+
+def _with_digits(line: bytes) -> bytes:
+    """The line with numbers that a double rounds as text; as it is if it has none, or is to be refused."""
+    found: list[str] = []
+
+    def kept(number: str) -> float | str:
+        if math.isinf(value := float(number)) or is_exact(number):
+            return value
+        found.append(number)
+        return number
+
+    try:
+        values = json.loads(line, parse_float=kept, object_pairs_hook=_without_a_name_twice)
+    except (ValueError, RecursionError):
+        return line
+    return json.dumps(values).encode() + b"\n" if found else line
+
+
+def _without_a_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(values := dict(pairs)) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return values

@@ -63,6 +63,15 @@ class Reading:
     row: str = NUMBER
 
 
+def is_exact(number: str) -> bool:
+    """Whether a double keeps all digits of the text of a number, as `sql.digits` has it for DuckDB."""
+    return _digits(repr(float(number))) == _digits(number)
+
+
+def _digits(number: str) -> str:
+    return re.sub("[^0-9]", "", re.split("[eE]", number)[0]).strip("0")
+
+
 def without_path(error: duckdb.Error, path: Path) -> str:
     """Return the first line of DuckDB's message without the local file, whose name tells a user nothing."""
     line = str(error).splitlines()[0].removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")
@@ -98,6 +107,13 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
         if name.lower().startswith(RESERVED):
             raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself", line)
         seen.add(name.lower())
+
+
+def widest(one: str, other: str) -> str:
+    """The column type that holds the values of both."""
+    if one == other:
+        return one
+    return "number" if {one, other} == {"integer", "number"} else "string"
 
 
 def check_shared(names: Collection[str], known: Collection[str]) -> None:

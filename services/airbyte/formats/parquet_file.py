@@ -29,6 +29,9 @@ _REPEATED = """SELECT path_in_schema FROM parquet_metadata(?)
                WHERE type = 'BYTE_ARRAY' AND encodings LIKE '%DICTIONARY%' GROUP BY path_in_schema
                HAVING sum(num_values::HUGEINT * total_uncompressed_size) > ?"""
 """Columns whose dictionary is large enough that their values may be larger than a limit. The file counts it once."""
+_EMPTY = """SELECT path_in_schema FROM parquet_metadata(?)
+            GROUP BY path_in_schema HAVING bool_and(stats_null_count = num_values)"""
+"""Columns without a value, whose type says nothing: writers give them any."""
 _LENGTH = {"VARCHAR": "strlen", "BLOB": "octet_length"}
 
 
@@ -52,8 +55,10 @@ class ParquetFile:
             what = f"its {self._rows:,} rows of {len(found):,} columns"
             raise TooLarge(f"{what} are larger than {size(limits.file_bytes)} when decompressed", "MAX_FILE_SIZE")
         self._types = {row[0]: row[1] for row in found}
+        self._empty: set[str] = set()
         if found:
             self._check_repeated(connection, limits.file_bytes)
+            self._empty = {row[0] for row in connection.execute(_EMPTY, [str(path)]).fetchall()}
         folders = map(unquote, key.split("/")[:-1]) if found else ()
         self._folders = dict(folder.split("=", 1) for folder in folders if "=" in folder)
         self.names = [*self._types, *(name for name in self._folders if name not in self._types)]
@@ -78,8 +83,13 @@ class ParquetFile:
             raise TooLarge(f"{what}, more than {size(most)}", "MAX_FILE_SIZE")
 
     def infer(self) -> dict[str, str]:
+        """The types that the file gives its columns; columns without a value are left out."""
+        if not self._rows:
+            return {}
         types = {
-            name: self._decimal if _is_decimal(type_) else sql.column_type(type_) for name, type_ in self._types.items()
+            name: self._decimal if _is_decimal(type_) else sql.column_type(type_)
+            for name, type_ in self._types.items()
+            if name not in self._empty
         }
         return types | dict.fromkeys(self._folders, "string")
 

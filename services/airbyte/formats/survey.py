@@ -5,10 +5,17 @@ from collections.abc import Sequence
 from services.airbyte.formats.model import Limits, TooLarge, size
 
 CHUNK = 1 << 20
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LONG, _FINE = b"0" * 16, b"." + b"0" * 7
+_OVERLAP = len(_LONG) + 1
+"""Bytes of the piece before that are looked at again, since a number may begin in it."""
 
 
 class Survey:
-    """Counts records, measures the longest, and says how the lines end.
+    """Counts records, measures the longest, and says how the lines end and which numbers need a closer look.
+
+    `fractions`: a number may have a fractional part. `long`: one may have more digits than a double keeps. `fine`: a
+    time may have more than microseconds.
 
     With `quotes`, as CSV has them, a line end between two double quotes belongs to a value. A record that is longer
     than a piece is measured exactly; a shorter one is not measured. After a quote that seems not to open a value
@@ -17,7 +24,7 @@ class Survey:
 
     def __init__(self, limits: Limits, quotes: bool) -> None:
         self.piece = min(CHUNK, limits.line_bytes)
-        self.fractions = False
+        self.fractions = self.long = self.fine = False
         self.longest = 0
         self._limits = limits
         self._quotes = quotes
@@ -45,7 +52,7 @@ class Survey:
         Raises:
             TooLarge: a record is longer than the limit.
         """
-        self._look_for_fractions(piece)
+        self._look_for_numbers(piece)
         parts = piece.split(b'"') if self._quotes and b'"' in piece else [piece]
         outside = parts[self._inside :: 2]
         text = outside[0] if len(outside) == 1 else b"".join(outside)
@@ -78,12 +85,16 @@ class Survey:
             self._ends_inside = False
             self._open = length - (_position(parts, self._inside, end, last=True) or 0) - 1
 
-    def _look_for_fractions(self, piece: bytes) -> None:
+    def _look_for_numbers(self, piece: bytes) -> None:
         """A number has a fractional part where there is a "." or a negative exponent."""
-        if not self.fractions:
-            seen = self._end + piece
-            self.fractions = b"." in seen or b"e-" in seen or b"E-" in seen
-            self._end = piece[-1:]
+        seen = self._end + piece
+        dots = b"." in seen
+        self.fractions = self.fractions or dots or b"e-" in seen or b"E-" in seen
+        if not self.long or (dots and not self.fine):
+            digits = seen.translate(_DIGITS)
+            self.fine |= dots and _FINE in digits
+            self.long |= _LONG in digits or (dots and _LONG in digits.translate(None, b"."))
+        self._end = seen[-_OVERLAP:]
 
 
 def _position(parts: Sequence[bytes], inside: int, end: bytes, last: bool) -> int | None:

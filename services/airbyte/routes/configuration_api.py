@@ -146,7 +146,10 @@ async def _known_job(request: Request, mock: Mock) -> Job:
 
 
 def _job_info(job: Job, mock: Mock) -> dict[str, Any]:
-    attempts = [{"attempt": _attempt(each), "logs": {"logLines": []}} for each in mock.store.attempts(job.job_id)]
+    attempts = [
+        {"attempt": _attempt(each), "logs": {"logLines": mock.store.notes(job.job_id, each.number)}}
+        for each in mock.store.attempts(job.job_id)
+    ]
     return {"job": _job(job), "attempts": attempts}
 
 

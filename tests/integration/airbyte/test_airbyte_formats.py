@@ -112,7 +112,7 @@ def test_a_glob_takes_the_files_that_fit_it_and_no_other(
         assert [row[0] for row in mock.rows("id")] == [0, 1, 9]
 
 
-def test_inferred_columns_have_the_types_of_the_first_file_and_grow_with_later_ones(
+def test_inferred_columns_have_the_types_of_the_first_files_and_later_ones_widen_them_and_say_so(
     start: Start, landing: Landing, configured: Configured
 ) -> None:
     config = configured({"name": "orders"})
@@ -125,9 +125,14 @@ def test_inferred_columns_have_the_types_of_the_first_file_and_grow_with_later_o
     with start(config=config) as mock:
         assert mock.sync()["rowsSynced"] == 2
         newer = mock.rows("id, paid, tags ->> '$[0]', shop ->> 'id', count, _airbyte_meta", order="count")[:2]
-    assert newer[0][:-1] == (3, None, "new", "7", 4)
-    assert newer[1][:-1] == (None, None, None, None, 5)
-    assert [change["field"] for change in json.loads(newer[1][-1])["changes"]] == ["id"]
+        (info,) = mock.http.post("/api/v1/jobs/get", json={"id": 2}).json()["attempts"]
+    assert newer[0][:-1] == ("3", None, "new", "7", 4)
+    assert newer[1][:-1] == ("four", None, None, None, 5)
+    assert [json.loads(row[-1])["changes"] for row in newer] == [[], []]
+    (line,) = info["logs"]["logLines"]
+    assert line.startswith(
+        "WARN Column 'id' of stream 'orders' was integer and is string now, because inbound/orders/c."
+    )
 
 
 def test_inferred_columns_of_parquet_keep_their_types(
@@ -175,3 +180,43 @@ def test_a_parquet_file_whose_binary_values_are_no_text_is_refused(
 ) -> None:
     landing.put("orders/a.parquet", parquet(tmp_path, "SELECT 1 AS id, '\\xFF'::BLOB AS name"))
     assert "is not UTF-8 text" in mock.reason(mock.sync()["jobId"])
+
+
+TEXTS = ("00501", "+49", "12E3", "1_000", "0x1F", " 7", "12345678901234567890", "1.1000000000000000001")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("several", [True, False])
+def test_text_that_is_more_than_its_number_makes_a_column_text_in_whichever_file_it_is(
+    start: Start, landing: Landing, configured: Configured, text: str, several: bool
+) -> None:
+    landing.put("orders/a.csv", "id,v\n1,2010\n")
+    with start(config=configured({"name": "orders"})) as mock:
+        if not several:
+            mock.sync()
+        landing.put("orders/b.csv", f"id,v\n2,{text}\n")
+        landing.put("orders/c.csv", "id,v\n3,9007199254740993\n")
+        job = mock.sync()
+        assert job["status"] == "succeeded"
+        assert mock.rows("v") == [("2010",), (text,), ("9007199254740993",)]
+        (info,) = mock.http.post("/api/v1/jobs/get", json={"id": job["jobId"]}).json()["attempts"]
+        assert len(info["logs"]["logLines"]) == (0 if several else 1)
+
+
+def test_a_column_of_integers_becomes_numbers_only_where_a_double_keeps_them_all(
+    start: Start, landing: Landing, configured: Configured
+) -> None:
+    landing.put("orders/a.csv", "id,small,large\n1,5,9007199254740993\n")
+    with start(config=configured({"name": "orders"})) as mock:
+        mock.sync()
+        landing.put("orders/b.csv", "id,small,large,added\n2,1.50,1.5,5\n")
+        landing.put("orders/c.csv", "id,added\n3,0.5\n")
+        mock.sync()
+        assert mock.rows("small, large, added")[:2] == [(5.0, "9007199254740993", None), (1.5, "1.5", 5.0)]
+
+
+def test_the_whole_file_says_what_type_a_column_has(start: Start, landing: Landing, configured: Configured) -> None:
+    landing.put("orders/a.csv", "id,v\n" + "1,1\n" * 150_000 + "2,007\n")
+    with start(config=configured({"name": "orders"})) as mock:
+        mock.sync()
+        assert mock.rows("v", order="id DESC")[:2] == [("007",), ("1",)]

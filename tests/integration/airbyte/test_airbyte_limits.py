@@ -166,7 +166,7 @@ def test_a_byte_order_mark_and_half_a_character_in_json_lines(mock: Mock, landin
 
 
 def test_more_columns_than_the_memory_holds_are_told_with_the_setting(start: Start, landing: Landing) -> None:
-    names = [f"c{number}" for number in range(1800)]
+    names = ["id", *(f"c{number}" for number in range(1800))]
     landing.put("orders/a.csv", f"{','.join(names)}\n{','.join(names)}\n")
     with start(memory_limit="30MB") as mock:
         said = mock.reason(mock.sync()["jobId"])

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.airbyte.running_mock import V1, Landing, Mock, Start
+from tests.integration.airbyte.test_airbyte_dialects import mock_of
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, pem, public_pem, running_emulator
 
 SOURCE = "22222222-2222-4222-8222-222222222222"
@@ -224,3 +225,21 @@ def test_a_lake_refuses_to_deduplicate_as_airbyte_does(mock: Mock) -> None:
     assert answer.status_code == 400
     said = answer.json()["data"]["message"]
     assert said.startswith(f"Cannot set sync mode to {DEDUP} for stream orders. Valid sync modes are: [full_refresh")
+
+
+def test_a_later_file_widens_a_column_of_the_table_and_earlier_rows_stay_right(
+    start: Start, landing: Landing, warehouse: Snowflake, tmp_path: Path
+) -> None:
+    landing.put("orders/a.csv", "id,zip,price,paid\n1,10001,5,true\n")
+    with mock_of(start, landing, [{"name": "orders"}], tmp_path) as mock:
+        run(mock, connection := warehouse.connect(mock))
+        landing.put("orders/b.csv", "id,zip,price,paid\n2,00501,1.50,maybe\n")
+        job = run(mock, connection)
+        assert job["status"] == "succeeded"
+        rows = warehouse.rows("SELECT id, zip, price, paid, _airbyte_generation_id FROM orders ORDER BY id")
+        assert rows == [(1, "10001", 5.0, "true", 0), (2, "00501", 1.5, "maybe", 0)]
+        (info,) = mock.http.post("/api/v1/jobs/get", json={"id": job["jobId"]}).json()["attempts"]
+        assert [line.split("'")[1] for line in info["logs"]["logLines"]] == ["ZIP", "PRICE", "PAID"]
+        landing.put("orders/c.csv", "id,zip,price,paid\n3,7,7,true\n")
+        run(mock, connection)
+        assert warehouse.rows("SELECT zip, price FROM orders WHERE id = 3") == [("7", 7.0)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from services.airbyte.formats.settings import FORMATS, NOT_SUPPORTED
 from tests.integration.airbyte.running_mock import Landing, Start
 from tests.integration.airbyte.source_s3 import judge
-from tests.integration.airbyte.source_s3.cases import CASES, UNMENDED, Case
+from tests.integration.airbyte.source_s3.cases import CASES, Case
 from tests.integration.airbyte.source_s3.differences import DIFFERENCES
 from tests.integration.airbyte.source_s3.generated import STREAMS
 from tests.integration.airbyte.test_airbyte_dialects import mock_of
@@ -61,9 +61,7 @@ def compare(python: Path, s3_url: str, landing: Landing, start: Start, tmp_path:
 def test_the_mock_reads_what_source_s3_reads_but_for_the_differences_that_are_wanted(compare: Compare) -> None:
     theirs, ours, _ = compare(CASES)
     found = {name: judge.difference(theirs[name], ours[name]) for name in CASES}
-    unwanted = [
-        f"{name}: {said}" for name, said in found.items() if said and not CASES[name].differs and name not in UNMENDED
-    ]
+    unwanted = [f"{name}: {said}" for name, said in found.items() if said and not CASES[name].differs]
     assert not unwanted, "\n".join(unwanted)
     assert [name for name, case in CASES.items() if case.differs and not found[name]] == []
     assert {case.differs for case in CASES.values() if case.differs} == set(DIFFERENCES)

@@ -32,6 +32,22 @@ LOADED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {
         b"v\n12345678901234567890\n12345678901234567891\n",
         [("12345678901234567890", None), ("12345678901234567891", None)],
     ),
+    "csv_decimals": (
+        "a.csv",
+        b"v\n12345678901234567.89\n1.50\n",
+        [("12345678901234567.89", None), ("1.50", None)],
+    ),
+    "jsonl_decimals": (
+        "a.jsonl",
+        b'{"v": 12345678901234567.89}\n{"v": 0.1}\n',
+        [("12345678901234567.89", None), ("0.1", None)],
+    ),
+    "jsonl_long_ids": ("a.jsonl", b'{"v": 18446744073709551615}\n', [("18446744073709551615", None)]),
+    "jsonl_nested": (
+        "a.jsonl",
+        b'{"v": {"n": [1.0000000000000000001]}}\n',
+        [('{"n":["1.0000000000000000001"]}', None)],
+    ),
     "csv_spaces": ("a.csv", b"id, v \n1,ant\n", [("ant", None)]),
     "jsonl_huge": ("a.jsonl", b'{"v": 1.5}\n{"v": 1e999}\n', [(1.5, None), (None, NULLED)]),
     "nan": ("a.parquet", column([1.5, float("nan")], pa.float64()), [(1.5, None), (None, NULLED)]),

@@ -60,11 +60,17 @@ DIFFERENCES = {
         "the file is refused with the line",
         "It is not JSON Lines; the message says what to do.",
     ),
-    "wider type": Difference(
-        "a later file with a wider type: integer, then number",
-        "the type that fits all files",
-        "the type of the first file; other values are null and noted",
-        "Raw has rows of the first type already. Declare `columns` to choose the type.",
+    "more than a number": Difference(
+        "CSV, `Primitive Types Only`: 007, +8, 1_000, 1e3, 12345678901234567890",
+        "a number",
+        "text",
+        "A postcode, a telephone number or an id would lose a part.",
+    ),
+    "rounded number": Difference(
+        "JSON Lines: a number with more digits than a double or 64 bits have",
+        "a rounded number, or an integer",
+        "text",
+        "Every digit is kept.",
     ),
     "other columns": Difference(
         "a later file with none of the stream's columns",
