@@ -159,3 +159,20 @@ def files_in_one_second(stage: Stage) -> None:
     for each in files:
         stage.land(each)
     stage.await_published(*files)
+
+
+@scenario(
+    fails="a file holds values that dbt's tests refuse",
+    does="fails the run with the test's name; readers keep their tables until the file is corrected",
+    incident="https://github.com/dbt-labs/dbt-core/issues/1054",
+    report="dbt runs tests once the tables are built, so readers had the bad rows already",
+    soak=disturb.spoil(lambda flights: flights.changed(origin="XXX").content),
+)
+def file_fails_tests(stage: Stage) -> None:
+    wrong = stage.flights(origin="XXX")
+    stage.fails(stage.land(wrong), "DbtFailed", "fct_flights", "origin")
+    stage.unpublished(wrong)
+    stage.step("the file is corrected")
+    right = wrong.changed(origin="LGA")
+    stage.land(right)
+    stage.await_published(right)

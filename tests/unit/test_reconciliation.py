@@ -23,8 +23,8 @@ class Held(Running):
     def __init__(self, folder: Path, s3: object, raw: list[int], marts: list[tuple], published: list[tuple]) -> None:
         self.lake, self._s3, self._marts, self._published = str(folder), s3, marts, published
         (folder / "flights").mkdir()
-        rows = ", ".join(f"({number}, 'inbound/flights/{LANDED.name}', '2026-01-01')" for number in raw)
-        names = "flight, _ab_source_file_url, _ab_source_file_last_modified"
+        rows = ", ".join(f"({number}, 'inbound/flights/{LANDED.name}', 'N550WN', 1)" for number in raw)
+        names = "flight, _ab_source_file_url, tailnum, dep_delay"
         duckdb.sql(f"copy (from (values {rows}) as t({names})) to '{folder}/flights/one.parquet'")
 
     def s3(self):
@@ -73,4 +73,4 @@ def test_a_row_that_is_not_where_it_should_be_is_named(
 def test_a_row_that_is_twice_in_raw_is_named(s3: object, tmp_path: Path) -> None:
     account = reconcile(Held(tmp_path, s3, [10_000, 10_001, 10_001], ROWS, ROWS))
     assert len(account.problems) == 1
-    assert account.problems[0].startswith("1 doubled in raw: ")
+    assert account.problems[0].startswith("1 doubled in raw: (10001, ")
