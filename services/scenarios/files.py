@@ -41,11 +41,11 @@ def file_malformed(stage: Stage) -> None:
     does="fails the run by the file's name and publishes none of its rows; the whole file completes it",
     incident="https://github.com/pinterest/secor/issues/252",
     report="gzip files on S3 ended early, and each job that read one stopped",
-    soak=disturb.spoil(lambda flights: flights.content[:-20]),
+    soak=disturb.spoil(lambda flights: flights.content[:-8]),
 )
 def file_cut_off(stage: Stage) -> None:
     flights = stage.flights(50)
-    key = stage.land(flights, flights.content[:-20])
+    key = stage.land(flights, flights.content[:-8])
     stage.fails(key, flights.name)
     stage.unpublished(flights)
     stage.step("the upload is repeated")
