@@ -106,6 +106,13 @@ status: $(if $(S3_ENDPOINT_URL),$(READY)) ## Show the sensor's position, and its
 cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor or retry batches: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
 	@$(CURSOR) $(ARGS)
 
+# In a shell of `make dev` the file of its platform; elsewhere of the one in Docker.
+REMOVE = $(if $(S3_ENDPOINT_URL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$TYPED_YES"},$(PLATFORM) remove-file --yes="$$TYPED_YES")
+
+.PHONY: remove-file
+remove-file: $(if $(S3_ENDPOINT_URL),$(READY)) ## Take a file out of landing, raw and the tables: make remove-file FILE=inbound/flights/bad.csv [YES=1]
+	@$(REMOVE) -- "$$TYPED_FILE"
+
 .PHONY: dbt
 dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
 	@$(OURS) -m blocks.dbt_command $(ARGS)

@@ -20,6 +20,8 @@ ATTEMPTS = 4
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.5, 10.0
 CANCEL_SECONDS = 5.0
 """How long one attempt to cancel waits for its answer: a run that is being ended has little time."""
+REMOVAL_SECONDS = 3600.0
+"""How long a removal may wait for the syncs and the dbt commands that use the files."""
 TOKEN_MARGIN_SECONDS = 30.0
 NO_SECRET = SecretStr("")
 
@@ -68,6 +70,10 @@ class SyncCancelled(SyncFailed):
 
 class SyncTimedOut(SyncFailed):
     """The sync did not end in time; it was cancelled."""
+
+
+class RemovalFailed(AirbyteError):
+    """The rows of a file could not be taken out of raw."""
 
 
 class _Wire(BaseModel):
@@ -334,6 +340,29 @@ class AirbyteClient:
             AirbyteError: Airbyte does not confirm it.
         """
         return self._parse(Job, self._repeated("DELETE", f"/jobs/{job_id}", f"job {job_id}", timeout=CANCEL_SECONDS))
+
+    def remove_file(self, key: str) -> dict[str, int] | None:
+        """Have the mock Airbyte take an object's rows out of raw, and read the object again if it lands again.
+
+        Returns:
+            The rows by table; None where the server is not the mock, whose state nobody else may change.
+
+        Raises:
+            RemovalFailed: a destination refuses.
+        """
+        base, public, _ = self.server_url.rpartition("/api/public/v1")
+        if not public:
+            return None
+        response = self._send("POST", f"{base}/_mock/removals", json={"key": key}, timeout=REMOVAL_SECONDS)
+        if response.status_code == 401:
+            raise self._unauthorised(response)
+        try:
+            answer = response.json()
+        except ValueError:
+            return None
+        if isinstance(answer, dict) and "notRemoved" in answer:
+            raise RemovalFailed(f"The rows of {key} were not removed: {answer['notRemoved']}")
+        return answer.get("removed") if isinstance(answer, dict) else None
 
     def report(self, job_id: int) -> JobReport:
         """Why a job failed, and what each stream moved, where the server offers its Configuration API."""

@@ -71,6 +71,10 @@ class S3Landing(Block):
             self.session_token.get_secret_value(),
         )
 
+    def key_of(self, name: str) -> str:
+        """The key of an object of the bucket, which a person may name by its URL."""
+        return name.removeprefix(f"s3://{self.bucket}/")
+
     def get_client(self) -> "S3Client":
         """A boto3 client for the bucket.
 

@@ -76,6 +76,14 @@ def rows(lake: Path) -> dict[str, int]:
         return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
 
 
+def rows_of(lake: Path, key: str) -> dict[str, int]:
+    """Count the raw rows of an object in each stream that has some, all versions of the object."""
+    query = f"select count(*) from read_parquet(?, union_by_name=true) where {object_of_row([key])} = ?"  # noqa: S608 - a constant
+    with reading(lake), duckdb.connect() as connection:
+        counts = {name: connection.execute(query, [glob, key]).fetchall()[0][0] for name, glob in streams(lake).items()}
+    return {name: count for name, count in counts.items() if count}
+
+
 FILE = "_ab_source_file_url"
 
 

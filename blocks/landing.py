@@ -33,10 +33,16 @@ LOOKS_AT_ONCE = 10
 
 CURSORS = "_cursors/"
 """Where in the bucket sensors keep their cursors."""
+REMOVED = "_removed/"
+"""Where in the bucket files are that a person has taken out, each below its key."""
 
 
 class LandingUnavailable(PlatformError):
     """S3 does not answer, or refuses."""
+
+
+class LandingReadOnly(PlatformError):
+    """These credentials may not write or delete an object of the bucket."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ def check_answers(client: Client) -> Client:
 
 def watched(key: str, prefix: str, pattern: str) -> bool:
     """Whether a key is a file's, lies below a prefix, and matches a glob without it; a sensor's cursor is no file."""
-    if not key or key.endswith("/") or key.startswith(CURSORS):
+    if not key or key.endswith("/") or key.startswith((CURSORS, REMOVED)):
         return False
     return key.startswith(prefix) and fnmatchcase(key.removeprefix(prefix), pattern)
 
@@ -190,6 +196,26 @@ def look_up(
     """
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
         return list(pool.map(lambda key: (key, _look_up(s3, bucket, key)), keys))
+
+
+def set_aside(s3: "S3Client", bucket: str, key: str) -> bool:
+    """Move an object below REMOVED, where nothing reads it; return whether it was there, or is aside already.
+
+    Raises:
+        LandingReadOnly: these credentials may not move it.
+        LandingUnavailable: S3 does not answer.
+    """
+    aside = f"{REMOVED}{key}"
+    try:
+        there = {each.key for name in (key, aside) for each in objects(s3, bucket, name)}
+        if key in there:
+            s3.copy({"Bucket": bucket, "Key": key}, bucket, aside)
+            s3.delete_object(Bucket=bucket, Key=key)
+    except NOT_S3 as error:
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("403", "AccessDenied"):
+            raise LandingReadOnly(f"s3://{bucket}/{key} may not be moved: {error}.") from error
+        raise unavailable(bucket, error) from error
+    return bool({key, aside} & there)
 
 
 def served_at(answer: Mapping[str, Any]) -> datetime:

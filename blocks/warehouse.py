@@ -37,6 +37,10 @@ class WarehouseUnreachable(PlatformError):
     """Snowflake does not answer: worth another try."""
 
 
+class RawReadOnly(PlatformError):
+    """The platform may not delete rows from raw."""
+
+
 class Warehouse(Protocol):
     """What the flows ask of a warehouse beside dbt's work."""
 
@@ -49,6 +53,16 @@ class Warehouse(Protocol):
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
+
+    def rows_of(self, key: str) -> dict[str, int]:
+        """Count the rows that raw holds of an object, in each of its tables that has some."""
+
+    def remove(self, key: str) -> dict[str, int]:
+        """Delete these rows where Airbyte itself does not; return them as `rows_of` does.
+
+        Raises:
+            RawReadOnly: this warehouse, or its role, may only read raw.
+        """
 
 
 class DuckDbWarehouse:
@@ -119,6 +133,17 @@ class DuckDbWarehouse:
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`."""
         return lake.arrived(self.lake_dir, keys)
+
+    def rows_of(self, key: str) -> dict[str, int]:
+        """See `Warehouse.rows_of`."""
+        return lake.rows_of(self.lake_dir, key)
+
+    def remove(self, key: str) -> dict[str, int]:
+        """Refuse: the lake belongs to the mock Airbyte."""
+        raise RawReadOnly(
+            f"The rows of {key} cannot be removed: only the mock Airbyte writes the lake {self.lake_dir}, and at "
+            "AIRBYTE_SERVER_URL is another server, or an older mock. Update it, or correct AIRBYTE_SERVER_URL."
+        )
 
 
 def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
@@ -264,12 +289,7 @@ class SnowflakeWarehouse:
         found: list[tuple[str, datetime]] = []
         key = lake.object_of_row(wanted).replace("%", "%%")
         with self._session() as connection, connection.cursor() as cursor:
-            cursor.execute(
-                "select table_name from information_schema.columns "
-                "where table_schema = %s and upper(column_name) = '_AB_SOURCE_FILE_URL'",
-                (snowflake_ledger.stored(self.raw_schema),),
-            )
-            for (table,) in cursor.fetchall():
+            for table in self._raw_tables(cursor):
                 cursor.execute(
                     f"select {key}, max(_ab_source_file_last_modified) "  # noqa: S608 - from the catalogue
                     f'from {self.raw_schema}."{table}" '
@@ -278,6 +298,49 @@ class SnowflakeWarehouse:
                 )
                 found += [(key, _aware(date)) for key, date in cursor.fetchall()]
         return lake.newest(found)
+
+    def rows_of(self, key: str) -> dict[str, int]:
+        """See `Warehouse.rows_of`."""
+        counts: dict[str, int] = {}
+        with self._session() as connection, connection.cursor() as cursor:
+            for table in self._raw_tables(cursor):
+                cursor.execute(f"select count(*) from {self._rows(table, key)}", (key,))  # noqa: S608 - from the catalogue
+                if row := cursor.fetchone():
+                    counts[table.lower()] = int(row[0])
+        return {table: count for table, count in counts.items() if count}
+
+    def remove(self, key: str) -> dict[str, int]:
+        """See `Warehouse.remove`."""
+        from snowflake.connector.errors import Error
+
+        counts = self.rows_of(key)
+        with self._session() as connection, connection.cursor() as cursor:
+            for table in self._raw_tables(cursor):
+                statement = f"delete from {self._rows(table, key)}"  # noqa: S608 - from the catalogue
+                try:
+                    cursor.execute(statement, (key,))
+                except Error as error:
+                    if snowflake_ledger.AWAY.search(str(error)):
+                        raise
+                    raise RawReadOnly(
+                        f"The rows of {key} could not be deleted from {self.raw_schema}.{table}: {error} Grant DELETE "
+                        f"on the tables of {self.raw_schema} to the role, or run this as the role of Airbyte, then "
+                        f"repeat: {statement % repr(key)}"
+                    ) from error
+        return counts
+
+    def _rows(self, table: str, key: str) -> str:
+        """What stands behind FROM for the rows of an object."""
+        return f'{self.raw_schema}."{table}" where {lake.object_of_row([key]).replace("%", "%%")} = %s'
+
+    def _raw_tables(self, cursor: "SnowflakeCursor") -> list[str]:
+        """The tables that Airbyte's source-s3 fills."""
+        cursor.execute(
+            "select table_name from information_schema.columns "
+            "where table_schema = %s and upper(column_name) = '_AB_SOURCE_FILE_URL'",
+            (snowflake_ledger.stored(self.raw_schema),),
+        )
+        return [str(table) for (table,) in cursor.fetchall()]
 
 
 def _aware(date: datetime | str) -> datetime:

@@ -1,6 +1,6 @@
 """Transform: dbt builds and tests the tables; what passed is published."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -80,10 +80,14 @@ def dbt_deps(profile: str | None = None) -> str:
     retry_condition_fn=if_temporary,
 )
 def run_dbt(
-    command: str, select: str | None = None, full_refresh: bool = False, profile: str | None = None
+    command: str,
+    select: str | None = None,
+    full_refresh: bool = False,
+    profile: str | None = None,
+    arguments: Sequence[str] = (),
 ) -> DbtResult:
     """Run one dbt command over the selected nodes; dbt's own lines go to the log."""
-    options = [*(["--select", select] if select else []), *(["--full-refresh"] if full_refresh else [])]
+    options = [*arguments, *(["--select", select] if select else []), *(["--full-refresh"] if full_refresh else [])]
     return connections.dbt(profile, get_run_logger().info).run(command, *options)
 
 

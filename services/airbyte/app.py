@@ -52,8 +52,7 @@ def create_app(settings: Settings) -> Starlette:
     handlers = {404: _no_such_route, 405: _no_such_route}
     api = [Mount("/api/public/v1", routes=public), Mount("/api/v1", routes=configuration_api.ROUTES)]
     routes: list[BaseRoute] = [*api, *tokens.ROUTES, *pages.ROUTES]
-    if settings.faults:
-        routes.append(Mount("/_mock", routes=faults.ROUTES))
+    routes.append(Mount("/_mock", routes=[*faults.FILES, *(faults.ROUTES if settings.faults else [])]))
     guard = Middleware(Guard, max_body_mb=MAX_BODY_MB, pages=True, other_types=TOKENS)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[guard])
 

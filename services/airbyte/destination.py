@@ -40,6 +40,9 @@ class Destination(Protocol):
     def clear(self) -> None:
         """Remove all rows."""
 
+    def remove(self, key: str, targets: Collection[str]) -> int:
+        """Remove the rows of the object `key`, whose files were committed as `targets`; return their number."""
+
     def close(self) -> None: ...
 
 
@@ -48,7 +51,7 @@ def open_destination(
 ) -> Destination:
     """The stream's place; `waiting` is called while it waits for somebody. Raises DestinationError."""
     if task.snowflake is None:
-        overwrites = stream.overwrite and not (task.clear or task.prepare_only)
+        overwrites = stream.overwrite and not (task.clear or task.prepare_only or task.remove)
         label = f"{task.job_id}-{os.getpid()}"
         return LakeFolder(connection, Path(stream.place), label, stream.generation, overwrites, waiting)
     # Snowflake's connector takes a second to import: only where it is used.

@@ -20,7 +20,7 @@ from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
 from services.airbyte.lake_lock import lock_file
 from services.airbyte.names import has_schema, printable
-from services.airbyte.protocol import Committed, Failed, Reading, SyncTask, Widened
+from services.airbyte.protocol import Committed, Failed, Reading, Removed, SyncTask, Widened
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tasks import Tasks
@@ -28,6 +28,10 @@ from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
 
 log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
+
+
+class RemovalFailed(Exception):
+    """The rows of an object could not be removed; the text says why."""
 
 
 class Engine:
@@ -74,6 +78,29 @@ class Engine:
         task = asyncio.create_task(self._run(job, fault), name=f"job {job.job_id}")
         self._tasks[job.job_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
+
+    async def remove(self, key: str) -> dict[str, int]:
+        """Remove an object's rows from all streams, then forget that it was read; return the rows by table or folder.
+
+        A removal that was cut short can be repeated.
+
+        Raises:
+            RemovalFailed: a destination refuses; what was removed by then stays removed.
+        """
+        rows: dict[str, int] = {}
+        for connection in list(self._catalog.connections.values()):
+            streams = self._catalog.streams_of(connection)
+            prefixed = {each.stream.name: f"{connection.prefix}{each.stream.name}" for each in streams}
+            async with self._turns[connection.connectionId], self._slots:
+                removed: dict[str, int] = {}
+                task = self._tasks_of.removal(connection, streams, key)
+                if problems := await self._work(task, lambda _: None, removed=removed):
+                    raise RemovalFailed("; ".join(each["externalMessage"] for each in problems))
+                self._store.forget(connection.connectionId, key)
+            for stream, count in removed.items():
+                if count:
+                    rows[prefixed[stream]] = rows.get(prefixed[stream], 0) + count
+        return rows
 
     def cancel(self, connection_id: UUID) -> None:
         """Cancel whatever runs on the connection; what it has committed stays."""
@@ -162,9 +189,13 @@ class Engine:
             raise RuntimeError(f"cannot prepare the lake's folders: {problems[0]['internalMessage']}")
 
     async def _work(
-        self, task: SyncTask, commit: Callable[[Committed], None], note: Callable[[str], None] = lambda _: None
+        self,
+        task: SyncTask,
+        commit: Callable[[Committed], None],
+        note: Callable[[str], None] = lambda _: None,
+        removed: dict[str, int] | None = None,
     ) -> list[dict[str, Any]]:
-        """Run a worker process to its end; what went wrong, none for success."""
+        """Run a worker process to its end; what went wrong, none for success. `removed` gets rows by stream."""
         problems: list[dict[str, Any]] = []
         at: dict[str, str] = {}  # the file that each stream is reading
         try:
@@ -179,6 +210,8 @@ class Engine:
                         case Widened() as widened:
                             log.warning(line := printable(f"WARN {_told(widened)}"))
                             note(line)
+                        case Removed() as gone if removed is not None:
+                            removed[gone.stream] = gone.rows
                         case Failed() as failed:
                             if failed.detail:
                                 log.error("stream %s: %s", failed.stream, printable(failed.detail))

@@ -1,5 +1,6 @@
 """The lake as a destination: a stream is a folder of Parquet files."""
 
+import glob
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
@@ -11,7 +12,9 @@ from services.airbyte import sql
 from services.airbyte.convert import write_empty
 from services.airbyte.errors import DestinationError
 from services.airbyte.lake_lock import LakeInUse, alone
-from services.airbyte.names import SCHEMA_FILES, schema_name
+from services.airbyte.names import SCHEMA_FILES, of_object, schema_name
+
+FILE = "_ab_source_file_url"
 
 
 class LakeFolder:
@@ -120,6 +123,29 @@ class LakeFolder:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.set_columns(columns)
         self.keep_only(())
+
+    def remove(self, key: str, _targets: Collection[str]) -> int:
+        """Remove the files that hold the rows of an object; return their number.
+
+        Raises:
+            DestinationError: dbt has read the lake all the time.
+        """
+        files = f"{glob.escape(str(self._place))}/*.parquet"
+        condition, values = of_object(key, FILE)
+        relation = "read_parquet(?, filename = true, union_by_name = true)"
+        query = f"SELECT filename, count(*) FROM {relation} WHERE {condition} GROUP BY filename"  # noqa: S608 - a constant
+        found = self._connection.execute(query, [files, *values]).fetchall()
+        try:
+            with alone(self._place.parent, self._waiting):
+                for name, _ in found:
+                    Path(name).unlink(missing_ok=True)
+        except LakeInUse as error:
+            raise DestinationError(
+                "system_error",
+                f"The rows of {key} cannot be removed from {self._place.name}: {error}. Find the dbt command that "
+                "hangs, end it, and try again.",
+            ) from None
+        return sum(rows for _, rows in found)
 
     def close(self) -> None:
         self.temporary.unlink(missing_ok=True)

@@ -25,7 +25,17 @@ from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.model import BadFile, check_shared, widest
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
-from services.airbyte.protocol import Committed, Discovered, Failed, Message, Reading, StreamTask, SyncTask, Widened
+from services.airbyte.protocol import (
+    Committed,
+    Discovered,
+    Failed,
+    Message,
+    Reading,
+    Removed,
+    StreamTask,
+    SyncTask,
+    Widened,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -77,6 +87,9 @@ class _StreamLoader:
                 self._columns = self._destination.prepare(self._stream.columns)
                 if self._task.clear:
                     self._destination.clear()
+                elif self._task.remove:
+                    rows = self._destination.remove(self._task.remove, self._stream.targets)
+                    self._emit(Removed(self._stream.name, rows))
                 elif not self._task.prepare_only:
                     self._load_all()
         except BadFile as error:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.airbyte.formats.suffixes import is_archive
+
 UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except line ends, line and text-direction marks, and halves of surrogate pairs."""
 SCHEMA_FILES = "_schema-*.parquet"
@@ -26,6 +28,13 @@ def target_name(connection_id: str, stream: str, generation: int, key: str, etag
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", Path(key).name.split(".")[0]).lstrip("_")[:80]
     identity = "\n".join((connection_id, stream, str(generation), key, etag, str(version)))
     return f"{stem}-{digest(identity)}.parquet"
+
+
+def of_object(key: str, column: str, mark: str = "?") -> tuple[str, tuple[str, ...]]:
+    """SQL that holds for an object's name in a column, and its values; a zip archive's files have longer names."""
+    if not is_archive(key):
+        return f"{column} = {mark}", (key,)
+    return f"({column} = {mark} OR substr({column}, 1, {len(key) + 1}) = {mark})", (key, f"{key}#")
 
 
 def printable(text: str) -> str:

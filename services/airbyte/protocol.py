@@ -25,7 +25,7 @@ class StreamTask:
     `format` says how to read them; without it their suffix does. `place` is the folder of the stream in the lake, or
     says where in Snowflake `table` is. With a `dedup_key` the newest row of each key is kept. Without `columns` they
     are inferred; of any column only those in `selected` (lower case) are loaded. `read` maps a key to (etag, version)
-    of the newest version of it that was read.
+    of the newest version of it that was read. `targets` are the names of the files to remove.
     """
 
     name: str
@@ -40,15 +40,17 @@ class StreamTask:
     dedup_key: list[str] = field(default_factory=list)
     selected: list[str] | None = None
     read: dict[str, tuple[str, int]] = field(default_factory=dict)
+    targets: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class SyncTask:
     """One attempt.
 
-    With `prepare_only` just the place of each stream is made ready, with `clear` all its rows go, and with `discover`
-    nothing is written and its columns are told. With `vanish` every file that is new is gone when it is to be read: a
-    fault. `snowflake` is the destination's configuration if it is not the lake.
+    With `prepare_only` just the place of each stream is made ready, with `clear` all its rows go, with `remove` those
+    of the object that has this key, and with `discover` nothing is written and its columns are told. With `vanish`
+    every file that is new is gone when it is to be read: a fault. `snowflake` is the destination's configuration if it
+    is not the lake.
     """
 
     job_id: int
@@ -66,6 +68,7 @@ class SyncTask:
     clear: bool = False
     discover: bool = False
     vanish: bool = False
+    remove: str = ""
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -120,6 +123,15 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Removed:
+    """The rows of an object that a stream no longer has."""
+
+    stream: str
+    rows: int
+    type: Literal["removed"] = "removed"
+
+
+@dataclass(frozen=True)
 class Discovered:
     """The columns of a stream's files and their types."""
 
@@ -145,9 +157,10 @@ class Done:
     type: Literal["done"] = "done"
 
 
-Message = Committed | Failed | Reading | Discovered | Widened | Done
+Message = Committed | Removed | Failed | Reading | Discovered | Widened | Done
 _TYPES: dict[str, type[Message]] = {
     "committed": Committed,
+    "removed": Removed,
     "failed": Failed,
     "reading": Reading,
     "discovered": Discovered,

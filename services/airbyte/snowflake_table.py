@@ -14,6 +14,7 @@ from uuid import uuid4
 from services.airbyte import sql
 from services.airbyte.destination_config import KeyPair, SnowflakeConfiguration
 from services.airbyte.errors import DestinationError
+from services.airbyte.names import of_object
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -123,6 +124,14 @@ class SnowflakeTable:
 
     def clear(self) -> None:
         self._delete("TRUE", "TRUE")
+
+    def remove(self, key: str, targets: Collection[str]) -> int:
+        condition, values = of_object(key, "_ab_source_file_url", "%s")
+        [(rows,)] = self._run(f"SELECT count(*) FROM {self._table} WHERE {condition}", values)  # noqa: S608 - quoted
+        if targets:
+            self._forget(f"file IN ({', '.join(map(sql.text, targets))})")
+        self._run(f"DELETE FROM {self._table} WHERE {condition}", values)  # noqa: S608 - quoted
+        return int(rows)
 
     def close(self) -> None:
         self.temporary.unlink(missing_ok=True)

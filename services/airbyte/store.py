@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from services.airbyte.jobs import ALLOWED, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
+from services.airbyte.names import of_object
 from services.airbyte.protocol import Committed
 
 SCHEMA = """
@@ -202,6 +203,18 @@ class Store:
         sql = """SELECT key, etag, max(version) FROM read_files
                  WHERE connection_id = ? AND stream = ? AND generation = ? GROUP BY key"""
         return {key: (etag, n) for key, etag, n in self._db.execute(sql, (str(connection_id), stream, generation))}
+
+    def targets(self, connection_id: UUID, stream: str, key: str) -> list[str]:
+        """The names under which an object's files were committed, of all versions and generations."""
+        condition, values = of_object(key, "key")
+        sql = f"SELECT target FROM read_files WHERE connection_id = ? AND stream = ? AND {condition}"  # noqa: S608 - a constant
+        return [target for (target,) in self._db.execute(sql, (str(connection_id), stream, *values))]
+
+    def forget(self, connection_id: UUID, key: str) -> None:
+        """Have an object count as one that was never read."""
+        condition, values = of_object(key, "key")
+        sql = f"DELETE FROM read_files WHERE connection_id = ? AND {condition}"  # noqa: S608 - a constant
+        self._db.execute(sql, (str(connection_id), *values))
 
     def totals(self, connection_id: UUID, stream: str, generation: int) -> tuple[int, int, int]:
         """Files, rows and bytes that the generation has read."""

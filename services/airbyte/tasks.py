@@ -38,6 +38,12 @@ class Tasks:
             prepare_only=job is None,
         )
 
+    def removal(self, connection: Connection, streams: list[SyncedStream], key: str) -> SyncTask:
+        """What takes the rows of the object `key` out of the streams."""
+        id_, task = connection.connectionId, self.attempt(connection, None, streams)
+        found = [replace(each, targets=self._store.targets(id_, each.name, key)) for each in task.streams]
+        return replace(task, streams=found, work_dir=f"{task.work_dir}-{id_}", prepare_only=False, remove=key)
+
     def source(self, source: Source, folder: str, streams: list[StreamTask]) -> SyncTask:
         """What every task on the source's files has."""
         settings, key, secret = self._settings, self._settings.s3_access_key_id, self._settings.s3_secret_access_key

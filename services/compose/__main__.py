@@ -79,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
     verb("sql", sql).add_argument("query", nargs="*")
+    removing = verb("remove-file", remove_file)
+    removing.add_argument("file", help="the object's key in the landing bucket")
+    _flag(removing, "--yes", "YES", "do not ask")
     running = verb("run", run)
     running.add_argument("flow", help="the deployment, or the flow whose main one it is")
     running.add_argument("--parameters", type=_parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
@@ -129,6 +132,19 @@ def sql(compose: Compose, options: argparse.Namespace) -> int:
     snowflake = profile.values["DBT_TARGET"] == "snowflake"
     module = ["blocks.snowflake_sql", "--profile", profile.blocks, "--"] if snowflake else ["blocks.sql"]
     return compose.run("exec", *terminal, "worker", *PYTHON, *module, *options.query)
+
+
+def remove_file(compose: Compose, options: argparse.Namespace) -> int:
+    """Take a file out of landing, raw and the tables, after a question; 0 where the run completed."""
+    prefect = prefect_of(compose)
+    compose.need("worker")
+    plan = ["flows.remove_file", "--profile", compose.profile.blocks, "--plan", "--", options.file]
+    if code := compose.run("exec", "-T", "worker", *PYTHON, *plan):
+        return code
+    if not options.yes and _answer("Remove the file? [y/N] ") != "y":
+        print("Nothing was removed.")
+        return 1
+    return prefect.follow(prefect.start("remove_file", {"key": options.file}), print, RUN_SECONDS)
 
 
 def reset(compose: Compose, options: argparse.Namespace) -> int:

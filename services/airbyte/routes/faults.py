@@ -1,13 +1,20 @@
-"""`/_mock`: the faults that the mock is to produce (list, add, remove, clear), and what it believes."""
+"""`/_mock`: the faults that the mock is to produce (list, add, remove, clear), what it believes, and removed files."""
 
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.airbyte.engine import RemovalFailed
 from services.airbyte.faults import FaultKind, FaultRequest, Faults
 from services.airbyte.requests import aside
 from services.airbyte.state import state as everything
+
+
+class Removal(BaseModel):
+    """The key of an object whose rows are to go."""
+
+    key: str = Field(min_length=1)
 
 
 def _faults(request: Request) -> Faults:
@@ -57,6 +64,20 @@ async def remove(request: Request) -> Response:
     return Response(status_code=204 if _faults(request).remove(request.path_params["faultId"]) else 404)
 
 
+async def remove_file(request: Request) -> Response:
+    """Take an object's rows out of every stream, once the syncs that run have ended; answers with rows by stream."""
+    try:
+        wanted = Removal.model_validate_json(await request.body())
+    except ValidationError as error:
+        said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+        return JSONResponse({"errors": said}, 422)
+    try:
+        return JSONResponse({"removed": await request.app.state.mock.engine.remove(wanted.key)})
+    except RemovalFailed as error:
+        return JSONResponse({"notRemoved": str(error)}, 409)
+
+
+FILES: list[Route] = [aside("/removals", remove_file, "POST")]
 ROUTES: list[Route] = [
     aside("/state", state),
     aside("/faults", list_),

@@ -78,6 +78,18 @@ def warehouse(emulator: Emulator, landing: Landing) -> Snowflake:
     return Snowflake(emulator, landing.bucket.replace("-", "_"))
 
 
+def test_a_removed_files_rows_go_and_it_is_read_again(warehouse: Snowflake, mock: Mock, landing: Landing) -> None:
+    connection = warehouse.connect(mock)
+    for name in ("a.csv", "it's b.csv"):
+        landing.put(f"orders/{name}", ORDERS)
+    run(mock, connection)
+    answer = mock.http.post("/_mock/removals", json={"key": "inbound/orders/it's b.csv"}).json()
+    assert answer == {"removed": {"orders": 2}}
+    assert warehouse.rows("select distinct _ab_source_file_url from orders") == [("inbound/orders/a.csv",)]
+    assert run(mock, connection)["rowsSynced"] == 2
+    assert warehouse.rows("select count(*) from orders") == [(4,)]
+
+
 def run(mock: Mock, connection: str, job_type: str = "sync") -> dict[str, Any]:
     body = {"connectionId": connection, "jobType": job_type}
     return mock.wait(mock.http.post(f"{V1}/jobs", json=body).raise_for_status().json()["jobId"])

@@ -1,6 +1,7 @@
 """Syncs move the rows of every unread object version, once."""
 
 import json
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -145,3 +146,49 @@ def test_an_unreachable_s3_is_tried_again_and_then_fails(start: Start) -> None:
         job = mock.sync()
         assert job["status"] == "failed"
         assert len(mock.attempts(job["jobId"])) == 2
+
+
+# -- files that are taken out --------------------------------------------------------------------------------------
+
+
+def removed(mock: Mock, key: str) -> dict[str, int]:
+    answer = mock.http.post("/_mock/removals", json={"key": f"inbound/{key}"})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json()["removed"])
+
+
+def test_a_removed_files_rows_go_in_all_its_versions_and_no_others(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    mock.sync()
+    landing.put("orders/a.csv", ORDERS.replace("ant", "bee"))
+    landing.put("orders/a.csv.csv", "id,name\n3,cat\n")
+    mock.sync()
+    assert removed(mock, "orders/a.csv") == {"orders": 4}
+    assert mock.rows("id, name") == [(3, "cat")]
+    assert removed(mock, "orders/a.csv") == {}
+
+
+@pytest.mark.parametrize("content", [ORDERS, ORDERS.replace("ant", "bee")], ids=["the same content", "mended"])
+def test_a_removed_file_is_read_again_where_it_lands_again(mock: Mock, landing: Landing, content: str) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    mock.sync()
+    landing.remove("orders/a.csv")
+    removed(mock, "orders/a.csv")
+    assert mock.sync()["rowsSynced"] == 0
+    landing.put("orders/a.csv", content)
+    assert mock.sync()["rowsSynced"] == 2
+    assert len(mock.rows("id")) == 2
+
+
+def test_a_removed_archives_files_go_all(mock: Mock, landing: Landing, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("one.csv", ORDERS)
+        archive.writestr("two.csv", ORDERS)
+    landing.put("orders/a.zip", (tmp_path / "a.zip").read_bytes())
+    assert mock.sync()["rowsSynced"] == 4
+    assert removed(mock, "orders/a.zip") == {"orders": 4}
+    assert mock.sync()["rowsSynced"] == 4
+
+
+def test_a_file_is_not_removed_without_its_key(mock: Mock) -> None:
+    assert mock.http.post("/_mock/removals", json={"key": ""}).status_code == 422

@@ -1,0 +1,35 @@
+{#
+    Removes an object's rows from the snapshots, which no build makes anew. A version that such a row had replaced is
+    the current one again.
+#}
+{% macro forget_file(key) %}
+    {%- for node in graph.nodes.values() if node.resource_type == 'snapshot' -%}
+        {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
+        {%- set columns = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list
+            if relation else [] -%}
+        {%- if '_ab_source_file_url' in columns -%}
+            {%- set unique_key = [node.config.unique_key] if node.config.unique_key is string else node.config.unique_key -%}
+            {%- set held = of_object(key, '_ab_source_file_url') -%}
+            {%- set reopened -%}
+                update {{ relation }} set dbt_valid_to = null
+                where not {{ held }} and exists (
+                    select 1 from (select * from {{ relation }} where {{ held }} and dbt_valid_to is null) as removed
+                    where removed.dbt_valid_from = {{ relation }}.dbt_valid_to
+                    {%- for column in unique_key %} and removed.{{ column }} = {{ relation }}.{{ column }} {%- endfor %}
+                )
+            {%- endset -%}
+            {%- do run_query(reopened) -%}
+            {%- do run_query('delete from ' ~ relation ~ ' where ' ~ held) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {#- dbt rolls back what an operation leaves open. -#}
+    {%- do run_query('commit') -%}
+{% endmacro %}
+
+{# A condition on a row's file: that it is the object, or lies in it if it is a zip archive. #}
+{% macro of_object(key, column) -%}
+    {%- set text = key | replace("'", "''") -%}
+    {%- set text = text | replace('\\', '\\\\') if target.type == 'snowflake' else text -%}
+    ({{ column }} = '{{ text }}'
+    {%- if key.lower().endswith('.zip') %} or substr({{ column }}, 1, {{ key | length + 1 }}) = '{{ text }}#' {%- endif %})
+{%- endmacro %}

@@ -1,0 +1,168 @@
+"""Take a file out: its rows leave raw, and what was built from them is built anew."""
+
+import argparse
+import json
+import sys
+
+from prefect import flow, get_run_logger, task
+from prefect.tasks import exponential_backoff
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from blocks import connections
+from blocks.dbt import DbtFailed, DbtResult, NothingSelected
+from blocks.errors import PlatformError, shown
+from blocks.landing import REMOVED, LandingReadOnly, set_aside
+from flows.dbt_transform import dbt_deps, publish, run_dbt, show, warehouse_slot
+from flows.retry import WAREHOUSE_RETRIES, if_temporary
+from flows.tags import tagged
+
+
+class NothingToRemove(PlatformError):
+    """Neither raw nor the landing bucket has the file."""
+
+
+class RemovalResult(BaseModel):
+    """The rows that left raw, by table, and dbt's results."""
+
+    key: str
+    rows: dict[str, int]
+    dbt: DbtResult
+
+
+@task(
+    tags=tagged("airbyte"),
+    retries=WAREHOUSE_RETRIES,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=if_temporary,
+)
+def remove_from_raw(key: str, profile: str | None = None) -> dict[str, int]:
+    """Move the object aside, then remove its rows from raw; return them by table.
+
+    The object goes first: nothing reads it again while its rows are being removed.
+    """
+    logger, landing, warehouse = get_run_logger(), connections.landing(profile), connections.warehouse(profile)
+    before = warehouse.rows_of(key)
+    try:
+        there = set_aside(landing.get_client(), landing.bucket, key)
+    except LandingReadOnly as error:
+        there = True
+        logger.warning("%s The file stays in landing: delete it there, or upload the mended one.", error)
+    if not (there or before):
+        raise NothingToRemove(
+            f"Neither raw nor s3://{landing.bucket} has {key}. Give the object's whole key, such as "
+            f"{landing.prefix}flights/flights-2013-01-31.csv.gz; raw has it in _ab_source_file_url."
+        )
+    with connections.airbyte_connection(profile).get_client() as client:
+        removed = client.remove_file(key)
+    if removed is None:
+        removed = warehouse.remove(key)
+        logger.warning(
+            "Airbyte keeps its note that %s was read: it reads the file again once it is uploaded again.", shown(key)
+        )
+    logger.info("removed from raw: %s", _counted(removed) or "nothing, since it has no row of the file")
+    return removed
+
+
+@flow(name="remove_file")
+def remove_file(key: str, profile: str | None = None) -> RemovalResult:
+    """Take a file out of landing, raw and every table that was built from it, and publish these tables.
+
+    The object moves to `_removed/` in the landing bucket. All of its versions leave raw. Where another file has the
+    same keys, its rows are the newest again. Run it again if it was interrupted.
+
+    Args:
+        key: the object's key in the landing bucket, e.g. inbound/flights/flights-2013-01-31.csv.gz.
+        profile: name of the saved blocks to connect with; without one, the environment decides.
+
+    Raises:
+        NothingToRemove: there is no such file.
+        blocks.dbt.DbtFailed: what was built from the file cannot be built without it; readers keep their tables.
+        blocks.airbyte.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
+    """
+    key = connections.landing(profile).key_of(key)
+    rows = remove_from_raw(key, profile)
+    dbt_deps(profile)
+    with warehouse_slot(profile):
+        result = rebuild(key, list(rows), profile)
+        publish(profile)
+    show(result)
+    return RemovalResult(key=key, rows=rows, dbt=result)
+
+
+def rebuild(key: str, streams: list[str], profile: str | None) -> DbtResult:
+    """Build and test what depends on the streams, from scratch; on all streams if none is named.
+
+    None is named where the rows had left raw before, since the removal was interrupted then.
+    """
+    run_dbt("run-operation", arguments=["forget_file", "--args", json.dumps({"key": key})], profile=profile)
+    select = " ".join(f"source:*.{stream}+" for stream in streams) or "source:*+"
+    try:
+        return run_dbt("build", select, full_refresh=True, profile=profile)
+    except NothingSelected:
+        return DbtResult(command="build")
+    except DbtFailed as failure:
+        show(failure.result)
+        raise
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Show what a removal means, ask, and do it."""
+    options = _parser().parse_args(arguments)
+    try:
+        print(plan(options.file, options.profile))
+        if options.plan:
+            return 0
+        if not options.yes and _answer("Remove the file? [y/N] ") != "y":
+            print("Nothing was removed.")
+            return 1
+        remove_file(options.file, options.profile)
+    except PlatformError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def plan(key: str, profile: str | None) -> str:
+    """What a removal means, in words."""
+    landing = connections.landing(profile)
+    rows = connections.warehouse(profile).rows_of(key := landing.key_of(key))
+    return "\n".join(
+        [
+            f"The file s3://{landing.bucket}/{shown(key)} moves to {REMOVED}{shown(key)}.",
+            f"Its rows leave raw: {_counted(rows) or 'none, since raw has no row of this file'}.",
+            "What was built from them is rebuilt, tested and published, incremental models from scratch.",
+            f"A mended file that is uploaded as {shown(key)} is loaded like a new one.",
+        ]
+    )
+
+
+def _counted(rows: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} rows of {table}" for table, count in rows.items())
+
+
+def _answer(question: str) -> str:
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        print()
+        return ""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make remove-file", description=main.__doc__)
+    parser.add_argument("file", help="the object's key in the landing bucket")
+    parser.add_argument("--profile", help="name of the saved blocks (default: none, the environment decides)")
+    parser.add_argument("--plan", action="store_true", help="only show what it means")
+    parser.add_argument("--yes", type=_yes, nargs="?", const=True, default=False, metavar="YES", help="do not ask")
+    return parser
+
+
+def _yes(text: str) -> bool:
+    try:
+        return TypeAdapter(bool).validate_python(text.strip() or "no")
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"YES={text} is neither yes nor no: write 1 or 0.") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

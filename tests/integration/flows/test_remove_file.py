@@ -1,0 +1,89 @@
+"""A file that should not have been loaded is taken out, with everything that was built from it."""
+
+import pytest
+
+from blocks.landing import LandedFile
+from flows import remove_file as removal
+from flows.full_pipeline import full_pipeline
+from flows.remove_file import NothingToRemove, main, remove_file
+from tests.integration.flows.platform import Platform, flights
+
+POISON = "flights/poison.csv.gz"
+KEY = f"inbound/{POISON}"
+FIRST = "inbound/flights/2013-01-01.csv.gz"
+SEATS = "select seats from main_snapshots.planes_snapshot where tailnum = 'N10156' order by dbt_valid_from"
+
+
+@pytest.fixture
+def poisoned(loaded: Platform) -> Platform:
+    """A file says otherwise of the flights of one day, and has those of another day."""
+    wrong = flights(1).replace(",1400,5,15,", ",1401,5,15,") + "".join(flights(2).splitlines(keepends=True)[1:])
+    loaded.put(POISON, wrong)
+    planes = (
+        "tailnum,year,type,manufacturer,model,engines,seats,speed,engine\nN10156,2004,x,EMBRAER,E,2,5555,,Turbo-fan\n"
+    )
+    loaded.put("planes/poison.csv", planes)
+    full_pipeline()
+    assert loaded.count("fct_flights") == 40
+    assert loaded.query("select count(*) from fct_flights where distance_miles = 1401") == [(1,)]
+    return loaded
+
+
+def raw(platform: Platform) -> list[tuple[object, ...]]:
+    return platform.query(f"select count(*) from read_parquet('{platform.lake}/flights/*.parquet', union_by_name=true)")
+
+
+def interrupted(*_: object) -> None:
+    raise RuntimeError("interrupted")
+
+
+def test_a_removed_file_leaves_raw_and_the_tables_and_a_mended_one_takes_its_place(poisoned: Platform) -> None:
+    result = remove_file(KEY)
+    assert result.rows == {"flights": 40}
+    assert raw(poisoned) == [(20,)]
+    assert poisoned.count("fct_flights") == 20
+    assert poisoned.query("select count(*) from fct_flights where distance_miles = 1401") == [(0,)]
+    aside = poisoned.s3.list_objects_v2(Bucket=poisoned.bucket, Prefix="_removed/")
+    assert [each["Key"] for each in aside["Contents"]] == [f"_removed/{KEY}"]
+    assert full_pipeline().syncs[0].rows == 0
+    poisoned.put(POISON, flights(2))
+    full_pipeline(files=[LandedFile(key=KEY)])
+    assert poisoned.count("fct_flights") == 40
+
+
+@pytest.mark.exhaustive
+def test_a_removed_file_leaves_the_snapshots_too(poisoned: Platform) -> None:
+    assert poisoned.query(SEATS, poisoned.warehouse) == [(55,), (5555,)]
+    remove_file("inbound/planes/poison.csv")
+    assert poisoned.query(SEATS, poisoned.warehouse) == [(55,)]
+    assert poisoned.query("select seats from dim_planes where tailnum = 'N10156'") == [(55,)]
+
+
+@pytest.mark.exhaustive
+def test_a_removal_that_was_interrupted_is_completed_by_another(
+    poisoned: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(removal, "rebuild", interrupted)
+        with pytest.raises(RuntimeError, match="interrupted"):
+            remove_file(KEY)
+    assert raw(poisoned) == [(20,)]
+    remove_file(KEY)
+    assert poisoned.count("fct_flights") == 20
+
+
+def test_a_file_that_nobody_knows_is_not_removed(loaded: Platform) -> None:
+    with pytest.raises(NothingToRemove, match=r"has flights/none\.csv\. Give the object's whole key"):
+        remove_file("flights/none.csv")
+
+
+def test_a_removal_says_what_it_means_and_asks(
+    loaded: Platform, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert main([FIRST]) == 1
+    assert main([f"s3://{loaded.bucket}/{FIRST}", "--yes", "no"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("20 rows of flights") == 2
+    assert said.count("Nothing was removed.") == 2
+    assert raw(loaded) == [(20,)]
