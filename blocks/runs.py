@@ -35,6 +35,7 @@ from prefect.exceptions import PrefectException
 from prefect.logging import get_logger
 from prefect.states import Scheduled
 
+from blocks.attempts import RETRIED, may_come_back
 from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
 from blocks.errors import PlatformError, shown
 from blocks.landing import CURSORS, LandedFile, http_date
@@ -44,18 +45,6 @@ QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 MOST_UNDER_WAY = 2
 """One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
-NO_SIGN = "No sign of life for"
-"""How the message begins with which the server's automation crashes a run whose process has died."""
-KILLED = (-9, -11, -6, -7)
-"""Exit codes of a process that was killed, as for want of memory, or that broke down: not by SIGTERM, which cancels."""
-DIED = (NO_SIGN, *(f"Process exited with status code: {code}." for code in KILLED))
-"""How the messages begin with which the automation, or a live worker, crashes a run whose process has died."""
-ATTEMPTS = 3
-"""How often a run is started at most, where its process or its worker dies each time."""
-RETRIED = "Its process or worker died; it runs again."
-"""The message of the state in which a run waits for its next attempt."""
-PUT_BACK = timedelta(seconds=60)
-"""How long the server may take from there until it has put the run back, for another attempt of the same run."""
 HELD = "Held"
 """Name of the state in which a run waits until the cursor names it; no worker takes it before that."""
 TEMPORARY = (408, 425, 429)
@@ -287,7 +276,11 @@ def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
     """How a run ended, by the server's clock; None if it has not."""
     if run is None:
         return Outcome(well=False, again=True, reason="Prefect no longer knows its run")
-    if run.state is None or not run.state.is_final() or _may_come_back(run.state, now):
+    if (
+        run.state is None
+        or not run.state.is_final()
+        or may_come_back(run.state.type.value, run.state.message, run.state.timestamp, now)
+    ):
         return None
     reason = f"{run.state.name}: {run.state.message or ''}"
 
@@ -298,12 +291,6 @@ def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
     well = run.state.is_completed() or is_for(*PUBLISHED)
     again = not run.state.is_cancelled() and not is_for(FilesMissing.__name__)
     return Outcome(well=well, again=again, reason=reason)
-
-
-def _may_come_back(state: State[Any], now: datetime) -> bool:
-    """Whether a run whose process has just been found dead may yet be retried."""
-    found_dead = state.is_crashed() and (state.message or "").startswith(DIED)
-    return found_dead and now - state.timestamp < PUT_BACK
 
 
 def attempts(run: FlowRun, states: Iterable[State[Any]]) -> int:

@@ -19,8 +19,9 @@ from prefect.states import AwaitingRetry
 from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
+from blocks.attempts import ATTEMPTS, KILLED, RETRIED
 from blocks.names import Names
-from blocks.runs import ATTEMPTS, KILLED, RETRIED, attempts
+from blocks.runs import attempts
 from services.bootstrap.automations import BEATS, FREQUENCY, SILENT
 
 

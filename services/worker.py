@@ -35,8 +35,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from blocks import connections
+from blocks.attempts import ATTEMPTS, RETRIED
 from blocks.names import OURS
-from blocks.runs import ATTEMPTS, RETRIED, attempts
+from blocks.runs import attempts
 from blocks.settings import Settings
 from services import process_worker
 

@@ -11,8 +11,8 @@ from prefect.automations import AutomationCore, EventTrigger, Posture
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 
+from blocks.attempts import ATTEMPTS, NO_SIGN, RETRIED
 from blocks.names import Names
-from blocks.runs import ATTEMPTS, NO_SIGN, RETRIED
 
 SILENT = "Crash silent flow runs"
 HEARTBEAT = "prefect.flow-run.heartbeat"

@@ -10,11 +10,12 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
 from blocks.airbyte import SyncFailed
+from blocks.attempts import NO_SIGN
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.cursor import CursorStore
 from blocks.dbt import StaleSource
 from blocks.errors import PlatformError
-from blocks.runs import NO_SIGN, _outcome, _same_connection, parked_key
+from blocks.runs import _outcome, _same_connection, parked_key
 
 
 @pytest.mark.parametrize(

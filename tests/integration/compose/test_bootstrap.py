@@ -15,8 +15,8 @@ from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run
 from prefect.states import Cancelling, Completed, Crashed, Pending, Running
 
+from blocks.attempts import ATTEMPTS, NO_SIGN
 from blocks.names import Names
-from blocks.runs import ATTEMPTS, NO_SIGN
 from blocks.settings import Settings
 from flows.tags import tags_of_the_deployment
 from services.bootstrap.__main__ import main, platform

@@ -16,8 +16,8 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.states import AwaitingRetry
 
+from blocks.attempts import ATTEMPTS
 from blocks.names import Names
-from blocks.runs import ATTEMPTS
 from services.bootstrap.automations import FREQUENCY, automations
 from services.bootstrap.prefect_yaml import PROJECT
 from services.worker import numbered

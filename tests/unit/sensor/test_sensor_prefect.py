@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
+from blocks.attempts import NO_SIGN
 from blocks.batches import Batch, Failed
 from blocks.landing import LandedFile
-from blocks.runs import NO_SIGN, DeploymentRuns, PrefectUnavailable
+from blocks.runs import DeploymentRuns, PrefectUnavailable
 from tests.unit.sensor.prefect_server import PrefectServer
 
 RUNS = DeploymentRuns("full_pipeline/asked-for", None)
