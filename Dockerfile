@@ -70,11 +70,11 @@ COPY --from=platform-packages /opt/venv /opt/venv
 COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
 COPY --from=sources /app/services/entrypoint.sh /usr/local/bin/entrypoint
 ENTRYPOINT ["with-secrets", "entrypoint"]
-RUN install -d -o platform /data /data/lake /data/warehouse /data/published /data/packages /home/platform/.prefect
+RUN install -d -o platform /data /data/lake /data/warehouse /data/published /data/packages /data/alerts /home/platform/.prefect
 USER platform
 # Where the containers keep data, and what keeps each process from calling home.
 ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
-    PUBLISHED_PATH=/data/published/warehouse.duckdb \
+    PUBLISHED_PATH=/data/published/warehouse.duckdb ALERTS_DIR=/data/alerts \
     DBT_PROJECT_DIR=/app/dbt_project DBT_TARGET_PATH=/home/platform/dbt DBT_LOG_PATH=/home/platform/dbt \
     DBT_PACKAGES_INSTALL_PATH=/data/packages/installed \
     PYTHONPYCACHEPREFIX=/home/platform/pycache \
@@ -86,7 +86,7 @@ COPY --from=sources /app .
 # written, behind a new one; the entrypoint puts there what was parsed.
 RUN python -c "from blocks import connections, dbt_packages; dbt_packages.install(connections.dbt(None), print)" && \
     python -m blocks.dbt_command parse --no-use-colors && cp -r /home/platform/dbt /home/platform/parsed && python -c "import flows.sensors.s3_sensor, \
-    services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker"
+    services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker, services.watch.__main__, services.receiver.__main__"
 EXPOSE 4200
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["answers", "4200", "/api/ready"]
 CMD ["uvicorn", "--factory", "services.prefect_server:create_app", "--host", "0.0.0.0", "--port", "4200", "--log-level", "warning"]

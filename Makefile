@@ -45,6 +45,7 @@ $(READY): requirements.lock pyproject.toml
 
 # In a shell that says where S3 is, as one of `make dev` does, the sensor of that S3; elsewhere the one in Docker.
 CURSOR = $(if $(S3_ENDPOINT_URL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
+ALERTS = $(if $(S3_ENDPOINT_URL),$(OURS) -m services.watch,$(PLATFORM) alerts)
 
 PROFILE ?= local
 # Python alone: with -S and -P it finds its own library, and then what is ours.
@@ -116,6 +117,14 @@ remove-file: $(if $(S3_ENDPOINT_URL),$(READY)) ## Take a file out of landing, ra
 .PHONY: dbt
 dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
 	@$(OURS) -m blocks.dbt_command $(ARGS)
+
+.PHONY: alerts
+alerts: $(if $(S3_ENDPOINT_URL),$(READY)) ## List the alerts that the local receiver took, newest last: make alerts [ARGS=--json]
+	@$(ALERTS) list $(ARGS)
+
+.PHONY: alert-test
+alert-test: $(if $(S3_ENDPOINT_URL),$(READY)) ## Send a test alert through the whole chain, and wait until it has arrived
+	@$(ALERTS) test
 
 ##@ The platform in Docker
 

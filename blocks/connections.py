@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
+from prefect.blocks.webhook import Webhook
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
+from prefect.types import SecretDict
 from pydantic import Field, SecretStr, ValidationError
 
 from blocks.airbyte import AirbyteClient
@@ -24,7 +26,7 @@ from blocks.errors import ConfigurationError, PlatformError
 from blocks.host import plain_path
 from blocks.landing import AwsAccess, s3_client
 from blocks.ledger import Ledger
-from blocks.names import Names
+from blocks.names import Names, alerts_block, heartbeat_block
 from blocks.notifications import sqs_client
 from blocks.settings import Settings
 from blocks.snowflake_ledger import SnowflakeLedger
@@ -324,6 +326,31 @@ def warehouse(profile: str | None) -> Warehouse:
 def described(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:
     """Every block that the environment describes."""
     return landing_from(settings), airbyte_from(settings), snowflake_from(settings), dbt_from(settings)
+
+
+def webhooks(settings: Settings, profile: str) -> dict[str, Webhook | None]:
+    """Prefect's own Webhook blocks of a profile, by name: for alerts and for the heartbeat; None where there is none.
+
+    Prefect's server can send through them by itself.
+    """
+    urls = {alerts_block(profile): ("POST", settings.alert_webhook_url)}
+    urls |= {heartbeat_block(profile): ("GET", settings.heartbeat_url)}
+    headers = SecretDict({"Content-Type": "application/json"})
+    return {
+        name: Webhook(method=method, url=url, headers=headers) if url.get_secret_value() else None
+        for name, (method, url) in urls.items()
+    }
+
+
+def heartbeat(profile: str | None) -> SecretStr:
+    """The URL to call after a good run, from the same place as `landing`; empty where there is none."""
+    if not profile:
+        return Settings().heartbeat_url
+    try:
+        block = Webhook.load(heartbeat_block(profile))
+    except (ValueError, ObjectNotFound):
+        return NONE
+    return block.url if isinstance(block, Webhook) else NONE
 
 
 def landing_from(settings: Settings) -> S3Landing:

@@ -210,7 +210,7 @@ class CursorStore:
     """
 
     def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
-        self.s3, self.bucket = s3, bucket
+        self.s3, self.bucket, self.prefix = s3, bucket, prefix
         self.key, beside = _keys(prefix, pattern)
         self.place = f"s3://{bucket}/{self.key}"
         self.now = BEGINNING

@@ -1,6 +1,7 @@
 """`make status` and `make cursor`: look at the sensor's cursor, and move it."""
 
 import argparse
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,12 @@ from blocks import connections
 from blocks.batches import Batch, Failed
 from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, shown
+from blocks.incidents import Incident, IncidentStore, State
 from blocks.landing import BEGINNING, LandedFile, listing
+from blocks.settings import Settings
 
+SILENCE = timedelta(minutes=2)
+"""A watch that has not looked for so long is silent."""
 MOST_SHOWN = 100
 """Parked batches that are listed, newest first."""
 
@@ -36,6 +41,46 @@ def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
         yield "released batches are tried once more as soon as the pipeline is free"
     if cursor.full:
         yield "So many batches have failed that the sensor takes no new files until their next attempts have ended."
+
+
+def incidents(state: State | None, now: datetime) -> Iterator[str]:
+    """The open incidents, as the watch knows them."""
+    if state is None:
+        yield "No watch has looked after this platform yet, so nothing is known of incidents."
+        return
+    for each in state.incidents.values():
+        yield f"INCIDENT {each.key}: {shown(each.what)}"
+        yield f"  since {_time(each.since)}; look at {shown(each.where)}; type {each.command}"
+    if now - state.looked > SILENCE:
+        yield f"INCIDENT watch_silent/watch: The watch has not looked since {_time(state.looked)}; `make up` starts it."
+    elif not state.incidents:
+        yield f"no incident is open; the watch looked at {_time(state.looked)}"
+
+
+def is_well(state: State | None, now: datetime) -> bool:
+    """Whether no incident is open, as far as anybody knows."""
+    return state is None or (not state.incidents and now - state.looked <= SILENCE)
+
+
+def status(options: argparse.Namespace) -> int:
+    """Show the open incidents, then how far the sensor has come; 1 while there is an incident."""
+    state, now = IncidentStore(Settings().alerts_dir).read(), datetime.now(UTC)
+    if not options.json:
+        for line in incidents(state, now):
+            print(line, flush=True)
+    store = _store(options)
+    lines = list(show(store.load()[0], store))
+    if options.json:
+        told = [json.loads(each.model_dump_json(exclude={"evidence", "probe"})) for each in _open(state)]
+        looked = state.looked.isoformat() if state else None
+        print(json.dumps({"well": is_well(state, now), "looked": looked, "incidents": told, "sensor": lines}, indent=2))
+    else:
+        print("\n".join(lines))
+    return 0 if is_well(state, now) else 1
+
+
+def _open(state: State | None) -> list[Incident]:
+    return list(state.incidents.values()) if state else []
 
 
 def rewind(store: CursorStore, files: Iterable[LandedFile], to: datetime, dry_run: bool) -> str:
@@ -100,20 +145,21 @@ def main(arguments: list[str] | None = None) -> int:
     """Show or move the cursor of a sensor; 1, with one paragraph on standard error, where it fails."""
     options = _parser().parse_args(arguments)
     try:
-        place = connections.landing(options.profile)
-        bucket = options.bucket or place.bucket
-        prefix = place.prefix if options.prefix is None else options.prefix
-        store = CursorStore(place.get_client(), bucket, prefix, options.pattern)
         if options.command == "show":
-            for line in show(store.load()[0], store):
-                print(line)
-        else:
-            meaning = _move(options, store, listing(store.s3, bucket, prefix, options.pattern))
-            print(f"{'it would mean: ' if options.dry_run else ''}{meaning}")
+            return status(options)
+        store = _store(options)
+        meaning = _move(options, store, listing(store.s3, store.bucket, store.prefix, options.pattern))
+        print(f"{'it would mean: ' if options.dry_run else ''}{meaning}")
     except PlatformError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _store(options: argparse.Namespace) -> CursorStore:
+    place = connections.landing(options.profile)
+    prefix = place.prefix if options.prefix is None else options.prefix
+    return CursorStore(place.get_client(), options.bucket or place.bucket, prefix, options.pattern)
 
 
 def _move(options: argparse.Namespace, store: CursorStore, files: Iterable[LandedFile]) -> str:
@@ -163,7 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, meaning: str, options: argparse.ArgumentParser = change) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=meaning, description=meaning, parents=[options])
 
-    command("show", "how far it has come, and the batches that are not done with", which)
+    meaning = "the open incidents, how far it has come, and the batches that are not done with"
+    command("show", meaning, which).add_argument("--json", action="store_true", help="for programs")
     to = command("rewind", "hand on again whatever is dated at a time or later")
     to.add_argument("to", type=_moment, help="e.g. 2013-01-31 or 2013-01-31T06:00+00:00; UTC without a zone")
     skipping = command("skip", "leave alone whatever is there now")

@@ -90,12 +90,16 @@ class DbtResult(BaseModel):
 
 
 class SourceFreshness(BaseModel):
-    """How old a source's newest row is; `age_hours` and `loaded_at` are unknown where it has no row."""
+    """How old a source's newest row is; `age_hours` and `loaded_at` are unknown where it has no row.
+
+    `limit_hours` is the age at which the source is stale, as sources.yml has it.
+    """
 
     source: str
     status: str
     loaded_at: datetime | None = None
     age_hours: float | None = None
+    limit_hours: float | None = None
 
 
 def warm_up() -> None:
@@ -426,7 +430,15 @@ def _freshness(result: Any) -> SourceFreshness:
         status=str(result.status),
         loaded_at=getattr(result, "max_loaded_at", None),
         age_hours=None if age is None else round(age / 3600, 2),
+        limit_hours=_limit_hours(getattr(result.node, "freshness", None)),
     )
+
+
+def _limit_hours(freshness: Any) -> float | None:
+    after = getattr(freshness, "error_after", None)
+    hours = {"minute": 1 / 60, "hour": 1, "day": 24}.get(str(getattr(after, "period", "")))
+    count = getattr(after, "count", None)
+    return float(count) * hours if hours and count else None
 
 
 def _release_warehouse() -> None:

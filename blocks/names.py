@@ -76,6 +76,16 @@ class Names:
         return self.name(SLOT)
 
 
+def alerts_block(blocks: str) -> str:
+    """The name of the Webhook block that a profile's alerts go through, by the name of the profile's blocks."""
+    return f"{blocks}-alerts"
+
+
+def heartbeat_block(blocks: str) -> str:
+    """The name of the Webhook block that is called after each good run."""
+    return f"{blocks}-heartbeat"
+
+
 def is_own(url: str) -> bool:
     """Whether a URL leads to the server that Compose starts beside the platform."""
     return urlsplit(url).hostname == OWN_SERVER

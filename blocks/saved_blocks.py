@@ -6,58 +6,94 @@ environment; doing it again brings the documents up to date.
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 from prefect import get_client
 from prefect.blocks.core import Block
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import BlockDocumentCreate, BlockDocumentUpdate, BlockSchemaCreate
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
 from pydantic import SecretStr
 
-from blocks.connections import Connection, S3Landing, described, profiles
+from blocks.connections import S3Landing, described, profiles, webhooks
 from blocks.errors import PlatformError
 from blocks.names import is_own
 from blocks.names import owner as default_owner
 from blocks.record import Record
 from blocks.settings import Settings
 
+WEBHOOK = Webhook.get_block_type_slug()
 PUBLIC = "test"
 """The secret key that LocalStack takes from everybody: no secret."""
+RECEIVER = "alerts"
+"""The host of the local receiver of alerts, within Compose's network."""
 
 PROJECT = Path(__file__).parents[1]
 
 
-def differences(wanted: Connection, profile: str) -> list[str]:
-    """How the block saved for a profile differs from another, a line each; a secret's value is in none.
+ABSENT, LEFT = "is not there", "is no longer wanted"
+
+
+def wanted(settings: Settings, profile: str) -> dict[str, Block | None]:
+    """The blocks that the environment describes, by `KIND/NAME`; None for one that is not wanted."""
+    blocks: dict[str, Block | None] = {f"{each.get_block_type_slug()}/{profile}": each for each in described(settings)}
+    return blocks | {f"{WEBHOOK}/{name}": each for name, each in webhooks(settings, profile).items()}
+
+
+def differing(settings: Settings, profile: str) -> dict[str, tuple[Block | None, list[str]]]:
+    """How the blocks saved for a profile differ from what is wanted, by `KIND/NAME`."""
+    found = {}
+    for where, block in wanted(settings, profile).items():
+        name = where.partition("/")[2]
+        found[where] = (block, differences(block, name) if block else [LEFT] if _is_saved(name) else [])
+    return found
+
+
+def _is_saved(name: str) -> bool:
+    try:
+        Webhook.load(name)
+    except (ValueError, ObjectNotFound):
+        return False
+    except RuntimeError:
+        return True
+    return True
+
+
+def differences(wanted: Block, name: str) -> list[str]:
+    """How the block saved under a name differs from another, a line each; a secret's value is in none.
 
     The line of one that has not been saved is `is not there`.
     """
     try:
-        saved = type(wanted).load(profile)
+        saved = type(wanted).load(name)
     except (ValueError, ObjectNotFound):
-        return ["is not there"]
+        return [ABSENT]
     except RuntimeError:
         return ["does not fit its type any more"]
     lines = []
-    for name in type(wanted).model_fields.keys() - Block.model_fields.keys():
-        old, new = getattr(saved, name), getattr(wanted, name)
+    for part in type(wanted).model_fields.keys() - Block.model_fields.keys():
+        old, new = getattr(saved, part), getattr(wanted, part)
         if old != new:
             hidden = hasattr(new, "get_secret_value")
-            shown = f"{name.rstrip('_')} differs" if hidden else f"{name.rstrip('_')}: {str(old)!r} -> {str(new)!r}"
+            shown = f"{part.rstrip('_')} differs" if hidden else f"{part.rstrip('_')}: {str(old)!r} -> {str(new)!r}"
             lines.append(shown)
     return lines
 
 
-def save(client: SyncPrefectClient, block: Connection, profile: str) -> None:
-    """Save a block under a profile's name; one that is there already gets the new values.
+def save(client: SyncPrefectClient, block: Block | None, name: str) -> None:
+    """Save a block under a name; one that is there already gets the new values. None removes a webhook.
 
     Other than `Block.save`, it leaves a block type of the same name as it is: that may be other people's.
     """
+    if block is None:
+        client.delete_block_document(client.read_block_document_by_name(name, WEBHOOK).id)
+        return
     kind, slug = type(block), block.get_block_type_slug()
     try:
         type_id = client.read_block_type_by_slug(slug).id
@@ -73,10 +109,10 @@ def save(client: SyncPrefectClient, block: Connection, profile: str) -> None:
         fields = {"fields", "block_type_id", "capabilities", "version"}
         schema = client.create_block_schema(BlockSchemaCreate(**made.model_dump(include=fields)))
     document = block._to_block_document(  # noqa: SLF001
-        name=profile, block_schema_id=schema.id, block_type_id=type_id, include_secrets=True
+        name=name, block_schema_id=schema.id, block_type_id=type_id, include_secrets=True
     ).model_dump()
     try:
-        saved = client.read_block_document_by_name(profile, slug)
+        saved = client.read_block_document_by_name(name, slug)
     except ObjectNotFound:
         parts = ("name", "block_schema_id", "block_type_id", "data", "is_anonymous")
         client.create_block_document(BlockDocumentCreate(**{part: document[part] for part in parts}))
@@ -100,27 +136,32 @@ def register(profile: str, takeover: bool = False) -> list[str]:
     settings = Settings()
     owner = settings.prefect_owner or default_owner(PROJECT)
     with get_client(sync_client=True) as client:
-        found = [(each, differences(each, profile)) for each in described(settings)]
+        found = differing(settings, profile)
         record = Record(client, f"blocks of {profile}")
         if not takeover and not is_own(str(client.api_url)):
             refuse_others(record, profile, owner, found, str(client.api_url))
-        changed = [each for each, what in found if what]
+        changed = {where: block for where, (block, what) in found.items() if what}
         if changed or (record.owner, record.profile) != (owner, profile):
-            record.claim([_thing(each) for each, _ in found], profile, owner)
-        for each in changed:
-            save(client, each, profile)
-    return [type(each).__name__ for each in changed]
+            record.claim([_thing(where, profile) for where in found], profile, owner)
+        for where, block in changed.items():
+            save(client, block, where.partition("/")[2])
+    return [_saved(where, block) for where, block in changed.items()]
+
+
+def _saved(where: str, block: Block | None) -> str:
+    name = where.partition("/")[2]
+    return f"saved {type(block).__name__}.load({name!r})" if block else f"removed {where}"
 
 
 def refuse_others(
-    record: Record, profile: str, owner: str, found: Iterable[tuple[Connection, list[str]]], url: str
+    record: Record, profile: str, owner: str, found: Mapping[str, tuple[Block | None, list[str]]], url: str
 ) -> None:
     """Make sure that the blocks of a profile's name that there are were saved from this clone.
 
     Raises:
         blocks.record.NotOurs: they were not.
     """
-    there = [_thing(each) for each, what in found if what != ["is not there"]]
+    there = [_thing(where, profile) for where, (block, what) in found.items() if what != [ABSENT] and (block or what)]
     remedy = (
         "Save yours under another name, or in another PREFECT_NAMESPACE. If those are yours to overwrite, add "
         f"--takeover to `python -m blocks.connections --name {profile}`, or TAKEOVER=1 to `make promote` and `make up`."
@@ -128,8 +169,10 @@ def refuse_others(
     record.check(profile, owner, there, f"The name {profile} for blocks on {url}", remedy)
 
 
-def _thing(block: Connection) -> str:
-    return f"block {block.get_block_type_slug()}"
+def _thing(where: str, profile: str) -> str:
+    """What the record calls a block: the kind alone where it has the profile's name."""
+    kind, _, name = where.partition("/")
+    return f"block {kind}" if name == profile else f"block {where}"
 
 
 def exposed(settings: Settings) -> str:
@@ -139,7 +182,7 @@ def exposed(settings: Settings) -> str:
     secrets = [
         f"{name.upper()}"
         for name in Settings.model_fields
-        if isinstance(value := getattr(settings, name), SecretStr) and value.get_secret_value() not in ("", PUBLIC)
+        if isinstance(value := getattr(settings, name), SecretStr) and not _is_public(value.get_secret_value())
     ]
     if not secrets:
         return ""
@@ -148,6 +191,11 @@ def exposed(settings: Settings) -> str:
         f"Warning: {server} asks for no password, so anybody who reaches it can read {', '.join(secrets)} from its "
         "blocks. Start the server with PREFECT_SERVER_API_AUTH_STRING, then set PREFECT_API_AUTH_STRING here."
     )
+
+
+def _is_public(value: str) -> bool:
+    """Whether a value is no secret: none, LocalStack's, or the address of the local receiver."""
+    return value in ("", PUBLIC) or urlsplit(value).hostname == RECEIVER
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -163,8 +211,8 @@ def main(arguments: list[str] | None = None) -> int:
         if warning := exposed(Settings()):
             print(warning, file=sys.stderr)
         saved = register(options.name, options.takeover)
-        for kind in saved:
-            print(f"saved {kind}.load({options.name!r})")
+        for line in saved:
+            print(line)
         if not saved:
             print(f"The blocks called {options.name} are as the environment says; nothing was changed.")
     except (PlatformError, ValueError, httpx.HTTPError) as error:

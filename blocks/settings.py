@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -68,6 +68,20 @@ class Settings(BaseSettings):
     )
     freshness_threshold_hours: int = Field(25, gt=0, description="age in hours from which a source is stale")
 
+    alert_webhook_url: SecretStr = Field(SecretStr(""), description="webhook that takes alerts; empty means none")
+    alert_format: Literal["", "slack", "teams", "discord", "json"] = Field(
+        "", description="format of alerts; empty means by the webhook's host, else JSON"
+    )
+    alert_late_minutes: float = Field(5.0, gt=0, description="a run that starts this many minutes late is an incident")
+    alert_disk_gb: float = Field(2.0, ge=0, description="free disk space in GB below which there is an incident")
+    alert_volume_percent: float = Field(
+        50.0, ge=0, description="an incident below this share of a stream's usual rows; 0 turns it off"
+    )
+    alert_secret_days: float = Field(14.0, ge=0, description="how many days before its end a secret is an incident")
+    secrets_expire: str = Field("", description="end dates of secrets, as NAME:2027-01-31,NAME:2027-06-30")
+    alerts_dir: Path = Field(Path("./data/alerts"), description="open incidents, and what the local receiver took")
+    heartbeat_url: SecretStr = Field(SecretStr(""), description="URL called after each good run; empty means none")
+
     snowflake_account: str = Field("", description="account identifier, e.g. myorg-myaccount")
     snowflake_user: str = Field("", description="user that the pipelines act as")
     snowflake_password: SecretStr = Field(SecretStr(""), description="password; or use a key pair or OAuth")
@@ -102,6 +116,18 @@ def _wrong(error: Any) -> str:
         f"{name} is {error['input']!r}, which cannot be used ({field.description}): {error['msg']}. "
         "Correct it, or unset it for the default."
     )
+
+
+class PrefectServer(BaseSettings):
+    """How Prefect's server is reached without Prefect's own client, which takes 100 MB of memory."""
+
+    model_config = SettingsConfigDict(env_prefix="PREFECT_", env_ignore_empty=True)
+
+    api_url: str = ""
+    api_auth_string: SecretStr = SecretStr("")
+    api_key: SecretStr = SecretStr("")
+    ui_url: str = ""
+    port: str = ""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ done
 # Docker gives containers the proxies of a person's ~/.docker/config.json. Our own services are not reached by those; an
 # address of IPv6 in NO_PROXY, which httpx cannot read, is left out.
 if [ -n "${HTTP_PROXY:-}${HTTPS_PROXY:-}${ALL_PROXY:-}${http_proxy:-}${https_proxy:-}${all_proxy:-}" ]; then
-  own=localhost,127.0.0.1,localstack,airbyte,snowflake,postgres,prefect-server,redis
+  own=localhost,127.0.0.1,localstack,airbyte,snowflake,postgres,prefect-server,redis,alerts
   theirs=$(printf %s "${NO_PROXY:-}${NO_PROXY:+,}${no_proxy:-}" | tr ', ' '\n\n' | grep -v -e '::' -e '\[' | sort -u | tr '\n' ',')
   export NO_PROXY="$theirs$own" no_proxy="$theirs$own"
 fi

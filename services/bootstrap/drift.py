@@ -4,15 +4,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import ObjectNotFound
 
-from blocks import connections, saved_blocks
-from blocks.names import Names
+from blocks import saved_blocks
+from blocks.names import Names, alerts_block
 from blocks.record import Record
 from blocks.settings import Settings
-from services.bootstrap import automations, deployments, pools
+from services.bootstrap import alerts, automations, deployments, pools
 from services.bootstrap.merge import REMOVED, Flat, changes
 from services.bootstrap.pages import ask
 from services.bootstrap.prefect_yaml import Declared, declared
@@ -199,8 +200,15 @@ class Platform:
         there = deployments.called(self.client, [each.full_name(self.names) for each in self.declared])
         envs = [(each["job_variables"] or {}).get("env") or {} for each in there.values()]
         envs += [{**self.env, **(each.work_pool.job_variables.get("env") or {})} for each in self.declared]
-        made = automations.automations(self.names, automations.longest(envs))
+        made = list(automations.automations(self.names, automations.longest(envs)))
+        made += alerts.automations(self.names, self._webhook(), self.blocks or "")
         return [(each.name, automations.values(each)) for each in made]
+
+    def _webhook(self) -> UUID | None:
+        """The saved block that alerts go through; the server sends through it where the watch is silent."""
+        name = alerts_block(self.blocks or "")
+        document = _read(partial(self.client.read_block_document_by_name, name, saved_blocks.WEBHOOK))
+        return document.id if document else None
 
     def _automations(self) -> Iterator[Change]:
         for title, values in self._watches():
@@ -239,12 +247,12 @@ def blocks(platform: Platform, settings: Settings) -> list[Change]:
         blocks.record.NotOurs: they are another's, and not to be taken over.
     """
     client, profile = platform.client, platform.blocks or ""
-    found = [(each, saved_blocks.differences(each, profile)) for each in connections.described(settings)]
+    found = saved_blocks.differing(settings, profile)
     if platform.names.namespace and not platform.takeover:
         record, url = Record(client, f"blocks of {profile}"), str(client.api_url)
         saved_blocks.refuse_others(record, profile, platform.owner, found, url)
     return [
-        Change(f"block {each.get_block_type_slug()}/{profile}", what, partial(saved_blocks.save, client, each, profile))
-        for each, what in found
+        Change(f"block {where}", what, partial(saved_blocks.save, client, each, where.partition("/")[2]))
+        for where, (each, what) in found.items()
         if what
     ]

@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _flag(verb("reset", reset), "--yes", "YES", "do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
+    verb("alerts", alerts).add_argument("command", nargs=argparse.REMAINDER)
     verb("sql", sql).add_argument("query", nargs="*")
     removing = verb("remove-file", remove_file)
     removing.add_argument("file", help="the object's key in the landing bucket")
@@ -119,9 +120,16 @@ def run(compose: Compose, options: argparse.Namespace) -> int:
 def cursor(compose: Compose, options: argparse.Namespace) -> int:
     """The sensor's cursor and batches: show, rewind, skip, release."""
     verb, arguments = options.command[:1], options.command[1:]
-    compose.need("sensor")
+    # The watch has what is needed, and lives where the sensor has died: then the question matters most.
+    compose.need("watch")
     command = [*PYTHON, "blocks.cursor_command", *verb, "--profile", compose.profile.blocks, *arguments]
-    return compose.run("exec", "-T", "sensor", *command)
+    return compose.run("exec", "-T", "watch", *command)
+
+
+def alerts(compose: Compose, options: argparse.Namespace) -> int:
+    """The alerts that the local receiver took, or a test of the whole chain."""
+    compose.need("watch")
+    return compose.run("exec", "-T", "watch", *PYTHON, "services.watch", *options.command)
 
 
 def sql(compose: Compose, options: argparse.Namespace) -> int:

@@ -14,6 +14,13 @@ from services.compose.profile import ComposeError, Profile
 from services.compose.values import SECRET_NAMES
 
 PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
+URL = (r"https?://\S+", "a URL, from http:// or https:// on")
+FORMS = {
+    "PREFECT_API_AUTH_STRING": ("[^:]+:.+", "of the form user:password"),
+    "ALERT_WEBHOOK_URL": URL,
+    "HEARTBEAT_URL": URL,
+}
+"""What a secret must look like, and that in words."""
 DESTINATION = "destination.json"
 KEY = "digest.key"
 OF_STAND_INS = {
@@ -121,9 +128,8 @@ def _fault(file: Path, named: bool) -> str:
         return f"{where} holds more than one line. Put the value there, and nothing else."
     if file.name == "SNOWFLAKE_PRIVATE_KEY" and text and not re.fullmatch(PRIVATE_KEY, text, re.DOTALL):
         return f"{where} is no private key in PEM, -----BEGIN [ENCRYPTED ]PRIVATE KEY----- to its end."
-    if file.name == "PREFECT_API_AUTH_STRING" and text and not re.fullmatch("[^:]+:.+", text):
-        return f"{where} is not of the form user:password."
-    return ""
+    pattern, expected = FORMS.get(file.name, (".*", ""))
+    return f"{where} is not {expected}." if text and not re.fullmatch(pattern, text, re.DOTALL) else ""
 
 
 def _text(file: Path) -> str:

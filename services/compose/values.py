@@ -56,8 +56,13 @@ SECRET_NAMES = (
     "SNOWFLAKE_OAUTH_TOKEN",
     "AWS_SECRET_ACCESS_KEY",
     "PREFECT_SERVER_ENCRYPTION_KEY",
+    "ALERT_WEBHOOK_URL",
+    "HEARTBEAT_URL",
 )
-SERVICES = ("localstack", "airbyte", "snowflake", "prefect", "scale")
+SERVICES = ("localstack", "airbyte", "snowflake", "prefect", "alerts", "scale")
+RECEIVER = "http://alerts:8090/"
+NUMBER = r"\d+(\.\d+)?"
+_expiry = r"\w+:\d{4}-\d\d-\d\d"
 _any_secret, _any_service = "|".join(SECRET_NAMES), "|".join(SERVICES)
 
 FORMS: dict[str, Form] = {
@@ -93,6 +98,14 @@ FORMS: dict[str, Form] = {
     "AWS_ACCESS_KEY_ID": Form("an access key's id, or nothing for AWS's usual chain", r"\w+", empty=True),
     "AWS_SECRET_ACCESS_KEY": Form("nothing, or `test` for LocalStack: a real one is a secret", "test", empty=True),
     "AWS_DEFAULT_REGION": Form("a region, e.g. eu-central-1, or auto", r"[A-Za-z0-9][A-Za-z0-9_-]*"),
+    "ALERT_WEBHOOK_URL": Form("nothing, or the local receiver's: any other is a secret", RECEIVER, _never, empty=True),
+    "ALERT_FORMAT": Form("slack, teams, discord or json", "slack|teams|discord|json", _never, empty=True),
+    "ALERT_LATE_MINUTES": Form("a number of minutes", NUMBER, _never),
+    "ALERT_DISK_GB": Form("a number of GB", NUMBER, _never),
+    "ALERT_VOLUME_PERCENT": Form("a percentage, or 0 for none", NUMBER, _never),
+    "ALERT_SECRET_DAYS": Form("a number of days", NUMBER, _never),
+    "SECRETS_EXPIRE": Form("NAME:2027-01-31, separated by commas", rf"({_expiry}(,{_expiry})*)?", _never, empty=True),
+    "PREFECT_SERVER_METRICS_ENABLED": Form("true or false", "true|false", _never),
     "PIP_CONFIG_FILE": FILE,
     "BUILD_CA_FILE": FILE,
     "SNOWFLAKE_ACCOUNT": Form("an account identifier, e.g. myorg-myaccount", r"[A-Za-z0-9_.-]+", _on_snowflake),
@@ -119,10 +132,11 @@ STAND_INS = {
         "DBT_TARGET": "snowflake",
     },
     "prefect": {"PREFECT_API_URL": "http://prefect-server:4200/api"},
+    "alerts": {"ALERT_WEBHOOK_URL": RECEIVER},
 }
 """Of each optional service: the values that lead to it, the address first; Airbyte takes the account from the host."""
 
-HOSTS = {"localstack", "airbyte", "snowflake", "prefect-server"}
+HOSTS = {"localstack", "airbyte", "snowflake", "prefect-server", "alerts"}
 LOG_INS = ("SNOWFLAKE_PASSWORD", "SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_OAUTH_TOKEN")
 PORTS = ("PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT")
 

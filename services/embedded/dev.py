@@ -13,9 +13,10 @@ from rich.markup import escape
 
 from blocks.errors import PlatformError, shown
 from blocks.host import DIRECT, NO_PROXY_ENTRY, PROXY
+from blocks.incidents import LOOKED
 from blocks.settings import elsewhere
 from services.embedded.only_one import in_words, only_one
-from services.embedded.processes import Processes, check_port
+from services.embedded.processes import Processes, check_port, free_ports
 from services.embedded.stack import PROJECT, Stack, sample_files, short
 
 POOL = "local"
@@ -24,6 +25,8 @@ MODULE = ["-m", "services.embedded.lifeline"]
 COMMANDS = {
     "worker": [*MODULE, "services.worker", "--pool", POOL, "--name", "make-dev"],
     "sensor": [*MODULE, "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"],
+    "alerts": [*MODULE, "services.receiver"],
+    "watch": [*MODULE, "services.watch"],
 }
 """What runs beside the services, once these answer and the deployments are registered."""
 
@@ -59,7 +62,8 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events:
             check_folder(PROJECT)
             for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
                 check_port(port, service)
-            stack = Stack(state, state / "published" / "warehouse.duckdb", s3_port, airbyte_port, prefect_port, events)
+            published, (alerts_port,) = state / "published" / "warehouse.duckdb", free_ports(1)
+            stack = Stack(state, published, s3_port, airbyte_port, prefect_port, events, alerts_port)
             with Processes(state / "logs") as processes:
                 serve(console, stack, processes)
     except KeyboardInterrupt:
@@ -126,7 +130,12 @@ def deploy(processes: Processes, stack: Stack) -> None:
 
 def start(processes: Processes, stack: Stack, name: str) -> None:
     """Start one of COMMANDS."""
-    processes.start(name, COMMANDS[name], stack.variables)
+    where = {
+        "sensor": ["--heartbeat", str(stack.alerts / LOOKED)],
+        "alerts": ["--port", str(stack.alerts_port), "--folder", str(stack.alerts)],
+    }
+    stack.alerts.mkdir(parents=True, exist_ok=True)
+    processes.start(name, [*COMMANDS[name], *where.get(name, [])], stack.variables)
 
 
 def script(variables: Mapping[str, str]) -> str:
@@ -169,6 +178,7 @@ def _banner(stack: Stack, first: bool) -> str:
 In another terminal, first: [bold]. {escape(short(stack.state / "env"))}[/bold]   then, for example:
   prefect deployment run full_pipeline/full-pipeline
   python flows/full_pipeline.py
+  make alerts
 
 Ctrl-C ends everything; the state stays in {escape(short(stack.state))}.
 """

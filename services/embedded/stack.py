@@ -35,7 +35,8 @@ CREDENTIALS = {
 class Stack:
     """S3, Airbyte and Prefect on three ports of 127.0.0.1, with their state in one folder.
 
-    With `events`, the landing bucket tells the sensor through a queue what arrived.
+    With `events`, the landing bucket tells the sensor through a queue what arrived. With `alerts_port`, messages of
+    the watch go to a receiver there.
     """
 
     state: Path
@@ -44,6 +45,7 @@ class Stack:
     airbyte_port: int
     prefect_port: int
     events: bool = False
+    alerts_port: int = 0
 
     def __post_init__(self) -> None:
         """Make sure that the state can be kept there, before anything starts."""
@@ -88,6 +90,8 @@ class Stack:
             "LAKE_DIR": str(self.state / "lake"),
             "WAREHOUSE_PATH": str(plain_path(self.state / "warehouse.duckdb")),
             "PUBLISHED_PATH": str(self.published),
+            "ALERTS_DIR": str(self.alerts),
+            "ALERT_WEBHOOK_URL": f"http://127.0.0.1:{self.alerts_port}/" if self.alerts_port else "",
         }
 
     @property
@@ -100,6 +104,11 @@ class Stack:
             "DO_NOT_TRACK": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
         }
+
+    @property
+    def alerts(self) -> Path:
+        """The folder of open incidents, and of the messages about them."""
+        return self.state / "alerts"
 
     @property
     def samples_landed(self) -> Path:

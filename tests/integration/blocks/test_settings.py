@@ -33,6 +33,15 @@ DEFAULTS = {
     "WAREHOUSE_PATH": "data/warehouse.duckdb",
     "PUBLISHED_PATH": "data/published/warehouse.duckdb",
     "FRESHNESS_THRESHOLD_HOURS": "25",
+    "ALERT_WEBHOOK_URL": "",
+    "ALERT_FORMAT": "",
+    "ALERT_LATE_MINUTES": "5.0",
+    "ALERT_DISK_GB": "2.0",
+    "ALERT_VOLUME_PERCENT": "50.0",
+    "ALERT_SECRET_DAYS": "14.0",
+    "SECRETS_EXPIRE": "",
+    "ALERTS_DIR": "data/alerts",
+    "HEARTBEAT_URL": "",
     "SNOWFLAKE_ACCOUNT": "",
     "SNOWFLAKE_USER": "",
     "SNOWFLAKE_PASSWORD": "",
@@ -50,12 +59,20 @@ DEFAULTS = {
 }
 NUMBERS = (
     "AIRBYTE_SYNC_TIMEOUT_SECONDS",
+    "ALERT_DISK_GB",
+    "ALERT_LATE_MINUTES",
+    "ALERT_SECRET_DAYS",
+    "ALERT_VOLUME_PERCENT",
     "DBT_TIMEOUT_SECONDS",
     "FRESHNESS_THRESHOLD_HOURS",
     "SNOWFLAKE_PORT",
     "WAREHOUSE_WAIT_SECONDS",
 )
-SECRETS = [name for name in DEFAULTS if name.endswith(("PASSWORD", "SECRET", "_KEY", "PASSPHRASE", "TOKEN"))]
+SECRETS = [
+    name
+    for name in DEFAULTS
+    if name.endswith(("PASSWORD", "SECRET", "_KEY", "PASSPHRASE", "TOKEN", "HOOK_URL", "BEAT_URL"))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +94,10 @@ def test_without_variables_the_defaults_are_those_of_the_table() -> None:
 
 
 def test_every_variable_is_read_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {name: "42" if name in NUMBERS else f"value of {name}" for name in DEFAULTS}
+    given = {name: "42" if name in NUMBERS else f"value of {name}" for name in DEFAULTS} | {"ALERT_FORMAT": "slack"}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert texts(Settings()) == {**given, **{name: "42.0" for name in NUMBERS if name.endswith("_SECONDS")}}
+    assert texts(Settings()) == {**given, **{name: "42.0" for name in NUMBERS if "." in DEFAULTS[name]}}
 
 
 @pytest.mark.parametrize("name", NUMBERS)
@@ -119,7 +136,7 @@ def test_a_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SECRETS:
         monkeypatch.setenv(name, "hush-hush")
     settings = Settings()
-    assert len(SECRETS) == 7
+    assert len(SECRETS) == 9
     assert "hush-hush" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 
 

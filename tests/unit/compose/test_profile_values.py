@@ -131,7 +131,10 @@ def test_values_that_do_not_fit_each_other_are_told(
 @pytest.mark.parametrize("airbyte", ["mock", "real"])
 @pytest.mark.parametrize("landing", ["stand-in", "aws"])
 def test_the_three_axes_can_be_mixed_freely(tmp_path: Path, landing: str, airbyte: str, warehouse: str) -> None:
-    services, secrets = {"localstack", "airbyte", "prefect"}, {"PREFECT_API_AUTH_STRING", "SNOWFLAKE_PASSWORD"}
+    services, secrets = (
+        {"localstack", "airbyte", "prefect", "alerts"},
+        {"PREFECT_API_AUTH_STRING", "SNOWFLAKE_PASSWORD"},
+    )
     values = {"DBT_TARGET": warehouse, "SNOWFLAKE_HOST": "", "SNOWFLAKE_PORT": "", "SNOWFLAKE_PROTOCOL": "https"}
     if landing == "aws":
         services.remove("localstack")

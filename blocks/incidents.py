@@ -1,0 +1,194 @@
+"""Incidents and the messages about them: what is wrong now, kept so that each is told once, whatever restarts.
+
+One file holds the open incidents and the messages that no receiver has taken yet. It is replaced in one step before
+anything is sent, so a crash loses no message; one between a message's arrival and the next save sends it again with
+the same `id`.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, Self
+
+from filelock import FileLock, Timeout
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from blocks.errors import PlatformError
+
+FORMAT = 1
+MOST_SENT = 200
+"""How many ids of messages that have arrived are remembered."""
+MOST_UNSENT = 1000
+"""Messages that wait for a receiver; the oldest give way."""
+LOOKED = "looked"
+"""Name of the file beside the incidents that the sensor touches while its looks succeed."""
+
+
+class AlreadyWatched(PlatformError):
+    """Another watch process keeps the incidents of this folder."""
+
+
+class Incident(BaseModel):
+    """Something that is wrong, from its beginning to its end.
+
+    Attributes:
+        key: what and which; the same as long as it is the same incident.
+        kind: the cause, as docs/alerts.md lists them.
+        what: happened, in a sentence.
+        since: when it began.
+        impact: on the tables.
+        where: to look.
+        command: to type.
+        probe: which part of the watch sees it, and says when it is over.
+        evidence: what keeps it open, for the probe alone.
+    """
+
+    key: str
+    kind: str
+    what: str
+    since: AwareDatetime
+    impact: str
+    where: str
+    command: str
+    probe: str = ""
+    evidence: dict[str, str] = {}
+
+
+class Message(BaseModel):
+    """What is sent: an incident has begun (`open`) or is over (`over`), or a person tries the chain (`test`).
+
+    `id` is the same for each attempt to send it, so that a receiver can tell a repetition.
+    """
+
+    id: str
+    state: Literal["open", "over", "test"]
+    platform: str
+    key: str
+    kind: str
+    what: str
+    since: AwareDatetime
+    until: AwareDatetime | None = None
+    impact: str = ""
+    where: str = ""
+    command: str = ""
+
+    @classmethod
+    def of(cls, incident: Incident, platform: str, until: datetime | None = None) -> Self:
+        """The message of an incident's beginning, or of its end at `until`."""
+        state: Literal["open", "over"] = "over" if until else "open"
+        names = ("key", "kind", "what", "since", "impact", "where", "command")
+        return cls(
+            id=sha256(f"{platform} {incident.key} {incident.since} {state}".encode()).hexdigest()[:16],
+            state=state,
+            platform=platform,
+            until=until,
+            **{name: getattr(incident, name) for name in names},
+        )
+
+    @property
+    def text(self) -> str:
+        """The message as people read it."""
+        began = f"{self.since:%Y-%m-%d %H:%M} UTC"
+        if self.until:
+            return f"[{self.platform}] OVER: {self.what} It began at {began}, and ended at {self.until:%H:%M} UTC."
+        if self.state == "test":
+            return f"[{self.platform}] TEST: {self.what}"
+        lines = [
+            f"[{self.platform}] {self.what}",
+            f"Since: {began}",
+            f"Tables: {self.impact}",
+            f"Look at: {self.where}",
+            f"Type: {self.command}",
+        ]
+        return "\n".join(lines)
+
+
+class State(BaseModel):
+    """What the watch knows: open incidents by key, unsent messages in order, and ids of those that have arrived.
+
+    `began` is when the first watch looked: what ended before that is nobody's incident. `looked` is the last look.
+    `has_receiver` says whether messages go anywhere.
+    """
+
+    format: int = FORMAT
+    began: AwareDatetime
+    looked: AwareDatetime
+    incidents: dict[str, Incident] = {}
+    unsent: list[Message] = []
+    sent: list[str] = []
+    has_receiver: bool = False
+
+    def queue(self, messages: Iterable[Message]) -> None:
+        """Add messages that are to be sent; one that is queued or has arrived already is not added."""
+        known = {each.id for each in self.unsent} | set(self.sent)
+        self.unsent = [*self.unsent, *(each for each in messages if each.id not in known)][-MOST_UNSENT:]
+
+    def arrived(self, message: Message) -> None:
+        """Note that a receiver has taken a message."""
+        self.unsent = [each for each in self.unsent if each.id != message.id]
+        self.sent = [*self.sent, message.id][-MOST_SENT:]
+
+
+class IncidentStore:
+    """The incidents of one platform, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.file = folder, folder / "incidents.json"
+        self._lock = FileLock(folder / "watch.lock", thread_local=False)
+
+    def hold(self) -> None:
+        """Be the one watch of this folder until the process ends.
+
+        Raises:
+            AlreadyWatched: another one is.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise AlreadyWatched(
+                f"Another watch keeps the incidents in {self.folder}. Stop it, or set ALERTS_DIR to another folder."
+            ) from None
+
+    def release(self) -> None:
+        """Let another watch take over."""
+        self._lock.release()
+
+    def read(self) -> State | None:
+        """What was saved last; None if nothing was.
+
+        Raises:
+            PlatformError: the file cannot be read, or is of another version.
+        """
+        try:
+            state = State.model_validate_json(self.file.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise PlatformError(
+                f"{self.file} cannot be read ({type(error).__name__}). `make up` or `make dev` starts the watch, which "
+                "sets the file aside and begins anew."
+            ) from None
+        if state.format != FORMAT:
+            raise PlatformError(f"{self.file} has format {state.format}, and this version reads {FORMAT}.")
+        return state
+
+    def load(self, now: datetime) -> State:
+        """What was saved last, or the state of a platform that nobody has watched; a damaged file is set aside."""
+        try:
+            return self.read() or State(began=now, looked=now)
+        except PlatformError:
+            shutil.move(self.file, self.file.with_suffix(f".damaged-{now:%Y%m%d%H%M%S}"))
+            return State(began=now, looked=now)
+
+    def save(self, state: State) -> None:
+        """Replace the file in one step; it survives a crash of the machine from here on."""
+        new = self.file.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as file:
+            file.write(state.model_dump_json(indent=1))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self.file)

@@ -1,0 +1,83 @@
+"""How Prefect's server tells by itself that the watch is silent: once, until the watch is back.
+
+The trigger has no `for_each`, so it also fires where no event of the watch has ever come. It would fire again each time
+its window ends, so a second automation pauses the first one; the watch resumes it, see services/watch/silence.py.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from prefect.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.actions import CallWebhook, PauseAutomation
+
+from blocks.incidents import Message
+from blocks.names import Names
+from blocks.settings import Settings
+from blocks.webhook import body, format_of
+from services.watch.silence import EVENT, IMPACT, TITLE, WHAT, WITHIN, resource
+
+SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+"""Stands in the message where the server puts the time."""
+EXECUTED = "prefect.automation.action.executed"
+
+
+def automations(names: Names, webhook: UUID | None, profile: str) -> list[AutomationCore]:
+    """Return the automations for a silent watch; none where nobody would be told.
+
+    Args:
+        names: of the platform's things on the server.
+        webhook: the saved block to send through.
+        profile: what messages call the platform.
+    """
+    if webhook is None:
+        return []
+    title, pausing = names.title(TITLE), names.title("Tell once that the watch is silent")
+    return [
+        AutomationCore(
+            name=title,
+            description=f"Sends an alert where the watch has not looked for {WITHIN.seconds // 60} minutes.",
+            trigger=EventTrigger(
+                expect={EVENT},
+                match={"prefect.resource.id": [resource(names)]},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=WITHIN,
+            ),
+            actions=[CallWebhook(block_document_id=webhook, payload=_payload(profile))],
+        ),
+        AutomationCore(
+            name=pausing,
+            description="Pauses that alert after it was sent. The watch resumes it when it is back.",
+            trigger=EventTrigger(
+                expect={EXECUTED},
+                match={"prefect.resource.id": ["prefect.automation.*"], "prefect.resource.name": [title]},
+                posture=Posture.Reactive,
+                threshold=1,
+            ),
+            actions=[PauseAutomation(source="inferred")],
+        ),
+    ]
+
+
+def _payload(profile: str) -> str:
+    """The alert as the receiver takes it; a template of Prefect's, which adds the time."""
+    settings = Settings()
+    message = Message(
+        id="{{ firing.id }}",
+        state="open",
+        platform=profile,
+        key="watch_silent/watch",
+        kind="watch_silent",
+        what=WHAT,
+        since=SOME_TIME,
+        impact=IMPACT,
+        where="make logs SERVICE=watch",
+        command="make up",
+    )
+    made: dict[str, Any] = body(message, format_of(settings.alert_webhook_url, settings.alert_format))
+    text = json.dumps(made)
+    for form in ("%Y-%m-%d %H:%M UTC", "%Y-%m-%dT%H:%M:%SZ"):
+        text = text.replace(SOME_TIME.strftime(form), "{{ firing.triggered }}")
+    return text

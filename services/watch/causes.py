@@ -1,0 +1,173 @@
+"""What raises an incident: of each cause what it means for the tables, and what to type; docs/alerts.md has it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A cause of incidents.
+
+    Args:
+        begins: when it is told, for the documentation.
+        ends: when it is over, for the documentation.
+        impact: what it means for the tables.
+        command: what to type.
+        seconds: how long it must have lasted, since a restart or a moment's silence is not worth a message.
+    """
+
+    begins: str
+    ends: str
+    impact: str
+    command: str
+    seconds: float = 0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a probe sees of an incident: its key, and what has happened to what."""
+
+    kind: str
+    subject: str
+    what: str
+    where: str
+    since: datetime | None = None
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What else the cause's command names."""
+
+    @property
+    def key(self) -> str:
+        """What and which."""
+        return f"{self.kind}/{self.subject}"
+
+
+def table() -> str:
+    """The causes as docs/alerts.md has them."""
+    rows = [
+        f"| `{kind}` | {each.begins} | {each.ends} | {each.impact} | `{each.command.format(**PLAIN)}` |"
+        for kind, each in CAUSES.items()
+    ]
+    head = "| kind | it begins when | it is over when | what it means for the tables | what to type |"
+    return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows])
+
+
+PLAIN = {"profile": "", "subject": "NAME", "flow": "FLOW"}
+KEPT = "Readers keep the tables of the last good run; newer rows are missing from them."
+LATER = "New rows do not reach the tables until this is over. What readers have stays as it is."
+
+CAUSES: dict[str, Cause] = {
+    "run_failed": Cause(
+        "A run failed or crashed, and nothing will retry it. Further runs that fail for the same reason are the same "
+        "incident.",
+        "A later run of the same flow and connection completes.",
+        KEPT,
+        "make run FLOW={flow}{profile}   once the cause is mended",
+    ),
+    "batch_parked": Cause(
+        "The sensor has parked a batch of files after its last attempt. Batches that are parked for one reason are one "
+        "incident.",
+        "Each of the batches has gone through, or a person has had them forgotten.",
+        "The rows of the batch's files are missing from the tables.",
+        'make status{profile}, then make cursor{profile} ARGS="release BATCH" or ARGS="forget BATCH"',
+    ),
+    "publication_refused": Cause(
+        "Tests or models failed in a run that nothing will retry, or in a batch's last attempt; nothing is published.",
+        "A later run of the same flow completes; for a batch, it has gone through or is forgotten.",
+        "Readers keep the tables that passed their tests last.",
+        "make run FLOW={flow}{profile}   once the data or the model is mended",
+    ),
+    "source_stale": Cause(
+        "A source's newest row is older than FRESHNESS_THRESHOLD_HOURS; looked at also while no run comes.",
+        "A run has loaded newer rows.",
+        "The tables are complete up to that age, and older than they should be.",
+        "make status{profile}, then make run FLOW=full_pipeline{profile}",
+        60,
+    ),
+    "run_late": Cause(
+        "A run has waited for its start for ALERT_LATE_MINUTES, although a worker is there.",
+        "It has started, or was cancelled.",
+        LATER,
+        "make logs SERVICE=worker{profile}",
+        60,
+    ),
+    "worker_gone": Cause(
+        "No worker of a work pool has asked for work lately.",
+        "A worker asks again.",
+        LATER,
+        "make up{profile}",
+        75,
+    ),
+    "pool_paused": Cause(
+        "A work pool, or one of its queues, is paused.",
+        "It is resumed.",
+        LATER,
+        "prefect work-pool resume {subject}, or the switch on the pool's page",
+        60,
+    ),
+    "pool_gone": Cause(
+        "A work pool that the platform registered is no longer on the server.",
+        "It is there again.",
+        LATER,
+        "make up{profile}",
+        60,
+    ),
+    "schedule_off": Cause(
+        "A deployment or its schedule is switched off, and prefect.yaml does not say so.",
+        "It is switched on again, or prefect.yaml has `active: false` or `paused: true` there.",
+        "The tables are no longer renewed by the clock.",
+        "prefect deployment schedule ls {subject}, or the switch on the deployment's page",
+        60,
+    ),
+    "deployment_gone": Cause(
+        "A deployment that the platform registered is no longer on the server.",
+        "It is there again.",
+        "Nothing runs it any more: neither the clock nor the sensor.",
+        "make up{profile}",
+        60,
+    ),
+    "run_slow": Cause(
+        "A run takes more than three times the median of the deployment's last completed runs (and at least 60 s).",
+        "It has ended.",
+        LATER,
+        "make logs SERVICE=worker{profile}",
+    ),
+    "drift": Cause(
+        "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
+        "The last build has no such warning.",
+        "The tables are published. Values that did not fit are null in them.",
+        'make dbt ARGS="build --select {subject} --store-failures"   lists the rows',
+    ),
+    "volume_fall": Cause(
+        "A stream's last 20 hours had fewer rows than ALERT_VOLUME_PERCENT of the same hours of the week before.",
+        "The rows are back at the usual number.",
+        "The tables may be incomplete for these hours.",
+        "make status{profile}",
+    ),
+    "sensor_silent": Cause(
+        "The sensor has not ended a look for 3 minutes: it has stopped, or S3 or Prefect does not answer it.",
+        "It looks again.",
+        "New files stay in the bucket. None is lost.",
+        "make logs SERVICE=sensor{profile}, then make up{profile}",
+    ),
+    "disk_low": Cause(
+        "A disk of the platform has less than ALERT_DISK_GB free.",
+        "It has a tenth more than that free.",
+        "The next load, build or publication may fail. What readers have stays as it is.",
+        "docker system df; docker image prune",
+    ),
+    "secret_expiring": Cause(
+        "A secret ends within ALERT_SECRET_DAYS: by the `exp` of a token, the end of a certificate, or SECRETS_EXPIRE.",
+        "It is replaced by one that lasts longer.",
+        "Once it has ended, runs fail and the tables grow old.",
+        "make promote{profile} APPLY=1   once the new secret is in profiles/secrets/",
+    ),
+    "prefect_silent": Cause(
+        "Prefect's server has not answered for a minute.",
+        "It answers again.",
+        "No run starts or ends properly until then. What readers have stays as it is.",
+        "make logs SERVICE=prefect-server{profile}, then make up{profile}",
+        60,
+    ),
+}

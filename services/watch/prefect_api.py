@@ -1,0 +1,91 @@
+"""Prefect's REST API, as far as the watch asks it.
+
+Prefect's own client is not used here: it takes 100 MB of memory and 3 s to import.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from blocks.errors import PlatformError
+from blocks.names import is_own
+from blocks.settings import PrefectServer
+
+SECONDS = 15.0
+PAGE = 200
+Json = dict[str, Any]
+
+
+class NoAnswer(PlatformError):
+    """Prefect's server does not answer, or what answers is not Prefect."""
+
+
+class Prefect:
+    """The server that PREFECT_API_URL names."""
+
+    def __init__(self, server: PrefectServer, client: httpx.Client | None = None) -> None:
+        self.server = server
+        self._client = client or httpx.Client(timeout=SECONDS, headers=_authorization(server))
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the answer's JSON; None for 404 and for no content.
+
+        Raises:
+            NoAnswer: the server does not answer, or refuses.
+        """
+        try:
+            answer = self._client.request(method, self.server.api_url.rstrip("/") + path, json=body)
+            if answer.status_code == 404:
+                return None
+            if answer.is_success:
+                return answer.json() if answer.content else None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise NoAnswer(f"Prefect's server does not answer ({type(error).__name__}).") from None
+        raise NoAnswer(f"Prefect's server answers with status {answer.status_code}.")
+
+    def all(self, path: str, body: Json, most: int = 5 * PAGE) -> Iterator[Json]:
+        """Everything that a filter finds, page by page, up to about `most`."""
+        for offset in range(0, most, PAGE):
+            page = self.ask("POST", path, {**body, "limit": PAGE, "offset": offset}) or []
+            yield from page
+            if len(page) < PAGE:
+                return
+
+    def block(self, kind: str, name: str) -> Json | None:
+        """The values of a saved block, with its secrets; None if there is none."""
+        path = f"/block_types/slug/{kind}/block_documents/name/{quote(name)}?include_secrets=true"
+        found = self.ask("GET", path)
+        return found["data"] if found else None
+
+    def variable(self, name: str) -> str | None:
+        """A variable's value; None if there is none."""
+        found = self.ask("GET", f"/variables/name/{quote(name)}")
+        return str(found["value"]) if found else None
+
+    def page(self, path: str) -> str:
+        """Where a person looks: a page of the UI, as its address from this machine."""
+        server = self.server
+        if server.ui_url:
+            return f"{server.ui_url.rstrip('/')}{path}"
+        if is_own(server.api_url):
+            # Within Compose's network the server has another address than from this machine.
+            return f"http://127.0.0.1:{server.port}{path}" if server.port not in ("", "0") else f"Prefect's UI, {path}"
+        parts = urlsplit(server.api_url)
+        return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/').removesuffix('/api')}{path}"
+
+
+def moment(text: str) -> datetime:
+    """A time as Prefect writes it."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _authorization(server: PrefectServer) -> dict[str, str]:
+    if key := server.api_key.get_secret_value():
+        return {"Authorization": f"Bearer {key}"}
+    if password := server.api_auth_string.get_secret_value():
+        return {"Authorization": f"Basic {b64encode(password.encode()).decode()}"}
+    return {}

@@ -1,0 +1,114 @@
+"""What the last runs found out about the data, by their artifacts: the sources' age, tests that warn, streams' rows."""
+
+import json
+from collections import defaultdict
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from services.watch.causes import Finding
+from services.watch.prefect_api import Json, moment
+from services.watch.probe import Facts
+
+HOURS = timedelta(hours=20)
+"""A stream's rows are counted over so long before its last load, so that of a daily load one is in it."""
+DAYS, ENOUGH = 7, 3
+"""How many such windows of the days before are compared, and how many of them must have rows."""
+ALL = "(all)"
+_volume: dict[str, list[Finding]] = {}
+"""The findings about rows, by the id of the artifact that was the newest then."""
+
+
+def freshness(facts: Facts) -> list[Finding]:
+    """Sources whose newest row is too old by now, whether or not a run has looked lately."""
+    artifact = _latest(facts, "freshness")
+    found = []
+    for row in _rows(artifact):
+        source, loaded = row["source"], row.get("loaded_at")
+        limit = float(row.get("limit_hours") or facts.settings.freshness_threshold_hours)
+        where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('freshness')}")
+        if not loaded:
+            if row["status"] not in ("pass", "warn"):
+                found.append(Finding("source_stale", source, f"The source {source} has no row.", where))
+        elif facts.now - moment(loaded) > timedelta(hours=limit):
+            what = (
+                f"The source {source} is stale: its newest row was loaded on {moment(loaded):%Y-%m-%d at %H:%M} UTC, "
+            )
+            what += f"and the threshold is {limit:g} h."
+            found.append(Finding("source_stale", source, what, where, moment(loaded) + timedelta(hours=limit)))
+    return found
+
+
+def drift(facts: Facts) -> list[Finding]:
+    """Tests of the last build that warn."""
+    artifact, found = _latest(facts, "dbt-results"), []
+    where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('dbt-results')}")
+    for row in _rows(artifact):
+        if row["resource_type"] == "test" and row["status"] == "warn":
+            what = f"The test {row['name']} warns: values do not fit what is declared."
+            found.append(Finding("drift", row["name"], what, where))
+    return found
+
+
+def volume(facts: Facts) -> list[Finding]:
+    """Streams of which far fewer rows have come than usual."""
+    share = facts.settings.alert_volume_percent / 100
+    latest = _latest(facts, "airbyte-sync")
+    if not latest or not share:
+        return []
+    if latest["id"] not in _volume:
+        key = facts.names.artifact("airbyte-sync")
+        since = moment(latest["created"]) - timedelta(days=DAYS + 1)
+        body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
+        loads: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
+        for artifact in facts.prefect.all("/artifacts/filter", body):
+            if (at := moment(artifact["created"])) < since:
+                break
+            for row in _rows(artifact):
+                if row["stream"] != ALL:
+                    loads[f"{row['connection']}, {row['stream']}"].append((at, int(row["rows"])))
+        where = facts.prefect.page(f"/artifacts/key/{key}")
+        fallen = {stream: fall(own, share) for stream, own in loads.items()}
+        _volume.clear()
+        _volume[latest["id"]] = [
+            Finding("volume_fall", stream, _fell(stream, *figures), where)
+            for stream, figures in fallen.items()
+            if figures
+        ]
+    return _volume[latest["id"]]
+
+
+def fall(loads: list[tuple[datetime, int]], share: float) -> tuple[int, int] | None:
+    """How many rows a stream's last hours had, and how many are usual; None where they are enough.
+
+    No row at all is not a fall: the source's age tells that.
+
+    Args:
+        loads: when rows were loaded, and how many.
+        share: of the usual number, below which there is a fall.
+    """
+    last = max(at for at, _ in loads)
+    windows = [
+        sum(rows for at, rows in loads if last - timedelta(days=day) - HOURS < at <= last - timedelta(days=day))
+        for day in range(DAYS + 1)
+    ]
+    now, before = windows[0], [each for each in windows[1:] if each]
+    if not now or len(before) < ENOUGH or now >= share * median(before):
+        return None
+    return now, round(median(before))
+
+
+def _fell(stream: str, now: int, usual: int) -> str:
+    return f"The stream {stream} had {now:,} rows in its last {HOURS.seconds // 3600} hours; {usual:,} are usual."
+
+
+def _latest(facts: Facts, key: str) -> Json | None:
+    found: Json | None = facts.prefect.ask("GET", f"/artifacts/{facts.names.artifact(key)}/latest")
+    return found
+
+
+def _rows(artifact: Json | None) -> list[dict[str, Any]]:
+    """The rows of a table artifact."""
+    data = (artifact or {}).get("data") or "[]"
+    rows = json.loads(data) if isinstance(data, str) else data
+    return [each for each in rows if isinstance(each, dict)]

@@ -1,0 +1,50 @@
+"""Runs that take much longer than the deployment's runs usually do."""
+
+from datetime import timedelta
+from statistics import median
+
+from services.watch.causes import Finding
+from services.watch.prefect_api import moment
+from services.watch.probe import Facts
+from services.watch.starts import deployment_name
+
+TIMES = 3
+LEAST = timedelta(seconds=60)
+"""A run that is not longer than this is not slow, whatever is usual."""
+HISTORY, ENOUGH = 20, 3
+"""How many completed runs say what is usual, and how many there must be."""
+
+
+def slow(facts: Facts) -> list[Finding]:
+    """Deployments with a run that takes more than TIMES its usual time."""
+    wanted = {
+        "tags": {"all_": [facts.names.tag]},
+        "state": {"type": {"any_": ["RUNNING"]}},
+        "parent_task_run_id": {"is_null_": True},
+    }
+    found: dict[str, Finding] = {}
+    for run in facts.prefect.all("/flow_runs/filter", {"flow_runs": wanted}):
+        began, deployment = moment(run["state"]["timestamp"]), run.get("deployment_id")
+        took = facts.now - began
+        if not deployment or took <= LEAST or (usual := _usual(facts, deployment)) is None or took <= TIMES * usual:
+            continue
+        name = deployment_name(facts, deployment)
+        limit = max(LEAST, TIMES * usual)
+        what = (
+            f"A run of {name} takes longer than {limit.total_seconds():.0f} s; {usual.total_seconds():.0f} s are usual."
+        )
+        where = f"run {run['name']}, {facts.prefect.page('/runs/flow-run/' + run['id'])}"
+        found.setdefault(name, Finding("run_slow", name, what, where, began + limit))
+    return list(found.values())
+
+
+def _usual(facts: Facts, deployment: str) -> timedelta | None:
+    """The median time of a deployment's last completed runs; None where there are too few."""
+    wanted = {
+        "deployment_id": {"any_": [deployment]},
+        "state": {"type": {"any_": ["COMPLETED"]}},
+        "parent_task_run_id": {"is_null_": True},
+    }
+    body = {"flow_runs": wanted, "sort": "END_TIME_DESC", "limit": HISTORY}
+    took = [each["total_run_time"] for each in facts.prefect.ask("POST", "/flow_runs/filter", body) or []]
+    return timedelta(seconds=median(took)) if len(took) >= ENOUGH else None

@@ -1,0 +1,234 @@
+"""The watch: looks at the platform's state every few seconds, and tells what has begun and what is over."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from blocks.errors import PlatformError
+from blocks.incidents import Incident, IncidentStore, Message, State
+from blocks.names import Names, alerts_block
+from blocks.settings import Settings
+from blocks.webhook import NotTaken, send
+from services.watch import silence
+from services.watch.causes import CAUSES, Finding
+from services.watch.failures import PROBE, failures
+from services.watch.machine import disk, secrets, sensor
+from services.watch.prefect_api import NoAnswer, Prefect
+from services.watch.probe import Facts, Probe
+from services.watch.results import drift, freshness, volume
+from services.watch.slow import slow
+from services.watch.starts import starts
+
+logger = logging.getLogger("watch")
+
+LOOK_SECONDS = 20.0
+"""From one look to the next."""
+TEST = "test-"
+"""How the files begin that ask for a test message; the rest is its id."""
+
+
+TRIED = "This is a test of the whole chain. Nothing is wrong."
+
+
+def prefect(facts: Facts) -> list[Finding]:
+    """Prefect's server, where it does not answer."""
+    try:
+        facts.prefect.ask("GET", "/health")
+    except NoAnswer:
+        where = facts.prefect.page("/")
+        return [Finding("prefect_silent", "server", "Prefect's server does not answer.", where)]
+    return []
+
+
+PROBES: dict[str, Probe] = {
+    "prefect": prefect,
+    "sensor": sensor,
+    "disk": disk,
+    "secrets": secrets,
+    "starts": starts,
+    PROBE: failures,
+    "slow": slow,
+    "freshness": freshness,
+    "drift": drift,
+    "volume": volume,
+}
+
+
+@dataclass
+class Watch:
+    """Looks, keeps what is wrong, and sends what is new.
+
+    Args:
+        store: keeps the incidents.
+        server: Prefect's.
+        settings: the environment's.
+        names: of the platform's things on the server.
+        profile: name of its saved blocks; empty where the environment describes the connections.
+        clock: the time.
+        probes: what to look at.
+    """
+
+    store: IncidentStore
+    server: Prefect
+    settings: Settings
+    names: Names
+    profile: str = ""
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    probes: Mapping[str, Probe] = field(default_factory=lambda: dict(PROBES))
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+        self.state = self.store.load(self.started)
+        self._seen: dict[str, dict[str, datetime]] = {}
+        """When each finding of a probe was first seen, without a look between that did not see it."""
+        self._webhook: SecretStr | None = None
+        """The receiver's URL as it was last read; None while it is not known."""
+
+    @property
+    def platform(self) -> str:
+        """What messages call the platform."""
+        return self.profile or "local"
+
+    def look(self) -> State:
+        """Look once, and note what has begun and what is over; nothing is sent."""
+        now = self.clock()
+        facts = Facts(self.server, self.settings, self.names, self.profile, self.state, now, self.started)
+        incidents, messages = dict(self.state.incidents), list[Message]()
+        for name, probe in self.probes.items():
+            found = self._found(name, probe, facts)
+            begun = self._begun(name, found, now)
+            ended = [each for each in facts.open(name) if each.key not in found]
+            for incident in ended:
+                del incidents[incident.key]
+            messages += [Message.of(each, self.platform, until=now) for each in ended]
+            messages += [Message.of(each, self.platform) for each in begun]
+            incidents |= {each.key: each for each in begun}
+            for each in facts.open(name):
+                if finding := found.get(each.key):
+                    incidents[each.key] = each.model_copy(update={"evidence": dict(finding.evidence)})
+        state = self.state.model_copy(update={"incidents": incidents})
+        messages += silence.over(facts, self.platform)
+        state.queue([*messages, *self._tests(now)])
+        state.looked = now
+        self._keep(state)
+        silence.alive(facts)
+        return state
+
+    def deliver(self) -> None:
+        """Send what is not sent yet, in order, until the receiver does not take one."""
+        while self.state.unsent:
+            if (url := self.receiver()) is None:
+                return
+            message = self.state.unsent[0]
+            if url.get_secret_value():
+                try:
+                    send(message, url, self.settings.alert_format)
+                except NotTaken as error:
+                    logger.warning("%s %d messages wait.", error, len(self.state.unsent))
+                    return
+            state = self.state.model_copy(update={"has_receiver": bool(url.get_secret_value())})
+            state.arrived(message)
+            self._keep(state)
+
+    def receiver(self) -> SecretStr | None:
+        """Where messages go; empty for nowhere, None while that cannot be found out."""
+        if not self.profile:
+            return self.settings.alert_webhook_url
+        try:
+            block = self.server.block("webhook", alerts_block(self.profile))
+            self._webhook = SecretStr(str((block or {}).get("url") or ""))
+        except NoAnswer as error:
+            logger.warning("%s The receiver is the one that was known before.", error)
+        return self._webhook
+
+    def _keep(self, state: State) -> None:
+        self.store.save(state)
+        self.state = state
+
+    def _found(self, name: str, probe: Probe, facts: Facts) -> dict[str, Finding]:
+        """What a probe sees, by key; what it saw before where it cannot look."""
+        try:
+            return {each.key: each for each in probe(facts)}
+        except Exception as error:  # noqa: BLE001 - what cannot be seen stays as it was, and the others are looked at
+            _log(name, error)
+            self._seen.pop(name, None)
+            return {each.key: _as_it_was(each) for each in facts.open(name)}
+
+    def _begun(self, name: str, found: Mapping[str, Finding], now: datetime) -> list[Incident]:
+        """The incidents that are new, and have lasted as long as their cause must."""
+        before = self._seen.get(name, {})
+        seen = self._seen[name] = {key: before.get(key, now) for key in found}
+        return [
+            self._incident(name, finding, seen[key])
+            for key, finding in found.items()
+            if key not in self.state.incidents and now - seen[key] >= timedelta(seconds=CAUSES[finding.kind].seconds)
+        ]
+
+    def _incident(self, probe: str, finding: Finding, seen: datetime) -> Incident:
+        cause = CAUSES[finding.kind]
+        return Incident(
+            key=finding.key,
+            kind=finding.kind,
+            what=finding.what,
+            since=finding.since or seen,
+            impact=cause.impact,
+            where=finding.where,
+            command=self._command(finding),
+            probe=probe,
+            evidence=dict(finding.evidence),
+        )
+
+    def _command(self, finding: Finding) -> str:
+        profile = f" PROFILE={self.profile}" if self.profile not in ("", "local") else ""
+        names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile}
+        command = CAUSES[finding.kind].command.format(**names)
+        if self.profile:
+            return command
+        command = re.sub(r"make logs SERVICE=([\w-]+)", rf"tail {self.store.folder.parent}/logs/\1.log", command)
+        return command.replace("make up", "make dev, after you have ended it")
+
+    def _tests(self, now: datetime) -> list[Message]:
+        """The test messages that people have asked for."""
+        return [
+            Message(id=id_, state="test", platform=self.platform, key=f"test/{id_}", kind="test", what=TRIED, since=now)
+            for id_ in self._asked()
+        ]
+
+    def _asked(self) -> list[str]:
+        return sorted(each.name.removeprefix(TEST) for each in self.store.folder.glob(f"{TEST}*"))
+
+    def run(self) -> None:
+        """Look and send until the process is ended; a request for a test is seen within a second."""
+        while True:
+            begun = time.monotonic()
+            asked = self._asked()
+            self.look()
+            for id_ in asked:  # which the state has now
+                (self.store.folder / f"{TEST}{id_}").unlink(missing_ok=True)
+            self.deliver()
+            while time.monotonic() < begun + LOOK_SECONDS and not self._asked():
+                time.sleep(1)
+
+
+def ask_for_test(store: IncidentStore) -> str:
+    """Ask the watch to send a test message; return the message's id."""
+    id_ = uuid4().hex[:16]
+    (store.folder / f"{TEST}{id_}").touch()
+    return id_
+
+
+def _as_it_was(incident: Incident) -> Finding:
+    kind, _, subject = incident.key.partition("/")
+    return Finding(kind, subject, incident.what, incident.where, incident.since, incident.evidence)
+
+
+def _log(probe: str, error: Exception) -> None:
+    known = isinstance(error, PlatformError)
+    # The text of another error may have a value of a row, or a secret.
+    logger.warning("%s cannot be looked at: %s", probe, error if known else type(error).__name__)
