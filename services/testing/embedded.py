@@ -46,8 +46,9 @@ class EmbeddedPlatform(Running):
 
     def __init__(self, state: Path) -> None:
         shutil.rmtree(state, ignore_errors=True)
-        s3, airbyte, prefect = free_ports(3)
-        self.stack = Stack(state, state / "published" / "warehouse.duckdb", s3, airbyte, prefect)
+        s3, airbyte, prefect, alerts = free_ports(4)
+        published = state / "published" / "warehouse.duckdb"
+        self.stack = Stack(state, published, s3, airbyte, prefect, alerts_port=alerts)
         self.stack.published.parent.mkdir(parents=True)
         self.processes = Processes(state / "logs")
         self.lake = str(state / "lake")
