@@ -99,6 +99,9 @@ def _change(name: str, change: str, reason: str) -> str:
 def _value(field: Field, type_: str) -> tuple[str, str, str]:
     """Return SQL for the value in the type, for whether it is lost, and for whether only a part of it is kept."""
     duckdb_type = sql.DUCKDB_TYPES[type_]
+    if (field.type, type_) == ("object", "object"):
+        strange = sql.has_not_finite(f"({field.sql})::VARCHAR")
+        return f"CASE WHEN NOT ({strange}) THEN ({field.sql})::{duckdb_type} END", strange, field.cut
     if type_ in (field.type, "string"):
         return f"({field.sql})::{duckdb_type}", "", field.cut
     if (field.type, type_) == ("integer", "number"):
@@ -114,6 +117,8 @@ def _fitted(text: str, type_: str) -> str:
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
     if type_ in sql.FINITE:
         return f"CASE WHEN isfinite({cast}) THEN {cast} END"
+    if type_ == "object":
+        return f"CASE WHEN NOT ({sql.has_not_finite(text)}) THEN {cast} END"
     return f"CASE WHEN {_is_exact(text, cast)} THEN {cast} END" if type_ == "integer" else cast
 
 

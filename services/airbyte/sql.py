@@ -30,6 +30,12 @@ def finite(value: str, type_: str) -> str:
     return f"CASE WHEN {value} IS NULL OR isfinite({value}) THEN {value} ELSE {stop} END"
 
 
+def has_not_finite(value: str) -> str:
+    """SQL for whether the text of a nested value has NaN or an infinity, which are no JSON, outside of its strings."""
+    outside = rf"""regexp_replace({value}, '"([^"\\]|\\.)*"', '', 'g')"""
+    return f"(contains({value}, 'NaN') OR contains({value}, 'Inf')) AND regexp_matches({outside}, 'NaN|Inf')"
+
+
 def column_type(duckdb_type: str) -> str:
     """The type that a stream's column has for values of a DuckDB type."""
     if "TIMESTAMP" in duckdb_type and "[" not in duckdb_type and "(" not in duckdb_type:

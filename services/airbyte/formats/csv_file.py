@@ -14,6 +14,7 @@ from services.airbyte.formats.survey import Survey
 
 CANDIDATES = ("boolean", "integer", "number")  # source-s3's "Primitive Types Only", besides text
 SAMPLE_ROWS = 100_000
+MAGIC = {b"PK\x03\x04": "a zip archive or a spreadsheet", b"\x1f\x8b": "gzip data", b"PAR1": "Parquet"}
 CHECKED = {"date": ("____-__-__",), "timestamp_without_timezone": ("____-__-_____:__:__", "____-__-__")}
 """Shapes of text without what these types do not keep: a time of day, a zone."""
 BUFFER = 32_000_000
@@ -151,14 +152,34 @@ def _whole(value: str) -> str:
 
 def read_header(path: Path, limits: Limits) -> list[str]:
     """The column names in the file's order; none when the file is empty."""
+    with path.open("rb") as data:
+        begin = data.read(4)
+    if what := next((what for magic, what in MAGIC.items() if begin.startswith(magic)), ""):
+        raise BadFile(f"it is {what}, not text. Give the key the suffix of what it is, or load the file as CSV")
     with _text(path) as lines:
         try:
             header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
         except csv.Error as error:
             raise BadFile(f"the header cannot be read: {error}", 1) from None
+    _check_is_header(header)
     names = [name.strip() for name in header]
     check_names(names, "the header", limits.columns, 1)
     return names
+
+
+def _check_is_header(names: list[str]) -> None:
+    """Raise BadFile for a first line that surely is something else, which would be loaded as a column's name."""
+    first = ",".join(names[:2]).strip()
+    if found := re.fullmatch("sep=(.),?", first, re.IGNORECASE):
+        raise BadFile(
+            f"its first line says that {found[1]!r} separates the values. Set the stream's format.delimiter to "
+            f"{found[1]!r} and format.skip_rows_before_header to 1",
+            1,
+        )
+    if re.match(r'\{\s*"|\[\s*[{\[]', first):
+        raise BadFile("its first line is JSON, not a header. Set the stream's format to {filetype: jsonl}", 1)
+    if re.match(r"<(!doctype|html|\?xml)", first, re.IGNORECASE):
+        raise BadFile("its first line is HTML or XML, not a header. Download or export the file again", 1)
 
 
 def _within(lines: Iterable[str], most: int) -> Iterator[str]:

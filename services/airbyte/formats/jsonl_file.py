@@ -16,6 +16,7 @@ from services.airbyte.formats.model import (
     Field,
     Limits,
     Reading,
+    TooLarge,
     check_names,
     check_rows,
     is_exact,
@@ -41,7 +42,10 @@ class JsonlFile:
             self._keep_digits()
         self._types = self._types_of_keys(connection, limits.columns + 1)
         self.names = sorted(self._types)
-        check_names(self.names, "the file", limits.columns)
+        try:
+            check_names(self.names, "the file", limits.columns)
+        except BadFile as error:
+            raise self._with_line(error) from None
 
     def infer(self) -> dict[str, str]:
         """Types from all values; columns without a value are left out.
@@ -66,6 +70,8 @@ class JsonlFile:
                         continue
                     if not isinstance(value := json.loads(line), dict):
                         return BadFile("the line is no JSON object", number)
+                    if twice := _name_twice(line):
+                        return BadFile(f"the line has the name {twice!r} twice", number)
                     json.dumps(value, ensure_ascii=False).encode()
                 except RecursionError:
                     continue  # DuckDB reads any depth
@@ -76,6 +82,20 @@ class JsonlFile:
                 except json.JSONDecodeError as wrong:
                     return BadFile(f"the line is no JSON: {wrong.msg} at character {wrong.pos + 1}", number)
         return BadFile(without_path(error, self.path))
+
+    def _with_line(self, error: BadFile) -> BadFile:
+        """The error with the line of the first name that differs from another only by case, if there is one."""
+        lower = {name.lower() for name in self.names}
+        if isinstance(error, TooLarge) or len(lower) == len(self.names):
+            return error
+        seen: dict[str, str] = {}
+        with self.path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                for name in json.loads(line) if line.strip() else ():
+                    if (first := seen.setdefault(name.lower(), name)) != name:
+                        spelt = f"the file names one column {first!r} and {name!r}"
+                        return BadFile(f"{spelt}, and case does not count. Use one spelling", number)
+        return error
 
     def check(self, written: int) -> None:
         """Raise BadFile unless `written` rows are all that the file has."""
@@ -161,6 +181,13 @@ def _with_digits(line: bytes) -> bytes:
     except (ValueError, RecursionError):
         return line
     return json.dumps(values).encode() + b"\n" if found else line
+
+
+def _name_twice(line: bytes) -> str | None:
+    """The name that the line's object has twice, not counting those in its values."""
+    pairs: tuple[tuple[str, Any], ...] = json.loads(line, object_pairs_hook=tuple)
+    names = [name for name, _ in pairs]
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _without_a_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

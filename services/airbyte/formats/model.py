@@ -92,6 +92,9 @@ def check_rows(written: int, counted: int) -> None:
         raise BadFile(f"the file has {counted:,} rows, but {written:,} were read from it")
 
 
+ENCODING = ". If it is text, set the stream's format.encoding to the file's, such as utf-16 or latin-1"
+
+
 def check_names(names: list[str], where: str, most: int, line: int | None = None) -> None:
     """Raise BadFile unless the names can be the columns of one table, in which case does not count."""
     if len(names) > most:
@@ -99,7 +102,9 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
     seen: set[str] = set()
     for position, name in enumerate(names, start=1):
         if re.search("[\udc80-\udcff]", name):
-            raise BadFile(f"column {position} of {where} is not UTF-8", line)
+            raise BadFile(f"column {position} of {where} is not UTF-8{ENCODING}", line)
+        if "\0" in name:
+            raise BadFile(f"column {position} of {where} has a NUL character in its name{ENCODING}", line)
         if not name.strip():
             raise BadFile(f"column {position} of {where} has no name", line)
         if name.lower() in seen:

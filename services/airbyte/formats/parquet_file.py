@@ -29,6 +29,13 @@ _REPEATED = """SELECT path_in_schema FROM parquet_metadata(?)
                WHERE type = 'BYTE_ARRAY' AND encodings LIKE '%DICTIONARY%' GROUP BY path_in_schema
                HAVING sum(num_values::HUGEINT * total_uncompressed_size) > ?"""
 """Columns whose dictionary is large enough that their values may be larger than a limit. The file counts it once."""
+_SCHEMA = """SELECT name, coalesce(num_children, 0), CASE
+                 WHEN type = 'INT96' THEN 'INT96'
+                 WHEN type = 'FIXED_LEN_BYTE_ARRAY' AND precision > 38 THEN 'wide decimal'
+                 WHEN type LIKE '%BYTE_ARRAY' AND converted_type IS NULL AND logical_type IS NULL THEN 'binary'
+             END FROM parquet_schema(?) ORDER BY column_id"""
+"""Every column of the file with its parts after it, and what DuckDB does not read exactly: its names are not the file's
+where one is empty or occurs twice, decimals of more than 38 digits become doubles, and INT96 has nanoseconds."""
 _EMPTY = """SELECT path_in_schema FROM parquet_metadata(?)
             GROUP BY path_in_schema HAVING bool_and(stats_null_count = num_values)"""
 """Columns without a value, whose type says nothing: writers give them any."""
@@ -45,16 +52,25 @@ class ParquetFile:
         self._decimal = "number" if chosen.decimal_as_float else "string"
         self._relation = f"read_parquet({sql.text(str(path))})"
         found, self._rows, grown = [], 0, 0
+        columns: list[tuple[str, set[str]]] = []
         try:
             if path.stat().st_size:
                 found = connection.execute(f"DESCRIBE FROM {self._relation}").fetchall()
+                columns = _columns(connection.execute(_SCHEMA, [str(path)]).fetchall())
                 self._rows, grown = connection.execute(_SIZES, [str(path)] * 2).fetchall()[0]
         except duckdb.Error as error:
             raise self.bad_file(error) from None
         if max(grown, self._rows * len(found)) > limits.file_bytes:
             what = f"its {self._rows:,} rows of {len(found):,} columns"
             raise TooLarge(f"{what} are larger than {size(limits.file_bytes)} when decompressed", "MAX_FILE_SIZE")
+        check_names([name for name, _ in columns], "the file", limits.columns)
         self._types = {row[0]: row[1] for row in found}
+        self._inexact = dict(columns)
+        for name, parts in columns:
+            if "binary" in parts and self._types.get(name) != "BLOB":
+                raise BadFile(
+                    f"column {name!r} has binary values within nested ones. Convert them to text, such as base64"
+                )
         self._empty: set[str] = set()
         if found:
             self._check_repeated(connection, limits.file_bytes)
@@ -110,12 +126,22 @@ class ParquetFile:
             return Field(name, f"decode({quoted})")
         type_ = sql.column_type(duckdb_type)
         if duckdb_type in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):  # DuckDB would round them, or not cast them at all
-            cut = f"make_timestamp(epoch_ns({quoted}) // 1000 - (epoch_ns({quoted}) % 1000 < 0)::BIGINT)"
-            return Field(name, f"({cut})::{sql.DUCKDB_TYPES[type_]}", type_, f"epoch_ns({quoted}) % 1000 != 0")
+            micros = f"make_timestamp(epoch_ns({quoted}) // 1000 - (epoch_ns({quoted}) % 1000 < 0)::BIGINT)"
+            return Field(name, f"({micros})::{sql.DUCKDB_TYPES[type_]}", type_, f"epoch_ns({quoted}) % 1000 != 0")
+        cut = self._cut(name)
         if type_ in sql.FINITE:
             text = f"{quoted}::{sql.DUCKDB_TYPES[type_]}::VARCHAR"
-            return Field(name, text) if as_text else Field(name, sql.finite(quoted, type_), type_)
-        return Field(name, f"to_json({quoted})" if type_ == "object" else quoted, type_)
+            value = text if as_text else sql.finite(quoted, type_)
+            return Field(name, value, "string" if as_text else type_, cut)
+        nested = type_ == "object" and duckdb_type != "JSON"
+        return Field(name, f"to_json({quoted})" if nested else quoted, type_, cut)
+
+    def _cut(self, name: str) -> str:
+        """SQL that is true for a value that DuckDB may have cut or rounded, and does not say so."""
+        inexact, quoted = self._inexact[name], sql.name(name)
+        if "INT96" in inexact and self._types[name] == "TIMESTAMP":
+            return f"isfinite({quoted}) AND epoch_us({quoted}) % 1000000 <> 0"
+        return f"{quoted} IS NOT NULL" if inexact & {"INT96", "wide decimal"} else ""
 
     def check(self, written: int) -> None:
         """Raise BadFile unless `written` rows are all that the file says it has."""
@@ -131,3 +157,16 @@ class ParquetFile:
 
 def _is_decimal(duckdb_type: str) -> bool:
     return duckdb_type.startswith("DECIMAL") and not duckdb_type.endswith("]")
+
+
+def _columns(schema: list[tuple[str, int, str | None]]) -> list[tuple[str, set[str]]]:
+    """The columns of the file's schema with what they and their parts have that is not read exactly."""
+    columns: list[tuple[str, set[str]]] = []
+    left = 0  # parts of the last column that are still to come
+    for name, parts, inexact in schema[1:]:
+        if not left:
+            columns.append((name, set()))
+            left = 1
+        left += parts - 1
+        columns[-1][1].update({inexact} if inexact else ())
+    return columns

@@ -24,6 +24,17 @@ def column(values: list[Any], type_: pa.DataType) -> bytes:
     return buffer.getvalue()
 
 
+def table(columns: dict[str, pa.Array]) -> bytes:
+    parquet.write_table(pa.table(list(columns.values()), names=list(columns)), buffer := io.BytesIO())
+    return buffer.getvalue()
+
+
+def int96(values: list[int]) -> bytes:
+    column = pa.table({"v": pa.array(values, pa.timestamp("ns"))})
+    parquet.write_table(column, buffer := io.BytesIO(), use_deprecated_int96_timestamps=True)
+    return buffer.getvalue()
+
+
 stamp = datetime.fromisoformat
 LOADED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {
     "csv_nan": ("a.csv", b"v\n1.5\nnan\n-inf\n", [(1.5, None), (None, NULLED), (None, NULLED)]),
@@ -74,7 +85,74 @@ LOADED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {
     ),
     "days": ("a.parquet", column([date(2013, 1, 31)], pa.date32()), [(date(2013, 1, 31), None)]),
 }
+LOADED |= {
+    "wide_decimal": (
+        "a.parquet",
+        column([Decimal("1234567890123456789012345678901234567890123.45")], pa.decimal256(60, 2)),
+        [(1.2345678901234568e42, CUT)],
+    ),
+    "int96": (
+        "a.parquet",
+        int96([TEN + 123456789, TEN]),
+        [(stamp("2013-01-01T10:00:00.123456"), CUT), (stamp("2013-01-01T10:00"), None)],
+    ),
+    "nested_nan": (
+        "a.parquet",
+        column([[1.5], [float("nan")]], pa.list_(pa.float64())),
+        [("[1.5]", None), (None, NULLED)],
+    ),
+    "jsonl_nested_nan": (
+        "a.jsonl",
+        b'{"v": {"a": "NaN"}}\n{"v": {"a": NaN}}\n',
+        [('{"a":"NaN"}', None), (None, NULLED)],
+    ),
+}
+DECLARED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {
+    "number": (
+        "a.csv",
+        b"v\n12345678901234567.89\n0.10\n9007199254740993\n",
+        [(1.2345678901234568e16, CUT), (0.1, None), (9007199254740992.0, CUT)],
+    ),
+    "integer": ("a.csv", b"v\n007\n1.5\n2.0\n", [(7, None), (None, NULLED), (2, None)]),
+    "date": (
+        "a.csv",
+        b"v\n2013-01-31\n2013-01-31 10:30:00\n2013-01-31 00:00:00\n",
+        [(date(2013, 1, 31), None), (date(2013, 1, 31), CUT), (date(2013, 1, 31), None)],
+    ),
+    "timestamp_without_timezone": (
+        "a.csv",
+        b"v\n2013-01-01 10:00:00\n2013-01-01T10:00:00+05\n2013-01-01T10:00:00Z\n2013-01-01 10:00:00.1234567\n",
+        [
+            (stamp("2013-01-01T10:00"), None),
+            (stamp("2013-01-01T10:00"), CUT),
+            (stamp("2013-01-01T10:00"), None),
+            (stamp("2013-01-01T10:00:00.123456"), CUT),
+        ],
+    ),
+    "timestamp_with_timezone": (
+        "a.csv",
+        b"v\n2013-01-01T10:00:00.1234567Z\n2013-01-01T10:00:00.1234560Z\n",
+        [(stamp("2013-01-01T10:00:00.123456Z"), CUT), (stamp("2013-01-01T10:00:00.123456Z"), None)],
+    ),
+    "object": (
+        "a.jsonl",
+        b'{"v": "5"}\n{"v": 5}\n{"v": {"n": 1.0000000000000000001}}\n',
+        [('"5"', None), ("5", None), ('{"n":"1.0000000000000000001"}', None)],
+    ),
+}
+LOADED |= DECLARED
 REFUSED: dict[str, tuple[str, bytes, dict[str, str] | None, str]] = {
+    "nested_binary": ("a.parquet", column([[b"x"]], pa.list_(pa.binary())), None, "binary values within nested ones"),
+    "name_by_case": ("a.parquet", table({"v": pa.array([1]), "V": pa.array([2])}), None, "names column 'V' twice"),
+    "no_name": ("a.parquet", table({"": pa.array([1])}), None, "has no name"),
+    "case_of_a_key": ("a.jsonl", b'{"v": 1}\n{"V": 1}\n', None, "line 2: the file names one column 'v' and 'V'"),
+    "key_twice": ("a.jsonl", b'{"w": {"v": 1}}\n{"v": 1, "v": 2}\n', None, "line 2: the line has the name 'v' twice"),
+    "nul": ("a.csv", "id,v\n1,2\n".encode("utf-16-le"), None, "set the stream's format.encoding"),
+    "utf16": ("a.csv", "id,v\n1,2\n".encode("utf-16"), None, "set the stream's format.encoding"),
+    "sep": ("a.csv", b"sep=;\nid;v\n1;2\n", None, "format.delimiter to ';' and format.skip_rows_before_header to 1"),
+    "json": ("a.csv", b'{"id": 1, "v": 2}\n{"id": 2, "v": 2}\n', None, "{filetype: jsonl}"),
+    "html": ("a.csv", b"<!DOCTYPE html>\n<p>Sign in</p>\n", None, "HTML or XML"),
+    "spreadsheet": ("a.csv", b"PK\x03\x04\0\0", None, "a zip archive or a spreadsheet"),
     "no_utf8": ("a.parquet", column([b"\xff"], pa.binary()), None, "not UTF-8 text"),
 }
 
@@ -82,7 +160,7 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str] | None, str]] = {
 def config(landing: Landing, folder: Path) -> Path:
     before, rest = CONFIG.format(bucket=landing.bucket, mode="").split("        - name: orders")
     between, _ = f"destinations:{rest.split('destinations:')[1]}".split("        - {name: orders")
-    declared = {name: case[2] for name, case in REFUSED.items() if case[2]}
+    declared = {name: case[2] for name, case in REFUSED.items() if case[2]} | {name: {"v": name} for name in DECLARED}
     names = [*LOADED, *REFUSED]
     streams = [{"name": name} | ({"columns": declared[name]} if name in declared else {}) for name in names]
     chosen = [{"name": name, "syncMode": "incremental_append"} for name in names]
