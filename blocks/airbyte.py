@@ -120,15 +120,23 @@ class Job(_Wire):
 
 
 class StreamStats(_Wire):
-    """What one stream of a job moved: counts of rows, sizes in bytes."""
+    """What one stream of a job moved: counts of rows, sizes in bytes.
+
+    `read` are the rows of its files, `rejected` those of them that the source or the destination left out.
+    """
 
     name: str
     rows: int
     bytes: int
+    read: int = 0
+    rejected: int = 0
 
 
 class SyncResult(BaseModel):
-    """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells."""
+    """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells.
+
+    `ignored` are the keys of objects that the source does not read, with the reasons.
+    """
 
     connection_id: str
     connection_name: str
@@ -138,6 +146,7 @@ class SyncResult(BaseModel):
     bytes: int
     duration: str
     streams: list[StreamStats] = []
+    ignored: dict[str, str] = {}
 
 
 WARNING = "WARN "
@@ -150,6 +159,7 @@ class JobReport(BaseModel):
     reason: str = ""
     streams: list[StreamStats] = []
     warnings: list[str] = []
+    ignored: dict[str, str] = {}
 
 
 class _Failure(_Wire):
@@ -162,7 +172,9 @@ class _FailureSummary(_Wire):
 
 
 class _Stats(_Wire):
+    records_emitted: int | None = Field(None, alias="recordsEmitted")
     records_committed: int | None = Field(None, alias="recordsCommitted")
+    records_rejected: int | None = Field(None, alias="recordsRejected")
     bytes_committed: int | None = Field(None, alias="bytesCommitted")
     bytes_emitted: int | None = Field(None, alias="bytesEmitted")
 
@@ -186,8 +198,16 @@ class _AttemptInfo(_Wire):
     logs: _Logs | None = None
 
 
+class _IgnoredFile(_Wire):
+    key: str
+    reason: str
+
+
 class _JobDetails(_Wire):
+    """`ignoredFiles` is the mock's own."""
+
     attempts: list[_AttemptInfo]
+    ignored: list[_IgnoredFile] = Field([], alias="ignoredFiles")
 
 
 class _Token(_Wire):
@@ -372,7 +392,7 @@ class AirbyteClient:
         try:
             response = self._send("POST", f"{base}/api/v1/jobs/get", json={"id": job_id})
             self._raise_for(response, f"job {job_id}")
-            return _report(self._parse(_JobDetails, response).attempts)
+            return _report(self._parse(_JobDetails, response))
         except AirbyteError:
             return JobReport()
 
@@ -521,7 +541,8 @@ def _with_rows(job: Job, failure: Failure) -> Failure:
     return failure
 
 
-def _report(infos: list[_AttemptInfo]) -> JobReport:
+def _report(details: _JobDetails) -> JobReport:
+    infos = details.attempts
     attempts = [each.attempt for each in infos]
     lines = [line for each in infos if each.logs for line in each.logs.lines or []]
     summaries = [each.failure_summary for each in attempts[-1:] if each.failure_summary]
@@ -531,11 +552,15 @@ def _report(infos: list[_AttemptInfo]) -> JobReport:
     for stream in (stream for each in attempts for stream in each.streams or []):
         moved = streams.setdefault(stream.name, StreamStats(name=stream.name, rows=0, bytes=0))
         moved.rows += stream.stats.records_committed or 0
+        committed, rejected = stream.stats.records_committed or 0, stream.stats.records_rejected or 0
+        moved.read += committed + rejected if stream.stats.records_emitted is None else stream.stats.records_emitted
+        moved.rejected += stream.stats.records_rejected or 0
         moved.bytes += stream.stats.bytes_committed or stream.stats.bytes_emitted or 0
     return JobReport(
         reason="; ".join(filter(None, messages)),
         streams=list(streams.values()),
         warnings=[line.removeprefix(WARNING) for line in dict.fromkeys(lines) if line.startswith(WARNING)],
+        ignored={each.key: each.reason for each in details.ignored},
     )
 
 

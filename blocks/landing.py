@@ -153,6 +153,17 @@ def watched(key: str, prefix: str, pattern: str) -> bool:
     return key.startswith(prefix) and fnmatchcase(key.removeprefix(prefix), pattern)
 
 
+def not_data(file: LandedFile) -> str:
+    """Why a file that brought no row need not have: it is a marker, hidden or empty; without such a reason, nothing."""
+    if file.etag and not file.size:
+        return "it is empty"
+    return "its name begins like those of markers and hidden files" if _name(file.key).startswith(("_", ".")) else ""
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2]
+
+
 def listing(
     s3: "S3Client", bucket: str, prefix: str, pattern: str = "*", since: datetime = BEGINNING, after: str = ""
 ) -> Iterator[LandedFile]:

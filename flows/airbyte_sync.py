@@ -92,6 +92,7 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
         bytes=job.bytes_synced,
         duration=job.duration,
         streams=report.streams,
+        ignored=report.ignored,
     )
 
 

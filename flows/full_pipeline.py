@@ -1,7 +1,7 @@
 """The whole path: sync, transform, freshness."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from blocks.batches import FilesMissing, OthersFailed
 from blocks.dbt import DbtFailed, DbtResult, SourceFreshness, StaleSource, warm_up
 from blocks.errors import shown
 from blocks.lake import missing
-from blocks.landing import LandedFile
+from blocks.landing import LandedFile, not_data
 from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform, warehouse_slot
@@ -24,6 +24,7 @@ from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.tags import tagged, tags_of_the_deployment
 
 Result = TypeVar("Result")
+NOTHING: Mapping[str, str] = {}
 
 
 class PipelineResult(BaseModel):
@@ -47,11 +48,22 @@ def warm_up_dbt() -> None:
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
-def files_arrived(files: list[LandedFile], profile: str | None = None) -> dict[str, datetime]:
-    """The keys of those files that raw holds rows of, each with the date of the newest version loaded."""
+def files_arrived(
+    files: list[LandedFile], profile: str | None = None, ignored: Mapping[str, str] = NOTHING
+) -> dict[str, datetime]:
+    """The keys of those files that raw holds rows of, each with the date of the newest version loaded.
+
+    `ignored` has the reasons why files need not be there.
+    """
     loaded = connections.warehouse(profile).arrived(file.key for file in files)
     rows = [
-        {"key": shown(file.key), "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))}
+        {
+            "key": shown(file.key),
+            "etag": file.etag,
+            "bytes": file.size,
+            "loaded": str(loaded.get(file.key)),
+            "ignored": "" if file.key in loaded else ignored.get(file.key, ""),
+        }
         for file in files
     ]
     create_table_artifact(
@@ -114,14 +126,18 @@ def full_pipeline(
     warm = warm_up_dbt.submit()
     syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
     batch = files or []
-    loaded = files_arrived(batch, profile) if batch else {}
-    absent = missing(batch, loaded)
+    ignored = ignorable(batch, syncs)
+    loaded = files_arrived(batch, profile, ignored) if batch else {}
+    absent = [file for file in missing(batch, loaded) if file.key in loaded or file.key not in ignored]
     if absent and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.
         more, failed = _timed(seconds, "second sync", lambda: sync(connection_ids, profile))
         syncs += more
-        loaded = files_arrived(batch, profile)
-        absent = missing(batch, loaded)
+        ignored = ignorable(batch, syncs)
+        loaded = files_arrived(batch, profile, ignored)
+        absent = [file for file in missing(batch, loaded) if file.key in loaded or file.key not in ignored]
+    for key in ignored.keys() - loaded.keys():
+        get_run_logger().warning("%s brought no row: %s.", shown(key), ignored[key])
     arrived = bool(batch) and not absent
     if failed and not (syncs or failed.rows or arrived):
         raise failed
@@ -150,6 +166,13 @@ def full_pipeline(
     freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
     beat(profile)
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
+
+
+def ignorable(files: Iterable[LandedFile], syncs: Iterable[SyncResult]) -> dict[str, str]:
+    """Why some of the files need not be in raw, by key: what the syncs say, or what the file itself is."""
+    said = {key: reason for sync in syncs for key, reason in sync.ignored.items()}
+    reasons = {file.key: said.get(file.key) or not_data(file) for file in files}
+    return {key: reason for key, reason in reasons.items() if reason}
 
 
 def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], AirbyteError | None]:

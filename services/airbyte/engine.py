@@ -20,7 +20,7 @@ from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
 from services.airbyte.lake_lock import lock_file
 from services.airbyte.names import has_schema, printable
-from services.airbyte.protocol import Committed, Failed, Reading, Removed, SyncTask, Widened
+from services.airbyte.protocol import Committed, Failed, Ignored, Reading, Removed, SyncTask, Widened
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tasks import Tasks
@@ -28,6 +28,10 @@ from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
 
 log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
+
+
+Told = Committed | Ignored | Removed | Widened
+"""What a worker says that it has done."""
 
 
 class RemovalFailed(Exception):
@@ -93,8 +97,13 @@ class Engine:
             prefixed = {each.stream.name: f"{connection.prefix}{each.stream.name}" for each in streams}
             async with self._turns[connection.connectionId], self._slots:
                 removed: dict[str, int] = {}
+
+                def hear(told: Told, removed: dict[str, int] = removed) -> None:
+                    if isinstance(told, Removed):
+                        removed[told.stream] = told.rows
+
                 task = self._tasks_of.removal(connection, streams, key)
-                if problems := await self._work(task, lambda _: None, removed=removed):
+                if problems := await self._work(task, hear):
                     raise RemovalFailed("; ".join(each["externalMessage"] for each in problems))
                 self._store.forget(connection.connectionId, key)
             for stream, count in removed.items():
@@ -151,17 +160,28 @@ class Engine:
             return struck
         if job.job_type is not JobType.SYNC:
             task = replace(self._tasks_of.attempt(connection, job, streams), clear=True)
-            problems = await self._work(task, lambda _: None)
+            problems = await self._work(task)
             for synced in [] if problems else streams:
                 self._store.next_generation(job, synced.stream.name)
             return problems
         vanish = fault is not None and fault.kind is FaultKind.FILE_DISAPPEARS and number < fault.attempts
         task = replace(self._tasks_of.attempt(connection, job, streams), vanish=vanish)
-        return await self._work(
-            task,
-            lambda file: self._store.record(job, number, file),
-            lambda line: self._store.note(job.job_id, number, line),
-        )
+        return await self._work(task, lambda told: self._take(job, number, told))
+
+    def _take(self, job: Job, number: int, told: Told) -> None:
+        """Remember what an attempt has done, and note what a person should know of it."""
+        line = ""
+        match told:
+            case Committed():
+                self._store.record(job, number, told)
+                line = _skipped(told) if told.skipped else ""
+            case Widened():
+                line = _told(told)
+            case Ignored() if self._store.ignore(job.connection_id, told):
+                line = f"{told.key} is ignored: {told.reason}."
+        if line:
+            log.warning(line := printable(f"WARN {line}"))
+            self._store.note(job.job_id, number, line)
 
     async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
         """What a fault makes of an attempt; None leaves it alone."""
@@ -185,17 +205,11 @@ class Engine:
 
     async def _prepare(self, connection: Connection) -> None:
         task = self._tasks_of.attempt(connection, None, self._catalog.streams_of(connection))
-        if problems := await self._work(task, lambda _: None):
+        if problems := await self._work(task):
             raise RuntimeError(f"cannot prepare the lake's folders: {problems[0]['internalMessage']}")
 
-    async def _work(
-        self,
-        task: SyncTask,
-        commit: Callable[[Committed], None],
-        note: Callable[[str], None] = lambda _: None,
-        removed: dict[str, int] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Run a worker process to its end; what went wrong, none for success. `removed` gets rows by stream."""
+    async def _work(self, task: SyncTask, hear: Callable[[Told], None] = lambda _: None) -> list[dict[str, Any]]:
+        """Run a worker process to its end; what went wrong, none for success. `hear` gets what it did."""
         problems: list[dict[str, Any]] = []
         at: dict[str, str] = {}  # the file that each stream is reading
         try:
@@ -204,14 +218,10 @@ class Engine:
                     match message:
                         case Reading() as reading:
                             at[reading.stream] = reading.key
-                        case Committed() as file:
-                            commit(file)
-                            at.pop(file.stream, None)
-                        case Widened() as widened:
-                            log.warning(line := printable(f"WARN {_told(widened)}"))
-                            note(line)
-                        case Removed() as gone if removed is not None:
-                            removed[gone.stream] = gone.rows
+                        case Committed() | Ignored() | Removed() | Widened() as done:
+                            hear(done)
+                            if isinstance(done, Committed):
+                                at.pop(done.stream, None)
                         case Failed() as failed:
                             if failed.detail:
                                 log.error("stream %s: %s", failed.stream, printable(failed.detail))
@@ -235,6 +245,13 @@ class Engine:
             self._end(job, number, JobStatus.FAILED, [failures.internal(error)])
         elif self._store.job(job.job_id).status not in TERMINAL:
             self._store.set_status(job.job_id, JobStatus.FAILED)
+
+
+def _skipped(file: Committed) -> str:
+    return (
+        f"{file.key}: {file.skipped:,} of its {file.rows + file.skipped:,} rows have another number of values than the "
+        "header, and were skipped, as the stream's format.ignore_errors_on_fields_mismatch says."
+    )
 
 
 def _told(change: Widened) -> str:

@@ -50,12 +50,16 @@ class Job:
 
 @dataclass
 class StreamStats:
-    """Emitted is what was read from the source, committed what has reached the destination; bytes are the source's."""
+    """Emitted is what was read from the source, committed what has reached the destination; bytes are the source's.
+
+    Rejected are the rows that the stream's format has skipped.
+    """
 
     records_emitted: int = 0
     bytes_emitted: int = 0
     records_committed: int = 0
     bytes_committed: int = 0
+    records_rejected: int = 0
 
 
 @dataclass

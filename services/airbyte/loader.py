@@ -29,6 +29,7 @@ from services.airbyte.protocol import (
     Committed,
     Discovered,
     Failed,
+    Ignored,
     Message,
     Reading,
     Removed,
@@ -134,16 +135,22 @@ class _StreamLoader:
                 self._look(client)
             self._destination.set_columns(self._columns)
         self._filled = set(self._columns)
-        for version, download in one_ahead(lambda version: self._download(client, version), self._listed(client)):
+        files = self._listed(client, self._ignored)
+        for version, download in one_ahead(lambda version: self._download(client, version), files):
             self._key = version.key
             self._emit(Reading(self._stream.name, version.key))
             self._load(version, download)
         if self._stream.overwrite:
             self._destination.keep_only(self._written)
 
-    def _listed(self, client: "S3Client") -> Iterator[ObjectVersion]:
+    def _listed(
+        self, client: "S3Client", ignored: Callable[[ObjectVersion, str], None] = lambda *_: None
+    ) -> Iterator[ObjectVersion]:
         stream = self._stream
-        return objects.list_versions(client, self._task.bucket, stream.prefix, stream.globs, stream.format)
+        return objects.list_versions(client, self._task.bucket, stream.prefix, stream.globs, stream.format, ignored)
+
+    def _ignored(self, version: ObjectVersion, reason: str) -> None:
+        self._emit(Ignored(self._stream.name, version.key, version.etag, reason))
 
     def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
         """None for a version that was read before, or was deleted since it was listed."""
@@ -163,7 +170,7 @@ class _StreamLoader:
             return
         target = self._target(listed.key, listed.etag, number + 1)
         if (rows := self._destination.rows_of(target)) is not None:
-            self._report(listed, number + 1, target, rows)
+            self._report(listed, number + 1, target, rows, 0)
             return
         if self._task.vanish:
             message = f"{listed.key} disappeared during the sync"
@@ -182,7 +189,7 @@ class _StreamLoader:
             self._take(needed, found.key)
         if rows:
             self._destination.add(target, rows, columns)
-        self._report(found, number + 1, target, rows)
+        self._report(found, number + 1, target, rows, source.skipped)
 
     def _opened(self, key: str, got: Download) -> SourceFile:
         return open_file(self._connection, key, got.path, got.survey, self._task.limits, self._stream.format)
@@ -234,10 +241,10 @@ class _StreamLoader:
     def _target(self, key: str, etag: str, number: int) -> str:
         return target_name(self._task.connection_id, self._stream.name, self._stream.generation, key, etag, number)
 
-    def _report(self, found: ObjectVersion, number: int, target: str, rows: int) -> None:
+    def _report(self, found: ObjectVersion, number: int, target: str, rows: int, skipped: int) -> None:
         self._written.add(target)
-        generation = self._stream.generation
-        self._emit(Committed(self._stream.name, found.key, found.etag, number, generation, rows, found.size, target))
+        name, generation = self._stream.name, self._stream.generation
+        self._emit(Committed(name, found.key, found.etag, number, generation, rows, found.size, target, skipped))
 
     def _waiting(self) -> None:
         """Tell the engine that this worker lives."""

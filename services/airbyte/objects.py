@@ -3,7 +3,7 @@
 import re
 import zipfile
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
-from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
+from wcmatch.glob import DOTGLOB, GLOBSTAR, SPLIT, globmatch
 
 from services.airbyte import compression
 from services.airbyte.formats import format_of, suffixes
@@ -93,21 +93,31 @@ def warm_up() -> None:
 
 
 def list_versions(
-    client: "S3Client", bucket: str, prefix: str, globs: list[str], chosen: Format | None
+    client: "S3Client",
+    bucket: str,
+    prefix: str,
+    globs: list[str],
+    chosen: Format | None,
+    ignored: Callable[[ObjectVersion, str], None] = lambda *_: None,
 ) -> Iterator[ObjectVersion]:
-    """The files below `prefix` that fit one of `globs`, oldest first; without a format those of a known suffix."""
+    """The files below `prefix` that fit one of `globs`, oldest first; `ignored` gets the others that fit, and why."""
     # Characters, not path parts, are what S3 lists by.
     literal = commonprefix([re.split(r"[*?\[!\\]", part)[0] for glob in globs for part in glob.split("|")])  # noqa: RUF071
-    found = [
+    fitting = [
         version
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + literal)
         for item in page.get("Contents", [])
         for version in _files(
             client, bucket, ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
         )
-        if _is_file(version, chosen) and globmatch(version.key.removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
+        if globmatch(version.key.removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT | DOTGLOB)
     ]
-    yield from sorted(found, key=lambda version: (version.last_modified, version.key))
+    for version in sorted(fitting, key=lambda version: (version.last_modified, version.key)):
+        hidden = not globmatch(version.key.removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
+        if why := "it is hidden: a part of its key begins with a dot" if hidden else why_ignored(version, chosen):
+            ignored(version, why)
+        else:
+            yield version
 
 
 def _files(client: "S3Client", bucket: str, stored: ObjectVersion) -> Iterator[ObjectVersion]:
@@ -128,11 +138,22 @@ def _archive(client: "S3Client", bucket: str, stored: ObjectVersion) -> zipfile.
     return compression.archive(compression.StoredObject(client, bucket, stored.object_key, stored.etag, size_))
 
 
-def _is_file(version: ObjectVersion, chosen: Format | None) -> bool:
+def why_ignored(version: ObjectVersion, chosen: Format | None) -> str:
+    """Why an object is not a file of a stream that has its format `chosen` or goes by suffixes; empty if it is one."""
+    name = version.key.rpartition("/")[2]
+    if not name:
+        return "it is a folder, not a file"
+    if not version.member and suffixes.is_archive(version.key):
+        return ""  # a broken one, which loading will refuse
+    if suffixes.plain(name).endswith(suffixes.FORMATS):
+        return ""
+    if name.startswith(("_", ".")):
+        return "its name begins like those of markers and hidden files"
     if chosen:
-        return not version.key.endswith("/")
-    broken_archive = not version.member and suffixes.is_archive(version.key)
-    return broken_archive or suffixes.plain(version.key).endswith(suffixes.FORMATS)
+        return ""
+    suffix = f"the suffix .{name.rpartition('.')[2]}" if "." in name else "no suffix"
+    known = f"{', '.join(suffixes.FORMATS)}, alone or with {', '.join(suffixes.COMPRESSIONS)} behind it, or .zip"
+    return f"it has {suffix}, and the stream takes {known}. Rename it, or set the stream's format"
 
 
 def download(

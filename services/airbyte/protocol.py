@@ -88,7 +88,7 @@ def _stream(values: dict[str, Any]) -> StreamTask:
 
 @dataclass(frozen=True)
 class Committed:
-    """A file's rows are in the lake. `bytes` is the size of the source object."""
+    """A file's rows are in the lake. `bytes` is the size of the source object; `skipped` rows of it are not there."""
 
     stream: str
     key: str
@@ -98,6 +98,7 @@ class Committed:
     rows: int
     bytes: int
     target: str
+    skipped: int = 0
     type: Literal["committed"] = "committed"
 
 
@@ -120,6 +121,17 @@ class Reading:
     stream: str
     key: str
     type: Literal["reading"] = "reading"
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """An object in a stream's place is not one of its files."""
+
+    stream: str
+    key: str
+    etag: str
+    reason: str
+    type: Literal["ignored"] = "ignored"
 
 
 @dataclass(frozen=True)
@@ -157,9 +169,10 @@ class Done:
     type: Literal["done"] = "done"
 
 
-Message = Committed | Removed | Failed | Reading | Discovered | Widened | Done
+Message = Committed | Ignored | Removed | Failed | Reading | Discovered | Widened | Done
 _TYPES: dict[str, type[Message]] = {
     "committed": Committed,
+    "ignored": Ignored,
     "removed": Removed,
     "failed": Failed,
     "reading": Reading,

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.airbyte.jobs import ALLOWED, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
 from services.airbyte.names import of_object
-from services.airbyte.protocol import Committed
+from services.airbyte.protocol import Committed, Ignored
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS read_files (
   connection_id TEXT, stream TEXT, generation INTEGER, key TEXT, version INTEGER, etag TEXT NOT NULL,
   rows INTEGER NOT NULL, bytes INTEGER NOT NULL, target TEXT NOT NULL, job_id INTEGER NOT NULL,
   PRIMARY KEY (connection_id, stream, generation, key, version));
+CREATE TABLE IF NOT EXISTS ignored_files (
+  connection_id TEXT, key TEXT, etag TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (connection_id, key));
 CREATE TABLE IF NOT EXISTS notes (job_id INTEGER, attempt INTEGER, line TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS notes_by_job ON notes (job_id, attempt);
 CREATE TABLE IF NOT EXISTS generations (
@@ -174,13 +176,26 @@ class Store:
         sql = "SELECT line FROM notes WHERE job_id = ? AND attempt = ? ORDER BY rowid"
         return [row[0] for row in self._db.execute(sql, (job_id, number))]
 
+    def ignore(self, connection_id: UUID, file: Ignored) -> bool:
+        """Note an object that is not read; return whether that is news."""
+        values = (str(connection_id), file.key, file.etag, file.reason)
+        sql = """INSERT INTO ignored_files VALUES (?1, ?2, ?3, ?4) ON CONFLICT (connection_id, key) DO UPDATE
+                 SET etag = ?3, reason = ?4 WHERE etag <> ?3 OR reason <> ?4"""
+        return self._db.execute(sql, values).rowcount > 0
+
+    def ignored(self, connection_id: UUID) -> list[tuple[str, str]]:
+        """The objects that were not read lately, and why: the newest 1,000."""
+        sql = "SELECT key, reason FROM ignored_files WHERE connection_id = ? ORDER BY rowid DESC LIMIT 1000"
+        return self._db.execute(sql, (str(connection_id),)).fetchall()
+
     # read state
 
     def record(self, job: Job, number: int, file: Committed) -> None:
         """A file's rows are in the lake: remember its version and count it, in one transaction."""
         stats = self.attempts(job.job_id)[number].streams
         stream = stats.setdefault(file.stream, StreamStats())
-        stream.records_emitted += file.rows
+        stream.records_emitted += file.rows + file.skipped
+        stream.records_rejected += file.skipped
         stream.records_committed += file.rows
         stream.bytes_emitted += file.bytes
         stream.bytes_committed += file.bytes

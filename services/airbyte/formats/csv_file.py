@@ -26,6 +26,8 @@ LONGEST = 1_900_000
 class CsvFile:
     """A file whose lines end in more than one way, which DuckDB does not read, is written anew with one."""
 
+    skipped = 0
+
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, survey: Survey, limits: Limits) -> None:
         self._connection = connection
         self.path = path

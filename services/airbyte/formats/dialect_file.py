@@ -73,6 +73,7 @@ class DialectFile:
         self._format = format
         self._limits = limits
         self._rows = 0
+        self.skipped = 0
         csv.field_size_limit(limits.line_bytes)
         self.names = self._header()
         check_names(self.names, "the header", limits.columns, 1 + format.skip_rows_before_header)
@@ -141,7 +142,7 @@ class DialectFile:
 
     def _records(self) -> Iterator[Row]:
         """The rows with their line numbers, each of as many values as there are columns; empty lines are left out."""
-        wanted = len(self.names)
+        wanted, self.skipped = len(self.names), 0
         with self._lines() as lines:
             lines.skip(self._format.skip_rows_before_header)
             if self._format.header_definition.has_row:
@@ -154,6 +155,8 @@ class DialectFile:
                     yield line, values
                 elif values and not self._format.ignore_errors_on_fields_mismatch:
                     raise BadFile(f"the row has {len(values):,} values, but there are {wanted:,} columns", line)
+                elif values:
+                    self.skipped += 1
 
     def _parsed(self, lines: "_Lines") -> Iterator[Row]:
         chosen = self._format

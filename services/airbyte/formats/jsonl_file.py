@@ -35,6 +35,8 @@ TYPES = {
 
 
 class JsonlFile:
+    skipped = 0
+
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, survey: Survey, limits: Limits) -> None:
         self.path = path
         self._survey = survey

@@ -45,6 +45,8 @@ _LENGTH = {"VARCHAR": "strlen", "BLOB": "octet_length"}
 class ParquetFile:
     """`key` is the object's: a folder `year=2013` in it is a column of all rows, as in source-s3."""
 
+    skipped = 0
+
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, key: str, path: Path, limits: Limits, chosen: ParquetFormat
     ) -> None:

@@ -150,7 +150,8 @@ def _job_info(job: Job, mock: Mock) -> dict[str, Any]:
         {"attempt": _attempt(each), "logs": {"logLines": mock.store.notes(job.job_id, each.number)}}
         for each in mock.store.attempts(job.job_id)
     ]
-    return {"job": _job(job), "attempts": attempts}
+    ignored = [{"key": key, "reason": reason} for key, reason in mock.store.ignored(job.connection_id)]
+    return {"job": _job(job), "attempts": attempts, "ignoredFiles": ignored}
 
 
 def _job(job: Job) -> dict[str, Any]:
@@ -193,6 +194,7 @@ def _stats(stats: StreamStats) -> dict[str, int]:
         "bytesEmitted": stats.bytes_emitted,
         "recordsCommitted": stats.records_committed,
         "bytesCommitted": stats.bytes_committed,
+        "recordsRejected": stats.records_rejected,
     }
 
 

@@ -73,6 +73,11 @@ class Mock:
         answer = self.http.post("/api/v1/jobs/get", json={"id": job_id})
         return [info["attempt"] for info in answer.json()["attempts"]]
 
+    def notes(self, job_id: int) -> list[str]:
+        """What the log of a job has for a person."""
+        answer = self.http.post("/api/v1/jobs/get", json={"id": job_id}).json()
+        return [line for info in answer["attempts"] for line in info["logs"]["logLines"]]
+
     def reason(self, job_id: int) -> str:
         (failure,) = self.attempts(job_id)[-1]["failureSummary"]["failures"]
         return str(failure["externalMessage"])

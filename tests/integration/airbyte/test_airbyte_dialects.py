@@ -160,3 +160,21 @@ def test_a_dialect_that_cannot_be_is_refused(mock: Mock, wrong: dict[str, str]) 
     stream = {"name": "orders", "format": csv(**wrong)}
     answer = mock.http.patch(f"{V1}/sources/{source}", json={"configuration": {"streams": [stream]}})
     assert (answer.status_code, next(iter(wrong)) in answer.text) == (422, True)
+
+
+def test_a_stream_with_a_format_leaves_markers_alone(start: Start, landing: Landing, tmp_path: Path) -> None:
+    landing.put("orders/a.txt", f"id,name\n{MANY}")
+    landing.put("orders/_SUCCESS", "")
+    landing.put("orders/.a.txt.crc", b"\x00\xff")
+    with mock_of(start, landing, [{"name": "orders", "format": csv()}], tmp_path) as mock:
+        assert mock.sync()["rowsSynced"] == len(ANTS)
+
+
+def test_rows_that_a_format_skips_are_counted_and_told(start: Start, landing: Landing, tmp_path: Path) -> None:
+    landing.put("orders/a.csv", "id,name\n1,ant\n2\n3,cat,x\n4,dog\n")
+    lenient = csv(ignore_errors_on_fields_mismatch=True)
+    with mock_of(start, landing, [{"name": "orders", "format": lenient}], tmp_path) as mock:
+        job = mock.sync()["jobId"]
+        assert "2 of its 4 rows" in "".join(mock.notes(job))
+        [stats] = [each["stats"] for each in mock.attempts(job)[-1]["streamStats"]]
+    assert [stats[f"records{kind}"] for kind in ("Emitted", "Committed", "Rejected")] == [4, 2, 2]

@@ -192,3 +192,28 @@ def test_a_removed_archives_files_go_all(mock: Mock, landing: Landing, tmp_path:
 
 def test_a_file_is_not_removed_without_its_key(mock: Mock) -> None:
     assert mock.http.post("/_mock/removals", json={"key": ""}).status_code == 422
+
+
+# -- objects that are not files ------------------------------------------------------------------------------------
+
+MARKERS = [
+    "_SUCCESS",
+    "_committed_12",
+    ".part-0.csv.crc",
+    "_temporary/",
+    "a.json",
+    "notes.txt",
+    "README",
+    ".hidden.csv",
+]
+
+
+def test_each_object_that_is_no_file_is_named_once_with_the_reason(mock: Mock, landing: Landing) -> None:
+    for name in MARKERS:
+        landing.put(f"orders/{name}", "" if name.startswith("_") else "x")
+    landing.put("orders/a.csv", ORDERS)
+    notes = [mock.notes(mock.sync()["jobId"]) for _ in range(2)]
+    assert [len(each) for each in notes] == [len(MARKERS), 0]
+    assert {line.split(" is ignored: ")[0] for line in notes[0]} == {f"WARN inbound/orders/{name}" for name in MARKERS}
+    assert "it has the suffix .json, and the stream takes .csv, .jsonl, .parquet" in "\n".join(notes[0])
+    assert len(mock.rows("id")) == 2

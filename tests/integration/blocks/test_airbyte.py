@@ -22,6 +22,7 @@ from blocks.airbyte import (
     AirbyteUnavailable,
     ConnectionInactive,
     Job,
+    StreamStats,
     SyncCancelled,
     SyncFailed,
     SyncTimedOut,
@@ -541,7 +542,8 @@ def test_the_rows_of_all_attempts_count_in_a_report(answers: Callable[..., str])
 
     details = {"attempts": [attempt(2), attempt(3)]}
     with AirbyteClient(answers({"/api/v1/jobs/get": details}) + PUBLIC, sleep=a_moment) as client:
-        assert [each.model_dump() for each in client.report(1).streams] == [{"name": "orders", "rows": 5, "bytes": 50}]
+        [stream] = client.report(1).streams
+    assert stream == StreamStats(name="orders", rows=5, bytes=50, read=5)
 
 
 def test_no_error_shows_the_secret_or_a_token(server: Server, airbyte: AirbyteClient) -> None:

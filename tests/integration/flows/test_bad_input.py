@@ -24,7 +24,7 @@ from blocks.airbyte import (
 )
 from blocks.dbt import DbtFailed, StaleSource, WarehouseLocked
 from blocks.errors import ConfigurationError, PlatformError
-from blocks.landing import LandedFile
+from blocks.landing import LandedFile, listing
 from flows.airbyte_sync import StartedSync, airbyte_sync, start_sync, wait_for_sync
 from flows.dbt_transform import dbt_deps, dbt_transform, publish, run_dbt
 from flows.full_pipeline import FilesMissing, full_pipeline, source_freshness
@@ -105,6 +105,22 @@ def test_an_empty_file_is_named_and_harms_nothing(loaded: Platform, content: str
     assert key in text
     assert "empty" in text
     assert loaded.count("fct_flights") == 20
+
+
+def test_objects_that_are_no_files_are_named_and_hold_up_no_run(
+    loaded: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded.put("flights/2013-01-02.csv.gz", flights(2))
+    for name in ("_SUCCESS", "_committed_7", ".2013-01-02.csv.gz.crc", "notes.json"):
+        loaded.put(f"flights/{name}", "" if name == "_SUCCESS" else "x")
+    loaded.put("flights/empty.csv", "")
+    batch = [file for file in listing(loaded.s3, loaded.bucket, "inbound/flights/") if "01-01" not in file.key]
+    assert len(batch) == 6
+    full_pipeline(files=batch)
+    assert loaded.count("fct_flights") == 40
+    for file in batch[:-1]:
+        assert f"{file.key} brought no row" in caplog.text or file.key.endswith(".gz")
+    assert "it has the suffix .json" in caplog.text
 
 
 def test_a_file_that_is_not_gzip_though_named_so_is_named(loaded: Platform) -> None:
