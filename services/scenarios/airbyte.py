@@ -130,6 +130,7 @@ def airbyte_sync_hangs(stage: Stage) -> None:
     does="fails the run, names the files without rows, and parks the batch; released, its rows arrive",
     incident="https://github.com/airbytehq/airbyte/issues/32914",
     report="syncs succeeded with 0 records for days, and nobody was told",
+    alert="batch_parked",
     soak=disturb.fault("zero_rows", times=1),
 )
 def airbyte_zero_rows(stage: Stage) -> None:
@@ -138,6 +139,7 @@ def airbyte_zero_rows(stage: Stage) -> None:
     key = stage.land(flights)
     stage.fails(key, "FilesMissing", key)
     stage.await_parked()
+    stage.await_alert("batch_parked")
     stage.unpublished(flights)
     stage.release()
     stage.await_published(flights)

@@ -22,7 +22,7 @@ class Scenario:
         incident: address of the public report that it is modelled on.
         report: what was reported there, in a few words.
         play: makes it happen, and asserts the outcome.
-        alert: which message comes, in a few words.
+        alert: kind of the alert that comes, as docs/alerts.md lists them; empty for none.
         soak: what a soak does of it; None for nothing.
     """
 
@@ -32,7 +32,7 @@ class Scenario:
     incident: str
     report: str
     play: Play
-    alert: str = "none"
+    alert: str = ""
     soak: "Disturbance | None" = None
 
 
@@ -40,7 +40,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(
-    fails: str, does: str, incident: str, report: str, alert: str = "none", soak: "Disturbance | None" = None
+    fails: str, does: str, incident: str, report: str, alert: str = "", soak: "Disturbance | None" = None
 ) -> Callable[[Play], Play]:
     """Put a function into the list as a scenario; its name is the function's."""
 

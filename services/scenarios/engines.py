@@ -1,5 +1,6 @@
 """The two ways to run a platform of a scenario's own: without Docker, and in containers."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ def running(engine: str, data: Path) -> Iterator[Running]:
 
     Args:
         engine: one of ENGINES.
-        data: folder for the state of the embedded one.
+        data: folder for the state of the embedded one; the next one that runs there removes it, or `remove`.
     """
     if engine == "embedded":
         with EmbeddedPlatform(data / "state") as embedded:
@@ -28,6 +29,11 @@ def running(engine: str, data: Path) -> Iterator[Running]:
         with Platform() as compose:
             _await_tables(compose)
             yield compose
+
+
+def remove(data: Path) -> None:
+    """Remove what the last embedded platform held, and its logs; not the caches, which the next one starts from."""
+    shutil.rmtree(data / "state", ignore_errors=True)
 
 
 def _await_tables(platform: Running) -> None:

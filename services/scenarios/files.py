@@ -58,6 +58,7 @@ def file_cut_off(stage: Stage) -> None:
     does="parks the batch with the file's name; the other files are published",
     incident="https://github.com/airbytehq/airbyte/issues/13171",
     report="one file without rows failed the sync of all others",
+    alert="batch_parked",
 )
 def file_empty(stage: Stage) -> None:
     empty, good = stage.flights(0), stage.flights()
@@ -66,6 +67,7 @@ def file_empty(stage: Stage) -> None:
     reason = stage.await_parked()
     stage.expect(empty.name in reason, f"a reason that names {empty.name}", reason)
     stage.await_published(good)
+    stage.await_alert("batch_parked")
     stage.remove(key)
     stage.forget()
 

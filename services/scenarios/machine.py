@@ -4,10 +4,10 @@ import time
 
 from services.scenarios import disturb
 from services.scenarios.catalog import scenario
-from services.scenarios.stage import PIPELINE, Stage
+from services.scenarios.stage import PIPELINE, POOL, Stage
 
 HUNG_SECONDS = 20
-POOL = "work_pools/local"
+DAILY = "full_pipeline/daily-full-pipeline"
 ALL_BUT_S3 = ("worker", "sensor", "airbyte", "prefect-server", "postgres")
 
 
@@ -32,6 +32,7 @@ def worker_killed(stage: Stage) -> None:
     does="keeps the run until a worker is there",
     incident="https://github.com/PrefectHQ/prefect/issues/16147",
     report="runs stayed Late, and nothing said that no worker was there",
+    alert="worker_gone",
 )
 def worker_gone(stage: Stage) -> None:
     stage.kill("worker")
@@ -39,6 +40,7 @@ def worker_gone(stage: Stage) -> None:
     key = stage.land(flights)
     run = stage.run_for(key, "SCHEDULED")
     stage.expect(run["start_time"] is None, "a run that waits for a worker", run["state"])
+    stage.await_alert("worker_gone")
     stage.start()
     stage.await_published(flights)
 
@@ -131,6 +133,7 @@ def power_cut(stage: Stage) -> None:
     does="keeps the runs until the pool is resumed",
     incident="https://github.com/PrefectHQ/prefect/issues/19313",
     report="runs piled up while a work pool was paused",
+    alert="pool_paused",
     soak=disturb.switch(POOL, {"is_paused": True}, {"is_paused": False}),
 )
 def pool_paused(stage: Stage) -> None:
@@ -140,6 +143,7 @@ def pool_paused(stage: Stage) -> None:
     key = stage.land(flights)
     run = stage.run_for(key, "SCHEDULED")
     stage.expect(run["start_time"] is None, "a run that waits", run["state"])
+    stage.await_alert("pool_paused")
     stage.step("resume the work pool")
     stage.platform.prefect("PATCH", POOL, {"is_paused": False})
     stage.await_published(flights)
@@ -150,6 +154,7 @@ def pool_paused(stage: Stage) -> None:
     does="lets the files wait; the next start of the platform registers the deployment again",
     incident="https://github.com/PrefectHQ/prefect/issues/15697",
     report="a deployment was deleted, and its runs failed in a loop",
+    alert="deployment_gone",
 )
 def deployment_deleted(stage: Stage) -> None:
     stage.step(f"delete the deployment {PIPELINE}")
@@ -159,6 +164,7 @@ def deployment_deleted(stage: Stage) -> None:
     stage.land(flights)
     stage.platform.eventually(lambda: "no deployment" in stage.platform.logs("sensor") or None, "the sensor's warning")
     stage.step("the sensor warns that Prefect knows no such deployment")
+    stage.await_alert("deployment_gone")
     stage.step("register the deployments")
     stage.platform.register()
     stage.await_published(flights)
@@ -169,6 +175,7 @@ def deployment_deleted(stage: Stage) -> None:
     does="parks the batch instead of starting it again; released, its rows arrive",
     incident="https://github.com/PrefectHQ/prefect/issues/17482",
     report="a cancelled run went on, and started more tasks",
+    alert="batch_parked",
 )
 def run_cancelled(stage: Stage) -> None:
     stuck = stage.fault("stuck_running", times=1)
@@ -178,6 +185,7 @@ def run_cancelled(stage: Stage) -> None:
     stage.step("cancel the run")
     stage.platform.prefect("POST", f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
     stage.await_parked()
+    stage.await_alert("batch_parked")
     stage.unpublished(flights)
     stage.release()
     stage.await_published(flights)
@@ -198,3 +206,24 @@ def runs_at_once(stage: Stage) -> None:
     ended = [stage.platform.end_of_run(run)["state_type"] for run in started]
     stage.expect(ended == ["COMPLETED"] * 3, "three completed runs", ended)
     stage.await_published(flights)
+
+
+@scenario(
+    fails="somebody switches the daily schedule off",
+    does="tells it; files that arrive are loaded all the same, since the sensor starts their runs",
+    incident="https://github.com/Pocket/data-flows/pull/217",
+    report="all schedules were disabled, and nobody knew since when",
+    alert="schedule_off",
+)
+def schedule_off(stage: Stage) -> None:
+    found = stage.platform.prefect("GET", f"deployments/name/{DAILY}")
+    (schedule,) = found["schedules"]
+    path = f"deployments/{found['id']}/schedules/{schedule['id']}"
+    stage.step(f"switch the schedule of {DAILY} off")
+    stage.platform.prefect("PATCH", path, {"active": False})
+    flights = stage.flights()
+    stage.land(flights)
+    stage.await_alert("schedule_off")
+    stage.await_published(flights)
+    stage.step("switch it on")
+    stage.platform.prefect("PATCH", path, {"active": True})

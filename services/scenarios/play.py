@@ -7,9 +7,10 @@ from pathlib import Path
 from blocks.errors import PlatformError
 from services.embedded.only_one import only_one
 from services.scenarios.catalog import Scenario
-from services.scenarios.engines import running
+from services.scenarios.engines import remove, running
 from services.scenarios.every import SCENARIOS
-from services.scenarios.stage import PlatformFailed, Stage, Unexpected
+from services.scenarios.stage import Stage, Unexpected
+from services.testing.running import PASSING, PlatformFailed
 
 ALL = "all"
 
@@ -35,6 +36,8 @@ def play(names: list[str], engine: str, data: Path) -> int:
             with running(engine, data) as platform:
                 stage = Stage(platform, say=say)
                 failed = [each.name for each in chosen if not act(stage, each)]
+            if not failed:
+                remove(data)
     except (PlatformError, PlatformFailed, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -44,14 +47,16 @@ def play(names: list[str], engine: str, data: Path) -> int:
 
 def act(stage: Stage, scenario: Scenario) -> bool:
     """Play one scenario, and reconcile every row; whether the outcome is as it should be."""
-    begun, stage.name = time.monotonic(), scenario.name
+    begun = time.monotonic()
     stage.say(f"{scenario.name}: {scenario.fails}")
     stage.say(f"  modelled on {scenario.incident}: {scenario.report}")
     stage.say(f"  the platform {scenario.does}")
     try:
+        stage.begin(scenario.name)
         scenario.play(stage)
         stage.account()
-    except (Unexpected, PlatformFailed) as error:
+        stage.check_alerts(scenario.alert)
+    except (Unexpected, PlatformFailed, *PASSING) as error:
         stage.say(f"FAILED {scenario.name}: {error}")
         stage.mend()
         return False

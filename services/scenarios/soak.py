@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 from blocks.errors import PlatformError
 from services.embedded.only_one import only_one
-from services.scenarios.engines import running
+from services.scenarios.engines import remove, running
 from services.scenarios.every import SCENARIOS
 from services.scenarios.flights import FIRST, Account, reconcile
 from services.scenarios.play import say
@@ -47,6 +47,8 @@ def soak(minutes: float, seed: int | None, engine: str, data: Path) -> int:
             finally:
                 dropper.end()
             account = settle(Stage(platform))
+        if account.is_even:
+            remove(data)
     except (PlatformError, PlatformFailed, OSError) as error:
         print(f"{error}\nThe soak of seed {seed} did not come to its end. Repeat it with: {again}", file=sys.stderr)
         return 1
@@ -95,7 +97,10 @@ def disturb(stage: Stage, minutes: float, seed: int) -> Counter[str]:
         name = draw.choice(list(chosen))
         say(f"{name}, {max(deadline - time.monotonic(), 0):.0f} s left")
         drawn[name] += 1
-        chosen[name](stage, draw)
+        try:
+            chosen[name](stage, draw)
+        except PASSING as error:
+            stage.step(f"cut short: {error}")
     return drawn
 
 

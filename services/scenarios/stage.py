@@ -10,10 +10,14 @@ import httpx
 from blocks.cursor import Cursor, CursorStore
 from blocks.cursor_command import forget, put_back
 from services.scenarios.flights import FIRST, FOLDER, MARK, Account, Flights, reconcile
-from services.testing.running import ENDED, PlatformFailed, Running
+from services.testing.running import ENDED, Running
 
-PIPELINE = "full_pipeline/full-pipeline"
+PIPELINE, POOL = "full_pipeline/full-pipeline", "work_pools/local"
 FLIGHTS_A_FILE = 50
+ALERT_SECONDS = 180.0
+"""The watch tells within two minutes of when it could know."""
+BESIDE = frozenset({"run_slow", "run_late", "disk_low", "drift"})
+"""Kinds of alerts that a slow or full machine, or the sample's own values, bring about in any scenario."""
 SETTLED_SECONDS = 420.0
 """Longer than the sensor's three pauses before it parks a batch."""
 
@@ -30,12 +34,15 @@ class Stage:
         platform: which is at work, and nobody else's.
         say: takes each step, in words.
         numbers: gives each flight a number of its own.
+        name: of the scenario that plays.
+        told: how many alerts had come before it.
     """
 
     platform: Running
     say: Callable[[str], object] = print
     numbers: Iterator[int] = field(default_factory=lambda: count(FIRST, FLIGHTS_A_FILE))
     name: str = "rehearsal"
+    told: int = 0
 
     # -- what is done -----------------------------------------------------------------------------------
 
@@ -176,6 +183,20 @@ class Stage:
             raise Unexpected(f"Expected {what}; found: {found}")
         self.step(f"as expected: {what}")
 
+    def alerts(self, state: str) -> dict[str, str]:
+        """The alerts of a state, `open` or `over`, that have come since the scenario began: their texts by key."""
+        new = self.platform.messages()[self.told :]
+        return {each["key"]: each.get("what", "") for each in new if each.get("state") == state}
+
+    def await_alert(self, kind: str) -> None:
+        """Wait until an alert of a kind has come."""
+
+        def found() -> str | None:
+            return next((what for key, what in self.alerts("open").items() if key.startswith(f"{kind}/")), None)
+
+        what = self.platform.eventually(found, f"an alert of the kind {kind}", ALERT_SECONDS)
+        self.step(f"alert {kind}: {what[:200]}")
+
     # -- before and after -------------------------------------------------------------------------------
 
     def settle(self) -> None:
@@ -192,10 +213,33 @@ class Stage:
         waits = cursor.pending or cursor.accepted or cursor.failed or cursor.released
         return not waits and not any(run["state_type"] in busy for run in self.platform.flow_runs())
 
+    def begin(self, name: str) -> None:
+        """Take note of the scenario that begins, and of the alerts so far."""
+        self.name, self.told = name, len(self.platform.messages())
+
+    def check_alerts(self, kind: str) -> None:
+        """See that an alert of this kind has come and is over, and none of another kind; none at all without a kind.
+
+        Raises:
+            Unexpected: another one came.
+        """
+        if kind:
+            self.await_alert(kind)
+        kinds = {key.partition("/")[0] for key in self.alerts("open")} - BESIDE
+        self.expect(kinds == ({kind} if kind else set()), f"{f'the alert {kind}' if kind else 'no alert'}", kinds)
+        if kind:
+            self.platform.eventually(lambda: self._all_over() or None, f"the end of {kind}", ALERT_SECONDS)
+            self.step("the alert is over, and a message said so")
+
+    def _all_over(self) -> bool:
+        opened = {key for key in self.alerts("open") if key.partition("/")[0] not in BESIDE}
+        return opened <= self.alerts("over").keys()
+
     def mend(self) -> None:
-        """Undo what a scenario may have left: faults, services that are down or paused, parked batches."""
+        """Undo what a scenario that failed, or a soak, may have left: services that are down, faults, a paused pool."""
         self.platform.start()
         httpx.delete(self.platform.faults_url, trust_env=False, timeout=30).raise_for_status()
+        self.platform.prefect("PATCH", POOL, {"is_paused": False})
 
     def account(self) -> Account:
         """Wait until the platform is idle, and reconcile every row.
@@ -209,6 +253,3 @@ class Stage:
         self.expect(not self.parked(), "no batch left parked", self.parked())
         self.step(str(account))
         return account
-
-
-__all__ = ["PIPELINE", "PlatformFailed", "Stage", "Unexpected"]

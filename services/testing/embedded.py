@@ -16,7 +16,8 @@ from blocks.landing import AwsAccess, s3_client
 from services.embedded import dev
 from services.embedded.processes import Processes, free_ports
 from services.embedded.stack import BUCKET, CREDENTIALS, LANDING, PREFIX, Stack, sample_files
-from services.testing.running import Running
+from services.receiver.messages import Messages
+from services.testing.running import Running, unless_busy
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,6 +29,8 @@ PROCESS = {
     "prefect-server": "prefect",
     "worker": "worker",
     "sensor": "sensor",
+    "watch": "watch",
+    "alerts": "alerts",
 }
 """The process that does a Compose service's work here; S3 and Airbyte share one, as Prefect and its database do."""
 FEW = [LANDING / "flights" / "flights-2013-01-01.csv.gz"]
@@ -137,7 +140,7 @@ class EmbeddedPlatform(Running):
     def prefect(self, method: str, path: str, body: object = None) -> Any:
         """Prefect's answer, from JSON, to a call of its API."""
         url = f"{self.stack.prefect_url}/api/{path}"
-        answer = httpx.request(method, url, json=body, timeout=30, trust_env=False).raise_for_status()
+        answer = unless_busy(lambda: httpx.request(method, url, json=body, timeout=30, trust_env=False))
         return answer.json() if answer.content else None
 
     @property
@@ -166,6 +169,10 @@ class EmbeddedPlatform(Running):
         """The answer of a DuckDB that can read the lake to a query, dates and times as text."""
         with reading(Path(self.lake)), duckdb.connect() as connection:
             return _plain(connection.execute(query).fetchall())
+
+    def messages(self) -> list[dict[str, Any]]:
+        """The alerts that the local receiver has taken, oldest first."""
+        return Messages(self.stack.alerts).read()
 
 
 def _plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

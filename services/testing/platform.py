@@ -24,7 +24,7 @@ from services.compose.prefect_api import authorization
 from services.compose.profile import load
 from services.compose.secrets import digests, prepare, secret
 from services.embedded.processes import free_ports
-from services.testing.running import PlatformFailed, Running
+from services.testing.running import PlatformFailed, Running, unless_busy
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -217,14 +217,20 @@ class Platform(DockerCompose, Running):
         printed = self.compose("exec", "-T", "worker", "python", "-c", ASK, database, query)
         return [tuple(row) for row in json.loads(printed)]
 
+    def messages(self) -> list[dict[str, Any]]:
+        """The alerts that the local receiver has taken, oldest first."""
+        found = self.compose("exec", "-T", "alerts", *PYTHON, "services.watch", "list", "--json")
+        return [json.loads(line) for line in found.splitlines()]
+
     def prefect(self, method: str, path: str, body: object = None) -> Any:
         """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
         url = f"{self.prefect_url}/api/{path}"
         if "prefect" not in self.profile.services:
             url = f"{self.profile.values['PREFECT_API_URL']}/{path}"
         headers = authorization(self.profile)
-        response = httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
-        response.raise_for_status()
+        response = unless_busy(
+            lambda: httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
+        )
         return response.json() if response.content else None
 
     def airbyte(self, path: str, **parameters: Any) -> Any:

@@ -18,6 +18,21 @@ PASSING = (httpx.HTTPError, duckdb.Error, BotoCoreError, ClientError)
 """What is raised while a service is away."""
 
 
+BUSY_SECONDS = 60.0
+
+
+def unless_busy(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer to a request, which is repeated while Prefect's database is busy: it then answers 503.
+
+    Raises:
+        httpx.HTTPError: there is no answer, or one of failure.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while (answer := ask()).status_code == 503 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return answer.raise_for_status()
+
+
 class PlatformFailed(Exception):
     """The platform did not do what was waited for; the text holds the end of its logs."""
 
@@ -93,6 +108,10 @@ class Running(ABC):
     @abstractmethod
     def raw(self, query: str) -> list[tuple[Any, ...]]:
         """The answer of a DuckDB that can read the lake to a query, dates and times as text."""
+
+    @abstractmethod
+    def messages(self) -> list[dict[str, Any]]:
+        """The alerts that the local receiver has taken, oldest first."""
 
     # -- what follows from these ------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ class Held(Running):
     """A platform that holds what a test says."""
 
     bucket, prefix = "landing", "inbound/"
-    start = kill = pause = resume = register = logs = prefect = airbyte = airbyte_url = None  # type: ignore[assignment]
+    start = kill = pause = resume = register = logs = prefect = airbyte = airbyte_url = messages = None  # type: ignore[assignment]
 
     def __init__(self, folder: Path, s3: object, raw: list[int], marts: list[tuple], published: list[tuple]) -> None:
         self.lake, self._s3, self._marts, self._published = str(folder), s3, marts, published
