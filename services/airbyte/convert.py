@@ -19,6 +19,13 @@ the rows, has it hash many `_airbyte_raw_id` first, which all differ."""
 NULLED = ("NULLED", "DESTINATION_TYPECAST_ERROR")
 TRUNCATED = ("TRUNCATED", "DESTINATION_FIELD_SIZE_LIMITATION")
 """How `_airbyte_meta` notes a value that is not kept, and one of which a part is not kept."""
+WIDE = 200
+"""Columns up to which the writer takes DISTINCT values each, for which it reserves memory before it sees a row, and up
+to which DuckDB looks for expressions that occur twice: it compares each with each."""
+HELD = 8_000_000
+"""How many values the writer may hold until it writes a row group: a wide file gets short ones."""
+VECTOR, ROW_GROUP = 2048, 122_880
+"""Rows of DuckDB's smallest row group, and of its usual one."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,8 @@ def write_empty(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str
     """A Parquet file with no row and every column, so that a reader's glob always matches."""
     origin = Origin("", datetime.now(UTC), 0, 0)
     declared = [f"NULL::{sql.DUCKDB_TYPES[type_]} AS {sql.name(name)}" for name, type_ in columns.items()]
-    _copy(connection, f"SELECT {', '.join(declared + _airbyte_columns(origin, [], NUMBER))} LIMIT 0", target)
+    query = f"SELECT {', '.join(declared + _airbyte_columns(origin, [], NUMBER))} LIMIT 0"
+    _copy(connection, query, target, len(columns))
 
 
 def to_parquet(
@@ -67,7 +75,7 @@ def to_parquet(
     wrong: duckdb.Error | None = None
     for reading in source.readings(columns):
         try:
-            return _copy(connection, _select(reading, columns, names, origin), target)
+            return _copy(connection, _select(reading, columns, names, origin), target, len(columns))
         except duckdb.OperationalError as error:
             if str(source.path) not in str(error):
                 raise  # the disk or the memory, which is not the file's fault
@@ -171,7 +179,10 @@ def _numbered(row: str) -> str:
     return f"{sql.text(str(uuid4())[:24])} || ({row} + 100000000000)::VARCHAR"
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, target: Path) -> int:
-    options = f"FORMAT parquet, DICTIONARY_SIZE_LIMIT {DISTINCT}"
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, target: Path, width: int) -> int:
+    rows = min(max(HELD // max(width, 1) // VECTOR, 1) * VECTOR, ROW_GROUP)
+    distinct = DISTINCT * WIDE // max(width, WIDE)
+    connection.execute(f"SET disabled_optimizers = '{'common_subexpressions' if width > WIDE else ''}'")
+    options = f"FORMAT parquet, ROW_GROUP_SIZE {rows}, DICTIONARY_SIZE_LIMIT {distinct}"
     row = connection.execute(f"COPY ({query}) TO {sql.text(str(target))} ({options})").fetchone()
     return int(row[0]) if row else 0

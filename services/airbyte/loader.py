@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -50,18 +51,24 @@ WRONG_SETTINGS = {"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "Signatu
 
 
 def run(task: SyncTask, emit: Emit) -> None:
-    """Load all streams, several side by side; a stream that fails leaves the others alone."""
+    """Load all streams, several side by side; a stream that fails leaves the others alone.
+
+    They share DuckDB's memory, so one for which it was not enough is loaded once more, by itself.
+    """
     work_dir = Path(task.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
     database = connect(task.memory_limit, task.threads, work_dir / "spill")
 
-    def load(stream: StreamTask) -> None:
+    def load(stream: StreamTask, alone: bool) -> bool:
         with database.cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            _StreamLoader(task, stream, connection, emit).run()
+            return _StreamLoader(task, stream, connection, emit).run(alone)
 
     with ThreadPoolExecutor(task.streams_at_once) as pool:
-        list(pool.map(load, task.streams))
+        ended = list(pool.map(load, task.streams, repeat(len(task.streams) == 1)))
+    for stream, had_memory in zip(task.streams, ended, strict=True):
+        if not had_memory:
+            load(stream, alone=True)
 
 
 class _StreamLoader:
@@ -76,12 +83,15 @@ class _StreamLoader:
         self._written: set[str] = set()
         self._key = ""
 
-    def run(self) -> None:
-        """Files are taken oldest first and the first bad one stops the stream, so newer rows never precede older."""
+    def run(self, alone: bool) -> bool:
+        """Files are taken oldest first and the first bad one stops the stream, so newer rows never precede older.
+
+        Return False where other streams left it too little memory.
+        """
         try:
             if self._task.discover:
                 self._discover()
-                return
+                return True
             with closing(
                 open_destination(self._connection, self._task, self._stream, self._waiting)
             ) as self._destination:
@@ -103,9 +113,12 @@ class _StreamLoader:
         except DestinationError as error:
             self._fail(error.failure_type, str(error), origin="destination")
         except (OSError, duckdb.Error) as error:
+            if isinstance(error, duckdb.OutOfMemoryException) and not alone:
+                return False
             self._fail("system_error", _local_failure(error, self._stream.place, self._key), origin="destination")
         except Exception as error:  # noqa: BLE001 - one stream's surprise must not end the others
             self._fail("system_error", _unforeseen(error, self._key), detail=traceback.format_exc())
+        return True
 
     def _discover(self) -> None:
         client = objects.connect(self._task.s3)
@@ -243,6 +256,7 @@ class _StreamLoader:
 
     def _report(self, found: ObjectVersion, number: int, target: str, rows: int, skipped: int) -> None:
         self._written.add(target)
+        self._stream.read[found.key] = (found.etag, number)
         name, generation = self._stream.name, self._stream.generation
         self._emit(Committed(name, found.key, found.etag, number, generation, rows, found.size, target, skipped))
 

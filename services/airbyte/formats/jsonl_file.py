@@ -107,18 +107,30 @@ class JsonlFile:
 
     def _types_of_keys(self, connection: duckdb.DuckDBPyConnection, most: int) -> dict[str, "_Values"]:
         lines = f"read_json({self._source()}, records = false, columns = {{'line': 'JSON'}}, {self._dialect()}) AS f"
-        whole = f"SELECT coalesce(bool_and(json_type(f.line) = 'OBJECT'), true) FROM {lines}"  # noqa: S608 - quoted
         number = "type IN ('UBIGINT', 'BIGINT', 'DOUBLE')"
         text, double = "value::VARCHAR", "TRY_CAST(value::VARCHAR AS DOUBLE)"
         rounded = f"isfinite({double}) AND {sql.digits(text)} <> {sql.digits(f'{double}::VARCHAR')}"
-        found = f"list(DISTINCT type), coalesce(bool_or({number} AND TRY_CAST({text} AS BIGINT) IS NULL), false)"
+        found = f"key, type, coalesce(bool_or({number} AND TRY_CAST({text} AS BIGINT) IS NULL), false)"
         found += f", coalesce(bool_or({number} AND {rounded}), false)"
-        query = f"SELECT key, {found} FROM {lines}, json_each(f.line) GROUP BY key LIMIT {most}"  # noqa: S608 - quoted
+        # json_each holds 256 KiB for each key, and a MAP, which takes no key twice, holds long values several times.
+        checks, entries = [OBJECT, ONE_OF_EACH], f"{lines}, json_each(f.line)"
+        if self._survey.longest < LONG_LINE:
+            checks = [OBJECT]
+            entries = f"(SELECT unnest(map_entries(f.line::MAP(VARCHAR, JSON)), recursive := true) FROM {lines})"  # noqa: S608 - quoted
+            entries = f"(SELECT key, value, json_type(value) AS type FROM {entries})"  # noqa: S608 - quoted
+        query = f"SELECT {found} FROM {entries} GROUP BY key, type LIMIT {most * MOST_TYPES}"  # noqa: S608 - quoted
         try:
-            if connection.execute(whole).fetchone() != (True,):
-                raise self.bad_file(duckdb.Error("a line is no JSON object"))
-            return {name: _Values(*values) for name, *values in connection.execute(query).fetchall()}
-        except duckdb.InvalidInputException as error:
+            for check in checks:
+                if connection.execute(f"SELECT bool_and({check}) FROM {lines}").fetchone() == (False,):  # noqa: S608 - quoted
+                    raise self.bad_file(duckdb.Error("a line is no JSON object"))
+            keys: dict[str, _Values] = {}
+            for key, type_, not_integer, not_double in connection.execute(query).fetchall():
+                before = keys.get(key, _Values([], False, False))
+                keys[key] = _Values(
+                    [*before.types, type_], before.not_integer or not_integer, before.not_double or not_double
+                )
+            return keys
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise self.bad_file(error) from None
 
     def _keep_digits(self) -> None:
@@ -136,10 +148,15 @@ class JsonlFile:
         return sql.text(str(self.path))
 
 
+LONG_LINE = 1 << 20
+"""Bytes of a line from which on copies of it count."""
+MOST_TYPES = 8
+"""How many types DuckDB tells a JSON value's by."""
+OBJECT = "coalesce(json_type(f.line) = 'OBJECT', false)"
+ONE_OF_EACH = "len(json_keys(f.line)) = len(list_distinct(json_keys(f.line)))"
 LONGEST = 8 << 20
 """Bytes of a line that DuckDB surely reads without being told."""
 _DIALECT = "format = 'newline_delimited'"
-
 
 LONG = re.compile(rb"[0-9.]{17}")
 

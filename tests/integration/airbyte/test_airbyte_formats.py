@@ -69,6 +69,12 @@ def test_a_value_of_another_type_is_null_and_noted_in_every_format(
     [
         ("a.jsonl", '{"id": 1}\n{"id":\n', "line 2: the line is no JSON"),
         ("a.jsonl", '{"id": 1}\n\n[1, 2]\n', "line 3: the line is no JSON object"),
+        (
+            "a.jsonl",
+            '{"id": 1}\n{"id": 2, "a": {"b": 1, "c": 2}, "id": 3}\n',
+            "line 2: the line has the name 'id' twice",
+        ),
+        ("a.jsonl", '{"id": "%s"}\n{"id": 2, "id": 3}\n' % ("x" * 2**20), "line 2: the line has the name 'id' twice"),
         ("a.jsonl.gz", '{"id": 1} {"id": 2}\n', "line 1: the line is no JSON: Extra data"),
         ("a.jsonl", b'{"id": 1}\n{"name": "\xe4"}\n', "line 2: the line is not UTF-8"),
         ("a.jsonl", '{"id": 1, "ID": 2}\n', "the file names one column 'id' and 'ID'"),

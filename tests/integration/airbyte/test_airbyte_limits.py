@@ -168,9 +168,24 @@ def test_a_byte_order_mark_and_half_a_character_in_json_lines(mock: Mock, landin
 def test_more_columns_than_the_memory_holds_are_told_with_the_setting(start: Start, landing: Landing) -> None:
     names = ["id", *(f"c{number}" for number in range(1800))]
     landing.put("orders/a.csv", f"{','.join(names)}\n{','.join(names)}\n")
-    with start(memory_limit="30MB") as mock:
+    with start(memory_limit="15MB") as mock:
         said = mock.reason(mock.sync()["jobId"])
     assert "inbound/orders/a.csv needs more memory than MOCK_AIRBYTE_MEMORY_LIMIT allows" in said
+
+
+@pytest.mark.parametrize(("format_", "rows"), [("csv", 2000), ("parquet", 2000), ("json", 20)])
+def test_wide_files_load_side_by_side_in_the_usual_memory(
+    mock: Mock, landing: Landing, tmp_path: Path, format_: str, rows: int
+) -> None:
+    """Two at once do not fit, so one waits for the other."""
+    wide = ", ".join(f"(range * {number}) % 1009 as c{number}" for number in range(1900))
+    query = f"select range as id, {wide} from range({rows})"
+    duckdb.sql(f"copy ({query}) to '{tmp_path / 'wide'}' (format {format_})")
+    for stream in ("orders", "shops"):
+        landing.put(f"{stream}/wide.{format_.replace('json', 'jsonl')}", (tmp_path / "wide").read_bytes())
+    job = mock.sync()
+    assert job["rowsSynced"] == 2 * rows, mock.attempts(job["jobId"])
+    assert mock.rows("c1899", order="id") == [(str(row * 1899 % 1009),) for row in range(rows)]
 
 
 def test_what_a_key_has_for_a_terminal_reaches_no_message(mock: Mock, landing: Landing) -> None:
