@@ -21,6 +21,13 @@ BUFFER = 32_000_000
 """Bytes that DuckDB reads at once where rows have its own default size."""
 LONGEST = 1_900_000
 """Bytes of a row that DuckDB reads without being told."""
+REASONS = {
+    r"Expected Number of Columns: (\d+) Found: (\d+)": r"the row has \2 values, but the header names \1 columns. Look "
+    "for a delimiter or a line end that is missing, or that is part of a value without quotes",
+    "unterminated quote": "a quote is not closed, or text follows a closing quote. Write a quote in a value twice",
+    "not utf-8": "the row is not UTF-8. Save the file as UTF-8, or set the stream's format.encoding",
+}
+"""What DuckDB says of a row, and what a person is told."""
 
 
 class CsvFile:
@@ -121,6 +128,9 @@ class CsvFile:
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
         said = re.split(r"\n\s*(?:Possible|file =)", str(error))[0].strip().splitlines()
         reason = said[-1] if line else said[0].removeprefix("Invalid Input Error: ")
+        reason = next(
+            (match.expand(ours) for said, ours in REASONS.items() if (match := re.search(said, reason))), reason
+        )
         return BadFile(reason, int(line.group(1)) if line else None)
 
     def check(self, written: int) -> None:

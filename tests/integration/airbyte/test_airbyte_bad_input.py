@@ -25,11 +25,16 @@ HEADER = "id,name,price,at\n"
 @pytest.mark.parametrize(
     ("name", "content", "line", "reason"),
     [
-        ("few.csv", HEADER + "1,ant,1.5,\n2,bee\n", 3, "Expected Number of Columns: 4 Found: 2"),
-        ("many.csv", HEADER + "1,ant,1.5,,,9\n", 2, "Expected Number of Columns: 4 Found: 5"),
-        ("quote.csv", HEADER + '1,"ant,1.5,\n2,bee,1,\n', 2, "unterminated quote"),
-        ("latin.csv", HEADER.encode() + b"1,\xe4nt,1.5,\n", 2, "not utf-8"),
-        ("many.csv.gz", HEADER + "1,ant,1.5,\n1,ant,1.5,,9\n", 3, "Expected Number of Columns: 4 Found: 5"),
+        ("few.csv", HEADER + "1,ant,1.5,\n2,bee\n", 3, "the row has 2 values, but the header names 4"),
+        ("many.csv", HEADER + "1,ant,1.5,,,9\n", 2, "the row has 5 values, but the header names 4"),
+        ("quote.csv", HEADER + '1,"ant,1.5,\n2,bee,1,\n', 2, "a quote is not closed"),
+        ("latin.csv", HEADER.encode() + b"1,\xe4nt,1.5,\n", 2, "the row is not UTF-8"),
+        (
+            "many.csv.gz",
+            HEADER + "1,ant,1.5,\n1,ant,1.5,,9\n",
+            3,
+            "the row has 5 values, but the header names 4",
+        ),
         ("header.csv", b"id,n\xe4me\n1,2\n", 1, "column 2 of the header is not UTF-8"),
         ("twice.csv", "id,ID\n1,2\n", 1, "names column 'ID' twice"),
     ],

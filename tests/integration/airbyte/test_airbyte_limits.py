@@ -110,7 +110,9 @@ def test_a_csv_file_with_mixed_line_ends_is_read(mock: Mock, landing: Landing, c
 
 def test_mixed_line_ends_do_not_hide_the_line_of_a_malformed_row(mock: Mock, landing: Landing) -> None:
     landing.put("shops/a.csv", b"id,name\r\n1,ant\n2\r\n")
-    assert "inbound/shops/a.csv, line 3: Expected Number of Columns: 2" in mock.reason(mock.sync()["jobId"])
+    assert "inbound/shops/a.csv, line 3: the row has 1 values, but the header names 2" in mock.reason(
+        mock.sync()["jobId"]
+    )
 
 
 @pytest.mark.parametrize(
