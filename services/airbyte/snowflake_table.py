@@ -95,10 +95,10 @@ class SnowflakeTable:
     def _convert(self, types: Mapping[str, str]) -> None:
         """Replace the table by one with other types, in one statement: readers find all rows at any time."""
         known = {name.lower(): type_ for name, type_ in self._known().items()}
-        defined, values = AIRBYTE_COLUMNS | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}, []
-        for name, type_ in defined.items():
-            changes = name in types and types[name] != known[name]
-            values.append(_converted(name, known[name], type_) if changes else _column(name))
+        defined = AIRBYTE_COLUMNS | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}
+        values = [
+            _converted(name, known[name], type_) if name in types else _column(name) for name, type_ in defined.items()
+        ]
         query = f"SELECT {', '.join(values)} FROM {self._table}"  # noqa: S608 - quoted
         self._run(f"CREATE OR REPLACE TABLE {self._table} ({_definitions(defined)}) COPY GRANTS AS {query}")
 
@@ -261,13 +261,8 @@ def _value(name: str, type_: str) -> str:
 
 
 def _converted(name: str, before: str, after: str) -> str:
-    """A column's value in another type; a time keeps its microseconds, which Snowflake's usual format does not."""
-    value = _column(name)
-    match before:
-        case "timestamp_with_timezone":
-            return f"to_varchar({value}, 'YYYY-MM-DD HH24:MI:SS.FF6TZH:TZM')"
-        case "timestamp_without_timezone":
-            return f"to_varchar({value}, 'YYYY-MM-DD HH24:MI:SS.FF6')"
-        case "object":
-            return f"to_json({value})"
-    return f"{value}::{after}"
+    """A column's value in another type. A time keeps its microseconds, of which a cast leaves three digits."""
+    if before.startswith("timestamp"):
+        zone = " || '+00:00'" if before == "timestamp_with_timezone" else ""  # all are loaded as UTC
+        return f"to_char({_column(name)}, 'YYYY-MM-DD HH24:MI:SS.FF6'){zone}"
+    return f"{_column(name)}::{after}"

@@ -157,8 +157,7 @@ ONE_OF_EACH = "len(json_keys(f.line)) = len(list_distinct(json_keys(f.line)))"
 LONGEST = 8 << 20
 """Bytes of a line that DuckDB surely reads without being told."""
 _DIALECT = "format = 'newline_delimited'"
-
-LONG = re.compile(rb"[0-9.]{17}")
+LONG = re.compile(rb"[0-9.]{16}")
 
 
 @dataclass(frozen=True)

@@ -114,11 +114,11 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
         seen.add(name.lower())
 
 
-def widest(one: str, other: str) -> str:
-    """The column type that holds the values of both."""
-    if one == other:
-        return one
-    return "number" if {one, other} == {"integer", "number"} else "string"
+def widest(known: str, other: str) -> str:
+    """The column type that holds the values of both. A nested column stays one, since it may have any JSON value."""
+    if known in (other, "object"):
+        return known
+    return "number" if {known, other} == {"integer", "number"} else "string"
 
 
 def check_shared(names: Collection[str], known: Collection[str]) -> None:

@@ -226,3 +226,19 @@ def test_the_whole_file_says_what_type_a_column_has(start: Start, landing: Landi
     with start(config=configured({"name": "orders"})) as mock:
         mock.sync()
         assert mock.rows("v", order="id DESC")[:2] == [("007",), ("1",)]
+
+
+def test_a_nested_column_keeps_any_value_of_a_later_file_and_stays_readable(
+    start: Start, landing: Landing, configured: Configured
+) -> None:
+    landing.put("orders/a.jsonl", '{"id": 1, "v": {"a": 1}, "w": 5, "x": "t"}\n')
+    with start(config=configured({"name": "orders"})) as mock:
+        mock.sync()
+        landing.put("orders/b.jsonl", '{"id": 2, "v": "text", "w": [1], "x": {"b": 2}}\n{"id": 3, "v": 1.5}\n')
+        mock.sync()
+        landing.put("orders/c.csv", "id,v\n4,text\n5,7\n")
+        mock.sync()
+        assert mock.rows("v, w, x")[:3] == [('{"a":1}', "5", "t"), ('"text"', "[1]", '{"b":2}'), ("1.5", None, None)]
+        (noted, kept) = mock.rows("v, _airbyte_meta")[3:]
+        assert (noted[0], kept[0]) == (None, "7")
+        assert "NULLED" in noted[1]

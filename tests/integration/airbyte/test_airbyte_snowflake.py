@@ -1,14 +1,18 @@
 """Syncs into Snowflake by stage and COPY, through Snowflake's own connector, into the emulator."""
 
+import io
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from pyarrow import parquet
 
 from tests.integration.airbyte.running_mock import V1, Landing, Mock, Start
 from tests.integration.airbyte.test_airbyte_dialects import mock_of
@@ -255,3 +259,21 @@ def test_a_later_file_widens_a_column_of_the_table_and_earlier_rows_stay_right(
         landing.put("orders/c.csv", "id,zip,price,paid\n3,7,7,true\n")
         run(mock, connection)
         assert warehouse.rows("SELECT zip, price FROM orders WHERE id = 3") == [("7", 7.0)]
+
+
+def test_times_that_become_text_keep_their_microseconds(
+    start: Start, landing: Landing, warehouse: Snowflake, tmp_path: Path
+) -> None:
+    moment = datetime.fromisoformat("2013-01-01T10:00:00.123456")
+    columns = {"id": pa.array([1]), "at": pa.array([moment]), "zoned": pa.array([moment.replace(tzinfo=UTC)])}
+    parquet.write_table(pa.table(columns | {"day": pa.array([moment.date()])}), out := io.BytesIO())
+    landing.put("orders/a.parquet", out.getvalue())
+    with mock_of(start, landing, [{"name": "orders"}], tmp_path) as mock:
+        run(mock, connection := warehouse.connect(mock))
+        landing.put("orders/b.csv", "id,at,zoned,day\n2,soon,soon,soon\n")
+        assert run(mock, connection)["status"] == "succeeded"
+    rows = warehouse.rows('SELECT "AT", zoned, "DAY" FROM orders ORDER BY id')
+    assert rows == [
+        ("2013-01-01 10:00:00.123456", "2013-01-01 10:00:00.123456+00:00", "2013-01-01"),
+        ("soon", "soon", "soon"),
+    ]
