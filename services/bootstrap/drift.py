@@ -211,7 +211,13 @@ class Platform:
         return document.id if document else None
 
     def _automations(self) -> Iterator[Change]:
-        for title, values in self._watches():
+        watches = self._watches()
+        known = {each.removeprefix("automation ") for each in self.record.things if each.startswith("automation ")}
+        for title in sorted(known - {title for title, _ in watches}):
+            for each in self.client.read_automations_by_name(title):
+                delete = partial(ask, self.client, "DELETE", f"/automations/{each.id}", None)
+                yield Change(f"automation {title}", ["is no longer wanted"], delete)
+        for title, values in watches:
             where = f"automation {title}"
             saved = self.client.read_automations_by_name(title)
             if not saved:

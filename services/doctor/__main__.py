@@ -15,6 +15,7 @@ from blocks.connections import airbyte_from, dbt_from, landing_from, snowflake_f
 from blocks.errors import PlatformError, printable
 from blocks.settings import Settings
 from services.doctor.airbyte import airbyte, sources
+from services.doctor.alerts import alerts
 from services.doctor.finding import Check, Finding, run
 from services.doctor.landing import landing
 from services.doctor.machine import clock, versions
@@ -44,6 +45,7 @@ def checks(profile: str, settings: Settings) -> dict[str, Check]:
         "prefect": partial(prefect, profile, settings),
         "clock": partial(clock, others),
         "versions": partial(versions, ("dbt-core", "dbt-snowflake" if snowflake else "dbt-duckdb", "prefect")),
+        "alerts": partial(alerts, settings),
         "disk": partial(disk, settings.warehouse_path.parent),
     }
 

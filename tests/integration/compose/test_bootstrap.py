@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 import yaml
 from prefect import flow, get_client
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.flow_engine import run_flow
@@ -25,6 +26,7 @@ from services.bootstrap.models import compiled, differences
 from services.bootstrap.prefect_yaml import PROJECT, declared
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError
+from services.watch.silence import TITLE
 from services.worker import put_back
 
 DECLARED = {each["name"] for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
@@ -63,6 +65,25 @@ def test_a_second_bootstrap_changes_nothing(client: SyncPrefectClient) -> None:
     assert {each.id: each.name for each in client.read_deployments()} == before
     assert {each.id: each for each in client.read_automations()} == automated
     assert {each.name for each in automated.values()} == {each.name for each in automations(NAMES)}
+
+
+def test_a_second_bootstrap_leaves_the_automations_windows_alone_also_those_of_alerts(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", "https://hooks.slack.com/services/canary")
+    assert main() == 0
+    alerts = {NAMES.title(TITLE), NAMES.title("Tell once that the watch is silent")}
+    before = {each["name"]: each for each in client.request("POST", "/automations/filter", json={}).json()}  # type: ignore[arg-type]
+    assert alerts <= before.keys()
+    assert "canary" not in str(before)
+    assert main() == 0
+    after = client.request("POST", "/automations/filter", json={}).json()  # type: ignore[arg-type]
+    assert {each["name"]: each["updated"] for each in after} == {name: each["updated"] for name, each in before.items()}
+    monkeypatch.delenv("ALERT_WEBHOOK_URL")
+    assert main() == 0
+    assert {each.name for each in client.read_automations()} == before.keys() - alerts
+    with pytest.raises(ValueError, match="Unable to find"):
+        Webhook.load("trial-alerts")
 
 
 def test_a_deployment_that_prefect_yaml_no_longer_has_is_removed_and_a_persons_own_is_kept(

@@ -1,0 +1,308 @@
+"""Each cause of an alert, made to happen from outside: one message when it begins, one when it is over, none else."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from prefect.states import AwaitingRetry, Crashed, Late, Running, Scheduled
+from pydantic import SecretStr
+
+from blocks.attempts import NO_SIGN
+from blocks.batches import Batch, Failed
+from blocks.landing import LandedFile
+from blocks.parked import ParkedStore
+from blocks.settings import PrefectServer
+from services.watch.prefect_api import Prefect
+from tests.integration.watch.world import FRESH, HOUR, LASTING, NAMES, POOL, World
+
+ALICE = "alice@example.com"
+SYNC = f"SyncFailed: Airbyte job 12 of 'NYC' failed: inbound/flights/a.csv, line 3: '{ALICE}' is no integer. Mend it."
+CURSOR = "_cursors/inbound%2F/*"
+
+
+@contextmanager
+def failed_run(world: World) -> Iterator[None]:
+    for _ in range(3):
+        world.failed("AirbyteUnavailable: Airbyte does not answer at http://airbyte:8006.", "daily-full-pipeline")
+    yield
+    world.completed()
+
+
+@contextmanager
+def refused_publication(world: World) -> Iterator[None]:
+    world.failed(f"DbtFailed: `dbt build` failed on not_null_a (fail): Got 2 results, {ALICE}. Mend it.")
+    yield
+    world.completed()
+
+
+@contextmanager
+def parked_batch(world: World) -> Iterator[None]:
+    store = ParkedStore(world.s3, world.bucket, CURSOR)
+    parked = [parked_as(number, SYNC.replace("12", str(number))) for number in range(2)]
+    for each in parked:
+        store.park(each)
+    yield
+    for each in parked:
+        store.forget(each)
+
+
+def parked_as(number: int, error: str) -> Failed:
+    file = LandedFile(key=f"inbound/flights/{number}.csv", etag="e", size=1, last_modified="2026-01-01T00:00:00Z")
+    return Failed(batch=Batch(files=[file], attempt=5), reason=f"Failed: Flow run encountered an exception: {error}")
+
+
+@contextmanager
+def stale_source(world: World) -> Iterator[None]:
+    world.freshness(world.now() - 26 * HOUR)
+    yield
+    world.freshness()
+
+
+@contextmanager
+def late_run(world: World) -> Iterator[None]:
+    run = world.run(Late(scheduled_time=world.now() - timedelta(minutes=6)))
+    yield
+    world.client.delete_flow_run(run.id)
+
+
+@contextmanager
+def gone_worker(world: World) -> Iterator[None]:
+    world.client.request("DELETE", f"/work_pools/{POOL}/workers/a worker")
+    late = world.run(Late(scheduled_time=world.now() - HOUR))
+    yield
+    world.client.delete_flow_run(late.id)
+    world.client.send_worker_heartbeat(POOL, "a worker", 3600)
+
+
+@contextmanager
+def paused_pool(world: World) -> Iterator[None]:
+    world.patch(f"/work_pools/{POOL}", {"is_paused": True})
+    yield
+    world.patch(f"/work_pools/{POOL}", {"is_paused": False})
+
+
+@contextmanager
+def schedule_off(world: World) -> Iterator[None]:
+    daily = world.deployment("daily-full-pipeline")
+    path = f"/deployments/{daily.id}/schedules/{daily.schedules[0].id}"
+    world.patch(path, {"active": False})
+    yield
+    world.patch(path, {"active": True})
+
+
+@contextmanager
+def gone_deployment(world: World) -> Iterator[None]:
+    from services.bootstrap.drift import Platform
+
+    world.client.delete_deployment(world.deployment("example-flow").id)
+    yield
+    Platform(world.client, NAMES, profile=None, owner="tests", watched=False).apply(lambda _: None)
+
+
+@contextmanager
+def slow_run(world: World) -> Iterator[None]:
+    for _ in range(3):
+        world.completed("dbt-transform")
+    run = world.run(Running(), "dbt-transform")
+    world.passed += timedelta(minutes=2)
+    yield
+    world.client.delete_flow_run(run.id)
+
+
+@contextmanager
+def drift(world: World) -> Iterator[None]:
+    row = {"name": "no_airbyte_changes_stg_flights_", "resource_type": "test", "message": ALICE}
+    world.artifact("dbt-results", [{**row, "status": "warn"}])
+    yield
+    world.artifact("dbt-results", [{**row, "status": "pass"}])
+
+
+@contextmanager
+def low_disk(world: World) -> Iterator[None]:
+    world.settings.alert_disk_gb = 1e9
+    yield
+    world.settings.alert_disk_gb = 0
+
+
+@contextmanager
+def expiring_secret(world: World) -> Iterator[None]:
+    claims = base64.urlsafe_b64encode(json.dumps({"exp": (world.now() + 20 * HOUR).timestamp()}).encode()).decode()
+    world.settings.snowflake_oauth_token = SecretStr(f"eyJh.{claims}.c2ln")
+    yield
+    world.settings.snowflake_oauth_token = SecretStr("")
+
+
+CAUSES: dict[str, Callable[[World], object]] = {
+    "run_failed": failed_run,
+    "publication_refused": refused_publication,
+    "batch_parked": parked_batch,
+    "source_stale": stale_source,
+    "run_late": late_run,
+    "worker_gone": gone_worker,
+    "pool_paused": paused_pool,
+    "schedule_off": schedule_off,
+    "deployment_gone": gone_deployment,
+    "run_slow": slow_run,
+    "drift": drift,
+    "disk_low": low_disk,
+    "secret_expiring": expiring_secret,
+}
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+def test_a_cause_is_told_once_when_it_begins_and_once_when_it_is_over(world: World, kind: str) -> None:
+    with CAUSES[kind](world):
+        world.lasting()
+        assert world.watch.state.incidents.keys() == {world.messages.read()[0]["key"]}
+        message = world.messages.read()[0]
+        assert message["impact"]
+        assert message["command"]
+        assert ALICE not in world.texts()
+        assert "secret-of-the-url" not in world.texts()
+        assert world.told() == [("open", kind)]
+        world.start()
+        world.lasting()
+        assert world.told() == []
+    world.lasting()
+    assert world.told() == [("over", kind)]
+    world.lasting()
+    assert world.told() == []
+    assert world.watch.state.incidents == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [pair for pair in pairwise(sorted(CAUSES)) if set(pair) != {"pool_paused", "run_late"}],
+    ids=" and ".join,
+)
+def test_two_causes_at_once_are_two_incidents(world: World, first: str, second: str) -> None:
+    with CAUSES[first](world), CAUSES[second](world):
+        world.lasting()
+        assert sorted(world.told()) == sorted([("open", first), ("open", second)])
+    world.lasting()
+    world.lasting()
+    assert sorted(world.told()) == sorted([("over", first), ("over", second)])
+
+
+def test_the_sensors_silence_is_told_by_the_watch_beside_it(world: World) -> None:
+    world.look(timedelta(minutes=2), sensor=False)
+    assert world.told() == []
+    world.look(timedelta(minutes=2), sensor=False)
+    assert world.told() == [("open", "sensor_silent")]
+    world.look()
+    assert world.told() == [("over", "sensor_silent")]
+
+
+def test_a_server_that_does_not_answer_is_one_incident_and_nothing_else_is_taken_for_over(world: World) -> None:
+    with paused_pool(world):
+        world.lasting()
+        assert world.told() == [("open", "pool_paused")]
+        world.watch.server = Prefect(PrefectServer(api_url="http://127.0.0.1:9/api"))
+        world.lasting()
+        assert world.told() == [("open", "prefect_silent")]
+        for _ in range(6):
+            world.look(timedelta(minutes=10))
+        assert world.told() == []
+        world.watch.server = world.server
+        world.lasting()
+        assert world.told() == [("over", "prefect_silent")]
+    world.lasting()
+    assert world.told() == [("over", "pool_paused")]
+
+
+def test_a_run_that_was_due_while_the_server_was_away_is_late_only_if_it_does_not_start_then(world: World) -> None:
+    world.watch.server = Prefect(PrefectServer(api_url="http://127.0.0.1:9/api"))
+    world.look(HOUR)
+    with late_run(world):
+        world.watch.server = world.server
+        world.look()
+    world.lasting()
+    assert world.told() == []
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        AwaitingRetry(message="Its process or worker died; it runs again."),
+        Scheduled(),
+        Crashed(message=f"{NO_SIGN} 90 s: the run's process has died."),
+    ],
+    ids=["a retry", "planned", "found dead a moment ago"],
+)
+def test_an_attempt_that_will_be_tried_again_is_no_incident(world: World, state: object) -> None:
+    world.run(state)  # type: ignore[arg-type]
+    world.look()
+    assert world.told() == []
+
+
+def test_a_run_that_was_found_dead_and_is_not_tried_again_is_told(world: World) -> None:
+    world.run(Crashed(message=f"{NO_SIGN} 90 s: the run's process has died."))
+    world.look()
+    world.look(LASTING)
+    assert world.told() == [("open", "run_failed")]
+
+
+def test_a_batchs_failed_run_is_no_incident_until_the_batch_is_parked(world: World) -> None:
+    files = [{"key": "inbound/flights/0.csv", "etag": "e", "size": 1, "last_modified": "2026-01-01T00:00:00Z"}]
+    run = world.client.create_flow_run_from_deployment(
+        world.deployment("full-pipeline").id, parameters={"files": files}, idempotency_key=f"k{world.port}"
+    )
+    from prefect.states import Failed as FailedState
+
+    message = f"Flow run encountered an exception: {SYNC}"
+    world.client.set_flow_run_state(run.id, FailedState(message=message), force=True)
+    world.lasting()
+    assert world.told() == []
+    with parked_batch(world):
+        world.lasting()
+        assert "inbound/flights/a.csv, line 3" in world.texts()
+        assert world.told() == [("open", "batch_parked")]
+
+
+def test_the_same_reason_is_one_incident_for_a_parked_batch_and_a_run(world: World) -> None:
+    with parked_batch(world):
+        world.failed(SYNC)
+        world.lasting()
+        assert [state for state, _ in world.told()] == ["open"]
+        world.completed()
+        world.lasting()
+        assert world.told() == []
+    world.lasting()
+    assert [state for state, _ in world.told()] == ["over"]
+
+
+def test_a_released_batch_is_not_over_while_it_is_tried_once_more(world: World) -> None:
+    store, parked = ParkedStore(world.s3, world.bucket, CURSOR), parked_as(7, SYNC)
+    store.park(parked)
+    world.lasting()
+    assert world.told() == [("open", "batch_parked")]
+    store.release(parked)
+    store.forget(parked)
+    world.lasting()
+    assert world.told() == []
+    store.take(store.next_released()[0])  # type: ignore[index]
+    world.lasting()
+    assert world.told() == [("over", "batch_parked")]
+
+
+def test_a_run_that_a_person_deletes_is_no_incident_any_more(world: World) -> None:
+    run = world.failed("ConfigurationError: S3_BUCKET is missing.")
+    world.look()
+    assert world.told() == [("open", "run_failed")]
+    world.client.delete_flow_run(run.id)
+    world.look()
+    assert world.told() == [("over", "run_failed")]
+
+
+def test_a_source_grows_stale_while_no_run_comes(world: World) -> None:
+    for _ in range(4):
+        world.look(6 * HOUR)
+    assert world.told() == []
+    world.look(2 * HOUR)
+    world.look(LASTING)
+    assert FRESH in world.texts()
+    assert world.told() == [("open", "source_stale")]
