@@ -44,7 +44,9 @@ def over(facts: Facts, platform: str) -> list[Message]:
         for each in facts.prefect.ask("POST", "/automations/filter", body) or []:
             if each["enabled"] or not (told := _told(facts, each["id"])):
                 continue
-            facts.prefect.ask("PATCH", f"/automations/{each['id']}", {"enabled": True})
+            # Written anew, its window begins now: one that was merely resumed would tell at once of the time before.
+            kept = {name: each[name] for name in ("name", "description", "trigger", "actions")}
+            facts.prefect.ask("PUT", f"/automations/{each['id']}", {**kept, "enabled": True})
             key, kind = "watch_silent/watch", "watch_silent"
             return [
                 Message(
