@@ -1,6 +1,7 @@
 """`python -m services.scenarios`: the named failures, and the soak that draws from them."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -27,6 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
         each.add_argument("--data", type=Path, default=DATA / "scenario", help="folder for the platform's state")
     commands.add_parser("table", help="print the table of docs/scenarios.md")
     options = parser.parse_args(arguments)
+    # A shell starts its background jobs with SIGINT ignored; they too should end when told to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     from services.scenarios.play import play, show
     from services.scenarios.soak import soak
     from services.scenarios.table import table
@@ -34,10 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "table":
         print(table())
         return 0
-    if options.command == "soak":
-        return soak(options.minutes, options.seed, options.engine, options.data.absolute())
-    names = " ".join(options.names).split()
-    return play(names, options.engine, options.data.absolute()) if names else show()
+    try:
+        if options.command == "soak":
+            return soak(options.minutes, options.seed, options.engine, options.data.absolute())
+        names = " ".join(options.names).split()
+        return play(names, options.engine, options.data.absolute()) if names else show()
+    except KeyboardInterrupt:
+        print("Stopped; the platform of the scenarios is removed.", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":
