@@ -6,11 +6,12 @@ The wire format is Airbyte's own (airbyte-platform, `airbyte-api/server-api/src/
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET
@@ -82,6 +83,7 @@ class _Wire(BaseModel):
 
 class _Stream(_Wire):
     name: str
+    sync_mode: str | None = Field(None, alias="syncMode")
 
 
 class _Configurations(_Wire):
@@ -94,12 +96,18 @@ class Connection(_Wire):
     connection_id: str = Field(alias="connectionId")
     name: str
     status: str
+    prefix: str | None = None
     configurations: _Configurations = _Configurations()
 
     @property
     def streams(self) -> list[str]:
         """The names of the streams that it syncs."""
         return [stream.name for stream in self.configurations.streams]
+
+    @property
+    def deduplicated(self) -> list[str]:
+        """The names of those streams of which only the newest row of a key is kept."""
+        return [each.name for each in self.configurations.streams if "dedup" in (each.sync_mode or "")]
 
 
 class Job(_Wire):
@@ -112,6 +120,7 @@ class Job(_Wire):
     rows_synced: int = Field(0, alias="rowsSynced")
     bytes_synced: int = Field(0, alias="bytesSynced")
     duration: str = ""
+    started: AwareDatetime | None = Field(None, alias="startTime")
 
     @property
     def ended(self) -> bool:
@@ -135,7 +144,9 @@ class StreamStats(_Wire):
 class SyncResult(BaseModel):
     """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells.
 
-    `ignored` are the keys of objects that the source does not read, with the reasons.
+    `ignored` are the keys of objects that the source does not read, with the reasons. `prefix` begins the names of
+    the streams' tables. Of the streams in `deduplicated` only the newest row of each key is kept. With more than one of
+    `attempts`, rows may have been read, and written, more than once.
     """
 
     connection_id: str
@@ -147,6 +158,10 @@ class SyncResult(BaseModel):
     duration: str
     streams: list[StreamStats] = []
     ignored: dict[str, str] = {}
+    prefix: str = ""
+    deduplicated: list[str] = []
+    attempts: int = 1
+    started: datetime | None = None
 
 
 WARNING = "WARN "
@@ -160,6 +175,7 @@ class JobReport(BaseModel):
     streams: list[StreamStats] = []
     warnings: list[str] = []
     ignored: dict[str, str] = {}
+    attempts: int = 1
 
 
 class _Failure(_Wire):
@@ -561,6 +577,7 @@ def _report(details: _JobDetails) -> JobReport:
         streams=list(streams.values()),
         warnings=[line.removeprefix(WARNING) for line in dict.fromkeys(lines) if line.startswith(WARNING)],
         ignored={each.key: each.reason for each in details.ignored},
+        attempts=len(infos),
     )
 
 

@@ -77,11 +77,37 @@ class DbtNode(BaseModel):
         return self.status in FAILED
 
 
+class RowCounts(BaseModel):
+    """Where the rows of a staging model's source are.
+
+    Of `in_raw` rows, `twice_in_a_file` have the key of another row of the same version of a file; in all there are
+    `different_keys`.
+    """
+
+    stream: str
+    staging: str
+    in_raw: int
+    twice_in_a_file: int
+    different_keys: int
+    in_staging: int
+
+    @property
+    def older(self) -> int:
+        """Rows that a newer version of the file, or another file, has replaced."""
+        return self.in_raw - self.twice_in_a_file - self.different_keys
+
+    @property
+    def filtered(self) -> int:
+        """Keys that the model leaves out; negative where it has more rows than keys."""
+        return self.different_keys - self.in_staging
+
+
 class DbtResult(BaseModel):
-    """The results of one dbt command, a node each."""
+    """The results of one dbt command, a node each, and the row counts of staging models with new rows."""
 
     command: str
     nodes: list[DbtNode] = []
+    rows: list[RowCounts] = []
 
     def counts(self) -> dict[str, int]:
         """How many nodes ended in each status, e.g. `{"success": 12, "pass": 60}`."""
@@ -153,7 +179,7 @@ class Dbt:
         self._check_project()
         name = " ".join(command)
         outcome, errors, invocation = self._invoke(command, self._flags())
-        result = DbtResult(command=name, nodes=_nodes(outcome.result))
+        result = DbtResult(command=name, nodes=_nodes(outcome.result), rows=invocation.rows)
         if not outcome.success:
             failure = self._failure(name, result, outcome.exception, errors)
             failure.result = result
@@ -312,6 +338,29 @@ class Dbt:
 _QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
 
 
+COUNTED = "rows: "
+"""How a line begins with which the macro `count_rows` tells its figures."""
+
+
+def _counting(manifest: Any) -> dict[str, str]:
+    """A hook that counts rows, for each staging model whose source says what its key is, by the test on raw."""
+    if not any(macro.name == "count_rows" for macro in manifest.macros.values()):
+        return {}
+    keys = {
+        node.depends_on.nodes[0]: node.test_metadata.kwargs["columns"]
+        for node in manifest.nodes.values()
+        if (metadata := getattr(node, "test_metadata", None)) and metadata.name == "unique_in_each_file"
+    }
+    hooks = {}
+    for name, node in manifest.nodes.items():
+        parents = node.depends_on.nodes if str(node.resource_type) == "model" else []
+        if len(parents) == 1 and parents[0] in keys and node.config.materialized != "ephemeral":
+            source = manifest.sources[parents[0]]
+            of = f"source({source.source_name!r}, {source.name!r})"
+            hooks[name] = f"{{{{ count_rows({source.name!r}, {of}, {keys[parents[0]]!r}, this) }}}}"
+    return hooks
+
+
 class Invocation:
     """One run of dbt: what it says while it works."""
 
@@ -319,6 +368,7 @@ class Invocation:
         self.id = uuid4().hex
         self.relation = relation
         self.running: set[str] = set()
+        self.rows: list[RowCounts] = []
         self.manifest: Any = None
 
     def hear(self, event: Any) -> None:
@@ -329,6 +379,8 @@ class Invocation:
             self.running.add(event.data.node_info.node_name)
         elif event.info.name == "NodeFinished":
             self.running.discard(event.data.node_info.node_name)
+        elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(COUNTED):
+            self.rows.append(RowCounts.model_validate_json(event.info.msg.removeprefix(COUNTED)))
 
     def _take_manifest(self) -> None:
         """Have dbt note each node that it begins to build and each that it has built, in the node's own transaction."""
@@ -343,6 +395,8 @@ class Invocation:
             if str(node.resource_type) in ("model", "seed", "snapshot"):
                 node.config.pre_hook.append(Hook(sql=note(self.relation, BEGUN, name, self.id)))
                 node.config.post_hook.append(Hook(sql=note(self.relation, DONE, name, self.id)))
+        for name, hook in _counting(self.manifest).items():
+            self.manifest.nodes[name].config.post_hook.append(Hook(sql=hook))
 
 
 def _verb(command: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import fcntl
 import glob
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +82,21 @@ def rows_of(lake: Path, key: str) -> dict[str, int]:
     with reading(lake), duckdb.connect() as connection:
         counts = {name: connection.execute(query, [glob, key]).fetchall()[0][0] for name, glob in streams(lake).items()}
     return {name: count for name, count in counts.items() if count}
+
+
+def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
+    """Count the raw rows of syncs by stream; `jobs` are Airbyte's job ids with the time since when each has run."""
+    query = (
+        "select try_cast(json_extract_string(_airbyte_meta, '$.sync_id') as bigint) as job, count(*) "
+        "from read_parquet(?, union_by_name=true) where _airbyte_extracted_at >= ? group by job"
+    )
+    counts: dict[int, dict[str, int]] = {job: {} for job in jobs}
+    with reading(lake), duckdb.connect() as connection:
+        for name, glob in streams(lake).items():
+            for job, count in connection.execute(query, [glob, min(jobs.values())]).fetchall() if jobs else []:
+                if job in counts:
+                    counts[job][name] = count
+    return counts
 
 
 FILE = "_ab_source_file_url"

@@ -1,7 +1,7 @@
 """The warehouse: what readers see of it, and which files have reached its raw zone."""
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +53,12 @@ class Warehouse(Protocol):
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
+
+    def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
+        """Count the rows that raw holds of syncs, by table; `jobs` are their ids with the time since when each has run.
+
+        A job whose rows cannot be told apart, since Airbyte's destination does not say `sync_id`, is left out.
+        """
 
     def rows_of(self, key: str) -> dict[str, int]:
         """Count the rows that raw holds of an object, in each of its tables that has some."""
@@ -133,6 +139,10 @@ class DuckDbWarehouse:
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`."""
         return lake.arrived(self.lake_dir, keys)
+
+    def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
+        """See `Warehouse.synced`."""
+        return lake.synced(self.lake_dir, jobs)
 
     def rows_of(self, key: str) -> dict[str, int]:
         """See `Warehouse.rows_of`."""
@@ -298,6 +308,21 @@ class SnowflakeWarehouse:
                 )
                 found += [(key, _aware(date)) for key, date in cursor.fetchall()]
         return lake.newest(found)
+
+    def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
+        """See `Warehouse.synced`."""
+        counts: dict[int, dict[str, int]] = {}
+        with self._session() as connection, connection.cursor() as cursor:
+            for table in self._raw_tables(cursor) if jobs else []:
+                cursor.execute(
+                    f'select _airbyte_meta:sync_id::number, count(*) from {self.raw_schema}."{table}" '  # noqa: S608 - from the catalogue
+                    "where _airbyte_extracted_at >= %s::timestamp_tz group by 1",
+                    (min(jobs.values()).isoformat(),),
+                )
+                for job, count in cursor.fetchall():
+                    if job is not None and int(job) in jobs:
+                        counts.setdefault(int(job), {})[table.lower()] = int(count)
+        return counts
 
     def rows_of(self, key: str) -> dict[str, int]:
         """See `Warehouse.rows_of`."""

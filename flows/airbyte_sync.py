@@ -34,6 +34,8 @@ class StartedSync(BaseModel):
     connection_name: str
     job: Job
     adopted: bool
+    prefix: str = ""
+    deduplicated: list[str] = []
     at: datetime = Field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -53,7 +55,14 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
         job, adopted = client.start_sync(connection_id)
     name = shown(connection.name)
     get_run_logger().info("%s job %d of %s", "adopted running" if adopted else "started", job.job_id, name)
-    return StartedSync(connection_id=connection_id, connection_name=name, job=job, adopted=adopted)
+    return StartedSync(
+        connection_id=connection_id,
+        connection_name=name,
+        job=job,
+        adopted=adopted,
+        prefix=connection.prefix or "",
+        deduplicated=connection.deduplicated,
+    )
 
 
 @task(
@@ -93,6 +102,10 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
         duration=job.duration,
         streams=report.streams,
         ignored=report.ignored,
+        prefix=started.prefix,
+        attempts=report.attempts,
+        deduplicated=started.deduplicated,
+        started=job.started,
     )
 
 

@@ -21,6 +21,7 @@ from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
+from flows.row_counts import check_counts
 from flows.tags import tagged, tags_of_the_deployment
 
 Result = TypeVar("Result")
@@ -120,7 +121,7 @@ def full_pipeline(
 
     Raises:
         blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
-        blocks.batches.OthersFailed, blocks.errors.ConfigurationError
+        blocks.batches.OthersFailed, flows.row_counts.CountsDiffer, blocks.errors.ConfigurationError
     """
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit()
@@ -163,6 +164,7 @@ def full_pipeline(
     if absent:
         names = ", ".join(shown(file.key) for file in absent[:5])
         get_run_logger().warning("raw has an older version of %s: the content is unchanged, or has no rows", names)
+    check_counts(syncs, dbt.rows, profile)
     freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
     beat(profile)
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)

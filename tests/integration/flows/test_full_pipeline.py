@@ -1,5 +1,6 @@
 """The path from landed files to published tables."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -43,9 +44,12 @@ def test_the_run_page_shows_the_figures_under_stable_keys(platform: Platform) ->
     platform.put_reference()
     key = platform.put("flights/2013-01-01.csv.gz", flights(1))
     full_pipeline(files=[LandedFile(key=key, etag="an-etag")])
-    names = ("airbyte-sync", "dbt-results", "freshness", "landed-files")
-    sync, dbt, freshness, landed = (Artifact.get(name) for name in names)
+    names = ("airbyte-sync", "dbt-results", "freshness", "landed-files", "row-counts")
+    sync, dbt, freshness, landed, counts = (Artifact.get(name) for name in names)
     assert f'"key": "{key}", "etag": "an-etag"' in str(landed and landed.data)
+    [flights_] = [row for row in json.loads(str(counts and counts.data)) if row["stream"] == "flights"]
+    in_raw = ("in the files", "written", "found in raw", "all of raw", "in staging")
+    assert {name: flights_[name] for name in in_raw} == dict.fromkeys(in_raw, 20)
     assert '"stream": "flights", "rows": 20' in str(sync and sync.data)
     assert '"name": "fct_flights"' in str(dbt and dbt.data)
     assert '"source": "raw.flights", "status": "pass"' in str(freshness and freshness.data)
