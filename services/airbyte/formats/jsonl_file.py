@@ -117,7 +117,7 @@ class JsonlFile:
         if self._survey.longest < LONG_LINE:
             checks = [OBJECT]
             entries = f"(SELECT unnest(map_entries(f.line::MAP(VARCHAR, JSON)), recursive := true) FROM {lines})"  # noqa: S608 - quoted
-            entries = f"(SELECT key, value, json_type(value) AS type FROM {entries})"  # noqa: S608 - quoted
+            entries = f"(SELECT key, value, coalesce(json_type(value), 'NULL') AS type FROM {entries})"  # noqa: S608 - quoted
         query = f"SELECT {found} FROM {entries} GROUP BY key, type LIMIT {most * MOST_TYPES}"  # noqa: S608 - quoted
         try:
             for check in checks:

@@ -127,7 +127,7 @@ def test_inferred_columns_have_the_types_of_the_first_files_and_later_ones_widen
         assert mock.sync()["rowsSynced"] == 2
         assert mock.rows("id, price, paid, note") == [(1, 1.5, True, "x"), (2, 2.0, None, None)]
     landing.put("orders/b.jsonl", '{"id": 3, "tags": ["new"], "shop": {"id": 7}, "count": 4}\n')
-    landing.put("orders/c.jsonl", '{"id": "four", "count": 5}\n')
+    landing.put("orders/c.jsonl", '{"id": "four", "count": 5, "paid": null}\n')
     with start(config=config) as mock:
         assert mock.sync()["rowsSynced"] == 2
         newer = mock.rows("id, paid, tags ->> '$[0]', shop ->> 'id', count, _airbyte_meta", order="count")[:2]
