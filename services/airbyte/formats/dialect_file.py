@@ -136,9 +136,10 @@ class DialectFile:
             raise TooLarge(f"the header is longer than {size(most)}", "MAX_HEADER_SIZE", line)
         if not definition.has_row:
             return [f"f{position}" for position in range(len(first))]
-        while first and not first[-1].strip():
-            first.pop()
-        return first
+        names = [name.strip() for name in first]
+        while names and not names[-1]:
+            names.pop()
+        return names
 
     def _records(self) -> Iterator[Row]:
         """The rows with their line numbers, each of as many values as there are columns; empty lines are left out."""

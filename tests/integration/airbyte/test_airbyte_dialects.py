@@ -38,6 +38,7 @@ HEADER = {"header_definition_type": "User Provided", "column_names": ["id", "nam
 CASES = {
     "semicolons": Case(csv(delimiter=";"), "id;name\n1;ant\n2;bée\n", ANTS),
     "no_filetype": Case({"delimiter": ";"}, "id;name\n1;ant\n2;bée\n", ANTS),
+    "spaces_in_header": Case(csv(delimiter=";"), "id; name \n1;ant\n2;bée\n", ANTS),
     "tabs": Case(csv(delimiter=r"\t"), "id\tname\n1\tant\n2\tbée\n", ANTS),
     "quotes": Case(csv(quote_char="'"), "id,name\n1,'an,t'\n2,'it''s'\n", [(1, "an,t"), (2, "it's")]),
     "escapes": Case(

@@ -546,6 +546,13 @@ def test_the_rows_of_all_attempts_count_in_a_report(answers: Callable[..., str])
     assert stream == StreamStats(name="orders", rows=5, bytes=50, read=5)
 
 
+def test_a_report_has_the_warnings_of_a_jobs_log_once(answers: Callable[..., str]) -> None:
+    logged = {"attempt": {}, "logs": {"logLines": ["2013-01-01 platform > done", "WARN Column 'id' was integer."]}}
+    details = {"attempts": [logged, logged, {"attempt": {}, "logs": None}]}
+    with AirbyteClient(answers({"/api/v1/jobs/get": details}) + PUBLIC, sleep=a_moment) as client:
+        assert client.report(1).warnings == ["Column 'id' was integer."]
+
+
 def test_no_error_shows_the_secret_or_a_token(server: Server, airbyte: AirbyteClient) -> None:
     airbyte.connection(CONNECTION)
     texts = [repr(vars(airbyte)["_client_secret"])]

@@ -78,6 +78,7 @@ CASES = {
     "quoted_line": csv('a,b\n"x\ny",2\n'),
     "quoted_crlf": csv('a,b\r\n"x\r\ny",2\r\n', differs="line end"),
     "leading_space": csv("a,b\n 1, x \n"),
+    "header_spaces": csv("a, b \n1,x\n", differs="spaces in a header"),
     "leading_zeros": csv("a,b\n007,x\n12,y\n"),
     "long_digits": csv("a,b\n12345678901234567890,1.10\n98765432109876543210,2\n"),
     "unicode": csv("é,b\n蟻,😀\n"),

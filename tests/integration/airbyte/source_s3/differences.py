@@ -27,6 +27,12 @@ DIFFERENCES = {
         "left out",
         "Nobody finds a column whose name begins with an invisible character.",
     ),
+    "spaces in a header": Difference(
+        "CSV: spaces around a name in the header",
+        "part of the name",
+        "left out",
+        "Nobody finds a column whose name begins with a space, and a declared one would be null.",
+    ),
     "bad quotes": Difference(
         "CSV: text after a closing quote, or a quote that is never closed",
         'read leniently: `"x"y` is `xy`, and an open quote swallows the rest of the file',
