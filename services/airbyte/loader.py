@@ -265,9 +265,15 @@ class _StreamLoader:
         self._emit(Reading(self._stream.name, self._key))
 
     def _fail(self, failure_type: str, message: str, origin: str = "source", detail: str = "") -> None:
+        message = self._without_local_files(message)
         if len(message) > MOST_MESSAGE:
             message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
         self._emit(Failed(self._stream.name, failure_type, message, origin, detail[-MOST_MESSAGE:]))
+
+    def _without_local_files(self, message: str) -> str:
+        """Call a file on the disk of the mock by the object that it was made of, which is what a person knows."""
+        local = rf"{re.escape(str(Path(self._task.work_dir)))}/.*?-[0-9a-f]{{16}}(\.\w+)?"
+        return re.sub(local, lambda _: self._key, message)
 
 
 def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:

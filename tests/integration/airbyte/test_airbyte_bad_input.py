@@ -207,3 +207,33 @@ def worker() -> Callable[..., list[Committed | Failed | Done]]:
         return messages
 
     return run
+
+
+BROKEN = {
+    "surrogate.jsonl": b'{"id": 1, "name": "\\ud800"}\n',
+    "bom.jsonl": b'\xef\xbb\xbf{"id": 1}\n{"id": }\n',
+    "several.jsonl": b'{\n"id": 1\n}\n',
+    "list.jsonl": b"[1]\n",
+    "key.jsonl": b'{"id": 1, "id": 2}\n',
+    "nul.csv": b"id,name\n1,a\x00b\n",
+    "ends.csv": b'id,name\r1,a\n2,"b\r\n',
+    "text.parquet": b"id,name\n1,a\n",
+    "cut.parquet": b"PAR1" + b"\x00" * 40 + b"PAR1",
+    "cut.csv.gz": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03KT",
+    "cut.zip": b"PK\x03\x04",
+}
+
+
+def test_no_message_on_a_bad_file_has_a_path_of_the_mocks(start: Start, landing: Landing, tmp_path: Path) -> None:
+    streams = [{"name": name.replace(".", "_")} for name in BROKEN]
+    for name, content in BROKEN.items():
+        landing.put(f"{name.replace('.', '_')}/{name}", content)
+    with mock_of(start, landing, streams, tmp_path) as mock:
+        failures = mock.attempts(mock.sync()["jobId"])[-1]["failureSummary"]["failures"]
+    said = {each["streamDescriptor"]["name"]: each["externalMessage"] for each in failures}
+    for name in BROKEN.keys() - {"nul.csv", "bom.jsonl"}:
+        assert f"/{name}" in said[name.replace(".", "_")]
+    for message in said.values():
+        assert str(tmp_path) not in message
+        assert "/work/job-" not in message
+        assert "None of its rows were loaded" in message
