@@ -17,6 +17,7 @@ from blocks.settings import PrefectServer
 
 SECONDS = 15.0
 PAGE = 200
+HEALTH = "/health"
 Json = dict[str, Any]
 
 
@@ -29,6 +30,8 @@ class Prefect:
 
     def __init__(self, server: PrefectServer, client: httpx.Client | None = None) -> None:
         self.server = server
+        self._silent = False
+        """Whether it did not answer: until its health is asked again, nobody waits for another answer."""
         self._client = client or httpx.Client(timeout=SECONDS, headers=_authorization(server))
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -37,13 +40,17 @@ class Prefect:
         Raises:
             NoAnswer: the server does not answer, or refuses.
         """
+        if self._silent and path != HEALTH:
+            raise NoAnswer("Prefect's server did not answer a moment ago.")
         try:
             answer = self._client.request(method, self.server.api_url.rstrip("/") + path, json=body)
+            self._silent = False
             if answer.status_code == 404:
                 return None
             if answer.is_success:
                 return answer.json() if answer.content else None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            self._silent = True
             raise NoAnswer(f"Prefect's server does not answer ({type(error).__name__}).") from None
         raise NoAnswer(f"Prefect's server answers with status {answer.status_code}.")
 

@@ -11,13 +11,12 @@ MOST = 400
 
 _ERROR = re.compile(r"(?:^|: )(?P<name>[A-Z]\w*): (?P<text>.*)", re.DOTALL)
 _NODE = re.compile(r"(?:^|; |failed on )(?P<node>[\w.]+) \((?P<status>fail|error|runtime error|skipped)\)")
-_COUNT = re.compile(r"Got [\d,]+ results?", re.IGNORECASE)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\u201c[^\u201d]*\u201d")
 _FILE = re.compile(
     r"[\w.=%+-]+(?:/[\w.=%+ -]*[\w%=-])*/[\w.=%+-]*\.\w+|[\w%=-]+\.(?:csv|jsonl|json|parquet|gz|bz2|zst)\b"
 )
 _LINE = re.compile(r"\blines? [\d,]+")
-_NUMBER = re.compile(r"\b[\d][\d.,:]*\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_NUMBER = re.compile(r"(?<![\w/.=-])\d[\d.,:]*(?![\w/=-])|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 _KEPT = re.compile(r"`(?:make|dbt|docker|prefect|python) [^`]*`")
 
 SAFE = {
