@@ -146,10 +146,11 @@ CAUSES: dict[str, Cause] = {
         "make status{profile}",
     ),
     "sensor_silent": Cause(
-        "The sensor has not ended a look for 3 minutes: it has stopped, or S3 or Prefect does not answer it.",
+        "The sensor has not ended a look for 3 minutes: it has stopped, or S3 does not answer it.",
         "It looks again.",
         "New files stay in the bucket. None is lost.",
         "make logs SERVICE=sensor{profile}, then make up{profile}",
+        60,
     ),
     "disk_low": Cause(
         "A disk of the platform has less than ALERT_DISK_GB free.",

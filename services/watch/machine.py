@@ -11,9 +11,10 @@ from typing import Any
 from blocks.errors import ConfigurationError
 from blocks.incidents import LOOKED
 from services.watch.causes import Finding
+from services.watch.prefect_api import HEALTH
 from services.watch.probe import Facts
 
-SILENCE = timedelta(minutes=3)
+SILENCE = timedelta(minutes=2)
 GIGABYTE = 1e9
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 OF_BLOCKS = {
@@ -29,7 +30,12 @@ OF_BLOCKS = {
 
 
 def sensor(facts: Facts) -> list[Finding]:
-    """The sensor, where it has not ended a look for SILENCE."""
+    """The sensor, where it has not ended a look for SILENCE; not while Prefect keeps it from that.
+
+    Raises:
+        NoAnswer: Prefect's server does not answer.
+    """
+    facts.prefect.ask("GET", HEALTH)
     file = facts.settings.alerts_dir / LOOKED
     last = datetime.fromtimestamp(file.stat().st_mtime, UTC) if file.exists() else facts.state.began
     if facts.now - max(last, facts.started) <= SILENCE:

@@ -197,7 +197,7 @@ def test_two_causes_at_once_are_two_incidents(world: World, first: str, second: 
 def test_the_sensors_silence_is_told_by_the_watch_beside_it(world: World) -> None:
     world.look(timedelta(minutes=2), sensor=False)
     assert world.told() == []
-    world.look(timedelta(minutes=2), sensor=False)
+    world.look(LASTING, sensor=False)
     assert world.told() == [("open", "sensor_silent")]
     world.look()
     assert world.told() == [("over", "sensor_silent")]
@@ -211,7 +211,7 @@ def test_a_server_that_does_not_answer_is_one_incident_and_nothing_else_is_taken
         world.lasting()
         assert world.told() == [("open", "prefect_silent")]
         for _ in range(6):
-            world.look(timedelta(minutes=10))
+            world.look(timedelta(minutes=10), sensor=False)  # which Prefect keeps from its looks
         assert world.told() == []
         world.watch.server = world.server
         world.lasting()
