@@ -99,6 +99,8 @@ class Stack:
         return {
             "PREFECT_HOME": str(self.state / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # In memory, as by default, a slot that is held while the server is killed would stay held for ever.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
             # The UI calls the address that it was loaded from: localhost, too.
             "PREFECT_SERVER_UI_API_URL": "/api",
             "DO_NOT_TRACK": "1",

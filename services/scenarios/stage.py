@@ -10,6 +10,7 @@ import httpx
 
 from blocks.cursor import Cursor, CursorStore
 from blocks.cursor_command import forget, put_back
+from blocks.names import Names
 from services.scenarios.flights import FIRST, FOLDER, MARK, Account, Flights, reconcile
 from services.testing.running import ENDED, Running
 
@@ -154,6 +155,12 @@ class Stage:
         run = self.run_for(key, *ENDED)
         self.step(f"the run ends as {run['state']['name']}: {(run['state']['message'] or '')[:200]}")
         return run
+
+    def await_building(self) -> None:
+        """Wait until a run holds the warehouse."""
+        path = f"v2/concurrency_limits/{Names().slot}"
+        self.platform.eventually(lambda: self.platform.prefect("GET", path)["active_slots"] or None, "a dbt build")
+        self.step("the run holds the warehouse")
 
     def fails(self, key: str, *words: str) -> None:
         """Wait until a run for an object fails, and see that its error has these words."""

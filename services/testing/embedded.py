@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -97,8 +98,12 @@ class EmbeddedPlatform(Running):
         return child is not None and child.poll() is None
 
     def kill(self, *services: str) -> None:
-        """End services as a power cut would."""
+        """End services as a power cut would, and the runs that a worker has started: each leads a group of its own."""
+        runs = _descendants(self.processes.children["worker"].pid) if "worker" in services else []
         self._signal(signal.SIGKILL, services)
+        for run in runs:
+            with suppress(ProcessLookupError):
+                os.kill(run, signal.SIGKILL)
         for name in {PROCESS[each] for each in services}:
             self.processes.children[name].wait()
 
@@ -173,6 +178,16 @@ class EmbeddedPlatform(Running):
     def messages(self) -> list[dict[str, Any]]:
         """The alerts that the local receiver has taken, oldest first."""
         return Messages(self.stack.alerts).read()
+
+
+def _descendants(process: int) -> list[int]:
+    """The processes that a process has started, and those that these have started."""
+    table = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    pairs = [(int(parent), int(child)) for parent, child in map(str.split, table.splitlines())]
+    found = [process]
+    for each in found:
+        found += [child for parent, child in pairs if parent == each]
+    return found[1:]
 
 
 def _plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
