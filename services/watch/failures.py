@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from blocks.attempts import may_come_back
@@ -211,7 +212,11 @@ def _ids(s3: "S3Client", bucket: str, folder: str) -> Iterator[str]:
 
 def _s3(facts: Facts) -> tuple["S3Client", str]:
     bucket, access = facts.landing()
-    return s3_client(bucket, access), bucket
+    return _client(bucket, access), bucket
+
+
+_client = lru_cache(maxsize=1)(s3_client)
+"""A client of boto3 takes megabytes and tenths of a second to make."""
 
 
 def _folders(s3: "S3Client", bucket: str) -> Iterator[str]:
