@@ -127,7 +127,7 @@ def _fitted(text: str, type_: str) -> str:
         return f"CASE WHEN isfinite({cast}) THEN {cast} END"
     if type_ == "object":
         return f"CASE WHEN NOT ({sql.has_not_finite(text)}) THEN {cast} END"
-    return f"CASE WHEN {_is_exact(text, cast)} THEN {cast} END" if type_ == "integer" else cast
+    return f"CASE WHEN {_is_whole(text, cast)} THEN {cast} END" if type_ == "integer" else cast
 
 
 def _cut(text: str, type_: str) -> str:
@@ -136,7 +136,7 @@ def _cut(text: str, type_: str) -> str:
     fine = f"regexp_matches({text}, '[.][0-9]{{6}}[0-9]*[1-9]')"
     match type_:
         case "number":
-            return f"isfinite({cast}) AND NOT ({_is_exact(text, cast)})"
+            return f"isfinite({cast}) AND NOT ({sql.is_exact(text, cast)})"
         case "timestamp_with_timezone":
             return f"isfinite({cast}) AND {fine}"
         case "timestamp_without_timezone" | "date":  # as UTC, which is how both are kept, it is another time
@@ -146,7 +146,7 @@ def _cut(text: str, type_: str) -> str:
     return ""
 
 
-def _is_exact(text: str, number: str) -> str:
+def _is_whole(text: str, number: str) -> str:
     return f"{sql.digits(f'{number}::VARCHAR')} = {sql.digits(text)}"
 
 

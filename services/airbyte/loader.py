@@ -126,7 +126,7 @@ class _StreamLoader:
             self._key = version.key
             if got := self._download(client, version):
                 source = self._opened(version.key, got)
-                types = source.infer()
+                types = {**source.empty, **source.infer()}
                 self._emit(Discovered(self._stream.name, {name: types.get(name, "string") for name in source.names}))
                 return
 
@@ -211,7 +211,9 @@ class _StreamLoader:
         """The types of a file's columns: where columns are declared, text for those that are not, and no others."""
         types = {} if self._stream.columns else source.infer()
         known = {name.lower() for name in self._columns}
-        return {name: "string" for name in source.names if name.lower() not in known} | types
+        new = [name for name in source.names if name.lower() not in known]
+        unknown = {} if self._stream.columns else source.empty
+        return {name: unknown.get(name, "string") for name in new} | types
 
     def _needed(self, types: Mapping[str, str]) -> dict[str, str]:
         """The columns that the stream lacks, and those whose type is too narrow for these types."""

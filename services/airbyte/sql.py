@@ -58,6 +58,15 @@ def digits(text: str) -> str:
     return f"trim(translate(split_part(lower({text}), 'e', 1), '+-._ ', ''), '0')"
 
 
+def is_exact(text: str, double: str) -> str:
+    """SQL for whether a double keeps all digits of a number's text.
+
+    It does if it is written so: in the fewest digits that tell it from others, or in the 17 that always do.
+    """
+    fewest, most = digits(f"{double}::VARCHAR"), digits(f"printf('%.17g', {double})")
+    return f"{digits(text)} IN ({fewest}, {most})"
+
+
 PLAIN = r"-?((0|[1-9][0-9]*)?\.[0-9]+([eE][+-]?[0-9]+)?|(0|[1-9][0-9]*)\.?([eE][+-][0-9]+)?)"
 """A regular expression for text that is nothing but a number.
 

@@ -34,6 +34,7 @@ class CsvFile:
     """A file whose lines end in more than one way, which DuckDB does not read, is written anew with one."""
 
     skipped = 0
+    empty: Mapping[str, str] = {}
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, survey: Survey, limits: Limits) -> None:
         self._connection = connection
@@ -76,7 +77,7 @@ class CsvFile:
                 return f"bool_and(lower({field}) IN ('true', 'false'))"
             case "integer":
                 return f"bool_and(coalesce(TRY_CAST({field} AS BIGINT)::VARCHAR = {field}, {field} IS NULL))"
-        exact = f" AND {sql.digits(field)} = {sql.digits(f'TRY_CAST({field} AS DOUBLE)::VARCHAR')}"
+        exact = f" AND {sql.is_exact(field, f'TRY_CAST({field} AS DOUBLE)')}"
         number = f"(regexp_full_match({field}, '{sql.PLAIN}'){exact if self._survey.long else ''})"
         return f"bool_or({number}) AND bool_and({number} OR regexp_full_match({field}, '{sql.NOT_FINITE}'))"
 

@@ -74,6 +74,7 @@ class DialectFile:
         self._limits = limits
         self._rows = 0
         self.skipped = 0
+        self.empty: Mapping[str, str] = {}
         csv.field_size_limit(limits.line_bytes)
         self.names = self._header()
         check_names(self.names, "the header", limits.columns, 1 + format.skip_rows_before_header)

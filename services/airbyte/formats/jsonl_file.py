@@ -36,6 +36,7 @@ TYPES = {
 
 class JsonlFile:
     skipped = 0
+    empty: Mapping[str, str] = {}
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, survey: Survey, limits: Limits) -> None:
         self.path = path
@@ -109,7 +110,7 @@ class JsonlFile:
         lines = f"read_json({self._source()}, records = false, columns = {{'line': 'JSON'}}, {self._dialect()}) AS f"
         number = "type IN ('UBIGINT', 'BIGINT', 'DOUBLE')"
         text, double = "value::VARCHAR", "TRY_CAST(value::VARCHAR AS DOUBLE)"
-        rounded = f"isfinite({double}) AND {sql.digits(text)} <> {sql.digits(f'{double}::VARCHAR')}"
+        rounded = f"isfinite({double}) AND NOT ({sql.is_exact(text, double)})"
         found = f"key, type, coalesce(bool_or({number} AND TRY_CAST({text} AS BIGINT) IS NULL), false)"
         found += f", coalesce(bool_or({number} AND {rounded}), false)"
         # json_each holds 256 KiB for each key, and a MAP, which takes no key twice, holds long values several times.

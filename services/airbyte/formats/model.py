@@ -64,8 +64,9 @@ class Reading:
 
 
 def is_exact(number: str) -> bool:
-    """Whether a double keeps all digits of the text of a number, as `sql.digits` has it for DuckDB."""
-    return _digits(repr(float(number))) == _digits(number)
+    """Whether a double keeps all digits of a number's text, as `sql.is_exact` has it for DuckDB."""
+    double = float(number)
+    return _digits(number) in (_digits(repr(double)), _digits(f"{double:.17g}"))
 
 
 def _digits(number: str) -> str:

@@ -104,12 +104,17 @@ class ParquetFile:
         """The types that the file gives its columns; columns without a value are left out."""
         if not self._rows:
             return {}
-        types = {
-            name: self._decimal if _is_decimal(type_) else sql.column_type(type_)
-            for name, type_ in self._types.items()
-            if name not in self._empty
-        }
+        types = {name: self._type(name) for name in self._types if name not in self._empty}
         return types | dict.fromkeys(self._folders, "string")
+
+    @property
+    def empty(self) -> Mapping[str, str]:
+        """The types that the file gives its columns without a value."""
+        return {name: self._type(name) for name in self._empty & self._types.keys()}
+
+    def _type(self, name: str) -> str:
+        type_ = self._types[name]
+        return self._decimal if _is_decimal(type_) else sql.column_type(type_)
 
     def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
         """Values as they are; numbers and times as text where one of them is not finite."""

@@ -145,11 +145,11 @@ def test_inferred_columns_of_parquet_keep_their_types(
     start: Start, landing: Landing, configured: Configured, tmp_path: Path
 ) -> None:
     query = "SELECT 1::TINYINT AS id, DATE '2013-01-01' AS d, TIMESTAMPTZ '2013-01-01 10:00Z' AS m, [1, 2] AS parts"
-    landing.put("orders/a.parquet", parquet(tmp_path, f"{query}, 1.50::DECIMAL(9, 2) AS price"))
+    landing.put("orders/a.parquet", parquet(tmp_path, f"{query}, 1.50::DECIMAL(9, 2) AS price, NULL::TINYINT AS none"))
     with start(config=configured({"name": "orders"})) as mock:
         mock.sync()
-        types = mock.rows("typeof(id), typeof(d), typeof(m), typeof(parts), typeof(price)")
-        assert types == [("BIGINT", "DATE", "TIMESTAMP WITH TIME ZONE", "JSON", "VARCHAR")]
+        types = mock.rows("typeof(id), typeof(d), typeof(m), typeof(parts), typeof(price), typeof(none)")
+        assert types == [("BIGINT", "DATE", "TIMESTAMP WITH TIME ZONE", "JSON", "VARCHAR", "BIGINT")]
         assert mock.rows("parts ->> '$[1]', price", order="1") == [("2", "1.50")]
 
 

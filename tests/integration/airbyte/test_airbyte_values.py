@@ -48,6 +48,7 @@ LOADED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {
         b"v\n12345678901234567.89\n1.50\n",
         [("12345678901234567.89", None), ("1.50", None)],
     ),
+    "csv_seventeen_digits": ("a.csv", b"v\n-72.886806000000007\n0.5\n", [(-72.886806000000007, None), (0.5, None)]),
     "jsonl_decimals": (
         "a.jsonl",
         b'{"v": 12345678901234567.89}\n{"v": 0.1}\n',

@@ -139,6 +139,7 @@ CASES = {
     "json_gzip": Case(JSONL, {"a.jsonl.gz": gzip.compress(b'{"a": 1}\n')}),
     "parquet_int": parquet([1, None, -5], pa.int64()),
     "parquet_small": parquet([1, 2], pa.int8()),
+    "parquet_all_null": parquet([None, None], pa.int8()),
     "parquet_uint64": parquet([2**64 - 1, 1], pa.uint64(), differs="large integer"),
     "parquet_double": parquet([1.5, None], pa.float64()),
     "parquet_float": parquet([1.5, 0.1], pa.float32()),
