@@ -1,5 +1,6 @@
 """Whatever is wrong, the run says what, where and what to do; nothing is lost, and mending it completes the work."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -388,7 +389,7 @@ def test_a_source_past_its_threshold_fails_the_run_with_its_age(
 ) -> None:
     age_everything(loaded.lake, hours=30)
     text = fails(full_pipeline, StaleSource)
-    assert "raw.flights is stale: its newest row was loaded 30.0 h ago" in text
+    assert re.search(r"raw\.flights is stale: its newest row was loaded 30\.\d h ago", text)
     assert "FRESHNESS_THRESHOLD_HOURS" in text
     monkeypatch.setenv("FRESHNESS_THRESHOLD_HOURS", "31")
     full_pipeline()
