@@ -1,4 +1,4 @@
-"""Incidents and the messages about them: what is wrong now, kept so that each is told once, whatever restarts.
+"""Incidents and the messages about them. State on disk ensures that each incident is reported once, despite restarts.
 
 One file holds the open incidents and the messages that no receiver has taken yet. It is replaced in one step before
 anything is sent, so a crash loses no message; one between a message's arrival and the next save sends it again with

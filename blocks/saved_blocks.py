@@ -194,7 +194,7 @@ def exposed(settings: Settings) -> str:
 
 
 def _is_public(value: str) -> bool:
-    """Whether a value is no secret: none, LocalStack's, or the address of the local receiver."""
+    """Whether a value may be shown: it is empty, LocalStack's, or the address of the local receiver."""
     return value in ("", PUBLIC) or urlsplit(value).hostname == RECEIVER
 
 

@@ -31,10 +31,10 @@ class NotTaken(PlatformError):
     """The receiver did not take a message; the text does not have its URL, which is a secret."""
 
 
-def format_of(url: SecretStr, chosen: str = "") -> Format:
+def format_of(url: SecretStr, chosen: Format | Literal[""] = "") -> Format:
     """Return the format of a receiver's messages: the chosen one, or the one of its host; JSON for any other."""
     if chosen:
-        return chosen  # type: ignore[return-value]
+        return chosen
     host = urlsplit(url.get_secret_value()).hostname or ""
     return next((kind for end, kind in HOSTS.items() if host == end or host.endswith(f".{end}")), "json")
 
@@ -57,7 +57,7 @@ def body(message: Message, kind: Format) -> dict[str, Any]:
             return {**json.loads(message.model_dump_json()), "text": message.text}
 
 
-def send(message: Message, url: SecretStr, chosen: str = "") -> None:
+def send(message: Message, url: SecretStr, chosen: Format | Literal[""] = "") -> None:
     """Send a message once.
 
     Raises:

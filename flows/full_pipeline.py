@@ -127,16 +127,12 @@ def full_pipeline(
     warm = warm_up_dbt.submit()
     syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
     batch = files or []
-    ignored = ignorable(batch, syncs)
-    loaded = files_arrived(batch, profile, ignored) if batch else {}
-    absent = [file for file in missing(batch, loaded) if file.key in loaded or file.key not in ignored]
+    ignored, loaded, absent = arrival(batch, syncs, profile)
     if absent and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.
         more, failed = _timed(seconds, "second sync", lambda: sync(connection_ids, profile))
         syncs += more
-        ignored = ignorable(batch, syncs)
-        loaded = files_arrived(batch, profile, ignored)
-        absent = [file for file in missing(batch, loaded) if file.key in loaded or file.key not in ignored]
+        ignored, loaded, absent = arrival(batch, syncs, profile)
     for key in ignored.keys() - loaded.keys():
         get_run_logger().warning("%s brought no row: %s.", shown(key), ignored[key])
     arrived = bool(batch) and not absent
@@ -168,6 +164,16 @@ def full_pipeline(
     freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
     beat(profile)
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
+
+
+def arrival(
+    files: list[LandedFile], syncs: Iterable[SyncResult], profile: str | None
+) -> tuple[dict[str, str], dict[str, datetime], list[LandedFile]]:
+    """Why some of the files need not be in raw, which of them are there, and which ought to be and are not."""
+    ignored = ignorable(files, syncs)
+    loaded = files_arrived(files, profile, ignored) if files else {}
+    absent = [file for file in missing(files, loaded) if file.key in loaded or file.key not in ignored]
+    return ignored, loaded, absent
 
 
 def ignorable(files: Iterable[LandedFile], syncs: Iterable[SyncResult]) -> dict[str, str]:

@@ -26,8 +26,7 @@ def jobs(stage: Stage) -> list[int]:
 def airbyte_blinks(stage: Stage) -> None:
     stage.fault("status", status=503, times=3)
     flights = stage.flights()
-    run = stage.end_of_run_for(stage.land(flights))
-    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.completes(stage.land(flights))
     stage.await_published(flights)
 
 
@@ -58,8 +57,7 @@ def airbyte_away(stage: Stage) -> None:
 def airbyte_rate_limit(stage: Stage) -> None:
     fault = stage.fault("status", status=429, operation="createJob", times=4)
     flights = stage.flights()
-    run = stage.end_of_run_for(stage.land(flights))
-    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.completes(stage.land(flights))
     stage.expect(stage.struck(fault) == 4, "four refusals", stage.struck(fault))
     stage.await_published(flights)
 
@@ -75,8 +73,7 @@ def airbyte_answer_lost(stage: Stage) -> None:
     before = jobs(stage)
     stage.fault("status", status=502, operation="createJob", after=True, times=1)
     flights = stage.flights()
-    run = stage.end_of_run_for(stage.land(flights))
-    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.completes(stage.land(flights))
     stage.expect(len(jobs(stage)) == len(before) + 1, "one new sync job", jobs(stage))
     stage.await_published(flights)
 
@@ -99,8 +96,7 @@ def airbyte_already_running(stage: Stage) -> None:
     stage.await_strike(polled)
     stage.step("the run waits for the sync that is running")
     stage.end_fault(stuck)
-    run = stage.end_of_run_for(key)
-    stage.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
+    stage.completes(key)
     stage.expect(len(jobs(stage)) <= len(before) + 2, "the sync by hand, and at most one more", jobs(stage))
     stage.await_published(flights)
 
@@ -171,7 +167,6 @@ def airbyte_killed(stage: Stage) -> None:
     known = len(jobs(stage))
     for each in files:
         stage.land(each)
-
     stage.platform.eventually(lambda: len(jobs(stage)) > known or None, "a sync")
     stage.kill("airbyte")
     stage.start()

@@ -4,11 +4,20 @@ import time
 
 from services.scenarios import disturb
 from services.scenarios.catalog import scenario
+from services.scenarios.flights import Flights
 from services.scenarios.stage import PIPELINE, POOL, Stage
 
 HUNG_SECONDS, TURNS_SECONDS = 20, 600
 DAILY = "full_pipeline/daily-full-pipeline"
 ALL_BUT_S3 = ("worker", "sensor", "airbyte", "prefect-server", "postgres")
+
+
+def killed_at_work(stage: Stage, flights: Flights, *services: str) -> None:
+    """Kill services while the run for a file is at work, and start them again; the rows must arrive once."""
+    stage.run_for(stage.land(flights), "RUNNING")
+    stage.kill(*services)
+    stage.start()
+    stage.await_published(flights)
 
 
 @scenario(
@@ -19,12 +28,7 @@ ALL_BUT_S3 = ("worker", "sensor", "airbyte", "prefect-server", "postgres")
     soak=disturb.kill("worker"),
 )
 def worker_killed(stage: Stage) -> None:
-    flights = stage.flights()
-    key = stage.land(flights)
-    stage.run_for(key, "RUNNING")
-    stage.kill("worker")
-    stage.start()
-    stage.await_published(flights)
+    killed_at_work(stage, stage.flights(), "worker")
 
 
 @scenario(
@@ -70,12 +74,7 @@ def prefect_killed(stage: Stage) -> None:
     soak=disturb.kill("postgres"),
 )
 def database_killed(stage: Stage) -> None:
-    flights = stage.flights()
-    key = stage.land(flights)
-    stage.run_for(key, "RUNNING")
-    stage.kill("postgres")
-    stage.start()
-    stage.await_published(flights)
+    killed_at_work(stage, stage.flights(), "postgres")
 
 
 @scenario(
@@ -121,12 +120,7 @@ def sensor_killed(stage: Stage) -> None:
     soak=disturb.kill(*ALL_BUT_S3),
 )
 def power_cut(stage: Stage) -> None:
-    flights = stage.flights(50)
-    key = stage.land(flights)
-    stage.run_for(key, "RUNNING")
-    stage.kill(*ALL_BUT_S3)
-    stage.start()
-    stage.await_published(flights)
+    killed_at_work(stage, stage.flights(50), *ALL_BUT_S3)
 
 
 @scenario(

@@ -150,11 +150,11 @@ class Stage:
 
         return self.platform.eventually(found, f"a run for {key} {' or '.join(states)}")
 
-    def end_of_run_for(self, key: str) -> dict[str, Any]:
-        """Wait until a run for an object has ended; the run."""
+    def completes(self, key: str) -> None:
+        """Wait until a run for an object has ended, and see that it completed."""
         run = self.run_for(key, *ENDED)
         self.step(f"the run ends as {run['state']['name']}: {(run['state']['message'] or '')[:200]}")
-        return run
+        self.expect(run["state_type"] == "COMPLETED", "a run that completes", run["state"])
 
     def await_building(self) -> None:
         """Wait until a run holds the warehouse."""

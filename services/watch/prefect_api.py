@@ -87,7 +87,7 @@ class Prefect:
 
 def moment(text: str) -> datetime:
     """A time as Prefect writes it."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return datetime.fromisoformat(text)
 
 
 def _authorization(server: PrefectServer) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,8 +206,7 @@ def _with_digits(line: bytes) -> bytes:
 def _name_twice(line: bytes) -> str | None:
     """The name that the line's object has twice, not counting those in its values."""
     pairs: tuple[tuple[str, Any], ...] = json.loads(line, object_pairs_hook=tuple)
-    names = [name for name, _ in pairs]
-    return next((name for name in names if names.count(name) > 1), None)
+    return next((name for name, count in Counter(name for name, _ in pairs).items() if count > 1), None)
 
 
 def _without_a_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
