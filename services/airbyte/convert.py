@@ -24,6 +24,8 @@ WIDE = 200
 to which DuckDB looks for expressions that occur twice: it compares each with each."""
 HELD = 8_000_000
 """How many values the writer may hold until it writes a row group: a wide file gets short ones."""
+YEAR = "^ *[0-9]{4}"
+"""How the text of a date begins. DuckDB also takes "epoch" for a date, and 13-01-02 for one of the year 13."""
 VECTOR, ROW_GROUP = 2048, 122_880
 """Rows of DuckDB's smallest row group, and of its usual one."""
 
@@ -123,8 +125,10 @@ def _value(field: Field, type_: str) -> tuple[str, str, str]:
 def _fitted(text: str, type_: str) -> str:
     """Return SQL for the text as a value of the type; null if it is not one. A fraction is not an integer."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
-    if type_ in sql.FINITE:
+    if type_ == "number":
         return f"CASE WHEN isfinite({cast}) THEN {cast} END"
+    if type_ in sql.FINITE:
+        return f"CASE WHEN isfinite({cast}) AND regexp_matches({text}, '{YEAR}') THEN {cast} END"
     if type_ == "object":
         return f"CASE WHEN NOT ({sql.has_not_finite(text)}) THEN {cast} END"
     return f"CASE WHEN {_is_whole(text, cast)} THEN {cast} END" if type_ == "integer" else cast

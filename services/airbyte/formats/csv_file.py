@@ -85,7 +85,9 @@ class CsvFile:
         """Cast while parsing; where a value does not fit its type, or might lose a part, read all as text.
 
         DuckDB rounds 1.5 to an integer 2 without a word, so with fractions in the file integers are read as doubles
-        and the reading stops at one that is not whole, or too large for a double to be exact.
+        and the reading stops at one that is not whole, or too large for a double to be exact. Without fractions they
+        are read as decimals, since DuckDB takes 0x1F and 0b11 for integers. It takes the text "epoch" and years of two
+        digits for dates too, so the reading stops at what these become.
         """
         declared = {name.lower(): type_ for name, type_ in columns.items()}
         types = [declared.get(name.lower(), "string").replace("object", "string") for name in self.names]
@@ -102,7 +104,11 @@ class CsvFile:
     def _type_read(self, type_: str) -> str:
         if type_ in CHECKED:
             return "VARCHAR"
-        return "DOUBLE" if self._survey.fractions and type_ == "integer" else sql.DUCKDB_TYPES[type_]
+        if type_ != "integer":
+            return sql.DUCKDB_TYPES[type_]
+        if self._survey.fractions:
+            return "DOUBLE"
+        return "DECIMAL(19, 0)" if self._survey.long else "DECIMAL(18, 0)"
 
     def _checked(self, at: int, type_: str) -> str:
         """The value of a column, or an error if it is not all that its text says."""
@@ -111,8 +117,13 @@ class CsvFile:
             shape = " OR ".join(f"{value} LIKE '{shape}'" for shape in CHECKED[type_])
             value = f"(CASE WHEN {value} IS NULL OR {shape} THEN {value} ELSE error('not {type_}') END)"
             return f"{value}::{sql.DUCKDB_TYPES[type_]}"
-        if self._survey.fractions and type_ == "integer":
-            return _whole(value)
+        if type_ == "integer":
+            return _whole(value) if self._survey.fractions else f"{value}::BIGINT"
+        if type_ == "timestamp_with_timezone":
+            stop = f"error('not a date with four digits of the year')::{sql.DUCKDB_TYPES[type_]}"
+            value = (
+                f"(CASE WHEN {value} < TIMESTAMPTZ '1000-01-01' OR epoch_us({value}) = 0 THEN {stop} ELSE {value} END)"
+            )
         return sql.finite(value, type_) if type_ in sql.FINITE else value
 
     def bad_file(self, error: duckdb.Error) -> BadFile:

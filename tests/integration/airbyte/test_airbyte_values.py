@@ -108,17 +108,40 @@ LOADED |= {
         [('{"a":"NaN"}', None), (None, NULLED)],
     ),
 }
-DECLARED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {
+DECLARED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {  # named by the type, and what else is special
     "number": (
         "a.csv",
         b"v\n12345678901234567.89\n0.10\n9007199254740993\n",
         [(1.2345678901234568e16, CUT), (0.1, None), (9007199254740992.0, CUT)],
     ),
     "integer": ("a.csv", b"v\n007\n1.5\n2.0\n", [(7, None), (None, NULLED), (2, None)]),
+    "integer-other-base": (
+        "a.csv",
+        b"v\n31\n0x1F\n0b11\n-5\n",
+        [(31, None), (None, NULLED), (None, NULLED), (-5, None)],
+    ),
+    "integer-long": ("a.csv", b"v\n9223372036854775807\n-9223372036854775808\n", [(2**63 - 1, None), (-(2**63), None)]),
     "date": (
         "a.csv",
-        b"v\n2013-01-31\n2013-01-31 10:30:00\n2013-01-31 00:00:00\n",
-        [(date(2013, 1, 31), None), (date(2013, 1, 31), CUT), (date(2013, 1, 31), None)],
+        b"v\n2013-01-31\n2013-01-31 10:30:00\n2013-01-31 00:00:00\nepoch\n13-01-31\n0044-03-15\n",
+        [
+            (date(2013, 1, 31), None),
+            (date(2013, 1, 31), CUT),
+            (date(2013, 1, 31), None),
+            (None, NULLED),
+            (None, NULLED),
+            (date(44, 3, 15), None),
+        ],
+    ),
+    "timestamp_with_timezone-year": (
+        "a.csv",
+        b"v\n2013-01-01T10:00:00Z\nepoch\n13-01-01 10:00:00Z\n1970-01-01T00:00:00Z\n",
+        [
+            (stamp("2013-01-01T10:00Z"), None),
+            (None, NULLED),
+            (None, NULLED),
+            (stamp("1970-01-01T00:00Z"), None),
+        ],
     ),
     "timestamp_without_timezone": (
         "a.csv",
@@ -161,7 +184,9 @@ REFUSED: dict[str, tuple[str, bytes, dict[str, str] | None, str]] = {
 def config(landing: Landing, folder: Path) -> Path:
     before, rest = CONFIG.format(bucket=landing.bucket, mode="").split("        - name: orders")
     between, _ = f"destinations:{rest.split('destinations:')[1]}".split("        - {name: orders")
-    declared = {name: case[2] for name, case in REFUSED.items() if case[2]} | {name: {"v": name} for name in DECLARED}
+    declared = {name: case[2] for name, case in REFUSED.items() if case[2]} | {
+        name: {"v": name.split("-")[0]} for name in DECLARED
+    }
     names = [*LOADED, *REFUSED]
     streams = [{"name": name} | ({"columns": declared[name]} if name in declared else {}) for name in names]
     chosen = [{"name": name, "syncMode": "incremental_append"} for name in names]
