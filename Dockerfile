@@ -87,6 +87,11 @@ COPY --from=sources /app .
 RUN python -c "from blocks import connections, dbt_packages; dbt_packages.install(connections.dbt(None), print)" && \
     python -m blocks.dbt_command parse --no-use-colors && cp -r /home/platform/dbt /home/platform/parsed && python -c "import flows.sensors.s3_sensor, \
     services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker, services.watch.__main__, services.receiver.__main__"
+# Which version of the platform this is; `make image TAG=…` says it. Each run and each published table says it again.
+ARG VERSION="" COMMIT=""
+LABEL org.opencontainers.image.title="local-data-platform" org.opencontainers.image.version=$VERSION \
+    org.opencontainers.image.revision=$COMMIT
+ENV PLATFORM_VERSION=$VERSION PLATFORM_COMMIT=$COMMIT
 EXPOSE 4200
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["answers", "4200", "/api/ready"]
 CMD ["uvicorn", "--factory", "services.prefect_server:create_app", "--host", "0.0.0.0", "--port", "4200", "--log-level", "warning"]

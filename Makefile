@@ -65,6 +65,7 @@ export TYPED_NAME = $(if $(filter command,$(firstword $(origin NAME))),$(value N
 export TYPED_YES = $(value YES)
 export TYPED_APPLY = $(value APPLY)
 export TYPED_TAKEOVER = $(value TAKEOVER)
+export TYPED_TAG = $(value TAG)
 export TYPED_PROJECT = $(value PROJECT)
 
 ##@ The first day
@@ -153,6 +154,10 @@ verify-offline: ## Prove that a second platform works on a network without a way
 .PHONY: doctor
 doctor: ## Check everything that a profile connects to, without changing it: make doctor PROFILE=production [ARGS=--json]
 	@$(PLATFORM) doctor $(ARGS)
+
+.PHONY: image
+image: ## Build the image that a production profile runs, from the newest commit: make image TAG=2027-01-31 [PROFILE=production]
+	@$(PLATFORM) image -- "$$TYPED_TAG"
 
 .PHONY: promote
 promote: ## Show what a profile would change; APPLY=1 applies it: make promote PROFILE=production [ARGS="--from rehearsal"]

@@ -21,7 +21,7 @@ from blocks import lake
 from blocks.duckdb_file import broken
 from blocks.errors import ConfigurationError, PlatformError, printable
 from blocks.ledger import BEGUN, DONE, Ledger, graph_of, note, settle, to_look_at
-from blocks.settings import environment
+from blocks.settings import code_version, environment
 from blocks.snowflake_ledger import AWAY
 from blocks.turns import TurnMissed, turn
 
@@ -415,7 +415,8 @@ def _note(ledger: Ledger, invocation: Invocation, outcome: Any) -> None:
     results = getattr(outcome.result, "results", None) or []
     ended = [(each.node.unique_id, str(each.status)) for each in results if hasattr(each, "node")]
     prints = ledger.prints(graph, to_look_at(state, graph, ended))
-    ledger.write(settle(state, graph, invocation.id, ended, prints), last)
+    code = " ".join(code_version()).strip()
+    ledger.write(settle(state, graph, invocation.id, ended, prints, code), last)
 
 
 def _cancel(thread: threading.Thread) -> None:

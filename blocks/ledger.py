@@ -56,13 +56,15 @@ class Version(BaseModel):
     """A table as a command, with an id, left it: `print` says what it held, `built` whether that succeeded.
 
     A version without a print has been built by a command that was killed. `before` is the version that stands if it
-    turns out that such a command changed nothing; `view` is whether it was built as a view, if that is known.
+    turns out that such a command changed nothing; `view` is whether it was built as a view, if that is known. `code` is
+    the version and commit of the image that built it; empty where a clone's code did.
     """
 
     id: str
     built: bool = False
     print: str = ""
     view: bool | None = None
+    code: str = ""
     before: "Version | None" = None
 
     @property
@@ -212,7 +214,12 @@ def _ran(graph: Graph, done: Mapping[str, str]) -> set[str]:
 
 
 def settle(
-    state: State, graph: Graph, command: str, results: Iterable[tuple[str, str]], prints: Mapping[str, str]
+    state: State,
+    graph: Graph,
+    command: str,
+    results: Iterable[tuple[str, str]],
+    prints: Mapping[str, str],
+    code: str = "",
 ) -> State:
     """The state after a command.
 
@@ -222,13 +229,15 @@ def settle(
         command: its id.
         results: id and dbt's status of each node and test that it ran.
         prints: of the tables `to_look_at` now.
+        code: version and commit of the image that runs.
     """
     done = dict(results)
     built = _ran(graph, done)
     found(state, {node: now for node, now in prints.items() if node not in built})
     for node in built:
         fine, view = done[node] == "success", graph.nodes[node].view
-        state.versions[node] = Version(id=command, built=fine, print=prints.get(node, "") if fine else "", view=view)
+        now = prints.get(node, "") if fine else ""
+        state.versions[node] = Version(id=command, built=fine, print=now, view=view, code=code)
     tests = {**graph.tests, **graph.unit_tests}
     for test in tests:
         if (status := done.get(test)) and status != "skipped":

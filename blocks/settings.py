@@ -31,6 +31,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(alias_generator=str.upper, populate_by_name=True)
 
+    platform_profile: str = Field("", description="profile whose container this is, for the commands in messages")
+    platform_version: str = Field("", description="tag of the image that runs; empty means a clone's code")
+    platform_commit: str = Field("", description="commit that the image was built from")
+
     airbyte_server_url: str = Field("http://localhost:8006/api/public/v1", description="Airbyte API base URL")
     airbyte_connection_id: str = Field(AIRBYTE_CONNECTION_ID_UNSET, description="connection to sync")
     airbyte_client_id: str = Field("", description="client id, where the server wants credentials")
@@ -55,6 +59,8 @@ class Settings(BaseSettings):
     aws_secret_access_key: SecretStr = Field(SecretStr(""), description="secret of the access key")
     aws_session_token: SecretStr = Field(SecretStr(""), description="where the access key is a temporary one")
     aws_default_region: str = Field("", description="region; empty means AWS's usual chain")
+
+    automatic_runs: bool = Field(True, description="whether the sensor and the schedules start runs")
 
     prefect_namespace: str = Field("", description="prefix of all names on a Prefect server that others use too")
     prefect_owner: str = Field("", description="who registers things there; empty means this machine and folder")
@@ -151,6 +157,20 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 def namespace() -> str:
     """Return PREFECT_NAMESPACE, for what is named while a module is imported: no other setting can fail it."""
     return os.environ.get("PREFECT_NAMESPACE", "")
+
+
+def make(verb: str) -> str:
+    """Return a command of make as a person types it for this platform, e.g. `make up PROFILE=production`."""
+    profile = os.environ.get("PLATFORM_PROFILE", "")
+    return f"make {verb} PROFILE={profile}" if profile not in ("", "local") else f"make {verb}"
+
+
+def code_version() -> tuple[str, str]:
+    """Return the version and the commit of the image whose code runs, PLATFORM_VERSION and PLATFORM_COMMIT.
+
+    Each is "" where a clone's code runs. No other setting can fail it.
+    """
+    return os.environ.get("PLATFORM_VERSION", ""), os.environ.get("PLATFORM_COMMIT", "")
 
 
 LIBRARIES = "AWS|DBT|DUCKDB|FLASK|MOCK_AIRBYTE|MOTHERDUCK|MOTO|OTEL|PREFECT|PYDANTIC|SNOWFLAKE|SQLALCHEMY|UVICORN"

@@ -15,7 +15,7 @@ from blocks import connections
 from blocks.airbyte import AirbyteError, Job, SyncResult, SyncsFailed, check_connection_id
 from blocks.errors import PlatformError, shown
 from flows.retry import if_temporary
-from flows.tags import tagged
+from flows.tags import tag_with_version, tagged
 
 START_SECONDS = 10.0
 """How long a cancelled run waits for the starts that are under way, to cancel them too."""
@@ -109,7 +109,7 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
     )
 
 
-@flow(name="airbyte_sync")
+@flow(name="airbyte_sync", on_running=[tag_with_version])
 def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = None) -> list[SyncResult]:
     """Sync Airbyte connections, side by side, and wait for all of them.
 

@@ -15,9 +15,10 @@ from prefect.tasks import exponential_backoff
 
 from blocks import connections, dbt_packages
 from blocks.dbt import DbtFailed, DbtResult
+from blocks.settings import code_version
 from blocks.turns import TurnMissed
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
-from flows.tags import tagged
+from flows.tags import tag_with_version, tagged
 
 
 @contextmanager
@@ -101,11 +102,17 @@ def run_dbt(
 def publish(profile: str | None = None) -> str:
     """Hand the readers each table that has passed its tests since it was built; return where they are."""
     where = connections.warehouse(profile).publish()
-    get_run_logger().info("published %s", where)
+    version, commit = code_version()
+    get_run_logger().info("published %s%s", where, f" by the image {version}" if version else "")
+    create_table_artifact(
+        [{"where": where, "version": version or "a clone's code", "commit": commit}],
+        key=connections.names().artifact("published"),
+        description="Where readers have the tables, and which version of the platform published them.",
+    )
     return where
 
 
-@flow(name="dbt_transform")
+@flow(name="dbt_transform", on_running=[tag_with_version])
 def dbt_transform(select: str | None = None, full_refresh: bool = False, profile: str | None = None) -> DbtResult:
     """Install dbt's packages, build and test the models, and publish the tables whose tests have passed.
 

@@ -4,9 +4,10 @@ from prefect import flow
 
 from blocks.dbt import DbtResult, NothingSelected
 from flows.dbt_transform import dbt_deps, run_dbt, show, warehouse_slot
+from flows.tags import tag_with_version
 
 
-@flow(name="example_flow")
+@flow(name="example_flow", on_running=[tag_with_version])
 def example_flow(select: str | None = None, profile: str | None = None) -> list[DbtResult]:
     """Run the models, then their tests: a starting point for flows of your own.
 

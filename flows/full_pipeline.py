@@ -22,7 +22,7 @@ from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.row_counts import check_counts
-from flows.tags import tagged, tags_of_the_deployment
+from flows.tags import tag_with_version, tagged, tags_of_the_deployment
 
 Result = TypeVar("Result")
 NOTHING: Mapping[str, str] = {}
@@ -98,7 +98,7 @@ def source_freshness(profile: str | None = None) -> list[SourceFreshness]:
     return sources
 
 
-@flow(name="full_pipeline")
+@flow(name="full_pipeline", on_running=[tag_with_version])
 def full_pipeline(
     connection_ids: list[str] | None = None,
     files: list[LandedFile] | None = None,

@@ -14,7 +14,7 @@ from blocks.errors import PlatformError, shown
 from blocks.landing import REMOVED, LandingReadOnly, set_aside
 from flows.dbt_transform import dbt_deps, publish, run_dbt, show, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
-from flows.tags import tagged
+from flows.tags import tag_with_version, tagged
 
 
 class NothingToRemove(PlatformError):
@@ -63,7 +63,7 @@ def remove_from_raw(key: str, profile: str | None = None) -> dict[str, int]:
     return removed
 
 
-@flow(name="remove_file")
+@flow(name="remove_file", on_running=[tag_with_version])
 def remove_file(key: str, profile: str | None = None) -> RemovalResult:
     """Take a file out of landing, raw and every table that was built from it, and publish these tables.
 

@@ -21,6 +21,7 @@ from blocks.notifications import LONG_POLL_SECONDS, Notifications
 from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectUnavailable, run_name
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
+from flows.tags import tag_with_version
 
 PIPELINE = "full_pipeline/full-pipeline"
 """The deployment that a sensor runs where nothing else was chosen."""
@@ -71,7 +72,7 @@ def sensor(
     return Sensor(chosen, store, runs, arrivals)
 
 
-@flow(name="s3_file_sensor")
+@flow(name="s3_file_sensor", on_running=[tag_with_version])
 def s3_file_sensor(
     bucket: str | None = None,
     prefix: str | None = None,

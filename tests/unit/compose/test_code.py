@@ -9,7 +9,16 @@ import pytest
 import yaml
 
 from services.compose.code import MOUNTED, bring_code, choose_code, why_copied
-from services.compose.profile import COMPOSE_FILE, COPIED_FILE, COPY, PROJECT, Profile, load
+from services.compose.profile import (
+    COMPOSE_FILE,
+    COPIED_FILE,
+    COPIED_LOCALSTACK_FILE,
+    COPY,
+    MOUNTED_FILE,
+    PROJECT,
+    Profile,
+    load,
+)
 
 SCRIPT = "localstack/init/ready.d/10-landing.sh"
 
@@ -91,14 +100,20 @@ def test_a_clone_that_has_become_readable_is_used_again(profile: Profile, capsys
 
 
 def test_every_mount_of_the_clone_is_a_mount_of_the_copy() -> None:
-    services = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
-    copied = yaml.safe_load(COPIED_FILE.read_text())["services"]
-    for name, service in services.items():
-        mounts = [each for each in service.get("volumes", ()) if each.startswith("./")]
-        there = copied.get(name, {}).get("volumes", [])
+    mounted, copied = of_the_clone(COMPOSE_FILE, MOUNTED_FILE), of_the_clone(COPIED_FILE, COPIED_LOCALSTACK_FILE)
+    assert mounted.keys() == copied.keys()
+    for name, mounts in mounted.items():
+        there = copied[name]
         assert [each.replace("./", f"./{COPY}/", 1) for each in mounts] == there, name
         sources = [Path(each.split(":")[0]) for each in mounts]
         assert all({source, *source.parents} & set(MOUNTED) for source in sources)
+
+
+def of_the_clone(*files: Path) -> dict[str, list[str]]:
+    """What the services of Compose files mount of the clone."""
+    services = [each for file in files for each in yaml.safe_load(file.read_text())["services"].items()]
+    found = {name: [each for each in service.get("volumes", ()) if each.startswith("./")] for name, service in services}
+    return {name: mounts for name, mounts in found.items() if mounts}
 
 
 def test_git_gives_every_checkout_lf_line_ends() -> None:
