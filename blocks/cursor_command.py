@@ -12,7 +12,7 @@ from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, shown
 from blocks.incidents import Incident, IncidentStore, State
 from blocks.landing import BEGINNING, LandedFile, listing
-from blocks.settings import Settings
+from blocks.settings import Settings, make
 
 SILENCE = timedelta(minutes=2)
 """A watch that has not looked for so long is silent."""
@@ -52,7 +52,8 @@ def incidents(state: State | None, now: datetime) -> Iterator[str]:
         yield f"INCIDENT {each.key}: {shown(each.what)}"
         yield f"  since {_time(each.since)}; look at {shown(each.where)}; type {each.command}"
     if now - state.looked > SILENCE:
-        yield f"INCIDENT watch_silent/watch: The watch has not looked since {_time(state.looked)}; `make up` starts it."
+        since = _time(state.looked)
+        yield f"INCIDENT watch_silent/watch: The watch has not looked since {since}; `{make('up')}` starts it."
     elif not state.incidents:
         yield f"no incident is open; the watch looked at {_time(state.looked)}"
 
@@ -179,7 +180,7 @@ def _parked(store: CursorStore, batches: list[str]) -> list[Failed]:
     cursor = store.change(store.apart)
     parked = store.parked.named(batches)
     if unknown := set(batches) - {each.batch.id for each in parked}:
-        raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `make status` lists those that are.")
+        raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `{make('status')}` lists those that are.")
     if half := [each.batch.id for each in parked if cursor.knows(each.batch)]:
         raise PlatformError(f"The sensor is busy with {', '.join(half)}. Try again in a minute.")
     return parked

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from blocks.errors import PlatformError
+from blocks.settings import make
 
 FORMAT = 1
 MOST_SENT = 200
@@ -169,8 +170,8 @@ class IncidentStore:
             return None
         except (OSError, ValidationError) as error:
             raise PlatformError(
-                f"{self.file} cannot be read ({type(error).__name__}). `make up` or `make dev` starts the watch, which "
-                "sets the file aside and begins anew."
+                f"{self.file} cannot be read ({type(error).__name__}). `{make('up')}` or `make dev` starts the "
+                "watch, which sets the file aside and begins anew."
             ) from None
         if state.format != FORMAT:
             raise PlatformError(f"{self.file} has format {state.format}, and this version reads {FORMAT}.")

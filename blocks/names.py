@@ -91,6 +91,15 @@ def is_own(url: str) -> bool:
     return urlsplit(url).hostname == OWN_SERVER
 
 
+def ui(api: str) -> str:
+    """Return the address of the UI of a Prefect API's server; Prefect Cloud has its UI on a host of its own."""
+    parts = urlsplit(api)
+    if workspace := re.fullmatch(r"/api/accounts/([\w-]+)/workspaces/([\w-]+)/?", parts.path):
+        host = (parts.hostname or "").replace("api.", "app.", 1)
+        return f"{parts.scheme}://{host}/account/{workspace[1]}/workspace/{workspace[2]}"
+    return api.rstrip("/").removesuffix("/api")
+
+
 def owner(clone: Path) -> str:
     """Who registers things from a clone where PREFECT_OWNER does not say it: the machine and the folder."""
     return f"{platform.node()}:{clone}"

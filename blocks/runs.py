@@ -40,6 +40,7 @@ from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
 from blocks.errors import PlatformError, shown
 from blocks.landing import CURSORS, LandedFile, http_date
 from blocks.names import Names
+from blocks.settings import make
 
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
@@ -192,9 +193,9 @@ class DeploymentRuns:
             new = ArtifactCreate(
                 key=key,
                 type="table",
-                description=f"The newest batches of {place} whose runs failed for good; `make status` counts them all. "
-                "Mend the cause, then `make cursor ARGS='release BATCH'` or, if there is nothing left to load, "
-                "`forget BATCH`.",
+                description=f"The newest batches of {place} whose runs failed for good; `{make('status')}` counts them "
+                f"all. Mend the cause, then `{make('cursor')} ARGS='release BATCH'` or, if there is nothing left to "
+                "load, `forget BATCH`.",
                 data=rows,
             )
             server.client.request("POST", "/artifacts/", json=new.model_dump(mode="json", exclude_unset=True))

@@ -26,7 +26,7 @@ from blocks.errors import PlatformError
 from blocks.names import is_own
 from blocks.names import owner as default_owner
 from blocks.record import Record
-from blocks.settings import Settings
+from blocks.settings import Settings, make
 
 WEBHOOK = Webhook.get_block_type_slug()
 PUBLIC = "test"
@@ -164,7 +164,7 @@ def refuse_others(
     there = [_thing(where, profile) for where, (block, what) in found.items() if what != [ABSENT] and (block or what)]
     remedy = (
         "Save yours under another name, or in another PREFECT_NAMESPACE. If those are yours to overwrite, add "
-        f"--takeover to `python -m blocks.connections --name {profile}`, or TAKEOVER=1 to `make promote` and `make up`."
+        f"--takeover to `python -m blocks.connections --name {profile}`, or TAKEOVER=1 to `{make('up')}`."
     )
     record.check(profile, owner, there, f"The name {profile} for blocks on {url}", remedy)
 
@@ -237,7 +237,7 @@ def _hint(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 500:
         return (
             "\nA server whose PREFECT_SERVER_ENCRYPTION_KEY has changed cannot read the blocks that it has: give it "
-            "the former one, or begin anew with `make reset`."
+            f"the former one, or begin anew with `{make('reset')}`."
         )
     return ""
 

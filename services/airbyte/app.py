@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount
 
 from services.airbyte import problems
 from services.airbyte.catalog import Catalog
-from services.airbyte.config import Config, ConfigError, load_config
+from services.airbyte.config import Config, ConfigError, in_bucket, load_config
 from services.airbyte.engine import Engine
 from services.airbyte.faults import FaultRequest, Faults
 from services.airbyte.requests import Mock
@@ -32,6 +32,8 @@ TOKENS = r"(/api/public/v1)?/applications/token"
 def create_app(settings: Settings) -> Starlette:
     """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
     config = load_config(settings.config, settings.destination)
+    if settings.s3_bucket:
+        config = in_bucket(config, settings.s3_bucket, settings.s3_prefix)
     Catalog(config, settings.lake_dir)  # its own checks, before anything starts
     fault_set = _fault_set(config, settings.fault_set)
 

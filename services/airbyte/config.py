@@ -38,6 +38,8 @@ class SyncMode(StrEnum):
     INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
 
 
+SAMPLE_PLACE = ("my-data-lake-landing", "inbound/")
+"""The bucket and the prefix of the sample's source."""
 LONGEST = 100  # prefix and stream together are the name of a folder, or of a table, which have 255 at most
 CREATED_AT = 1_767_225_600  # epoch seconds of 2026-01-01, for what the file gives no date
 SchemaUpdates = Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"]
@@ -262,6 +264,19 @@ def load_config(path: Path, destination: Path | None = None) -> Config:
     """
     config = _read(path)
     return _redirected(config, _destination(destination)) if destination else config
+
+
+def in_bucket(config: Config, bucket: str, prefix: str) -> Config:
+    """Return the config with this place in each source that reads the sample's; a person's own sources stay."""
+
+    def moved(source: Source) -> Source:
+        read = source.configuration
+        if (read.bucket, read.prefix) != SAMPLE_PLACE:
+            return source
+        place = read.model_copy(update={"bucket": bucket, "prefix": prefix})
+        return source.model_copy(update={"configuration": place})
+
+    return config.model_copy(update={"sources": [moved(each) for each in config.sources]})
 
 
 def _redirected(config: Config, wanted: DestinationConfiguration) -> Config:

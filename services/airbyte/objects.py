@@ -75,6 +75,7 @@ def connect(access: S3Access) -> "S3Client":
         region_name=access.region,
         aws_access_key_id=access.access_key_id,
         aws_secret_access_key=access.secret_access_key,
+        aws_session_token=access.session_token,
         config=Config(retries={"mode": "standard", "max_attempts": 3}, connect_timeout=5, read_timeout=60),
     )
     client.meta.events.register("after-call", _check_answer)

@@ -16,6 +16,7 @@ class S3Access:
     region: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = None
+    session_token: str | None = None
 
 
 @dataclass(frozen=True)

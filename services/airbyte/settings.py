@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     s3_region: str | None = None
     s3_access_key_id: SecretStr | None = None
     s3_secret_access_key: SecretStr | None = None
+    s3_session_token: SecretStr | None = Field(default=None, description="where the access key is a temporary one")
+    s3_bucket: str | None = Field(
+        default=None, description="bucket that sources read in the place of the sample's, my-data-lake-landing"
+    )
+    s3_prefix: str = Field(default="", description="prefix there, in the place of the sample's, inbound/")
 
     client_id: str | None = Field(default=None, description="with client_secret: every call needs a token")
     client_secret: SecretStr | None = None

@@ -46,7 +46,8 @@ class Tasks:
 
     def source(self, source: Source, folder: str, streams: list[StreamTask]) -> SyncTask:
         """What every task on the source's files has."""
-        settings, key, secret = self._settings, self._settings.s3_access_key_id, self._settings.s3_secret_access_key
+        settings = self._settings
+        key, secret, token = settings.s3_access_key_id, settings.s3_secret_access_key, settings.s3_session_token
         return SyncTask(
             job_id=0,
             connection_id="",
@@ -68,6 +69,7 @@ class Tasks:
                 settings.s3_region,
                 key.get_secret_value() if key else None,
                 secret.get_secret_value() if secret else None,
+                token.get_secret_value() if token else None,
             ),
         )
 

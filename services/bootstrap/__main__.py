@@ -26,8 +26,11 @@ def main() -> int:
     parser.add_argument("--profile", required=True, help="name under which the environment's connections are saved")
     parser.add_argument("--plan", action="store_true", help="say what would change, and change nothing")
     parser.add_argument("--brief", action="store_true", help="plan without the models; ends with 3 for changes")
+    parser.add_argument("--models", action="store_true", help="compare the models alone, which needs no server")
     parser.add_argument("--takeover", action="store_true", help="take over what another clone has registered")
     options = parser.parse_args()
+    if options.models:
+        return _models()
     do = _plan if options.plan else _apply
     try:
         with get_client(sync_client=True) as client:
@@ -40,8 +43,9 @@ def main() -> int:
 
 def platform(client: SyncPrefectClient, profile: str, takeover: bool = False) -> Platform:
     """The platform of a profile as this environment describes it."""
-    who = Settings().prefect_owner or owner(PROJECT)
-    return Platform(client, connections.names(profile), profile, who, takeover)
+    settings = Settings()
+    who, names = settings.prefect_owner or owner(PROJECT), connections.names(profile)
+    return Platform(client, names, profile, who, takeover, scheduled=settings.automatic_runs)
 
 
 def _plan(platform: Platform, brief: bool) -> int:
@@ -51,8 +55,16 @@ def _plan(platform: Platform, brief: bool) -> int:
         print(line, flush=True)
     if brief:
         return CHANGES if blocks or others else 0
-    for line in models(settings):
-        print(line, flush=True)
+    return _models()
+
+
+def _models() -> int:
+    try:
+        for line in models(Settings()):
+            print(line, flush=True)
+    except PlatformError as error:
+        print(f"The models cannot be compared: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -14,7 +14,7 @@ from prefect.events.actions import CallWebhook, PauseAutomation
 
 from blocks.incidents import Message
 from blocks.names import Names
-from blocks.settings import Settings
+from blocks.settings import Settings, make
 from blocks.webhook import body, format_of
 from services.watch.silence import EVENT, IMPACT, TITLE, WHAT, WITHIN, resource
 
@@ -73,8 +73,8 @@ def _payload(profile: str) -> str:
         what=WHAT,
         since=SOME_TIME,
         impact=IMPACT,
-        where="make logs SERVICE=watch",
-        command="make up",
+        where=f"{make('logs')} SERVICE=watch",
+        command=make("up"),
     )
     made: dict[str, Any] = body(message, format_of(settings.alert_webhook_url, settings.alert_format))
     text = json.dumps(made)

@@ -53,6 +53,7 @@ class Platform:
         owner: who registers it.
         takeover: whether what another has registered is taken over.
         watched: whether its runs send heartbeats and are watched by automations.
+        scheduled: whether its schedules make runs; without, the deployments that have one are paused.
     """
 
     client: SyncPrefectClient
@@ -61,6 +62,7 @@ class Platform:
     owner: str = ""
     takeover: bool = False
     watched: bool = True
+    scheduled: bool = True
     declared: list[Declared] = field(default_factory=declared)
     record: Record = field(init=False)
 
@@ -172,7 +174,8 @@ class Platform:
             yield Change(where, ["job template differs"], update, values)
 
     def _wanted(self, each: Declared) -> Flat:
-        return deployments.wanted(each, self.names, self.blocks, self.env)
+        values = deployments.wanted(each, self.names, self.blocks, self.env)
+        return values if self.scheduled or not each.schedules else {**values, "paused": True}
 
     def _deployments(self) -> Iterator[Change]:
         tagged = deployments.ours(self.client, self.names)

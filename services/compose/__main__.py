@@ -12,6 +12,7 @@ from services.compose.code import bring_code
 from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
 from services.compose.engine import PYTHON, Compose, check_engine
+from services.compose.image import make_image
 from services.compose.offline import verify_offline
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError, check, load
@@ -32,6 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         profile = load(options.profile)
+        if options.tag is not None:
+            check_engine()
+            return make_image(profile, options.tag)
         check(profile)
         prepare(profile)
         bring_code(profile)
@@ -53,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m services.compose", description=__doc__)
     parser.add_argument("--profile", default="local", help="file in profiles/, without .env (default: local)")
-    parser.set_defaults(adopt="")
+    parser.set_defaults(adopt="", tag=None)
     verbs = parser.add_subparsers(required=True)
 
     def verb(name: str, do: Callable[[Compose, argparse.Namespace], int]) -> argparse.ArgumentParser:
@@ -64,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     starting = verb("up", lambda compose, options: up(compose, options.yes, options.takeover))
     _flag(starting, "--yes", "YES", "change a Prefect server that others use too without a question")
     _flag(starting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
+    verb("image", lambda *_: 0).add_argument("tag", help="of the image, e.g. 2027-01-31")
     verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose))

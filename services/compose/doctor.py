@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from services.compose.engine import Compose
+from services.compose.image import commit_of, need_image
 from services.compose.profile import ComposeError
 from services.compose.up import taken_ports
 from services.compose.values import STAND_INS
@@ -24,7 +25,9 @@ def doctor(compose: Compose, as_json: bool) -> int:
     """
     name = compose.profile.name
     findings = [_found("profile", f"{len(compose.profile.values)} values and {len(compose.profile.secrets)} secrets")]
-    findings += [*_ports(compose), *_services(compose), *_inside(compose)]
+    findings += [*_image(compose), *_ports(compose), *_services(compose)]
+    if findings[1]["state"] != "fail":
+        findings += _inside(compose)
     failed = any(each["state"] == "fail" for each in findings)
     if as_json:
         print(json.dumps({"profile": name, "ok": not failed, "findings": findings}, indent=2))
@@ -42,6 +45,19 @@ def refused(name: str, error: ComposeError) -> int:
     finding = _found("profile", str(error), "fail", "Correct what is named, then run this again.")
     print(json.dumps({"profile": name, "ok": False, "findings": [finding]}, indent=2))
     return 1
+
+
+def _image(compose: Compose) -> list[Finding]:
+    """Whether the image that the profile names is there, and which commit it is of."""
+    profile = compose.profile
+    if not profile.image:
+        return [_found("image", "this clone's code runs, since stand-ins do")]
+    try:
+        need_image(profile)
+    except ComposeError as error:
+        return [_found("image", str(error), "fail", f"{profile.make('image')} TAG={profile.values['PLATFORM_TAG']}")]
+    commit = commit_of(profile.image)
+    return [_found("image", f"{profile.image}, of commit {commit[:12] if commit else 'unknown'}")]
 
 
 def _ports(compose: Compose) -> list[Finding]:
@@ -62,7 +78,8 @@ def _inside(compose: Compose) -> list[Finding]:
     """What `python -m services.doctor` finds in a container with the profile's values and all of its secrets."""
     is_there = bool(compose.output("ps", "--all", "--quiet"))
     # A project of its own where the platform has none: Compose makes every volume, whichever a container uses.
-    where = replace(compose, files=[str(VOLUMES)]) if is_there else compose.beside(f"doctor-{os.getpid()}", IMAGES)
+    own = [] if compose.profile.image else [IMAGES]
+    where = replace(compose, files=[str(VOLUMES)]) if is_there else compose.beside(f"doctor-{os.getpid()}", *own)
     command = where.command("run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor")
     done = subprocess.run(
         [*command, "--profile", compose.profile.name, "--json"], capture_output=True, text=True, check=False
@@ -73,7 +90,14 @@ def _inside(compose: Compose) -> list[Finding]:
         found: list[Finding] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         said = (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()[-1]
-        return [_found("container", said, "fail", "`make up` builds the image; docs/platform.md says what helps.")]
+        return [
+            _found(
+                "container",
+                said,
+                "fail",
+                f"`{compose.profile.make('up')}` builds the image; docs/platform.md says what helps.",
+            )
+        ]
     return found
 
 

@@ -20,19 +20,19 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
     Raises:
         ComposeError: the file or its stream is not known, or the sensor starts no run.
     """
-    profile = compose.profile.name
+    profile = compose.profile
     with opened(file) as content:
-        key = f"{compose.profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
+        key = f"{profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
         prefect = prefect_of(compose)
         compose.need("sensor", "worker")
         size = str(os.fstat(content.fileno()).st_size)
-        put = ["exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile, size]
+        put = ["exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile.blocks, size]
         landed = json.loads(compose.output(*put, stdin=content))
-    print(f"landed s3://{compose.profile.values['S3_BUCKET']}/{printable(key)}")
+    print(f"landed s3://{profile.values['S3_BUCKET']}/{printable(key)}")
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")
         return 0
-    return prefect.follow(_run_for(prefect, key, landed["etag"]), print, RUN_SECONDS)
+    return prefect.follow(_run_for(prefect, key, landed["etag"], profile.make("logs")), print, RUN_SECONDS)
 
 
 def opened(file: Path) -> IO[bytes]:
@@ -62,7 +62,7 @@ def stream_of(file: Path) -> str:
     return folder
 
 
-def _run_for(prefect: Prefect, key: str, etag: str) -> dict[str, Any]:
+def _run_for(prefect: Prefect, key: str, etag: str, make: str) -> dict[str, Any]:
     begun = time.monotonic()
     while time.monotonic() - begun < SENSOR_SECONDS:
         for run in prefect.pipelines():
@@ -71,5 +71,5 @@ def _run_for(prefect: Prefect, key: str, etag: str) -> dict[str, Any]:
                 return run
         time.sleep(0.5)
     raise ComposeError(
-        f"The sensor started no run for {key} within {SENSOR_SECONDS:.0f} s: `make logs SERVICE=sensor`."
+        f"The sensor started no run for {key} within {SENSOR_SECONDS:.0f} s: `{make} SERVICE=sensor` shows why."
     )

@@ -20,6 +20,8 @@ PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
 FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
 
+BUILT = {"airbyte", "snowflake"}
+"""The stand-ins that have an image of their own to be built."""
 BUILD_LINES = 30
 NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."
 OLDEST_COMPOSE = (2, 20)
@@ -99,13 +101,16 @@ class Compose:
         return subprocess.run(self.command(*arguments), stdin=stdin, check=False).returncode
 
     def build(self) -> None:
-        """Build the images; a terminal shows the newest line of what Docker says.
+        """Build the images, but for one that the profile names; a terminal shows the newest line of what Docker says.
 
         Raises:
             ComposeError: an image cannot be built; the text ends what Docker said.
         """
+        names = BUILT & self.profile.services if self.profile.image else set()
+        if self.profile.image and not names:
+            return
         check_builder()
-        command = self.command("build", progress="plain")
+        command = self.command("build", *sorted(names), progress="plain")
         last: deque[str] = deque(maxlen=BUILD_LINES)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as building:
             for line in building.stdout or ():
@@ -148,7 +153,7 @@ class Compose:
         self.need(service)
         if found := self.address(service, port):
             return found
-        raise ComposeError(f"{service} has no port here: `make ps` shows its state.")
+        raise ComposeError(f"{service} has no port here: `{self.profile.make('ps')}` shows its state.")
 
     def need(self, *services: str) -> None:
         """Make sure that services are running.
@@ -157,7 +162,9 @@ class Compose:
             ComposeError: it names those that are not, and the verb that starts them.
         """
         if missing := self.missing(*services):
-            raise ComposeError(f"Not running: {', '.join(missing)}. {self.how_to_start}")
+            held = "sensor" in missing and not self.profile.runs_by_itself
+            how = f"Set AUTOMATIC_RUNS=true in {self.profile.file.name}, then: " if held else ""
+            raise ComposeError(f"Not running: {', '.join(missing)}. {how}{self.how_to_start}")
 
     def missing(self, *services: str) -> list[str]:
         """Those of the services that are not running."""
@@ -167,7 +174,8 @@ class Compose:
     @property
     def how_to_start(self) -> str:
         """What a person does where something is not running."""
-        return f"`make up PROFILE={self.profile.name}` starts the platform, `make ps` shows its state."
+        make = self.profile.make
+        return f"`{make('up')}` starts the platform, `{make('ps')}` shows its state."
 
 
 def check_engine() -> None:
@@ -205,6 +213,11 @@ def check_builder() -> None:
             f"DOCKER_BUILDKIT is {value!r}, which turns BuildKit off, and the images need it. "
             "Run `unset DOCKER_BUILDKIT`, then run this again."
         )
+
+
+def from_outside(profile: Profile, name: str) -> str:
+    """A value that the environment may give in the place of the profile."""
+    return _environment().get(name) or profile.values[name]
 
 
 def steered() -> str:

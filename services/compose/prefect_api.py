@@ -7,14 +7,18 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
+from uuid import uuid4
 
-from blocks.names import Names
+from blocks.names import Names, ui
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError, Profile
 from services.compose.secrets import secret
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PAGE = 200
+BUSY_SECONDS = 30.0
+MOST_SAID = 500
+"""Characters of an answer that an error repeats."""
 PATIENCE_SECONDS = 60.0
 """For how long a server that is followed may be silent: its container may just be started anew."""
 LAST_LINE, LAST_LINES_SECONDS = "Finished in state", 5.0
@@ -29,7 +33,7 @@ def prefect_of(compose: Compose) -> "Prefect":
     profile = compose.profile
     here = "prefect" in profile.services
     url = f"http://{compose.running('prefect-server', 4200)}/api" if here else profile.values["PREFECT_API_URL"]
-    return Prefect(url, authorization(profile), profile.names)
+    return Prefect(url, authorization(profile), profile.names, profile.make("ps"))
 
 
 def authorization(profile: Profile) -> dict[str, str]:
@@ -44,6 +48,10 @@ class Silent(ComposeError):
     """Prefect's server does not answer."""
 
 
+class Unavailable(Silent):
+    """Prefect's server, or a proxy before it, answers that it cannot serve for the moment."""
+
+
 class Prefect:
     """A Prefect server by the URL of its API, e.g. http://127.0.0.1:4200/api.
 
@@ -51,10 +59,14 @@ class Prefect:
         api: the URL.
         headers: what the server asks for, as `authorization` gives it.
         names: those of the platform's things there.
+        ps: the command that shows its state.
     """
 
-    def __init__(self, api: str, headers: Mapping[str, str] | None = None, names: Names | None = None) -> None:
-        self.api, self.url, self.names = api, api.removesuffix("/api"), names or Names()
+    def __init__(
+        self, api: str, headers: Mapping[str, str] | None = None, names: Names | None = None, ps: str = "make ps"
+    ) -> None:
+        self.api, self.url, self.names = api, ui(api), names or Names()
+        self._ps = ps
         self._headers = {"Content-Type": "application/json", **(headers or {})}
         # No proxy for a server that is on this machine.
         here = api.startswith("http://127.0.0.1")
@@ -63,15 +75,18 @@ class Prefect:
     def ask(self, path: str, body: dict[str, Any] | None = None, patience: float = 0.0) -> Any:
         """POST a body, or GET without one; again, for `patience` seconds, where the server does not answer.
 
+        A server that answers with 429 or 5xx is asked for BUSY_SECONDS at least.
+
         Raises:
             ComposeError: the server does not answer, or refuses.
         """
-        deadline = time.monotonic() + patience
+        begun = time.monotonic()
         while True:
             try:
                 return self._ask(path, body)
-            except Silent:
-                if time.monotonic() >= deadline:
+            except Silent as error:
+                longest = max(patience, BUSY_SECONDS if isinstance(error, Unavailable) else 0)
+                if time.monotonic() - begun >= longest:
                     raise
             time.sleep(1)
 
@@ -82,11 +97,20 @@ class Prefect:
             with self._open(request, timeout=30) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            # As a server answers whose database is away for a moment.
-            kind = Silent if error.code >= 500 else ComposeError
-            raise kind(f"Prefect refuses {path}: {error.read().decode(errors='replace')}") from error
+            said = error.read().decode(errors="replace")[:MOST_SAID]
+            if error.code == 429 or error.code >= 500:  # as a server answers whose database is away for a moment
+                raise Unavailable(
+                    f"Prefect at {self.api} is not available: it keeps answering {error.code} to {path}. {said} Look "
+                    "at its log, or at the proxy's before it, then run this again."
+                ) from error
+            if error.code in (401, 403):
+                raise ComposeError(
+                    f"Prefect at {self.api} does not accept the credentials ({error.code}). Check the secrets "
+                    "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud."
+                ) from error
+            raise ComposeError(f"Prefect at {self.api} refuses {path} with {error.code}: {said}") from error
         except (URLError, OSError) as error:
-            raise Silent(f"Prefect does not answer on {self.url}: {error}. `make ps` shows its state.") from error
+            raise Silent(f"Prefect does not answer on {self.url}: {error}. `{self._ps}` shows its state.") from error
 
     def start(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Start a deployment by its name; a flow's name is that of its main deployment.
@@ -105,7 +129,9 @@ class Prefect:
             has = f"Those that it has: {', '.join(known)}." if known else "It has none."
             raise ComposeError(f"{wanted} has no parameter {', '.join(unknown)}. {has}")
         path = f"deployments/{deployment['id']}/create_flow_run"
-        run: dict[str, Any] = self.ask(path, {"parameters": {**deployment["parameters"], **parameters}})
+        # The key makes a repeated call the same run: a proxy may answer 503 to a call that has arrived.
+        body = {"parameters": {**deployment["parameters"], **parameters}, "idempotency_key": str(uuid4())}
+        run: dict[str, Any] = self.ask(path, body)
         return run
 
     def _ours(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A profile: the file in profiles/ that gives docker-compose.yml its values."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,17 @@ from services.compose.values import secrets, wrong
 PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
 SCALE_FILE = PROJECT / "docker-compose.scale.yml"
+MOUNTED_FILE = Path(__file__).with_name("mounted.yml")
 COPIED_FILE = Path(__file__).with_name("copied.yml")
+COPIED_LOCALSTACK_FILE = Path(__file__).with_name("copied-localstack.yml")
+IMAGE_FILE = Path(__file__).with_name("image.yml")
+SCALED_IMAGE_FILE = Path(__file__).with_name("image-scale.yml")
+HELD_FILE = Path(__file__).with_name("held.yml")
+CA_FILE = Path(__file__).with_name("ca.yml")
+PROXY_FILE = Path(__file__).with_name("proxy.yml")
+DEFAULT_IMAGE = "prefect-orchestration"
+"""What the platform's image is called where a profile does not name it."""
+
 COPY = Path("data", "compose", "code")
 """The copy of the clone's code that containers use where they cannot read the clone's own, see code.py."""
 
@@ -42,6 +53,22 @@ class Profile:
         return set(self.values.get("COMPOSE_PROFILES", "").split(","))
 
     @property
+    def runs_by_itself(self) -> bool:
+        """Whether its sensor and its schedules start runs."""
+        return self.values.get("AUTOMATIC_RUNS") != "false"
+
+    @property
+    def image(self) -> str:
+        """The platform's image that it names, with its tag; "" where this clone's code runs."""
+        values = self.values
+        named = values.get("PLATFORM_IMAGE") and values.get("PLATFORM_TAG")
+        return f"{values['PLATFORM_IMAGE']}:{values['PLATFORM_TAG']}" if named else ""
+
+    def make(self, verb: str) -> str:
+        """The command that runs a verb of make for this profile, e.g. `make up PROFILE=production`."""
+        return f"make {verb}" if self.name == "local" else f"make {verb} PROFILE={self.name}"
+
+    @property
     def names(self) -> Names:
         """The names of its things on its Prefect server."""
         return Names.of(self.name, self.values["PREFECT_API_URL"], self.values.get("PREFECT_NAMESPACE", ""))
@@ -69,12 +96,19 @@ class Profile:
     @property
     def files(self) -> list[Path]:
         """Compose files that it merges over docker-compose.yml."""
-        scaled, has_secrets = "scale" in self.services, bool(self.secrets)
+        scaled, has_secrets, has_image = "scale" in self.services, bool(self.secrets), bool(self.image)
         is_copied = (self.clone / COPY).is_dir()
         wanted = {
+            IMAGE_FILE: has_image,
+            MOUNTED_FILE: not has_image and not is_copied,
+            COPIED_FILE: not has_image and is_copied,
+            COPIED_LOCALSTACK_FILE: is_copied,
+            HELD_FILE: not self.runs_by_itself,
+            CA_FILE: bool(self.values.get("CA_FILE")),
+            PROXY_FILE: any(self.values.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")),
             SECRETS_FILE: has_secrets,
-            COPIED_FILE: is_copied,
             SCALE_FILE: scaled,
+            SCALED_IMAGE_FILE: scaled and has_image,
             SCALED_SECRETS_FILE: scaled and has_secrets,
         }
         return [file for file, is_wanted in wanted.items() if is_wanted]
@@ -107,8 +141,18 @@ def check(profile: Profile) -> None:
     Raises:
         ComposeError: it names every value that is not, a line each.
     """
-    if faults := list(wrong(profile.values)):
+    if faults := [*wrong(profile.values), *_unreadable(profile)]:
         raise ComposeError("\n  ".join([f"{_short(profile.file)} cannot be used; nothing was started.", *faults]))
+
+
+def _unreadable(profile: Profile) -> Iterator[str]:
+    """What is wrong with the certificates; Docker would mount an empty folder in the place of a missing file."""
+    if named := profile.values.get("CA_FILE"):
+        file = Path(named)
+        if not file.is_file():
+            yield f"CA_FILE is {named!r}, and there is no such file."
+        elif not file.stat().st_mode & 0o004:
+            yield f"CA_FILE is {named!r}, which containers cannot read: chmod a+r {named}"
 
 
 def _read(file: Path) -> dict[str, str]:

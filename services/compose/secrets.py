@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from services.compose.profile import ComposeError, Profile
-from services.compose.values import SECRET_NAMES
+from services.compose.values import SECRET_NAMES, is_this_machine, to_this_machine
 
 PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
 URL = (r"https?://\S+", "a URL, from http:// or https:// on")
@@ -124,6 +124,8 @@ def _fault(file: Path, named: bool) -> str:
         return f"{where} is there, but SECRETS does not name it. Name it there, or remove the file."
     if named and not text:
         return f"{where} is missing or empty. Put the value there, and nothing else."
+    if file.name in ("ALERT_WEBHOOK_URL", "HEARTBEAT_URL") and is_this_machine(text):
+        return f"{where} {to_this_machine(text)}"
     if file.name != "SNOWFLAKE_PRIVATE_KEY" and len(text.splitlines()) > 1:
         return f"{where} holds more than one line. Put the value there, and nothing else."
     if file.name == "SNOWFLAKE_PRIVATE_KEY" and text and not re.fullmatch(PRIVATE_KEY, text, re.DOTALL):

@@ -13,6 +13,7 @@ from typing import Any
 
 from services.compose.code import choose_code
 from services.compose.engine import PORTS, Compose, steered
+from services.compose.image import commit_of, need_image
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
 from services.compose.promote import bootstrap
@@ -39,8 +40,10 @@ def up(compose: Compose, yes: bool = False, takeover: bool = False) -> int:
     with alone(compose):
         begun = datetime.now(UTC)
         check_ports(compose)
+        need_image(compose.profile)
         choose_code(compose.profile)
-        print("Building what has changed; the first time takes some minutes.", flush=True)
+        if not compose.profile.image:
+            print("Building what has changed; the first time takes some minutes.", flush=True)
         compose.build()
         if compose.profile.is_on_shared_server:
             register(compose, yes, takeover)
@@ -69,17 +72,15 @@ def register(compose: Compose, yes: bool, takeover: bool) -> None:
     Raises:
         ComposeError: it cannot be changed, or nobody agrees; nothing was changed.
     """
-    options, name = ["--takeover"] if takeover else [], compose.profile.name
+    options, make = ["--takeover"] if takeover else [], compose.profile.make
     print(f"{compose.profile.values['PREFECT_API_URL']} is not this platform's own server. The plan:", flush=True)
     code = bootstrap(compose, "--plan", "--brief", *options)
     if code not in (0, CHANGES):
-        raise ComposeError(f"Nothing was changed or started. `make doctor PROFILE={name}` says what stands in the way.")
+        raise ComposeError(f"Nothing was changed or started. `{make('doctor')}` says what stands in the way.")
     if not code and not takeover:
         return
     if not yes and answer("Change that? [y/N] ") != "y":
-        raise ComposeError(
-            f"Nothing was changed or started. `make up PROFILE={name} YES=1` does it without a question."
-        )
+        raise ComposeError(f"Nothing was changed or started. `{make('up')} YES=1` does it without a question.")
     if bootstrap(compose, *options):
         raise ComposeError("Not all of it could be registered; see above. Nothing was started.")
 
@@ -120,7 +121,7 @@ def check_ports(compose: Compose) -> None:
     if taken := taken_ports(compose):
         raise ComposeError(
             f"{' '.join(taken)} End that, or take other ports, for example: "
-            f"make up {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
+            f"{compose.profile.make('up')} {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
         )
 
 
@@ -156,7 +157,7 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
         if failed:
             raise ComposeError(f"The first pipeline run failed: {failed[0]['state']['message']}")
         if time.monotonic() - begun > MARTS_SECONDS:
-            raise ComposeError(f"No tables after {MARTS_SECONDS:.0f} s; `make logs` shows what the services are doing.")
+            raise ComposeError(f"No tables after {MARTS_SECONDS:.0f} s; `{compose.profile.make('logs')}` shows why.")
         time.sleep(0.5)
     print(f"The sample data are tables after {time.monotonic() - begun:.0f} s more.", flush=True)
 
@@ -175,17 +176,28 @@ def banner(compose: Compose) -> str:
         ("S3", s3, ""),
     ]
     places = "\n".join(f"  {name:<9} http://{address}{path}" for name, address, path in rows if address)
+    profile = compose.profile
+    code = (
+        f", on the image {profile.image} (commit {(commit_of(profile.image) or 'unknown')[:12]})"
+        if profile.image
+        else ""
+    )
+    tries = {
+        f"{profile.make('run')} FLOW=full_pipeline": "runs a deployment and follows its log",
+        f"{profile.make('drop')} FILE=new.csv STREAM=flights": "puts a file into landing and follows what it sets off",
+        f"{profile.make('logs')} SERVICE=worker": "what a service says",
+        profile.make("down"): "stops everything; the data stay",
+    }
+    width = max(map(len, tries)) + 2
+    lines = "\n".join(f"  {command:<{width}}{meaning}" for command, meaning in tries.items())
     return f"""
-The platform is up, with profile {compose.profile.name}.
+The platform is up, with profile {profile.name}{code}.
 
 {places}
-  tables    make sql Q="from agg_daily_performance limit 5"
+  tables    {profile.make("sql")} Q="from agg_daily_performance limit 5"
 
 Try next:
-  make run FLOW=full_pipeline            runs a deployment and follows its log
-  make drop FILE=new.csv STREAM=flights  puts a file into landing and follows what it sets off
-  make logs SERVICE=worker               what a service says
-  make down                              stops everything; the data stay
+{lines}
 """
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 Values = Mapping[str, str]
+SAMPLE_PLACE = {"bucket": "my-data-lake-landing", "prefix": "inbound/"}
+"""What the mock's file says where the profile decides; services/airbyte/config.py replaces it."""
 MOCK_CONFIG = Path(__file__).parents[1] / "airbyte" / "nyc_flights.yaml"
 URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?"
 IDENTIFIER = r"[A-Za-z_][\w$]*"
@@ -19,6 +21,10 @@ def _always(_: Values) -> bool:
 
 def _never(_: Values) -> bool:
     return False
+
+
+def _without_stand_ins(values: Values) -> bool:
+    return not any(_runs(name, values) for name in ("localstack", "airbyte", "snowflake"))
 
 
 def _on_snowflake(values: Values) -> bool:
@@ -45,6 +51,12 @@ class Form:
 PORT = Form("a port, or 0 for any free one", r"\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d\d|655[0-2]\d|6553[0-5]")
 SECONDS = Form("a number of seconds", r"[1-9]\d*", _never)
 FILE = Form("the absolute path of a file", r"/[\w./+-]+")
+PROXY = Form(
+    "http://HOST:PORT, or nothing; one with a password goes into `proxies` of ~/.docker/config.json",
+    r"http://[A-Za-z0-9.-]+(:\d{1,5})?/?",
+    _never,
+    empty=True,
+)
 NAME = Form("a name of letters, digits and _", IDENTIFIER, _on_snowflake)
 SECRET_NAMES = (
     "PREFECT_API_AUTH_STRING",
@@ -55,12 +67,15 @@ SECRET_NAMES = (
     "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
     "SNOWFLAKE_OAUTH_TOKEN",
     "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
     "PREFECT_SERVER_ENCRYPTION_KEY",
     "ALERT_WEBHOOK_URL",
     "HEARTBEAT_URL",
 )
 SERVICES = ("localstack", "airbyte", "snowflake", "prefect", "alerts", "scale")
 RECEIVER = "http://alerts:8090/"
+TAG = r"(?!latest$)\w[\w.-]{0,127}"
+"""Of an image: what stays the same version."""
 NUMBER = r"\d+(\.\d+)?"
 _expiry = r"\w+:\d{4}-\d\d-\d\d"
 _any_secret, _any_service = "|".join(SECRET_NAMES), "|".join(SERVICES)
@@ -72,6 +87,23 @@ FORMS: dict[str, Form] = {
     ),
     "COMPOSE_PROJECT_NAME": Form("a name of small letters, digits, - and _", r"[a-z0-9][a-z0-9_-]*", empty=True),
     "SECRETS": Form(f"of {', '.join(SECRET_NAMES)}", rf"({_any_secret})(,({_any_secret}))*", empty=True),
+    "AUTOMATIC_RUNS": Form("true or false", "true|false", _never),
+    "CA_FILE": Form(f"{FILE.expected}, or nothing", FILE.pattern, _never, empty=True),
+    "HTTP_PROXY": PROXY,
+    "HTTPS_PROXY": PROXY,
+    "NO_PROXY": Form("host names, separated by commas", r"[A-Za-z0-9.*:/,-]+", _never, empty=True),
+    "PLATFORM_IMAGE": Form(
+        "the name of the platform's image, without its tag",
+        r"[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*",
+        _without_stand_ins,
+        empty=True,
+    ),
+    "PLATFORM_TAG": Form(
+        "the tag of the platform's image, as `make image TAG=…` gave it, and not latest",
+        TAG,
+        _without_stand_ins,
+        empty=True,
+    ),
     "PREFECT_PORT": PORT,
     "AIRBYTE_PORT": PORT,
     "S3_PORT": PORT,
@@ -92,7 +124,7 @@ FORMS: dict[str, Form] = {
     "WAREHOUSE_WAIT_SECONDS": SECONDS,
     "FRESHNESS_THRESHOLD_HOURS": Form("a number of hours", r"[1-9]\d*"),
     "S3_BUCKET": Form("a bucket's name", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
-    "S3_PREFIX": Form("a prefix that ends with /", r"([\w.=-]+/)+"),
+    "S3_PREFIX": Form("a prefix that ends with /, or nothing for the bucket's root", r"([\w.=-]+/)+", empty=True),
     "S3_ENDPOINT_URL": Form("the URL of an S3 endpoint, or nothing for AWS", URL, empty=True),
     "SENSOR_QUEUE_URL": Form("the URL of an SQS queue, or nothing for polling", URL, empty=True),
     "AWS_ACCESS_KEY_ID": Form("an access key's id, or nothing for AWS's usual chain", r"\w+", empty=True),
@@ -136,6 +168,11 @@ STAND_INS = {
 }
 """Of each optional service: the values that lead to it, the address first; Airbyte takes the account from the host."""
 
+ADDRESSES = ("PREFECT_API_URL", "AIRBYTE_SERVER_URL", "S3_ENDPOINT_URL", "SENSOR_QUEUE_URL", "SNOWFLAKE_HOST")
+LOOPBACK = r"(.+\.)?localhost|127(\.\d+){0,3}|0(\.0){0,3}|::1?"
+OF_THE_HOST = "host.docker.internal"
+"""The name by which docker-compose.yml lets containers reach this machine."""
+
 HOSTS = {"localstack", "airbyte", "snowflake", "prefect-server", "alerts"}
 LOG_INS = ("SNOWFLAKE_PASSWORD", "SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_OAUTH_TOKEN")
 PORTS = ("PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT")
@@ -161,6 +198,8 @@ def wrong(values: Values) -> Iterator[str]:
 def _unfit(values: Values) -> Iterator[str]:
     for service, wanted in STAND_INS.items():
         yield from _wrong_way(service, wanted, values)
+    yield from _image(values)
+    yield from _this_machine(values)
     yield from _same_ports(values)
     yield from _snowflake(values)
     yield from _landing(values)
@@ -173,6 +212,36 @@ def _unfit(values: Values) -> Iterator[str]:
         yield "AIRBYTE_CLIENT_ID and, among SECRETS, AIRBYTE_CLIENT_SECRET go together: set both, or neither."
     if _runs("airbyte", values):
         yield from _unknown_to_the_mock(values)
+
+
+def _this_machine(values: Values) -> Iterator[str]:
+    for name in ADDRESSES:
+        if is_this_machine(values.get(name, "")):
+            yield f"{name} {to_this_machine(values[name])}"
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether an address leads to the machine, or the container, that uses it."""
+    return bool(re.fullmatch(LOOPBACK, _host(address)))
+
+
+def to_this_machine(address: str) -> str:
+    """What is wrong with an address of this machine, and what to write instead; the address may be a secret."""
+    return (
+        f"leads to {_host(address)}, which in a container is the container itself. Write {OF_THE_HOST} for this "
+        "machine; what listens there must listen on more than 127.0.0.1."
+    )
+
+
+def _image(values: Values) -> Iterator[str]:
+    image, tag = values.get("PLATFORM_IMAGE", ""), values.get("PLATFORM_TAG", "")
+    if bool(image) != bool(tag):
+        yield "PLATFORM_IMAGE and PLATFORM_TAG go together: set both, or neither."
+    elif not image and _without_stand_ins(values):
+        yield (
+            "PLATFORM_IMAGE and PLATFORM_TAG are empty, and no stand-in runs here: production runs an image. Build one "
+            f"with `make image TAG=… PROFILE={values.get('PROFILE')}`, and set both."
+        )
 
 
 def _same_ports(values: Values) -> Iterator[str]:
@@ -189,6 +258,11 @@ def _snowflake(values: Values) -> Iterator[str]:
     if _runs("snowflake", values) and "SNOWFLAKE_PASSWORD" not in ways:
         yield "SECRETS does not name SNOWFLAKE_PASSWORD, by which the emulator is logged in to."
     if not _on_snowflake(values):
+        if values.get("DBT_TARGET") == "dev" and not _runs("airbyte", values):
+            yield (
+                "DBT_TARGET is dev, and only the mock Airbyte fills DuckDB's lake, which does not run here: a real one "
+                "loads Snowflake. Set DBT_TARGET=snowflake, or add airbyte to COMPOSE_PROFILES."
+            )
         return
     if values.get("SNOWFLAKE_PROTOCOL") == "http" and not _runs("snowflake", values):
         yield "SNOWFLAKE_PROTOCOL is http: that is for the emulator alone, which does not run here."
@@ -199,6 +273,8 @@ def _snowflake(values: Values) -> Iterator[str]:
 def _landing(values: Values) -> Iterator[str]:
     if bool(values.get("AWS_ACCESS_KEY_ID")) != bool(_aws_secret(values)):
         yield "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (here, or among SECRETS) go together: set both, or neither."
+    if "AWS_SESSION_TOKEN" in secrets(values) and not values.get("AWS_ACCESS_KEY_ID"):
+        yield "SECRETS names AWS_SESSION_TOKEN, and AWS_ACCESS_KEY_ID, the key that it goes with, is empty."
     if not _runs("localstack", values):
         if values.get("AWS_SECRET_ACCESS_KEY") == "test":
             yield "AWS_SECRET_ACCESS_KEY is `test`, which only LocalStack takes: name it among SECRETS."
@@ -222,11 +298,12 @@ def _wrong_way(service: str, wanted: Mapping[str, str], values: Values) -> Itera
 
 
 def _unknown_to_the_mock(values: Values) -> Iterator[str]:
-    """The mock knows the connections of its file and reads the bucket that it names there."""
+    """The mock knows the connections of its file; a source that reads the sample's place there reads the profile's."""
     config = MOCK_CONFIG.read_text(encoding="utf-8")
     for name, key in (("AIRBYTE_CONNECTION_ID", "connectionId"), ("S3_BUCKET", "bucket"), ("S3_PREFIX", "prefix")):
-        written = rf"""\b{key}["']?:\s*["']?{re.escape(values.get(name, ""))}["']?\s*([,}}#]|$)"""
-        if not re.search(written, config, re.MULTILINE):
+        wanted = [values.get(name, ""), *([SAMPLE_PLACE[key]] if key in SAMPLE_PLACE else [])]
+        written = "|".join(map(re.escape, wanted))
+        if not re.search(rf"""\b{key}["']?:\s*["']?({written})["']?\s*([,}}#]|$)""", config, re.MULTILINE):
             yield f"{name} is {values.get(name)!r}, which {MOCK_CONFIG.name} of the mock Airbyte does not have."
 
 
@@ -250,4 +327,4 @@ def _host(address: str) -> str:
 
 def _shown(name: str, value: str) -> str:
     """The value; not one that may be a secret put into the wrong place."""
-    return "not shown here" if name in SECRET_NAMES else repr(value)
+    return "not shown here" if name in SECRET_NAMES or "@" in value else repr(value)

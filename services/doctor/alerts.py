@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from blocks.errors import ConfigurationError
-from blocks.settings import Settings
+from blocks.settings import Settings, make
 from blocks.webhook import format_of
 from services.doctor.finding import Finding
 from services.watch.machine import declared_ends
@@ -14,7 +14,7 @@ def alerts(settings: Settings) -> Iterable[Finding]:
     fix = "Put the URL of a webhook into the secret ALERT_WEBHOOK_URL: docs/alerts.md."
     if settings.alert_webhook_url.get_secret_value():
         format_ = format_of(settings.alert_webhook_url, settings.alert_format)
-        yield Finding("alerts", "ok", f"they go to a webhook, in the format {format_}; `make alert-test` tries it")
+        yield Finding("alerts", "ok", f"they go to a webhook, in the format {format_}; `{make('alert-test')}` tries it")
     else:
         yield Finding("alerts", "warn", "ALERT_WEBHOOK_URL is empty, so nobody is told when something goes wrong", fix)
     try:

@@ -37,7 +37,9 @@ def landing(block: S3Landing) -> Iterable[Finding]:
 
 def _listing_fix(error: Exception) -> str:
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    busy = "S3 is not available for the moment; nothing is wrong with the settings. Ask again."
     return {
+        **dict.fromkeys(("SlowDown", "ServiceUnavailable", "InternalError", "500", "502", "503", "504"), busy),
         "NoSuchBucket": "Correct S3_BUCKET, or make the bucket.",
         "AccessDenied": "Give the user or role s3:ListBucket on the bucket and s3:GetObject below the prefix.",
         "InvalidAccessKeyId": "Correct AWS_ACCESS_KEY_ID.",

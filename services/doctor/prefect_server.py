@@ -9,14 +9,14 @@ from prefect.settings import PREFECT_API_URL
 
 from blocks.record import NotOurs
 from blocks.saved_blocks import exposed
-from blocks.settings import Settings
+from blocks.settings import Settings, make
 from services.bootstrap.__main__ import platform
 from services.bootstrap.drift import Change, Platform
 from services.bootstrap.pages import pages
 from services.bootstrap.plan import registration
 from services.doctor.finding import Finding
 
-APPLY = "`make promote PROFILE=… APPLY=1`, or `make up` again, brings the server up to date."
+APPLY = "`{}`, or `{} APPLY=1`, brings the server up to date."
 
 
 def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
@@ -50,6 +50,8 @@ def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
 def _refused(error: PrefectHTTPStatusError) -> str:
     if error.response.status_code in (401, 403):
         return "Set PREFECT_API_AUTH_STRING (a server's user:password) or PREFECT_API_KEY (Prefect Cloud)."
+    if error.response.status_code == 429 or error.response.status_code >= 500:
+        return "The server, or a proxy before it, is not available for the moment. Look at its log, then ask again."
     return "Is PREFECT_API_URL the URL of a Prefect API, with /api or the workspace at its end?"
 
 
@@ -62,7 +64,7 @@ def _versions(server: str) -> Finding:
 
 def _drift(check: str, right: str, changes: list[Change]) -> Finding:
     if changes:
-        return Finding(check, "fail", "; ".join(map(str, changes)), APPLY)
+        return Finding(check, "fail", "; ".join(map(str, changes)), APPLY.format(make("up"), make("promote")))
     return Finding(check, "ok", right)
 
 
@@ -75,4 +77,4 @@ def _workers(ours: Platform) -> Iterator[Finding]:
         if online := [each["name"] for each in workers if each["status"] == WorkerStatus.ONLINE.value]:
             yield Finding(f"workers of {pool}", "ok", ", ".join(online))
         else:
-            yield Finding(f"workers of {pool}", "warn", "none has asked for work lately", "`make up` starts one.")
+            yield Finding(f"workers of {pool}", "warn", "none has asked for work lately", f"`{make('up')}` starts one.")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from blocks.errors import PlatformError
 from blocks.incidents import IncidentStore
 from blocks.names import Names
-from blocks.settings import PrefectServer, Settings
+from blocks.settings import PrefectServer, Settings, make
 from services.receiver.messages import Messages, line
 from services.watch.prefect_api import Prefect
 from services.watch.watch import Watch, ask_for_test
@@ -61,7 +61,7 @@ def show(messages: Messages, as_json: bool) -> int:
     for each in taken:
         print(json.dumps(each) if as_json else line(each), flush=True)
     if not taken and not as_json:
-        print("The local receiver has taken no message. `make alert-test` sends one.")
+        print(f"The local receiver has taken no message. `{make('alert-test')}` sends one.")
     return 0
 
 
@@ -71,7 +71,7 @@ def test(settings: Settings) -> int:
     state = store.read()
     if state is None or (datetime.now(UTC) - state.looked).total_seconds() > TEST_SECONDS:
         raise PlatformError(
-            "The watch does not run. `make up` or `make dev` starts it; `make logs SERVICE=watch` tells more."
+            f"The watch does not run. `{make('up')}` or `make dev` starts it; `{make('logs')} SERVICE=watch` says why."
         )
     id_ = ask_for_test(store)
     while time.monotonic() < begun + TEST_SECONDS:
@@ -79,13 +79,16 @@ def test(settings: Settings) -> int:
         if state and id_ in state.sent:
             return _arrived(settings, id_, time.monotonic() - begun, state.has_receiver)
         time.sleep(0.5)
-    print("The message was not taken. The watch goes on trying; `make logs SERVICE=watch` says why.", file=sys.stderr)
+    print(
+        f"The message was not taken. The watch goes on trying; `{make('logs')} SERVICE=watch` says why.",
+        file=sys.stderr,
+    )
     return 1
 
 
 def _arrived(settings: Settings, id_: str, seconds: float, has_receiver: bool) -> int:
     if any(each.get("id") == id_ for each in Messages(settings.alerts_dir).read()):
-        print(f"The local receiver took the message {id_} after {seconds:.1f} s. `make alerts` shows it.")
+        print(f"The local receiver took the message {id_} after {seconds:.1f} s. `{make('alerts')}` shows it.")
         return 0
     if has_receiver:
         print(f"The receiver of ALERT_WEBHOOK_URL took the message {id_} after {seconds:.1f} s. Look for it there.")

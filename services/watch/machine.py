@@ -35,6 +35,8 @@ def sensor(facts: Facts) -> list[Finding]:
     Raises:
         NoAnswer: Prefect's server does not answer.
     """
+    if not facts.settings.automatic_runs:
+        return []
     facts.prefect.ask("GET", HEALTH)
     file = facts.settings.alerts_dir / LOOKED
     last = datetime.fromtimestamp(file.stat().st_mtime, UTC) if file.exists() else facts.state.began

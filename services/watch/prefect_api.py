@@ -7,12 +7,12 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from blocks.errors import PlatformError
-from blocks.names import is_own
+from blocks.names import is_own, ui
 from blocks.settings import PrefectServer
 
 SECONDS = 15.0
@@ -81,8 +81,7 @@ class Prefect:
         if is_own(server.api_url):
             # Within Compose's network the server has another address than from this machine.
             return f"http://127.0.0.1:{server.port}{path}" if server.port not in ("", "0") else f"Prefect's UI, {path}"
-        parts = urlsplit(server.api_url)
-        return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/').removesuffix('/api')}{path}"
+        return f"{ui(server.api_url)}{path}"
 
 
 def moment(text: str) -> datetime:

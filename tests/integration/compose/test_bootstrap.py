@@ -19,7 +19,7 @@ from prefect.states import Cancelling, Completed, Crashed, Pending, Running
 from blocks.attempts import ATTEMPTS, NO_SIGN
 from blocks.names import Names
 from blocks.settings import Settings
-from flows.tags import tags_of_the_deployment
+from flows.tags import tag_with_version, tags_of_the_deployment
 from services.bootstrap.__main__ import main, platform
 from services.bootstrap.automations import automations
 from services.bootstrap.models import compiled, differences
@@ -156,6 +156,43 @@ def test_a_subflow_run_has_the_tag_of_the_deployment_that_its_parent_is_a_run_of
         plain, deployed = client.create_flow_run(parent), client.create_flow_run(parent, tags=["daily", Names().tag])
     assert run_flow(parent, flow_run=plain) == set()
     assert run_flow(parent, flow_run=deployed) == {Names().tag}
+
+
+def test_a_run_says_which_images_code_it_ran_and_after_a_retry_on_another_image_both(
+    prefect_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @flow(on_running=[tag_with_version])
+    def versioned() -> None:
+        pass
+
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(versioned, tags=["own"])
+        for version in ("v1", "v2"):
+            monkeypatch.setenv("PLATFORM_VERSION", version)
+            monkeypatch.setenv("PLATFORM_COMMIT", "1f3a5b7c9d0e2f4a6b8c")
+            client.set_flow_run_state(run.id, Pending(), force=True)
+            run_flow(versioned, flow_run=client.read_flow_run(run.id))
+        tags = set(client.read_flow_run(run.id).tags)
+    assert tags == {"own", "version:v1", "version:v2", "commit:1f3a5b7c9d0e"}
+
+
+def test_every_flow_of_the_platform_says_which_images_code_it_runs() -> None:
+    assert [each.name for each in declared() if tag_with_version not in each.flow.on_running_hooks] == []
+
+
+def test_no_schedule_makes_a_run_until_the_profile_says_so(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def paused() -> set[str]:
+        return {each.name for each in client.read_deployments() if each.paused}
+
+    daily = NAMES.name("daily-full-pipeline")
+    monkeypatch.setenv("AUTOMATIC_RUNS", "false")
+    assert main() == 0
+    assert paused() == {daily}
+    monkeypatch.setenv("AUTOMATIC_RUNS", "true")
+    assert main() == 0
+    assert paused() == set()
 
 
 def test_an_entry_of_prefect_yaml_that_would_be_ignored_is_refused(tmp_path: Path) -> None:

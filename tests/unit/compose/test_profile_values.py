@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from blocks.settings import Settings
-from services.airbyte.config import ConfigError, load_config
+from services.airbyte.config import ConfigError, S3Configuration, Source, in_bucket, load_config
 from services.airbyte.destination_config import Password, SnowflakeConfiguration
 from services.airbyte.settings import SAMPLE_CONFIG
 from services.compose import values
@@ -23,6 +23,7 @@ from services.compose.values import FORMS, SECRET_NAMES
 
 FOLDER = PROJECT / "profiles"
 FILLED = {
+    "tag": "2027-01-31",
     "connection-uuid": "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10",
     "client-id": "8c1d",
     "bucket": "acme-landing",
@@ -97,7 +98,22 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
         ("rehearsal", {"SNOWFLAKE_HOST": "snowflak"}, "SNOWFLAKE_HOST does not lead to snowflake"),
         ("local", {"COMPOSE_PROFILES": "localstack,prefect"}, "COMPOSE_PROFILES does not start airbyte"),
         ("local", {"AIRBYTE_CONNECTION_ID": FILLED["connection-uuid"].replace("7", "8")}, "AIRBYTE_CONNECTION_ID is"),
-        ("local", {"S3_BUCKET": "my-data-lake-landin"}, "S3_BUCKET is 'my-data-lake-landin', which"),
+        (
+            "production",
+            {"AIRBYTE_SERVER_URL": "http://localhost:8000/api/public/v1"},
+            "AIRBYTE_SERVER_URL leads to loc",
+        ),
+        ("production", {"AIRBYTE_SERVER_URL": "http://127.0.0.1:8000/v1"}, "Write host.docker.internal"),
+        (
+            "production",
+            {"PREFECT_API_URL": "http://localhost:4200/api", "COMPOSE_PROFILES": ""},
+            "PREFECT_API_URL leads",
+        ),
+        ("production", {"S3_ENDPOINT_URL": "http://127.1:9000"}, "S3_ENDPOINT_URL leads to 127.1"),
+        ("production", {"SENSOR_QUEUE_URL": "http://a.localhost:9324/q"}, "SENSOR_QUEUE_URL leads to a.localhost"),
+        ("production", {"SNOWFLAKE_HOST": "0.0.0.0", "SNOWFLAKE_PORT": "443"}, "SNOWFLAKE_HOST leads to 0.0.0.0"),
+        ("production", {"DBT_TARGET": "dev", "SECRETS": "PREFECT_API_AUTH_STRING"}, "only the mock Airbyte fills"),
+        ("production", {"SECRETS": "AWS_SESSION_TOKEN"}, "SECRETS names AWS_SESSION_TOKEN, and AWS_ACCESS_KEY_ID"),
         ("rehearsal", {"AIRBYTE_CLIENT_ID": ""}, "AIRBYTE_CLIENT_ID and"),
         ("rehearsal", {"SECRETS": "PREFECT_API_AUTH_STRING"}, "SECRETS names 0 of SNOWFLAKE_PASSWORD"),
         ("rehearsal", {"SECRETS": "SNOWFLAKE_PASSWORD,SNOWFLAKE_PRIVATE_KEY"}, "SECRETS names 2 of SNOWFLAKE_PASSWORD"),
@@ -127,18 +143,22 @@ def test_values_that_do_not_fit_each_other_are_told(
         checked(tmp_path, profile, changed(profile, **values))
 
 
-@pytest.mark.parametrize("warehouse", ["dev", "snowflake"])
-@pytest.mark.parametrize("airbyte", ["mock", "real"])
-@pytest.mark.parametrize("landing", ["stand-in", "aws"])
-def test_the_three_axes_can_be_mixed_freely(tmp_path: Path, landing: str, airbyte: str, warehouse: str) -> None:
-    services, secrets = (
-        {"localstack", "airbyte", "prefect", "alerts"},
-        {"PREFECT_API_AUTH_STRING", "SNOWFLAKE_PASSWORD"},
-    )
+MIXES = [
+    (landing, airbyte, warehouse)
+    for landing in ("stand-in", "aws")
+    for airbyte in ("mock", "real")
+    for warehouse in ("dev", "snowflake")
+]
+
+
+def mixed(landing: str, airbyte: str, warehouse: str) -> str:
+    """The rehearsal with these parts in the place of its own."""
+    services = {"localstack", "airbyte", "prefect", "alerts"}
+    secrets = {"PREFECT_API_AUTH_STRING", "SNOWFLAKE_PASSWORD"}
     values = {"DBT_TARGET": warehouse, "SNOWFLAKE_HOST": "", "SNOWFLAKE_PORT": "", "SNOWFLAKE_PROTOCOL": "https"}
     if landing == "aws":
         services.remove("localstack")
-        values |= {"S3_ENDPOINT_URL": "", "AWS_ACCESS_KEY_ID": ""}
+        values |= {"S3_ENDPOINT_URL": "", "AWS_ACCESS_KEY_ID": "", "S3_BUCKET": "acme-landing", "S3_PREFIX": "in/"}
     else:
         secrets.add("AWS_SECRET_ACCESS_KEY")
     if airbyte == "real":
@@ -148,7 +168,62 @@ def test_the_three_axes_can_be_mixed_freely(tmp_path: Path, landing: str, airbyt
     else:
         values |= {"AIRBYTE_CLIENT_ID": ""}
     values |= {"COMPOSE_PROFILES": ",".join(services), "SECRETS": ",".join(secrets)}
-    checked(tmp_path, "rehearsal", changed("rehearsal", **values))
+    image = "" if services & {"localstack", "airbyte"} else "PLATFORM_IMAGE=platform\nPLATFORM_TAG=v1\n"
+    return changed("rehearsal", **values) + image
+
+
+@pytest.mark.parametrize(("landing", "airbyte", "warehouse"), MIXES)
+def test_the_three_axes_can_be_mixed_but_for_duckdb_without_what_fills_its_lake(
+    tmp_path: Path, landing: str, airbyte: str, warehouse: str
+) -> None:
+    text = mixed(landing, airbyte, warehouse)
+    if (airbyte, warehouse) == ("real", "dev"):
+        with pytest.raises(ComposeError, match="DBT_TARGET is dev, and only the mock Airbyte fills DuckDB's lake"):
+            checked(tmp_path, "rehearsal", text)
+    else:
+        checked(tmp_path, "rehearsal", text)
+
+
+def test_an_empty_prefix_is_the_buckets_root(tmp_path: Path) -> None:
+    for name in TEXTS:
+        checked(tmp_path, name, changed(name, S3_PREFIX=""))
+
+
+def test_the_mock_reads_the_place_of_the_profile_and_a_persons_own_sources_as_they_are() -> None:
+    config = load_config(SAMPLE_CONFIG)
+    own = config.sources[0].model_copy(update={"name": "own", "configuration": place(config.sources[0], "own", "x/")})
+    both = config.model_copy(update={"sources": [*config.sources, own]})
+    found = [(each.configuration.bucket, each.configuration.prefix) for each in in_bucket(both, "acme", "").sources]
+    assert found == [("acme", ""), ("own", "x/")]
+
+
+def place(source: Source, bucket: str, prefix: str) -> S3Configuration:
+    return source.configuration.model_copy(update={"bucket": bucket, "prefix": prefix})
+
+
+def test_further_values_of_a_profile_are_taken_and_a_wrong_one_is_told(tmp_path: Path) -> None:
+    ca = tmp_path / "ca.crt"
+    ca.write_text("x")
+    good = {
+        "CA_FILE": str(ca),
+        "HTTPS_PROXY": "http://proxy.example.com:3128",
+        "NO_PROXY": "a.example.com,10.0.0.0/8",
+        "AUTOMATIC_RUNS": "false",
+    }
+    checked(tmp_path, "local", TEXTS["local"] + "".join(f"{name}={value}\n" for name, value in good.items()))
+    bad = {
+        "CA_FILE": f"{tmp_path}/no.crt",
+        "HTTPS_PROXY": "http://user:hunter2@proxy:3128",
+        "HTTP_PROXY": "socks5://proxy:1080",
+        "AUTOMATIC_RUNS": "no",
+    }
+    for name, value in bad.items():
+        with pytest.raises(ComposeError, match=name) as failure:
+            checked(tmp_path, "local", f"{TEXTS['local']}{name}={value}\n")
+        assert "hunter2" not in str(failure.value)
+    ca.chmod(0o600)
+    with pytest.raises(ComposeError, match=r"CA_FILE is .* containers cannot read: chmod a\+r"):
+        checked(tmp_path, "local", f"{TEXTS['local']}CA_FILE={ca}\n")
 
 
 @pytest.mark.parametrize(
@@ -190,9 +265,9 @@ def test_a_secret_that_was_put_into_a_profile_is_refused_and_not_repeated(tmp_pa
 
 
 def test_every_setting_of_the_platform_can_stand_in_a_profile_or_is_of_the_image() -> None:
-    image = set(re.findall(r"(\w+)=/", (PROJECT / "Dockerfile").read_text()))
+    image = set(re.findall(r"(\w+)=[/$]", (PROJECT / "Dockerfile").read_text()))
     settings = {name.upper() for name in Settings.model_fields}
-    of_one_process = {"SNOWFLAKE_PRIVATE_KEY_PATH", "AWS_SESSION_TOKEN"}
+    of_one_process = {"SNOWFLAKE_PRIVATE_KEY_PATH", "PLATFORM_PROFILE"}
     assert settings - image - set(SECRET_NAMES) - of_one_process <= FORMS.keys()
 
 

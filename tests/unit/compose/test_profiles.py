@@ -10,8 +10,11 @@ import yaml
 
 from services.compose.engine import Compose, check_engine
 from services.compose.profile import (
+    CA_FILE,
     COMPOSE_FILE,
+    HELD_FILE,
     PROJECT,
+    PROXY_FILE,
     SCALE_FILE,
     SCALED_SECRETS_FILE,
     SECRETS_FILE,
@@ -221,7 +224,7 @@ def test_worker_and_sensor_are_given_prefects_address_and_login_and_nothing_of_a
             assert "env_file" not in service
             given |= {*service.get("environment", ()), *service.get("secrets", ())}
     assert {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"} <= given
-    assert [name for name in given if not name.startswith("PREFECT_")] == []
+    assert [name for name in given - {"PLATFORM_PROFILE"} if not name.startswith("PREFECT_")] == []
 
 
 def test_init_scripts_can_be_executed_by_localstack() -> None:
@@ -242,3 +245,53 @@ def test_every_service_drops_all_rights_and_can_write_its_own_places_alone() -> 
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert "/tmp" in service["tmpfs"], name
         assert not service.keys() & {"cap_add", "privileged", "network_mode", "pid", "devices"}, name
+
+
+def test_a_container_trusts_a_profiles_certificates_beside_those_of_the_system(tmp_path: Path) -> None:
+    (tmp_path / "system.crt").write_text("system\n")
+    (tmp_path / "own.crt").write_text("own\n")
+    variables = {
+        "CA_FILE": str(tmp_path / "own.crt"),
+        "SYSTEM_CA_FILE": str(tmp_path / "system.crt"),
+        "SECRETS_FOLDER": "/nowhere",
+        "PATH": "/usr/bin:/bin",
+        "TMPDIR": str(tmp_path),
+    }
+    read = 'for file in "$SSL_CERT_FILE" "$REQUESTS_CA_BUNDLE" "$AWS_CA_BUNDLE"; do cat "$file"; done'
+    command = ["sh", PROJECT / "services" / "with_secrets.sh", "sh", "-c", read]
+    told = subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout
+    assert told == "system\nown\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("AUTOMATIC_RUNS=false", HELD_FILE),
+        ("CA_FILE=/etc/hostname", CA_FILE),
+        ("HTTPS_PROXY=http://proxy:3128", PROXY_FILE),
+    ],
+)
+def test_what_a_profile_asks_for_is_merged_and_nothing_else(profiles: Path, line: str, file: Path) -> None:
+    assert file not in load("local", profiles).files
+    (profiles / "local.env").write_text(f"{LOCAL.read_text()}{line}\n")
+    assert file in load("local", profiles).files
+
+
+def test_a_command_in_a_message_acts_on_the_profile_that_it_is_about(profiles: Path) -> None:
+    text = LOCAL.read_text().replace("PROFILE=local", "PROFILE=mine", 1)
+    (profiles / "mine.env").write_text(text)
+    assert load("local", profiles).make("up") == "make up"
+    assert load("mine", profiles).make("up") == "make up PROFILE=mine"
+
+
+def test_no_text_of_the_verbs_names_a_command_without_its_profile() -> None:
+    """But for those that are about another clone, or about no platform."""
+    without = r"adopt|dev\b|demo|image TAG|install|down` there|up` of this profile"
+    files = [*(PROJECT / "services" / "compose").glob("*.py"), *(PROJECT / "services" / "doctor").glob("*.py")]
+    code = {file: re.sub(r'"""[\s\S]*?"""|#.*', "", file.read_text()) for file in files}
+    found = [
+        f"{file.name}: {text}"
+        for file, all_of_it in code.items()
+        for text in re.findall(rf"`make (?!{without})[^`]*", all_of_it)
+    ]
+    assert found == []

@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 
+from services.compose import prefect_api
 from services.compose.__main__ import main
 from services.compose.drop import drop
 from services.compose.engine import Compose
@@ -113,6 +114,7 @@ class Restarting(BaseHTTPRequestHandler):
 
     to_break = 0
     to_fail = 0
+    status = 500
 
     def do_GET(self) -> None:
         if Restarting.to_break:
@@ -120,7 +122,7 @@ class Restarting(BaseHTTPRequestHandler):
             return
         if Restarting.to_fail:
             Restarting.to_fail -= 1
-            self.send_error(500)
+            self.send_error(Restarting.status)
             return
         self.send_response(200)
         self.end_headers()
@@ -147,3 +149,43 @@ def test_a_server_that_is_followed_may_be_started_anew(prefect: Prefect) -> None
     Restarting.to_break = 1
     with pytest.raises(Silent, match="does not answer"):
         prefect.ask("flow_runs/1")
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_is_not_available_for_a_moment_is_asked_again(
+    prefect: Prefect, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(Restarting, "status", status)
+    Restarting.to_fail = 1
+    assert prefect.ask("flow_runs/1") == {"name": "there"}
+    monkeypatch.setattr(prefect_api, "BUSY_SECONDS", 0)
+    Restarting.to_fail = 1
+    with pytest.raises(Silent, match=f"is not available: it keeps answering {status}"):
+        prefect.ask("flow_runs/1")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_wants_other_credentials_is_not_asked_again_and_the_secret_is_named(
+    prefect: Prefect, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(Restarting, "status", status)
+    Restarting.to_fail = 1
+    with pytest.raises(ComposeError, match=r"does not accept the credentials .*PREFECT_API_AUTH_STRING"):
+        prefect.ask("flow_runs/1")
+    assert Restarting.to_fail == 0
+
+
+@pytest.mark.parametrize(
+    ("api", "page"),
+    [
+        ("http://127.0.0.1:4200/api", "http://127.0.0.1:4200"),
+        ("https://prefect.example.com/api/", "https://prefect.example.com"),
+        ("https://example.com/prefect/api", "https://example.com/prefect"),
+        (
+            "https://api.prefect.cloud/api/accounts/1f-a/workspaces/2e-b",
+            "https://app.prefect.cloud/account/1f-a/workspace/2e-b",
+        ),
+    ],
+)
+def test_a_link_leads_to_the_ui_of_the_server(api: str, page: str) -> None:
+    assert Prefect(api).url == page
