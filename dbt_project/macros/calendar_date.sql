@@ -1,12 +1,14 @@
-{# The date of three integer columns. #}
+{# The date of three integer columns; null where there is no such day. #}
 {% macro calendar_date(year, month, day) %}
     {{- adapter.dispatch('calendar_date')(year, month, day) -}}
 {% endmacro %}
 
+{# Snowflake takes February 30 for March 2. #}
 {% macro default__calendar_date(year, month, day) -%}
-    date_from_parts({{ year }}, {{ month }}, {{ day }})
+    {%- set date = 'date_from_parts(' ~ year ~ ', ' ~ month ~ ', ' ~ day ~ ')' -%}
+    case when month({{ date }}) = {{ month }} and dayofmonth({{ date }}) = {{ day }} then {{ date }} end
 {%- endmacro %}
 
 {% macro duckdb__calendar_date(year, month, day) -%}
-    make_date({{ year }}, {{ month }}, {{ day }})
+    try(make_date({{ year }}, {{ month }}, {{ day }}))
 {%- endmacro %}

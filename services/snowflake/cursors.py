@@ -51,6 +51,7 @@ def change_cursors(access: Access) -> None:
     FakeSnowflakeCursor.execute = _run_here  # type: ignore[method-assign]
     arrow.timestamp_to_sf_struct = _timestamps  # type: ignore[assignment]
     copy_into._source_urls = stages.urls  # noqa: SLF001
+    copy_into.handle_csv = stages.csv_format
     transforms.merge = _whole
     transforms.numeric_agg_implicit_cast = _as_it_is
     FakeSnowflakeCursor._execute = _execute_here  # type: ignore[method-assign]  # noqa: SLF001
@@ -86,7 +87,7 @@ def _run_here(
         self._execute(sqlglot.parse_one(grants.as_select(rows), read="duckdb"))
         return self
     session.statement = command
-    _run(self, as_copy(command), params, *arguments, **more)
+    _run(self, stages.with_plain_places(as_copy(command)), params, *arguments, **more)
     for effect in _Here.effects:
         effect()
     return self

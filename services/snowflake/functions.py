@@ -53,6 +53,8 @@ _MACROS = {
     "sf_fit(a, n)": "case when length(a) > n then error('String ''' || a || ''' is too long and would be truncated') "
     "else a end",
     "sf_try_fit(a, n)": "case when length(a) <= n then a end",
+    # DuckDB reads +00:00, and Snowflake +0000, too.
+    "sf_offset(a)": r"regexp_replace(a::varchar, '\s*([+-]\d\d):?(\d\d)$', '\1:\2')",
     "sf_utc(a)": _ONE.substitute(
         whens=f"""when 'VARCHAR' then case when regexp_matches(x::varchar, '{_OFFSET}')
         then error('The emulator keeps a TIMESTAMP_TZ in UTC, and cannot keep the offset of ' || x::varchar

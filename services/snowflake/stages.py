@@ -2,7 +2,10 @@
 
 import re
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlglot
 from duckdb import DuckDBPyConnection
@@ -16,7 +19,9 @@ from services.snowflake.grants import Rows
 
 _DROP = re.compile(r"\s*drop\s+(stage|file\s+format)\s+(if\s+exists\s+)?([^\s;]+)\s*;?\s*", re.IGNORECASE)
 _REMOVE = re.compile(r"""\s*(?:remove|rm)\s+'?@([^\s';]+?)'?\s*;?\s*""", re.IGNORECASE)
+_QUOTED = re.compile(r"""'(@(?:"[^"']+"|[^"'\s])+)'""")
 _source_urls = copy_into._source_urls  # noqa: SLF001
+_csv_format = copy_into.handle_csv
 _FORMATS = f"{PLACE}._fs_stage_formats"
 CREATION = f"create table if not exists {_FORMATS} (stage varchar primary key, format varchar)"
 
@@ -33,6 +38,49 @@ def run(connection: DuckDBPyConnection, database: str | None, schema: str | None
         name, _, path = remove[1].partition("/")
         return _remove(connection, stage.parts_from_var(name, database, schema), path)
     return None
+
+
+def with_plain_places(sql: str) -> str:
+    """Return PUT, COPY or LIST with its stage named as @"name"; Snowflake takes '@"name"', too."""
+    return _QUOTED.sub(r"\1", sql) if re.match(r"\s*(put|copy|ls|list)\b", sql, re.IGNORECASE) else sql
+
+
+@dataclass
+class Csv(copy_into.ReadCSV):
+    """A CSV file whose values are text until they get the types of their columns."""
+
+    trim: bool = False
+
+    def read_expression(self, url: str) -> Expr:
+        """DuckDB cannot tell a quoted value from another, and Snowflake keeps the spaces of quoted ones alone.
+
+        It calls columns column0, and column00 where there are more than ten; fakesnow expects the first.
+        """
+        read = super().read_expression(url)
+        read.append("expressions", self.make_eq("all_varchar", True))
+        value = "columns('^column0*([0-9]+)$')"
+        if self.trim:
+            said = "The emulator cannot tell whether TRIM_SPACE leaves the spaces around a value: it does if quoted."
+            value = f"case when {value} <> trim({value}) then error('{said}') else {value} end"
+        query = f'select {value} as "column\\1" from {read.sql("duckdb")}'  # noqa: S608 - of fakesnow's own making
+        return exp.maybe_parse(query, into=exp.Select, dialect="duckdb").subquery()
+
+
+_NO_EFFECT = {
+    "RECORD_DELIMITER": ("\n", "\\n"),
+    "ERROR_ON_COLUMN_COUNT_MISMATCH": (True, False),
+    "REPLACE_INVALID_CHARACTERS": (True, False),
+    "ESCAPE": ("NONE",),
+}
+"""Options that change nothing for the files that DuckDB reads: it refuses others."""
+
+
+def csv_format(options: Mapping[str, Any]) -> Csv:
+    """Return how a CSV file is read, by the options of its FILE_FORMAT."""
+    left = {
+        name: value for name, value in options.items() if name != "TRIM_SPACE" and value not in _NO_EFFECT.get(name, ())
+    }
+    return Csv(**vars(_csv_format(left)), trim=bool(options.get("TRIM_SPACE", False)))
 
 
 def note_format(connection: DuckDBPyConnection, created: exp.Create, stage_name: str) -> None:

@@ -227,6 +227,8 @@ def _cast(node: Expr) -> Expr:
         return call("sf_try_int" if attempt else "sf_int", value)
     if to.this == exp.DType.TIMESTAMPTZ and not attempt and not _is_call(value, "sf_utc"):
         return exp.Cast(this=call("sf_utc", value), to=to)
+    if to.this == exp.DType.TIMESTAMPTZ and attempt and not _is_call(value, "sf_offset"):
+        return exp.TryCast(this=call("sf_offset", value), to=to)
     return node
 
 

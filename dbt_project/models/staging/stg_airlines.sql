@@ -1,5 +1,12 @@
 with source as (
-    select * from {{ source('raw', 'airlines') }}
+    {{ typed(source('raw', 'airlines'), {
+        'carrier': 'varchar',
+        'name': 'varchar',
+    }) }}
+),
+
+newest as (
+    select * from source
     {{ newest_version(['carrier']) }}
 ),
 
@@ -11,7 +18,7 @@ renamed as (
         _airbyte_extracted_at,
         _airbyte_meta,
         _ab_source_file_url
-    from source
+    from newest
 )
 
 select * from renamed

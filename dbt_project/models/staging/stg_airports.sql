@@ -1,5 +1,18 @@
 with source as (
-    select * from {{ source('raw', 'airports') }}
+    {{ typed(source('raw', 'airports'), {
+        'faa': 'varchar',
+        'name': 'varchar',
+        'lat': 'double',
+        'lon': 'double',
+        'alt': 'bigint',
+        'tz': 'bigint',
+        'dst': 'varchar',
+        'tzone': 'varchar',
+    }) }}
+),
+
+newest as (
+    select * from source
     {{ newest_version(['faa']) }}
 ),
 
@@ -17,7 +30,7 @@ renamed as (
         _airbyte_extracted_at,
         _airbyte_meta,
         _ab_source_file_url
-    from source
+    from newest
 )
 
 select * from renamed

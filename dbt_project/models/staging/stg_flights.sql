@@ -1,5 +1,27 @@
 with source as (
-    select * from {{ source('raw', 'flights') }}
+    {{ typed(source('raw', 'flights'), {
+        'time_hour': 'timestamptz',
+        'carrier': 'varchar',
+        'flight': 'bigint',
+        'year': 'bigint',
+        'month': 'bigint',
+        'day': 'bigint',
+        'tailnum': 'varchar',
+        'origin': 'varchar',
+        'dest': 'varchar',
+        'dep_time': 'bigint',
+        'sched_dep_time': 'bigint',
+        'dep_delay': 'bigint',
+        'arr_time': 'bigint',
+        'sched_arr_time': 'bigint',
+        'arr_delay': 'bigint',
+        'air_time': 'bigint',
+        'distance': 'bigint',
+    }) }}
+),
+
+newest as (
+    select * from source
     {{ newest_version(['time_hour', 'carrier', 'flight']) }}
 ),
 
@@ -24,7 +46,7 @@ renamed as (
         _airbyte_extracted_at,
         _airbyte_meta,
         _ab_source_file_url
-    from source
+    from newest
 )
 
 select * from renamed

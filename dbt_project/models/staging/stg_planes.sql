@@ -1,5 +1,19 @@
 with source as (
-    select * from {{ source('raw', 'planes') }}
+    {{ typed(source('raw', 'planes'), {
+        'tailnum': 'varchar',
+        'year': 'bigint',
+        'type': 'varchar',
+        'manufacturer': 'varchar',
+        'model': 'varchar',
+        'engines': 'bigint',
+        'seats': 'bigint',
+        'speed': 'bigint',
+        'engine': 'varchar',
+    }) }}
+),
+
+newest as (
+    select * from source
     {{ newest_version(['tailnum']) }}
 ),
 
@@ -18,7 +32,7 @@ renamed as (
         _airbyte_extracted_at,
         _airbyte_meta,
         _ab_source_file_url
-    from source
+    from newest
 )
 
 select * from renamed

@@ -1,5 +1,21 @@
 with source as (
-    select * from {{ source('raw', 'weather') }}
+    {{ typed(source('raw', 'weather'), {
+        'origin': 'varchar',
+        'time_hour': 'timestamptz',
+        'temp': 'double',
+        'dewp': 'double',
+        'humid': 'double',
+        'wind_dir': 'double',
+        'wind_speed': 'double',
+        'wind_gust': 'double',
+        'precip': 'double',
+        'pressure': 'double',
+        'visib': 'double',
+    }) }}
+),
+
+newest as (
+    select * from source
     {{ newest_version(['origin', 'time_hour']) }}
 ),
 
@@ -20,7 +36,7 @@ renamed as (
         _airbyte_extracted_at,
         _airbyte_meta,
         _ab_source_file_url
-    from source
+    from newest
 )
 
 select * from renamed

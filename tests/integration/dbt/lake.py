@@ -40,27 +40,46 @@ class Lake:
             self._write(stream, "empty", f"select {typed} limit 0")
 
     def load_landing(
-        self, stream: str, pattern: str = "*", *, at: str = "now()", change: str = "*", nulled: str = ""
+        self,
+        stream: str,
+        pattern: str = "*",
+        *,
+        at: str = "now()",
+        change: str = "*",
+        nulled: str = "",
+        text: bool = False,
     ) -> None:
         """Load files of the sample data as one sync, extracted at the SQL expression `at`.
 
         Their rows are altered by the select list `change`; every value of the column `nulled` is one that the load
-        could not keep.
+        could not keep. With `text` each column is text and empty fields are empty, as source-s3 reads CSV.
         """
         changes = [{"field": nulled, "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}] if nulled else []
         if nulled:
             change = f"* replace (null as {nulled})"
         for path in sorted((LANDING / stream).glob(pattern)):
             name = f"{len(list((self.folder / stream).iterdir())):04}-{path.name}"
-            rows = f"select {change} from read_csv('{path}', header=true, types={STREAMS[stream]})"
-            self._write(stream, name, rows, at, {"sync_id": 1, "changes": changes}, f"inbound/{stream}/{path.name}")
+            how = "all_varchar=true, nullstr='never'" if text else f"types={STREAMS[stream]}"
+            rows = f"select {change} from read_csv('{path}', header=true, {how})"
+            modified = f"strftime({at}, '%Y-%m-%dT%H:%M:%S.%fZ')" if text else at
+            meta = {"sync_id": 1, "changes": changes}
+            self._write(stream, name, rows, at, meta, f"inbound/{stream}/{path.name}", modified)
 
-    def _write(self, stream: str, name: str, rows: str, at: str = "now()", meta: object = None, key: str = "") -> None:
+    def _write(
+        self,
+        stream: str,
+        name: str,
+        rows: str,
+        at: str = "now()",
+        meta: object = None,
+        key: str = "",
+        modified: str = "now()",
+    ) -> None:
         duckdb.connect().execute(f"""
             copy (
                 select *, uuid()::varchar as _airbyte_raw_id, {at} as _airbyte_extracted_at,
                     '{json.dumps(meta)}' as _airbyte_meta, 0::bigint as _airbyte_generation_id,
-                    '{key}' as _ab_source_file_url, {at} as _ab_source_file_last_modified
+                    '{key}' as _ab_source_file_url, {modified} as _ab_source_file_last_modified
                 from ({rows})
             ) to '{self.folder / stream / name}.parquet' (format parquet)
         """)

@@ -1,7 +1,7 @@
 """The dbt project at work on a lake and a warehouse of its own, in a temporary folder."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ class Platform:
     folder: Path
     lake: Lake
     project: Path = PROJECT
+    warnings: list[str] = field(default_factory=list)
+    """What dbt has warned of."""
 
     def dbt(self, *arguments: str) -> dbtRunnerResult:
         """Run dbt; the warehouse is free again afterwards."""
@@ -32,7 +34,13 @@ class Platform:
             environment.setenv("FRESHNESS_THRESHOLD_HOURS", "24")
             environment.setenv("DBT_TARGET_PATH", str(self.folder / "target"))
             folders = ["--project-dir", str(self.project), "--profiles-dir", str(PROJECT)]
-            return dbtRunner().invoke(["--quiet", "--log-level-file", "none", *arguments, *folders])
+            return dbtRunner(callbacks=[self._hear]).invoke(
+                ["--quiet", "--log-level-file", "none", *arguments, *folders]
+            )
+
+    def _hear(self, event: Any) -> None:
+        if event.info.level == "warn":
+            self.warnings.append(event.info.msg)
 
     def results(self, *arguments: str) -> dict[str, Any]:
         """Run dbt and return the result of each node by its name."""

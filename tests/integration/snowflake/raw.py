@@ -1,27 +1,82 @@
-"""Raw in Snowflake as Airbyte's destination leaves it, filled from the Parquet files that the mock Airbyte writes."""
+"""Raw in Snowflake as Airbyte's own destination leaves it: its statements and types, text where source-s3 has text.
+
+The statements are those of destination-snowflake 4 in its default mode, by its SnowflakeDirectLoadSqlGenerator.kt: a
+table with Airbyte's columns first, a stage, PUT of a gzipped CSV without a header, COPY. source-s3 declares every
+column of CSV as a string unless it is told otherwise, and its own two columns always, so each becomes VARCHAR.
+"""
 
 from pathlib import Path
 
-from services.airbyte.snowflake_table import AIRBYTE_COLUMNS
+import duckdb
+
 from tests.integration.dbt.lake import STREAMS, Lake
 from tests.integration.snowflake.emulator import Emulator
 
-# https://docs.airbyte.com/integrations/destinations/snowflake#output-schema
-TYPES = {"BIGINT": "NUMBER(38, 0)", "VARCHAR": "VARCHAR", "DOUBLE": "FLOAT", "TIMESTAMPTZ": "TIMESTAMP_TZ"}
+META = {
+    "_AIRBYTE_RAW_ID": "VARCHAR NOT NULL",
+    "_AIRBYTE_EXTRACTED_AT": "TIMESTAMP_TZ NOT NULL",
+    "_AIRBYTE_META": "VARIANT NOT NULL",
+    "_AIRBYTE_GENERATION_ID": "NUMBER(38,0)",
+}
+OF_SOURCE_S3 = ("_AB_SOURCE_FILE_LAST_MODIFIED", "_AB_SOURCE_FILE_URL")
+PUT = """PUT 'file://{file}' '@{stage}'
+AUTO_COMPRESS = FALSE
+SOURCE_COMPRESSION = GZIP
+OVERWRITE = TRUE"""
+COPY = """COPY INTO {table}({columns})
+FROM '@{stage}'
+FILE_FORMAT = (
+    TYPE = 'CSV'
+    COMPRESSION = GZIP
+    FIELD_DELIMITER = ','
+    RECORD_DELIMITER = '\n'
+    FIELD_OPTIONALLY_ENCLOSED_BY = '"'
+    TRIM_SPACE = TRUE
+    ERROR_ON_COLUMN_COUNT_MISMATCH = FALSE
+    REPLACE_INVALID_CHARACTERS = TRUE
+    ESCAPE = NONE
+    ESCAPE_UNENCLOSED_FIELD = NONE
+)
+ON_ERROR = 'ABORT_STATEMENT'
+PURGE = TRUE
+files = ('{file}')"""
 
 
 def load_raw(emulator: Emulator, lake: Lake, staged: set[Path]) -> None:
     """Bring the tables of the schema RAW up to the lake, by the files that are not in `staged` yet."""
     with emulator.connect(schema="RAW") as session, session.cursor() as cursor:
-        cursor.execute("create stage if not exists raw.lake")
+        cursor.execute('CREATE SCHEMA IF NOT EXISTS "FLIGHTS"."RAW"')
         for stream, declared in STREAMS.items():
-            columns = {name: TYPES[type_] for name, type_ in declared.items()} | AIRBYTE_COLUMNS
-            listed = ", ".join(f"{name} {type_}" for name, type_ in columns.items())
-            cursor.execute(f"create table if not exists raw.{stream} ({listed})")
-            for file in set((lake.folder / stream).glob("*.parquet")) - staged:
-                cursor.execute(f"put 'file://{file}' @raw.lake/{stream}/ auto_compress = false")
-                staged.add(file)
-            cursor.execute(
-                f"copy into raw.{stream} from @raw.lake/{stream}/ file_format = (type = parquet) "
-                "match_by_column_name = case_insensitive purge = true"
-            )
+            columns = META | {name.upper(): "VARCHAR" for name in [*OF_SOURCE_S3, *declared]}
+            table, stage = (f'"FLIGHTS"."RAW"."{name}"' for name in (stream.upper(), f"airbyte_stage_{stream.upper()}"))
+            listed = ",\n    ".join(f'"{name}" {type_}' for name, type_ in columns.items())
+            if not staged & set((lake.folder / stream).glob("*.parquet")):
+                cursor.execute(f"CREATE TABLE {table} (\n    {listed}\n)")
+                cursor.execute(f"CREATE STAGE IF NOT EXISTS {stage}")
+            for parquet in sorted(set((lake.folder / stream).glob("*.parquet")) - staged):
+                staged.add(parquet)
+                if not (file := _csv(parquet, list(columns), emulator.folder)):
+                    continue
+                cursor.execute(PUT.format(file=file, stage=stage))
+                names = ", ".join(f'"{name}"' for name in columns)
+                cursor.execute(COPY.format(table=table, columns=names, stage=stage, file=file.name))
+
+
+def _csv(parquet: Path, columns: list[str], folder: Path) -> Path | None:
+    """Write a file's rows as the destination's CSV: times as source-s3 and Airbyte write them, null as an empty field.
+
+    Without rows Airbyte sends no file.
+    """
+    file = folder / f"{parquet.stem}.csv.gz"
+    connection = duckdb.connect()
+    connection.execute("set timezone = 'UTC'")
+    types = {row[0]: row[1] for row in connection.execute(f"describe from '{parquet}'").fetchall()}
+    times = {name: "'%Y-%m-%dT%H:%M:%SZ'" if name == "time_hour" else "'%Y-%m-%dT%H:%M:%S.%fZ'" for name in types}
+    values = {
+        name: f"strftime({name}, {times[name]})" if type_ == "TIMESTAMP WITH TIME ZONE" else f"{name}::varchar"
+        for name, type_ in types.items()
+    }
+    selected = ", ".join(values[name.lower()] for name in columns)
+    options = "format csv, header false, compression gzip, nullstr ''"
+    written = connection.execute(f"copy (select {selected} from '{parquet}') to '{file}' ({options})").fetchall()
+    return file if written[0][0] else None

@@ -126,6 +126,7 @@ CASES = [
     Case("select e::date, hour(e), e from t", one(date(2013, 1, 2), 3, datetime(2013, 1, 2, 3, 4, 5, 678000, UTC)), TIMES),
     Case("select '2013-01-01 23:30:00 -0500'::timestamp_tz::date", "keeps a TIMESTAMP_TZ in UTC", TIMES, "2013-01-01"),
     Case("insert into t (e) values ('2013-01-01 23:30:00 -05:00')", "keeps a TIMESTAMP_TZ in UTC", TIMES, "1 row"),
+    Case("select try_cast(e::varchar as timestamp_tz) from t", one(datetime(2013, 1, 2, 3, 4, 5, 678000, UTC)), FUNCTION + "try_cast"),
     Case("select convert_timezone('America/New_York', e)::date, hour(convert_timezone('America/New_York', e)) from t", one(date(2013, 1, 1), 22), FUNCTION + "convert_timezone"),
     Case("select convert_timezone('America/New_York', e) from t", "keeps a TIMESTAMP_TZ in UTC", FUNCTION + "convert_timezone", "2013-01-01 22:04:05.678 -0500"),
     Case("select convert_timezone('UTC', 'America/New_York', f) from t", one(datetime(2013, 1, 1, 22, 4, 5, 678000)), FUNCTION + "convert_timezone"),

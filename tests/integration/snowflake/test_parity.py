@@ -144,3 +144,19 @@ def _rows(platform: Platform, mart: str) -> list[tuple[Any, ...]]:
 
 def _utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def test_values_that_are_not_of_their_type_are_counted_and_named_on_snowflake(both: Both) -> None:
+    both.snowflake.rows(
+        "insert into raw.airports (_airbyte_raw_id, _airbyte_extracted_at, _airbyte_meta, _ab_source_file_url, "
+        "_ab_source_file_last_modified, faa, alt, lat) select uuid_string(), current_timestamp(), parse_json('{}'), "
+        "'new.csv', '2099-01-01T00:00:00.000000Z', faa, alt, lat "
+        "from values ('X1', '1.5', 'NaN'), ('X2', '7.0', '1e2') as v (faa, alt, lat)"
+    )
+    told = both.snowflake.build("source:raw.airports", "stg_airports")["source_every_value_is_cast_raw_airports_"]
+    assert (told.status, told.failures) == ("warn", 2)
+    said = " ".join(both.snowflake.warnings)
+    assert "1 values of alt in new.csv are not bigint" in said
+    assert "1 values of lat in new.csv are not double" in said
+    staged = "select altitude_feet, latitude from analytics_staging.stg_airports where faa in ('X1', 'X2') order by faa"
+    assert both.snowflake.rows(staged) == [(None, None), (7, 100.0)]
