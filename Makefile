@@ -65,6 +65,8 @@ export TYPED_NAME = $(if $(filter command,$(firstword $(origin NAME))),$(value N
 export TYPED_YES = $(value YES)
 export TYPED_APPLY = $(value APPLY)
 export TYPED_TAKEOVER = $(value TAKEOVER)
+export TYPED_TO = $(value TO)
+export TYPED_FROM = $(value FROM)
 export TYPED_TAG = $(value TAG)
 export TYPED_PROJECT = $(value PROJECT)
 
@@ -140,6 +142,14 @@ logs: ## Follow the services' logs until Ctrl-C: make logs [SERVICE=worker]
 .PHONY: reset
 reset: ## Stop the platform and delete its data after you confirm; YES=1 confirms
 	@$(PLATFORM) reset --yes="$$TYPED_YES"
+
+.PHONY: backup
+backup: ## Save everything that cannot be made again to one file: make backup TO=platform.tar [PROFILE=production]
+	@$(PLATFORM) backup -- "$$TYPED_TO"
+
+.PHONY: restore
+restore: ## Make the platform what it was at a back-up: make restore FROM=platform.tar [YES=1 replaces one that is here]
+	@$(PLATFORM) restore --yes="$$TYPED_YES" -- "$$TYPED_FROM"
 
 .PHONY: adopt
 adopt: ## Use the volumes of a project that an earlier version or another folder created: make adopt PROJECT=name

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import blocks  # noqa: F401 - output and proxies, as everywhere
+from services.compose.backup import backup, restore
 from services.compose.code import bring_code
 from services.compose.doctor import doctor, refused
 from services.compose.drop import drop
@@ -69,7 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     _flag(starting, "--yes", "YES", "change a Prefect server that others use too without a question")
     _flag(starting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
     verb("image", lambda *_: 0).add_argument("tag", help="of the image, e.g. 2027-01-31")
-    verb("down", lambda compose, _: compose.run("down", "--remove-orphans"))
+    verb("down", lambda compose, _: compose.everything().run("down", "--remove-orphans"))
+    verb("backup", lambda compose, options: backup(compose, options.to)).add_argument("to", help="the new file")
+    restoring = verb("restore", lambda compose, options: restore(compose, options.source, options.yes))
+    restoring.add_argument("source", help="the back-up")
+    _flag(restoring, "--yes", "YES", "replace the platform that is here")
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose))
     verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
@@ -168,7 +173,7 @@ def reset(compose: Compose, options: argparse.Namespace) -> int:
     if not options.yes and _answer("Remove it? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1
-    if code := compose.run("down", "--volumes", "--remove-orphans"):
+    if code := compose.everything().run("down", "--volumes", "--remove-orphans"):
         return code
     engine.remove_volumes(project)
     forget(project)

@@ -20,6 +20,8 @@ PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
 FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
 
+KEEP, KEEP_DAYS = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", 90
+"""For how long Prefect's server keeps runs that have ended: its variable, in seconds, and the default in days."""
 BUILT = {"airbyte", "snowflake"}
 """The stand-ins that have an image of their own to be built."""
 BUILD_LINES = 30
@@ -51,12 +53,14 @@ class Compose:
         files: further Compose files, merged over docker-compose.yml and what the profile adds.
         project: name of the Compose project, which `project_name` finds.
         images: project whose images it runs, where that is another.
+        all_services: whether optional services count that the profile does not name.
     """
 
     profile: Profile
     files: Sequence[str] = ()
     project: str | None = None
     images: str = ""
+    all_services: bool = False
 
     def beside(self, name: str, *files: Path) -> Self:
         """Return a project of its own beside this one: with its images, without its volumes, merged with `files`."""
@@ -75,6 +79,7 @@ class Compose:
             f"--project-directory={PROJECT}",
             *files,
             *project,
+            *(["--profile=*"] if self.all_services else []),
         ]
         given = digests(self.profile) | self._on_prefect() | ({"IMAGES_OF": self.images} if self.images else {})
         return [
@@ -94,7 +99,12 @@ class Compose:
             "PREFECT_NAMESPACE": self.profile.names.namespace,
             "PREFECT_OWNER": values.get("PREFECT_OWNER") or owner(self.profile.clone),
             "WORKER_LIMIT": values.get("WORKER_LIMIT", ""),
+            KEEP: str(int(values.get("PREFECT_KEEP_DAYS") or KEEP_DAYS) * 86400),
         }
+
+    def everything(self) -> Self:
+        """Return the same project with every optional service, also those that the profile no longer names."""
+        return replace(self, all_services=True)
 
     def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> int:
         """Run Compose on this terminal; its exit code."""
@@ -170,6 +180,17 @@ class Compose:
         """Those of the services that are not running."""
         there = self.output("ps", "--services", "--status=running").split()
         return [service for service in services if service not in there]
+
+    def stop_what_is_no_longer_named(self) -> None:
+        """Remove the containers of optional services that the profile no longer names; to Compose they are no orphans.
+
+        Raises:
+            ComposeError: Compose fails.
+        """
+        wanted = self.output("config", "--services").split()
+        there = self.everything().output("ps", "--all", "--services").split()
+        if left := sorted({*there} - {*wanted}):
+            self.everything().output("rm", "--stop", "--force", *left)
 
     @property
     def how_to_start(self) -> str:

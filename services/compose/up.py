@@ -107,6 +107,7 @@ def start(compose: Compose) -> None:
     # Init scripts run at LocalStack's start alone: one that failed may have been mended since.
     if "localstack,unhealthy" in compose.output("ps", "--format", "{{.Service}},{{.Health}}").split():
         compose.run("rm", "--stop", "--force", "localstack")
+    compose.stop_what_is_no_longer_named()
     if compose.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "--remove-orphans"):
         raise ComposeError(f"Not every service is ready.{steered()}\n{_what_failed(compose)}")
     print(f"All services are healthy after {time.monotonic() - begun:.0f} s.", flush=True)

@@ -72,7 +72,7 @@ def test_doctor_names_what_fails_and_what_mends_it(up: str, clone: Clone) -> Non
     declared.write_text(original)
     assert report.returncode != 0
     assert "FAIL  deployments" in report.stdout
-    assert "-> `make promote PROFILE=… APPLY=1`" in report.stdout
+    assert "-> `make up`, or `make promote APPLY=1`" in report.stdout
     assert plan.returncode == 0, plan.stdout
     assert "deployment airbyte-sync: description: 'Only the load.' -> 'The load alone.'" in plan.stdout
     assert "Nothing was changed." in plan.stdout

@@ -27,7 +27,7 @@ def test_where_the_platform_is_down_sql_and_doctor_say_what_starts_it_and_leave_
     before = docker_has()
     asked, report = clone.make("sql", "Q=select 1"), clone.make("doctor")
     assert asked.returncode != 0
-    assert "Not running: worker. `make up PROFILE=local` starts the platform" in asked.stdout
+    assert "Not running: worker. `make up` starts the platform" in asked.stdout
     assert report.returncode != 0
     assert "FAIL  services               Not running: airbyte, alerts, localstack, prefect-server" in report.stdout
     assert [each for each in docker_has() - before if each.startswith((clone.name, "doctor-"))] == []
