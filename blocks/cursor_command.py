@@ -10,12 +10,10 @@ from blocks import connections
 from blocks.batches import Batch, Failed
 from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, shown
-from blocks.incidents import Incident, IncidentStore, State
+from blocks.incidents import Incident, IncidentStore, State, is_well, silent
 from blocks.landing import BEGINNING, LandedFile, listing
 from blocks.settings import Settings, make
 
-SILENCE = timedelta(minutes=2)
-"""A watch that has not looked for so long is silent."""
 MOST_SHOWN = 100
 """Parked batches that are listed, newest first."""
 
@@ -51,16 +49,11 @@ def incidents(state: State | None, now: datetime) -> Iterator[str]:
     for each in state.incidents.values():
         yield f"INCIDENT {each.key}: {shown(each.what)}"
         yield f"  since {_time(each.since)}; look at {shown(each.where)}; type {each.command}"
-    if now - state.looked > SILENCE:
+    if silent(state, now):
         since = _time(state.looked)
         yield f"INCIDENT watch_silent/watch: The watch has not looked since {since}; `{make('up')}` starts it."
     elif not state.incidents:
         yield f"no incident is open; the watch looked at {_time(state.looked)}"
-
-
-def is_well(state: State | None, now: datetime) -> bool:
-    """Whether no incident is open, as far as anybody knows."""
-    return state is None or (not state.incidents and now - state.looked <= SILENCE)
 
 
 def status(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ the same `id`.
 import os
 import shutil
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
@@ -26,6 +26,10 @@ MOST_UNSENT = 1000
 """Messages that wait for a receiver; the oldest give way."""
 LOOKED = "looked"
 """Name of the file beside the incidents that the sensor touches while its looks succeed."""
+
+
+SILENCE = timedelta(minutes=2)
+"""A watch that has not looked for so long is silent."""
 
 
 class AlreadyWatched(PlatformError):
@@ -131,6 +135,28 @@ class State(BaseModel):
         """Note that a receiver has taken a message."""
         self.unsent = [each for each in self.unsent if each.id != message.id]
         self.sent = [*self.sent, message.id][-MOST_SENT:]
+
+
+def silent(state: State | None, now: datetime) -> list[Incident]:
+    """The incident of a watch that does not look, which it cannot tell itself; nothing where nobody watches."""
+    if state is None or now - state.looked <= SILENCE:
+        return []
+    return [
+        Incident(
+            key="watch_silent/watch",
+            kind="watch_silent",
+            what=f"The watch has not looked since {state.looked:%Y-%m-%d %H:%M:%S} UTC.",
+            since=state.looked,
+            impact="Nobody is told of incidents. What readers have stays as it is.",
+            where="the watch's log",
+            command="make up",
+        )
+    ]
+
+
+def is_well(state: State | None, now: datetime) -> bool:
+    """Whether no incident is open, as far as anybody knows."""
+    return state is None or not (state.incidents or silent(state, now))
 
 
 class IncidentStore:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 
-from blocks.duckdb_file import literal
+from blocks.duckdb_fence import fenced
 from blocks.errors import PlatformError, printable
 from blocks.lake import reading
 from blocks.settings import Settings
@@ -23,15 +23,9 @@ MOST_WIDTH = 10_000
 
 
 def run(query: str, published: Path, lake: Path) -> bool:
-    """Print the rows of each statement; False, with the reason on standard error, where one fails.
-
-    Of files a statement reaches the published one, to read it, and those of the lake, which staging's views read: what
-    `copy … to` could write over is what the pipelines need.
-    """
+    """Print the rows of each statement; False, with the reason on standard error, where one fails."""
     try:
-        with reading(lake), duckdb.connect(str(published), read_only=True) as connection:
-            connection.execute(f"set allowed_directories = [{literal(f'{lake}/')}]")
-            connection.execute("set enable_external_access = false; set lock_configuration = true")
+        with reading(lake), fenced(published, lake) as connection:
             for statement in connection.extract_statements(_without_comments(query)):
                 if relation := connection.sql(statement):
                     # DuckDB leaves columns out to fit a width, which only a terminal has.

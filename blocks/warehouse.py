@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -41,6 +42,14 @@ class RawReadOnly(PlatformError):
     """The platform may not delete rows from raw."""
 
 
+@dataclass(frozen=True)
+class Contents:
+    """The number of rows, and the names of the columns, of a published table."""
+
+    rows: int
+    columns: list[str]
+
+
 class Warehouse(Protocol):
     """What the flows ask of a warehouse beside dbt's work."""
 
@@ -50,6 +59,9 @@ class Warehouse(Protocol):
         They keep what they have of a table that has not passed, and lose one that dbt's project no longer makes. Where
         the platform has never run dbt, there is no ledger, and all tables are published.
         """
+
+    def published_tables(self) -> dict[str, "Contents"]:
+        """Say what readers have, by `schema.table`."""
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
@@ -135,6 +147,20 @@ class DuckDbWarehouse:
             f"The tested warehouse {self.path} could not be copied to {self.published}: {said}.{next_step} "
             "Readers keep the tables they have."
         )
+
+    def published_tables(self) -> dict[str, Contents]:
+        """See `Warehouse.published_tables`."""
+        try:
+            with duckdb.connect(str(self.published), read_only=True) as connection:
+                found = connection.execute(
+                    "select any_value(schema_name || '.' || table_name), any_value(estimated_size), "
+                    "list(column_name order by column_index) from duckdb_tables() join duckdb_columns() "
+                    "using (database_oid, schema_name, table_name, table_oid, internal) "
+                    "where not internal group by table_oid, schema_oid"
+                ).fetchall()
+        except duckdb.Error:  # nothing is published, or nobody can read it: the next publication replaces it
+            return {}
+        return {table: Contents(rows, columns) for table, rows, columns in sorted(found)}
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`."""
@@ -291,6 +317,24 @@ class SnowflakeWarehouse:
                 f"Snowflake does not answer: {error} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_HOST and the network, then "
                 "run again."
             ) from error
+
+    def published_tables(self) -> dict[str, Contents]:
+        """See `Warehouse.published_tables`."""
+        with self._session() as connection, connection.cursor() as cursor:
+            readers = snowflake_ledger.stored(published_schema(str(connection.schema)))
+            cursor.execute(
+                "select table_name, row_count from information_schema.tables where table_schema = %s", (readers,)
+            )
+            counts = {str(table): int(count or 0) for table, count in cursor.fetchall()}
+            cursor.execute(
+                "select table_name, column_name from information_schema.columns where table_schema = %s "
+                "order by ordinal_position",
+                (readers,),
+            )
+            columns: dict[str, list[str]] = {table: [] for table in counts}
+            for table, column in cursor.fetchall():
+                columns.setdefault(str(table), []).append(str(column).lower())
+        return {f"{readers}.{table}".lower(): Contents(counts[table], columns[table]) for table in sorted(counts)}
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""

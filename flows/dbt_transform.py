@@ -1,6 +1,6 @@
 """Transform: dbt builds and tests the tables; what passed is published."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from blocks import connections, dbt_packages
 from blocks.dbt import DbtFailed, DbtResult
 from blocks.settings import code_version
 from blocks.turns import TurnMissed
+from blocks.warehouse import Contents
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 from flows.tags import tag_with_version, tagged
 
@@ -101,7 +102,9 @@ def run_dbt(
 )
 def publish(profile: str | None = None) -> str:
     """Hand the readers each table that has passed its tests since it was built; return where they are."""
-    where = connections.warehouse(profile).publish()
+    warehouse = connections.warehouse(profile)
+    before = warehouse.published_tables()
+    where = warehouse.publish()
     version, commit = code_version()
     get_run_logger().info("published %s%s", where, f" by the image {version}" if version else "")
     create_table_artifact(
@@ -109,7 +112,29 @@ def publish(profile: str | None = None) -> str:
         key=connections.names().artifact("published"),
         description="Where readers have the tables, and which version of the platform published them.",
     )
+    create_table_artifact(
+        versions(before, warehouse.published_tables()),
+        key=connections.names().artifact("published-tables"),
+        description="The tables that readers have now, beside what they had before.",
+    )
     return where
+
+
+def versions(before: Mapping[str, Contents], now: Mapping[str, Contents]) -> list[dict[str, Any]]:
+    """Compare the published tables with those before, a row a table; a table that is gone has no rows."""
+    nothing = Contents(0, [])
+    return [
+        {
+            "table": table,
+            "rows": new.rows,
+            "before": old.rows,
+            "columns": len(new.columns),
+            "added": ", ".join(name for name in new.columns if name not in old.columns) if table in before else "",
+            "removed": ", ".join(name for name in old.columns if name not in new.columns),
+        }
+        for table in sorted({*before, *now})
+        for old, new in [(before.get(table, nothing), now.get(table, nothing))]
+    ]
 
 
 @flow(name="dbt_transform", on_running=[tag_with_version])

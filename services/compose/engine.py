@@ -16,7 +16,9 @@ from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profil
 from services.compose.secrets import digests
 from services.compose.values import FORMS
 
-PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3"}
+PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3", "CONSOLE_PORT": "the page"}
+CONSOLE_PORT = "8300"
+"""Of a profile that was written before there was a page."""
 FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
 
@@ -100,6 +102,7 @@ class Compose:
             "PREFECT_OWNER": values.get("PREFECT_OWNER") or owner(self.profile.clone),
             "WORKER_LIMIT": values.get("WORKER_LIMIT", ""),
             KEEP: str(int(values.get("PREFECT_KEEP_DAYS") or KEEP_DAYS) * 86400),
+            **({} if {"CONSOLE_PORT"} & {*values, *_environment()} else {"CONSOLE_PORT": CONSOLE_PORT}),
         }
 
     def everything(self) -> Self:

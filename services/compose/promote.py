@@ -10,6 +10,7 @@ OF_THIS_MACHINE = {
     "PREFECT_PORT",
     "AIRBYTE_PORT",
     "S3_PORT",
+    "CONSOLE_PORT",
     "PIP_CONFIG_FILE",
     "BUILD_CA_FILE",
 }

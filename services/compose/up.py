@@ -165,11 +165,12 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
 
 def banner(compose: Compose) -> str:
     """Where to look, and what to try next."""
-    prefect, airbyte, s3 = (
+    page, prefect, airbyte, s3 = (
         compose.address(service, port)
-        for service, port in (("prefect-server", 4200), ("airbyte", 8006), ("localstack", 4566))
+        for service, port in (("console", 8300), ("prefect-server", 4200), ("airbyte", 8006), ("localstack", 4566))
     )
     rows = [
+        ("the page", page, ""),
         ("Prefect", prefect, ""),
         ("its API", prefect, "/docs"),
         ("Airbyte", airbyte, "/api/public/v1"),
@@ -192,7 +193,7 @@ def banner(compose: Compose) -> str:
     width = max(map(len, tries)) + 2
     lines = "\n".join(f"  {command:<{width}}{meaning}" for command, meaning in tries.items())
     return f"""
-The platform is up, with profile {profile.name}{code}.
+The platform is up, with profile {profile.name}{code}. The page says how it is; look there first.
 
 {places}
   tables    {profile.make("sql")} Q="from agg_daily_performance limit 5"

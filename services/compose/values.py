@@ -107,6 +107,7 @@ FORMS: dict[str, Form] = {
     "PREFECT_PORT": PORT,
     "AIRBYTE_PORT": PORT,
     "S3_PORT": PORT,
+    "CONSOLE_PORT": Form(PORT.expected, PORT.pattern, _never),
     "GUARD_ALLOWED_HOSTS": Form(
         "host names, separated by commas", r"[A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*", needed=lambda _: False, empty=True
     ),
@@ -176,7 +177,7 @@ OF_THE_HOST = "host.docker.internal"
 
 HOSTS = {"localstack", "airbyte", "snowflake", "prefect-server", "alerts"}
 LOG_INS = ("SNOWFLAKE_PASSWORD", "SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_OAUTH_TOKEN")
-PORTS = ("PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT")
+PORTS = ("PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT", "CONSOLE_PORT")
 
 
 def wrong(values: Values) -> Iterator[str]:

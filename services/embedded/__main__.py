@@ -23,6 +23,7 @@ def main() -> int:
     dev.add_argument("--prefect-port", type=int, default=4200, help="Prefect's UI and API (default: 4200)")
     dev.add_argument("--s3-port", type=int, default=4566, help="S3 (default: 4566)")
     dev.add_argument("--airbyte-port", type=int, default=8006, help="the mock Airbyte (default: 8006)")
+    dev.add_argument("--console-port", type=int, default=8300, help="the page (default: 8300)")
     dev.add_argument("--data", type=Path, default=DATA, help="folder that takes the state, in dev/")
     dev.add_argument("--events", action="store_true", help="S3 tells the sensor what arrived, instead of being listed")
     run = commands.add_parser("run", help="run one command, such as a flow, on services of its own")
@@ -40,9 +41,8 @@ def main() -> int:
         return demo_main(options.data.absolute())
     from services.embedded.dev import main as dev_main
 
-    return dev_main(
-        options.data.absolute(), options.s3_port, options.airbyte_port, options.prefect_port, options.events
-    )
+    ports = options.s3_port, options.airbyte_port, options.prefect_port, options.console_port
+    return dev_main(options.data.absolute(), *ports, options.events)
 
 
 if __name__ == "__main__":

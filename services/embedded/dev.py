@@ -27,6 +27,7 @@ COMMANDS = {
     "sensor": [*MODULE, "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"],
     "alerts": [*MODULE, "services.receiver"],
     "watch": [*MODULE, "services.watch"],
+    "console": [*MODULE, "services.console"],
 }
 """What runs beside the services, once these answer and the deployments are registered."""
 
@@ -50,7 +51,7 @@ class Tail:
                 self.console.print(f"[cyan]{log.stem:<9}[/cyan] {escape(shown(line))}", highlight=False, soft_wrap=True)
 
 
-def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events: bool) -> int:
+def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, console_port: int, events: bool) -> int:
     """Serve until Ctrl-C; 1, with one paragraph on standard error, where something fails."""
     console, errors = Console(), Console(stderr=True)
     state = data / "dev"
@@ -60,10 +61,11 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, events:
     try:
         with only_one(state, "make dev", OTHER_DEV):
             check_folder(PROJECT)
-            for port, service in ((s3_port, "S3"), (airbyte_port, "Airbyte"), (prefect_port, "Prefect")):
+            ports = {"S3": s3_port, "Airbyte": airbyte_port, "Prefect": prefect_port, "the page": console_port}
+            for service, port in ports.items():
                 check_port(port, service)
             published, (alerts_port,) = state / "published" / "warehouse.duckdb", free_ports(1)
-            stack = Stack(state, published, s3_port, airbyte_port, prefect_port, events, alerts_port)
+            stack = Stack(state, published, s3_port, airbyte_port, prefect_port, events, alerts_port, console_port)
             with Processes(state / "logs") as processes:
                 serve(console, stack, processes)
     except KeyboardInterrupt:
@@ -132,6 +134,7 @@ def start(processes: Processes, stack: Stack, name: str) -> None:
     """Start one of COMMANDS."""
     where = {
         "sensor": ["--heartbeat", str(stack.alerts / LOOKED)],
+        "console": ["--port", str(stack.console_port)],
         "alerts": ["--port", str(stack.alerts_port), "--folder", str(stack.alerts)],
     }
     stack.alerts.mkdir(parents=True, exist_ok=True)
@@ -170,6 +173,7 @@ def _banner(stack: Stack, first: bool) -> str:
     return f"""
 [bold]The platform is up.[/bold] {landed}; the sensor runs the pipeline on new files within seconds.
 
+  the page  {stack.console_url}  says how it is; look there first
   Prefect   {stack.prefect_url}
   Airbyte   {stack.airbyte_url}
   S3        {stack.s3_url}  (bucket my-data-lake-landing)

@@ -36,7 +36,7 @@ class Stack:
     """S3, Airbyte and Prefect on three ports of 127.0.0.1, with their state in one folder.
 
     With `events`, the landing bucket tells the sensor through a queue what arrived. With `alerts_port`, messages of
-    the watch go to a receiver there.
+    the watch go to a receiver there, with `console_port` the page is there.
     """
 
     state: Path
@@ -46,6 +46,7 @@ class Stack:
     prefect_port: int
     events: bool = False
     alerts_port: int = 0
+    console_port: int = 0
 
     def __post_init__(self) -> None:
         """Make sure that the state can be kept there, before anything starts."""
@@ -65,6 +66,11 @@ class Stack:
     def prefect_url(self) -> str:
         """Where Prefect's UI answers; its API is below /api."""
         return f"http://127.0.0.1:{self.prefect_port}"
+
+    @property
+    def console_url(self) -> str:
+        """Where the page answers."""
+        return f"http://127.0.0.1:{self.console_port}"
 
     @property
     def variables(self) -> dict[str, str]:

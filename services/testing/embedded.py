@@ -32,6 +32,7 @@ PROCESS = {
     "sensor": "sensor",
     "watch": "watch",
     "alerts": "alerts",
+    "console": "console",
 }
 """The process that does a Compose service's work here; S3 and Airbyte share one, as Prefect and its database do."""
 FEW = [LANDING / "flights" / "flights-2013-01-01.csv.gz"]
@@ -50,9 +51,9 @@ class EmbeddedPlatform(Running):
 
     def __init__(self, state: Path) -> None:
         shutil.rmtree(state, ignore_errors=True)
-        s3, airbyte, prefect, alerts = free_ports(4)
+        s3, airbyte, prefect, alerts, console = free_ports(5)
         published = state / "published" / "warehouse.duckdb"
-        self.stack = Stack(state, published, s3, airbyte, prefect, alerts_port=alerts)
+        self.stack = Stack(state, published, s3, airbyte, prefect, alerts_port=alerts, console_port=console)
         self.stack.published.parent.mkdir(parents=True)
         self.processes = Processes(state / "logs")
         self.lake = str(state / "lake")

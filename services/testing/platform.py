@@ -70,7 +70,7 @@ class Platform(DockerCompose, Running):
         self.bucket, self.prefix = self.profile.values["S3_BUCKET"], self.profile.values["S3_PREFIX"]
         self._landed: set[str] = set()
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
-        self.prefect_port, self.airbyte_port, self.s3_port = free_ports(3)
+        self.prefect_port, self.airbyte_port, self.s3_port, self.console_port = free_ports(4)
         super().__init__(
             context=project,
             compose_file_name=["docker-compose.yml", *map(str, self.profile.files)],
@@ -89,7 +89,12 @@ class Platform(DockerCompose, Running):
     @property
     def ports(self) -> dict[str, str]:
         """The ports on this machine, by the variables that set them."""
-        ports = {"PREFECT_PORT": self.prefect_port, "AIRBYTE_PORT": self.airbyte_port, "S3_PORT": self.s3_port}
+        ports = {
+            "PREFECT_PORT": self.prefect_port,
+            "AIRBYTE_PORT": self.airbyte_port,
+            "S3_PORT": self.s3_port,
+            "CONSOLE_PORT": self.console_port,
+        }
         return {name: str(port) for name, port in ports.items()}
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
@@ -16,14 +17,14 @@ DAYS, ENOUGH = 7, 3
 """How many such windows of the days before are compared, and how many of them must have rows."""
 ALL = "(all)"
 _volume: dict[str, list[Finding]] = {}
-"""The findings about rows, by the id of the artifact that was the newest then."""
+"""The findings about rows, by the time of the artifact that was the newest then; its id is that of all with its key."""
 
 
 def freshness(facts: Facts) -> list[Finding]:
     """Sources whose newest row is too old by now, whether or not a run has looked lately."""
     artifact = _latest(facts, "freshness")
     found = []
-    for row in _rows(artifact):
+    for row in rows(artifact):
         source, loaded = row["source"], row.get("loaded_at")
         limit = float(row.get("limit_hours") or facts.settings.freshness_threshold_hours)
         where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('freshness')}")
@@ -43,7 +44,7 @@ def drift(facts: Facts) -> list[Finding]:
     """Tests of the last build that warn."""
     artifact, found = _latest(facts, "dbt-results"), []
     where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('dbt-results')}")
-    for row in _rows(artifact):
+    for row in rows(artifact):
         if row["resource_type"] == "test" and row["status"] == "warn":
             what = f"The test {row['name']} warns: values do not fit what is declared."
             found.append(Finding("drift", row["name"], what, where))
@@ -56,26 +57,26 @@ def volume(facts: Facts) -> list[Finding]:
     latest = _latest(facts, "airbyte-sync")
     if not latest or not share:
         return []
-    if latest["id"] not in _volume:
+    if latest["updated"] not in _volume:
         key = facts.names.artifact("airbyte-sync")
-        since = moment(latest["created"]) - timedelta(days=DAYS + 1)
+        since = moment(latest["updated"]) - timedelta(days=DAYS + 1)
         body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC"}
         loads: dict[str, list[tuple[datetime, int]]] = defaultdict(list)
         for artifact in facts.prefect.all("/artifacts/filter", body):
             if (at := moment(artifact["created"])) < since:
                 break
-            for row in _rows(artifact):
+            for row in rows(artifact):
                 if row["stream"] != ALL:
                     loads[f"{row['connection']}, {row['stream']}"].append((at, int(row["rows"])))
         where = facts.prefect.page(f"/artifacts/key/{key}")
         fallen = {stream: fall(own, share) for stream, own in loads.items()}
         _volume.clear()
-        _volume[latest["id"]] = [
+        _volume[latest["updated"]] = [
             Finding("volume_fall", stream, _fell(stream, *figures), where)
             for stream, figures in fallen.items()
             if figures
         ]
-    return _volume[latest["id"]]
+    return _volume[latest["updated"]]
 
 
 def fall(loads: list[tuple[datetime, int]], share: float) -> tuple[int, int] | None:
@@ -107,8 +108,8 @@ def _latest(facts: Facts, key: str) -> Json | None:
     return found
 
 
-def _rows(artifact: Json | None) -> list[dict[str, Any]]:
+def rows(artifact: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """The rows of a table artifact."""
     data = (artifact or {}).get("data") or "[]"
-    rows = json.loads(data) if isinstance(data, str) else data
-    return [each for each in rows if isinstance(each, dict)]
+    found = json.loads(data) if isinstance(data, str) else data
+    return [each for each in found if isinstance(each, dict)]

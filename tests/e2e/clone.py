@@ -9,7 +9,7 @@ from pathlib import Path
 from services.testing.platform import PROJECT
 
 INHERITED = ("PATH", "HOME", "PIP_CONFIG_FILE", "BUILD_CA_FILE")
-FREE_PORTS = dict.fromkeys(("PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT"), "0")
+FREE_PORTS = dict.fromkeys(("PREFECT_PORT", "AIRBYTE_PORT", "S3_PORT", "CONSOLE_PORT"), "0")
 
 
 class Clone:

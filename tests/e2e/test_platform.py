@@ -182,7 +182,7 @@ def test_the_ui_and_the_api_documents_load_without_another_host(platform: Platfo
 
 
 def test_every_service_runs_without_root_and_listens_on_this_machine_alone(platform: Platform) -> None:
-    ours = {"airbyte", "snowflake", "prefect-server", "bootstrap", "worker", "sensor", "watch", "alerts"}
+    ours = {"airbyte", "snowflake", "prefect-server", "bootstrap", "worker", "sensor", "watch", "console", "alerts"}
     for service in ours & {each.Service for each in platform.get_containers()}:
         assert platform.compose("exec", "--no-TTY", service, "id", "-u").strip() != "0"
     publishers = [publisher for each in platform.get_containers() for publisher in each.Publishers]

@@ -10,7 +10,8 @@ from services.embedded.stack import PROJECT
 
 
 def test_a_second_make_dev_on_the_same_folder_starts_nothing_and_says_what_to_do(tmp_path: Path) -> None:
-    ports = zip(("--prefect-port", "--s3-port", "--airbyte-port"), map(str, free_ports(3)), strict=True)
+    names = ("--prefect-port", "--s3-port", "--airbyte-port", "--console-port")
+    ports = zip(names, map(str, free_ports(4)), strict=True)
     options = ["--data", str(tmp_path), *(word for port in ports for word in port)]
     with only_one(tmp_path / "dev", "make dev", "End it."):
         second = subprocess.run(

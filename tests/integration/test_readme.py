@@ -96,8 +96,9 @@ def drop_and_wait(dev: Dev) -> None:
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     folder = tmp_path_factory.mktemp("readme")
-    prefect, s3, airbyte = free_ports(3)
+    prefect, s3, airbyte, console = free_ports(4)
     ports = ["--prefect-port", str(prefect), "--s3-port", str(s3), "--airbyte-port", str(airbyte)]
+    ports += ["--console-port", str(console)]
     command = [sys.executable, "-m", "services.embedded", "dev", *ports, "--data", str(folder)]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT)

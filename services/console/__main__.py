@@ -1,0 +1,48 @@
+"""`python -m services.console --port 8300`: serves the page until the process is ended."""
+
+import argparse
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from blocks.names import Names
+from blocks.settings import PrefectServer, Settings
+from services.console.app import Page, create_app
+from services.guard.rules import LOOPBACK
+from services.watch.prefect_api import Prefect
+
+
+def airbyte(settings: Settings, port: str) -> str:
+    """Address, on this machine, of the mock Airbyte's API; empty for a real one, and where it asks for a token."""
+    url = urlsplit(settings.airbyte_server_url)
+    if settings.airbyte_client_id or url.hostname not in ("airbyte", *LOOPBACK):
+        return ""
+    return settings.airbyte_server_url if url.hostname in LOOPBACK else f"http://127.0.0.1:{port}{url.path}"
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    parser = argparse.ArgumentParser(prog="python -m services.console", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--profile", default="", help="name of the profile")
+    parser.add_argument("--airbyte-port", default="", help="port of the mock Airbyte on this machine")
+    options = parser.parse_args()
+    settings, server = Settings(), PrefectServer()
+    profile = options.profile
+    names = (
+        Names.of(profile, server.api_url, settings.prefect_namespace) if profile else Names(settings.prefect_namespace)
+    )
+    page = Page(Prefect(server), settings, names, profile, airbyte(settings, options.airbyte_port))
+    uvicorn.run(
+        create_app(page),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""What the page shows: Prefect's runs and artifacts, the watch's incidents, and the sensor's sign of life.
+
+All of it is there already; nothing is measured here, and no secret but Prefect's own is needed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+from blocks.errors import PlatformError, shown
+from blocks.incidents import LOOKED, Incident, IncidentStore, silent
+from blocks.names import Names
+from blocks.settings import Settings
+from services.watch.prefect_api import HEALTH, Json, Prefect, moment
+from services.watch.reasons import reason
+from services.watch.results import rows
+
+FRESH_SECONDS = 5.0
+"""For how long facts are shown again before they are asked for anew."""
+RUNS, HISTORY = 12, 20
+PIPELINES = ("full_pipeline", "remove_file")
+BAD = frozenset({"fail", "error", "runtime error", "partial success"})
+KINDS = {
+    "landing": ("sensor_silent", "batch_parked"),
+    "sync": ("prefect_silent", "worker_gone", "pool_paused", "pool_gone", "run_failed", "run_late"),
+    "raw": ("source_stale", "volume_fall"),
+    "models": ("drift", "publication_refused"),
+    "published": ("publication_refused",),
+}
+"""The incidents that concern each part of the data path."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a run; `left` and `width` are percentages of the longest run's time."""
+
+    name: str
+    state: str
+    left: float
+    width: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A pipeline run; `why` is the sentence of its failure."""
+
+    name: str
+    state: str
+    began: datetime
+    seconds: float
+    files: list[str]
+    why: str
+    url: str
+    steps: list[Step]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source's age against its threshold, in hours; `loaded` is None where it has no row."""
+
+    name: str
+    loaded: datetime | None
+    age: float | None
+    limit: float
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it is stale by now."""
+        return self.age is None or self.age > self.limit
+
+
+@dataclass(frozen=True)
+class Check:
+    """A test's or a model's last result, and the statuses of its last runs, oldest first."""
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    message: str
+    at: datetime
+    history: list[str]
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it failed."""
+        return self.status in BAD
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A published version: its tables with `rows`, `before`, `added` and `removed` columns."""
+
+    at: datetime
+    url: str
+    tables: list[Json]
+
+    @property
+    def changed(self) -> list[Json]:
+        """The tables that are not as they were."""
+        return [each for each in self.tables if each["rows"] != each["before"] or each["added"] or each["removed"]]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The platform at one moment. `problem` says why parts of it may be missing."""
+
+    at: datetime
+    incidents: list[Incident] = field(default_factory=list)
+    problem: str = ""
+    watched: datetime | None = None
+    sensed: datetime | None = None
+    runs: list[Run] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
+    publications: list[Publication] = field(default_factory=list)
+    synced: list[Json] = field(default_factory=list)
+    synced_at: datetime | None = None
+    counts: list[Json] = field(default_factory=list)
+
+    def of(self, part: str) -> list[Incident]:
+        """The open incidents of a part of the data path."""
+        return [each for each in self.incidents if each.kind in KINDS[part]]
+
+    @cached_property
+    def tests(self) -> list[Check]:
+        """The tests, failed ones first."""
+        return [each for each in self.checks if each.kind in ("test", "unit_test")]
+
+    @cached_property
+    def models(self) -> list[Check]:
+        """Everything that dbt builds."""
+        return [each for each in self.checks if each.kind not in ("test", "unit_test")]
+
+    @property
+    def raw_rows(self) -> int:
+        """Rows of raw, as far as they have been counted."""
+        return sum(int(each["all of raw"] or 0) for each in self.counts)
+
+    @property
+    def parked(self) -> list[Json]:
+        """Parked batches, as the watch knows them."""
+        return [
+            {"id": name.rsplit(" ", 1)[-1], "files": count, "what": incident.what, "since": incident.since}
+            for incident in self.incidents
+            if incident.kind in ("batch_parked", "publication_refused")
+            for name, count in incident.evidence.items()
+            if name.startswith("batch ")
+        ]
+
+
+class Facts:
+    """Gathers the facts when somebody looks, and keeps them for FRESH_SECONDS."""
+
+    def __init__(self, prefect: Prefect, settings: Settings, names: Names) -> None:
+        self.prefect, self.settings, self.names = prefect, settings, names
+        self._last = Snapshot(datetime.fromtimestamp(0, UTC))
+        self._lock = Lock()
+        self._history: dict[str, tuple[str, list[Json]]] = {}
+        """By an artifact's key: when the newest was made, and the newest ones. The id of `latest` is that of all of them."""
+
+    def now(self) -> Snapshot:
+        """The facts as they are, or were a moment ago."""
+        with self._lock:
+            now = datetime.now(UTC)
+            if (now - self._last.at).total_seconds() > FRESH_SECONDS:
+                self._last = self._look(now)
+            return self._last
+
+    def _look(self, now: datetime) -> Snapshot:
+        known: Json = {}
+        problems = []
+        for part in (self._watched, self._of_prefect):
+            try:
+                known |= part(now)
+            except PlatformError as error:
+                problems.append(str(error))
+        looked = self.settings.alerts_dir / LOOKED
+        sensed = datetime.fromtimestamp(looked.stat().st_mtime, UTC) if looked.exists() else None
+        return Snapshot(at=now, problem=" ".join(problems), sensed=sensed, **known)
+
+    def _watched(self, now: datetime) -> Json:
+        state = IncidentStore(self.settings.alerts_dir).read()
+        found = list(state.incidents.values()) if state else []
+        return {"incidents": [*silent(state, now), *found], "watched": state.looked if state else None}
+
+    def _of_prefect(self, now: datetime) -> Json:
+        self.prefect.ask("GET", HEALTH)
+        synced = self._newest("airbyte-sync", 1)
+        return {
+            "runs": self._runs(now),
+            "sources": [_source(row, now) for each in self._newest("freshness", 1) for row in rows(each)],
+            "checks": checks(self._newest("dbt-results", HISTORY)),
+            "publications": [self._publication(each) for each in self._newest("published-tables", HISTORY)],
+            "synced": [row for each in synced for row in rows(each)],
+            "synced_at": moment(synced[0]["updated"]) if synced else None,
+            "counts": counts(self._newest("row-counts", HISTORY)),
+        }
+
+    def _newest(self, plain: str, most: int) -> list[Json]:
+        """The newest artifacts of a key, newest first; asked for anew when there is another newest one."""
+        key = self.names.artifact(plain)
+        latest = self.prefect.ask("GET", f"/artifacts/{key}/latest")
+        if not latest:
+            return []
+        if self._history.get(key, ("",))[0] != latest["updated"]:
+            body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": most}
+            found = self.prefect.ask("POST", "/artifacts/filter", body) if most > 1 else [latest]
+            self._history[key] = latest["updated"], found or []
+        return self._history[key][1]
+
+    def _publication(self, artifact: Json) -> Publication:
+        return Publication(moment(artifact["created"]), self._run_url(artifact["flow_run_id"] or ""), rows(artifact))
+
+    def _run_url(self, id_: str) -> str:
+        where = self.prefect.page(f"/runs/flow-run/{id_}")
+        return where if id_ and where.startswith("http") else ""
+
+    def _runs(self, now: datetime) -> list[Run]:
+        wanted: Json = {"start_time": {"is_null_": False}, "parent_task_run_id": {"is_null_": True}}
+        if self.names.namespace:  # of others on the server
+            wanted["tags"] = {"all_": [self.names.tag]}
+        body = {"flows": {"name": {"any_": list(PIPELINES)}}, "flow_runs": wanted, "sort": "START_TIME_DESC"}
+        found = self.prefect.ask("POST", "/flow_runs/filter", {**body, "limit": RUNS}) or []
+        ids = {"flow_runs": {"id": {"any_": [each["id"] for each in found]}}, "limit": 200}
+        steps: dict[str, list[Json]] = defaultdict(list)
+        for step in self.prefect.ask("POST", "/task_runs/filter", ids) or [] if found else []:
+            if step["start_time"]:
+                steps[step["flow_run_id"]].append(step)
+        longest = max((_seconds(each, now) for each in found), default=0) or 1
+        return [self._run(each, steps[each["id"]], longest, now) for each in found]
+
+    def _run(self, run: Json, steps: Iterable[Json], longest: float, now: datetime) -> Run:
+        state = run["state"] or {}
+        bad = run["state_type"] in ("FAILED", "CRASHED")
+        began = moment(run["start_time"])
+        bars = [_step(each, began, longest, now) for each in sorted(steps, key=lambda each: str(each["start_time"]))]
+        return Run(
+            name=shown(run["name"]),
+            state=run["state_name"] or "",
+            began=began,
+            seconds=_seconds(run, now),
+            files=[shown(str(each["key"])) for each in (run.get("parameters") or {}).get("files") or []],
+            why=_why(state) if bad or run["state_name"] == "AwaitingRetry" else "",
+            url=self._run_url(run["id"]),
+            steps=bars,
+        )
+
+
+def _why(state: Json) -> str:
+    told = reason(state.get("name") or "", state.get("message") or "")
+    return f"{told.error}: {told.text}"
+
+
+def _seconds(run: Json, now: datetime) -> float:
+    end = moment(run["end_time"]) if run["end_time"] else now
+    return max((end - moment(run["start_time"])).total_seconds(), 0.0)
+
+
+def _step(task: Json, began: datetime, longest: float, now: datetime) -> Step:
+    left, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), _seconds(task, now)
+    left, width = (min(100 * each / longest, 100) for each in (left, seconds))
+    name = task["name"].rpartition("-")[0] or task["name"]
+    return Step(shown(name), task["state_type"], round(left, 2), round(max(min(width, 100 - left), 0.3), 2), seconds)
+
+
+def _source(row: Json, now: datetime) -> Source:
+    loaded = moment(row["loaded_at"]) if row.get("loaded_at") else None
+    age = (now - loaded).total_seconds() / 3600 if loaded else None
+    return Source(row["source"], loaded, age, float(row.get("limit_hours") or 0))
+
+
+def checks(artifacts: Iterable[Mapping[str, Any]]) -> list[Check]:
+    """Each test and model with its last result and its history, failed ones first.
+
+    Args:
+        artifacts: dbt's results, newest first. A name that the newest whole build lacks is no longer in the project.
+    """
+    newest: dict[str, tuple[Json, datetime]] = {}
+    history: dict[str, list[str]] = defaultdict(list)
+    for artifact in artifacts:
+        for row in rows(artifact):
+            newest.setdefault(row["name"], (row, moment(artifact["created"])))
+            history[row["name"]].append(row["status"])
+    found = [
+        Check(
+            name=name,
+            kind=row["resource_type"],
+            status=row["status"],
+            seconds=float(row.get("seconds") or 0),
+            message=row.get("message") or "",
+            at=at,
+            history=history[name][::-1],
+        )
+        for name, (row, at) in newest.items()
+    ]
+    return sorted(found, key=lambda each: (not each.is_bad, each.status != "warn", each.name))
+
+
+def counts(artifacts: Iterable[Mapping[str, Any]]) -> list[Json]:
+    """The newest row counts of each stream."""
+    newest: dict[str, Json] = {}
+    for artifact in artifacts:
+        for row in rows(artifact):
+            newest.setdefault(row["stream"], {**row, "at": moment(artifact["created"])})
+    return [newest[name] for name in sorted(newest)]

@@ -1,0 +1,78 @@
+"""What dbt and dbt-colibri have written about the project: descriptions, tests, and where each column leads."""
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+FILES = {"docs": "index.html", "lineage": "lineage/index.html"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model: which columns, `NODE.COLUMN`, each of its columns comes from (`upstream`) and feeds (`downstream`)."""
+
+    id: str
+    description: str
+    columns: dict[str, str]
+    tests: dict[str, list[str]]
+    reads: list[str]
+    feeds: list[str]
+    upstream: dict[str, list[str]] = field(default_factory=dict)
+    downstream: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Docs:
+    """The folder of the ready-made docs; whatever of it is missing is not shown."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def file(self, kind: str) -> Path | None:
+        """The page of dbt (`docs`) or dbt-colibri (`lineage`); None where it is not written."""
+        file = self.folder / FILES[kind] if kind in FILES else None
+        return file if file and file.is_file() else None
+
+    def model(self, table: str) -> Model | None:
+        """What is known of the model behind `schema.table`."""
+        manifest, lineage = self.folder / "manifest.json", self.folder / "lineage" / "colibri-manifest.json"
+        return _models(manifest, _changed(manifest), lineage, _changed(lineage)).get(table.lower())
+
+
+def _changed(file: Path) -> int:
+    return file.stat().st_mtime_ns if file.is_file() else 0
+
+
+@lru_cache(maxsize=2)
+def _models(manifest: Path, written: int, _lineage: Path, _traced: int) -> dict[str, Model]:
+    if not written:
+        return {}
+    told = json.loads(manifest.read_bytes())
+    nodes = {**told["nodes"], **told["sources"], **told["exposures"]}
+    return {
+        f"{node['schema']}.{node['alias']}".lower(): _model(id_, node, nodes, told["child_map"])
+        for id_, node in told["nodes"].items()
+        if node["resource_type"] in ("model", "seed", "snapshot")
+    }
+
+
+def _model(id_: str, node: dict[str, Any], nodes: dict[str, Any], children: dict[str, Any]) -> Model:
+    below = [each for each in children.get(id_, []) if each in nodes]
+    tests: dict[str, list[str]] = {}
+    for each in below:
+        if nodes[each]["resource_type"] == "test":
+            tests.setdefault(nodes[each].get("column_name") or "", []).append(nodes[each]["name"])
+    return Model(
+        id=id_,
+        description=node["description"],
+        columns={name.lower(): column["description"] for name, column in node["columns"].items()},
+        tests=tests,
+        reads=[_name(each, nodes) for each in node["depends_on"]["nodes"] if each in nodes],
+        feeds=[_name(each, nodes) for each in below if nodes[each]["resource_type"] != "test"],
+    )
+
+
+def _name(id_: str, nodes: dict[str, Any]) -> str:
+    node = nodes.get(id_) or {}
+    return f"{node['source_name']}.{node['name']}" if node.get("resource_type") == "source" else node.get("name", id_)

@@ -1,0 +1,158 @@
+"""SQL on the published tables in a child process, which has no secret and ends at its limits.
+
+As a program it reads a request as JSON from standard input and prints the answer as JSON.
+"""
+
+import json
+import math
+import resource
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any
+
+import duckdb
+
+from blocks.duckdb_fence import fenced
+
+SECONDS = 10.0
+"""How long a query may take; so long, too, one may wait for others."""
+AT_ONCE = 2
+MEMORY_MB = 256
+"""Megabytes that DuckDB may take for a query; the process may take PROCESS_MB."""
+PROCESS_MB = 768
+ROWS = 10_000
+CELL = 1_000
+"""Characters of a value that are kept."""
+BYTES = 4_000_000
+"""Size of an answer; rows beyond it are left out."""
+_turns = BoundedSemaphore(AT_ONCE)
+
+
+class QueryFailed(Exception):
+    """A query has no answer; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The first rows of a query. `types` are DuckDB's; `more` says that there are further rows, or longer values."""
+
+    columns: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    rows: list[list[Any]] = field(default_factory=list)
+    more: bool = False
+    seconds: float = 0.0
+
+
+def ask(published: Path, sql: str, most: int = ROWS) -> Answer:
+    """Run statements, and return the rows of the last one that has some.
+
+    Raises:
+        QueryFailed: DuckDB refuses, a limit is reached, or nothing is published.
+    """
+    if not published.exists():
+        raise QueryFailed("Nothing is published yet. Run the flow full_pipeline first.")
+    if not _turns.acquire(timeout=SECONDS):
+        raise QueryFailed(f"{AT_ONCE} other queries are running. Try again in a moment.")
+    begun = time.monotonic()
+    try:
+        done = subprocess.run(  # noqa: S603 - this module, with an environment of nothing
+            [sys.executable, "-P", "-s", "-m", __name__],
+            input=json.dumps({"published": str(published), "sql": sql, "most": min(most, ROWS)}).encode(),
+            capture_output=True,
+            timeout=SECONDS,
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
+            cwd="/",
+            check=False,
+        )
+        answer = json.loads(done.stdout)
+    except subprocess.TimeoutExpired:
+        raise QueryFailed(f"The query was ended after {SECONDS:g} s. Narrow it down, for example with WHERE.") from None
+    except ValueError:  # it was ended, or could not say what happened
+        raise QueryFailed(_TOO_LARGE) from None
+    finally:
+        _turns.release()
+    if "error" in answer:
+        raise QueryFailed(answer["error"])
+    return Answer(**{**answer, "seconds": time.monotonic() - begun})
+
+
+_TOO_LARGE = f"The query needs more than {MEMORY_MB} MB of memory. Select fewer rows or columns, or aggregate them."
+LIMITS = {
+    "memory_limit": f"{MEMORY_MB}MB",
+    "threads": "2",
+    "temp_directory": "",
+    "max_temp_directory_size": "0KB",
+}
+
+
+def answer(published: Path, sql: str, most: int) -> Answer:
+    """Run statements in this process; the rows of the last one that has some.
+
+    Raises:
+        duckdb.Error: DuckDB refuses.
+    """
+    found = Answer()
+    with fenced(published, limits=LIMITS) as connection:
+        for statement in connection.extract_statements(sql):
+            connection.execute(statement)
+            if connection.description:
+                columns, types = zip(*((each[0], str(each[1])) for each in connection.description), strict=True)
+                found = Answer(list(columns), list(types), *_rows(connection, most))
+    return found
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[list[list[Any]], bool]:
+    rows: list[list[Any]] = []
+    size, cut = 0, False
+    while (row := connection.fetchone()) is not None:
+        plain = [_plain(value) for value in row]
+        size += sum(len(str(value)) + 4 for value in plain)
+        if len(rows) == most or size > BYTES:
+            return rows, True
+        cut = cut or any(isinstance(value, str) and len(value) > CELL for value in plain)
+        rows.append(plain)
+    return rows, cut
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; a long text is cut."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return text if len(text) <= CELL else f"{text[:CELL]}…"
+
+
+def _bound() -> None:
+    """Have the system end this process where DuckDB's own limits do not."""
+    for limit, value in (
+        (resource.RLIMIT_CPU, math.ceil(SECONDS) * 2),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_DATA, PROCESS_MB * 1_000_000),
+    ):
+        with suppress(ValueError, OSError):  # some systems know no such limit
+            resource.setrlimit(limit, (value, value))
+    with suppress(OSError):  # where a container's memory ends, this process goes and not the page
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def main() -> None:
+    """Answer one request."""
+    _bound()
+    request = json.load(sys.stdin)
+    try:
+        told: dict[str, Any] = asdict(answer(Path(request["published"]), request["sql"], request["most"]))
+    except (duckdb.OutOfMemoryException, MemoryError):
+        told = {"error": _TOO_LARGE}
+    except duckdb.Error as error:
+        told = {"error": str(error)[:2_000]}
+    json.dump(told, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

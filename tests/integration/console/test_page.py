@@ -1,0 +1,230 @@
+"""The page, on a real Prefect server and a published file: what it shows, and whom it answers."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pytest
+from prefect import flow, get_client
+from prefect.client.orchestration import SyncPrefectClient
+from pydantic import SecretStr
+from starlette.testclient import TestClient
+
+from blocks.incidents import LOOKED, Incident, IncidentStore, State
+from blocks.names import Names
+from blocks.settings import PrefectServer, Settings
+from services.console import facts
+from services.console.app import Page, create_app
+from services.watch.prefect_api import Prefect
+
+NAMES = Names("paged")
+GATE = {"added": "gate", "removed": ""}
+
+
+@pytest.fixture(scope="module")
+def client(prefect_server: str) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+class Seen(SimpleNamespace):
+    """A page and what it is made of."""
+
+    page: Page
+    web: TestClient
+    folder: Path
+
+    def get(self, path: str) -> str:
+        self.page.facts._last = facts.Snapshot(datetime.fromtimestamp(0, UTC))
+        answer = self.web.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def publish(self, table: str = "flights") -> None:
+        file = self.folder / "published" / "warehouse.duckdb"
+        file.parent.mkdir(exist_ok=True)
+        file.unlink(missing_ok=True)
+        with duckdb.connect(str(file)) as connection:
+            connection.execute(f"create table {table} as select date '2013-01-01' + i::int as day, i / 2 as delay, "
+                               "'s3://b/in.csv' as _ab_source_file_url from range(5) t(i)")  # fmt: skip
+
+
+def seen(url: str, folder: Path, **server: SecretStr) -> Seen:
+    settings = Settings(published_path=folder / "published" / "warehouse.duckdb", alerts_dir=folder / "alerts")
+    settings.alerts_dir.mkdir(exist_ok=True)
+    page = Page(Prefect(PrefectServer(api_url=url, **server)), settings, NAMES, "trial")
+    web = TestClient(create_app(page), base_url="http://127.0.0.1:8300")
+    return Seen(page=page, web=web, folder=folder)
+
+
+@pytest.fixture
+def page(client: SyncPrefectClient, tmp_path: Path) -> Seen:
+    return seen(str(client.api_url), tmp_path)
+
+
+def artifact(client: SyncPrefectClient, key: str, rows: list[dict[str, object]]) -> None:
+    body = {"key": NAMES.artifact(key), "type": "table", "data": json.dumps(rows)}
+    client.request("POST", "/artifacts/", json=body)  # type: ignore[arg-type]
+
+
+def tell_of_a_test(client: SyncPrefectClient, status: str) -> None:
+    said = "Got 3 results" if status == "fail" else ""
+    row = {"name": "unique_flights", "resource_type": "test", "status": status, "message": said}
+    artifact(client, "dbt-results", [row])
+
+
+def test_an_empty_platform_says_what_it_is_and_what_to_type(page: Seen) -> None:
+    text = page.get("/")
+    assert "Nothing is published yet" in text
+    assert "Files land in S3" in text
+    assert "make run FLOW=full_pipeline" in text
+
+
+def test_a_published_table_appears_with_its_profile_its_plot_and_the_files_of_its_rows(page: Seen) -> None:
+    page.publish()
+    assert "main.flights" in page.get("/")
+    text = page.get("/tables/main.flights")
+    assert "delay by day" in text
+    assert "s3://b/in.csv" in text
+    page.publish("planes")
+    assert "main.planes" in page.get("/")
+    assert "main.flights" not in page.get("/")
+
+
+def test_a_failing_test_appears_with_its_history_and_clears(client: SyncPrefectClient, page: Seen) -> None:
+    tell_of_a_test(client, "pass")
+    tell_of_a_test(client, "fail")
+    text = page.get("/")
+    assert "unique_flights" in text
+    assert "Got 3 results" in text
+    assert "1 pass, 1 fail" in page.get("/tests")
+    tell_of_a_test(client, "pass")
+    assert "unique_flights" not in page.get("/")
+    assert "2 pass, 1 fail" in page.get("/tests")
+
+
+def test_an_incident_is_shown_with_what_to_type_and_a_silent_watch_is_one(page: Seen) -> None:
+    now = datetime.now(UTC)
+    incident = Incident(
+        key="batch_parked/x", kind="batch_parked", what="A batch <b> is parked.", since=now, impact="Rows are missing.",
+        where="make status", command="make cursor", evidence={"batch s3/x abc123": "2"},
+    )  # fmt: skip
+    store = IncidentStore(page.folder / "alerts")
+    store.save(State(began=now, looked=now, incidents={incident.key: incident}))
+    (page.folder / "alerts" / LOOKED).touch()
+    text = page.get("/")
+    assert "A batch &lt;b&gt; is parked." in text
+    assert "<code>abc123</code>" in text
+    store.save(State(began=now, looked=now - timedelta(minutes=5)))
+    assert "The watch has not looked since" in page.get("/")
+
+
+def test_a_versions_diff_a_sources_age_and_a_streams_rows_are_shown(client: SyncPrefectClient, page: Seen) -> None:
+    loaded = (datetime.now(UTC) - timedelta(hours=30)).isoformat()
+    artifact(
+        client, "freshness", [{"source": "raw.flights", "status": "error", "loaded_at": loaded, "limit_hours": 25}]
+    )
+    artifact(
+        client,
+        "row-counts",
+        [{"stream": "flights", "job": 7, "in the files": 12, "rejected": 1, "all of raw": 13, "in staging": 11}],
+    )
+    artifact(client, "published-tables", [{"table": "main.flights", "rows": 12, "before": 10, "columns": 2, **GATE}])
+    text = " ".join(page.get("/").split())
+    assert "10 → 12 rows (+2), new columns gate" in text
+    assert "30 h ago" in text
+    assert "120 % of 25 h" in text
+    assert "13" in text
+
+
+def test_a_failed_run_is_shown_with_its_steps_its_sentence_and_a_link(page: Seen) -> None:
+    @flow(name="full_pipeline")
+    def fails() -> None:
+        raise ValueError("row 17 has a secret value")
+
+    page.page.facts.names = Names()
+    with pytest.raises(ValueError, match="row 17"):
+        fails()
+    text = page.get("/")
+    assert "Failed" in text
+    assert "The run&#39;s page has its text." in text
+    assert "secret value" not in text
+
+
+def test_sql_runs_by_a_form_of_the_page_alone(page: Seen) -> None:
+    page.publish()
+    form = {"q": "select day, delay from flights"}
+    own = page.web.post("/sql", data=form, headers={"origin": "http://127.0.0.1:8300", "sec-fetch-site": "same-origin"})
+    assert "delay by day" in own.text
+    csv = page.web.post("/sql", data={**form, "as": "csv"})
+    assert csv.text.splitlines()[:2] == ["day,delay", "2013-01-01,0.0"]
+    for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
+        assert page.web.post("/sql", data=form, headers=headers).status_code == 403
+    assert page.web.post("/sql", data=form, headers={"host": "evil.example"}).status_code == 421
+    assert "2013-01-01" not in page.get("/sql?q=from+flights")
+
+
+def test_a_query_that_fails_says_why_and_keeps_its_text(page: Seen) -> None:
+    page.publish()
+    answer = page.web.post("/sql", data={"q": "select nothing from flights"})
+    assert answer.status_code == 400
+    assert "Binder Error" in answer.text
+    assert "select nothing from flights" in answer.text
+
+
+def test_every_answer_has_security_headers_and_names_no_other_host(page: Seen) -> None:
+    page.publish()
+    for path in ("/", "/tests", "/sql", "/tables/main.flights", "/none"):
+        answer = page.web.get(path)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["x-frame-options"]
+        assert 'src="http' not in answer.text
+        assert len(answer.content) < 200_000
+
+
+def test_the_page_asks_for_the_login_of_prefects_server(client: SyncPrefectClient, tmp_path: Path) -> None:
+    page = seen(str(client.api_url), tmp_path, api_auth_string=SecretStr("ann:pass:word"))
+    assert page.web.get("/").status_code == 401
+    assert page.web.get("/static/page.css").status_code == 401
+    assert page.web.get("/health").status_code == 200
+    for wrong in ("ann:pass", "", "é:ü"):
+        assert page.web.get("/", headers=basic(wrong)).status_code == 401
+    answer = page.web.get("/", headers=basic("ann:pass:word"))
+    assert answer.status_code == 200
+    assert "pass:word" not in answer.text
+
+
+def basic(login: str) -> dict[str, str]:
+    return {"authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+
+
+def test_a_prefect_server_that_does_not_answer_leaves_the_tables_and_says_so(tmp_path: Path) -> None:
+    page = seen("http://127.0.0.1:9/api", tmp_path)
+    page.publish()
+    text = page.get("/")
+    assert "Prefect&#39;s server does not answer" in text or "Prefect's server does not answer" in text
+    assert "main.flights" in text
+
+
+def test_tables_in_snowflake_are_listed_and_their_rows_are_left_there(
+    client: SyncPrefectClient, tmp_path: Path
+) -> None:
+    page = seen(str(client.api_url), tmp_path)
+    page.page.in_snowflake = True
+    artifact(
+        client,
+        "published-tables",
+        [{"table": "marts_published.flights", "rows": 3, "before": 3, "columns": 2, "added": "", "removed": ""}],
+    )
+    assert "marts_published.flights" in page.get("/")
+    assert "holds no login" in page.get("/tables/marts_published.flights")
+    assert "holds no login" in page.web.post("/sql", data={"q": "select 1"}).text
+
+
+def test_json_of_an_artifact_that_is_none_is_no_row() -> None:
+    assert facts.rows({"data": json.dumps(["text", {"a": 1}])}) == [{"a": 1}]

@@ -1,0 +1,111 @@
+"""What people type at the page reads the published tables, and does nothing else."""
+
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from services.console import data, query
+from services.console.plot import draw, sparkline
+from services.console.query import Answer, QueryFailed, ask
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published file with one table."""
+    file = tmp_path_factory.mktemp("published") / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "create table flights as select date '2013-01-01' + i::int as day, 'UA' as carrier, i / 2 as delay, "
+            "'s3://b/inbound/' || i || '.csv' as _ab_source_file_url from range(5) t(i)"
+        )
+    file.chmod(0o444)
+    return file
+
+
+def test_a_query_has_rows_with_types(published: Path) -> None:
+    answer = ask(published, "select carrier, count(*) as flights from flights group by 1")
+    assert (answer.columns, answer.types, answer.rows) == (["carrier", "flights"], ["VARCHAR", "BIGINT"], [["UA", 5]])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from read_text('/etc/hostname')",
+        "from '{folder}/other.csv'",
+        "from glob('/*')",
+        "attach '{folder}/other.duckdb'",
+        "copy flights to '{folder}/stolen.csv'",
+        "export database '{folder}/stolen'",
+        "set enable_external_access = true",
+        "reset lock_configuration",
+        "set memory_limit = '100GB'",
+        "install httpfs",
+        "load httpfs",
+        "delete from flights",
+        "create table more as select 1",
+    ],
+)
+def test_no_query_reaches_a_file_an_extension_or_a_setting(published: Path, tmp_path: Path, sql: str) -> None:
+    (tmp_path / "other.csv").write_text("a\n1\n")
+    with pytest.raises(QueryFailed):
+        ask(published, sql.format(folder=tmp_path))
+    assert [each.name for each in tmp_path.iterdir()] == ["other.csv"]
+
+
+@pytest.mark.parametrize("name", ["connection", "sql", "published", "sys"])
+def test_no_query_reads_a_variable_of_the_process(published: Path, name: str) -> None:
+    with pytest.raises(QueryFailed, match="does not exist"):
+        ask(published, f"from {name}")
+
+
+def test_an_endless_query_is_ended_and_the_next_one_runs(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(query, "SECONDS", 2.0)
+    begun = time.monotonic()
+    with pytest.raises(QueryFailed, match="was ended after 2 s"):
+        ask(published, "with recursive t(a) as (select 1 union all select a + 1 from t) select max(a) from t")
+    assert time.monotonic() > begun
+    monkeypatch.undo()
+    assert ask(published, "select 1").rows == [[1]]
+
+
+def test_a_query_that_needs_more_memory_than_its_limit_fails(published: Path) -> None:
+    with pytest.raises(QueryFailed, match="memory"):
+        ask(published, "select list(a) from range(500000000) t(a)")
+
+
+def test_rows_and_values_beyond_the_limits_are_left_out_and_that_is_told(published: Path) -> None:
+    many = ask(published, "select range as a from range(20000)")
+    assert (len(many.rows), many.more) == (query.ROWS, True)
+    [[text]] = ask(published, "select repeat('x', 5000)").rows
+    assert len(text) == query.CELL + 1
+
+
+def test_nothing_published_is_told(tmp_path: Path) -> None:
+    with pytest.raises(QueryFailed, match="Nothing is published yet"):
+        ask(tmp_path / "none.duckdb", "select 1")
+
+
+def test_a_table_has_a_profile_and_a_plot_by_its_types(published: Path) -> None:
+    found = data.profile(published, "main.flights")
+    assert [each["column_name"] for each in found.columns] == ["day", "carrier", "delay", "_ab_source_file_url"]
+    assert found.plot_sql.startswith('select "day", avg("delay")')
+    assert found.plot is not None
+    assert "delay by day" in found.plot
+    assert found.files is not None
+    assert found.files.rows[0] == ["s3://b/inbound/0.csv", 1]
+
+
+def test_a_plot_is_chosen_by_types_and_text_in_it_is_escaped() -> None:
+    bars = draw(Answer(["a", "n"], ["VARCHAR", "BIGINT"], [["<script>", 1], ["b", 2]]))
+    assert bars is not None
+    assert "&lt;script&gt;" in bars
+    assert draw(Answer(["n"], ["DOUBLE"], [[1.5], [2.5], [None]])) is not None
+    assert draw(Answer(["n"], ["DECIMAL(9,2)"], [["1.50"]])) is not None
+    assert draw(Answer(["a"], ["VARCHAR"], [["b"]])) is None
+    assert draw(Answer(["a"], ["DOUBLE"], [["nan"]])) is None
+
+
+def test_a_sparkline_tells_its_statuses_in_words() -> None:
+    assert "2 pass, 1 fail" in sparkline(["pass", "pass", "fail"])
