@@ -162,7 +162,7 @@ class Facts:
         self._last = Snapshot(datetime.fromtimestamp(0, UTC))
         self._lock = Lock()
         self._history: dict[str, tuple[str, list[Json]]] = {}
-        """By an artifact's key: when the newest was made, and the newest ones. The id of `latest` is that of all of them."""
+        """By a key: when the newest artifact was made, and the newest ones; the id of `latest` is never another."""
 
     def now(self) -> Snapshot:
         """The facts as they are, or were a moment ago."""
