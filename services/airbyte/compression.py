@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from isal import igzip, igzip_lib
 
-from services.airbyte.formats.model import BadFile
+from services.airbyte.formats.model import SUFFIX, BadFile
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 PIECE = 1 << 20
+BZIP2_PIECE = 1 << 16
+"""Bytes that are read at once of bzip2, whose short members each leave a copy of the rest."""
 # The library's stub gives an instance where it has the class.
 BROKEN_GZIP = cast(type[Exception], igzip_lib.IsalError)
 BROKEN = (EOFError, BROKEN_GZIP, zlib.error, zstd.ZstdError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
@@ -49,20 +51,45 @@ class Decompressed(io.RawIOBase):
         try:
             return self._stream.read(size)
         except gzip.BadGzipFile as error:
-            raise BadFile(f"not a gzip file: {error}") from None
+            if "Not a gzipped file" in str(error):
+                raise BadFile(f"not a gzip file. {SUFFIX}") from None
+            raise self._broken(error) from None
         except BROKEN as error:
-            raise BadFile(f"the {self._kind} data is broken: {error}") from None
+            raise self._broken(error) from None
         except OSError as error:
             if error.errno:
                 raise
-            raise BadFile(f"the {self._kind} data is broken: {error}") from None
+            raise self._broken(error) from None
+
+    def _broken(self, error: Exception) -> BadFile:
+        return BadFile(f"the {self._kind} data is broken or incomplete ({error}). Upload the file again")
 
 
 def decompressed(kind: str, body: IO[bytes]) -> Decompressed:
     if kind == "gzip":
         return Decompressed(kind, igzip.open(body))  # type: ignore[no-untyped-call]
-    stream = bz2.BZ2File(body) if kind == "bzip2" else zstd.ZstdFile(body)
-    return Decompressed(kind, cast(IO[bytes], stream))
+    return Decompressed(kind, cast(IO[bytes], Bzip2(body) if kind == "bzip2" else zstd.ZstdFile(body)))
+
+
+class Bzip2:
+    """The data of a bzip2 file, to its very end: `bz2.BZ2File` leaves out what follows a member and is none."""
+
+    def __init__(self, body: IO[bytes]) -> None:
+        self._body = body
+        self._member = bz2.BZ2Decompressor()
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes. Raises OSError or EOFError if the data is broken, or ends early."""
+        while True:
+            data = b""
+            if self._member.eof:
+                if not (data := self._member.unused_data or self._body.read(BZIP2_PIECE)):
+                    return b""
+                self._member = bz2.BZ2Decompressor()
+            elif self._member.needs_input and not (data := self._body.read(BZIP2_PIECE)):
+                raise EOFError("it ends before its end marker")
+            if got := self._member.decompress(data, size):
+                return got
 
 
 class StoredObject(io.RawIOBase):
@@ -108,7 +135,7 @@ def archive(stored: StoredObject) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BufferedReader(stored, PIECE))
     except BROKEN as error:
-        raise BadFile(f"not a zip archive: {error}") from None
+        raise BadFile(f"not a zip archive, or an incomplete one ({error}). Upload the file again") from None
 
 
 def files_in(opened: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
@@ -120,4 +147,4 @@ def member(opened: zipfile.ZipFile, name: str) -> Decompressed:
     try:
         return Decompressed("zip", opened.open(name))
     except BROKEN as error:
-        raise BadFile(f"the file {name} of the zip archive cannot be read: {error}") from None
+        raise BadFile(f"the file {name} of the zip archive cannot be read ({error}). Make the archive again") from None

@@ -255,8 +255,14 @@ def _skipped(file: Committed) -> str:
 
 
 def _told(change: Widened) -> str:
+    said = RESPELT if change.after == "string" else "Rows that were loaded before keep their values."
     return (
         f"Column {change.column!r} of stream {change.stream!r} was {change.before} and is {change.after} now, because "
-        f"{change.key} has other values. Rows that were loaded before keep their values, as {change.after}. Check what "
-        "reads the column, or declare the stream's columns."
+        f"{change.key} has other values. {said} Check what reads the column."
     )
+
+
+RESPELT = (
+    "Rows that were loaded before have the text of their values, not of their files: 1.50, read as a number, is now "
+    "1.5. To load them as their files have them, declare the stream's columns and clear the stream."
+)

@@ -9,12 +9,20 @@ from typing import TextIO
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.formats.model import BadFile, Field, Limits, Reading, TooLarge, check_names, check_rows
+from services.airbyte.formats.model import (
+    BadFile,
+    Field,
+    Limits,
+    Reading,
+    TooLarge,
+    check_is_text,
+    check_names,
+    check_rows,
+)
 from services.airbyte.formats.survey import Survey
 
 CANDIDATES = ("boolean", "integer", "number")  # source-s3's "Primitive Types Only", besides text
 SAMPLE_ROWS = 100_000
-MAGIC = {b"PK\x03\x04": "a zip archive or a spreadsheet", b"\x1f\x8b": "gzip data", b"PAR1": "Parquet"}
 CHECKED = {"date": ("____-__-__",), "timestamp_without_timezone": ("____-__-_____:__:__", "____-__-__")}
 """Shapes of text without what these types do not keep: a time of day, a zone."""
 BUFFER = 32_000_000
@@ -42,7 +50,7 @@ class CsvFile:
         self._survey = survey
         csv.field_size_limit(limits.line_bytes)
         self._longest = limits.line_bytes
-        self.names = read_header(path, limits)
+        self._width, self.names = read_header(path, limits)
         self._rows = _with_one_line_end(path) if survey.mixed_ends else max(survey.records - 1, 0)
 
     def infer(self) -> dict[str, str]:
@@ -135,6 +143,8 @@ class CsvFile:
                 "MAX_LINE_SIZE",
                 int(line.group(1)) if line else None,
             )
+        if "no name for a value" in str(error):
+            return BadFile("the row has a value after the last column of the header", self._first_long_row())
         if "state machine" in str(error):
             return BadFile("its lines end in more than one way (CR LF, LF, CR), or a quote is not closed")
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
@@ -145,14 +155,30 @@ class CsvFile:
         )
         return BadFile(reason, int(line.group(1)) if line else None)
 
+    def _first_long_row(self) -> int | None:
+        """The line of the first row with a value in a column that the header does not name."""
+        with _text(self.path) as lines:
+            reader, began = csv.reader(lines), 1
+            for row in reader:
+                if any(row[len(self.names) :]):
+                    return began
+                began = reader.line_num + 1
+        return None
+
     def check(self, written: int) -> None:
         """Raise BadFile unless `written` rows are all that the file has."""
         if written != self._rows:  # a quote within a value, or an empty line, which the quick count takes for a row
             check_rows(written, _count(self.path))
 
     def _read(self, types: list[str]) -> str:
-        fields = ", ".join(f"'f{position}': '{type_}'" for position, type_ in enumerate(types))
-        return f"read_csv({self._source()}, columns = {{{fields}}}, auto_detect = false, {self._dialect()})"
+        unnamed = ["VARCHAR"] * (self._width - len(types))
+        fields = ", ".join(f"'f{position}': '{type_}'" for position, type_ in enumerate([*types, *unnamed]))
+        rows = f"read_csv({self._source()}, columns = {{{fields}}}, auto_detect = false, {self._dialect()})"
+        if not unnamed:
+            return rows
+        filled = " OR ".join(f"f{position} IS NOT NULL" for position in range(len(types), self._width))
+        stop = "error('no name for a value')::BOOLEAN"
+        return f"(FROM {rows} WHERE CASE WHEN {filled} THEN {stop} ELSE true END)"
 
     def _dialect(self) -> str:
         longest = self._longest if self._survey.stray else self._survey.longest + 1000
@@ -174,33 +200,37 @@ def _whole(value: str) -> str:
     return f"CASE WHEN {whole} THEN {value}::BIGINT ELSE error('no integer')::BIGINT END"
 
 
-def read_header(path: Path, limits: Limits) -> list[str]:
-    """The column names in the file's order; none when the file is empty."""
-    with path.open("rb") as data:
-        begin = data.read(4)
-    if what := next((what for magic, what in MAGIC.items() if begin.startswith(magic)), ""):
-        raise BadFile(f"it is {what}, not text. Give the key the suffix of what it is, or load the file as CSV")
+def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
+    """How many values the header has, and the column names in the file's order; none when the file is empty.
+
+    Spreadsheets write columns without a name after the last one that has one: they are no columns.
+    """
+    check_is_text(path)
     with _text(path) as lines:
+        _check_is_header(lines.readline(limits.header_bytes).strip())
+        lines.seek(0)
         try:
             header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
         except csv.Error as error:
             raise BadFile(f"the header cannot be read: {error}", 1) from None
-    _check_is_header(header)
+        if not header and any(map(str.strip, lines)):
+            raise BadFile("the first line is empty. Set the stream's format.skip_rows_before_header, or remove it", 1)
     names = [name.strip() for name in header]
+    while len(names) > 1 and not names[-1]:
+        names.pop()
     check_names(names, "the header", limits.columns, 1)
-    return names
+    return len(header), names
 
 
-def _check_is_header(names: list[str]) -> None:
+def _check_is_header(first: str) -> None:
     """Raise BadFile for a first line that surely is something else, which would be loaded as a column's name."""
-    first = ",".join(names[:2]).strip()
     if found := re.fullmatch("sep=(.),?", first, re.IGNORECASE):
         raise BadFile(
             f"its first line says that {found[1]!r} separates the values. Set the stream's format.delimiter to "
             f"{found[1]!r} and format.skip_rows_before_header to 1",
             1,
         )
-    if re.match(r'\{\s*"|\[\s*[{\[]', first):
+    if re.match(r'[{\[]\s*["{\[\d]', first):
         raise BadFile("its first line is JSON, not a header. Set the stream's format to {filetype: jsonl}", 1)
     if re.match(r"<(!doctype|html|\?xml)", first, re.IGNORECASE):
         raise BadFile("its first line is HTML or XML, not a header. Download or export the file again", 1)
@@ -229,7 +259,8 @@ def _with_one_line_end(path: Path) -> int:
     rewritten = path.with_suffix(".lf")
     rows = -1
     with _text(path) as lines, rewritten.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
-        reader, writer = csv.reader(lines, strict=True), csv.writer(out, lineterminator="\n")
+        # A carriage return in a value needs its quotes, which a writer with other line ends would leave out.
+        reader, writer = csv.reader(lines, strict=True), csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
         try:
             for row in filter(None, reader):
                 writer.writerow(row)

@@ -22,6 +22,7 @@ from services.airbyte.formats.model import (
     Limits,
     Reading,
     TooLarge,
+    check_is_text,
     check_names,
     check_rows,
     is_exact,
@@ -76,6 +77,7 @@ class DialectFile:
         self.skipped = 0
         self.empty: Mapping[str, str] = {}
         csv.field_size_limit(limits.line_bytes)
+        check_is_text(path)
         self.names = self._header()
         check_names(self.names, "the header", limits.columns, 1 + format.skip_rows_before_header)
 

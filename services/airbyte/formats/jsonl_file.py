@@ -23,7 +23,7 @@ from services.airbyte.formats.model import (
     is_exact,
     without_path,
 )
-from services.airbyte.formats.survey import Survey
+from services.airbyte.formats.survey import TINY, Survey
 
 TYPES = {
     "UBIGINT": "integer",
@@ -73,7 +73,7 @@ class JsonlFile:
                     if not line.strip():
                         continue
                     if not isinstance(value := json.loads(line), dict):
-                        return BadFile("the line is no JSON object", number)
+                        return BadFile(f"the line is JSON, but not an object. {ONE_A_LINE}", number)
                     if twice := _name_twice(line):
                         return BadFile(f"the line has the name {twice!r} twice", number)
                     json.dumps(value, ensure_ascii=False).encode()
@@ -82,9 +82,10 @@ class JsonlFile:
                 except UnicodeEncodeError:
                     return BadFile("the line has half of a surrogate pair, which is not a character", number)
                 except UnicodeDecodeError:
-                    return BadFile("the line is not UTF-8", number)
+                    return BadFile("the line is not UTF-8. Save the file as UTF-8", number)
                 except json.JSONDecodeError as wrong:
-                    return BadFile(f"the line is no JSON: {wrong.msg} at character {wrong.pos + 1}", number)
+                    at = f"{wrong.msg} at character {wrong.pos + 1}"
+                    return BadFile(f"the line is not one whole JSON object ({at}). {ONE_A_LINE}", number)
         return BadFile(without_path(error, self.path))
 
     def _with_line(self, error: BadFile) -> BadFile:
@@ -103,6 +104,8 @@ class JsonlFile:
 
     def check(self, written: int) -> None:
         """Raise BadFile unless `written` rows are all that the file has."""
+        if not self.names and self._survey.records and not written:
+            raise BadFile("none of its objects has a field. Check what wrote the file")
         if written != self._survey.records:  # an empty line, which the quick count takes for a row
             with self.path.open("rb") as lines:
                 check_rows(written, sum(1 for line in lines if line.strip()))
@@ -139,7 +142,7 @@ class JsonlFile:
         """Write the file anew with numbers that a double rounds as text, since DuckDB reads fractions as doubles."""
         rewritten = self.path.with_suffix(".digits")
         with self.path.open("rb") as lines, rewritten.open("wb") as out:
-            out.writelines(_with_digits(line) if LONG.search(line) else line for line in lines)
+            out.writelines(_with_digits(line) if LONG.search(line) or TINY.search(line) else line for line in lines)
         rewritten.replace(self.path)
 
     def _dialect(self) -> str:
@@ -150,6 +153,9 @@ class JsonlFile:
         return sql.text(str(self.path))
 
 
+ONE_A_LINE = (
+    "JSON Lines has one object per line. `jq -c .` writes objects that way, and `jq -c '.[]'` the objects of an array"
+)
 LONG_LINE = 1 << 20
 """Bytes of a line from which on copies of it count."""
 MOST_TYPES = 8

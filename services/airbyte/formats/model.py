@@ -93,6 +93,18 @@ def check_rows(written: int, counted: int) -> None:
         raise BadFile(f"the file has {counted:,} rows, but {written:,} were read from it")
 
 
+SUFFIX = "Give the key the suffix of what the file is, or upload the file again"
+MAGIC = {b"PK\x03\x04": "a zip archive or a spreadsheet", b"\x1f\x8b": "gzip data", b"PAR1": "Parquet"}
+
+
+def check_is_text(path: Path) -> None:
+    """Raise BadFile for a file that begins as one of another kind does."""
+    with path.open("rb") as data:
+        begin = data.read(4)
+    if what := next((what for magic, what in MAGIC.items() if begin.startswith(magic)), ""):
+        raise BadFile(f"it is {what}, not text. Give the key the suffix of what it is, or load the file as CSV")
+
+
 ENCODING = ". If it is text, set the stream's format.encoding to the file's, such as utf-16 or latin-1"
 
 
@@ -100,19 +112,27 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
     """Raise BadFile unless the names can be the columns of one table, in which case does not count."""
     if len(names) > most:
         raise TooLarge(f"{where} has more than {most:,} columns", "MAX_COLUMNS", line)
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     for position, name in enumerate(names, start=1):
         if re.search("[\udc80-\udcff]", name):
             raise BadFile(f"column {position} of {where} is not UTF-8{ENCODING}", line)
         if "\0" in name:
             raise BadFile(f"column {position} of {where} has a NUL character in its name{ENCODING}", line)
         if not name.strip():
-            raise BadFile(f"column {position} of {where} has no name", line)
-        if name.lower() in seen:
-            raise BadFile(f"{where} names column {name!r} twice", line)
+            raise BadFile(f"column {position} of {where} has no name. {UNNAMED if line else 'Name it'}", line)
+        if (first := seen.setdefault(name.lower(), name)) != name:
+            raise BadFile(f"{where} names columns {first!r} and {name!r}, and case does not count. Rename one", line)
+        if position > len(seen):
+            raise BadFile(f"{where} names column {name!r} twice. Rename one", line)
         if name.lower().startswith(RESERVED):
             raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself", line)
-        seen.add(name.lower())
+
+
+UNNAMED = (
+    "Name it in the file, or in the stream's format: skip_rows_before_header: 1, and header_definition: "
+    "{header_definition_type: User Provided, column_names: […]}. If the header stands further down, set "
+    "format.skip_rows_before_header to the number of lines before it"
+)
 
 
 def widest(known: str, other: str) -> str:

@@ -9,6 +9,7 @@ import duckdb
 from services.airbyte import sql
 from services.airbyte.formats.model import (
     NUMBER,
+    SUFFIX,
     BadFile,
     Field,
     Limits,
@@ -39,6 +40,8 @@ where one is empty or occurs twice, decimals of more than 38 digits become doubl
 _EMPTY = """SELECT path_in_schema FROM parquet_metadata(?)
             GROUP BY path_in_schema HAVING bool_and(stats_null_count = num_values)"""
 """Columns without a value, whose type says nothing: writers give them any."""
+LAST = (2**63 - 1) // 1000
+"""Microseconds from 1970 to the last time that nanoseconds in 64 bits have."""
 _LENGTH = {"VARCHAR": "strlen", "BLOB": "octet_length"}
 
 
@@ -52,7 +55,8 @@ class ParquetFile:
     ) -> None:
         self.path = path
         self._decimal = "number" if chosen.decimal_as_float else "string"
-        self._relation = f"read_parquet({sql.text(str(path))})"
+        # The name of the local folder says nothing of the file.
+        self._relation = f"read_parquet({sql.text(str(path))}, hive_partitioning = false)"
         found, self._rows, grown = [], 0, 0
         columns: list[tuple[str, set[str]]] = []
         try:
@@ -78,8 +82,10 @@ class ParquetFile:
             self._check_repeated(connection, limits.file_bytes)
             self._empty = {row[0] for row in connection.execute(_EMPTY, [str(path)]).fetchall()}
         folders = map(unquote, key.split("/")[:-1]) if found else ()
-        self._folders = dict(folder.split("=", 1) for folder in folders if "=" in folder)
-        self.names = [*self._types, *(name for name in self._folders if name not in self._types)]
+        own = {name.lower() for name in self._types}
+        named = (folder.split("=", 1) for folder in folders if "=" in folder)
+        self._folders = {name: value for name, value in named if name.lower() not in own}
+        self.names = [*self._types, *self._folders]
         check_names(self.names, "the file", limits.columns)
 
     def _check_repeated(self, connection: duckdb.DuckDBPyConnection, most: int) -> None:
@@ -128,26 +134,28 @@ class ParquetFile:
             return Field(name, sql.text(self._folders[name]))
         quoted, duckdb_type = sql.name(name), self._types[name]
         if _is_decimal(duckdb_type):
-            return Field(name, f"{quoted}::{sql.DUCKDB_TYPES[self._decimal]}", self._decimal)
-        if duckdb_type == "BLOB":
-            return Field(name, f"decode({quoted})")
+            rounded = f"TRY_CAST({quoted}::DOUBLE AS {duckdb_type}) IS DISTINCT FROM {quoted}"
+            cut = rounded if self._decimal == "number" else ""
+            return Field(name, f"{quoted}::{sql.DUCKDB_TYPES[self._decimal]}", self._decimal, cut)
         type_ = sql.column_type(duckdb_type)
-        if duckdb_type in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):  # DuckDB would round them, or not cast them at all
-            micros = f"make_timestamp(epoch_ns({quoted}) // 1000 - (epoch_ns({quoted}) % 1000 < 0)::BIGINT)"
-            return Field(name, f"({micros})::{sql.DUCKDB_TYPES[type_]}", type_, f"epoch_ns({quoted}) % 1000 != 0")
+        if duckdb_type in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
+            return _nanoseconds(name, type_)
         cut = self._cut(name)
         if type_ in sql.FINITE:
             text = f"{quoted}::{sql.DUCKDB_TYPES[type_]}::VARCHAR"
             value = text if as_text else sql.finite(quoted, type_)
             return Field(name, value, "string" if as_text else type_, cut)
         nested = type_ == "object" and duckdb_type != "JSON"
-        return Field(name, f"to_json({quoted})" if nested else quoted, type_, cut)
+        value = f"decode({quoted})" if duckdb_type == "BLOB" else f"to_json({quoted})" if nested else quoted
+        return Field(name, value, type_, cut)
 
     def _cut(self, name: str) -> str:
         """SQL that is true for a value that DuckDB may have cut or rounded, and does not say so."""
         inexact, quoted = self._inexact[name], sql.name(name)
         if "INT96" in inexact and self._types[name] == "TIMESTAMP":
             return f"isfinite({quoted}) AND epoch_us({quoted}) % 1000000 <> 0"
+        if "TIMESTAMP" in self._types[name] and sql.column_type(self._types[name]) == "object":
+            return f"regexp_matches(to_json({quoted})::VARCHAR, '\"-?infinity\"')"
         return f"{quoted} IS NOT NULL" if inexact & {"INT96", "wide decimal"} else ""
 
     def check(self, written: int) -> None:
@@ -159,7 +167,25 @@ class ParquetFile:
             return BadFile(
                 "a column of binary values has one that is not UTF-8 text. Convert it to text, such as base64"
             )
-        return BadFile(f"no readable Parquet file: {without_path(error, self.path)}")
+        if "convert Timestamp" in str(error):
+            return BadFile("a time is so far away that microseconds in 64 bits do not hold it. Correct it")
+        with self.path.open("rb") as data:
+            begins = data.read(4) == b"PAR1"
+        if not begins:
+            return BadFile(f"not a Parquet file. {SUFFIX}")
+        return BadFile(f"the Parquet file is broken or incomplete ({without_path(error, self.path)}). Upload it again")
+
+
+def _nanoseconds(name: str, type_: str) -> Field:
+    """A time that DuckDB would round, or not cast at all.
+
+    It takes the last and the first one, such as pandas.Timestamp.max, for infinite.
+    """
+    quoted = sql.name(name)
+    micros = f"epoch_ns({quoted}) // 1000 - (epoch_ns({quoted}) % 1000 < 0)::BIGINT"
+    micros = f"CASE {quoted} WHEN 'infinity' THEN {LAST} WHEN '-infinity' THEN -{LAST} - 1 ELSE {micros} END"
+    cut = f"{quoted} IS NOT NULL AND coalesce(epoch_ns({quoted}) % 1000 != 0, true)"
+    return Field(name, f"make_timestamp({micros})::{sql.DUCKDB_TYPES[type_]}", type_, cut)
 
 
 def _is_decimal(duckdb_type: str) -> bool:

@@ -1,5 +1,6 @@
 """What is learnt of a text file while it is written to disk, piece by piece, apart from DuckDB's reading of it."""
 
+import re
 from collections.abc import Sequence
 
 from services.airbyte.formats.model import Limits, TooLarge, size
@@ -7,6 +8,8 @@ from services.airbyte.formats.model import Limits, TooLarge, size
 CHUNK = 1 << 20
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG, _FINE = b"0" * 16, b"." + b"0" * 7
+TINY = re.compile(rb"e-0*(?:[3-9]\d\d|\d{4,5})(?![\da-f-])", re.IGNORECASE)
+"""A number that a double may take for 0. The last part tells it from a UUID."""
 _OVERLAP = len(_LONG) + 1
 """Bytes of the piece before that are looked at again, since a number may begin in it."""
 
@@ -89,7 +92,9 @@ class Survey:
         """A number has a fractional part where there is a "." or a negative exponent."""
         seen = self._end + piece
         dots = b"." in seen
-        self.fractions = self.fractions or dots or b"e-" in seen or b"E-" in seen
+        negative = b"e-" in seen or b"E-" in seen
+        self.fractions = self.fractions or dots or negative
+        self.long |= negative and bool(TINY.search(seen))
         if not self.long or (dots and not self.fine):
             digits = seen.translate(_DIGITS)
             self.fine |= dots and _FINE in digits

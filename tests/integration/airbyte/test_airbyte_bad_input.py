@@ -36,7 +36,7 @@ HEADER = "id,name,price,at\n"
             "the row has 5 values, but the header names 4",
         ),
         ("header.csv", b"id,n\xe4me\n1,2\n", 1, "column 2 of the header is not UTF-8"),
-        ("twice.csv", "id,ID\n1,2\n", 1, "names column 'ID' twice"),
+        ("twice.csv", "id,ID\n1,2\n", 1, "names columns 'id' and 'ID'"),
     ],
 )
 def test_a_file_that_cannot_be_parsed_is_named_with_line_and_reason(

@@ -75,6 +75,8 @@ def encrypted(data: bytes) -> bytes:
         ("a.csv.bz2", bz2.compress(MANY)[:-20], "the bzip2 data is broken"),
         ("a.csv.zst", zstd.compress(MANY)[:-5], "the Zstandard data is broken"),
         ("a.csv.bz2", TEXT, "the bzip2 data is broken"),
+        ("a.csv.bz2", bz2.compress(TEXT) + b"X" + bz2.compress(TEXT), "the bzip2 data is broken"),
+        ("a.csv.bz2", bz2.compress(MANY) + bz2.compress(MANY)[:-20], "the bzip2 data is broken"),
         ("a.csv.zst", TEXT, "the Zstandard data is broken"),
         ("a.csv.zst", gzip.compress(TEXT, mtime=0), "the Zstandard data is broken"),
         ("a.zip", TEXT, "not a zip archive"),

@@ -67,19 +67,19 @@ def test_a_value_of_another_type_is_null_and_noted_in_every_format(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl", '{"id": 1}\n{"id":\n', "line 2: the line is no JSON"),
-        ("a.jsonl", '{"id": 1}\n\n[1, 2]\n', "line 3: the line is no JSON object"),
+        ("a.jsonl", '{"id": 1}\n{"id":\n', "line 2: the line is not one whole JSON object (Expecting value"),
+        ("a.jsonl", '{"id": 1}\n\n[1, 2]\n', "line 3: the line is JSON, but not an object"),
         (
             "a.jsonl",
             '{"id": 1}\n{"id": 2, "a": {"b": 1, "c": 2}, "id": 3}\n',
             "line 2: the line has the name 'id' twice",
         ),
         ("a.jsonl", '{"id": "%s"}\n{"id": 2, "id": 3}\n' % ("x" * 2**20), "line 2: the line has the name 'id' twice"),
-        ("a.jsonl.gz", '{"id": 1} {"id": 2}\n', "line 1: the line is no JSON: Extra data"),
+        ("a.jsonl.gz", '{"id": 1} {"id": 2}\n', "line 1: the line is not one whole JSON object (Extra data"),
         ("a.jsonl", b'{"id": 1}\n{"name": "\xe4"}\n', "line 2: the line is not UTF-8"),
         ("a.jsonl", '{"id": 1, "ID": 2}\n', "the file names one column 'id' and 'ID'"),
-        ("a.parquet", b"PAR1 not really PAR1", "no readable Parquet file"),
-        ("a.parquet", "id,name\n1,ant\n", "no readable Parquet file"),
+        ("a.parquet", b"PAR1 not really PAR1", "the Parquet file is broken or incomplete"),
+        ("a.parquet", "id,name\n1,ant\n", "not a Parquet file"),
     ],
 )
 def test_a_file_that_is_not_of_its_format_is_named_and_leaves_no_row(

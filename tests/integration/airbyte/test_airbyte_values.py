@@ -84,6 +84,29 @@ LOADED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {
         column([TEN], pa.timestamp("ns", "UTC")),
         [(stamp("2013-01-01T10:00Z"), None)],
     ),
+    "last_nanoseconds": (
+        "a.parquet",
+        column([2**63 - 1, -(2**63) + 1, None], pa.timestamp("ns")),
+        [
+            (stamp("2262-04-11T23:47:16.854775"), CUT),
+            (stamp("1677-09-21T00:12:43.145224"), CUT),
+            (None, None),
+        ],
+    ),
+    "nested_last_nanoseconds": (
+        "a.parquet",
+        column([[5_000], [2**63 - 1]], pa.list_(pa.timestamp("ns"))),
+        [('["1970-01-01 00:00:00.000005"]', None), ('["infinity"]', CUT)],
+    ),
+    "jsonl_tiny": ("a.jsonl", b'{"v": 1.5}\n{"v": 1e-400}\n', [("1.5", None), ("1e-400", None)]),
+    "csv_tiny": ("a.csv", b"v\n1.5\n1e-400\n", [("1.5", None), ("1e-400", None)]),
+    "csv_mixed_ends_and_a_return_in_a_value": ("a.csv", b'id,v\n1,"a\rb"\r\n2,x\n', [("a\rb", None), ("x", None)]),
+    "csv_empty_columns_at_the_end": ("a.csv", b"id,v,,\n1,a,,\n2,b,,\n", [("a", None), ("b", None)]),
+    "own_column_and_folder": (
+        "year=2013/a.parquet",
+        table({"year": pa.array([1999]), "v": pa.array([1])}),
+        [(1, None)],
+    ),
     "days": ("a.parquet", column([date(2013, 1, 31)], pa.date32()), [(date(2013, 1, 31), None)]),
 }
 LOADED |= {
@@ -167,9 +190,50 @@ DECLARED: dict[str, tuple[str, bytes, list[tuple[Any, str | None]]]] = {  # name
 LOADED |= DECLARED
 REFUSED: dict[str, tuple[str, bytes, dict[str, str] | None, str]] = {
     "nested_binary": ("a.parquet", column([[b"x"]], pa.list_(pa.binary())), None, "binary values within nested ones"),
-    "name_by_case": ("a.parquet", table({"v": pa.array([1]), "V": pa.array([2])}), None, "names column 'V' twice"),
+    "name_by_case": (
+        "a.parquet",
+        table({"v": pa.array([1]), "V": pa.array([2])}),
+        None,
+        "names columns 'v' and 'V', and case does not count",
+    ),
     "no_name": ("a.parquet", table({"": pa.array([1])}), None, "has no name"),
     "case_of_a_key": ("a.jsonl", b'{"v": 1}\n{"V": 1}\n', None, "line 2: the file names one column 'v' and 'V'"),
+    "spelt_otherwise": ("a.csv", b"id,ID\n1,2\n", None, "names columns 'id' and 'ID'"),
+    "index": (
+        "a.csv",
+        b",v\n0,1\n",
+        None,
+        "column 1 of the header has no name. Name it in the file, or in the stream's format",
+    ),
+    "value_without_a_column": (
+        "a.csv",
+        b"id,v,\n1,a,\n2,b,c\n",
+        None,
+        "line 3: the row has a value after the last column",
+    ),
+    "first_line_empty": (
+        "a.csv",
+        b"\nid,v\n1,a\n",
+        None,
+        "line 1: the first line is empty. Set the stream's format.skip_rows",
+    ),
+    "rows_of_json": ("a.csv", b"[1,2,3]\n[4,5,6]\n", None, "{filetype: jsonl}"),
+    "objects_without_a_field": ("a.jsonl", b"{}\n{}\n", None, "none of its objects has a field"),
+    "several_lines": ("a.jsonl", b'{\n  "v": 1\n}\n', None, "JSON Lines has one object per line. `jq -c .`"),
+    "array": (
+        "a.jsonl",
+        b'[{"v": 1}]\n',
+        None,
+        "line 1: the line is JSON, but not an object. JSON Lines has one object",
+    ),
+    "csv_called_parquet": ("a.parquet", b"id,v\n1,a\n", None, "not a Parquet file. Give the key the suffix"),
+    "far_away": ("a.parquet", column([2**62], pa.timestamp("ms")), None, "so far away that microseconds"),
+    "half_parquet": (
+        "a.parquet",
+        column(list(range(9)), pa.int64())[:-9],
+        None,
+        "Parquet file is broken or incomplete",
+    ),
     "key_twice": ("a.jsonl", b'{"w": {"v": 1}}\n{"v": 1, "v": 2}\n', None, "line 2: the line has the name 'v' twice"),
     "nul": ("a.csv", "id,v\n1,2\n".encode("utf-16-le"), None, "set the stream's format.encoding"),
     "utf16": ("a.csv", "id,v\n1,2\n".encode("utf-16"), None, "set the stream's format.encoding"),

@@ -116,6 +116,9 @@ CASES = {
     "typed_underscore": csv("a,b\n1_000, 7\n2,+8\n", differs="more than a number", **TYPED),
     "typed_empty": csv("a,b\n5,1\n,2\n", **TYPED),
     "gzip": Case({"filetype": "csv"}, {"a.csv.gz": gzip.compress(ROWS)}),
+    "bzip2_damaged": Case(
+        {"filetype": "csv"}, {"a.csv.bz2": bz2.compress(ROWS) + b"X" + bz2.compress(b"3,z\n")}, "bzip2 end"
+    ),
     "bzip2": Case({"filetype": "csv"}, {"a.csv.bz2": bz2.compress(ROWS)}),
     "zip": Case({"filetype": "csv"}, {"a.zip": zipped({"a.csv": ROWS, "deep/b.csv": b"a,b\n3,z\n"})}),
     "other_suffix": Case({"filetype": "csv"}, {"export": ROWS, "b.txt": b"a,b\n3,z\n"}),
@@ -168,6 +171,8 @@ CASES = {
     "parquet_map": parquet([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
     "parquet_zero_rows": parquet([], pa.int64(), differs="no row"),
     "parquet_hive": Case(PARQUET, {"year=2013/month=01/a.parquet": table(pa.array([1, 2]))}),
+    "parquet_folder_and_column": Case(PARQUET, {"c=9/a.parquet": table(pa.array([1, 2]))}, "folder and column"),
+    "parquet_last_ns": parquet([2**63 - 1, -(2**63) + 1], pa.timestamp("ns")),
     "parquet_two_files": Case(
         PARQUET, {"a.parquet": table(pa.array([1, 2])), "b.parquet": table(pa.array([1.5, 2.5]))}
     ),

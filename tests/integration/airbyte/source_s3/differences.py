@@ -93,6 +93,18 @@ DIFFERENCES = {
     "no row": Difference(
         "Parquet: a file without a row", "its columns", "no column yet", "Nothing is written for a file without rows."
     ),
+    "folder and column": Difference(
+        "Parquet: a folder `year=2013` around a file with a column `year`",
+        "the folder's value in every row",
+        "the file's values",
+        "A column of the file is lost.",
+    ),
+    "bzip2 end": Difference(
+        "any: bzip2 with something else after its data, or a damaged second part",
+        "the rest is left out, and the sync succeeds",
+        "the file is refused",
+        "Rows are lost without a word.",
+    ),
     "Zstandard": Difference(
         "any: Zstandard, `.zst`", "not decompressed, so refused", "read", "Its library has it in later versions."
     ),
