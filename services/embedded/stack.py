@@ -111,6 +111,7 @@ class Stack:
             "PREFECT_SERVER_UI_API_URL": "/api",
             "DO_NOT_TRACK": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_WORKER_HEARTBEAT_SECONDS": "15",
         }
 
     @property

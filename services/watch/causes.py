@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import ceil
+
+LOOK_SECONDS = 20.0
+"""From one look of the watch to the next."""
 
 
 @dataclass(frozen=True)
@@ -14,14 +18,24 @@ class Cause:
         ends: when it is over, for the documentation.
         impact: what it means for the tables.
         command: what to type.
+        known: when it can be known at the earliest, for the documentation.
         seconds: how long it must have lasted, since a restart or a moment's silence is not worth a message.
+        settling: how many seconds after the watch's start, or after Prefect's server has come back, it is reported at the
+            earliest: what it is about starts at the same time.
     """
 
     begins: str
     ends: str
     impact: str
     command: str
+    known: str
     seconds: float = 0
+    settling: float = 0
+
+    @property
+    def told(self) -> float:
+        """The most seconds from when it can be known until its message is sent."""
+        return LOOK_SECONDS * (1 + ceil(self.seconds / LOOK_SECONDS))
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,12 @@ def table() -> str:
     return "\n".join([head, "| --- | --- | --- | --- | --- |", *rows])
 
 
+def times() -> str:
+    """When each cause can be known and how long after that it is reported, as docs/alerts.md has it."""
+    rows = [f"| `{kind}` | {each.known} | {each.told:.0f} s |" for kind, each in CAUSES.items()]
+    return "\n".join(["| kind | it can be known | it is reported within |", "| --- | --- | --- |", *rows])
+
+
 PLAIN = {"profile": "", "subject": "NAME", "flow": "FLOW"}
 KEPT = "Readers keep the tables of the last good run; newer rows are missing from them."
 LATER = "New rows do not reach the tables until this is over. What readers have stays as it is."
@@ -64,6 +84,7 @@ CAUSES: dict[str, Cause] = {
         "A later run of the same flow and connection completes.",
         KEPT,
         "make run FLOW={flow}{profile}   once the cause is mended",
+        "when the run ends; where its process died, 60 s later, since it may be retried",
     ),
     "batch_parked": Cause(
         "The sensor has parked a batch of files after its last attempt. Batches that are parked for one reason are one "
@@ -71,104 +92,125 @@ CAUSES: dict[str, Cause] = {
         "Each of the batches has gone through, or a person has had them forgotten.",
         "The rows of the batch's files are missing from the tables.",
         'make status{profile}, then make cursor{profile} ARGS="release BATCH" or ARGS="forget BATCH"',
+        "when the sensor parks the batch",
     ),
     "publication_refused": Cause(
         "Tests or models failed in a run that nothing will retry, or in a batch's last attempt; nothing is published.",
         "A later run of the same flow completes; for a batch, it has gone through or is forgotten.",
         "Readers keep the tables that passed their tests last.",
         "make run FLOW={flow}{profile}   once the data or the model is mended",
+        "when the run ends; for a batch, when the sensor parks it",
     ),
     "source_stale": Cause(
         "A source's newest row is older than FRESHNESS_THRESHOLD_HOURS; looked at also while no run comes.",
         "A run has loaded newer rows.",
         "The tables are complete up to that age, and older than they should be.",
         "make status{profile}, then make run FLOW=full_pipeline{profile}",
-        60,
+        "when the newest row passes the threshold",
+        seconds=60,
     ),
     "run_late": Cause(
         "A run has waited for its start for ALERT_LATE_MINUTES, although a worker is there.",
         "It has started, or was cancelled.",
         LATER,
         "make logs SERVICE=worker{profile}",
-        60,
+        "ALERT_LATE_MINUTES after the run was due",
+        seconds=60,
+        settling=180,
     ),
     "worker_gone": Cause(
-        "No worker of a work pool has asked for work lately.",
+        "No worker of a work pool has sent a heartbeat for 45 s.",
         "A worker asks again.",
         LATER,
         "make up{profile}",
-        75,
+        "after 45 s without a heartbeat, which the worker sends every 15 s",
+        seconds=40,
+        settling=90,
     ),
     "pool_paused": Cause(
         "A work pool, or one of its queues, is paused.",
         "It is resumed.",
         LATER,
         "prefect work-pool resume {subject}, or the switch on the pool's page",
-        60,
+        "at once",
+        seconds=60,
     ),
     "pool_gone": Cause(
         "A work pool that the platform registered is missing from the server.",
         "The pool is back on the server.",
         LATER,
         "make up{profile}",
-        60,
+        "at once",
+        seconds=60,
     ),
     "schedule_off": Cause(
         "A deployment or its schedule is switched off, but prefect.yaml does not switch it off.",
         "It is switched on again, or prefect.yaml now says `active: false` or `paused: true`.",
         "The tables are no longer renewed by the clock.",
         "prefect deployment schedule ls {subject}, or the switch on the deployment's page",
-        60,
+        "at once",
+        seconds=60,
     ),
     "deployment_gone": Cause(
         "A deployment that the platform registered is missing from the server.",
         "The deployment is back on the server.",
         "Neither its schedule nor the sensor can start it.",
         "make up{profile}",
-        60,
+        "at once",
+        seconds=60,
     ),
     "run_slow": Cause(
         "A run takes more than three times the median of the deployment's last completed runs (and at least 60 s).",
         "It has ended.",
         LATER,
         "make logs SERVICE=worker{profile}",
+        "when the run passes three times its usual time, and 60 s",
+        seconds=40,
+        settling=180,
     ),
     "drift": Cause(
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
         "The last build has no such warning.",
         "The tables are published. Values that did not fit are null in them.",
         'make dbt ARGS="build --select {subject} --store-failures"   lists the rows',
+        "when the build ends",
     ),
     "volume_fall": Cause(
         "A stream's last 20 hours had fewer rows than ALERT_VOLUME_PERCENT of the same hours of the week before.",
         "The rows are back at the usual number.",
         "The tables may be incomplete for these hours.",
         "make status{profile}",
+        "when the load ends that makes it so",
     ),
     "sensor_silent": Cause(
-        "The sensor has not ended a look for 3 minutes: it has stopped, or S3 does not answer it.",
+        "The sensor has given no sign of life for 45 s: it has stopped, or S3 does not answer it.",
         "It looks again.",
         "New files stay in the bucket. None is lost.",
         "make logs SERVICE=sensor{profile}, then make up{profile}",
-        60,
+        "45 s after the sensor's last sign of life, which it gives at least every 20 s",
+        seconds=60,
+        settling=90,
     ),
     "disk_low": Cause(
         "A disk of the platform has less than ALERT_DISK_GB free.",
         "It has a tenth more than that free.",
         "The next load, build or publication may fail. What readers have stays as it is.",
         "docker system df; docker image prune",
+        "at once",
     ),
     "secret_expiring": Cause(
         "A secret ends within ALERT_SECRET_DAYS: by the `exp` of a token, the end of a certificate, or SECRETS_EXPIRE.",
         "It is replaced by one that lasts longer.",
         "Once it has ended, runs fail and the tables grow old.",
         "make promote{profile} APPLY=1   once the new secret is in profiles/secrets/",
+        "ALERT_SECRET_DAYS before the end",
     ),
     "prefect_silent": Cause(
         "Prefect's server has not answered for a minute.",
         "It answers again.",
         "No run starts or ends properly until then. What readers have stays as it is.",
         "make logs SERVICE=prefect-server{profile}, then make up{profile}",
-        60,
+        "when a request fails, or is not answered within 15 s",
+        seconds=60,
     ),
 }

@@ -14,7 +14,7 @@ from services.watch.causes import Finding
 from services.watch.prefect_api import HEALTH
 from services.watch.probe import Facts
 
-SILENCE = timedelta(minutes=2)
+SILENCE = timedelta(seconds=45)
 GIGABYTE = 1e9
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 OF_BLOCKS = {
@@ -30,7 +30,7 @@ OF_BLOCKS = {
 
 
 def sensor(facts: Facts) -> list[Finding]:
-    """The sensor, where it has not ended a look for SILENCE; not while Prefect keeps it from that.
+    """The sensor, where it has given no sign of life for SILENCE; not while Prefect keeps it from that.
 
     Raises:
         NoAnswer: Prefect's server does not answer.
@@ -40,9 +40,9 @@ def sensor(facts: Facts) -> list[Finding]:
     facts.prefect.ask("GET", HEALTH)
     file = facts.settings.alerts_dir / LOOKED
     last = datetime.fromtimestamp(file.stat().st_mtime, UTC) if file.exists() else facts.state.began
-    if facts.now - max(last, facts.started) <= SILENCE:
+    if facts.now - last <= SILENCE:
         return []
-    what = f"The sensor has not ended a look since {last:%Y-%m-%d %H:%M} UTC."
+    what = f"The sensor has given no sign of life since {last:%Y-%m-%d %H:%M} UTC."
     return [Finding("sensor_silent", "sensor", what, "make status; the sensor's log", last)]
 
 

@@ -26,7 +26,6 @@ class Facts:
         profile: name of the saved blocks; empty where the environment describes the connections.
         state: what is known from earlier looks.
         now: when this look began.
-        started: when this process began to watch.
     """
 
     prefect: Prefect
@@ -35,7 +34,6 @@ class Facts:
     profile: str
     state: State
     now: datetime
-    started: datetime
 
     def open(self, probe: str) -> list[Incident]:
         """The open incidents of a probe."""

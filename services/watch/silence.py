@@ -9,10 +9,10 @@ from services.watch.prefect_api import NoAnswer, moment
 from services.watch.probe import Facts
 
 EVENT = "platform.watch.looked"
-WITHIN = timedelta(minutes=5)
+WITHIN = timedelta(minutes=2)
 """How long the watch may be silent before the server tells it."""
 TITLE = "Tell that the watch is silent"
-EVERY = timedelta(seconds=30)
+EVERY = timedelta(seconds=15)
 WHAT = "The watch is silent: nobody looks after the platform, and no other alert will come until it is back."
 IMPACT = "Runs go on. Whether they fail, or do not start, is not told."
 _last: dict[str, str] = {}

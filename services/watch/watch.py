@@ -16,7 +16,7 @@ from blocks.names import Names, alerts_block
 from blocks.settings import Settings
 from blocks.webhook import NotTaken, send
 from services.watch import silence
-from services.watch.causes import CAUSES, Finding
+from services.watch.causes import CAUSES, LOOK_SECONDS, Cause, Finding
 from services.watch.failures import PROBE, failures
 from services.watch.machine import disk, secrets, sensor
 from services.watch.prefect_api import HEALTH, NoAnswer, Prefect
@@ -27,8 +27,7 @@ from services.watch.starts import starts
 
 logger = logging.getLogger("watch")
 
-LOOK_SECONDS = 20.0
-"""From one look to the next."""
+PREFECT = "prefect"
 TEST = "test-"
 """How the files begin that ask for a test message; the rest is its id."""
 
@@ -47,7 +46,7 @@ def prefect(facts: Facts) -> list[Finding]:
 
 
 PROBES: dict[str, Probe] = {
-    "prefect": prefect,
+    PREFECT: prefect,
     "sensor": sensor,
     "disk": disk,
     "secrets": secrets,
@@ -83,8 +82,9 @@ class Watch:
     probes: Mapping[str, Probe] = field(default_factory=lambda: dict(PROBES))
 
     def __post_init__(self) -> None:
-        self.started = self.clock()
-        self.state = self.store.load(self.started)
+        self.since = self.clock()
+        """Since when the watch has looked, and Prefect's server has answered it."""
+        self.state = self.store.load(self.since)
         self._seen: dict[str, dict[str, datetime]] = {}
         """When each finding of a probe was first seen, without a look between that did not see it."""
         self._webhook: SecretStr | None = None
@@ -98,10 +98,12 @@ class Watch:
     def look(self) -> State:
         """Look once, and note what has begun and what is over; nothing is sent."""
         now = self.clock()
-        facts = Facts(self.server, self.settings, self.names, self.profile, self.state, now, self.started)
+        facts = Facts(self.server, self.settings, self.names, self.profile, self.state, now)
         incidents, messages = dict(self.state.incidents), list[Message]()
         for name, probe in self.probes.items():
             found = self._found(name, probe, facts)
+            if name == PREFECT and found:
+                self.since = now
             begun = self._begun(name, found, now)
             ended = [each for each in facts.open(name) if each.key not in found]
             for incident in ended:
@@ -167,8 +169,12 @@ class Watch:
         return [
             self._incident(name, finding, seen[key])
             for key, finding in found.items()
-            if key not in self.state.incidents and now - seen[key] >= timedelta(seconds=CAUSES[finding.kind].seconds)
+            if key not in self.state.incidents and self._is_due(CAUSES[finding.kind], now, seen[key])
         ]
+
+    def _is_due(self, cause: Cause, now: datetime, seen: datetime) -> bool:
+        lasted = now - seen >= timedelta(seconds=cause.seconds)
+        return lasted and now - self.since >= timedelta(seconds=cause.settling)
 
     def _incident(self, probe: str, finding: Finding, seen: datetime) -> Incident:
         cause = CAUSES[finding.kind]

@@ -199,8 +199,43 @@ def test_the_sensors_silence_is_told_by_the_watch_beside_it(world: World) -> Non
     assert world.told() == []
     world.look(LASTING, sensor=False)
     assert world.told() == [("open", "sensor_silent")]
+    world.start()
+    world.look(sensor=False)
+    assert world.told() == [], "a watch that starts anew does not take the silence for over"
     world.look()
     assert world.told() == [("over", "sensor_silent")]
+
+
+@contextmanager
+def away(world: World) -> Iterator[None]:
+    """Prefect's server is away for an hour."""
+    world.watch.server = Prefect(PrefectServer(api_url="http://127.0.0.1:9/api"))
+    world.look()
+    world.look(HOUR, sensor=False)
+    assert world.told() == [("open", "prefect_silent")]
+    yield
+    world.watch.server = world.server
+
+
+def test_what_comes_back_a_minute_after_the_server_is_not_reported(world: World) -> None:
+    with away(world):
+        world.client.request("DELETE", f"/work_pools/{POOL}/workers/a worker")  # type: ignore[arg-type]
+        late = world.run(Late(scheduled_time=world.now() - HOUR))
+    for _ in range(4):
+        world.look(timedelta(seconds=20), sensor=False)
+    world.client.send_worker_heartbeat(POOL, "a worker", 3600)
+    world.client.delete_flow_run(late.id)
+    world.lasting()
+    assert world.told() == [("over", "prefect_silent")]
+
+
+def test_what_does_not_come_back_after_the_server_is_reported_within_two_minutes(world: World) -> None:
+    with away(world):
+        world.client.request("DELETE", f"/work_pools/{POOL}/workers/a worker")  # type: ignore[arg-type]
+    for _ in range(6):
+        world.look(timedelta(seconds=20), sensor=False)
+    assert sorted(world.told()) == [("open", "sensor_silent"), ("open", "worker_gone"), ("over", "prefect_silent")]
+    world.client.send_worker_heartbeat(POOL, "a worker", 3600)
 
 
 def test_a_server_that_does_not_answer_is_one_incident_and_nothing_else_is_taken_for_over(world: World) -> None:

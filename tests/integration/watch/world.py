@@ -34,6 +34,8 @@ POOL = NAMES.name("local")
 HOUR = timedelta(hours=1)
 LASTING = timedelta(seconds=100)
 """Longer than any cause must last before it is told."""
+SETTLED = timedelta(minutes=4)
+"""Longer than what starts with the watch, or after Prefect's server has come back, may take."""
 FRESH = "raw.flights"
 
 
@@ -57,7 +59,7 @@ class World:
 
     def __init__(self, client: SyncPrefectClient, s3_url: str, folder: Path, port: int) -> None:
         self.client, self.folder, self.port = client, folder, port
-        self.passed = timedelta(0)
+        self.passed = -SETTLED
         self.messages = Messages(folder)
         self.bucket = f"watch-{port}"
         self.settings = Settings(
@@ -80,6 +82,7 @@ class World:
         self.artifact("dbt-results", [])
         self.watch = self.start()
         self.look()
+        self.look(SETTLED)
 
     # -- time and the watch -------------------------------------------------------------------------------
 

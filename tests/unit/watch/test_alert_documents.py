@@ -3,15 +3,27 @@
 import re
 from pathlib import Path
 
-from services.watch.causes import CAUSES, table
+from services.watch.causes import CAUSES, table, times
 
 PAGE = Path(__file__).parents[3] / "docs" / "alerts.md"
 
 
 def test_the_page_of_alerts_has_every_cause_as_the_watch_tells_it() -> None:
-    found = re.search(r"<!-- causes: .*? -->\n(.*)<!-- end of causes -->", PAGE.read_text(), re.DOTALL)
+    assert between("causes") == table()
+
+
+def test_the_page_of_alerts_says_when_each_cause_is_reported_as_the_watch_does_it() -> None:
+    assert between("times") == times()
+
+
+def test_every_cause_is_reported_within_two_minutes_of_when_it_can_be_known() -> None:
+    assert {kind: each.told for kind, each in CAUSES.items() if each.told > 120} == {}
+
+
+def between(name: str) -> str:
+    found = re.search(rf"<!-- {name}: .*? -->\n(.*)<!-- end of {name} -->", PAGE.read_text(), re.DOTALL)
     assert found
-    assert found[1].strip() == table()
+    return found[1].strip()
 
 
 def test_every_cause_says_what_it_means_for_the_tables_and_what_to_type() -> None:
