@@ -24,8 +24,8 @@ MOST_NAMED = 5
 
 Key: TypeAlias = int
 """A flight's number, which each row that a scenario lands has of its own."""
-Value: TypeAlias = tuple[str, int]
-"""What tells the versions of a flight apart: its plane, and its delay in minutes."""
+Value: TypeAlias = tuple[str, str, int]
+"""What tells the versions of a flight apart: its plane, where it left, and its delay in minutes."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def reconcile(platform: Running) -> Account:
         "published": _table(platform.rows(_IN_MARTS)),
     }
     # By content: a file that is delivered again unchanged is not loaded again.
-    loaded = [(int(key), str(url), str(tail), int(delay)) for key, url, tail, delay in platform.raw(_in_raw(platform))]
-    held = {key for key, *_ in loaded}
+    loaded = [tuple(map(str, row)) for row in platform.raw(_in_raw(platform))]
+    held = {int(key) for key, *_ in loaded}
     account = Account(len(landed), len(held), len(places["marts"]), len(places["published"]))
     account.problems += _named("lost on the way to raw", set(landed) - held)
     account.problems += _named("doubled in raw", _twice(loaded))
@@ -114,16 +114,16 @@ def reconcile(platform: Running) -> Account:
     return account
 
 
-_IN_MARTS = f"select flight_number, tailnum, dep_delay_minutes from fct_flights where flight_number >= {FIRST}"
+_IN_MARTS = f"select flight_number, tailnum, origin, dep_delay_minutes from fct_flights where flight_number >= {FIRST}"
 
 
 def _in_raw(platform: Running) -> str:
     files = f"read_parquet('{platform.lake}/flights/*.parquet', union_by_name=true)"
-    return f"select flight, _ab_source_file_url, tailnum, dep_delay from {files} where flight >= {FIRST}"
+    return f"select flight, _ab_source_file_url, tailnum, origin, dep_delay from {files} where flight >= {FIRST}"
 
 
 def _table(rows: list[tuple[object, ...]]) -> list[tuple[Key, Value]]:
-    return [(int(str(number)), (str(tail), int(str(delay)))) for number, tail, delay in rows]
+    return [(int(str(number)), (str(tail), str(origin), int(str(delay)))) for number, tail, origin, delay in rows]
 
 
 def _landed(platform: Running) -> dict[Key, set[Value]]:
@@ -140,7 +140,7 @@ def _landed(platform: Running) -> dict[Key, set[Value]]:
             body = s3.get_object(Bucket=platform.bucket, Key=each["Key"])["Body"].read()
             text = (gzip.decompress(body) if each["Key"].endswith(".gz") else body).decode()
             for row in csv.DictReader(io.StringIO(text)):
-                value = (row.get("tailnum") or "None", int(row["dep_delay"]))
+                value = (row.get("tailnum") or "None", row["origin"], int(row["dep_delay"]))
                 versions[int(row["flight"])].append((each["LastModified"], value))
     newest = {key: max(date for date, _ in found) for key, found in versions.items()}
     return {key: {value for date, value in found if date == newest[key]} for key, found in versions.items()}
