@@ -9,10 +9,12 @@ MOST = 1000
 
 
 class Messages:
-    """The messages of a folder."""
+    """The messages of a folder, in the file FILE."""
+
+    FILE = "messages.jsonl"
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / "messages.jsonl"
+        self.file = folder / self.FILE
 
     def read(self) -> list[dict[str, Any]]:
         """All messages, oldest first."""

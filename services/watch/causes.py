@@ -20,8 +20,8 @@ class Cause:
         command: what to type.
         known: when it can be known at the earliest, for the documentation.
         seconds: how long it must have lasted, since a restart or a moment's silence is not worth a message.
-        settling: how many seconds after the watch's start, or after Prefect's server has come back, it is reported at the
-            earliest: what it is about starts at the same time.
+        settling: how many seconds after the watch's start, or after Prefect's server has come back, it is reported at
+            the earliest: what it is about starts at the same time.
     """
 
     begins: str

@@ -11,7 +11,8 @@ MOST = 400
 
 _ERROR = re.compile(r"(?:^|: )(?P<name>[A-Z]\w*): (?P<text>.*)", re.DOTALL)
 _NODE = re.compile(r"(?:^|; |failed on )(?P<node>[\w.]+) \((?P<status>fail|error|runtime error|skipped)\)")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\u201c[^\u201d]*\u201d")
+_QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"|`[^`]*`|\u201c[^\u201d]*\u201d", re.DOTALL)
+"""What may be a cell; an apostrophe within a word begins and ends none."""
 _FILE = re.compile(
     r"[\w.=%+-]+(?:/[\w.=%+ -]*[\w%=-])*/[\w.=%+-]*\.\w+|[\w%=-]+\.(?:csv|jsonl|json|parquet|gz|bz2|zst)\b"
 )
@@ -25,8 +26,11 @@ SAFE = {
     "UnknownConnection",
     "ConnectionInactive",
     "ConfigurationError",
+    "CountsDiffer",
+    "CursorMoved",
     "FilesMissing",
     "NothingSelected",
+    "NothingToRemove",
     "DbtTimedOut",
     "SyncTimedOut",
     "SyncCancelled",
@@ -89,7 +93,7 @@ def _told(error: str, text: str) -> str:
     nodes = dict.fromkeys(f"{each['node']} ({each['status']})" for each in _NODE.finditer(text))
     if error == "DbtFailed" and nodes:
         return f"dbt failed on {', '.join(nodes)}."
-    files = list(dict.fromkeys(_FILE.findall(text)))
+    files = list(dict.fromkeys(_FILE.findall(_QUOTED.sub(" ", text))))  # a cell may look like a file's name
     if files:
         line = _LINE.search(text)
         at = f", {line[0]}" if line and len(files) == 1 else ""
@@ -98,5 +102,17 @@ def _told(error: str, text: str) -> str:
     return _QUOTED.sub("…", first).replace("\0", "`") if error in PLATFORM else "The run's page has its text."
 
 
-PLATFORM = SAFE | {"DbtFailed", "PublishFailed", "NotOurs", "AirbyteError", "SyncLeft"}
+PLATFORM = SAFE | {
+    "AirbyteError",
+    "CursorUnreadable",
+    "DbtFailed",
+    "LandingReadOnly",
+    "NotOurs",
+    "PrefectUnavailable",
+    "PublishFailed",
+    "QueueUnusable",
+    "RawReadOnly",
+    "RemovalFailed",
+    "SyncLeft",
+}
 """The platform's own errors; the text of any other may quote whatever it has met."""

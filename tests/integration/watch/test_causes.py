@@ -17,7 +17,7 @@ from blocks.landing import LandedFile
 from blocks.parked import ParkedStore
 from blocks.settings import PrefectServer
 from services.watch.prefect_api import Prefect
-from tests.integration.watch.world import FRESH, HOUR, LASTING, NAMES, POOL, World
+from tests.integration.watch.world import FRESH, HOUR, LASTING, NAMES, POOL, SECRET, World
 
 ALICE = "alice@example.com"
 SYNC = f"SyncFailed: Airbyte job 12 of 'NYC' failed: inbound/flights/a.csv, line 3: '{ALICE}' is no integer. Mend it."
@@ -27,7 +27,8 @@ CURSOR = "_cursors/inbound%2F/*"
 @contextmanager
 def failed_run(world: World) -> Iterator[None]:
     for _ in range(3):
-        world.failed("AirbyteUnavailable: Airbyte does not answer at http://airbyte:8006.", "daily-full-pipeline")
+        url = f"http://user:{SECRET}@airbyte:8006"
+        world.failed(f"AirbyteUnavailable: Airbyte does not answer at {url}.", "daily-full-pipeline")
     yield
     world.completed()
 
@@ -122,6 +123,15 @@ def drift(world: World) -> Iterator[None]:
 
 
 @contextmanager
+def fallen_volume(world: World) -> Iterator[None]:
+    for days in range(7, 0, -1):
+        world.loaded(1000, days)
+    world.loaded(400, 0)
+    yield
+    world.loaded(600, 0)
+
+
+@contextmanager
 def low_disk(world: World) -> Iterator[None]:
     world.settings.alert_disk_gb = 1e9
     yield
@@ -131,7 +141,7 @@ def low_disk(world: World) -> Iterator[None]:
 @contextmanager
 def expiring_secret(world: World) -> Iterator[None]:
     claims = base64.urlsafe_b64encode(json.dumps({"exp": (world.now() + 20 * HOUR).timestamp()}).encode()).decode()
-    world.settings.snowflake_oauth_token = SecretStr(f"eyJh.{claims}.c2ln")
+    world.settings.snowflake_oauth_token = SecretStr(f"{SECRET}.{claims}.c2ln")
     yield
     world.settings.snowflake_oauth_token = SecretStr("")
 
@@ -148,6 +158,7 @@ CAUSES: dict[str, Callable[[World], object]] = {
     "deployment_gone": gone_deployment,
     "run_slow": slow_run,
     "drift": drift,
+    "volume_fall": fallen_volume,
     "disk_low": low_disk,
     "secret_expiring": expiring_secret,
 }
@@ -162,7 +173,7 @@ def test_a_cause_is_told_once_when_it_begins_and_once_when_it_is_over(world: Wor
         assert message["impact"]
         assert message["command"]
         assert ALICE not in world.texts()
-        assert "secret-of-the-url" not in world.texts()
+        assert SECRET not in world.texts()
         assert world.told() == [("open", kind)]
         world.start()
         world.lasting()

@@ -2,8 +2,9 @@
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from tests.integration.servers import serving
 NAMES = Names("watched")
 POOL = NAMES.name("local")
 HOUR = timedelta(hours=1)
+SECRET = "marked-secret"
+"""Part of each secret that the platform has; no message may have it."""
 LASTING = timedelta(seconds=100)
 """Longer than any cause must last before it is told."""
 SETTLED = timedelta(minutes=4)
@@ -66,9 +69,12 @@ class World:
             s3_endpoint_url=s3_url,
             s3_bucket=self.bucket,
             aws_access_key_id="test",
-            aws_secret_access_key=SecretStr("test"),
+            aws_secret_access_key=SecretStr(f"{SECRET}-of-s3"),
+            airbyte_client_secret=SecretStr(f"{SECRET}-of-airbyte"),
+            snowflake_password=SecretStr(f"{SECRET}-of-snowflake"),
+            heartbeat_url=SecretStr(f"http://127.0.0.1:9/{SECRET}-of-the-heartbeat"),
             aws_default_region="us-east-1",
-            alert_webhook_url=SecretStr(f"http://127.0.0.1:{port}/T0/secret-of-the-url"),
+            alert_webhook_url=SecretStr(f"http://127.0.0.1:{port}/T0/{SECRET}-of-the-url"),
             alerts_dir=folder,
             alert_disk_gb=0,
             lake_dir=folder / "lake",
@@ -76,7 +82,7 @@ class World:
         self.s3: Any = boto3.client("s3", endpoint_url=s3_url, region_name="us-east-1", aws_access_key_id="test",
                                     aws_secret_access_key="test")  # fmt: skip
         self.s3.create_bucket(Bucket=self.bucket)
-        self.server = Prefect(PrefectServer(api_url=str(client.api_url)))
+        self.server = Prefect(PrefectServer(api_url=str(client.api_url), api_key=SecretStr(f"{SECRET}-of-prefect")))
         client.send_worker_heartbeat(POOL, "a worker", 3600)
         self.freshness()
         self.artifact("dbt-results", [])
@@ -146,8 +152,9 @@ class World:
     def completed(self, deployment: str = "full-pipeline") -> FlowRun:
         return self.run(Completed(), deployment)
 
-    def artifact(self, key: str, rows: list[dict[str, Any]]) -> None:
-        self.client.create_artifact(ArtifactCreate(key=NAMES.artifact(key), type="table", data=json.dumps(rows)))
+    def artifact(self, key: str, rows: list[dict[str, Any]]) -> UUID:
+        made = ArtifactCreate(key=NAMES.artifact(key), type="table", data=json.dumps(rows))
+        return self.client.create_artifact(made).id
 
     def freshness(self, loaded: datetime | None = None) -> None:
         at = loaded or self.now()
@@ -155,6 +162,14 @@ class World:
             "freshness",
             [{"source": FRESH, "status": "pass", "loaded_at": str(at), "age_hours": 0.1, "limit_hours": 25.0}],
         )
+
+    def loaded(self, rows: int, days: int) -> None:
+        """A load of a stream, so many days ago: the server dates what it is told, so its database is corrected."""
+        of = {"connection": "NYC", "job": 1, "stream": f"flights_{self.port}", "rows": rows, "bytes": 1}
+        made = self.artifact("airbyte-sync", [of, {**of, "stream": "(all)"}])
+        with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"], "prefect.db"), timeout=30)) as database, database:
+            moved = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d %H:%M:%S.%f}", made.hex)
+            assert database.execute("update artifact set created = ? where replace(id, '-', '') = ?", moved).rowcount
 
     def patch(self, path: str, body: dict[str, Any]) -> None:
         self.client.request("PATCH", path, json=body)  # type: ignore[arg-type]

@@ -72,6 +72,8 @@ def test_a_message_has_an_id_of_its_own_for_each_incidents_beginning_and_end() -
         f"ValueError: {VALUE}",
         f'PublishFailed: The table x cannot be written: "{VALUE}"',
         f"KeyError: {VALUE}\nTraceback …",
+        f"SyncFailed: job 1 failed: inbound/a.csv, line 3: 'O'Brien/{VALUE}.csv' is no integer.",
+        f'SyncFailed: job 1 failed: inbound/a.csv, line 3: "x/{VALUE}.json" is no date.',
     ],
 )
 def test_no_value_of_a_row_is_in_a_reason(text: str) -> None:
@@ -86,6 +88,10 @@ def test_a_reason_names_files_lines_nodes_and_the_errors_own_text_where_it_is_sa
     found = reason("Failed", FLOW + "DbtFailed: `dbt build` failed on a (fail): x; b (error): y.")
     assert found.text == "dbt failed on a (fail), b (error)."
     assert found.is_refusal
+    found = reason("Failed", FLOW + "SyncFailed: job 1 of 'NYC' failed: the file isn't whole: inbound/a/b.csv.gz.")
+    assert "inbound/a/b.csv.gz" in found.text
+    text = "CountsDiffer: The row counts of this run do not add up. flights: 2 of 3 rows are in raw."
+    assert reason("Failed", FLOW + text).text == text.removeprefix("CountsDiffer: ")
     text = "Airbyte does not answer at http://airbyte:8006. Start it."
     assert reason("Failed", f"Flow run encountered an exception: AirbyteUnavailable: {text}").text == text
 
