@@ -31,6 +31,7 @@ VOLUMES = ("lake", "warehouse", "published", "alerts", "airbyte-state", "snowfla
 """Folders of /data in the container that copies."""
 
 WRITERS = ("sensor", "worker", "airbyte", "snowflake", "watch")
+PAUSE_ATTEMPTS = 3
 MANIFEST, PREFECT, LANDING, DATA = "manifest.json", "prefect.dump", "landing.tar", "volumes.tar"
 PG = ("--username=prefect", "--dbname=prefect")
 
@@ -118,11 +119,20 @@ def _copier(compose: Compose, *command: str) -> list[str]:
 def _still(compose: Compose) -> Iterator[None]:
     """Let what writes stand still: all can bear to be killed, so that what is on the disk then is whole."""
     running = [name for name in WRITERS if name not in compose.missing(*WRITERS)]
-    compose.output("pause", *running)
+    paused, stopped = list[str](), list[str]()
     try:
+        for name in running:
+            # A container that just starts a process cannot be frozen: then it ends, as with `make down`.
+            if any(compose.succeeds("pause", name) for _ in range(PAUSE_ATTEMPTS)):
+                paused.append(name)
+            else:
+                compose.output("stop", name)
+                stopped.append(name)
         yield
     finally:
-        compose.output("unpause", *running)
+        for verb, names in (("unpause", paused), ("start", stopped)):
+            if names:
+                compose.output(verb, *names)
 
 
 def _empty(compose: Compose, agreed: bool) -> None:

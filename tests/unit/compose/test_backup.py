@@ -1,0 +1,88 @@
+"""A back-up is written whole or not at all, and a restore that would harm is refused before anything changes."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from services.compose import backup as module
+from services.compose.backup import MANIFEST, OVERLAY, VOLUMES, backup, restore
+from services.compose.engine import KEEP, Compose
+from services.compose.profile import COMPOSE_FILE, ComposeError, Profile, load
+from tests.unit.compose.test_profile_values import TEXTS
+
+LEFT_OUT = {"prefect-database", "postgres-socket", "dbt-packages"}
+"""Prefect's database is dumped; the others hold nothing that cannot be made again."""
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path) -> Profile:
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "profiles" / "rehearsal.env").write_text(TEXTS["rehearsal"])
+    profile = load("rehearsal", tmp_path / "profiles")
+    profile.secrets_folder.mkdir(parents=True)
+    (profile.secrets_folder / "PREFECT_SERVER_ENCRYPTION_KEY").write_text("one")
+    return profile
+
+
+def saved(own: Profile, folder: Path, **changes: object) -> str:
+    """A back-up of this profile with nothing in it."""
+    manifest = {"format": 1, "profile": own.name, "target": "snowflake", "key": module._key(own), "at": "now"}
+    (folder / MANIFEST).write_text(json.dumps({**manifest, **changes}))
+    with tarfile.open(folder / "saved.tar", "w") as archive:
+        archive.add(folder / MANIFEST, MANIFEST)
+    return str(folder / "saved.tar")
+
+
+def test_a_back_up_has_every_volume_whose_content_cannot_be_made_again() -> None:
+    volumes = set(yaml.safe_load(COMPOSE_FILE.read_text())["volumes"])
+    assert volumes - LEFT_OUT == set(VOLUMES)
+    mounts = yaml.safe_load(OVERLAY.read_text())["services"]["bootstrap"]["volumes"]
+    assert sorted(mounts) == sorted(f"{name}:/data/{name}" for name in VOLUMES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"profile": "local"}, "of profile 'local', and this is 'rehearsal'"),
+        ({"target": "dev"}, "of target 'dev'"),
+        ({"format": 99}, "has format 99"),
+        ({"key": "other"}, "another PREFECT_SERVER_ENCRYPTION_KEY"),
+    ],
+)
+def test_a_back_up_of_another_platform_is_refused(
+    rehearsal: Profile, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ComposeError, match=said):
+        restore(Compose(rehearsal, project="p"), saved(rehearsal, tmp_path, **changes), agreed=True)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no archive"])
+def test_a_file_that_is_no_back_up_is_named(rehearsal: Profile, tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "saved.tar"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ComposeError, match=r"FROM=.*saved\.tar is not a back-up"):
+        restore(Compose(rehearsal, project="p"), str(file), agreed=True)
+
+
+@pytest.mark.parametrize(("to", "said"), [("", "Where to"), ("there", "is there already"), ("no/x", "no folder")])
+def test_a_back_up_replaces_no_file(
+    rehearsal: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there").write_text("mine")
+    with pytest.raises(ComposeError, match=said):
+        backup(Compose(rehearsal, project="p"), to)
+    assert Path("there").read_text() == "mine"
+
+
+def test_how_long_prefect_keeps_ended_runs_is_the_profiles_to_say(tmp_path: Path) -> None:
+    def kept(text: str) -> list[str]:
+        (tmp_path / "local.env").write_text(text)
+        return [each for each in Compose(load("local", tmp_path)).command("ps") if each.startswith(KEEP)]
+
+    assert kept(TEXTS["local"]) == [f"{KEEP}={90 * 86400}"]
+    assert kept(f"{TEXTS['local']}PREFECT_KEEP_DAYS=30\n") == [f"{KEEP}={30 * 86400}"]
