@@ -76,6 +76,16 @@ def rows(lake: Path) -> dict[str, int]:
         return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
 
 
+def columns(lake: Path) -> dict[str, dict[str, str]]:
+    """The columns of each stream's files and their types, names in lower case."""
+    query = "describe select * from read_parquet(?, union_by_name=true)"
+    with reading(lake), duckdb.connect() as connection:
+        return {
+            name: {column.lower(): type_ for column, type_, *_ in connection.execute(query, [glob]).fetchall()}
+            for name, glob in streams(lake).items()
+        }
+
+
 def rows_of(lake: Path, key: str) -> dict[str, int]:
     """Count the raw rows of an object in each stream that has some, all versions of the object."""
     query = f"select count(*) from read_parquet(?, union_by_name=true) where {object_of_row([key])} = ?"  # noqa: S608 - a constant
@@ -113,7 +123,7 @@ def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
     """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
     wanted = list(keys)
     query = (
-        f"select {object_of_row(wanted)} as object, max(_ab_source_file_last_modified) "  # noqa: S608 - a constant
+        f"select {object_of_row(wanted)} as object, max(_ab_source_file_last_modified::timestamptz) "  # noqa: S608 - a constant
         "from read_parquet(?, union_by_name=true) where object in (select unnest(?)) group by all"
     )
     with reading(lake), duckdb.connect() as connection:

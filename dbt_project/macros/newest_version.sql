@@ -14,3 +14,23 @@
             _airbyte_raw_id desc
     ) = 1
 {%- endmacro %}
+
+{#
+    Joins each row of `source` to the newest load of its file, so that rows of former versions of the file are left out:
+    a row that was deleted, and the former key of one whose key has changed. A refresh or a full refresh loads a file
+    anew in a higher generation. For files that are whole, as those of the sample: leave it out where a file is
+    overwritten with the next rows of a series.
+#}
+{% macro of_newest_files(source) -%}
+    inner join (
+        select
+            _ab_source_file_url as file,
+            max(_ab_source_file_last_modified) as last_modified,
+            max(coalesce(_airbyte_generation_id, 0)) as generation
+        from {{ source }}
+        group by _ab_source_file_url
+    ) as newest_files
+        on {{ source }}._ab_source_file_url = newest_files.file
+        and {{ source }}._ab_source_file_last_modified = newest_files.last_modified
+        and coalesce({{ source }}._airbyte_generation_id, 0) = newest_files.generation
+{%- endmacro %}

@@ -40,6 +40,11 @@ def main(arguments: list[str] | None = None) -> int:
         default = Settings.model_fields[name].default
         parser.add_argument(f"--{name.replace('_', '-')}", help=help_ + (f" (default: {default})" if default else ""))
     parser.add_argument("--faults", action="store_true", help="serve /_mock: faults on request, and state")
+    parser.add_argument(
+        "--like-airbyte",
+        action="store_true",
+        help="text columns for CSV, files read by their dates, rows before a bad one loaded, as with Airbyte itself",
+    )
     parser.add_argument("--strict", action="store_true", help="answer unknown ids as the real server's source does")
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     try:

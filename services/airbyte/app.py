@@ -39,7 +39,8 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        store, requested, catalog = Store(settings.state_dir), Faults(fault_set), Catalog(config, settings.lake_dir)
+        store, requested = Store(settings.state_dir), Faults(fault_set)
+        catalog = Catalog(config, settings.lake_dir, settings.like_airbyte)
         engine = Engine(settings, catalog, store, requested)
         try:
             resources_ = Resources(catalog, store, engine.cancel)

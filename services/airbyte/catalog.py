@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast
 from uuid import UUID
 
+from services.airbyte import like_airbyte
 from services.airbyte.config import (
     Config,
     ConfigError,
@@ -27,6 +28,7 @@ class SyncedStream:
     stream: Stream
     choice: StreamChoice
     place: str
+    like_airbyte: bool = False
 
     @property
     def primary_key(self) -> list[list[str]]:
@@ -37,8 +39,8 @@ class SyncedStream:
     def columns(self) -> dict[str, str]:
         """Of the declared columns those that the connection selects; empty where they are inferred."""
         wanted = self.selected
-        declared = self.stream.columns.items()
-        return {name: type_.value for name, type_ in declared if wanted is None or name.lower() in wanted}
+        declared = types_of(self.stream, self.like_airbyte).items()
+        return {name: type_ for name, type_ in declared if wanted is None or name.lower() in wanted}
 
     @property
     def selected(self) -> list[str] | None:
@@ -46,6 +48,11 @@ class SyncedStream:
         if not self.choice.selectedFields:
             return None
         return [field.fieldPath[0].lower() for field in self.choice.selectedFields]
+
+
+def types_of(stream: Stream, like: bool) -> dict[str, str]:
+    """The types of a stream's declared columns; those that source-s3 gives them where the mock is `like` Airbyte."""
+    return like_airbyte.declared(stream) if like else {name: type_.value for name, type_ in stream.columns.items()}
 
 
 Resource = Workspace | Source | Destination | Connection | Tag
@@ -66,7 +73,8 @@ def id_of(kind: str, resource: Resource) -> UUID:
 class Catalog:
     """`of` holds the resources of a kind by id, `deleted` those that were."""
 
-    def __init__(self, config: Config, lake_dir: Path) -> None:
+    def __init__(self, config: Config, lake_dir: Path, like_airbyte: bool = False) -> None:
+        self._like_airbyte = like_airbyte
         self.workspaces: dict[UUID, Workspace] = {w.workspaceId: w for w in config.workspaces}
         self.sources: dict[UUID, Source] = {s.sourceId: s for s in config.sources}
         self.destinations: dict[UUID, Destination] = {d.destinationId: d for d in config.destinations}
@@ -110,7 +118,8 @@ class Catalog:
         choices = connection.configurations.streams or [StreamChoice(name=s.name) for s in source.configuration.streams]
         streams = [(source.stream(choice.name), choice) for choice in choices]
         place = partial(destination.place, self._lake_dir)
-        return [SyncedStream(s, choice, place(f"{connection.prefix}{s.name}")) for s, choice in streams if s]
+        like = self._like_airbyte
+        return [SyncedStream(s, choice, place(f"{connection.prefix}{s.name}"), like) for s, choice in streams if s]
 
     def check_folders(self) -> None:
         """A place has one writer, so that a reset or an overwrite removes only what its own connection wrote."""

@@ -12,6 +12,7 @@ import duckdb
 from services.airbyte import sql
 from services.airbyte.formats import SourceFile
 from services.airbyte.formats.model import NUMBER, Field, Reading
+from services.airbyte.like_airbyte import DATE_FORMAT
 
 DISTINCT = 5000
 """How many values of a column a row group may have before its writer gives up on a dictionary. DuckDB's own, a fifth of
@@ -38,6 +39,7 @@ class Origin:
     last_modified: datetime
     sync_id: int
     generation: int
+    date_as_text: bool = False
 
 
 def connect(memory_limit: str, threads: int | None, spill_dir: Path) -> duckdb.DuckDBPyConnection:
@@ -51,9 +53,11 @@ def connect(memory_limit: str, threads: int | None, spill_dir: Path) -> duckdb.D
     return connection
 
 
-def write_empty(connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], target: Path) -> None:
+def write_empty(
+    connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], target: Path, date_as_text: bool = False
+) -> None:
     """A Parquet file with no row and every column, so that a reader's glob always matches."""
-    origin = Origin("", datetime.now(UTC), 0, 0)
+    origin = Origin("", datetime.now(UTC), 0, 0, date_as_text)
     declared = [f"NULL::{sql.DUCKDB_TYPES[type_]} AS {sql.name(name)}" for name, type_ in columns.items()]
     query = f"SELECT {', '.join(declared + _airbyte_columns(origin, [], NUMBER))} LIMIT 0"
     _copy(connection, query, target, len(columns))
@@ -162,6 +166,9 @@ def _airbyte_columns(origin: Origin, changes: list[str], row: str) -> list[str]:
     """
     before = f'{{"sync_id": {origin.sync_id}, "changes": ['
     meta = _constant(f"{before}]}}")
+    date = f"{sql.text(origin.last_modified.isoformat())}::TIMESTAMPTZ"
+    if origin.date_as_text:
+        date = _constant(origin.last_modified.astimezone(UTC).strftime(DATE_FORMAT))
     if changes:
         meta = f"concat({sql.text(before)}, concat_ws(',', {', '.join(changes)}), ']}}')"
     return [
@@ -170,7 +177,7 @@ def _airbyte_columns(origin: Origin, changes: list[str], row: str) -> list[str]:
         f"{meta} AS _airbyte_meta",
         f"{origin.generation}::BIGINT AS _airbyte_generation_id",
         f"{_constant(origin.key)} AS _ab_source_file_url",
-        f"{sql.text(origin.last_modified.isoformat())}::TIMESTAMPTZ AS _ab_source_file_last_modified",
+        f"{date} AS _ab_source_file_last_modified",
     ]
 
 

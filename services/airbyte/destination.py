@@ -53,10 +53,14 @@ def open_destination(
     if task.snowflake is None:
         overwrites = stream.overwrite and not (task.clear or task.prepare_only or task.remove)
         label = f"{task.job_id}-{os.getpid()}"
-        return LakeFolder(connection, Path(stream.place), label, stream.generation, overwrites, waiting)
+        return LakeFolder(
+            connection, Path(stream.place), label, stream.generation, overwrites, waiting, task.like_airbyte
+        )
     # Snowflake's connector takes a second to import: only where it is used.
     from services.airbyte.destination_config import SnowflakeConfiguration
     from services.airbyte.snowflake_table import SnowflakeTable
 
     configuration = SnowflakeConfiguration.model_validate(task.snowflake)
-    return SnowflakeTable(configuration, stream.table, stream.generation, stream.dedup_key, Path(task.work_dir))
+    return SnowflakeTable(
+        configuration, stream.table, stream.generation, stream.dedup_key, Path(task.work_dir), task.like_airbyte
+    )

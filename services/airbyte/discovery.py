@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from uuid import uuid4
 
+from services.airbyte.catalog import types_of
 from services.airbyte.config import Source, Stream
 from services.airbyte.names import printable
 from services.airbyte.protocol import Discovered, Failed
@@ -30,7 +31,7 @@ class Discovery:
     async def columns(self, source: Source, again: bool = False) -> dict[str, Columns]:
         """The types of each stream's columns: declared, or of its oldest file; none if that cannot be read."""
         streams = source.configuration.streams
-        known = {s.name: {name: type_.value for name, type_ in s.columns.items()} for s in streams}
+        known = {s.name: types_of(s, self._tasks.like_airbyte) for s in streams}
         if inferred := [stream for stream in streams if not stream.columns]:
             known |= await self._inferred(source, inferred, again)
         return known

@@ -35,7 +35,9 @@ class LakeFolder:
         generation: int,
         overwrites: bool,
         waiting: Callable[[], None],
+        date_as_text: bool = False,
     ) -> None:
+        self._date_as_text = date_as_text
         self._connection = connection
         self._place = self._folder = place
         self._hidden = place.parent / f".{place.name}"
@@ -74,7 +76,7 @@ class LakeFolder:
         if (schema := self._folder / schema_name(columns)).exists():
             os.utime(schema)  # the newest is the one in force
         else:
-            write_empty(self._connection, columns, temporary := self._place / ".schema.tmp")
+            write_empty(self._connection, columns, temporary := self._place / ".schema.tmp", self._date_as_text)
             _commit(temporary, schema)
         if stale := set(self._folder.glob(SCHEMA_FILES)) - {schema}:
             self._remove_if_unread(stale)

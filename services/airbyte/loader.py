@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
+from datetime import datetime
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,7 +24,9 @@ from services.airbyte.convert import Origin, connect, to_parquet
 from services.airbyte.destination import Destination, open_destination
 from services.airbyte.errors import DestinationError
 from services.airbyte.formats import SourceFile, open_file
+from services.airbyte.formats.csv_file import CsvFile
 from services.airbyte.formats.model import BadFile, check_shared, widest
+from services.airbyte.like_airbyte import History
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import (
@@ -82,6 +85,7 @@ class _StreamLoader:
         self._filled: set[str] = set()  # columns that the destination has
         self._written: set[str] = set()
         self._key = ""
+        self._history = _history(stream) if task.like_airbyte else None
 
     def run(self, alone: bool) -> bool:
         """Files are taken oldest first and the first bad one stops the stream, so newer rows never precede older.
@@ -126,7 +130,7 @@ class _StreamLoader:
             self._key = version.key
             if got := self._download(client, version):
                 source = self._opened(version.key, got)
-                types = {**source.empty, **source.infer()}
+                types = {**source.empty, **self._inferred(source)}
                 self._emit(Discovered(self._stream.name, {name: types.get(name, "string") for name in source.names}))
                 return
 
@@ -138,7 +142,7 @@ class _StreamLoader:
             if (got := download.result()) is not None:
                 source = self._opened(version.key, got)
                 check_shared(source.names, self._columns)
-                self._columns |= self._needed(source.infer())
+                self._columns |= self._needed(self._inferred(source))
                 got.path.unlink()
 
     def _load_all(self) -> None:
@@ -148,11 +152,20 @@ class _StreamLoader:
                 self._look(client)
             self._destination.set_columns(self._columns)
         self._filled = set(self._columns)
+        bad: list[tuple[str, BadFile]] = []
         files = self._listed(client, self._ignored)
         for version, download in one_ahead(lambda version: self._download(client, version), files):
             self._key = version.key
             self._emit(Reading(self._stream.name, version.key))
-            self._load(version, download)
+            try:
+                self._load(version, download)
+            except BadFile as error:
+                if not self._task.like_airbyte:
+                    raise
+                bad.append((version.key, error))
+        if bad:
+            self._key, first = bad[0]
+            raise first
         if self._stream.overwrite:
             self._destination.keep_only(self._written)
 
@@ -167,7 +180,7 @@ class _StreamLoader:
 
     def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
         """None for a version that was read before, or was deleted since it was listed."""
-        if self._stream.read.get(listed.key, ("", 0))[0] == listed.etag:
+        if self._was_read(listed):
             return None
         local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
         try:
@@ -177,8 +190,8 @@ class _StreamLoader:
             return None
 
     def _load(self, listed: ObjectVersion, download: "Future[Download | None]") -> None:
-        etag, number = self._stream.read.get(listed.key, ("", 0))
-        if etag == listed.etag:
+        etag, number, _ = self._stream.read.get(listed.key, UNREAD)
+        if self._was_read(listed):
             self._written.add(self._target(listed.key, etag, number))
             return
         target = self._target(listed.key, listed.etag, number + 1)
@@ -188,28 +201,59 @@ class _StreamLoader:
         if self._task.vanish:
             message = f"{listed.key} disappeared during the sync"
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": message}}, "GetObject")
-        if (got := download.result()) is None or (found := got.version).etag == etag:
+        if (got := download.result()) is None or (not self._history and got.version.etag == etag):
             return
-        source = self._opened(found.key, got)
+        target = self._target(got.version.key, got.version.etag, number + 1)
+        try:
+            self._commit(got, target, number + 1)
+        except BadFile as error:
+            if self._task.like_airbyte and error.line:
+                self._commit_before(error.line, got, number + 1)
+            raise
+        finally:
+            got.path.unlink(missing_ok=True)
+
+    def _commit(self, got: Download, target: str, number: int, partial: bool = False) -> None:
+        found, source = got.version, self._opened(got.version.key, got)
         check_shared(source.names, self._columns)
         needed = self._needed(self._types(source))
         columns = self._columns | needed
         rows = self._convert(source, found, columns)
         source.check(rows)
-        got.path.unlink()
-        target = self._target(found.key, found.etag, number + 1)
         if rows and not self._stream.columns:
             self._take(needed, found.key)
         if rows:
             self._destination.add(target, rows, columns)
-        self._report(found, number + 1, target, rows, source.skipped)
+        self._report(found, number, target, rows, source.skipped, partial)
+
+    def _commit_before(self, line: int, got: Download, number: int) -> None:
+        """Commit the rows of a bad file that stand before the bad line, which Airbyte has emitted when it comes to it.
+
+        The file counts as unread, so its next version brings these rows once more.
+        """
+        found, before = got.version, objects.before_line(got, line, self._task.limits, self._stream.format)
+        with suppress(BadFile):
+            self._commit(before, self._target(found.key, f"{found.etag} {self._task.job_id}", number), number, True)
+        before.path.unlink(missing_ok=True)
+
+    def _was_read(self, listed: ObjectVersion) -> bool:
+        etag, _, date = self._stream.read.get(listed.key, UNREAD)
+        if self._history and (date or not etag):
+            return not self._history.wants(listed.key, listed.last_modified)
+        return etag == listed.etag
+
+    def _inferred(self, source: SourceFile) -> dict[str, str]:
+        """The types of a file's values; Airbyte takes CSV for text unless its format says otherwise."""
+        if self._task.like_airbyte and isinstance(source, CsvFile):
+            return dict.fromkeys(source.names, "string")
+        return source.infer()
 
     def _opened(self, key: str, got: Download) -> SourceFile:
         return open_file(self._connection, key, got.path, got.survey, self._task.limits, self._stream.format)
 
     def _types(self, source: SourceFile) -> dict[str, str]:
         """The types of a file's columns: where columns are declared, text for those that are not, and no others."""
-        types = {} if self._stream.columns else source.infer()
+        types = {} if self._stream.columns else self._inferred(source)
         known = {name.lower() for name in self._columns}
         new = [name for name in source.names if name.lower() not in known]
         unknown = {} if self._stream.columns else source.empty
@@ -245,7 +289,8 @@ class _StreamLoader:
             self._destination.set_columns(self._columns, wider)
 
     def _convert(self, source: SourceFile, found: ObjectVersion, columns: dict[str, str]) -> int:
-        origin = Origin(found.key, found.last_modified, self._task.job_id, self._stream.generation)
+        job, text = self._task.job_id, self._task.like_airbyte
+        origin = Origin(found.key, found.last_modified, job, self._stream.generation, text)
         names, temporary = self._destination.names_in_file(columns), self._destination.temporary
         return to_parquet(self._connection, source, temporary, columns, names, origin)
 
@@ -256,11 +301,15 @@ class _StreamLoader:
     def _target(self, key: str, etag: str, number: int) -> str:
         return target_name(self._task.connection_id, self._stream.name, self._stream.generation, key, etag, number)
 
-    def _report(self, found: ObjectVersion, number: int, target: str, rows: int, skipped: int) -> None:
+    def _report(
+        self, found: ObjectVersion, number: int, target: str, rows: int, skipped: int, partial: bool = False
+    ) -> None:
         self._written.add(target)
-        self._stream.read[found.key] = (found.etag, number)
-        name, generation = self._stream.name, self._stream.generation
-        self._emit(Committed(name, found.key, found.etag, number, generation, rows, found.size, target, skipped))
+        date = found.last_modified.isoformat()
+        if not partial:
+            self._stream.read[found.key] = (found.etag, number, date)
+        name, generation, etag, size = self._stream.name, self._stream.generation, found.etag, found.size
+        self._emit(Committed(name, found.key, etag, number, generation, rows, size, target, skipped, date, partial))
 
     def _waiting(self) -> None:
         """Tell the engine that this worker lives."""
@@ -276,6 +325,13 @@ class _StreamLoader:
         """Call a file on the disk of the mock by the object that it was made of, which is what a person knows."""
         local = rf"{re.escape(str(Path(self._task.work_dir)))}/.*?-[0-9a-f]{{16}}(\.\w+)?"
         return re.sub(local, lambda _: self._key, message)
+
+
+UNREAD = ("", 0, "")
+
+
+def _history(stream: StreamTask) -> History:
+    return History({key: datetime.fromisoformat(date) for key, (_, _, date) in stream.read.items() if date})
 
 
 def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:

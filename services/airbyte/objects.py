@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import islice
 from os.path import commonprefix
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -172,6 +173,17 @@ def download(
     except BadFile:
         target.unlink()
         raise
+
+
+def before_line(got: Download, line: int, limits: Limits, chosen: Format | None) -> Download:
+    """Return a text file's lines before one, as a file of its own."""
+    part = got.path.with_suffix(".before")
+    survey = Survey(limits, quotes=format_of(got.version.key, chosen) is None)
+    with got.path.open("rb") as whole, part.open("wb") as out:
+        for piece in islice(whole, line - 1):
+            survey.feed(piece)
+            out.write(piece)
+    return replace(got, path=part, survey=survey)
 
 
 @contextmanager

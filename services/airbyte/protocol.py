@@ -25,8 +25,9 @@ class StreamTask:
 
     `format` says how to read them; without it their suffix does. `place` is the folder of the stream in the lake, or
     says where in Snowflake `table` is. With a `dedup_key` the newest row of each key is kept. Without `columns` they
-    are inferred; of any column only those in `selected` (lower case) are loaded. `read` maps a key to (etag, version)
-    of the newest version of it that was read. `targets` are the names of the files to remove.
+    are inferred; of any column only those in `selected` (lower case) are loaded. `read` maps a key to (etag, version,
+    date) of the newest version of it that was read; older states have no date. `targets` are the names of the files to
+    remove.
     """
 
     name: str
@@ -40,7 +41,7 @@ class StreamTask:
     overwrite: bool = False
     dedup_key: list[str] = field(default_factory=list)
     selected: list[str] | None = None
-    read: dict[str, tuple[str, int]] = field(default_factory=dict)
+    read: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     targets: list[str] = field(default_factory=list)
 
 
@@ -50,8 +51,8 @@ class SyncTask:
 
     With `prepare_only` just the place of each stream is made ready, with `clear` all its rows go, with `remove` those
     of the object that has this key, and with `discover` nothing is written and its columns are told. With `vanish`
-    every file that is new is gone when it is to be read: a fault. `snowflake` is the destination's configuration if it
-    is not the lake.
+    every file that is new is gone when it is to be read: a fault. `like_airbyte` is the mock's setting. `snowflake` is
+    the destination's configuration if it is not the lake.
     """
 
     job_id: int
@@ -70,6 +71,7 @@ class SyncTask:
     discover: bool = False
     vanish: bool = False
     remove: str = ""
+    like_airbyte: bool = False
 
     def to_line(self) -> bytes:
         return json.dumps(asdict(self)).encode() + b"\n"
@@ -89,7 +91,10 @@ def _stream(values: dict[str, Any]) -> StreamTask:
 
 @dataclass(frozen=True)
 class Committed:
-    """A file's rows are in the lake. `bytes` is the size of the source object; `skipped` rows of it are not there."""
+    """A file's rows are in the lake. `bytes` is the size of the source object; `skipped` rows of it are not there.
+
+    `modified` is the object's date. Of a `partial` file only the rows before a bad one are there: it counts as unread.
+    """
 
     stream: str
     key: str
@@ -100,6 +105,8 @@ class Committed:
     bytes: int
     target: str
     skipped: int = 0
+    modified: str = ""
+    partial: bool = False
     type: Literal["committed"] = "committed"
 
 

@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     )
     max_columns: int = Field(default=LIMITS.columns, ge=1, description="columns of a file")
 
+    like_airbyte: bool = Field(
+        default=False,
+        description="types, files read again and rows of bad files as with Airbyte's source-s3 and its destinations",
+    )
     strict: bool = Field(default=False, description="answer unknown ids as the real server's source does")
     faults: bool = Field(default=False, description="serve /_mock: faults and state")
     fault_set: str | None = Field(default=None, description="one of the file's faultSets, in force from the start")

@@ -48,8 +48,15 @@ class SnowflakeTable:
     """
 
     def __init__(
-        self, configuration: SnowflakeConfiguration, table: str, generation: int, key: list[str], work_dir: Path
+        self,
+        configuration: SnowflakeConfiguration,
+        table: str,
+        generation: int,
+        key: list[str],
+        work_dir: Path,
+        date_as_text: bool = False,
     ) -> None:
+        self._own = AIRBYTE_COLUMNS | ({"_ab_source_file_last_modified": "VARCHAR"} if date_as_text else {})
         self._database, self._schema = configuration.database, configuration.schema_
         self._internal = configuration.raw_data_schema
         self._table = self._name(self._schema, table)
@@ -67,7 +74,7 @@ class SnowflakeTable:
         for schema in (self._schema, self._internal):
             self._run(f"CREATE SCHEMA IF NOT EXISTS {self._name(schema)}")
         self._run(f"CREATE TABLE IF NOT EXISTS {self._loaded} ({_definitions(LOADED)})")
-        self._run(f"CREATE TABLE IF NOT EXISTS {self._table} ({_definitions(AIRBYTE_COLUMNS)})")
+        self._run(f"CREATE TABLE IF NOT EXISTS {self._table} ({_definitions(self._own)})")
         if not self._run(f"SELECT 1 FROM {self._table} LIMIT 1"):  # noqa: S608 - quoted
             self._forget("TRUE")  # of a table that was dropped or emptied by somebody else
         columns = dict(declared) or self._known()
@@ -95,7 +102,7 @@ class SnowflakeTable:
     def _convert(self, types: Mapping[str, str]) -> None:
         """Replace the table by one with other types, in one statement: readers find all rows at any time."""
         known = {name.lower(): type_ for name, type_ in self._known().items()}
-        defined = AIRBYTE_COLUMNS | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}
+        defined = self._own | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}
         values = [
             _converted(name, known[name], type_) if name in types else _column(name) for name, type_ in defined.items()
         ]
@@ -139,7 +146,7 @@ class SnowflakeTable:
 
     def _copy(self, target: str, columns: Mapping[str, str]) -> str:
         staged = {name: (alias, TYPES[columns[name]]) for name, alias in self._aliases(columns)}
-        staged |= {name: (name, type_.removesuffix(" NOT NULL")) for name, type_ in AIRBYTE_COLUMNS.items()}
+        staged |= {name: (name, type_.removesuffix(" NOT NULL")) for name, type_ in self._own.items()}
         names = ", ".join(_column(name) for name in staged)
         values = ", ".join(_value(*of) for of in staged.values())
         # Whether a file was taken is known from the transaction's note alone, not from what COPY remembers.

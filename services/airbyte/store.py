@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS attempts (
 CREATE TABLE IF NOT EXISTS read_files (
   connection_id TEXT, stream TEXT, generation INTEGER, key TEXT, version INTEGER, etag TEXT NOT NULL,
   rows INTEGER NOT NULL, bytes INTEGER NOT NULL, target TEXT NOT NULL, job_id INTEGER NOT NULL,
+  modified TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (connection_id, stream, generation, key, version));
 CREATE TABLE IF NOT EXISTS ignored_files (
   connection_id TEXT, key TEXT, etag TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (connection_id, key));
@@ -87,6 +88,8 @@ class Store:
             ) from None
         self._db = sqlite3.connect(state_dir / "state.sqlite", isolation_level=None, check_same_thread=False)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        if "modified" not in [row[1] for row in self._db.execute("PRAGMA table_info(read_files)")]:
+            self._db.execute("ALTER TABLE read_files ADD COLUMN modified TEXT NOT NULL DEFAULT ''")  # of a former state
 
     def close(self) -> None:
         self._db.close()
@@ -200,10 +203,13 @@ class Store:
         stream.bytes_emitted += file.bytes
         stream.bytes_committed += file.bytes
         version = (str(job.connection_id), file.stream, file.generation, file.key, file.version)
-        read = (file.etag, file.rows, file.bytes, file.target, job.job_id)
+        read = (file.etag, file.rows, file.bytes, file.target, job.job_id, file.modified)
+        columns = "connection_id, stream, generation, key, version, etag, rows, bytes, target, job_id, modified"
         at = now()
         with self._transaction():
-            self._db.execute("INSERT INTO read_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", version + read)
+            if not file.partial:
+                marks = ", ".join("?" * len(version + read))
+                self._db.execute(f"INSERT INTO read_files ({columns}) VALUES ({marks})", version + read)  # noqa: S608 - constants
             self._db.execute(
                 "UPDATE attempts SET streams = ?, updated_at = ? WHERE job_id = ? AND number = ?",
                 (json.dumps({name: asdict(s) for name, s in stats.items()}), at, job.job_id, number),
@@ -213,11 +219,12 @@ class Store:
                 (file.rows, file.bytes, at, job.job_id),
             )
 
-    def read_versions(self, connection_id: UUID, stream: str, generation: int) -> dict[str, tuple[str, int]]:
-        """The newest version of each key that was read: key -> (etag, version)."""
-        sql = """SELECT key, etag, max(version) FROM read_files
+    def read_versions(self, connection_id: UUID, stream: str, generation: int) -> dict[str, tuple[str, int, str]]:
+        """The newest version of each key that was read: key -> (etag, version, date)."""
+        sql = """SELECT key, etag, max(version), modified FROM read_files
                  WHERE connection_id = ? AND stream = ? AND generation = ? GROUP BY key"""
-        return {key: (etag, n) for key, etag, n in self._db.execute(sql, (str(connection_id), stream, generation))}
+        rows = self._db.execute(sql, (str(connection_id), stream, generation))
+        return {key: (etag, version, modified) for key, etag, version, modified in rows}
 
     def targets(self, connection_id: UUID, stream: str, key: str) -> list[str]:
         """The names under which an object's files were committed, of all versions and generations."""

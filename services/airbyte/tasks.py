@@ -19,6 +19,7 @@ class Tasks:
 
     def __init__(self, settings: Settings, catalog: Catalog, store: Store) -> None:
         self.work_dir = settings.state_dir.absolute() / "work"
+        self.like_airbyte = settings.like_airbyte
         self._settings = settings
         self._catalog = catalog
         self._store = store
@@ -56,6 +57,7 @@ class Tasks:
             memory_limit=settings.memory_limit,
             threads=settings.threads,
             streams_at_once=settings.streams_at_once,
+            like_airbyte=settings.like_airbyte,
             streams=streams,
             limits=Limits(
                 settings.max_file_size,

@@ -120,6 +120,7 @@ FORMS: dict[str, Form] = {
     "AIRBYTE_CONNECTION_ID": Form("a connection's UUID", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "AIRBYTE_CLIENT_ID": Form("an application's client id", r"[\w.-]+", empty=True),
     "AIRBYTE_SYNC_TIMEOUT_SECONDS": SECONDS,
+    "MOCK_AIRBYTE_LIKE_AIRBYTE": Form("true or false", "true|false", _never),
     "AIRBYTE_TOKEN_SECONDS": Form("a number of seconds, the mock's tokens' life", r"[1-9]\d*"),
     "DBT_TARGET": Form("dev (DuckDB) or snowflake", "dev|snowflake"),
     "DBT_TIMEOUT_SECONDS": SECONDS,

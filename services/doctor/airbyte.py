@@ -26,7 +26,7 @@ def airbyte(block: AirbyteConnection, project: Path) -> Iterable[Finding]:
     if connection.status != "active":
         fix = "Switch it on in Airbyte, or set AIRBYTE_CONNECTION_ID to another."
         yield Finding("airbyte connection", "fail", f"{connection.name} is {connection.status}", fix)
-    yield from streams(set(connection.streams), sources(project))
+    yield from streams(set(connection.streams), set(sources(project)))
 
 
 def _connection(client: AirbyteClient, connection_id: str) -> Connection:
@@ -57,11 +57,15 @@ def streams(synced: set[str], read: set[str]) -> Iterator[Finding]:
         yield Finding("airbyte streams", "ok", f"{_list(read)}: the same as dbt's sources")
 
 
-def sources(project: Path) -> set[str]:
-    """The tables of the source `raw` in a dbt project."""
+def sources(project: Path) -> dict[str, dict[str, str]]:
+    """The tables of the source `raw` in a dbt project, each with the types of the columns that are declared."""
     files = [yaml.safe_load(file.read_text()) or {} for file in project.glob("models/**/*.yml")]
     raw = [source for file in files for source in file.get("sources", []) if source["name"] == "raw"]
-    return {table["name"] for source in raw for table in source["tables"]}
+    return {
+        table["name"]: {each["name"].lower(): each.get("data_type", "") for each in table.get("columns", [])}
+        for source in raw
+        for table in source["tables"]
+    }
 
 
 def _list(names: set[str]) -> str:

@@ -14,6 +14,7 @@ from blocks.connections import DbtConfig, SnowflakeConnection
 from blocks.errors import ConfigurationError
 from blocks.warehouse import published_schema
 from services.doctor.finding import Finding
+from services.doctor.raw_types import Types, raw_types
 
 ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
 DBT_SCHEMAS = ("", "_STAGING", "_SNAPSHOTS")
@@ -28,8 +29,8 @@ ROLES = {"ROLE": "role", "DATABASE_ROLE": "database role"}
 GRANTS_FIX = "Let an administrator grant it to SNOWFLAKE_ROLE, or set SNOWFLAKE_ROLE to a role that has it."
 
 
-def duckdb_warehouse(config: DbtConfig, sources: set[str]) -> Iterable[Finding]:
-    """Whether the warehouse's folder can be written, its file is free, and raw has dbt's sources."""
+def duckdb_warehouse(config: DbtConfig, sources: Types) -> Iterable[Finding]:
+    """Whether the warehouse's folder can be written, its file is free, and raw has dbt's sources and their columns."""
     for name, path in (("WAREHOUSE_PATH", config.warehouse_path), ("PUBLISHED_PATH", config.published_path)):
         folder = _there(path.absolute().parent)
         if os.access(folder, os.W_OK | os.X_OK):
@@ -39,7 +40,9 @@ def duckdb_warehouse(config: DbtConfig, sources: set[str]) -> Iterable[Finding]:
             yield Finding("warehouse folder", "fail", f"{folder} cannot be written", fix)
     if config.warehouse_path.exists():
         yield _free(config.warehouse_path)
-    yield _loaded(sources, set(lake.streams(config.lake_dir)), str(config.lake_dir))
+    found = lake.columns(config.lake_dir)
+    yield _loaded(set(sources), set(found), str(config.lake_dir))
+    yield from raw_types(sources, found, str(config.lake_dir))
 
 
 def _there(folder: Path) -> Path:
@@ -79,7 +82,7 @@ def room(free: int, place: Path) -> Finding:
     return Finding("disk", "warn" if free >= ENOUGH_BYTES else "fail", said, "Make room: 5 GiB are comfortable.")
 
 
-def snowflake_warehouse(block: SnowflakeConnection, sources: set[str]) -> Iterable[Finding]:
+def snowflake_warehouse(block: SnowflakeConnection, sources: Types) -> Iterable[Finding]:
     """Whether a session opens as the right user, and its role may do what dbt does."""
     try:
         session = block.get_connection()
@@ -93,9 +96,21 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: set[str]) -> Iterab
         yield _session(session, block)
         cursor.execute("select table_name from information_schema.tables where table_schema = 'RAW'")
         there = {str(table).lower() for (table,) in cursor.fetchall()}
-        yield from _grants(cursor, block, sources, there)
-        yield _loaded(sources, there, f"{block.database}.RAW")
+        yield from _grants(cursor, block, set(sources), there)
+        yield _loaded(set(sources), there, f"{block.database}.RAW")
+        yield from raw_types(sources, _columns(cursor), f"{block.database}.RAW")
         yield from _readers(cursor, published_schema(block.schema_).upper())
+
+
+def _columns(cursor: Any) -> Types:
+    """The types of raw's columns."""
+    cursor.execute(
+        "select table_name, column_name, data_type from information_schema.columns where table_schema = 'RAW'"
+    )
+    found: dict[str, dict[str, str]] = {}
+    for table, column, type_ in cursor.fetchall():
+        found.setdefault(str(table).lower(), {})[str(column).lower()] = str(type_)
+    return found
 
 
 def _readers(cursor: Any, schema: str) -> Iterator[Finding]:

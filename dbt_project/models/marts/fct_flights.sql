@@ -3,6 +3,7 @@
     incremental_strategy='merge',
     unique_key=['time_hour', 'carrier', 'flight_number'],
     on_schema_change='fail',
+    post_hook="{{ forget_deleted(ref('stg_flights'), source('raw', 'flights')) }}",
 ) }}
 
 select

@@ -21,7 +21,8 @@ with source as (
 ),
 
 newest as (
-    select * from source
+    select source.* from source
+    {{ of_newest_files('source') }}
     {{ newest_version(['time_hour', 'carrier', 'flight']) }}
 ),
 

@@ -13,7 +13,8 @@ with source as (
 ),
 
 newest as (
-    select * from source
+    select source.* from source
+    {{ of_newest_files('source') }}
     {{ newest_version(['tailnum']) }}
 ),
 

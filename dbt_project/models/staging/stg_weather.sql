@@ -15,7 +15,8 @@ with source as (
 ),
 
 newest as (
-    select * from source
+    select source.* from source
+    {{ of_newest_files('source') }}
     {{ newest_version(['origin', 'time_hour']) }}
 ),
 

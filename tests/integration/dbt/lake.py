@@ -48,11 +48,14 @@ class Lake:
         change: str = "*",
         nulled: str = "",
         text: bool = False,
+        where: str = "true",
+        generation: int = 0,
     ) -> None:
         """Load files of the sample data as one sync, extracted at the SQL expression `at`.
 
-        Their rows are altered by the select list `change`; every value of the column `nulled` is one that the load
-        could not keep. With `text` each column is text and empty fields are empty, as source-s3 reads CSV.
+        Only rows that `where` holds for are in the files. They are altered by the select list `change`; every value of
+        the column `nulled` is one that the load could not keep. With `text` each column is text and empty fields are
+        empty, as source-s3 reads CSV.
         """
         changes = [{"field": nulled, "change": "NULLED", "reason": "DESTINATION_TYPECAST_ERROR"}] if nulled else []
         if nulled:
@@ -60,10 +63,10 @@ class Lake:
         for path in sorted((LANDING / stream).glob(pattern)):
             name = f"{len(list((self.folder / stream).iterdir())):04}-{path.name}"
             how = "all_varchar=true, nullstr='never'" if text else f"types={STREAMS[stream]}"
-            rows = f"select {change} from read_csv('{path}', header=true, {how})"
+            rows = f"select {change} from read_csv('{path}', header=true, {how}) where {where}"
             modified = f"strftime({at}, '%Y-%m-%dT%H:%M:%S.%fZ')" if text else at
             meta = {"sync_id": 1, "changes": changes}
-            self._write(stream, name, rows, at, meta, f"inbound/{stream}/{path.name}", modified)
+            self._write(stream, name, rows, at, meta, f"inbound/{stream}/{path.name}", modified, generation)
 
     def _write(
         self,
@@ -74,11 +77,12 @@ class Lake:
         meta: object = None,
         key: str = "",
         modified: str = "now()",
+        generation: int = 0,
     ) -> None:
         duckdb.connect().execute(f"""
             copy (
                 select *, uuid()::varchar as _airbyte_raw_id, {at} as _airbyte_extracted_at,
-                    '{json.dumps(meta)}' as _airbyte_meta, 0::bigint as _airbyte_generation_id,
+                    '{json.dumps(meta)}' as _airbyte_meta, {generation}::bigint as _airbyte_generation_id,
                     '{key}' as _ab_source_file_url, {modified} as _ab_source_file_last_modified
                 from ({rows})
             ) to '{self.folder / stream / name}.parquet' (format parquet)

@@ -181,3 +181,41 @@ def test_the_snapshot_dates_its_rows_in_utc_whatever_the_machines_time_zone_is(p
     assert all(valid_to is None or valid_to > valid_from for valid_from, valid_to, _ in rows)
     assert [after[0] for after in rows[1:]] == [before[1] for before in rows[:-1]]
     assert abs(rows[-1][2] - time.time()) < 1800
+
+
+def test_a_row_that_was_deleted_at_the_source_leaves_staging_and_marts(platform: Platform) -> None:
+    platform.lake.load_landing("flights", "*-15.csv.gz", where="carrier <> 'UA'")
+    platform.lake.load_landing("airports", where="faa <> '04G'")
+    platform.build("+fct_flights", "dim_airports", "agg_daily_performance")
+    of_united = "where flight_date = '2013-01-15' and carrier = 'UA'"
+    assert platform.rows(f"select count(*) from fct_flights {of_united}") == [(0,)]
+    assert platform.rows(f"select count(*) from agg_daily_performance {of_united}") == [(0,)]
+    assert platform.rows("select count(*) from fct_flights where flight_date <> '2013-01-15'") == [(26_110,)]
+    assert platform.rows("select count(*) from dim_airports where faa = '04G'") == [(0,)]
+
+
+def test_a_key_that_changed_at_the_source_is_one_row_under_its_new_key(platform: Platform) -> None:
+    platform.lake.load_landing("flights", "*-15.csv.gz", change="* replace (flight + 9000 as flight)")
+    platform.lake.load_landing("airlines", change="* replace (if(carrier = 'HA', 'H2', carrier) as carrier)")
+    platform.build("+fct_flights", "dim_airlines")
+    the_day = "where flight_date = '2013-01-15'"
+    assert platform.rows(f"select count(*), min(flight_number) > 9000 from fct_flights {the_day}") == [(894, True)]
+    assert platform.rows("select count(*) from fct_flights") == [(27_004,)]
+    assert platform.rows("select count(*), count(case when carrier = 'HA' then 1 end) from dim_airlines") == [(16, 0)]
+
+
+def test_flights_of_a_file_that_raw_no_longer_has_stay(platform: Platform) -> None:
+    for file in (platform.folder / "lake" / "flights").glob("*-flights-2013-01-15*"):
+        file.unlink()
+    platform.build("+fct_flights")
+    assert platform.rows("select count(*) from fct_flights") == [(27_004,)]
+
+
+def test_the_newest_generation_of_a_file_counts_and_files_that_it_has_not_reached_stay(platform: Platform) -> None:
+    platform.lake.load_landing("flights", "*-15.csv.gz", where="carrier <> 'UA'", generation=1)
+    platform.lake.load_landing("airlines", where="carrier <> 'HA'", generation=1)
+    platform.build("+fct_flights", "+dim_airlines")
+    assert platform.rows("select count(*) from fct_flights where flight_date = '2013-01-16'") == [(901,)]
+    assert platform.rows("select count(*) from fct_flights where carrier = 'UA' and flight_date = '2013-01-15'") == [
+        (0,)
+    ]

@@ -56,7 +56,7 @@ def publish(emulator: Emulator) -> None:
 
 def readers(emulator: Emulator) -> list[tuple[str, str]]:
     """What `make doctor` says of the readers."""
-    found = snowflake_warehouse(transformer(emulator), set())
+    found = snowflake_warehouse(transformer(emulator), {})
     return [(each.state, each.said) for each in found if each.check == "snowflake readers"]
 
 

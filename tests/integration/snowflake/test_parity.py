@@ -49,7 +49,10 @@ class Both:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
-    """Nine days, built on both; then one more, a day that has changed, and a register of planes that says otherwise."""
+    """Nine days, built on both; then one more, and files that were loaded again.
+
+    One day has changed, one has rows deleted and a new generation, and the register of planes says otherwise.
+    """
     folder = tmp_path_factory.mktemp("parity")
     lake = Lake(folder / "lake")
     with running_emulator(folder / "snowflake", user=USER, password=PASSWORD) as emulator:
@@ -61,6 +64,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         both.first = both.build()
         lake.load_landing("flights", "*-10.csv.gz")
         lake.load_landing("flights", "*-05.csv.gz", change="* replace (coalesce(dep_time, 1200) as dep_time)")
+        lake.load_landing("flights", "*-03.csv.gz", where="carrier <> 'UA'", generation=1)
         lake.load_landing("planes", change="* replace (if(tailnum = 'N10156', 50, seats) as seats)")
         for results in both.build():
             assert broken(results) == []
@@ -90,7 +94,14 @@ def test_a_mart_has_the_same_columns_of_the_same_types_on_both(both: Both, mart:
 
 def test_a_changed_file_has_replaced_the_rows_of_the_one_before(both: Both) -> None:
     query = "select count(*), count(case when flight_date = '2013-01-05' and dep_time is null then 1 end)"
-    assert both.snowflake.rows(f"{query} from analytics.fct_flights") == [(8_832, 0)]
+    assert both.snowflake.rows(f"{query} from analytics.fct_flights") == [(8_673, 0)]
+
+
+def test_rows_that_were_deleted_at_the_source_have_left_staging_and_marts(both: Both) -> None:
+    query = "select count(*) from {} where flight_date = '2013-01-03' and carrier = 'UA'"
+    for table in ("analytics.fct_flights", "analytics_staging.stg_flights"):
+        assert both.snowflake.rows(query.format(table)) == [(0,)]
+    assert both.duckdb.rows(query.format("fct_flights")) == [(0,)]
 
 
 def test_the_snapshot_has_both_versions_of_a_plane_that_changed(both: Both) -> None:

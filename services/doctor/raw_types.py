@@ -1,0 +1,60 @@
+"""Raw's columns: that those which the dbt project reads are there, and of types that its staging can cast."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from services.doctor.finding import Finding
+
+Types = Mapping[str, Mapping[str, str]]
+"""A type by table and column, both in lower case."""
+
+NUMBERS = "BIGINT INTEGER SMALLINT TINYINT HUGEINT DECIMAL NUMBER FLOAT DOUBLE REAL"
+TEXT = "VARCHAR TEXT STRING"
+TIMES = "TIMESTAMP TIMESTAMP_TZ TIMESTAMP_NTZ TIMESTAMP_LTZ DATE"
+CASTS = {
+    "bigint": f"{NUMBERS} {TEXT}",
+    "double": f"{NUMBERS} {TEXT}",
+    "timestamptz": f"{TIMES} {TEXT}",
+    "varchar": f"{NUMBERS} {TEXT} {TIMES} BOOLEAN",
+}
+"""What the macro `typed` casts to each type that sources.yml may declare."""
+
+
+def raw_types(declared: Types, raw: Types, where: str) -> Iterator[Finding]:
+    """Compare the columns that sources.yml declares with those of the tables that are there."""
+    tables = [table for table in declared if declared[table] and table in raw]
+    wrong = [each for table in tables for each in _wrong(table, declared[table], raw[table], where)]
+    yield from wrong
+    text = [
+        f"{table}.{name}"
+        for table in tables
+        for name, type_ in declared[table].items()
+        if type_ != "varchar" and _kind(raw[table].get(name, "")) in TEXT.split()
+    ]
+    if tables and not wrong:
+        said = f"staging can cast all columns that it reads; {len(text)} of them are text" + (
+            f": {', '.join(text[:5])}{' and others' if len(text) > 5 else ''}" if text else ""
+        )
+        yield Finding("raw types", "ok", said)
+
+
+def _wrong(table: str, declared: Mapping[str, str], raw: Mapping[str, str], where: str) -> Iterator[Finding]:
+    if missing := [name for name in declared if name not in raw]:
+        fix = (
+            "Select these columns in Airbyte's connection and refresh its schema, or remove them from "
+            "dbt_project/models/staging."
+        )
+        yield Finding("raw types", "fail", f"{where}.{table} has no column {', '.join(missing)}", fix)
+    for name, type_ in declared.items():
+        if name in raw and type_ in CASTS and _kind(raw[name]) not in CASTS[type_].split():
+            fix = (
+                f"Have Airbyte load {name} as text or as {type_}, or declare another data_type in "
+                "dbt_project/models/staging/sources.yml and in the staging model."
+            )
+            said = f"{where}.{table} has {name} as {raw[name]}, which staging cannot cast to {type_}"
+            yield Finding("raw types", "fail", said, fix)
+
+
+def _kind(type_: str) -> str:
+    """The type without length and zone: VARCHAR of VARCHAR(10), TIMESTAMP of TIMESTAMP WITH TIME ZONE."""
+    return "nested" if type_.endswith("]") else re.split(r"[ (]", type_.upper())[0]
