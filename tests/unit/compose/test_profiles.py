@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from services.compose.__main__ import _parser
 from services.compose.engine import Compose, check_engine
 from services.compose.profile import (
     CA_FILE,
@@ -296,3 +297,15 @@ def test_no_text_of_the_verbs_names_a_command_without_its_profile() -> None:
         for text in re.findall(rf"`make (?!{without})[^`]*", all_of_it)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("verb", ["down", "reset"])
+def test_what_ends_a_platform_also_ends_the_services_that_its_profile_no_longer_names(
+    docker: Path, tmp_path: Path, verb: str
+) -> None:
+    script(docker, f'echo "$@" >> {tmp_path}/told')
+    compose = Compose(load("local"), project="p")
+    options = _parser().parse_args([verb, *(["--yes=1"] if verb == "reset" else [])])
+    assert options.do(compose, options) == 0
+    (down,) = [line for line in (tmp_path / "told").read_text().splitlines() if " down " in line]
+    assert "--profile=*" in down.split(" down ")[0]
