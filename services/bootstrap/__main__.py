@@ -7,9 +7,10 @@ import httpx
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL
 
 from blocks import connections, saved_blocks
-from blocks.errors import PlatformError
+from blocks.errors import ConfigurationError, PlatformError
 from blocks.names import owner
 from blocks.settings import Settings
 from services.bootstrap.drift import Platform
@@ -37,8 +38,25 @@ def main() -> int:
             return do(platform(client, options.profile, options.takeover), options.brief)
     except (PlatformError, PrefectHTTPStatusError, httpx.TransportError) as error:
         what = "There is no plan" if options.plan else f"The profile {options.profile} was not registered"
-        print(f"{what}: {error}", file=sys.stderr)
+        print(f"{what}: {_why(error)}", file=sys.stderr)
         return 1
+
+
+def _why(error: Exception) -> str:
+    """The error, with what to check where no server answers, or not as one does that can serve."""
+    url = PREFECT_API_URL.value()
+    if isinstance(error, httpx.TransportError):
+        return (
+            f"Prefect does not answer at {url}: {error}. Check PREFECT_API_URL; CA_FILE of the profile names "
+            "certificates of your own."
+        )
+    if isinstance(error, PrefectHTTPStatusError):
+        status = error.response.status_code
+        if status in (401, 403):
+            return f"Prefect at {url} does not accept the credentials ({status}). Check the secrets of the profile."
+        if status == 429 or status >= 500:
+            return f"Prefect at {url} is not available: it keeps answering {status}. Look at its log, then try again."
+    return str(error)
 
 
 def platform(client: SyncPrefectClient, profile: str, takeover: bool = False) -> Platform:
@@ -62,9 +80,12 @@ def _models() -> int:
     try:
         for line in models(Settings()):
             print(line, flush=True)
-    except PlatformError as error:
+    except ConfigurationError as error:
         print(f"The models cannot be compared: {error}", file=sys.stderr)
         return 1
+    except PlatformError as error:
+        # Before the first load raw lacks the tables whose columns the models ask for.
+        print(f"Models: they cannot be compared before raw has every table that they read. {error}", flush=True)
     return 0
 
 
