@@ -1,5 +1,6 @@
 """A Prefect server is told what the platform needs of it, however often; what a killed worker left runs again."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -14,12 +15,15 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.flow_engine import run_flow
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Completed, Crashed, Pending, Running
 
 from blocks.attempts import ATTEMPTS, NO_SIGN
+from blocks.errors import PlatformError
 from blocks.names import Names
 from blocks.settings import Settings
 from flows.tags import tag_with_version, tags_of_the_deployment
+from services.bootstrap import __main__ as bootstrap
 from services.bootstrap.__main__ import main, platform
 from services.bootstrap.automations import automations
 from services.bootstrap.models import compiled, differences
@@ -302,3 +306,25 @@ def test_following_a_run_shows_its_log_once_and_tells_its_result(
     assert prefect.follow({"id": str(run.state_details.flow_run_id), "name": "failing"}, said.append, 60) == 1
     assert sum("Beginning flow run" in line for line in said) == 1
     assert any("Failed" in line and "the reason why" in line for line in said[-2:])
+
+
+def test_a_plan_on_a_server_that_does_not_answer_names_its_address_and_what_to_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan"])
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        assert main() == 1
+    assert re.search(r"does not answer at http://127\.0\.0\.1:9/api.*CA_FILE", capsys.readouterr().err)
+
+
+def test_models_that_read_what_no_load_has_made_yet_do_not_stop_a_plan(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(_: Settings) -> Iterator[str]:
+        yield from ()
+        raise PlatformError("Table AIRPORTS does not exist")
+
+    monkeypatch.setattr(bootstrap, "models", missing)
+    monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan"])
+    assert main() == 0
+    assert "cannot be compared before raw has every table" in capsys.readouterr().out
