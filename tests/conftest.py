@@ -72,6 +72,7 @@ def prefect_server() -> Iterator[str]:
     database = f"sqlite+aiosqlite:///{HOME}/prefect.db"
     with Processes(HOME / "logs") as processes:
         variables = {**PREFECT, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+        variables["PREFECT_SERVER_METRICS_ENABLED"] = "true"
         processes.start("prefect", ["-m", "services.embedded.prefect_server", str(PORT)], variables)
         processes.wait_until_ready("prefect", f"{SERVER}/api/health")
         yield SERVER
