@@ -176,12 +176,10 @@ def test_a_cause_is_told_once_when_it_begins_and_once_when_it_is_over(world: Wor
         assert SECRET not in world.texts()
         assert world.told() == [("open", kind)]
         world.start()
-        world.lasting()
+        world.look(LASTING)
         assert world.told() == []
     world.lasting()
     assert world.told() == [("over", kind)]
-    world.lasting()
-    assert world.told() == []
     assert world.watch.state.incidents == {}
 
 

@@ -87,7 +87,6 @@ class World:
         self.freshness()
         self.artifact("dbt-results", [])
         self.watch = self.start()
-        self.look()
         self.look(SETTLED)
 
     # -- time and the watch -------------------------------------------------------------------------------
