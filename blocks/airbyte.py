@@ -377,7 +377,7 @@ class AirbyteClient:
         """
         return self._parse(Job, self._repeated("DELETE", f"/jobs/{job_id}", f"job {job_id}", timeout=CANCEL_SECONDS))
 
-    def remove_file(self, key: str) -> dict[str, int] | None:
+    def remove_file(self, bucket: str, key: str) -> dict[str, int] | None:
         """Have the mock Airbyte take an object's rows out of raw, and read the object again if it lands again.
 
         Returns:
@@ -389,7 +389,9 @@ class AirbyteClient:
         base, public, _ = self.server_url.rpartition("/api/public/v1")
         if not public:
             return None
-        response = self._send("POST", f"{base}/_mock/removals", json={"key": key}, timeout=REMOVAL_SECONDS)
+        response = self._send(
+            "POST", f"{base}/_mock/removals", json={"bucket": bucket, "key": key}, timeout=REMOVAL_SECONDS
+        )
         if response.status_code == 401:
             raise self._unauthorised(response)
         try:

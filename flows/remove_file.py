@@ -53,7 +53,7 @@ def remove_from_raw(key: str, profile: str | None = None) -> dict[str, int]:
             f"{landing.prefix}flights/flights-2013-01-31.csv.gz; raw has it in _ab_source_file_url."
         )
     with connections.airbyte_connection(profile).get_client() as client:
-        removed = client.remove_file(key)
+        removed = client.remove_file(landing.bucket, key)
     if removed is None:
         removed = warehouse.remove(key)
         logger.warning(

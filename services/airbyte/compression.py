@@ -6,6 +6,7 @@ import io
 import sys
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, cast
 
@@ -131,11 +132,15 @@ class StoredObject(io.RawIOBase):
 
 
 def archive(stored: StoredObject) -> zipfile.ZipFile:
-    """Raise BadFile if the object is not a zip archive."""
+    """Raise BadFile if the object is not a zip archive, or has two files of one name, of which one would be lost."""
     try:
-        return zipfile.ZipFile(io.BufferedReader(stored, PIECE))
+        opened = zipfile.ZipFile(io.BufferedReader(stored, PIECE))
     except BROKEN as error:
         raise BadFile(f"not a zip archive, or an incomplete one ({error}). Upload the file again") from None
+    names = Counter(each.filename for each in files_in(opened))
+    if twice := next((name for name, count in names.items() if count > 1), None):
+        raise BadFile(f"the zip archive has two files called {twice!r}. Make it again with different names")
+    return opened
 
 
 def files_in(opened: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:

@@ -83,8 +83,10 @@ class Engine:
         self._tasks[job.job_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
 
-    async def remove(self, key: str) -> dict[str, int]:
+    async def remove(self, bucket: str, key: str) -> dict[str, int]:
         """Remove an object's rows from all streams, then forget that it was read; return the rows by table or folder.
+
+        Connections that read another bucket, or keys below another prefix, are left alone.
 
         A removal that was cut short can be repeated.
 
@@ -93,6 +95,9 @@ class Engine:
         """
         rows: dict[str, int] = {}
         for connection in list(self._catalog.connections.values()):
+            source = self._catalog.sources[connection.sourceId].configuration
+            if source.bucket != bucket or not key.startswith(source.prefix):
+                continue
             streams = self._catalog.streams_of(connection)
             prefixed = {each.stream.name: f"{connection.prefix}{each.stream.name}" for each in streams}
             async with self._turns[connection.connectionId], self._slots:

@@ -134,8 +134,9 @@ class LakeFolder:
         """
         files = f"{glob.escape(str(self._place))}/*.parquet"
         condition, values = of_object(key, FILE)
-        relation = "read_parquet(?, filename = true, union_by_name = true)"
-        query = f"SELECT filename, count(*) FROM {relation} WHERE {condition} GROUP BY filename"  # noqa: S608 - a constant
+        # A stream may have a column `filename`, but none whose name begins with _airbyte_.
+        relation = "read_parquet(?, filename = '_airbyte_file', union_by_name = true)"
+        query = f"SELECT _airbyte_file, count(*) FROM {relation} WHERE {condition} GROUP BY ALL"  # noqa: S608 - a constant
         found = self._connection.execute(query, [files, *values]).fetchall()
         try:
             with alone(self._place.parent, self._waiting):

@@ -112,14 +112,19 @@ def list_versions(
         for version in _files(
             client, bucket, ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
         )
-        if globmatch(version.key.removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT | DOTGLOB)
+        if globmatch(_plain(version.key.removeprefix(prefix)), globs, flags=GLOBSTAR | SPLIT | DOTGLOB)
     ]
     for version in sorted(fitting, key=lambda version: (version.last_modified, version.key)):
-        hidden = not globmatch(version.key.removeprefix(prefix), globs, flags=GLOBSTAR | SPLIT)
+        hidden = not globmatch(_plain(version.key.removeprefix(prefix)), globs, flags=GLOBSTAR | SPLIT)
         if why := "it is hidden: a part of its key begins with a dot" if hidden else why_ignored(version, chosen):
             ignored(version, why)
         else:
             yield version
+
+
+def _plain(name: str) -> str:
+    """The name without `.` and `..`, which no glob takes: in a key, or in an archive, they lead nowhere."""
+    return re.sub(r"(?<![^/#])\.{1,2}/", "", name)
 
 
 def _files(client: "S3Client", bucket: str, stored: ObjectVersion) -> Iterator[ObjectVersion]:

@@ -12,8 +12,9 @@ from services.airbyte.state import state as everything
 
 
 class Removal(BaseModel):
-    """The key of an object whose rows are to go."""
+    """The object whose rows are to go."""
 
+    bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
 
 
@@ -72,7 +73,7 @@ async def remove_file(request: Request) -> Response:
         said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
         return JSONResponse({"errors": said}, 422)
     try:
-        return JSONResponse({"removed": await request.app.state.mock.engine.remove(wanted.key)})
+        return JSONResponse({"removed": await request.app.state.mock.engine.remove(wanted.bucket, wanted.key)})
     except RemovalFailed as error:
         return JSONResponse({"notRemoved": str(error)}, 409)
 

@@ -57,6 +57,24 @@ def test_each_file_of_an_archive_is_a_file_of_its_stream_and_is_read_once(mock: 
     assert mock.sync()["rowsSynced"] == 3
 
 
+def test_files_of_an_archive_whose_names_lead_out_of_it_are_loaded(mock: Mock, landing: Landing) -> None:
+    names = ["../up.csv", "../../up.csv", "./here.csv", "a/../b.csv", "/root.csv"]
+    landing.put("shops/all.zip", zipped({name: f"id,name\n1,{name}\n".encode() for name in names}))
+    assert mock.sync()["rowsSynced"] == len(names)
+    assert {row[0] for row in mock.rows("name", "shops")} == set(names)
+
+
+def test_an_archive_with_two_files_of_one_name_is_refused(mock: Mock, landing: Landing) -> None:
+    with zipfile.ZipFile(out := io.BytesIO(), "w") as archive:
+        archive.writestr("a.csv", TEXT)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a.csv", TEXT)
+    landing.put("shops/all.zip", out.getvalue())
+    job = mock.sync()
+    assert job["status"] == "failed"
+    assert "two files called 'a.csv'. Make it again" in mock.reason(job["jobId"])
+
+
 def broken(data: bytes) -> bytes:
     return data[: len(data) - 30] + bytes(20) + data[-10:]
 

@@ -87,7 +87,9 @@ def test_a_removed_files_rows_go_and_it_is_read_again(warehouse: Snowflake, mock
     for name in ("a.csv", "it's b.csv"):
         landing.put(f"orders/{name}", ORDERS)
     run(mock, connection)
-    answer = mock.http.post("/_mock/removals", json={"key": "inbound/orders/it's b.csv"}).json()
+    answer = mock.http.post(
+        "/_mock/removals", json={"bucket": landing.bucket, "key": "inbound/orders/it's b.csv"}
+    ).json()
     assert answer == {"removed": {"orders": 2}}
     assert warehouse.rows("select distinct _ab_source_file_url from orders") == [("inbound/orders/a.csv",)]
     assert run(mock, connection)["rowsSynced"] == 2

@@ -151,8 +151,8 @@ def test_an_unreachable_s3_is_tried_again_and_then_fails(start: Start) -> None:
 # -- files that are taken out --------------------------------------------------------------------------------------
 
 
-def removed(mock: Mock, key: str) -> dict[str, int]:
-    answer = mock.http.post("/_mock/removals", json={"key": f"inbound/{key}"})
+def removed(mock: Mock, key: str, bucket: str) -> dict[str, int]:
+    answer = mock.http.post("/_mock/removals", json={"bucket": bucket, "key": f"inbound/{key}"})
     assert answer.status_code == 200, answer.text
     return dict(answer.json()["removed"])
 
@@ -163,9 +163,9 @@ def test_a_removed_files_rows_go_in_all_its_versions_and_no_others(mock: Mock, l
     landing.put("orders/a.csv", ORDERS.replace("ant", "bee"))
     landing.put("orders/a.csv.csv", "id,name\n3,cat\n")
     mock.sync()
-    assert removed(mock, "orders/a.csv") == {"orders": 4}
+    assert removed(mock, "orders/a.csv", landing.bucket) == {"orders": 4}
     assert mock.rows("id, name") == [(3, "cat")]
-    assert removed(mock, "orders/a.csv") == {}
+    assert removed(mock, "orders/a.csv", landing.bucket) == {}
 
 
 @pytest.mark.parametrize("content", [ORDERS, ORDERS.replace("ant", "bee")], ids=["the same content", "mended"])
@@ -173,7 +173,7 @@ def test_a_removed_file_is_read_again_where_it_lands_again(mock: Mock, landing: 
     landing.put("orders/a.csv", ORDERS)
     mock.sync()
     landing.remove("orders/a.csv")
-    removed(mock, "orders/a.csv")
+    removed(mock, "orders/a.csv", landing.bucket)
     assert mock.sync()["rowsSynced"] == 0
     landing.put("orders/a.csv", content)
     assert mock.sync()["rowsSynced"] == 2
@@ -186,12 +186,27 @@ def test_a_removed_archives_files_go_all(mock: Mock, landing: Landing, tmp_path:
         archive.writestr("two.csv", ORDERS)
     landing.put("orders/a.zip", (tmp_path / "a.zip").read_bytes())
     assert mock.sync()["rowsSynced"] == 4
-    assert removed(mock, "orders/a.zip") == {"orders": 4}
+    assert removed(mock, "orders/a.zip", landing.bucket) == {"orders": 4}
     assert mock.sync()["rowsSynced"] == 4
 
 
+def test_a_file_of_the_same_name_in_another_bucket_stays(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    mock.sync()
+    assert removed(mock, "orders/a.csv", "another") == {}
+    assert len(mock.rows("id")) == 2
+
+
+def test_a_file_is_removed_beside_columns_that_are_called_as_duckdb_calls_its_own(mock: Mock, landing: Landing) -> None:
+    landing.put("orders/a.csv", ORDERS)
+    landing.put("shops/b.csv", "id,filename,file_row_number,rowid\n1,x,2,3\n")
+    mock.sync()
+    assert removed(mock, "orders/a.csv", landing.bucket) == {"orders": 2}
+    assert removed(mock, "shops/b.csv", landing.bucket) == {"shops": 1}
+
+
 def test_a_file_is_not_removed_without_its_key(mock: Mock) -> None:
-    assert mock.http.post("/_mock/removals", json={"key": ""}).status_code == 422
+    assert mock.http.post("/_mock/removals", json={"bucket": "b", "key": ""}).status_code == 422
 
 
 # -- objects that are not files ------------------------------------------------------------------------------------
