@@ -10,7 +10,7 @@ from blocks import connections
 from blocks.batches import Batch, Failed
 from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, shown
-from blocks.incidents import Incident, IncidentStore, State, is_well, silent
+from blocks.incidents import Incident, IncidentStore, State, silent
 from blocks.landing import BEGINNING, LandedFile, listing
 from blocks.settings import Settings, make
 
@@ -46,14 +46,16 @@ def incidents(state: State | None, now: datetime) -> Iterator[str]:
     if state is None:
         yield "No watch has looked after this platform yet, so nothing is known of incidents."
         return
-    for each in state.incidents.values():
+    for each in open_incidents(state, now):
         yield f"INCIDENT {each.key}: {shown(each.what)}"
         yield f"  since {_time(each.since)}; look at {shown(each.where)}; type {each.command}"
-    if silent(state, now):
-        since = _time(state.looked)
-        yield f"INCIDENT watch_silent/watch: The watch has not looked since {since}; `{make('up')}` starts it."
-    elif not state.incidents:
+    if not open_incidents(state, now):
         yield f"no incident is open; the watch looked at {_time(state.looked)}"
+
+
+def open_incidents(state: State | None, now: datetime) -> list[Incident]:
+    """The incidents that the watch knows, and its own silence."""
+    return [*(state.incidents.values() if state else []), *silent(state, now)]
 
 
 def status(options: argparse.Namespace) -> int:
@@ -62,19 +64,27 @@ def status(options: argparse.Namespace) -> int:
     if not options.json:
         for line in incidents(state, now):
             print(line, flush=True)
-    store = _store(options)
-    lines = list(show(store.load()[0], store))
+    lines, error = _sensor(options)
+    found = open_incidents(state, now)
     if options.json:
-        told = [json.loads(each.model_dump_json(exclude={"evidence", "probe"})) for each in _open(state)]
+        told = [json.loads(each.model_dump_json(exclude={"evidence", "probe"})) for each in found]
         looked = state.looked.isoformat() if state else None
-        print(json.dumps({"well": is_well(state, now), "looked": looked, "incidents": told, "sensor": lines}, indent=2))
+        said = {"well": not found and not error, "looked": looked, "incidents": told, "sensor": lines}
+        print(json.dumps({**said, "error": str(error)} if error else said, indent=2))
     else:
-        print("\n".join(lines))
-    return 0 if is_well(state, now) else 1
+        print("\n".join(lines), flush=True)
+    if error:
+        raise error
+    return 1 if found else 0
 
 
-def _open(state: State | None) -> list[Incident]:
-    return list(state.incidents.values()) if state else []
+def _sensor(options: argparse.Namespace) -> tuple[list[str], PlatformError | None]:
+    """How far the sensor has come; nothing, and why, where S3 or Prefect cannot be asked."""
+    try:
+        store = _store(options)
+        return list(show(store.load()[0], store)), None
+    except PlatformError as error:
+        return [], error
 
 
 def rewind(store: CursorStore, files: Iterable[LandedFile], to: datetime, dry_run: bool) -> str:

@@ -154,11 +154,6 @@ def silent(state: State | None, now: datetime) -> list[Incident]:
     ]
 
 
-def is_well(state: State | None, now: datetime) -> bool:
-    """Whether no incident is open, as far as anybody knows."""
-    return state is None or not (state.incidents or silent(state, now))
-
-
 class IncidentStore:
     """The incidents of one platform, in a folder."""
 
