@@ -99,13 +99,21 @@ class LandedFile(BaseModel):
         return (self.last_modified or BEGINNING).replace(microsecond=0)
 
 
-def s3_client(bucket: str, access: AwsAccess) -> "S3Client":
+def s3_client(bucket: str, access: AwsAccess, attempts: int = 6, seconds: float = 60) -> "S3Client":
     """An S3 client for the landing bucket.
+
+    Args:
+        bucket: for messages.
+        access: who may read it.
+        attempts: of a call that is not answered.
+        seconds: that each attempt waits for an answer.
 
     Raises:
         LandingUnavailable: the endpoint is no URL, or AWS's own configuration cannot be read.
     """
-    config = Config(retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=60)
+    config = Config(
+        retries={"total_max_attempts": attempts, "mode": "standard"}, connect_timeout=5, read_timeout=seconds
+    )
     try:
         client = access.session().client("s3", endpoint_url=access.endpoint_url or None, config=config)
     except (BotoCoreError, ValueError) as error:

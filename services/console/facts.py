@@ -15,7 +15,7 @@ from blocks.errors import PlatformError, shown
 from blocks.incidents import LOOKED, Incident, IncidentStore, silent
 from blocks.names import Names
 from blocks.settings import Settings
-from services.watch.prefect_api import HEALTH, Json, Prefect, moment
+from services.watch.prefect_api import Json, Prefect, moment
 from services.watch.reasons import reason
 from services.watch.results import rows
 
@@ -190,7 +190,7 @@ class Facts:
         return {"incidents": [*silent(state, now), *found], "watched": state.looked if state else None}
 
     def _of_prefect(self, now: datetime) -> Json:
-        self.prefect.ask("GET", HEALTH)
+        self.prefect.check()
         synced = self._newest("airbyte-sync", 1)
         return {
             "runs": self._runs(now),

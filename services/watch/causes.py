@@ -206,7 +206,7 @@ CAUSES: dict[str, Cause] = {
         "ALERT_SECRET_DAYS before the end",
     ),
     "prefect_silent": Cause(
-        "Prefect's server has not answered for a minute.",
+        "Prefect's server, or its database, has not answered for a minute.",
         "It answers again.",
         "No run starts or ends properly until then. What readers have stays as it is.",
         "make logs SERVICE=prefect-server{profile}, then make up{profile}",

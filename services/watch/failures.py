@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from blocks.attempts import may_come_back
 from blocks.batches import Batches, Failed
 from blocks.errors import PlatformError
-from blocks.landing import CURSORS, NOT_S3, s3_client, unavailable
+from blocks.landing import CURSORS, NOT_S3, AwsAccess, s3_client, unavailable
 from blocks.parked import ParkedStore
 from services.watch.causes import Finding
 from services.watch.prefect_api import Json, moment
@@ -24,6 +24,8 @@ PROBE = "failures"
 BACK = timedelta(minutes=10)
 """How far before the last look a run may have ended and still be found: a crash may be retried for a minute."""
 MOST_EVIDENCE = 50
+S3_SECONDS = 5.0
+"""How long a look waits for an answer of S3."""
 PARKED = ".parked/"
 ENDED = ("FAILED", "CRASHED")
 PIPELINE = "full_pipeline"
@@ -215,8 +217,13 @@ def _s3(facts: Facts) -> tuple["S3Client", str]:
     return _client(bucket, access), bucket
 
 
-_client = lru_cache(maxsize=1)(s3_client)
-"""A client of boto3 takes megabytes and tenths of a second to make."""
+@lru_cache(maxsize=1)
+def _client(bucket: str, access: AwsAccess) -> "S3Client":
+    """A client that gives up soon: while it waits, no other cause is looked at.
+
+    It takes megabytes and tenths of a second to make, so there is one.
+    """
+    return s3_client(bucket, access, attempts=1, seconds=S3_SECONDS)
 
 
 def _folders(s3: "S3Client", bucket: str) -> Iterator[str]:

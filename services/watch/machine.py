@@ -11,7 +11,6 @@ from typing import Any
 from blocks.errors import ConfigurationError
 from blocks.incidents import LOOKED
 from services.watch.causes import Finding
-from services.watch.prefect_api import HEALTH
 from services.watch.probe import Facts
 
 SILENCE = timedelta(seconds=45)
@@ -37,7 +36,7 @@ def sensor(facts: Facts) -> list[Finding]:
     """
     if not facts.settings.automatic_runs:
         return []
-    facts.prefect.ask("GET", HEALTH)
+    facts.prefect.answered()
     file = facts.settings.alerts_dir / LOOKED
     last = datetime.fromtimestamp(file.stat().st_mtime, UTC) if file.exists() else facts.state.began
     if facts.now - last <= SILENCE:

@@ -17,7 +17,8 @@ from blocks.settings import PrefectServer
 
 SECONDS = 15.0
 PAGE = 200
-HEALTH = "/health"
+READY = "/ready"
+"""Unlike /health, this also asks the server's database. Prefect Cloud has no such page: its 404 is an answer."""
 Json = dict[str, Any]
 
 
@@ -31,8 +32,30 @@ class Prefect:
     def __init__(self, server: PrefectServer, client: httpx.Client | None = None) -> None:
         self.server = server
         self._silent = False
-        """Whether it did not answer: until its health is asked again, nobody waits for another answer."""
+        """Whether it did not answer: until `check` asks again, nobody waits for another answer."""
         self._client = client or httpx.Client(timeout=SECONDS, headers=_authorization(server))
+
+    def check(self) -> None:
+        """Find out whether the server and its database answer.
+
+        Raises:
+            NoAnswer: they do not; then `ask` does not wait for them until they are checked again.
+        """
+        self._silent = False
+        try:
+            self.ask("GET", READY)
+        except NoAnswer:
+            self._silent = True
+            raise
+
+    def answered(self) -> None:
+        """Go on where the server answered when it was last asked.
+
+        Raises:
+            NoAnswer: it did not.
+        """
+        if self._silent:
+            raise NoAnswer("Prefect's server did not answer a moment ago.")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Return the answer's JSON; None for 404 and for no content.
@@ -40,11 +63,9 @@ class Prefect:
         Raises:
             NoAnswer: the server does not answer, or refuses.
         """
-        if self._silent and path != HEALTH:
-            raise NoAnswer("Prefect's server did not answer a moment ago.")
+        self.answered()
         try:
             answer = self._client.request(method, self.server.api_url.rstrip("/") + path, json=body)
-            self._silent = False
             if answer.status_code == 404:
                 return None
             if answer.is_success:

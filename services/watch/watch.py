@@ -19,7 +19,7 @@ from services.watch import silence
 from services.watch.causes import CAUSES, LOOK_SECONDS, Cause, Finding
 from services.watch.failures import PROBE, failures
 from services.watch.machine import disk, secrets, sensor
-from services.watch.prefect_api import HEALTH, NoAnswer, Prefect
+from services.watch.prefect_api import NoAnswer, Prefect
 from services.watch.probe import Facts, Probe
 from services.watch.results import drift, freshness, volume
 from services.watch.slow import slow
@@ -38,7 +38,7 @@ TRIED = "This is a test of the whole chain. Nothing is wrong."
 def prefect(facts: Facts) -> list[Finding]:
     """Prefect's server, where it does not answer."""
     try:
-        facts.prefect.ask("GET", HEALTH)
+        facts.prefect.check()
     except NoAnswer:
         where = facts.prefect.page("/")
         return [Finding("prefect_silent", "server", "Prefect's server does not answer.", where)]

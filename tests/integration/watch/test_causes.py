@@ -2,21 +2,28 @@
 
 import base64
 import json
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+import uvicorn
 from prefect.states import AwaitingRetry, Crashed, Late, Running, Scheduled
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from blocks.attempts import NO_SIGN
 from blocks.batches import Batch, Failed
 from blocks.landing import LandedFile
 from blocks.parked import ParkedStore
 from blocks.settings import PrefectServer
+from services.watch import failures
 from services.watch.prefect_api import Prefect
+from tests.integration.servers import serving
 from tests.integration.watch.world import FRESH, HOUR, LASTING, NAMES, POOL, SECRET, World
 
 ALICE = "alice@example.com"
@@ -262,6 +269,39 @@ def test_a_server_that_does_not_answer_is_one_incident_and_nothing_else_is_taken
         assert world.told() == [("over", "prefect_silent")]
     world.lasting()
     assert world.told() == [("over", "pool_paused")]
+
+
+def test_a_server_whose_database_is_away_is_told(world: World) -> None:
+    app = Starlette(
+        routes=[
+            Route("/health", lambda _: PlainTextResponse("true")),
+            Route("/{path:path}", lambda _: PlainTextResponse("no", 503), methods=["GET", "POST"]),
+        ]
+    )
+    with serving(uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))) as url:
+        world.watch.server = Prefect(PrefectServer(api_url=url))
+        world.lasting(sensor=False)
+        assert world.told() == [("open", "prefect_silent")]
+    world.watch.server = world.server
+    world.lasting()
+    assert world.told() == [("over", "prefect_silent")]
+
+
+def test_an_s3_that_answers_nothing_keeps_no_other_cause_from_being_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "S3_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent, paused_pool(world):
+        world.settings.s3_endpoint_url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        world.lasting()
+        assert world.told() == [("open", "pool_paused")]
+        silent.settimeout(0)
+        calls = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                calls += 1
+        assert calls == 2  # one a look
 
 
 def test_a_run_that_was_due_while_the_server_was_away_is_late_only_if_it_does_not_start_then(world: World) -> None:
