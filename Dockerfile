@@ -36,8 +36,9 @@ COPY --from=sources /app/services/snowflake/requirements.lock .
 RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements.lock --compile
 
 FROM build AS platform-packages
-COPY --from=sources /app/requirements-platform.lock .
-RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements-platform.lock
+COPY --from=sources /app/requirements-platform.lock /app/requirements-lineage.lock .
+RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirements-platform.lock && \
+    PIP_TARGET=/opt/venv/lineage install-locked requirements-lineage.lock
 
 FROM base AS airbyte
 COPY --from=airbyte-packages /opt/venv /opt/venv
@@ -75,7 +76,7 @@ RUN install -d -o platform /data /data/lake /data/warehouse /data/published /dat
 USER platform
 # Where the containers keep data, and what keeps each process from calling home.
 ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
-    PUBLISHED_PATH=/data/published/warehouse.duckdb ALERTS_DIR=/data/alerts \
+    PUBLISHED_PATH=/data/published/warehouse.duckdb ALERTS_DIR=/data/alerts DOCS_DIR=/data/published/docs \
     DBT_PROJECT_DIR=/app/dbt_project DBT_TARGET_PATH=/home/platform/dbt DBT_LOG_PATH=/home/platform/dbt \
     DBT_PACKAGES_INSTALL_PATH=/data/packages/installed \
     PYTHONPYCACHEPREFIX=/home/platform/pycache \

@@ -33,11 +33,13 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z0-9-]+:.*## / && $$1 != "help" {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-lineage.lock pyproject.toml
 	@$(CHECK_PYTHON)
 	@echo "Installing into $(VENV) (once; about a minute)"
 	@"$(PYTHON)" -I -m venv --clear $(VENV)
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+# dbt-colibri asks for a parser compiled for speed, of 60 MB; it works without.
+	@$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/lineage --no-deps --require-hashes -r requirements-lineage.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 # Python reads this file in the locale's encoding, which may lack a letter of this folder's name.
 	@echo ../../../.. | tee $(VENV)/lib/python*/site-packages/_local_data_platform.pth > /dev/null
@@ -242,13 +244,15 @@ lock: $(READY) ## Update requirements.lock from pyproject.toml; ARGS=--upgrade t
 	@$(IMAGE_LOCK) -o services/airbyte/requirements.lock services/airbyte/requirements.in
 	@$(IMAGE_LOCK) -o services/snowflake/requirements.lock services/snowflake/requirements.in
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --no-emit-package sqlglotc $(ARGS) -o requirements-lineage.lock requirements-lineage.in
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --no-annotate $(ARGS) -o requirements-audit.lock requirements-audit.in
 
 .PHONY: pin
 pin: $(READY) ## Pin other people's images by the digest that their registry has today; ARGS=--update moves the digests
 	@$(AUDIT) pindock run --dir . $(ARGS)
 
-LOCKS := requirements.lock requirements-platform.lock services/airbyte/requirements.lock services/snowflake/requirements.lock
+LOCKS := requirements.lock requirements-platform.lock requirements-lineage.lock services/airbyte/requirements.lock services/snowflake/requirements.lock
 # Tools that look at the locks have an environment of their own: they are in none of the locks that they look at.
 AUDIT = $(UV) run --quiet --isolated --no-project --python $(BIN)/python --with-requirements requirements-audit.lock
 

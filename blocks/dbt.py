@@ -62,7 +62,7 @@ class DbtTimedOut(DbtFailed):
 
 
 class DbtNode(BaseModel):
-    """The result of one node. `seconds` is its execution time; `rows` what a model wrote, where the adapter knows."""
+    """The result of one node. `seconds` is its execution time; `id` and `parents` are ids of dbt's manifest."""
 
     name: str
     resource_type: str
@@ -70,6 +70,8 @@ class DbtNode(BaseModel):
     seconds: float = 0.0
     failures: int | None = None
     message: str = ""
+    id: str = ""
+    parents: list[str] = []
 
     @property
     def failed(self) -> bool:
@@ -465,6 +467,8 @@ def _selection(command: Sequence[str]) -> list[str]:
 def _nodes(result: Any) -> list[DbtNode]:
     return [
         DbtNode(
+            id=each.node.unique_id,
+            parents=list(getattr(each.node.depends_on, "nodes", []) if hasattr(each.node, "depends_on") else []),
             name=each.node.name,
             resource_type=str(each.node.resource_type),
             status=str(each.status),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 OWN_SERVER = "prefect-server"
 OURS = "prefect.yaml"
@@ -60,6 +60,10 @@ class Names:
     def artifact(self, plain: str) -> str:
         """Return the key of an artifact."""
         return self._small(plain)
+
+    def asset(self, layer: str, name: str) -> str:
+        """Return the key of an asset: of a `raw` stream, a `dbt` node, or what is `published`."""
+        return f"{layer}://{self.namespace or 'platform'}/{quote(name.lower(), safe='')}"
 
     def _small(self, plain: str) -> str:
         """Return a name of small letters, digits and - alone."""

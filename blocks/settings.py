@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     published_path: Path = Field(
         Path("./data/published/warehouse.duckdb"), description="tested copy of the warehouse, for readers"
     )
+    console_url: str = Field("", description="address of the page, for links on runs; empty means no links")
+    docs_dir: Path | None = Field(
+        None, description="folder for dbt's docs and column lineage, after each publication; empty means none"
+    )
     freshness_threshold_hours: int = Field(25, gt=0, description="age in hours from which a source is stale")
 
     alert_webhook_url: SecretStr = Field(SecretStr(""), description="webhook that takes alerts; empty means none")
@@ -171,6 +175,17 @@ def code_version() -> tuple[str, str]:
     Each is "" where a clone's code runs. No other setting can fail it.
     """
     return os.environ.get("PLATFORM_VERSION", ""), os.environ.get("PLATFORM_COMMIT", "")
+
+
+def console_url() -> str:
+    """Return CONSOLE_URL without a slash at its end; empty where its port is 0, any free one."""
+    url = os.environ.get("CONSOLE_URL", "").rstrip("/")
+    return "" if url.endswith(":0") else url
+
+
+def docs_dir() -> Path | None:
+    """Return DOCS_DIR. No other setting can fail it."""
+    return Path(found) if (found := os.environ.get("DOCS_DIR", "")) else None
 
 
 LIBRARIES = "AWS|DBT|DUCKDB|FLASK|MOCK_AIRBYTE|MOTHERDUCK|MOTO|OTEL|PREFECT|PYDANTIC|SNOWFLAKE|SQLALCHEMY|UVICORN"

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from blocks import connections
 from blocks.airbyte import AirbyteError, Job, SyncResult, SyncsFailed, check_connection_id
 from blocks.errors import PlatformError, shown
+from flows.assets import link_to_page, raw_loaded
 from flows.retry import if_temporary
 from flows.tags import tag_with_version, tagged
 
@@ -122,6 +123,7 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
             succeeded; a SyncsFailed where there are several reasons.
         blocks.errors.ConfigurationError: the connection cannot be used.
     """
+    link_to_page()
     chosen = list(dict.fromkeys(connection_ids or [connections.airbyte_connection(profile).connection_id]))
     started = start_sync.map(chosen, unmapped(profile))
     try:
@@ -135,6 +137,7 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
         raise
     results = [each for each in outcomes if isinstance(each, SyncResult)]
     _show(results)
+    raw_loaded(results, profile)
     if failures := [each for each in outcomes if isinstance(each, BaseException)]:
         raise _failure(failures, results)
     return results

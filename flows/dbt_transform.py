@@ -13,11 +13,12 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.tasks import exponential_backoff
 
-from blocks import connections, dbt_packages
-from blocks.dbt import DbtFailed, DbtResult
-from blocks.settings import code_version
+from blocks import connections, dbt_packages, docs
+from blocks.dbt import DbtFailed, DbtNode, DbtResult
+from blocks.settings import code_version, docs_dir
 from blocks.turns import TurnMissed
 from blocks.warehouse import Contents
+from flows.assets import link_to_page, models_built, published
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 from flows.tags import tag_with_version, tagged
 
@@ -100,7 +101,7 @@ def run_dbt(
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,
 )
-def publish(profile: str | None = None) -> str:
+def publish(profile: str | None = None, nodes: Sequence[DbtNode] = ()) -> str:
     """Hand the readers each table that has passed its tests since it was built; return where they are."""
     warehouse = connections.warehouse(profile)
     before = warehouse.published_tables()
@@ -112,12 +113,27 @@ def publish(profile: str | None = None) -> str:
         key=connections.names().artifact("published"),
         description="Where readers have the tables, and which version of the platform published them.",
     )
+    now = warehouse.published_tables()
     create_table_artifact(
-        versions(before, warehouse.published_tables()),
+        versions(before, now),
         key=connections.names().artifact("published-tables"),
         description="The tables that readers have now, beside what they had before.",
     )
+    published(nodes, now)
+    write_docs(now, profile)
     return where
+
+
+def write_docs(tables: Mapping[str, Contents], profile: str | None) -> None:
+    """Start the writing of dbt's docs where DOCS_DIR names a folder and they are old; the run does not wait for it."""
+    folder, project = docs_dir(), connections.dbt_config(profile).project_dir
+    try:
+        if folder and docs.start(
+            folder, profile, docs.made_of(project, {name: each.columns for name, each in tables.items()})
+        ):
+            get_run_logger().info("dbt's docs and the column lineage are being written to %s", folder)
+    except OSError as error:
+        get_run_logger().warning("dbt's docs are not written: %s", error)
 
 
 def versions(before: Mapping[str, Contents], now: Mapping[str, Contents]) -> list[dict[str, Any]]:
@@ -155,6 +171,7 @@ def dbt_transform(select: str | None = None, full_refresh: bool = False, profile
         blocks.turns.TurnMissed: another run or command used the warehouse for too long.
         blocks.errors.ConfigurationError: there is no dbt project.
     """
+    link_to_page()
     dbt_deps(profile)
     with warehouse_slot(profile):
         try:
@@ -162,7 +179,8 @@ def dbt_transform(select: str | None = None, full_refresh: bool = False, profile
         except DbtFailed as failure:
             show(failure.result)
             raise
-        publish(profile)
+        publish(profile, result.nodes)
+    models_built(result.nodes)
     show(result)
     return result
 

@@ -19,6 +19,7 @@ from blocks.lake import missing
 from blocks.landing import LandedFile, not_data
 from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
+from flows.assets import link_to_page
 from flows.dbt_transform import dbt_transform, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.row_counts import check_counts
@@ -123,6 +124,7 @@ def full_pipeline(
         blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
         blocks.batches.OthersFailed, flows.row_counts.CountsDiffer, blocks.errors.ConfigurationError
     """
+    link_to_page()
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit()
     syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))

@@ -3,6 +3,7 @@
 import csv
 import hmac
 import io
+import re
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -67,13 +68,14 @@ class Page:
         self.settings, self.profile, self.airbyte, self.prefect = settings, profile or "local", airbyte, prefect
         self.facts = Facts(prefect, settings, names)
         self.published = settings.published_path
-        self.docs = Docs(self.published.parent / "docs")
+        self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
         self.in_snowflake = settings.dbt_target == "snowflake"
         self.templates = Environment(
             loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
         self.templates.filters |= {"ago": ago, "number": number, "span": span, "sparkline": plot.sparkline}
+        self.templates.tests |= {"search": lambda text, pattern: bool(re.search(pattern, text))}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page from a template."""

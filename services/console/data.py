@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from blocks.duckdb_fence import fenced
 from services.console.plot import draw, is_number, is_time
-from services.console.query import Answer, QueryFailed, ask
+from services.console.query import Answer, QueryFailed, own
 
 MOST_NAMES = 50
 """A column of text with more different values than this has no bars."""
@@ -77,17 +77,17 @@ def _profile(published: Path, _version: tuple[int, int, int] | None, table: str)
     relation = ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in table.split(".", 1))
     problem, plot = "", None
     try:
-        sample = ask(published, f"from {relation} limit {SAMPLE}")
-        summary = ask(published, f"summarize {relation}")
+        sample = own(published, f"from {relation} limit {SAMPLE}")
+        summary = own(published, f"summarize {relation}")
         columns = [dict(zip(summary.columns, row, strict=True)) for row in summary.rows]
     except QueryFailed as error:
         return Profile([], None, f"from {relation} limit 100", Answer(), None, str(error))
     sql = plot_sql(relation, columns)
     files = None
     try:
-        plot = draw(ask(published, sql))
+        plot = draw(own(published, sql))
         if any(each["column_name"] == FILE for each in columns):
-            files = ask(published, f"select {FILE}, count(*) from {relation} group by 1 order by 1", FILES)  # noqa: S608
+            files = own(published, f"select {FILE}, count(*) from {relation} group by 1 order by 1", FILES)  # noqa: S608
     except QueryFailed as error:
         problem = str(error)
     return Profile(columns, plot, sql, sample, files, problem)

@@ -45,20 +45,22 @@ def _changed(file: Path) -> int:
 
 
 @lru_cache(maxsize=2)
-def _models(manifest: Path, written: int, _lineage: Path, _traced: int) -> dict[str, Model]:
+def _models(manifest: Path, written: int, lineage: Path, traced: int) -> dict[str, Model]:
     if not written:
         return {}
     told = json.loads(manifest.read_bytes())
+    edges = json.loads(lineage.read_bytes())["lineage"]["edges"] if traced else []
     nodes = {**told["nodes"], **told["sources"], **told["exposures"]}
     return {
-        f"{node['schema']}.{node['alias']}".lower(): _model(id_, node, nodes, told["child_map"])
+        f"{node['schema']}.{node['alias']}".lower(): _model(id_, node, nodes, told["child_map"], edges)
         for id_, node in told["nodes"].items()
         if node["resource_type"] in ("model", "seed", "snapshot")
     }
 
 
-def _model(id_: str, node: dict[str, Any], nodes: dict[str, Any], children: dict[str, Any]) -> Model:
+def _model(id_: str, node: dict[str, Any], nodes: dict[str, Any], children: dict[str, Any], edges: list[Any]) -> Model:
     below = [each for each in children.get(id_, []) if each in nodes]
+    ways = {"source": _beyond(id_, edges, nodes, "target"), "target": _beyond(id_, edges, nodes, "source")}
     tests: dict[str, list[str]] = {}
     for each in below:
         if nodes[each]["resource_type"] == "test":
@@ -70,7 +72,31 @@ def _model(id_: str, node: dict[str, Any], nodes: dict[str, Any], children: dict
         tests=tests,
         reads=[_name(each, nodes) for each in node["depends_on"]["nodes"] if each in nodes],
         feeds=[_name(each, nodes) for each in below if nodes[each]["resource_type"] != "test"],
+        upstream=ways["source"],
+        downstream=ways["target"],
     )
+
+
+def _beyond(id_: str, edges: list[Any], nodes: dict[str, Any], own: str) -> dict[str, list[str]]:
+    """Every column that is reached from each column of a node, near ones first; `own` is the node's end of an edge."""
+    other = "source" if own == "target" else "target"
+    next_: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for edge in edges:
+        start, end = ((edge[side], edge[f"{side}Column"].lower()) for side in (own, other))
+        if end[1] and start != end:
+            next_.setdefault(start, []).append(end)
+    found: dict[str, list[str]] = {}
+    for (node, column), near in next_.items():
+        if node != id_:
+            continue
+        seen, ahead = list[tuple[str, str]](), list(near)
+        while ahead:
+            one = ahead.pop(0)
+            if one not in seen:
+                seen.append(one)
+                ahead += next_.get(one, [])
+        found[column] = [f"{_name(each, nodes)}.{name}" for each, name in seen]
+    return found
 
 
 def _name(id_: str, nodes: dict[str, Any]) -> str:

@@ -9,10 +9,10 @@ import resource
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Timer
 from typing import Any
 
 import duckdb
@@ -90,14 +90,30 @@ LIMITS = {
 }
 
 
+def own(published: Path, sql: str, most: int = ROWS) -> Answer:
+    """Run a query of the page's own in this process, which takes a tenth of the time that a child takes.
+
+    Raises:
+        QueryFailed: DuckDB refuses, or a limit is reached.
+    """
+    try:
+        return answer(published, sql, most)
+    except duckdb.Error as error:
+        raise QueryFailed(str(error)[:2_000]) from error
+
+
 def answer(published: Path, sql: str, most: int) -> Answer:
     """Run statements in this process; the rows of the last one that has some.
 
     Raises:
-        duckdb.Error: DuckDB refuses.
+        duckdb.Error: DuckDB refuses, or they take longer than SECONDS.
     """
     found = Answer()
-    with fenced(published, limits=LIMITS) as connection:
+    with fenced(published, limits=LIMITS) as connection, ExitStack() as ending:
+        timer = Timer(SECONDS, connection.interrupt)
+        timer.daemon = True
+        timer.start()
+        ending.callback(timer.cancel)
         for statement in connection.extract_statements(sql):
             connection.execute(statement)
             if connection.description:

@@ -96,6 +96,8 @@ class Stack:
             "LAKE_DIR": str(self.state / "lake"),
             "WAREHOUSE_PATH": str(plain_path(self.state / "warehouse.duckdb")),
             "PUBLISHED_PATH": str(self.published),
+            "CONSOLE_URL": self.console_url if self.console_port else "",
+            "DOCS_DIR": str(self.published.parent / "docs") if self.console_port else "",
             "ALERTS_DIR": str(self.alerts),
             "ALERT_WEBHOOK_URL": f"http://127.0.0.1:{self.alerts_port}/" if self.alerts_port else "",
         }

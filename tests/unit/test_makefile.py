@@ -18,7 +18,7 @@ def clone(tmp_path: Path) -> Path:
     """The Makefile, with an environment that looks ready."""
     folder = tmp_path / "it's [a] clone"
     (folder / ".venv" / "bin").mkdir(parents=True)
-    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+    for name in ("Makefile", "requirements.lock", "requirements-lineage.lock", "pyproject.toml"):
         shutil.copy(PROJECT / name, folder)
     (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
     (folder / ".venv" / ".ready").write_text(f"{folder.resolve()}\n")

@@ -56,6 +56,12 @@ DEFAULTS = {
     "SNOWFLAKE_HOST": "",
     "SNOWFLAKE_PORT": "None",
     "SNOWFLAKE_PROTOCOL": "https",
+    "PLATFORM_PROFILE": "",
+    "PLATFORM_VERSION": "",
+    "PLATFORM_COMMIT": "",
+    "AUTOMATIC_RUNS": "True",
+    "CONSOLE_URL": "",
+    "DOCS_DIR": "None",
 }
 NUMBERS = (
     "AIRBYTE_SYNC_TIMEOUT_SECONDS",
@@ -94,7 +100,10 @@ def test_without_variables_the_defaults_are_those_of_the_table() -> None:
 
 
 def test_every_variable_is_read_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {name: "42" if name in NUMBERS else f"value of {name}" for name in DEFAULTS} | {"ALERT_FORMAT": "slack"}
+    given = {name: "42" if name in NUMBERS else f"value of {name}" for name in DEFAULTS} | {
+        "ALERT_FORMAT": "slack",
+        "AUTOMATIC_RUNS": "False",
+    }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert texts(Settings()) == {**given, **{name: "42.0" for name in NUMBERS if "." in DEFAULTS[name]}}

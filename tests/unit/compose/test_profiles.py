@@ -226,7 +226,7 @@ def test_worker_and_sensor_are_given_prefects_address_and_login_and_nothing_of_a
             assert "env_file" not in service
             given |= {*service.get("environment", ()), *service.get("secrets", ())}
     assert {"PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"} <= given
-    assert [name for name in given - {"PLATFORM_PROFILE"} if not name.startswith("PREFECT_")] == []
+    assert [name for name in given - {"PLATFORM_PROFILE", "CONSOLE_URL"} if not name.startswith("PREFECT_")] == []
 
 
 def test_init_scripts_can_be_executed_by_localstack() -> None:

@@ -1,0 +1,225 @@
+"""dbt's docs and dbt-colibri's column lineage as pages of one file each: `python -m blocks.docs --folder docs`.
+
+A flow starts this after a publication and does not wait for it. It holds nobody up: dbt looks at empty copies of the
+warehouse's tables in a file of their own, beside the sources' columns, which it would not know from a folder of files.
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from blocks.dbt import Dbt
+from blocks.duckdb_file import identifier, quoted
+from blocks.errors import PlatformError
+from blocks.lake import reading
+from blocks.turns import turn
+
+SECONDS = 600
+"""How long it may take in all."""
+LINEAGE_SECONDS = 120
+NICE = 15
+PRINT = ".print"
+"""The file that says of what the docs were made."""
+COLIBRI = Path(sys.prefix) / "lineage"
+"""Where dbt-colibri is installed, with what it needs: an environment of its own."""
+TRACED = "traced.json"
+_TRACE = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from dbt_colibri.lineage_extractor.extractor import DbtColumnLineageExtractor
+from dbt_colibri.report.generator import DbtColibriReportGenerator
+extractor = DbtColumnLineageExtractor(sys.argv[2] + "/traced.json", sys.argv[2] + "/catalog.json")
+DbtColibriReportGenerator(extractor, disable_telemetry=True).generate_report(output_dir=sys.argv[2] + "/lineage")
+"""
+logger = logging.getLogger("docs")
+
+
+def made_of(project: Path, tables: Mapping[str, Iterable[str]]) -> str:
+    """What the docs depend on, as a hash: the project's files, and the columns of its tables."""
+    files = [each for each in project.rglob("*") if each.suffix in (".sql", ".yml", ".yaml", ".csv", ".md")]
+    parts = [f"{each.relative_to(project)} {sha256(each.read_bytes()).hexdigest()}" for each in sorted(files)]
+    parts += [f"{table} {', '.join(columns)}" for table, columns in sorted(tables.items())]
+    return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def start(folder: Path, profile: str | None, print_: str) -> bool:
+    """Start the writing of the docs in a process of its own; False where they are of this print already.
+
+    It ends with the process that has started this one, the worker.
+    """
+    with suppress(OSError):
+        if (folder / PRINT).read_text(encoding="utf-8") == print_:
+            return False
+    folder.mkdir(parents=True, exist_ok=True)
+    named = ["--profile", profile] if profile else []
+    with (folder / "docs.log").open("wb") as log:
+        subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "blocks.docs", "--folder", str(folder.absolute()), *named, "--print", print_,
+             "--with", str(os.getppid())],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    return True
+
+
+def write(dbt: Dbt, folder: Path, print_: str) -> None:
+    """Write `index.html` (dbt's docs), `manifest.json`, `catalog.json` and `lineage/`, replacing those that are there.
+
+    Raises:
+        PlatformError: dbt cannot write them; the old ones stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="docs-") as name:
+        new = Path(name)
+        variables = {**dbt.variables, "DBT_TARGET_PATH": name, "DBT_LOG_PATH": name}
+        own = Dbt(dbt.project_dir, dbt.target, variables, dbt.log, timeout_seconds=SECONDS)
+        if dbt.target == "dev" and dbt.warehouse:
+            own.run("parse")
+            sources = json.loads((new / "manifest.json").read_bytes())["sources"].values()
+            shape = new / dbt.warehouse.name
+            copy_shape(dbt.warehouse, shape, sources, Path(variables["LAKE_DIR"]))
+            own = Dbt(
+                dbt.project_dir, dbt.target, {**variables, "WAREHOUSE_PATH": str(shape)}, dbt.log,
+                timeout_seconds=SECONDS,
+            )  # fmt: skip
+        own.run("docs", "generate", "--static")
+        (new / "static_index.html").rename(new / "index.html")
+        traced = trace(new, dict(_in_files(new)))
+        for part in ("index.html", "manifest.json", "catalog.json", *(["lineage"] if traced else [])):
+            _replace(new / part, folder / part)
+    (folder / PRINT).write_text(print_, encoding="utf-8")
+
+
+def copy_shape(warehouse: Path, shape: Path, sources: Iterable[Mapping[str, Any]], lake: Path) -> None:
+    """Make a file with an empty table for each of the warehouse's tables and views, and for each source in files.
+
+    Raises:
+        PlatformError: the warehouse stays in use.
+    """
+    with turn(warehouse, SECONDS, print), duckdb.connect(str(warehouse), read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name || '.' || table_name, list(column_name order by column_index), "
+            "list(data_type order by column_index) from duckdb_columns() "
+            "where database_name = current_database() and not internal group by 1"
+        ).fetchall()
+    with reading(lake), duckdb.connect(str(shape)) as connection:
+        for source in sources:
+            with suppress(duckdb.Error):  # one without files has no columns to show
+                rows = connection.execute(f"describe from {place(source)}").fetchall() if place(source) else []
+                name = f"{source['schema']}.{source['identifier']}"
+                tables.append((name, [row[0] for row in rows], [row[1] for row in rows]))
+        for table, columns, types in tables:
+            listed = ", ".join(f"{identifier(column)} {type_}" for column, type_ in zip(columns, types, strict=True))
+            if listed:
+                connection.execute(f"create schema if not exists {identifier(table.partition('.')[0])}")
+                connection.execute(f"create table if not exists {quoted(table)} ({listed})")
+
+
+def place(source: Mapping[str, Any]) -> str:
+    """The files that a source of dbt's manifest is read from, as SQL has them; empty where it is a table."""
+    meta = source["config"].get("meta") or source["meta"]
+    try:
+        return str(meta.get("external_location") or "").format(**source)
+    except (KeyError, IndexError, ValueError):
+        return ""
+
+
+def _in_files(folder: Path) -> Iterator[tuple[str, str]]:
+    """Of each source in files: where dbt reads it, and its name as a table."""
+    for source in json.loads((folder / "manifest.json").read_bytes())["sources"].values():
+        if where := place(source):
+            yield where, ".".join(identifier(source[part]) for part in ("database", "schema", "identifier"))
+
+
+def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
+    """Have dbt-colibri write `lineage/`, of the manifest and the catalogue beside it; whether it did.
+
+    Args:
+        folder: of dbt's artifacts.
+        in_files: what stands in the models' SQL for sources in files, and the tables that the catalogue has for them:
+            dbt-colibri follows columns to tables alone.
+    """
+    if not COLIBRI.is_dir():
+        logger.warning("There is no column lineage: %s is missing. `make install` installs it.", COLIBRI)
+        return False
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    for where, table in in_files.items():
+        for node in manifest["nodes"].values():
+            node["compiled_code"] = (node.get("compiled_code") or "").replace(where, table)
+        for source in manifest["sources"].values():
+            source["relation_name"] = table if place(source) == where else source["relation_name"]
+    (folder / TRACED).write_text(json.dumps(manifest), encoding="utf-8")
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-I", "-S", "-c", _TRACE, str(COLIBRI), str(folder)],
+        capture_output=True, text=True, timeout=LINEAGE_SECONDS, check=False, env={"DO_NOT_TRACK": "1"},
+    )  # fmt: skip
+    if done.returncode:
+        logger.warning("There is no column lineage: %s", done.stderr.strip()[-500:])
+    return not done.returncode
+
+
+def _replace(new: Path, old: Path) -> None:
+    """Put a file or a folder in the place of another; a reader sees one or the other, or for a moment no folder."""
+    beside = old.with_name(f".{old.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    if new.is_dir():
+        shutil.copytree(new, beside)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        shutil.copyfile(new, beside)
+    beside.replace(old)
+
+
+def _end_with(pid: int) -> None:
+    """End this process when another has ended."""
+    while True:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            os._exit(1)
+        except PermissionError:
+            return
+        time.sleep(0.5)
+
+
+def main() -> int:
+    """Write the docs once; 1, with the reason, where that fails."""
+    from blocks import connections
+
+    parser = argparse.ArgumentParser(prog="python -m blocks.docs", description=main.__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="folder of the docs")
+    parser.add_argument("--profile", help="name of the saved blocks (default: none, the environment decides)")
+    parser.add_argument("--print", default="", help="of what they are made, to know when they are old")
+    parser.add_argument("--with", type=int, dest="pid", help="id of a process whose end ends this one")
+    options = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    os.nice(NICE)
+    signal.alarm(SECONDS)
+    if options.pid:
+        threading.Thread(target=_end_with, args=[options.pid], daemon=True).start()
+    try:
+        with FileLock(options.folder / ".lock", timeout=SECONDS):
+            write(connections.dbt(options.profile, logger.info), options.folder, options.print)
+    except (PlatformError, Timeout, OSError, duckdb.Error, subprocess.TimeoutExpired) as error:
+        logger.error("The docs are not written, and the old ones stay: %s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

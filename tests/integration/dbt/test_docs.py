@@ -1,0 +1,105 @@
+"""dbt's docs and the column lineage of a small project, written as after a publication."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from blocks import docs
+from blocks.dbt import Dbt
+from services.console.lineage import Docs
+
+FILES = {
+    "dbt_project.yml": "name: trial\nprofile: trial\nflags: {send_anonymous_usage_stats: false}\n",
+    "profiles.yml": "trial: {target: dev, outputs: {dev: {type: duckdb, path: \"{{ env_var('WAREHOUSE_PATH') }}\"}}}\n",
+    "models/sources.yml": (
+        "sources: [{name: raw, tables: [{name: flights}], config: {meta: {external_location: "
+        "\"read_parquet('{{ env_var('LAKE_DIR') }}/{name}/*.parquet')\"}}}]\n"
+    ),
+    "models/stg_flights.sql": (
+        "{{ config(materialized='view') }} with source as (select * from {{ source('raw', 'flights') }}) "
+        "select dep_delay as delay, carrier from source\n"
+    ),
+    "models/late.sql": (
+        "{{ config(materialized='table') }} "
+    "select carrier, max(delay) as worst from {{ ref('stg_flights') }} group by 1\n"
+    ),
+    "models/late.yml": (
+        "models: [{name: late, description: The worst delay., "
+        "columns: [{name: worst, data_tests: [not_null]}]}]\n"
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The docs of a project that was built, with another command at work on the warehouse's tables afterwards."""
+    place = tmp_path_factory.mktemp("docs")
+    for name, text in FILES.items():
+        (place / "project" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / "project" / name).write_text(text)
+    (place / "lake" / "flights").mkdir(parents=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"copy (select 5 as dep_delay, 'UA' as carrier) to '{place}/lake/flights/a.parquet'")
+    variables = {
+        "WAREHOUSE_PATH": str(place / "warehouse.duckdb"),
+        "LAKE_DIR": str(place / "lake"),
+        "DBT_TARGET_PATH": str(place / "target"),
+        "DBT_LOG_PATH": str(place / "target"),
+    }
+    dbt = Dbt(place / "project", "dev", variables, warehouse=place / "warehouse.duckdb")
+    dbt.run("run")
+    docs.write(dbt, place / "docs", "first")
+    return place / "docs"
+
+
+def test_the_docs_are_pages_of_one_file_beside_their_print(folder: Path) -> None:
+    assert {each.name for each in folder.iterdir()} == {
+        "index.html",
+        "manifest.json",
+        "catalog.json",
+        "lineage",
+        ".print",
+    }
+    assert "The worst delay." in (folder / "index.html").read_text()
+    assert not docs.start(folder, None, "first")
+
+
+def test_the_catalogue_has_the_columns_of_a_source_in_files(folder: Path) -> None:
+    [source] = json.loads((folder / "catalog.json").read_text())["sources"].values()
+    assert set(source["columns"]) == {"dep_delay", "carrier"}
+
+
+def test_a_columns_lineage_reaches_raw_and_names_what_it_feeds_and_its_tests(folder: Path) -> None:
+    model = Docs(folder).model("main.late")
+    assert model is not None
+    assert model.upstream["worst"] == ["stg_flights.delay", "raw.flights.dep_delay"]
+    assert [len(each) for each in model.tests.values()] == [1]
+    above = Docs(folder).model("main.stg_flights")
+    assert above is not None
+    assert above.downstream["delay"] == ["late.worst"]
+
+
+def test_the_lineage_page_sends_no_telemetry(folder: Path) -> None:
+    text = (folder / "lineage" / "index.html").read_text()
+    assert "<script>window.colibriTelemetry = false;</script>" in text
+    assert '<script type="module"' in text  # which a browser runs after this one
+
+
+def test_the_docs_are_old_when_a_file_or_a_column_has_changed(tmp_path: Path) -> None:
+    (tmp_path / "a.sql").write_text("select 1")
+    before = docs.made_of(tmp_path, {"main.a": ["b"]})
+    assert docs.made_of(tmp_path, {"main.a": ["b"]}) == before
+    assert docs.made_of(tmp_path, {"main.a": ["b", "c"]}) != before
+    (tmp_path / "a.sql").write_text("select 2")
+    assert docs.made_of(tmp_path, {"main.a": ["b"]}) != before
+
+
+def test_a_project_that_cannot_be_read_leaves_the_old_docs(folder: Path, tmp_path: Path) -> None:
+    text = (folder / "index.html").read_text()
+    with pytest.raises(docs.PlatformError):
+        docs.write(
+            Dbt(tmp_path, "dev", {"LAKE_DIR": str(tmp_path)}, warehouse=tmp_path / "none.duckdb"), folder, "second"
+        )
+    assert (folder / "index.html").read_text() == text
