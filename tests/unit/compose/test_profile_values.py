@@ -173,7 +173,11 @@ def mixed(landing: str, airbyte: str, warehouse: str) -> str:
     else:
         values |= {"AIRBYTE_CLIENT_ID": ""}
     values |= {"COMPOSE_PROFILES": ",".join(services), "SECRETS": ",".join(secrets)}
-    image = "" if services & {"localstack", "airbyte"} else "PLATFORM_IMAGE=platform\nPLATFORM_TAG=v1\n"
+    image = (
+        ""
+        if services & {"localstack", "airbyte"}
+        else "PLATFORM_IMAGE=platform\nPLATFORM_TAG=v1\nAUTOMATIC_RUNS=true\n"
+    )
     return changed("rehearsal", **values) + image
 
 
@@ -272,7 +276,7 @@ def test_a_secret_that_was_put_into_a_profile_is_refused_and_not_repeated(tmp_pa
 def test_every_setting_of_the_platform_can_stand_in_a_profile_or_is_of_the_image() -> None:
     image = set(re.findall(r"(\w+)=[/$]", (PROJECT / "Dockerfile").read_text()))
     settings = {name.upper() for name in Settings.model_fields}
-    of_one_process = {"SNOWFLAKE_PRIVATE_KEY_PATH", "PLATFORM_PROFILE"}
+    of_one_process = {"SNOWFLAKE_PRIVATE_KEY_PATH", "PLATFORM_PROFILE", "CONSOLE_URL"}
     assert settings - image - set(SECRET_NAMES) - of_one_process <= FORMS.keys()
 
 
