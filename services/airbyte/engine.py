@@ -17,10 +17,10 @@ from services.airbyte.config import Connection
 from services.airbyte.destination_config import LakeConfiguration
 from services.airbyte.discovery import Discovery
 from services.airbyte.faults import Fault, FaultKind, Faults
-from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
+from services.airbyte.jobs import CLEARS, TERMINAL, Job, JobStatus
 from services.airbyte.lake_lock import lock_file
 from services.airbyte.names import has_schema, printable
-from services.airbyte.protocol import Committed, Failed, Ignored, Reading, Removed, SyncTask, Widened
+from services.airbyte.protocol import Committed, Failed, Ignored, NewColumns, Reading, Removed, SyncTask, Widened
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tasks import Tasks
@@ -30,7 +30,7 @@ log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
 
 
-Told = Committed | Ignored | Removed | Widened
+Told = Committed | Ignored | NewColumns | Removed | Widened
 """What a worker says that it has done."""
 
 
@@ -48,6 +48,7 @@ class Engine:
         self._tasks_of = Tasks(settings, catalog, store)
         self.discovery = Discovery(self._tasks_of, self._workers, settings.stall_timeout)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._disabled: set[int] = set()  # jobs that have found columns that wait for approval
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
         self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -148,6 +149,8 @@ class Engine:
             async with self._slots:
                 number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
                 problems = await self._attempt(job, number, connection, streams, fault)
+            if job.job_id in self._disabled:
+                self._end(job, number, JobStatus.CANCELLED, problems)  # as Airbyte ends a sync that waits for approval
             if self._store.job(job.job_id).status in TERMINAL:
                 return
             again = left > 0 and failures.is_transient(problems)
@@ -163,7 +166,7 @@ class Engine:
         """The attempt's failures; none means success."""
         if fault and (struck := await self._strike(fault, job, number)) is not None:
             return struck
-        if job.job_type is not JobType.SYNC:
+        if job.job_type in CLEARS:
             task = replace(self._tasks_of.attempt(connection, job, streams), clear=True)
             problems = await self._work(task)
             for synced in [] if problems else streams:
@@ -182,11 +185,21 @@ class Engine:
                 line = _skipped(told) if told.skipped else ""
             case Widened():
                 line = _told(told)
+            case NewColumns():
+                self._store.propose(job.connection_id, told.stream, told.names)
+                self._disable(job)
+                line = _waiting(told)
             case Ignored() if self._store.ignore(job.connection_id, told):
                 line = f"{told.key} is ignored: {told.reason}."
         if line:
             log.warning(line := printable(f"WARN {line}"))
             self._store.note(job.job_id, number, line)
+
+    def _disable(self, job: Job) -> None:
+        self._disabled.add(job.job_id)
+        changed = self._catalog.connections[job.connection_id].model_copy(update={"status": "inactive"})
+        self._catalog.put("connection", changed)
+        self._store.save_resource("connection", job.connection_id, changed.model_dump_json(), deleted=False)
 
     async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
         """What a fault makes of an attempt; None leaves it alone."""
@@ -223,7 +236,7 @@ class Engine:
                     match message:
                         case Reading() as reading:
                             at[reading.stream] = reading.key
-                        case Committed() | Ignored() | Removed() | Widened() as done:
+                        case Committed() | Ignored() | NewColumns() | Removed() | Widened() as done:
                             hear(done)
                             if isinstance(done, Committed):
                                 at.pop(done.stream, None)
@@ -256,6 +269,14 @@ def _skipped(file: Committed) -> str:
     return (
         f"{file.key}: {file.skipped:,} of its {file.rows + file.skipped:,} rows have another number of values than the "
         "header, and were skipped, as the stream's format.ignore_errors_on_fields_mismatch says."
+    )
+
+
+def _waiting(change: NewColumns) -> str:
+    return (
+        f"{change.key} has columns that stream {change.stream!r} lacks: {', '.join(change.names)}. It was not loaded, "
+        "and the connection is disabled, as its nonBreakingSchemaUpdatesBehavior says. Set the connection's status to "
+        "active to approve the columns, then sync."
     )
 
 

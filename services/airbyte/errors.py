@@ -1,4 +1,12 @@
-"""What goes wrong in a destination that is not a folder."""
+"""What stops a stream, apart from its files."""
+
+
+class SchemaChanged(Exception):
+    """A file has columns that wait for a person's approval."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(", ".join(names))
+        self.names = names
 
 
 class DestinationError(Exception):

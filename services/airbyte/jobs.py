@@ -23,6 +23,8 @@ class JobType(StrEnum):
     CLEAR = "clear"
 
 
+CLEARS = (JobType.RESET, JobType.CLEAR)
+"""Jobs that remove rows and read none."""
 S = JobStatus
 TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
 ALLOWED: dict[JobStatus, frozenset[JobStatus]] = {

@@ -22,7 +22,7 @@ from botocore.parsers import ResponseParserError
 from services.airbyte import objects
 from services.airbyte.convert import Origin, connect, to_parquet
 from services.airbyte.destination import Destination, open_destination
-from services.airbyte.errors import DestinationError
+from services.airbyte.errors import DestinationError, SchemaChanged
 from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.csv_file import CsvFile
 from services.airbyte.formats.model import BadFile, check_shared, widest
@@ -35,6 +35,7 @@ from services.airbyte.protocol import (
     Failed,
     Ignored,
     Message,
+    NewColumns,
     Reading,
     Removed,
     StreamTask,
@@ -107,6 +108,8 @@ class _StreamLoader:
                     self._emit(Removed(self._stream.name, rows))
                 elif not self._task.prepare_only:
                     self._load_all()
+        except SchemaChanged as error:
+            self._emit(NewColumns(self._stream.name, error.names, self._key))
         except BadFile as error:
             where = f"s3://{self._task.bucket}/{self._key}" + (f", line {error.line}" if error.line else "")
             self._fail(
@@ -216,7 +219,7 @@ class _StreamLoader:
     def _commit(self, got: Download, target: str, number: int, partial: bool = False) -> None:
         found, source = got.version, self._opened(got.version.key, got)
         check_shared(source.names, self._columns)
-        needed = self._needed(self._types(source))
+        needed = self._allowed(self._needed(self._types(source)))
         columns = self._columns | needed
         rows = self._convert(source, found, columns)
         source.check(rows)
@@ -269,6 +272,19 @@ class _StreamLoader:
             elif (wide := self._wide(column, type_)) != self._columns[column]:
                 needed[column] = wide
         return self._selected(needed)
+
+    def _allowed(self, needed: dict[str, str]) -> dict[str, str]:
+        """What the connection lets a file change: a new column is added, left out, or a reason to stop.
+
+        Raises:
+            SchemaChanged: there are new columns, and a person is to approve them first.
+        """
+        new = [name for name in needed if name not in self._columns and name not in self._stream.approved]
+        if not new or self._stream.new_columns == "add" or not self._columns:
+            return needed
+        if self._stream.new_columns == "stop":
+            raise SchemaChanged(new)
+        return {name: type_ for name, type_ in needed.items() if name not in new}
 
     def _wide(self, column: str, type_: str) -> str:
         """The type for a column's values so far and others; text if a double would round some of them."""

@@ -27,7 +27,7 @@ class StreamTask:
     says where in Snowflake `table` is. With a `dedup_key` the newest row of each key is kept. Without `columns` they
     are inferred; of any column only those in `selected` (lower case) are loaded. `read` maps a key to (etag, version,
     date) of the newest version of it that was read; older states have no date. `targets` are the names of the files to
-    remove.
+    remove. `new_columns` says what becomes of columns that the stream lacks, unless a person has `approved` them.
     """
 
     name: str
@@ -43,6 +43,8 @@ class StreamTask:
     selected: list[str] | None = None
     read: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     targets: list[str] = field(default_factory=list)
+    new_columns: Literal["add", "ignore", "stop"] = "add"
+    approved: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -173,11 +175,21 @@ class Widened:
 
 
 @dataclass(frozen=True)
+class NewColumns:
+    """The file at this key has columns that wait for a person's approval; it was not loaded."""
+
+    stream: str
+    names: list[str]
+    key: str
+    type: Literal["new_columns"] = "new_columns"
+
+
+@dataclass(frozen=True)
 class Done:
     type: Literal["done"] = "done"
 
 
-Message = Committed | Ignored | Removed | Failed | Reading | Discovered | Widened | Done
+Message = Committed | Ignored | Removed | Failed | Reading | Discovered | Widened | NewColumns | Done
 _TYPES: dict[str, type[Message]] = {
     "committed": Committed,
     "ignored": Ignored,
@@ -186,6 +198,7 @@ _TYPES: dict[str, type[Message]] = {
     "reading": Reading,
     "discovered": Discovered,
     "widened": Widened,
+    "new_columns": NewColumns,
     "done": Done,
 }
 

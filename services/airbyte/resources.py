@@ -44,6 +44,8 @@ class Resources:
             raise problems.connection_locked()
         before = resource.model_dump(mode="json", context=REVEAL)
         fields = unmasked(_fields(kind, body), before)
+        if isinstance(resource, Connection) and fields.get("status") == "active":
+            self._store.approve(resource.connectionId)  # of the schema's changes, for which it was disabled
         if isinstance(fields.get("configuration"), dict):
             fields["configuration"] = before["configuration"] | fields["configuration"]
         return self._save(kind, _validated(kind, before | fields))

@@ -37,6 +37,10 @@ CREATE INDEX IF NOT EXISTS notes_by_job ON notes (job_id, attempt);
 CREATE TABLE IF NOT EXISTS generations (
   connection_id TEXT, stream TEXT, generation INTEGER NOT NULL, job_id INTEGER NOT NULL,
   PRIMARY KEY (connection_id, stream));
+CREATE TABLE IF NOT EXISTS refreshes (
+  job_id INTEGER, stream TEXT, keeps_rows INTEGER NOT NULL, PRIMARY KEY (job_id, stream));
+CREATE TABLE IF NOT EXISTS new_columns (
+  connection_id TEXT, stream TEXT, name TEXT, approved INTEGER NOT NULL, PRIMARY KEY (connection_id, stream, name));
 CREATE TABLE IF NOT EXISTS tokens (token_hash TEXT PRIMARY KEY, expires_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS resources (
   resource_id TEXT PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL, deleted INTEGER NOT NULL);
@@ -256,6 +260,30 @@ class Store:
                  SET generation = generation + 1, job_id = ?3 WHERE job_id <> ?3"""
         self._db.execute(sql, (str(job.connection_id), stream, job.job_id))
         return self.generation(job.connection_id, stream)
+
+    # refreshes, and changes of schemas
+
+    def refresh(self, job_id: int, streams: list[str], keeps_rows: bool) -> None:
+        """Have a job read these streams anew."""
+        rows = [(job_id, stream, keeps_rows) for stream in streams]
+        self._db.executemany("INSERT INTO refreshes VALUES (?, ?, ?)", rows)
+
+    def refreshed(self, job_id: int) -> dict[str, bool]:
+        """The streams that a job reads anew, and whether the rows of former generations stay."""
+        rows = self._db.execute("SELECT stream, keeps_rows FROM refreshes WHERE job_id = ?", (job_id,))
+        return {stream: bool(keeps) for stream, keeps in rows}
+
+    def propose(self, connection_id: UUID, stream: str, names: list[str]) -> None:
+        """Note columns that wait for a person's approval."""
+        rows = [(str(connection_id), stream, name) for name in names]
+        self._db.executemany("INSERT OR IGNORE INTO new_columns VALUES (?, ?, ?, 0)", rows)
+
+    def approve(self, connection_id: UUID) -> None:
+        self._db.execute("UPDATE new_columns SET approved = 1 WHERE connection_id = ?", (str(connection_id),))
+
+    def approved(self, connection_id: UUID, stream: str) -> list[str]:
+        sql = "SELECT name FROM new_columns WHERE connection_id = ? AND stream = ? AND approved ORDER BY rowid"
+        return [name for (name,) in self._db.execute(sql, (str(connection_id), stream))]
 
     # resources
 

@@ -1,16 +1,18 @@
 """What a worker process is told to do."""
 
 from dataclasses import replace
+from typing import Literal
 
 from services.airbyte.catalog import Catalog, SyncedStream
 from services.airbyte.config import Connection, Source, Stream, SyncMode
 from services.airbyte.destination_config import REVEAL, SnowflakeConfiguration
 from services.airbyte.formats.model import Limits
-from services.airbyte.jobs import Job, JobType
+from services.airbyte.jobs import CLEARS, Job
 from services.airbyte.protocol import S3Access, StreamTask, SyncTask
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 
+NEW_COLUMNS: dict[str, Literal["ignore", "stop"]] = {"ignore": "ignore", "disable_connection": "stop"}
 FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
 
 
@@ -78,7 +80,9 @@ class Tasks:
     def _stream(self, connection: Connection, job: Job | None, synced: SyncedStream, prefix: str) -> StreamTask:
         dedup = synced.choice.syncMode is SyncMode.INCREMENTAL_DEDUPED_HISTORY
         name, mode = synced.stream.name, synced.choice.syncMode
-        if job and job.job_type is JobType.SYNC and mode in FULL_REFRESH:
+        refreshed = self._store.refreshed(job.job_id) if job else {}
+        anew = job is not None and job.job_type not in CLEARS and mode in FULL_REFRESH
+        if job and (anew or name in refreshed):
             generation = self._store.next_generation(job, name)
         else:
             generation = self._store.generation(connection.connectionId, name)
@@ -88,7 +92,9 @@ class Tasks:
             table=f"{connection.prefix}{name}",
             columns=synced.columns,
             generation=generation,
-            overwrite=mode is SyncMode.FULL_REFRESH_OVERWRITE,
+            overwrite=mode is SyncMode.FULL_REFRESH_OVERWRITE or refreshed.get(name) is False,
+            new_columns=NEW_COLUMNS.get(connection.nonBreakingSchemaUpdatesBehavior, "add"),
+            approved=self._store.approved(connection.connectionId, name),
             dedup_key=[column for (column,) in synced.primary_key] if dedup else [],
             selected=synced.selected,
             read=self._store.read_versions(connection.connectionId, name, generation),

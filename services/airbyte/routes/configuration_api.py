@@ -18,7 +18,12 @@ from services.airbyte.routes.jobs import start_job
 from services.airbyte.store import JobQuery
 from services.airbyte.stream_choices import CURSOR
 
-CONFIG_TYPES = {JobType.SYNC: "sync", JobType.RESET: "reset_connection", JobType.CLEAR: "clear"}
+CONFIG_TYPES = {
+    JobType.SYNC: "sync",
+    JobType.RESET: "reset_connection",
+    JobType.CLEAR: "clear",
+    JobType.REFRESH: "refresh",
+}
 MODES = {
     SyncMode.FULL_REFRESH_OVERWRITE: ("full_refresh", "overwrite"),
     SyncMode.FULL_REFRESH_APPEND: ("full_refresh", "append"),
@@ -59,6 +64,21 @@ async def sync(request: Request, mock: Mock) -> Response:
     id_ = uuid_value(request, (await json_body(request)).get("connectionId"), "connectionId")
     _connection(id_, mock)
     return JSONResponse(_job_info(start_job(mock, id_, JobType.SYNC), mock))
+
+
+async def refresh(request: Request, mock: Mock) -> Response:
+    """Read streams anew, in a new generation: `Merge` keeps the rows of former ones, `Truncate` removes them."""
+    body = await json_body(request)
+    id_ = uuid_value(request, body.get("connectionId"), "connectionId")
+    known = [each.stream.name for each in mock.catalog.streams_of(_connection(id_, mock))]
+    if (mode := body.get("refreshMode")) not in ("Merge", "Truncate"):
+        raise problems.bad_request(request.url.path, "refreshMode: must be Merge or Truncate")
+    wanted = [each.get("streamName") for each in _list(request, body, "streams")] if body.get("streams") else known
+    if unknown := [str(name) for name in wanted if name not in known]:
+        raise problems.bad_request(request.url.path, f"streams: the connection has no {', '.join(unknown)}")
+    job = start_job(mock, id_, JobType.REFRESH)
+    mock.store.refresh(job.job_id, list(dict.fromkeys(wanted)), keeps_rows=mode == "Merge")
+    return JSONResponse(_job_info(job, mock))
 
 
 def _connection(id_: UUID, mock: Mock) -> Connection:
@@ -208,6 +228,7 @@ ROUTES: list[Route] = [
     *_both("/health", "getConfigurationHealth", health, public=True),
     *_both("/connections/get", "getConnectionInfo", get_connection),
     *_both("/connections/sync", "syncConnection", sync),
+    *_both("/connections/refresh", "refreshConnectionStream", refresh),
     *_both("/jobs/get", "getJobInfo", get),
     *_both("/jobs/list", "listJobsFor", list_),
     *_both("/jobs/cancel", "cancelJob", cancel),

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from services.airbyte import problems, wire
 from services.airbyte.faults import FaultKind
-from services.airbyte.jobs import Job, JobStatus, JobType
+from services.airbyte.jobs import CLEARS, Job, JobStatus, JobType
 from services.airbyte.requests import (
     Mock,
     enum_value,
@@ -50,7 +50,7 @@ def start_job(mock: Mock, connection_id: UUID, job_type: JobType) -> Job:
         raise problems.state_conflict("Could not fulfill request")
     if mock.faults.of_kind(FaultKind.CONFLICT, connection_id):
         raise problems.try_again_later(connection_id)
-    if job_type is not JobType.SYNC:
+    if job_type in CLEARS:
         mock.engine.cancel(connection_id)
     try:
         job = mock.store.create_job(connection_id, job_type)
