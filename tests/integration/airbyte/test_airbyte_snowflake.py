@@ -279,3 +279,34 @@ def test_times_that_become_text_keep_their_microseconds(
         ("2013-01-01 10:00:00.123456", "2013-01-01 10:00:00.123456+00:00", "2013-01-01"),
         ("soon", "soon", "soon"),
     ]
+
+
+def test_like_airbyte_columns_of_csv_and_dates_of_files_are_varchar(
+    start: Start, landing: Landing, warehouse: Snowflake
+) -> None:
+    landing.put("orders/a.csv", ORDERS.replace("1,ant", "007,ant"))
+    with start(like_airbyte=True) as mock:
+        connection = warehouse.connect(mock)
+        assert run(mock, connection)["status"] == "succeeded"
+        types = {row[0]: row[1].partition("(")[0] for row in warehouse.rows("DESCRIBE TABLE orders")}
+        assert {types[name] for name in ("ID", "PRICE", "AT", "ORDER", "_AB_SOURCE_FILE_LAST_MODIFIED")} == {"VARCHAR"}
+        assert types["_AIRBYTE_EXTRACTED_AT"] == "TIMESTAMP_TZ"
+        [(id_, at, date)] = warehouse.rows(
+            "select id, \"AT\", _ab_source_file_last_modified from orders where name = 'ant'"
+        )
+        assert (id_, at, date[-8:]) == ("007", "2013-01-01T10:00:00Z", ".000000Z")
+
+
+def test_a_refresh_reads_anew_and_keeps_or_removes_the_rows_of_former_generations(
+    warehouse: Snowflake, mock: Mock, landing: Landing
+) -> None:
+    connection = warehouse.connect(mock)
+    landing.put("orders/a.csv", ORDERS)
+    run(mock, connection)
+    landing.put("orders/a.csv", ORDERS.rpartition("2,,2")[0])
+    for mode, left in (("Merge", [(0, 2), (1, 1)]), ("Truncate", [(2, 1)])):
+        body = {"connectionId": connection, "refreshMode": mode}
+        answer = mock.http.post("/api/v1/connections/refresh", json=body).raise_for_status().json()
+        assert mock.wait(answer["job"]["id"])["status"] == "succeeded"
+        counted = "select _airbyte_generation_id, count(*) from orders group by 1 order by 1"
+        assert warehouse.rows(counted) == left
