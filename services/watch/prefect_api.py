@@ -19,6 +19,7 @@ SECONDS = 15.0
 PAGE = 200
 READY = "/ready"
 """Unlike /health, this also asks the server's database. Prefect Cloud has no such page: its 404 is an answer."""
+EVENTS = "/events"
 Json = dict[str, Any]
 
 
@@ -63,7 +64,8 @@ class Prefect:
         Raises:
             NoAnswer: the server does not answer, or refuses.
         """
-        self.answered()
+        if path != EVENTS:  # the watch's sign of life, which no other request that timed out should hide
+            self.answered()
         try:
             answer = self._client.request(method, self.server.api_url.rstrip("/") + path, json=body)
             if answer.status_code == 404:

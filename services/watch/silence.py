@@ -5,14 +5,14 @@ from uuid import uuid4
 
 from blocks.incidents import Message
 from blocks.names import Names
-from services.watch.prefect_api import NoAnswer, moment
+from services.watch.prefect_api import EVENTS, NoAnswer, moment
 from services.watch.probe import Facts
 
 EVENT = "platform.watch.looked"
-WITHIN = timedelta(minutes=2)
+WITHIN = timedelta(minutes=5)
 """How long the watch may be silent before the server tells it."""
 TITLE = "Tell that the watch is silent"
-EVERY = timedelta(seconds=15)
+EVERY = timedelta(seconds=30)
 WHAT = "The watch is silent: nobody looks after the platform, and no other alert will come until it is back."
 IMPACT = "Runs go on. Whether they fail, or do not start, is not told."
 _last: dict[str, str] = {}
@@ -30,7 +30,7 @@ def alive(facts: Facts) -> None:
         return
     named = {"prefect.resource.id": id_, "prefect.resource.name": "watch"}
     try:
-        facts.prefect.ask("POST", "/events", [{"id": str(uuid4()), "occurred": at, "event": EVENT, "resource": named}])
+        facts.prefect.ask("POST", EVENTS, [{"id": str(uuid4()), "occurred": at, "event": EVENT, "resource": named}])
     except NoAnswer:
         return
     _last[id_] = at
