@@ -228,3 +228,18 @@ def test_tables_in_snowflake_are_listed_and_their_rows_are_left_there(
 
 def test_json_of_an_artifact_that_is_none_is_no_row() -> None:
     assert facts.rows({"data": json.dumps(["text", {"a": 1}])}) == [{"a": 1}]
+
+
+def test_the_ready_made_pages_reach_no_address_at_all_and_are_not_there_before_a_publication(page: Seen) -> None:
+    assert page.web.get("/ready-made/docs").status_code == 404
+    assert "dbt docs" not in page.get("/")
+    folder = page.folder / "published" / "docs"
+    folder.mkdir(parents=True)
+    (folder / "index.html").write_text("<p>docs</p>")
+    answer = page.web.get("/ready-made/docs")
+    assert answer.text == "<p>docs</p>"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "connect-src data: blob:;" in policy
+    assert "/ready-made/docs" in page.get("/")
+    assert page.web.get("/ready-made/../../secret").status_code == 404
