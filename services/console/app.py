@@ -47,8 +47,8 @@ HEADERS = {
 }
 READY_MADE = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; form-action 'none'; base-uri 'none'; "
-    "frame-ancestors 'none'"
+    "img-src 'self' data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 """For dbt's and dbt-colibri's files, which hold their scripts within; they reach no address at all."""
 
