@@ -1,18 +1,22 @@
 """Prefect's API as the verbs use it: runs are started, found and followed."""
 
 import json
+import ssl
 import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from blocks.names import Names, ui
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError, Profile
 from services.compose.secrets import secret
+from services.compose.values import OF_THE_HOST
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PAGE = 200
@@ -33,7 +37,7 @@ def prefect_of(compose: Compose) -> "Prefect":
     profile = compose.profile
     here = "prefect" in profile.services
     url = f"http://{compose.running('prefect-server', 4200)}/api" if here else profile.values["PREFECT_API_URL"]
-    return Prefect(url, authorization(profile), profile.names, profile.make("ps"))
+    return Prefect(url, authorization(profile), profile.names, profile.make("ps"), profile.values.get("CA_FILE", ""))
 
 
 def authorization(profile: Profile) -> dict[str, str]:
@@ -42,6 +46,39 @@ def authorization(profile: Profile) -> dict[str, str]:
         return {"Authorization": f"Bearer {key}"}
     user = secret(profile, "PREFECT_API_AUTH_STRING")
     return {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
+
+
+class _Connection(HTTPConnection):
+    """A connection that finds this machine by the name that containers have for it."""
+
+    def connect(self) -> None:
+        own = self.host
+        if own == OF_THE_HOST:
+            self.host = "127.0.0.1"
+        try:
+            super().connect()
+        finally:
+            self.host = own
+
+
+class _TlsConnection(HTTPSConnection, _Connection):
+    """The same with TLS: the certificate is checked for the name that was asked for."""
+
+
+class _OnThisMachine(urllib.request.HTTPHandler):
+    def http_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_Connection, request)
+
+
+class _TlsOnThisMachine(urllib.request.HTTPSHandler):
+    def __init__(self, ca: str) -> None:
+        self.context = ssl.create_default_context()
+        if ca:
+            self.context.load_verify_locations(ca)
+        super().__init__(context=self.context)
+
+    def https_open(self, request: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_TlsConnection, request, context=self.context)
 
 
 class Silent(ComposeError):
@@ -60,17 +97,24 @@ class Prefect:
         headers: what the server asks for, as `authorization` gives it.
         names: those of the platform's things there.
         ps: the command that shows its state.
+        ca: file of certificates to trust beside the system's.
     """
 
     def __init__(
-        self, api: str, headers: Mapping[str, str] | None = None, names: Names | None = None, ps: str = "make ps"
+        self,
+        api: str,
+        headers: Mapping[str, str] | None = None,
+        names: Names | None = None,
+        ps: str = "make ps",
+        ca: str = "",
     ) -> None:
         self.api, self.url, self.names = api, ui(api), names or Names()
         self._ps = ps
         self._headers = {"Content-Type": "application/json", **(headers or {})}
         # No proxy for a server that is on this machine.
-        here = api.startswith("http://127.0.0.1")
-        self._open = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else [])).open
+        here = urlsplit(api).hostname in ("127.0.0.1", OF_THE_HOST)
+        handlers = [*([urllib.request.ProxyHandler({})] if here else []), _OnThisMachine(), _TlsOnThisMachine(ca)]
+        self._open = urllib.request.build_opener(*handlers).open
 
     def ask(self, path: str, body: dict[str, Any] | None = None, patience: float = 0.0) -> Any:
         """POST a body, or GET without one; again, for `patience` seconds, where the server does not answer.

@@ -217,20 +217,20 @@ def _certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
 
 @contextmanager
 def _tls(address: str, to: int, context: ssl.SSLContext) -> Iterator[int]:
-    """Listen with TLS, and hand each connection on to a port of 127.0.0.1; yield the port."""
-    listening = socket.create_server((address, 0))
+    """Listen with TLS there and on 127.0.0.1, and hand each connection on to a port of 127.0.0.1; yield the port."""
+    outside = socket.create_server((address, 0))
+    port: int = outside.getsockname()[1]
+    with outside, socket.create_server(("127.0.0.1", port)) as inside:
+        for each in (outside, inside):
+            Thread(target=_accept, args=(each, to, context), daemon=True).start()
+        yield port
 
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = listening.accept()
-                Thread(target=_serve, args=(client, to, context), daemon=True).start()
 
-    Thread(target=accept, daemon=True).start()
-    try:
-        yield listening.getsockname()[1]
-    finally:
-        listening.close()
+def _accept(listening: socket.socket, to: int, context: ssl.SSLContext) -> None:
+    with suppress(OSError):
+        while True:
+            client, _ = listening.accept()
+            Thread(target=_serve, args=(client, to, context), daemon=True).start()
 
 
 def _serve(client: socket.socket, to: int, context: ssl.SSLContext) -> None:

@@ -19,6 +19,7 @@ from services.compose.engine import Compose
 from services.compose.prefect_api import Prefect, Silent
 from services.compose.profile import PROJECT, ComposeError, load
 from services.compose.up import alone
+from services.compose.values import OF_THE_HOST
 
 ODD = """select 'it''s' as "a b", '$HOME $$ `x` \\n'"""
 
@@ -189,3 +190,8 @@ def test_a_server_that_wants_other_credentials_is_not_asked_again_and_the_secret
 )
 def test_a_link_leads_to_the_ui_of_the_server(api: str, page: str) -> None:
     assert Prefect(api).url == page
+
+
+def test_a_server_of_this_machine_is_found_by_the_name_that_containers_have_for_it(prefect: Prefect) -> None:
+    port = prefect.api.rpartition(":")[2]
+    assert Prefect(f"http://{OF_THE_HOST}:{port}").ask("flow_runs/1") == {"name": "there"}
