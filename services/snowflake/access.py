@@ -79,9 +79,9 @@ class Access:
     def has(self, role: str, privilege: str, kind: str, name: str) -> bool:
         """Return whether a role has a privilege on an object, its owner all of them; "" is any privilege."""
         roles = self.effective(role)
-        if not self.limited(role) or self.owners.get(f"{kind} {name}") in roles:
-            return True
         kinds = ("TABLE", "VIEW") if kind in ("TABLE", "VIEW") else (kind,)
+        if not self.limited(role) or any(self.owners.get(f"{each} {name}") in roles for each in kinds):
+            return True
         return any(
             grant.name == name and grant.kind in kinds and grant.role in roles
             and (not privilege or grant.privilege in (privilege, "ALL", "OWNERSHIP"))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from snowflake.connector.errors import DatabaseError, ProgrammingError
 from blocks.connections import SnowflakeConnection
 from blocks.warehouse import SnowflakeWarehouse
 from services.doctor.warehouse import snowflake_warehouse
+from services.snowflake.access import Access
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 from tests.readme import PROJECT
 
@@ -184,3 +186,10 @@ def test_grants_survive_a_kill(emulator: Emulator) -> None:
     emulator.start()
     assert before
     assert run(emulator, "READER", "show grants to role DATA_PLATFORM_READER") == before
+
+
+def test_a_role_may_read_the_view_that_it_made(tmp_path: Path) -> None:
+    access = Access(tmp_path / "access.json", roles=["MAKER", "OTHER"])
+    access.created("VIEW", "D.S.V", "MAKER")
+    assert access.has("MAKER", "SELECT", "TABLE", "D.S.V")
+    assert not access.has("OTHER", "SELECT", "TABLE", "D.S.V")
