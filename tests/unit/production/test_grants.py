@@ -88,7 +88,7 @@ def test_the_platform_writes_nothing_but_cursors() -> None:
 def test_the_document_names_every_call_of_airbyte_that_the_client_makes_and_no_other() -> None:
     code = (PROJECT / "blocks" / "airbyte.py").read_text()
     made = {("GET", path) for path in re.findall(r"_get\(f?\"(/[^\"]+)", code)}
-    made |= set(re.findall(r"_(?:send|repeated)\(\"(\w+)\", f?\"(?:\{base\})?(/[^\"]+)", code))
+    made |= set(re.findall(r"_(?:send|repeated)\(\s*\"(\w+)\", f?\"(?:\{base\})?(/[^\"]+)", code))
     made |= {("POST", path) for path in re.findall(r"_http\.post\(f\"\{self\.server_url\}(/[^\"]+)", code)}
     named = set(re.findall(r"^\| `([A-Z]+) (/[^`]+)`", DOCUMENT, re.MULTILINE))
     assert len(made) > 5
