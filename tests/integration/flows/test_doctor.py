@@ -177,7 +177,7 @@ def test_streams_that_dbt_reads_and_airbyte_does_not_sync_are_named() -> None:
     assert (missing.state, "weather" in missing.said) == ("fail", True)
     (unread,) = streams({"flights", "hotels"}, {"flights"})
     assert (unread.state, "hotels" in unread.said) == ("warn", True)
-    assert sources(PROJECT / "dbt_project") == {"flights", "weather", "airlines", "airports", "planes"}
+    assert set(sources(PROJECT / "dbt_project")) == {"flights", "weather", "airlines", "airports", "planes"}
 
 
 def test_blocks_and_deployments_that_differ_from_the_profile_are_named_without_their_secrets(
