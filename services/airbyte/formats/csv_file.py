@@ -31,7 +31,8 @@ LONGEST = 1_900_000
 """Bytes of a row that DuckDB reads without being told."""
 REASONS = {
     r"Expected Number of Columns: (\d+) Found: (\d+)": r"the row has \2 values, but the header names \1 columns. Look "
-    "for a delimiter or a line end that is missing, or that is part of a value without quotes",
+    "for a delimiter or a line end that is missing, or that is part of a value without quotes. If the header stands "
+    "further down, set the stream's format.skip_rows_before_header",
     "unterminated quote": "a quote is not closed, or text follows a closing quote. Write a quote in a value twice",
     "not utf-8": "the row is not UTF-8. Save the file as UTF-8, or set the stream's format.encoding",
 }
@@ -212,7 +213,8 @@ def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
         try:
             header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
         except csv.Error as error:
-            raise BadFile(f"the header cannot be read: {error}", 1) from None
+            advice = "If something other than a comma separates the names, set the stream's format.delimiter"
+            raise BadFile(f"the header cannot be read: {error}. {advice}", 1) from None
         if not header and any(map(str.strip, lines)):
             raise BadFile("the first line is empty. Set the stream's format.skip_rows_before_header, or remove it", 1)
     names = [name.strip() for name in header]
