@@ -71,14 +71,14 @@ def _shared(descriptor: int) -> bool:
 
 def rows(lake: Path) -> dict[str, int]:
     """Count the raw rows of each stream, all versions of all keys."""
-    query = "select count(*) from read_parquet(?, union_by_name=true)"
+    query = f"select count(*) from {RAW}"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
 
 
 def columns(lake: Path) -> dict[str, dict[str, str]]:
     """The columns of each stream's files and their types, names in lower case."""
-    query = "describe select * from read_parquet(?, union_by_name=true)"
+    query = f"describe from {RAW}"
     with reading(lake), duckdb.connect() as connection:
         return {
             name: {column.lower(): type_ for column, type_, *_ in connection.execute(query, [glob]).fetchall()}
@@ -88,7 +88,7 @@ def columns(lake: Path) -> dict[str, dict[str, str]]:
 
 def rows_of(lake: Path, key: str) -> dict[str, int]:
     """Count the raw rows of an object in each stream that has some, all versions of the object."""
-    query = f"select count(*) from read_parquet(?, union_by_name=true) where {object_of_row([key])} = ?"  # noqa: S608 - a constant
+    query = f"select count(*) from {RAW} where {object_of_row([key])} = ?"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         counts = {name: connection.execute(query, [glob, key]).fetchall()[0][0] for name, glob in streams(lake).items()}
     return {name: count for name, count in counts.items() if count}
@@ -97,8 +97,8 @@ def rows_of(lake: Path, key: str) -> dict[str, int]:
 def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
     """Count the raw rows of syncs by stream; `jobs` are Airbyte's job ids with the time since when each has run."""
     query = (
-        "select try_cast(json_extract_string(_airbyte_meta, '$.sync_id') as bigint) as job, count(*) "
-        "from read_parquet(?, union_by_name=true) where _airbyte_extracted_at >= ? group by job"
+        "select try_cast(json_extract_string(_airbyte_meta, '$.sync_id') as bigint), count(*) "  # noqa: S608 - a constant
+        f"from {RAW} where _airbyte_extracted_at >= ? group by all"
     )
     counts: dict[int, dict[str, int]] = {job: {} for job in jobs}
     with reading(lake), duckdb.connect() as connection:
@@ -110,6 +110,8 @@ def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]
 
 
 FILE = "_ab_source_file_url"
+RAW = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
+"""A stream's files. A folder above them may have a name like id=2024, which would take the place of a column."""
 
 
 def object_of_row(keys: Iterable[str]) -> str:
@@ -122,9 +124,10 @@ def object_of_row(keys: Iterable[str]) -> str:
 def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
     """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
     wanted = list(keys)
+    key = object_of_row(wanted)
     query = (
-        f"select {object_of_row(wanted)} as object, max(_ab_source_file_last_modified::timestamptz) "  # noqa: S608 - a constant
-        "from read_parquet(?, union_by_name=true) where object in (select unnest(?)) group by all"
+        f"select {key}, max(_ab_source_file_last_modified::timestamptz) "  # noqa: S608 - a constant
+        f"from {RAW} where {key} in (select unnest(?)) group by all"
     )
     with reading(lake), duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote, unquote
 
 import boto3
@@ -217,8 +217,11 @@ def look_up(
         return list(pool.map(lambda key: (key, _look_up(s3, bucket, key)), keys))
 
 
-def set_aside(s3: "S3Client", bucket: str, key: str) -> bool:
-    """Move an object below REMOVED, where nothing reads it; return whether it was there, or is aside already.
+Place = Literal["moved", "aside", "nowhere"]
+
+
+def set_aside(s3: "S3Client", bucket: str, key: str) -> Place:
+    """Move an object below REMOVED, where nothing reads it; return whether this moved it, or where it was.
 
     Raises:
         LandingReadOnly: these credentials may not move it.
@@ -234,7 +237,7 @@ def set_aside(s3: "S3Client", bucket: str, key: str) -> bool:
         if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("403", "AccessDenied"):
             raise LandingReadOnly(f"s3://{bucket}/{key} may not be moved: {error}.") from error
         raise unavailable(bucket, error) from error
-    return bool({key, aside} & there)
+    return "moved" if key in there else "aside" if aside in there else "nowhere"
 
 
 def served_at(answer: Mapping[str, Any]) -> datetime:

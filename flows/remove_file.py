@@ -35,19 +35,20 @@ class RemovalResult(BaseModel):
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
-def remove_from_raw(key: str, profile: str | None = None) -> dict[str, int]:
-    """Move the object aside, then remove its rows from raw; return them by table.
+def remove_from_raw(key: str, profile: str | None = None) -> tuple[dict[str, int], bool]:
+    """Move the object aside, then remove its rows from raw; return them by table, and whether they are all.
 
-    The object goes first: nothing reads it again while its rows are being removed.
+    The object goes first: nothing reads it again while its rows are being removed. If it was aside already, an earlier
+    removal may have been interrupted, and what that removed is not known.
     """
     logger, landing, warehouse = get_run_logger(), connections.landing(profile), connections.warehouse(profile)
     before = warehouse.rows_of(key)
     try:
-        there = set_aside(landing.get_client(), landing.bucket, key)
+        place = set_aside(landing.get_client(), landing.bucket, key)
     except LandingReadOnly as error:
-        there = True
+        place = "aside"
         logger.warning("%s The file stays in landing: delete it there, or upload the mended one.", error)
-    if not (there or before):
+    if place == "nowhere" and not before:
         raise NothingToRemove(
             f"Neither raw nor s3://{landing.bucket} has {key}. Give the object's whole key, such as "
             f"{landing.prefix}flights/flights-2013-01-31.csv.gz; raw has it in _ab_source_file_url."
@@ -60,7 +61,7 @@ def remove_from_raw(key: str, profile: str | None = None) -> dict[str, int]:
             "Airbyte keeps its note that %s was read: it reads the file again once it is uploaded again.", shown(key)
         )
     logger.info("removed from raw: %s", _counted(removed) or "nothing, since it has no row of the file")
-    return removed
+    return removed, place == "moved"
 
 
 @flow(name="remove_file", on_running=[tag_with_version])
@@ -80,10 +81,10 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
         blocks.airbyte.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
     """
     key = connections.landing(profile).key_of(key)
-    rows = remove_from_raw(key, profile)
+    rows, are_all = remove_from_raw(key, profile)
     dbt_deps(profile)
     with warehouse_slot(profile):
-        result = rebuild(key, list(rows), profile)
+        result = rebuild(key, list(rows) if are_all else [], profile)
         publish(profile)
     show(result)
     return RemovalResult(key=key, rows=rows, dbt=result)
@@ -92,7 +93,7 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
 def rebuild(key: str, streams: list[str], profile: str | None) -> DbtResult:
     """Build and test what depends on the streams, from scratch; on all streams if none is named.
 
-    None is named where the rows had left raw before, since the removal was interrupted then.
+    None is named where rows may have left raw before, in a removal that was interrupted.
     """
     run_dbt("run-operation", arguments=["forget_file", "--args", json.dumps({"key": key})], profile=profile)
     select = " ".join(f"source:*.{stream}+" for stream in streams) or "source:*+"
@@ -129,7 +130,8 @@ def plan(key: str, profile: str | None) -> str:
     return "\n".join(
         [
             f"The file s3://{landing.bucket}/{shown(key)} moves to {REMOVED}{shown(key)}.",
-            f"Its rows leave raw: {_counted(rows) or 'none, since raw has no row of this file'}.",
+            f"Its rows leave raw: {_counted(rows) or 'none, since raw has no row of this file'}. Rows that were loaded "
+            "from another bucket stay.",
             "What was built from them is rebuilt, tested and published, incremental models from scratch.",
             f"A mended file that is uploaded as {shown(key)} is loaded like a new one.",
         ]

@@ -95,6 +95,7 @@ class Engine:
             RemovalFailed: a destination refuses; what was removed by then stays removed.
         """
         rows: dict[str, int] = {}
+        failed: list[str] = []
         for connection in list(self._catalog.connections.values()):
             source = self._catalog.sources[connection.sourceId].configuration
             if source.bucket != bucket or not key.startswith(source.prefix):
@@ -109,12 +110,15 @@ class Engine:
                         removed[told.stream] = told.rows
 
                 task = self._tasks_of.removal(connection, streams, key)
-                if problems := await self._work(task, hear):
-                    raise RemovalFailed("; ".join(each["externalMessage"] for each in problems))
-                self._store.forget(connection.connectionId, key)
+                problems = await self._work(task, hear)
+                failed += [each["externalMessage"] for each in problems]
+                if not problems:
+                    self._store.forget(connection.connectionId, key)
             for stream, count in removed.items():
                 if count:
                     rows[prefixed[stream]] = rows.get(prefixed[stream], 0) + count
+        if failed:
+            raise RemovalFailed("; ".join(failed))
         return rows
 
     def cancel(self, connection_id: UUID) -> None:

@@ -82,7 +82,7 @@ class LakeFolder:
             self._remove_if_unread(stale)
 
     def fits_double(self, column: str) -> bool:
-        files = f"read_parquet({sql.text(f'{self._place}/*.parquet')}, union_by_name = true)"
+        files = f"read_parquet({sql.text(f'{self._place}/*.parquet')}, union_by_name = true, hive_partitioning = false)"
         query = f"SELECT coalesce(bool_and(abs({sql.name(column)}) <= {2**53}), true) FROM {files}"  # noqa: S608 - quoted
         return self._connection.execute(query).fetchone() == (True,)
 
@@ -135,7 +135,7 @@ class LakeFolder:
         files = f"{glob.escape(str(self._place))}/*.parquet"
         condition, values = of_object(key, FILE)
         # A stream may have a column `filename`, but none whose name begins with _airbyte_.
-        relation = "read_parquet(?, filename = '_airbyte_file', union_by_name = true)"
+        relation = "read_parquet(?, filename = '_airbyte_file', union_by_name = true, hive_partitioning = false)"
         query = f"SELECT _airbyte_file, count(*) FROM {relation} WHERE {condition} GROUP BY ALL"  # noqa: S608 - a constant
         found = self._connection.execute(query, [files, *values]).fetchall()
         try:
@@ -197,7 +197,9 @@ class LakeFolder:
         newest = sorted(self._place.glob(SCHEMA_FILES), key=lambda file: file.stat().st_mtime_ns)[-1:]
         if not newest:
             return {}
-        found = self._connection.execute(f"DESCRIBE FROM read_parquet({sql.text(str(newest[0]))})").fetchall()
+        found = self._connection.execute(
+            f"DESCRIBE FROM read_parquet({sql.text(str(newest[0]))}, hive_partitioning = false)"
+        ).fetchall()
         return {row[0]: sql.column_type(row[1]) for row in found if not row[0].startswith(("_airbyte_", "_ab_"))}
 
 

@@ -104,6 +104,7 @@ class _StreamLoader:
                 if self._task.clear:
                     self._destination.clear()
                 elif self._task.remove:
+                    self._key = self._task.remove
                     rows = self._destination.remove(self._task.remove, self._stream.targets)
                     self._emit(Removed(self._stream.name, rows))
                 elif not self._task.prepare_only:

@@ -25,6 +25,7 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
         key = f"{profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
         prefect = prefect_of(compose)
         compose.need("sensor", "worker")
+        before = {run["id"] for run in prefect.pipelines()}
         size = str(os.fstat(content.fileno()).st_size)
         put = ["exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile.blocks, size]
         landed = json.loads(compose.output(*put, stdin=content))
@@ -32,7 +33,7 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")
         return 0
-    return prefect.follow(_run_for(prefect, key, landed["etag"], profile.make("logs")), print, RUN_SECONDS)
+    return prefect.follow(_run_for(prefect, key, landed["etag"], before, profile.make("logs")), print, RUN_SECONDS)
 
 
 def opened(file: Path) -> IO[bytes]:
@@ -62,12 +63,13 @@ def stream_of(file: Path) -> str:
     return folder
 
 
-def _run_for(prefect: Prefect, key: str, etag: str, make: str) -> dict[str, Any]:
+def _run_for(prefect: Prefect, key: str, etag: str, before: set[str], make: str) -> dict[str, Any]:
+    """The run on a version of a file. Those `before` are of the same version, which was removed from landing since."""
     begun = time.monotonic()
     while time.monotonic() - begun < SENSOR_SECONDS:
         for run in prefect.pipelines():
             files = run["parameters"].get("files") or []
-            if any(file["key"] == key and file["etag"] == etag for file in files):
+            if run["id"] not in before and any(file["key"] == key and file["etag"] == etag for file in files):
                 return run
         time.sleep(0.5)
     raise ComposeError(

@@ -1,5 +1,7 @@
 """A file that should not have been loaded is taken out, with everything that was built from it."""
 
+from pathlib import Path
+
 import pytest
 
 from blocks.landing import LandedFile
@@ -70,6 +72,21 @@ def test_a_removal_that_was_interrupted_is_completed_by_another(
     assert raw(poisoned) == [(20,)]
     remove_file(KEY)
     assert poisoned.count("fct_flights") == 20
+
+
+def test_another_removal_rebuilds_also_what_an_interrupted_one_had_emptied(poisoned: Platform) -> None:
+    """A first attempt that took the rows of one table out and failed at another is no longer known to the second."""
+    removal.set_aside(poisoned.s3, poisoned.bucket, KEY)
+    (file,) = [
+        row[0]
+        for row in poisoned.query(
+            f"select distinct filename from read_parquet('{poisoned.lake}/flights/*.parquet', filename = true, "
+            f"union_by_name = true) where _ab_source_file_url = '{KEY}'"
+        )
+    ]
+    Path(str(file)).unlink()
+    assert remove_file(KEY).rows == {}
+    assert poisoned.query("select count(*) from fct_flights where distance_miles = 1401") == [(0,)]
 
 
 def test_a_file_that_nobody_knows_is_not_removed(loaded: Platform) -> None:
