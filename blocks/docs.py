@@ -155,7 +155,7 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
             dbt-colibri follows columns to tables alone.
     """
     if not COLIBRI.is_dir():
-        logger.warning("There is no column lineage: %s is missing. `make install` installs it.", COLIBRI)
+        logger.warning("The column lineage was not written, because %s is missing. Run `make install`.", COLIBRI)
         return False
     manifest = json.loads((folder / "manifest.json").read_bytes())
     for where, table in in_files.items():
@@ -169,7 +169,7 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
         capture_output=True, text=True, timeout=LINEAGE_SECONDS, check=False, env={"DO_NOT_TRACK": "1"},
     )  # fmt: skip
     if done.returncode:
-        logger.warning("There is no column lineage: %s", done.stderr.strip()[-500:])
+        logger.warning("The column lineage was not written: %s", done.stderr.strip()[-500:])
     return not done.returncode
 
 

@@ -26,13 +26,14 @@ def fenced(
     """
     with duckdb.connect(str(published), read_only=True) as connection:
         for name, value in limits.items():
-            connection.execute(f"set {name} = {_literal(value)}")
+            connection.execute(f"set {name} = {literal(value)}")
         if lake:
-            connection.execute(f"set allowed_directories = [{_literal(f'{lake}/')}]")
+            connection.execute(f"set allowed_directories = [{literal(f'{lake}/')}]")
         connection.execute("set python_enable_replacements = false; set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         yield connection
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return a text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 
 from blocks import ledger
+from blocks.duckdb_fence import literal
 from blocks.ledger import Graph, Node, State, Version
 
 RELATION = f"main.{ledger.NAME}"
@@ -290,11 +291,6 @@ def _sweep(published: Path) -> None:
     for left in published.parent.iterdir():
         if left.name.startswith(_prefix(published)):
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
-
-
-def literal(text: str) -> str:
-    """A text as SQL has it."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def publish(connection: duckdb.DuckDBPyConnection, state: State, published: Path) -> None:

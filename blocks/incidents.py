@@ -147,7 +147,7 @@ def silent(state: State | None, now: datetime) -> list[Incident]:
             kind="watch_silent",
             what=f"The watch has not looked since {state.looked:%Y-%m-%d %H:%M:%S} UTC.",
             since=state.looked,
-            impact="Nobody is told of incidents. What readers have stays as it is.",
+            impact="Incidents are not reported. The published tables stay as they are.",
             where="the watch's log",
             command="make up",
         )

@@ -60,8 +60,8 @@ def restore(compose: Compose, source: str, agreed: bool) -> int:
     """Make a platform's volumes and Prefect's database what they were when the back-up was made.
 
     Raises:
-        ComposeError: the file is no back-up of this profile, its encryption key is another, or there is a platform here
-            already and nobody agrees to replace it.
+        ComposeError: the file is not a back-up of this profile, its encryption key differs, or a platform exists here
+            already and nobody agreed to replace it.
     """
     with alone(compose), tempfile.TemporaryDirectory() as folder:
         manifest = _unpacked(source, Path(folder))
@@ -171,9 +171,9 @@ def _new(to: str, profile: Profile) -> Path:
     if not to:
         raise ComposeError(f"Where to? {profile.make('backup')} TO=platform.tar")
     if (target := Path(to).absolute()).exists():
-        raise ComposeError(f"{target} is there already. Choose another TO.")
+        raise ComposeError(f"{target} exists already. Choose another TO.")
     if not target.parent.is_dir():
-        raise ComposeError(f"There is no folder {target.parent}. Make it, or choose another TO.")
+        raise ComposeError(f"The folder {target.parent} does not exist. Create it, or choose another TO.")
     return target
 
 

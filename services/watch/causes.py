@@ -145,7 +145,7 @@ CAUSES: dict[str, Cause] = {
     ),
     "schedule_off": Cause(
         "A deployment or its schedule is switched off, but prefect.yaml does not switch it off.",
-        "It is switched on again, or prefect.yaml now says `active: false` or `paused: true`.",
+        "Someone switches it on again, or prefect.yaml now says `active: false` or `paused: true`.",
         "The tables are no longer renewed by the clock.",
         "prefect deployment schedule ls {subject}, or the switch on the deployment's page",
         "at once",

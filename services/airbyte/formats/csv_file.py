@@ -204,7 +204,7 @@ def _whole(value: str) -> str:
 def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
     """How many values the header has, and the column names in the file's order; none when the file is empty.
 
-    Spreadsheets write columns without a name after the last one that has one: they are no columns.
+    Trailing columns without a name, which spreadsheets write, are left out.
     """
     check_is_text(path)
     with _text(path) as lines:

@@ -235,5 +235,5 @@ def test_no_message_on_a_bad_file_has_a_path_of_the_mocks(start: Start, landing:
         assert f"/{name}" in said[name.replace(".", "_")]
     for message in said.values():
         assert str(tmp_path) not in message
-        assert "/work/job-" not in message
+        assert "work/job-" not in message
         assert "None of its rows were loaded" in message

@@ -3,16 +3,14 @@
 from io import BytesIO
 from typing import Any
 
-import boto3
-
+from blocks.landing import AwsAccess, s3_client
 from blocks.landing_archive import restore, save
 from tests.integration.servers import s3_server
 
 
 def test_a_bucket_gets_back_what_it_lacks_and_keeps_what_it_has() -> None:
     with s3_server() as url:
-        names = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
-        s3 = boto3.client("s3", endpoint_url=url, **names)  # type: ignore[call-overload]
+        s3 = s3_client("one", AwsAccess(url, "us-east-1", "a", "b"))
         for bucket in ("one", "two"):
             s3.create_bucket(Bucket=bucket)
         for key in ("_cursors/a", "_cursors/b", "inbound/flights/ü 1.csv"):
