@@ -68,7 +68,9 @@ def test_a_file_that_is_no_back_up_is_named(rehearsal: Profile, tmp_path: Path, 
         restore(Compose(rehearsal, project="p"), str(file), agreed=True)
 
 
-@pytest.mark.parametrize(("to", "said"), [("", "Where to"), ("there", "exists already"), ("no/x", "/no does not exist. Create it")])
+@pytest.mark.parametrize(
+    ("to", "said"), [("", "Where to"), ("there", "exists already"), ("no/x", "/no does not exist. Create it")]
+)
 def test_a_back_up_replaces_no_file(
     rehearsal: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, said: str
 ) -> None:
