@@ -38,7 +38,7 @@ def compiled(settings: Settings, target: str) -> dict[str, str]:
 
 
 def _plain(sql: str, settings: Settings) -> str:
-    sql = re.sub(r"read_parquet\('[^']*/(\w+)/\*\.parquet', union_by_name=true\)", r"\1", sql)
+    sql = re.sub(r"read_parquet\('(?:[^']|'')*/(\w+)/\*\.parquet'[^)]*\)", r"\1", sql)
     database = rf"(warehouse|{re.escape(settings.snowflake_database) or 'warehouse'})"
     return re.sub(rf'"?{database}"?\."?\w+"?\."?(\w+)"?', r"\2", sql, flags=re.IGNORECASE).strip()
 

@@ -138,7 +138,7 @@ def test_models_are_compared_by_their_sql_alone() -> None:
 
 
 def test_every_model_compiles_for_duckdb_without_its_warehouse(tmp_path: Path) -> None:
-    settings = Settings(lake_dir=tmp_path / "lake", warehouse_path=tmp_path / "none.duckdb")
+    settings = Settings(lake_dir=tmp_path / "Ann's (lake)", warehouse_path=tmp_path / "none.duckdb")
     models = {file.stem for file in (PROJECT / "dbt_project" / "models").rglob("*.sql")}
     found = compiled(settings, "dev")
     assert found.keys() == models
