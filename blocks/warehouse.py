@@ -151,15 +151,15 @@ class DuckDbWarehouse:
     def published_tables(self) -> dict[str, Contents]:
         """See `Warehouse.published_tables`."""
         try:
-            with duckdb.connect(str(self.published), read_only=True) as connection:
-                found = connection.execute(
-                    "select any_value(schema_name || '.' || table_name), any_value(estimated_size), "
-                    "list(column_name order by column_index) from duckdb_tables() join duckdb_columns() "
-                    "using (database_oid, schema_name, table_name, table_oid, internal) "
-                    "where not internal group by table_oid, schema_oid"
-                ).fetchall()
+            opened = duckdb.connect(str(self.published), read_only=True)
         except duckdb.Error:  # nothing is published, or nobody can read it: the next publication replaces it
             return {}
+        with opened as connection:
+            found = connection.execute(
+                "select schema_name || '.' || table_name, any_value(estimated_size), "
+                "list(column_name order by column_index) from duckdb_tables() join duckdb_columns() "
+                "using (database_name, schema_name, table_name, internal) where not internal group by all"
+            ).fetchall()
         return {table: Contents(rows, columns) for table, rows, columns in sorted(found)}
 
     def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:

@@ -16,6 +16,7 @@ from blocks import duckdb_file
 from blocks import ledger as books
 from blocks.ledger import Graph, Node, State, Version
 from blocks.warehouse import (
+    Contents,
     DuckDbWarehouse,
     PublishBlocked,
     PublishFailed,
@@ -67,6 +68,16 @@ def test_published_tables_are_those_of_the_warehouse(warehouse: DuckDbWarehouse)
     assert warehouse.publish() == str(warehouse.published)
     assert value(warehouse.published) == 2
     assert list(warehouse.published.parent.iterdir()) == [warehouse.published]
+
+
+def test_the_readers_tables_are_told_with_their_rows_and_columns_and_none_before_the_first(tmp_path: Path) -> None:
+    warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb", tmp_path / "lake", tmp_path / "published" / "w.duckdb")
+    assert warehouse.published_tables() == {}
+    build(warehouse.path, 1, rows=3)
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("create schema other; create table other.t as select 1 as b, 2 as a")
+    warehouse.publish()
+    assert warehouse.published_tables() == {"main.t": Contents(3, ["value"]), "other.t": Contents(1, ["b", "a"])}
 
 
 def test_a_reader_of_the_old_copy_goes_on_reading_it_while_the_new_one_is_published(
