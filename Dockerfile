@@ -72,7 +72,7 @@ COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
 COPY --from=sources /app/services/entrypoint.sh /usr/local/bin/entrypoint
 ENTRYPOINT ["with-secrets", "entrypoint"]
 RUN install -d -o platform /data /data/lake /data/warehouse /data/published /data/packages /data/alerts \
-    /data/airbyte-state /data/snowflake /data/prefect-leases /home/platform/.prefect
+    /data/airbyte-state /data/snowflake /home/platform/.prefect
 USER platform
 # Where the containers keep data, and what keeps each process from calling home.
 ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \

@@ -1,14 +1,18 @@
 """The sensor's cursors, and where S3 is a stand-in the landed files too, as a tar file: for back-ups.
 
 `python -m blocks.landing_archive save` writes it to standard output, `… restore` reads it from standard input. What is
-in the bucket already stays as it is, so that a cursor which has moved on is not set back.
+in the bucket already stays as it is, so that a cursor which has moved on is not set back. Objects pass through in
+pieces, so their size does not matter. An object keeps its ETag, by which the platform knows it: one that was uploaded
+in parts is uploaded in the same parts again.
 """
 
 import argparse
 import sys
 import tarfile
-from io import BytesIO
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any, cast
+
+import httpx
+from botocore.exceptions import ClientError
 
 from blocks.connections import landing_from
 from blocks.landing import CURSORS, NOT_S3, objects, unavailable
@@ -16,32 +20,83 @@ from blocks.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+PARTS = "PLATFORM.parts"
+"""Header of a member that was uploaded in parts: their sizes in bytes, separated by commas."""
+SMALL, PIECE = 8 * 2**20, 2**20
+"""Bytes of an object that boto3 may have in memory, and of what is in memory of a larger one."""
+UPLOAD_SECONDS = 3600
 
 
 def save(s3: "S3Client", bucket: str, out: IO[bytes], everything: bool) -> int:
     """Write the cursors, or every object of the bucket; return how many objects there were."""
-    count = 0
+    saved = 0
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for each in objects(s3, bucket, "" if everything else CURSORS):
-            content = s3.get_object(Bucket=bucket, Key=each.key)["Body"].read()
+            try:
+                answer = s3.get_object(Bucket=bucket, Key=each.key)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":  # removed since it was listed
+                    continue
+                raise
             member = tarfile.TarInfo(each.key)
-            member.size, member.mtime = len(content), int(each.date.timestamp())
-            archive.addfile(member, BytesIO(content))
-            count += 1
-    return count
+            member.size, member.mtime = answer["ContentLength"], int(each.date.timestamp())
+            if "-" in answer["ETag"]:
+                member.pax_headers = {PARTS: ",".join(map(str, _parts(s3, bucket, each.key)))}
+            archive.addfile(member, cast(IO[bytes], answer["Body"]))
+            saved += 1
+    return saved
+
+
+def _parts(s3: "S3Client", bucket: str, key: str) -> list[int]:
+    """The sizes in bytes of the parts in which an object was uploaded."""
+    first = s3.head_object(Bucket=bucket, Key=key, PartNumber=1)
+    others = range(2, first.get("PartsCount", 1) + 1)
+    rest = (s3.head_object(Bucket=bucket, Key=key, PartNumber=number) for number in others)
+    return [first["ContentLength"], *(each["ContentLength"] for each in rest)]
 
 
 def restore(s3: "S3Client", bucket: str, source: IO[bytes]) -> int:
     """Put the objects of an archive that are not in the bucket there; return how many."""
     there = {each.key for each in objects(s3, bucket, "")}
-    count = 0
+    restored = 0
     with tarfile.open(fileobj=source, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member)
-            if member.name not in there and content:
-                s3.put_object(Bucket=bucket, Key=member.name, Body=content.read())
-                count += 1
-    return count
+            if member.name in there or not content:
+                continue
+            to: dict[str, Any] = {"Bucket": bucket, "Key": member.name}
+            if parts := member.pax_headers.get(PARTS):
+                _upload(s3, to, content, [int(size) for size in parts.split(",")])
+            elif member.size <= SMALL:
+                s3.put_object(**to, Body=content.read())
+            else:
+                _send(s3, "put_object", to, content, member.size)
+            restored += 1
+    return restored
+
+
+def _upload(s3: "S3Client", to: dict[str, Any], content: IO[bytes], sizes: list[int]) -> None:
+    """Upload an object in parts of these sizes."""
+    upload = {**to, "UploadId": s3.create_multipart_upload(**to)["UploadId"]}
+    parts: list[CompletedPartTypeDef] = []
+    for number, size in enumerate(sizes, start=1):
+        etag = _send(s3, "upload_part", {**upload, "PartNumber": number}, content, size)
+        parts.append({"PartNumber": number, "ETag": etag})
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+
+
+def _send(s3: "S3Client", operation: str, to: dict[str, Any], content: IO[bytes], size: int) -> str:
+    """Upload the next `size` bytes in pieces, which boto3 does only where it can read them twice; the ETag.
+
+    Raises:
+        httpx.HTTPError: S3 does not answer, or refuses.
+    """
+    url = s3.generate_presigned_url(operation, Params=to, ExpiresIn=UPLOAD_SECONDS)
+    pieces = (content.read(min(PIECE, size - start)) for start in range(0, size, PIECE))
+    answer = httpx.put(url, content=pieces, headers={"Content-Length": str(size)}, timeout=60)
+    return str(answer.raise_for_status().headers["ETag"])
 
 
 def main() -> int:
@@ -56,7 +111,7 @@ def main() -> int:
             count = save(landing.get_client(), landing.bucket, sys.stdout.buffer, options.everything)
         else:
             count = restore(landing.get_client(), landing.bucket, sys.stdin.buffer)
-    except NOT_S3 as error:
+    except (*NOT_S3, httpx.HTTPError) as error:
         print(unavailable(landing.bucket, error), file=sys.stderr)
         return 1
     print(f"{count} objects of s3://{landing.bucket}", file=sys.stderr)

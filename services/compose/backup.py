@@ -27,13 +27,15 @@ from services.compose.up import alone
 
 FORMAT = 1
 OVERLAY = Path(__file__).with_name("backup.yml")
-VOLUMES = ("lake", "warehouse", "published", "alerts", "airbyte-state", "snowflake", "prefect-leases")
+VOLUMES = ("lake", "warehouse", "published", "alerts", "airbyte-state", "snowflake")
 """Folders of /data in the container that copies."""
 
 WRITERS = ("sensor", "worker", "airbyte", "snowflake", "watch")
 PAUSE_ATTEMPTS = 3
 MANIFEST, PREFECT, LANDING, DATA = "manifest.json", "prefect.dump", "landing.tar", "volumes.tar"
 PG = ("--username=prefect", "--dbname=prefect")
+FREE_SLOTS = "update concurrency_limit_v2 set active_slots = 0"
+"""No run that held a slot when the back-up was made is alive, and who held it is not in the back-up."""
 
 
 def backup(compose: Compose, to: str) -> int:
@@ -103,6 +105,7 @@ def _bring_back(compose: Compose, folder: Path) -> None:
             folder / PREFECT,
             compose.command("exec", "-T", "postgres", "pg_restore", *PG, "--no-owner", "--exit-on-error"),
         )
+        compose.output("exec", "-T", "postgres", "psql", *PG, "--set=ON_ERROR_STOP=1", f"--command={FREE_SLOTS}")
     if "localstack" in compose.profile.services:
         compose.output(*waited, "localstack")
     _read(folder / LANDING, _copier(compose, "python", "-m", "blocks.landing_archive", "restore"))

@@ -22,6 +22,7 @@ from services.compose.code import bring_code
 from services.compose.engine import FROM_OUTSIDE, PYTHON
 from services.compose.prefect_api import authorization
 from services.compose.profile import load
+from services.compose.project import Engine
 from services.compose.secrets import digests, prepare, secret
 from services.embedded.processes import free_ports
 from services.receiver.messages import Messages
@@ -115,10 +116,15 @@ class Platform(DockerCompose, Running):
 
     def __exit__(self, *_: object) -> None:
         try:
-            self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+            self.remove()
         finally:
             self._remove_landed()
             _remove_images(lambda project: project == self.name)
+
+    def remove(self) -> None:
+        """Remove the containers, and every volume: a back-up makes some that the profile does not name."""
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+        Engine().remove_volumes(self.name)
 
     # -- the services ----------------------------------------------------------------------------------
 
@@ -268,6 +274,7 @@ def remove_left_behind(owner: int) -> list[str]:
     left = [name for name in names if (match := NAMED.match(name)) and _gone(int(match[1]), owner)]
     for name in left:
         _docker("compose", "--project-name", name, "down", "--volumes", "--timeout", "5")
+        Engine().remove_volumes(name)
     _remove_images(lambda project: bool((match := NAMED.match(project)) and _gone(int(match[1]), owner)))
     return left
 

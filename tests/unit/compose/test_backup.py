@@ -1,6 +1,7 @@
 """A back-up is written whole or not at all, and a restore that would harm is refused before anything changes."""
 
 import json
+import re
 import tarfile
 from pathlib import Path
 
@@ -10,11 +11,11 @@ import yaml
 from services.compose import backup as module
 from services.compose.backup import MANIFEST, OVERLAY, VOLUMES, backup, restore
 from services.compose.engine import KEEP, Compose
-from services.compose.profile import COMPOSE_FILE, ComposeError, Profile, load
+from services.compose.profile import COMPOSE_FILE, SCALE_FILE, ComposeError, Profile, load
 from tests.unit.compose.test_profile_values import TEXTS
 
-LEFT_OUT = {"prefect-database", "postgres-socket", "dbt-packages"}
-"""Prefect's database is dumped; the others hold nothing that cannot be made again."""
+LEFT_OUT = {"prefect-database", "prefect-leases", "prefect-redis", "postgres-socket", "dbt-packages"}
+"""Prefect's database is dumped, and a restore frees the slots that were held; the others hold nothing that is lost."""
 
 
 @pytest.fixture
@@ -37,7 +38,10 @@ def saved(own: Profile, folder: Path, **changes: object) -> str:
 
 
 def test_a_back_up_has_every_volume_whose_content_cannot_be_made_again() -> None:
-    volumes = set(yaml.safe_load(COMPOSE_FILE.read_text())["volumes"])
+    texts = [
+        file.read_text().partition("\nvolumes:")[2].partition("\nsecrets:")[0] for file in (COMPOSE_FILE, SCALE_FILE)
+    ]
+    volumes = {name for text in texts for name in re.findall(r"^  ([a-z-]+):", text, re.MULTILINE)}
     assert volumes - LEFT_OUT == set(VOLUMES)
     mounts = yaml.safe_load(OVERLAY.read_text())["services"]["bootstrap"]["volumes"]
     assert sorted(mounts) == sorted(f"{name}:/data/{name}" for name in VOLUMES)
