@@ -179,8 +179,8 @@ def dbt_transform(select: str | None = None, full_refresh: bool = False, profile
         except DbtFailed as failure:
             show(failure.result)
             raise
+        models_built(result.nodes)
         publish(profile, result.nodes)
-    models_built(result.nodes)
     show(result)
     return result
 

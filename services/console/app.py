@@ -22,13 +22,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from blocks.errors import USER
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
-from services.console import data, plot
+from services.console import data, plot, words
 from services.console.facts import Facts
 from services.console.lineage import FILES, Docs
-from services.console.query import ROWS, Answer, QueryFailed, ask
-from services.console.words import ago, number, span
+from services.console.query import MEMORY_MB, ROWS, SECONDS, Answer, QueryFailed, ask
 from services.guard.asgi import Guard
 from services.watch.prefect_api import Prefect
 
@@ -74,7 +74,8 @@ class Page:
             loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        self.templates.filters |= {"ago": ago, "number": number, "span": span, "sparkline": plot.sparkline}
+        self.templates.filters |= {"ago": words.ago, "change": words.change, "number": words.number,
+                                   "span": words.span, "sparkline": plot.sparkline}  # fmt: skip
         self.templates.tests |= {"search": lambda text, pattern: bool(re.search(pattern, text))}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
@@ -86,6 +87,7 @@ class Page:
             "prefect": prefect if prefect.startswith("http") else "",
             "airbyte": self.airbyte,
             "docs": self.docs,
+            "limits": f"{SECONDS:g} s, {MEMORY_MB} MB and {ROWS:,} rows",
             "in_snowflake": self.in_snowflake,
         }
         return HTMLResponse(self.templates.get_template(template).render(**common, **more), status)
@@ -101,7 +103,7 @@ class Page:
 
     def home(self, _: Request) -> Response:
         """How it is."""
-        return self.show("home.html", facts=self.facts.now(), tables=self.tables())
+        return self.show("home.html", facts=self.facts.now(), tables=self.tables(), leads=leads(self.settings))
 
     def tests(self, _: Request) -> Response:
         """Every test and model with its history."""
@@ -115,7 +117,16 @@ class Page:
             raise HTTPException(404, f"There is no published table {name}.")
         profile = None if self.in_snowflake else data.profile(self.published, name)
         facts = self.facts.now()
-        return self.show("table.html", table=found, facts=facts, profile=profile, model=self.docs.model(name))
+        versions = [(each, row) for each in facts.publications for row in each.changed if row["table"] == name]
+        return self.show(
+            "table.html",
+            table=found,
+            facts=facts,
+            profile=profile,
+            model=self.docs.model(name),
+            versions=versions[:8],
+            tables={each.name.rpartition(".")[2]: each.name for each in self.tables()},
+        )
 
     def form(self, request: Request) -> Response:
         """The SQL box; a query in the address is only put into it."""
@@ -164,6 +175,24 @@ class Page:
         """The page of an error."""
         status, detail = getattr(error, "status_code", 500), getattr(error, "detail", "")
         return self.show("error.html", status, code=status, detail=detail or "The page failed; its log has the reason.")
+
+
+def leads(settings: Settings) -> dict[str, str]:
+    """Where each part of the data path leads, without a login that an address may have."""
+    if settings.dbt_target == "snowflake":
+        raw = f"Snowflake {settings.snowflake_account}, {settings.snowflake_database}"
+        models = f"{raw}.{settings.snowflake_schema}"
+        published = f"{models}_PUBLISHED"
+    else:
+        raw, models, published = map(str, (settings.lake_dir, settings.warehouse_path, settings.published_path))
+    s3 = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
+    return {
+        "landing": f"{s3} at {USER.sub('//', settings.s3_endpoint_url)}" if settings.s3_endpoint_url else s3,
+        "sync": USER.sub("//", settings.airbyte_server_url),
+        "raw": raw,
+        "models": models,
+        "published": published,
+    }
 
 
 _ATTACHED = {"content-disposition": 'attachment; filename="result.csv"'}

@@ -8,12 +8,13 @@ from typing import Any
 from markupsafe import Markup
 
 from blocks.duckdb_fence import fenced
+from blocks.duckdb_file import identifier, quoted
 from services.console.plot import draw, is_number, is_time
 from services.console.query import Answer, QueryFailed, own
 
 MOST_NAMES = 50
 """A column of text with more different values than this has no bars."""
-FILE = "_ab_source_file_url"
+FILE, LOADED = "_ab_source_file_url", "_airbyte_extracted_at"
 FILES = 50
 SAMPLE = 10
 SAMPLED = 10_000
@@ -31,9 +32,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Profile:
-    """A table's columns as DuckDB's SUMMARIZE has them, a plot, its first rows, and the files that they came from."""
+    """A table's columns as DuckDB's SUMMARIZE has them, a plot, its first rows, and the newest files of its rows."""
 
     columns: list[dict[str, Any]]
+    title: str
     plot: Markup | None
     plot_sql: str
     sample: Answer
@@ -74,23 +76,26 @@ def profile(published: Path, table: str) -> Profile:
 
 @lru_cache(maxsize=128)
 def _profile(published: Path, _version: tuple[int, int, int] | None, table: str) -> Profile:
-    relation = ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' for part in table.split(".", 1))
-    problem, plot = "", None
+    relation = quoted(table)
+    problem, title, plot = "", "", None
     try:
         sample = own(published, f"from {relation} limit {SAMPLE}")
         summary = own(published, f"summarize {relation}")
         columns = [dict(zip(summary.columns, row, strict=True)) for row in summary.rows]
     except QueryFailed as error:
-        return Profile([], None, f"from {relation} limit 100", Answer(), None, str(error))
+        return Profile([], "", None, f"from {relation} limit 100", Answer(), None, str(error))
     sql = plot_sql(relation, columns)
     files = None
     try:
-        plot = draw(own(published, sql))
-        if any(each["column_name"] == FILE for each in columns):
-            files = own(published, f"select {FILE}, count(*) from {relation} group by 1 order by 1", FILES)  # noqa: S608
+        drawn = own(published, sql)
+        title, plot = " by ".join(drawn.columns[1::-1]), draw(drawn)
+        if FILE in (names := {each["column_name"] for each in columns}):
+            loaded = f"max({LOADED})" if LOADED in names else "null"
+            counted = f"select {FILE}, count(*), {loaded} from {relation} group by 1 order by 3 desc, 1 desc"  # noqa: S608
+            files = own(published, counted, FILES)
     except QueryFailed as error:
         problem = str(error)
-    return Profile(columns, plot, sql, sample, files, problem)
+    return Profile(columns, title, plot, sql, sample, files, problem)
 
 
 def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:
@@ -111,7 +116,7 @@ def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:
     if by := [*times, *names]:
         name = _quoted(by[0])
         of = f"{name}::date as {name}" if by[0]["column_type"].startswith("TIMESTAMP") else name
-        value = f"avg({_quoted(fractions[0])}) as {_quoted(fractions[0])}" if fractions else "count(*) as rows"
+        value = f"avg({_quoted(fractions[0])}) as {_quoted(fractions[0], 'mean ')}" if fractions else "count(*) as rows"
         order = "1" if times else "2 desc"
         return f"select {of}, {value} from {relation} where {name} is not null group by 1 order by {order}"  # noqa: S608
     if numbers:
@@ -120,5 +125,5 @@ def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:
     return f"from {relation} limit 100"
 
 
-def _quoted(column: dict[str, Any]) -> str:
-    return '"' + str(column["column_name"]).replace('"', '""') + '"'
+def _quoted(column: dict[str, Any], before: str = "") -> str:
+    return identifier(before + str(column["column_name"]))

@@ -21,9 +21,17 @@ from services.watch.results import rows
 
 FRESH_SECONDS = 5.0
 """For how long facts are shown again before they are asked for anew."""
-RUNS, HISTORY = 12, 20
+RUNS, WAITING, HISTORY = 10, 30, 20
+PLANNED = "Planned"
 PIPELINES = ("full_pipeline", "remove_file")
 BAD = frozenset({"fail", "error", "runtime error", "partial success"})
+WAITS = {
+    "Late": "No worker has taken it yet.",
+    "Pending": "A worker is starting it.",
+    "AwaitingRetry": "Its last attempt failed for a reason that may pass.",
+    "AwaitingConcurrencySlot": "Other runs hold the limit that it waits for.",
+}
+"""Why a run has not started, by the name of its state."""
 KINDS = {
     "landing": ("sensor_silent", "batch_parked"),
     "sync": ("prefect_silent", "worker_gone", "pool_paused", "pool_gone", "run_failed", "run_late"),
@@ -36,18 +44,19 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a run; `left` and `width` are percentages of the longest run's time."""
+    """A step of a run; `left` and `width` are percentages of the longest run's time, `lane` 1 beside another step."""
 
     name: str
     state: str
     left: float
     width: float
+    lane: int
     seconds: float
 
 
 @dataclass(frozen=True)
 class Run:
-    """A pipeline run; `why` is the sentence of its failure."""
+    """A pipeline run; `began` is its planned start while it waits, `why` the sentence of its failure or its waiting."""
 
     name: str
     state: str
@@ -94,7 +103,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Publication:
-    """A published version: its tables with `rows`, `before`, `added` and `removed` columns."""
+    """A published version, its run's page, and its tables: `rows`, `before`, `added` and `removed` columns."""
 
     at: datetime
     url: str
@@ -116,6 +125,9 @@ class Snapshot:
     watched: datetime | None = None
     sensed: datetime | None = None
     runs: list[Run] = field(default_factory=list)
+    waiting: list[Run] = field(default_factory=list)
+    planned: Run | None = None
+    parked: list[Json] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     publications: list[Publication] = field(default_factory=list)
@@ -134,24 +146,18 @@ class Snapshot:
 
     @cached_property
     def models(self) -> list[Check]:
-        """Everything that dbt builds."""
-        return [each for each in self.checks if each.kind not in ("test", "unit_test")]
+        """The tables and views that dbt builds."""
+        return [each for each in self.checks if each.kind in ("model", "seed", "snapshot")]
+
+    @cached_property
+    def by_name(self) -> dict[str, Check]:
+        """Tests and models by their names."""
+        return {each.name: each for each in self.checks}
 
     @property
     def raw_rows(self) -> int:
         """Rows of raw, as far as they have been counted."""
         return sum(int(each["all of raw"] or 0) for each in self.counts)
-
-    @property
-    def parked(self) -> list[Json]:
-        """Parked batches, as the watch knows them."""
-        return [
-            {"id": name.rsplit(" ", 1)[-1], "files": count, "what": incident.what, "since": incident.since}
-            for incident in self.incidents
-            if incident.kind in ("batch_parked", "publication_refused")
-            for name, count in incident.evidence.items()
-            if name.startswith("batch ")
-        ]
 
 
 class Facts:
@@ -192,8 +198,12 @@ class Facts:
     def _of_prefect(self, now: datetime) -> Json:
         self.prefect.check()
         synced = self._newest("airbyte-sync", 1)
+        waiting = self._waiting(now)
         return {
             "runs": self._runs(now),
+            "waiting": [each for each in waiting if each.state != PLANNED],
+            "planned": next((each for each in waiting if each.state == PLANNED), None),
+            "parked": self._parked(),
             "sources": [_source(row, now) for each in self._newest("freshness", 1) for row in rows(each)],
             "checks": checks(self._newest("dbt-results", HISTORY)),
             "publications": [self._publication(each) for each in self._newest("published-tables", HISTORY)],
@@ -221,40 +231,56 @@ class Facts:
         where = self.prefect.page(f"/runs/flow-run/{id_}")
         return where if id_ and where.startswith("http") else ""
 
-    def _runs(self, now: datetime) -> list[Run]:
-        wanted: Json = {"start_time": {"is_null_": False}, "parent_task_run_id": {"is_null_": True}}
+    def _parked(self) -> list[Json]:
+        """The batches that wait for a person, as the sensors have told Prefect."""
+        body = {"artifacts": {"key": {"like_": f"{self.names.artifact('parked-batches')}%"}}}
+        found = self.prefect.ask("POST", "/artifacts/latest/filter", body) or []
+        return [
+            {**row, "why": _why({"name": "Failed", "message": row["reason"]})} for each in found for row in rows(each)
+        ]
+
+    def _asked(self, wanted: Json, sort: str, most: int) -> list[Json]:
+        """The pipelines' own runs, without those within others."""
+        wanted = {**wanted, "parent_task_run_id": {"is_null_": True}}
         if self.names.namespace:  # of others on the server
             wanted["tags"] = {"all_": [self.names.tag]}
-        body = {"flows": {"name": {"any_": list(PIPELINES)}}, "flow_runs": wanted, "sort": "START_TIME_DESC"}
-        found = self.prefect.ask("POST", "/flow_runs/filter", {**body, "limit": RUNS}) or []
+        body = {"flows": {"name": {"any_": list(PIPELINES)}}, "flow_runs": wanted, "sort": sort, "limit": most}
+        return self.prefect.ask("POST", "/flow_runs/filter", body) or []
+
+    def _waiting(self, now: datetime) -> list[Run]:
+        states = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "PAUSED"]}}}
+        found = self._asked(states, "EXPECTED_START_TIME_ASC", WAITING)
+        return [self._run(each, [], 1, now, moment(each["expected_start_time"])) for each in found]
+
+    def _runs(self, now: datetime) -> list[Run]:
+        found = self._asked({"start_time": {"is_null_": False}}, "START_TIME_DESC", RUNS)
         ids = {"flow_runs": {"id": {"any_": [each["id"] for each in found]}}, "limit": 200}
         steps: dict[str, list[Json]] = defaultdict(list)
         for step in self.prefect.ask("POST", "/task_runs/filter", ids) or [] if found else []:
             if step["start_time"]:
                 steps[step["flow_run_id"]].append(step)
         longest = max((_seconds(each, now) for each in found), default=0) or 1
-        return [self._run(each, steps[each["id"]], longest, now) for each in found]
+        return [self._run(each, steps[each["id"]], longest, now, moment(each["start_time"])) for each in found]
 
-    def _run(self, run: Json, steps: Iterable[Json], longest: float, now: datetime) -> Run:
-        state = run["state"] or {}
-        bad = run["state_type"] in ("FAILED", "CRASHED")
-        began = moment(run["start_time"])
-        bars = [_step(each, began, longest, now) for each in sorted(steps, key=lambda each: str(each["start_time"]))]
+    def _run(self, run: Json, steps: Iterable[Json], longest: float, now: datetime, began: datetime) -> Run:
+        state, name = run["state"] or {}, run["state_name"] or ""
+        is_planned = run["auto_scheduled"] and began > now
+        bad = run["state_type"] in ("FAILED", "CRASHED") or (name == "AwaitingRetry" and run["start_time"])
         return Run(
             name=shown(run["name"]),
-            state=run["state_name"] or "",
+            state=PLANNED if is_planned else name,
             began=began,
-            seconds=_seconds(run, now),
+            seconds=_seconds(run, now) if run["start_time"] else 0,
             files=[shown(str(each["key"])) for each in (run.get("parameters") or {}).get("files") or []],
-            why=_why(state) if bad or run["state_name"] == "AwaitingRetry" else "",
+            why=_why(state) if bad else WAITS.get(name, ""),
             url=self._run_url(run["id"]),
-            steps=bars,
+            steps=_steps(steps, began, longest, now),
         )
 
 
 def _why(state: Json) -> str:
     told = reason(state.get("name") or "", state.get("message") or "")
-    return f"{told.error}: {told.text}"
+    return f"{told.error}: {told.text}" if told.error else told.text
 
 
 def _seconds(run: Json, now: datetime) -> float:
@@ -262,11 +288,15 @@ def _seconds(run: Json, now: datetime) -> float:
     return max((end - moment(run["start_time"])).total_seconds(), 0.0)
 
 
-def _step(task: Json, began: datetime, longest: float, now: datetime) -> Step:
-    left, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), _seconds(task, now)
-    left, width = (min(100 * each / longest, 100) for each in (left, seconds))
-    name = task["name"].rpartition("-")[0] or task["name"]
-    return Step(shown(name), task["state_type"], round(left, 2), round(max(min(width, 100 - left), 0.3), 2), seconds)
+def _steps(tasks: Iterable[Json], began: datetime, longest: float, now: datetime) -> list[Step]:
+    found, end = list[Step](), 0.0
+    for task in sorted(tasks, key=lambda each: str(each["start_time"])):
+        start, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), _seconds(task, now)
+        left, width = (min(100 * each / longest, 100) for each in (start, seconds))
+        width, name = max(min(width, 100 - left), 0.3), task["name"].rpartition("-")[0] or task["name"]
+        found.append(Step(shown(name), task["state_type"], round(left, 2), round(width, 2), int(start < end), seconds))
+        end = max(end, start + seconds)
+    return found
 
 
 def _source(row: Json, now: datetime) -> Source:

@@ -11,7 +11,10 @@ FILES = {"docs": "index.html", "lineage": "lineage/index.html"}
 
 @dataclass(frozen=True)
 class Model:
-    """A model: which columns, `NODE.COLUMN`, each of its columns comes from (`upstream`) and feeds (`downstream`)."""
+    """A model: which columns, `NODE.COLUMN`, each of its columns comes from (`upstream`) and feeds (`downstream`).
+
+    `sources` are those of raw that it is made of, through whichever models.
+    """
 
     id: str
     description: str
@@ -19,6 +22,7 @@ class Model:
     tests: dict[str, list[str]]
     reads: list[str]
     feeds: list[str]
+    sources: list[str]
     upstream: dict[str, list[str]] = field(default_factory=dict)
     downstream: dict[str, list[str]] = field(default_factory=dict)
 
@@ -36,8 +40,15 @@ class Docs:
 
     def model(self, table: str) -> Model | None:
         """What is known of the model behind `schema.table`."""
+        return self._read()[0].get(table.lower())
+
+    def sql(self, test: str) -> str:
+        """The query whose rows a test counts; empty where none is known."""
+        return self._read()[1].get(test, "")
+
+    def _read(self) -> tuple[dict[str, Model], dict[str, str]]:
         manifest, lineage = self.folder / "manifest.json", self.folder / "lineage" / "colibri-manifest.json"
-        return _models(manifest, _changed(manifest), lineage, _changed(lineage)).get(table.lower())
+        return _models(manifest, _changed(manifest), lineage, _changed(lineage))
 
 
 def _changed(file: Path) -> int:
@@ -45,26 +56,32 @@ def _changed(file: Path) -> int:
 
 
 @lru_cache(maxsize=2)
-def _models(manifest: Path, written: int, lineage: Path, traced: int) -> dict[str, Model]:
+def _models(manifest: Path, written: int, lineage: Path, traced: int) -> tuple[dict[str, Model], dict[str, str]]:
     if not written:
-        return {}
+        return {}, {}
     told = json.loads(manifest.read_bytes())
     edges = json.loads(lineage.read_bytes())["lineage"]["edges"] if traced else []
     nodes = {**told["nodes"], **told["sources"], **told["exposures"]}
-    return {
-        f"{node['schema']}.{node['alias']}".lower(): _model(id_, node, nodes, told["child_map"], edges)
+    models = {
+        f"{node['schema']}.{node['alias']}".lower(): _model(id_, nodes, told, edges)
         for id_, node in told["nodes"].items()
         if node["resource_type"] in ("model", "seed", "snapshot")
     }
+    tests = (each for each in told["nodes"].values() if each["resource_type"] == "test")
+    return models, {each["name"]: (each.get("compiled_code") or "").strip() for each in tests}
 
 
-def _model(id_: str, node: dict[str, Any], nodes: dict[str, Any], children: dict[str, Any], edges: list[Any]) -> Model:
-    below = [each for each in children.get(id_, []) if each in nodes]
-    ways = {"source": _beyond(id_, edges, nodes, "target"), "target": _beyond(id_, edges, nodes, "source")}
+def _model(id_: str, nodes: dict[str, Any], told: dict[str, Any], edges: list[Any]) -> Model:
+    node, below = nodes[id_], [each for each in told["child_map"].get(id_, []) if each in nodes]
     tests: dict[str, list[str]] = {}
     for each in below:
         if nodes[each]["resource_type"] == "test":
             tests.setdefault(nodes[each].get("column_name") or "", []).append(nodes[each]["name"])
+    above, ahead = dict[str, None](), [id_]
+    while ahead:
+        if (one := ahead.pop()) not in above:
+            above[one] = None
+            ahead += told["parent_map"].get(one, [])
     return Model(
         id=id_,
         description=node["description"],
@@ -72,8 +89,9 @@ def _model(id_: str, node: dict[str, Any], nodes: dict[str, Any], children: dict
         tests=tests,
         reads=[_name(each, nodes) for each in node["depends_on"]["nodes"] if each in nodes],
         feeds=[_name(each, nodes) for each in below if nodes[each]["resource_type"] != "test"],
-        upstream=ways["source"],
-        downstream=ways["target"],
+        sources=sorted(_name(each, nodes) for each in above if each in told["sources"]),
+        upstream=_beyond(id_, edges, nodes, "target"),
+        downstream=_beyond(id_, edges, nodes, "source"),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from services.console.facts import BAD
 from services.console.query import Answer
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 56, 24
@@ -106,7 +107,7 @@ def sparkline(states: Sequence[str]) -> Markup:
     """A small bar for each status, oldest first; a failure is tall, a warning half as tall."""
     marks = []
     for place, state in enumerate(states):
-        kind = "ok" if state in ("pass", "success") else "warn" if state in ("warn", "skipped") else "bad"
+        kind = "ok" if state in ("pass", "success") else "bad" if state in BAD else "warn"
         height = {"ok": 5, "warn": 9, "bad": 14}[kind]
         marks.append(f'<rect class="{kind}" x="{place * 5}" y="{14 - height}" width="4" height="{height}"/>')
     told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

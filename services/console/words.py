@@ -1,6 +1,8 @@
 """How the page says times and numbers."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 
 def span(seconds: float) -> str:
@@ -14,6 +16,15 @@ def span(seconds: float) -> str:
 def ago(now: datetime, then: datetime | None) -> str:
     """How long ago something was."""
     return f"{span(max((now - then).total_seconds(), 0))} ago" if then else "never"
+
+
+def change(row: Mapping[str, Any]) -> str:
+    """What a publication changed in a table, by its row of the artifact."""
+    if not row["before"] and not row["removed"]:
+        return f"new, {row['rows']:,} rows"
+    said = f"{row['before']:,} → {row['rows']:,} rows ({row['rows'] - row['before']:+,})"
+    columns = [f"{kind} columns {row[key]}" for kind, key in (("new", "added"), ("removed", "removed")) if row[key]]
+    return ", ".join([said, *columns])
 
 
 def number(value: float | None) -> str:

@@ -91,10 +91,11 @@ def test_a_table_has_a_profile_and_a_plot_by_its_types(published: Path) -> None:
     found = data.profile(published, "main.flights")
     assert [each["column_name"] for each in found.columns] == ["day", "carrier", "delay", "_ab_source_file_url"]
     assert found.plot_sql.startswith('select "day", avg("delay")')
+    assert found.title == "mean delay by day"
     assert found.plot is not None
     assert "delay by day" in found.plot
     assert found.files is not None
-    assert found.files.rows[0] == ["s3://b/inbound/0.csv", 1]
+    assert found.files.rows[0] == ["s3://b/inbound/4.csv", 1, None]
 
 
 def test_a_plot_is_chosen_by_types_and_text_in_it_is_escaped() -> None:

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.states import Pending, Scheduled
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
@@ -18,7 +19,7 @@ from blocks.incidents import LOOKED, Incident, IncidentStore, State
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
 from services.console import facts
-from services.console.app import Page, create_app
+from services.console.app import Page, create_app, leads
 from services.watch.prefect_api import Prefect
 
 NAMES = Names("paged")
@@ -118,9 +119,49 @@ def test_an_incident_is_shown_with_what_to_type_and_a_silent_watch_is_one(page: 
     (page.folder / "alerts" / LOOKED).touch()
     text = page.get("/")
     assert "A batch &lt;b&gt; is parked." in text
-    assert "<code>abc123</code>" in text
     store.save(State(began=now, looked=now - timedelta(minutes=5)))
     assert "The watch has not looked since" in page.get("/")
+
+
+def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_released(
+    client: SyncPrefectClient, page: Seen
+) -> None:
+    key = "parked-batches-my-data-lake-1f3a5b"
+    why = "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: 'secret value'"
+    batch = {"batch": "abc123", "files": 2, "first": "inbound/flights/bad.csv", "attempts": 3, "reason": why}
+    artifact(client, key, [batch])
+    text = " ".join(page.get("/").split())
+    assert "2 from <code>inbound/flights/bad.csv</code>" in text
+    assert "Parked after 3 attempts" in text
+    assert "it cannot load inbound/flights/bad.csv, line 3" in text
+    assert 'make cursor ARGS="release abc123"' in text
+    assert "secret value" not in text
+    artifact(client, key, [])
+    assert "abc123" not in page.get("/")
+
+
+def test_runs_that_wait_are_shown_with_their_files(client: SyncPrefectClient, page: Seen) -> None:
+    page.page.facts.names = Names()
+
+    @flow(name="full_pipeline")
+    def waits(files: list[dict[str, str]] | None = None) -> None:
+        """A pipeline."""
+
+    files = {"files": [{"key": "inbound/flights/late.csv"}]}
+    late = Scheduled(scheduled_time=datetime.now(UTC) - timedelta(minutes=1))
+    client.create_flow_run(waits, parameters=files, name="late-run", state=late)
+    client.create_flow_run(waits, name="pending-run", state=Pending())
+    text = " ".join(page.get("/").split())
+    assert "inbound/flights/late.csv" in text
+    assert "Pending: A worker is starting it." in text
+
+
+def test_each_part_of_the_path_says_where_it_leads_without_a_login(page: Seen) -> None:
+    text = page.get("/")
+    for place in ("s3://my-data-lake-landing/inbound/", "http://localhost:8006/api/public/v1", "data/lake"):
+        assert place in text
+    told = leads(Settings(s3_endpoint_url="http://ann:word@s3.example:9000"))
+    assert told["landing"] == "s3://my-data-lake-landing/inbound/ at http://s3.example:9000"
 
 
 def test_a_versions_diff_a_sources_age_and_a_streams_rows_are_shown(client: SyncPrefectClient, page: Seen) -> None:
