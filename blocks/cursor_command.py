@@ -10,7 +10,7 @@ from blocks import connections
 from blocks.batches import Batch, Failed
 from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, shown
-from blocks.incidents import Incident, IncidentStore, State, silent
+from blocks.incidents import Incident, IncidentStore, State, untold
 from blocks.landing import BEGINNING, LandedFile, listing
 from blocks.settings import Settings, make
 
@@ -54,8 +54,8 @@ def incidents(state: State | None, now: datetime) -> Iterator[str]:
 
 
 def open_incidents(state: State | None, now: datetime) -> list[Incident]:
-    """The incidents that the watch knows, and its own silence."""
-    return [*(state.incidents.values() if state else []), *silent(state, now)]
+    """The incidents that the watch knows, and those that no message can tell."""
+    return [*(state.incidents.values() if state else []), *untold(state, now)]
 
 
 def status(options: argparse.Namespace) -> int:

@@ -24,12 +24,21 @@ MOST_SENT = 200
 """How many ids of messages that have arrived are remembered."""
 MOST_UNSENT = 1000
 """Messages that wait for a receiver; the oldest give way."""
+MOST_NAMED = 5
 LOOKED = "looked"
 """Name of the file beside the incidents that the sensor touches while its looks succeed."""
 
 
 SILENCE = timedelta(minutes=2)
 """A watch that has not looked for so long is silent."""
+UNSENT = timedelta(minutes=2)
+"""A message that the receiver has not taken for so long is an incident, too."""
+AGAIN = timedelta(minutes=1)
+"""From one attempt to send a message that was set aside to the next."""
+KEPT = timedelta(days=1)
+"""For how long a message is tried that the receiver refuses while it takes others."""
+TRIES = 5
+"""A receiver that fails this often to take a message may yet take the ones after it."""
 
 
 class AlreadyWatched(PlatformError):
@@ -111,11 +120,33 @@ class Message(BaseModel):
         return "\n".join(lines)
 
 
+class Failure(BaseModel):
+    """The attempts to send a message that the receiver has not taken.
+
+    Attributes:
+        why: the last one failed.
+        since: the first one.
+        last: when the last one was.
+        tries: how many there were; a refusal for good counts as TRIES.
+    """
+
+    why: str
+    since: AwareDatetime
+    last: AwareDatetime
+    tries: int
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether later messages do not wait for this one."""
+        return self.tries >= TRIES
+
+
 class State(BaseModel):
     """What the watch knows: open incidents by key, unsent messages in order, and ids of those that have arrived.
 
     `began` is when the first watch looked: what ended before that is nobody's incident. `looked` is the last look.
-    `has_receiver` says whether messages go anywhere.
+    `has_receiver` says whether messages go anywhere. `failures` has the unsent messages that were tried, by id;
+    `took` is when the receiver last took a message.
     """
 
     format: int = FORMAT
@@ -125,16 +156,70 @@ class State(BaseModel):
     unsent: list[Message] = []
     sent: list[str] = []
     has_receiver: bool = False
+    failures: dict[str, Failure] = {}
+    took: AwareDatetime | None = None
 
     def queue(self, messages: Iterable[Message]) -> None:
         """Add messages that are to be sent; one that is queued or has arrived already is not added."""
         known = {each.id for each in self.unsent} | set(self.sent)
         self.unsent = [*self.unsent, *(each for each in messages if each.id not in known)][-MOST_UNSENT:]
 
-    def arrived(self, message: Message) -> None:
+    def arrived(self, message: Message, now: datetime) -> None:
         """Note that a receiver has taken a message."""
-        self.unsent = [each for each in self.unsent if each.id != message.id]
+        self.drop(message)
         self.sent = [*self.sent, message.id][-MOST_SENT:]
+        self.took = now
+
+    def failed(self, message: Message, why: str, tries: int, now: datetime) -> Failure:
+        """Note that the receiver did not take a message, which counts as so many tries."""
+        before = self.failures.get(message.id) or Failure(why=why, since=now, last=now, tries=0)
+        failure = before.model_copy(update={"why": why, "last": now, "tries": before.tries + tries})
+        self.failures = {**self.failures, message.id: failure}
+        return failure
+
+    def gives_up(self, failure: Failure) -> bool:
+        """Whether a message has been tried for KEPT, and the receiver took others meanwhile."""
+        return failure.last - failure.since > KEPT and self.took is not None and self.took > failure.since
+
+    def drop(self, message: Message) -> None:
+        """Be done with a message."""
+        self.unsent = [each for each in self.unsent if each.id != message.id]
+        self.failures = {each.id: self.failures[each.id] for each in self.unsent if each.id in self.failures}
+
+    def due(self, now: datetime) -> list[Message]:
+        """The messages to send now, in order. One that was set aside also comes before another of its incident."""
+        new = {each.key for each in self.unsent if not self._is_aside(each)}
+        return [each for each in self.unsent if each.key in new or now - self.failures[each.id].last >= AGAIN]
+
+    def _is_aside(self, message: Message) -> bool:
+        return message.id in self.failures and self.failures[message.id].is_aside
+
+
+def untold(state: State | None, now: datetime) -> list[Incident]:
+    """The incidents that no message can tell: the watch does not look, or its messages do not arrive."""
+    return [*silent(state, now), *unsent(state, now)]
+
+
+def unsent(state: State | None, now: datetime) -> list[Incident]:
+    """The incident of messages that the receiver refuses, or has not taken for UNSENT."""
+    failures = state.failures if state else {}
+    found = {id_: each for id_, each in failures.items() if each.is_aside or now - each.since > UNSENT}
+    if state is None or not found:
+        return []
+    why = " ".join(sorted({each.why for each in found.values()}))
+    named = [f"{each.key} ({each.state})" for each in state.unsent if each.id in found]
+    more = f", and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return [
+        Incident(
+            key="message_unsent/receiver",
+            kind="message_unsent",
+            what=f"Messages that have not arrived: {', '.join(named[:MOST_NAMED])}{more}. {why}",
+            since=min(each.since for each in found.values()),
+            impact="Nobody is told of these incidents. The published tables stay as they are.",
+            where="docs/alerts.md",
+            command=make("alert-test"),
+        )
+    ]
 
 
 def silent(state: State | None, now: datetime) -> list[Incident]:

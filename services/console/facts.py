@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 from blocks.errors import PlatformError, shown
-from blocks.incidents import LOOKED, Incident, IncidentStore, silent
+from blocks.incidents import LOOKED, Incident, IncidentStore, untold
 from blocks.names import Names
 from blocks.settings import Settings
 from services.watch.prefect_api import Json, Prefect, moment
@@ -193,7 +193,7 @@ class Facts:
     def _watched(self, now: datetime) -> Json:
         state = IncidentStore(self.settings.alerts_dir).read()
         found = list(state.incidents.values()) if state else []
-        return {"incidents": [*silent(state, now), *found], "watched": state.looked if state else None}
+        return {"incidents": [*untold(state, now), *found], "watched": state.looked if state else None}
 
     def _of_prefect(self, now: datetime) -> Json:
         self.prefect.check()

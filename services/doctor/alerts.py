@@ -1,8 +1,10 @@
 """Alerts: whether anybody is told when something goes wrong."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from blocks.errors import ConfigurationError
+from blocks.incidents import IncidentStore, unsent
 from blocks.settings import Settings, make
 from blocks.webhook import format_of
 from services.doctor.finding import Finding
@@ -17,6 +19,8 @@ def alerts(settings: Settings) -> Iterable[Finding]:
         yield Finding("alerts", "ok", f"they go to a webhook, in the format {format_}; `{make('alert-test')}` tries it")
     else:
         yield Finding("alerts", "warn", "ALERT_WEBHOOK_URL is empty, so nobody is told when something goes wrong", fix)
+    for each in unsent(IncidentStore(settings.alerts_dir).read(), datetime.now(UTC)):
+        yield Finding("alerts", "warn", each.what, f"Correct ALERT_WEBHOOK_URL or ALERT_FORMAT, then `{each.command}`.")
     try:
         declared_ends(settings.secrets_expire)
     except ConfigurationError as error:

@@ -79,10 +79,9 @@ def test(settings: Settings) -> int:
         if state and id_ in state.sent:
             return _arrived(settings, id_, time.monotonic() - begun, state.has_receiver)
         time.sleep(0.5)
-    print(
-        f"The message was not taken. The watch goes on trying; `{make('logs')} SERVICE=watch` says why.",
-        file=sys.stderr,
-    )
+    failure = state.failures.get(id_) if state else None
+    why = failure.why if failure else f"`{make('logs')} SERVICE=watch` says why."
+    print(f"The message was not taken. The watch goes on trying. {why}", file=sys.stderr)
     return 1
 
 

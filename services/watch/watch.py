@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, shown
 from blocks.incidents import Incident, IncidentStore, Message, State
 from blocks.names import Names, alerts_block
 from blocks.settings import Settings
-from blocks.webhook import NotTaken, send
+from blocks.webhook import NotTaken, Unreachable, send
 from services.watch import silence
 from services.watch.causes import CAUSES, LOOK_SECONDS, Cause, Finding
 from services.watch.failures import PROBE, failures
@@ -28,6 +28,8 @@ from services.watch.starts import starts
 logger = logging.getLogger("watch")
 
 PREFECT = "prefect"
+DELIVERY_SECONDS = 15.0
+"""How long messages are sent before the watch looks again."""
 TEST = "test-"
 """How the files begin that ask for a test message; the rest is its id."""
 
@@ -123,20 +125,36 @@ class Watch:
         return state
 
     def deliver(self) -> None:
-        """Send what is not sent yet, in order, until the receiver does not take one."""
-        while self.state.unsent:
-            if (url := self.receiver()) is None:
+        """Send what is not sent yet, in order, until the receiver cannot take one.
+
+        A message that the receiver refuses is set aside and tried again later: the others do not wait for it.
+        """
+        until = time.monotonic() + DELIVERY_SECONDS
+        messages = self.state.due(self.clock())
+        if not messages or (url := self.receiver()) is None:
+            return
+        for message in messages:
+            if time.monotonic() > until or not self._send(message, url):
                 return
-            message = self.state.unsent[0]
+
+    def _send(self, message: Message, url: SecretStr) -> bool:
+        """Send a message, and note what came of it; whether the next one may be sent."""
+        state, goes_on = self.state.model_copy(update={"has_receiver": bool(url.get_secret_value())}), True
+        try:
             if url.get_secret_value():
-                try:
-                    send(message, url, self.settings.alert_format)
-                except NotTaken as error:
-                    logger.warning("%s %d messages wait.", error, len(self.state.unsent))
-                    return
-            state = self.state.model_copy(update={"has_receiver": bool(url.get_secret_value())})
-            state.arrived(message)
-            self._keep(state)
+                send(message, url, self.settings.alert_format)
+            state.arrived(message, self.clock())
+        except NotTaken as error:
+            before = self.state.failures.get(message.id)
+            failure = state.failed(message, str(error), error.tries, self.clock())
+            goes_on = failure.is_aside and not isinstance(error, Unreachable)
+            if state.gives_up(failure):
+                state.drop(message)
+                logger.error("%s It was tried for a day and is given up: %s (%s).", error, message.key, message.state)
+            elif before is None or before.why != failure.why:
+                logger.warning("%s %d messages wait; %s (%s).", error, len(state.unsent), message.key, message.state)
+        self._keep(state)
+        return goes_on
 
     def receiver(self) -> SecretStr | None:
         """Where messages go; empty for nowhere, None while that cannot be found out."""
@@ -181,10 +199,10 @@ class Watch:
         return Incident(
             key=finding.key,
             kind=finding.kind,
-            what=finding.what,
+            what=shown(finding.what),
             since=finding.since or seen,
             impact=cause.impact,
-            where=finding.where,
+            where=shown(finding.where),
             command=self._command(finding),
             probe=probe,
             evidence=dict(finding.evidence),

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from blocks.errors import ConfigurationError
 from blocks.incidents import Incident, Message
-from blocks.webhook import body, format_of
+from blocks.webhook import MOST, Format, body, format_of
 from services.watch.machine import declared_ends, end_of
 from services.watch.reasons import reason
 from services.watch.results import fall
@@ -53,6 +53,27 @@ def test_each_receiver_gets_the_body_that_it_takes() -> None:
     plain = body(BEGUN, "json")
     assert {"id", "state", "key", "kind", "what", "since", "impact", "where", "command", "text"} <= plain.keys()
     json.dumps(plain)
+
+
+@pytest.mark.parametrize("filling", ["x", "&", "\U0001f6a8", "日"])
+@pytest.mark.parametrize("kind", ["slack", "discord", "teams"])
+def test_a_long_message_is_cut_to_what_its_receiver_takes_and_keeps_where_to_look(kind: Format, filling: str) -> None:
+    long = INCIDENT.model_copy(update={"what": "No worker: " + filling * 30_000})
+    for message in (Message.of(long, "local"), Message.of(long, "local", until=NOW)):
+        made = body(message, kind)
+        sent = json.dumps(made, ensure_ascii=False).encode()
+        assert len(sent) < 28_000  # what Teams takes
+        text = made.get("text") or made.get("content") or str(made)
+        assert "No worker: " in text
+        assert "2026-11-28 12:00 UTC" in text
+        assert message.state == "over" or "make up" in text
+        if kind != "teams":
+            assert MOST[kind] - 10 < len(text.encode("utf-16-le")) // 2 <= MOST[kind] or filling == "&"
+
+
+def test_a_message_with_every_part_too_long_still_fits() -> None:
+    long = INCIDENT.model_copy(update=dict.fromkeys(("what", "where", "command", "impact"), "x" * 5000))
+    assert len(body(Message.of(long, "local"), "discord")["content"]) <= MOST["discord"]
 
 
 def test_a_message_has_an_id_of_its_own_for_each_incidents_beginning_and_end() -> None:
