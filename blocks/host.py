@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from blocks.errors import ConfigurationError
 
@@ -55,6 +57,16 @@ def go_direct() -> None:
         for name in names:
             del os.environ[name]
         os.environ.update(proxies)
+
+
+def through_proxy(url: str) -> str:
+    """Return a sentence that names the proxy by which a URL is reached; "" where there is none."""
+    parts = urlsplit(url)
+    proxy = getproxies().get(parts.scheme, "")
+    if not proxy or proxy_bypass(parts.hostname or ""):
+        return ""
+    shown = re.sub("[^/]*@", "", proxy)
+    return f" It is reached through the proxy {shown}: does that let it through? NO_PROXY names hosts that need none."
 
 
 def plain_output() -> None:

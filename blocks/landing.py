@@ -256,9 +256,41 @@ def http_date(header: str | None) -> datetime:
 
 def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
     """S3's error in words: which bucket, and what to check."""
-    return LandingUnavailable(
-        f"The landing bucket s3://{bucket} cannot be used: {error}. Check S3_BUCKET, S3_ENDPOINT_URL (empty means AWS) "
-        "and the AWS credentials; `make dev` starts an S3 of its own."
+    return LandingUnavailable(f"The landing bucket s3://{bucket} cannot be used: {error}. {remedy(error)}")
+
+
+REMEDIES = {
+    **dict.fromkeys(
+        ("SlowDown", "ServiceUnavailable", "InternalError", "500", "502", "503", "504"),
+        "S3 is not available for the moment. Ask again; if it stays so, check S3_ENDPOINT_URL and any proxy.",
+    ),
+    **dict.fromkeys(
+        ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
+        "The temporary key has expired, or the token is another's: replace AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
+        "and AWS_SESSION_TOKEN together, then run `make up`.",
+    ),
+    **dict.fromkeys(
+        ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"),
+        "The bucket is in another region: set AWS_DEFAULT_REGION to the bucket's, and S3_ENDPOINT_URL to nothing or to "
+        "that region's endpoint.",
+    ),
+    "NoSuchBucket": "Correct S3_BUCKET, or make the bucket.",
+    "AccessDenied": "Give the user or role the rights of docs/production/aws-platform.json: s3:ListBucket on the "
+    "bucket, s3:GetObject below the prefix, and both s3:GetObject and s3:PutObject below _cursors/.",
+    "InvalidAccessKeyId": "Correct AWS_ACCESS_KEY_ID.",
+    "SignatureDoesNotMatch": "Correct AWS_SECRET_ACCESS_KEY.",
+    "RequestTimeTooSkewed": "Let this machine's clock be set by NTP.",
+}
+"""What helps, by the code of S3's answer."""
+
+
+def remedy(error: Exception) -> str:
+    """Return what helps against S3's error."""
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    return REMEDIES.get(
+        code,
+        "Check S3_ENDPOINT_URL (empty means AWS), S3_BUCKET, AWS_DEFAULT_REGION and the AWS credentials; `make dev` "
+        "starts an S3 of its own.",
     )
 
 

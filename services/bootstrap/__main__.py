@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from json import JSONDecodeError
 
 import httpx
 from prefect import get_client
@@ -10,13 +11,18 @@ from prefect.exceptions import PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
 from blocks import connections, saved_blocks
-from blocks.errors import ConfigurationError, PlatformError
+from blocks.errors import ConfigurationError, PlatformError, remedy
+from blocks.host import through_proxy
 from blocks.names import owner
 from blocks.settings import Settings
 from services.bootstrap.drift import Platform
 from services.bootstrap.plan import lines, models, registration
 from services.bootstrap.prefect_yaml import PROJECT
 
+API_URL = (
+    "Correct PREFECT_API_URL: the API of a server ends with /api, and Prefect Cloud's is "
+    "https://api.prefect.cloud/api/accounts/ACCOUNT/workspaces/WORKSPACE."
+)
 CHANGES = 3
 """What `--plan --brief` ends with where something would change."""
 
@@ -36,7 +42,7 @@ def main() -> int:
     try:
         with get_client(sync_client=True) as client:
             return do(platform(client, options.profile, options.takeover), options.brief)
-    except (PlatformError, PrefectHTTPStatusError, httpx.TransportError) as error:
+    except (PlatformError, PrefectHTTPStatusError, httpx.TransportError, JSONDecodeError) as error:
         what = "There is no plan" if options.plan else f"The profile {options.profile} was not registered"
         print(f"{what}: {_why(error)}", file=sys.stderr)
         return 1
@@ -46,14 +52,16 @@ def _why(error: Exception) -> str:
     """The error, with what to check where no server answers, or not as one does that can serve."""
     url = PREFECT_API_URL.value()
     if isinstance(error, httpx.TransportError):
-        return (
-            f"Prefect does not answer at {url}: {error}. Check PREFECT_API_URL; CA_FILE of the profile names "
-            "certificates of your own."
-        )
+        helps = remedy(str(error)) or f"Check PREFECT_API_URL, the network, and any proxy.{through_proxy(url)}"
+        return f"Prefect does not answer at {url}: {error}. {helps}"
+    if isinstance(error, JSONDecodeError):
+        return f"{url} answers, but not as Prefect's API does: perhaps it is a page. {API_URL}"
     if isinstance(error, PrefectHTTPStatusError):
         status = error.response.status_code
         if status in (401, 403):
             return f"Prefect at {url} does not accept the credentials ({status}). Check the secrets of the profile."
+        if status == 404:
+            return f"Prefect's API is not at {url} ({status}). {API_URL}"
         if status == 429 or status >= 500:
             return f"Prefect at {url} is not available: it keeps answering {status}. Look at its log, then try again."
     return str(error)

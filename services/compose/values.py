@@ -127,7 +127,11 @@ FORMS: dict[str, Form] = {
     "WAREHOUSE_WAIT_SECONDS": SECONDS,
     "FRESHNESS_THRESHOLD_HOURS": Form("a number of hours", r"[1-9]\d*"),
     "S3_BUCKET": Form("a bucket's name", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
-    "S3_PREFIX": Form("a prefix that ends with /, or nothing for the bucket's root", r"([\w.=-]+/)+", empty=True),
+    "S3_PREFIX": Form(
+        "a prefix that ends with /, of letters, digits and .=+@:,~!()&;_-, or nothing for the bucket's root",
+        r"([\w.=+@:,~!()&;-]+/)+",
+        empty=True,
+    ),
     "S3_ENDPOINT_URL": Form("the URL of an S3 endpoint, or nothing for AWS", URL, empty=True),
     "SENSOR_QUEUE_URL": Form("the URL of an SQS queue, or nothing for polling", URL, empty=True),
     "AWS_ACCESS_KEY_ID": Form("an access key's id, or nothing for AWS's usual chain", r"\w+", empty=True),
@@ -144,7 +148,7 @@ FORMS: dict[str, Form] = {
     "PIP_CONFIG_FILE": FILE,
     "BUILD_CA_FILE": FILE,
     "SNOWFLAKE_ACCOUNT": Form("an account identifier, e.g. myorg-myaccount", r"[A-Za-z0-9_.-]+", _on_snowflake),
-    "SNOWFLAKE_USER": Form("a user's name", r"[\w.@-]+", _on_snowflake),
+    "SNOWFLAKE_USER": Form("a user's name", r"[\w.@+-]+", _on_snowflake),
     "SNOWFLAKE_DATABASE": NAME,
     "SNOWFLAKE_SCHEMA": NAME,
     "SNOWFLAKE_WAREHOUSE": NAME,
@@ -173,6 +177,8 @@ STAND_INS = {
 
 ADDRESSES = ("PREFECT_API_URL", "AIRBYTE_SERVER_URL", "S3_ENDPOINT_URL", "SENSOR_QUEUE_URL", "SNOWFLAKE_HOST")
 LOOPBACK = r"(.+\.)?localhost|127(\.\d+){0,3}|0(\.0){0,3}|::1?"
+WORKSPACE = r"https://api\.prefect\.cloud/api/accounts/[\w-]+/workspaces/[\w-]+"
+SNOWFLAKE_DOMAIN = ".snowflakecomputing.com"
 OF_THE_HOST = "host.docker.internal"
 """The name by which docker-compose.yml lets containers reach this machine."""
 
@@ -211,10 +217,28 @@ def _unfit(values: Values) -> Iterator[str]:
         yield "SECRETS does not name PREFECT_API_AUTH_STRING: the server would show its blocks to anyone."
     if _runs("prefect", values) and "PREFECT_API_KEY" in named:
         yield "SECRETS names PREFECT_API_KEY, which is Prefect Cloud's: the server here takes PREFECT_API_AUTH_STRING."
+    yield from _pages(values)
     if bool(values.get("AIRBYTE_CLIENT_ID")) != ("AIRBYTE_CLIENT_SECRET" in named):
         yield "AIRBYTE_CLIENT_ID and, among SECRETS, AIRBYTE_CLIENT_SECRET go together: set both, or neither."
     if _runs("airbyte", values):
         yield from _unknown_to_the_mock(values)
+
+
+def _pages(values: Values) -> Iterator[str]:
+    """Addresses that a person copies from a browser, where the API's is meant."""
+    prefect, account = values.get("PREFECT_API_URL", ""), values.get("SNOWFLAKE_ACCOUNT", "")
+    if _host(prefect).endswith("prefect.cloud"):
+        if not re.fullmatch(WORKSPACE, prefect):
+            yield (
+                f"PREFECT_API_URL is {prefect!r}, and the API of Prefect Cloud is "
+                "https://api.prefect.cloud/api/accounts/ACCOUNT/workspaces/WORKSPACE: take both ids from that address."
+            )
+        if "PREFECT_API_KEY" not in secrets(values):
+            yield "SECRETS does not name PREFECT_API_KEY, without which Prefect Cloud answers nobody."
+    if _host(values.get("AIRBYTE_SERVER_URL", "")) == "cloud.airbyte.com":
+        yield "AIRBYTE_SERVER_URL is the address of Airbyte Cloud's pages. Its API is https://api.airbyte.com/v1."
+    if (name := account.lower().removesuffix(SNOWFLAKE_DOMAIN)) != account.lower():
+        yield f"SNOWFLAKE_ACCOUNT is {account!r}: leave out {SNOWFLAKE_DOMAIN}, and write {account[: len(name)]!r}."
 
 
 def _this_machine(values: Values) -> Iterator[str]:

@@ -5,14 +5,17 @@ Ends with 0 where nothing fails; what may fail later is a warning. Nothing is ch
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 
 from prefect.settings import PREFECT_API_URL
 
 from blocks.connections import airbyte_from, dbt_from, landing_from, snowflake_from
-from blocks.errors import PlatformError, printable
+from blocks.errors import PlatformError, printable, remedy
+from blocks.host import through_proxy
 from blocks.settings import Settings
 from services.doctor.airbyte import airbyte, sources
 from services.doctor.alerts import alerts
@@ -22,6 +25,9 @@ from services.doctor.machine import clock, versions
 from services.doctor.prefect_server import prefect
 from services.doctor.warehouse import disk, duckdb_warehouse, snowflake_warehouse
 
+UNREACHED = re.compile(r"answer|connect|proxy|time|refused|resolve|name or service|\b(403|50[234])\b", re.IGNORECASE)
+"""What is said of a system that was not reached, or not by the way that was meant."""
+
 SECONDS = 45.0
 """Each check's deadline: the Airbyte client alone asks a silent server four times."""
 
@@ -29,11 +35,6 @@ SECONDS = 45.0
 def checks(profile: str, settings: Settings) -> dict[str, Check]:
     """Every check of what the settings lead to, by name."""
     project, read = settings.dbt_project_dir, sources(settings.dbt_project_dir)
-    others = {
-        "S3": settings.s3_endpoint_url or "https://s3.amazonaws.com",
-        "Airbyte": settings.airbyte_server_url,
-        "Prefect": f"{PREFECT_API_URL.value()}/health",
-    }
     snowflake = settings.dbt_target == "snowflake"
     warehouse: Check = partial(duckdb_warehouse, dbt_from(settings), read)
     if snowflake:
@@ -43,11 +44,34 @@ def checks(profile: str, settings: Settings) -> dict[str, Check]:
         "airbyte": partial(airbyte, airbyte_from(settings), project),
         "warehouse": warehouse,
         "prefect": partial(prefect, profile, settings),
-        "clock": partial(clock, others),
+        "clock": partial(clock, addresses(settings)),
         "versions": partial(versions, ("dbt-core", "dbt-snowflake" if snowflake else "dbt-duckdb", "prefect")),
         "alerts": partial(alerts, settings),
         "disk": partial(disk, settings.warehouse_path.parent),
     }
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """Return where each system is asked over HTTP."""
+    found = {
+        "S3": settings.s3_endpoint_url or "https://s3.amazonaws.com",
+        "Airbyte": settings.airbyte_server_url,
+        "Prefect": f"{PREFECT_API_URL.value()}/health",
+    }
+    if settings.dbt_target == "snowflake":
+        host = settings.snowflake_host or f"{settings.snowflake_account}.snowflakecomputing.com"
+        found["Snowflake"] = f"{settings.snowflake_protocol}://{host}"
+    return found
+
+
+def helped(finding: Finding, places: Mapping[str, str]) -> Finding:
+    """Return a finding whose remedy also knows of certificates, and of the proxy on the way."""
+    if finding.state != "fail":
+        return finding
+    if helps := remedy(finding.said):
+        return replace(finding, fix=helps)
+    way = places.get(finding.check.partition(" ")[0], "") if UNREACHED.search(finding.said) else ""
+    return replace(finding, fix=f"{finding.fix}{through_proxy(way)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,7 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="for programs: a list of findings")
     options = parser.parse_args(arguments)
     try:
-        findings = run(checks(options.profile, Settings()), SECONDS)
+        settings = Settings()
+        places = {name.lower(): url for name, url in addresses(settings).items()}
+        findings = [helped(each, places) for each in run(checks(options.profile, settings), SECONDS)]
     except PlatformError as error:
         findings = [Finding("settings", "fail", str(error), "Do what the text says.")]
     findings = [replace(each, said=printable(each.said), fix=printable(each.fix)) for each in findings]

@@ -7,7 +7,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from blocks.connections import S3Landing
 from blocks.errors import PlatformError
-from blocks.landing import CURSORS
+from blocks.landing import CURSORS, remedy
 from services.doctor.finding import Finding
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def landing(block: S3Landing) -> Iterable[Finding]:
     try:
         listed = s3.list_objects_v2(Bucket=block.bucket, Prefix=block.prefix, MaxKeys=1)
     except (BotoCoreError, ClientError) as error:
-        yield Finding("s3 listing", "fail", f"{where}: {error}", _listing_fix(error))
+        yield Finding("s3 listing", "fail", f"{where}: {error}", remedy(error))
         return
     if listed["KeyCount"]:
         yield Finding("s3 listing", "ok", f"{where} can be listed")
@@ -33,18 +33,6 @@ def landing(block: S3Landing) -> Iterable[Finding]:
     yield conditional_write(s3, block.bucket)
     if block.queue_url:
         yield queue(block)
-
-
-def _listing_fix(error: Exception) -> str:
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    busy = "S3 is not available for the moment; nothing is wrong with the settings. Ask again."
-    return {
-        **dict.fromkeys(("SlowDown", "ServiceUnavailable", "InternalError", "500", "502", "503", "504"), busy),
-        "NoSuchBucket": "Correct S3_BUCKET, or make the bucket.",
-        "AccessDenied": "Give the user or role s3:ListBucket on the bucket and s3:GetObject below the prefix.",
-        "InvalidAccessKeyId": "Correct AWS_ACCESS_KEY_ID.",
-        "SignatureDoesNotMatch": "Correct AWS_SECRET_ACCESS_KEY.",
-    }.get(code, "Check S3_ENDPOINT_URL (empty means AWS), AWS_DEFAULT_REGION and the AWS credentials.")
 
 
 def conditional_write(s3: "S3Client", bucket: str) -> Finding:

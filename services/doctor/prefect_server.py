@@ -1,6 +1,7 @@
 """Prefect: the server, and whether it holds what bootstrap gives it."""
 
 from collections.abc import Iterable, Iterator
+from json import JSONDecodeError
 
 from prefect import __version__, get_client
 from prefect.client.schemas.objects import WorkerStatus
@@ -10,7 +11,7 @@ from prefect.settings import PREFECT_API_URL
 from blocks.record import NotOurs
 from blocks.saved_blocks import exposed
 from blocks.settings import Settings, make
-from services.bootstrap.__main__ import platform
+from services.bootstrap.__main__ import API_URL, platform
 from services.bootstrap.drift import Change, Platform
 from services.bootstrap.pages import pages
 from services.bootstrap.plan import registration
@@ -24,13 +25,16 @@ def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
     url = PREFECT_API_URL.value()
     with get_client(sync_client=True) as client:
         if failure := client.api_healthcheck():
-            yield Finding("prefect answers", "fail", f"{url}: {failure}", "Is it up, and is PREFECT_API_URL right?")
+            yield Finding("prefect answers", "fail", f"{url}: {failure}", f"Is it up? {API_URL}")
             return
         try:
             version = client.api_version()
             client.read_deployments(limit=1)
         except PrefectHTTPStatusError as error:
             yield Finding("prefect answers", "fail", f"{url}: {error.response.status_code}", _refused(error))
+            return
+        except JSONDecodeError:
+            yield Finding("prefect answers", "fail", f"{url} answers, but not as Prefect's API does", API_URL)
             return
         yield Finding("prefect answers", "ok", f"{url}")
         yield _versions(version)
@@ -49,10 +53,10 @@ def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
 
 def _refused(error: PrefectHTTPStatusError) -> str:
     if error.response.status_code in (401, 403):
-        return "Set PREFECT_API_AUTH_STRING (a server's user:password) or PREFECT_API_KEY (Prefect Cloud)."
+        return "Correct PREFECT_API_AUTH_STRING (a server's user:password) or PREFECT_API_KEY (Prefect Cloud)."
     if error.response.status_code == 429 or error.response.status_code >= 500:
         return "The server, or a proxy before it, is not available for the moment. Look at its log, then ask again."
-    return "Is PREFECT_API_URL the URL of a Prefect API, with /api or the workspace at its end?"
+    return API_URL
 
 
 def _versions(server: str) -> Finding:

@@ -89,7 +89,10 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: Types) -> Iterable[
     except ConfigurationError:
         raise
     except Exception as error:  # noqa: BLE001 - the connector's errors and those of what it is built on
-        fix = "Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_USER, its password or key, SNOWFLAKE_HOST, and any firewall."
+        fix = (
+            "Check SNOWFLAKE_ACCOUNT (ORGANIZATION-ACCOUNT with a hyphen, or a locator with its region), "
+            "SNOWFLAKE_USER, its password or key, SNOWFLAKE_HOST, and any firewall."
+        )
         yield Finding("snowflake session", "fail", str(error).splitlines()[0], fix)
         return
     with closing(session), session.cursor() as cursor:

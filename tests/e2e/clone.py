@@ -30,7 +30,7 @@ class Clone:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=500,
+            timeout=1500,
         )
 
     def files(self) -> dict[Path, bytes]:

@@ -12,7 +12,7 @@ from tests.e2e.clone import Clone
 from tests.e2e.conftest import sample_is_published
 from tests.e2e.landing import THREE, land_flights, landed, numbers
 
-pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(3600)]
 TABLES = ("fct_flights", "dim_airlines", "agg_daily_performance")
 
 
@@ -20,7 +20,7 @@ TABLES = ("fct_flights", "dim_airlines", "agg_daily_performance")
 def platform(request: pytest.FixtureRequest, project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
     """A platform with the sample's tables, on each of the two warehouses."""
     with Platform(project, request.param, owner=owner(pytestconfig)) as running:
-        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=400)
+        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=900)
         yield running
 
 
@@ -30,7 +30,7 @@ def test_a_platform_on_an_empty_machine_has_its_tables_and_cursor_and_loads_the_
     clone, saved = Clone(Path(platform.context), platform.name, platform.ports), tmp_path / "platform.tar"
     profile = f"PROFILE={platform.profile.name}"
     land_flights(platform, day=1)
-    platform.eventually(lambda: numbers(platform, day=1) == THREE or None, "the file's rows")
+    platform.eventually(lambda: numbers(platform, day=1) == THREE or None, "the file's rows", seconds=600)
     tables = {name: rows(platform, name) for name in TABLES}
     runs = {run["id"] for run in platform.flow_runs() if run["state_type"] == "COMPLETED"}
     held = {"names": ["dbt-warehouse"], "slots": 1, "lease_duration": 3600}
@@ -53,7 +53,7 @@ def test_a_platform_on_an_empty_machine_has_its_tables_and_cursor_and_loads_the_
     assert {name: rows(platform, name) for name in TABLES} == tables
     assert {run["id"] for run in platform.flow_runs()} >= runs
     land_flights(platform, day=2)
-    platform.eventually(lambda: numbers(platform, day=2) or None, "the next file's rows")
+    platform.eventually(lambda: numbers(platform, day=2) or None, "the next file's rows", seconds=600)
     assert numbers(platform, day=2) == THREE
     assert numbers(platform, day=1) == THREE
     query = f"select count(*) from raw.flights where {raw_landed(platform)}"

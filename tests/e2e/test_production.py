@@ -20,7 +20,7 @@ from tests.e2e.clone import Clone
 from tests.e2e.landing import SAMPLE_FLIGHTS, flights
 from tests.e2e.lookalikes import BUCKET, Production, policy
 
-pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(3600)]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "production.md"
 TAG, PASSPHRASE = "2027-01-31", "walk-on"
 ANYBODY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -70,7 +70,7 @@ class Walk:
         }
         done = subprocess.run(
             ["sh", "-c", line], cwd=self.folder, env=environment, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=900,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=1500,
         )  # fmt: skip
         self.code = done.returncode
         return done.stdout
@@ -224,9 +224,9 @@ def eventually(holds: Callable[[], bool]) -> None:
     """Wait until something holds.
 
     Raises:
-        AssertionError: it does not within 300 s.
+        AssertionError: it does not within 900 s.
     """
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 900
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(1)

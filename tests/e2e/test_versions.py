@@ -14,9 +14,11 @@ from services.testing.fixtures import owner
 from tests.e2e.clone import Clone
 from tests.e2e.conftest import sample_is_published
 
-pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(3600)]
 PIPELINE = "full_pipeline/full-pipeline"
 PINNED = "PROFILE=pinned"
+PREFIX = "team+a@b:1,x~(ü)!&;/k=v/in/"
+"""As odd as a profile takes it."""
 
 
 class Pinned:
@@ -25,6 +27,7 @@ class Pinned:
     def __init__(self, folder: Path, owner: int) -> None:
         self.folder, self.file = folder, folder / "profiles" / "pinned.env"
         text = (folder / "profiles" / "local.env").read_text().replace("PROFILE=local", "PROFILE=pinned")
+        text = text.replace("S3_PREFIX=inbound/", f"S3_PREFIX={PREFIX}")
         self.file.write_text(f"{text}PLATFORM_IMAGE=pinned-{owner}\nPLATFORM_TAG=one\n")
         self.image = f"pinned-{owner}"
         self.git("init", "-q")
@@ -51,7 +54,7 @@ class Pinned:
 
     def run(self) -> tuple[str, str, set[str]]:
         """Run the pipeline; the version of its tags, the one that the publication names, and the tables of readers."""
-        run = self.platform.run(PIPELINE, seconds=300)
+        run = self.platform.run(PIPELINE, seconds=900)
         assert run["state_type"] == "COMPLETED", run["state"]
         (tag,) = [each.removeprefix("version:") for each in run["tags"] if each.startswith("version:")]
         tables = self.platform.rows("select table_name from information_schema.tables")
@@ -79,7 +82,7 @@ def pinned(project: Path, pytestconfig: pytest.Config) -> Iterator[Pinned]:
 def test_other_code_runs_once_its_image_is_named_and_the_former_image_is_the_way_back(pinned: Pinned) -> None:
     pinned.make("image", "TAG=one")
     pinned.name("one")
-    pinned.platform.eventually(lambda: sample_is_published(pinned.platform), "the sample's marts", seconds=400)
+    pinned.platform.eventually(lambda: sample_is_published(pinned.platform), "the sample's marts", seconds=900)
 
     (pinned.folder / "dbt_project" / "models" / "marts" / "only_in_two.sql").write_text("select 2 as version\n")
     pinned.commit("Add a model")

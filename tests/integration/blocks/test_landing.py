@@ -39,7 +39,7 @@ def test_every_page_of_a_listing_is_read(s3: "S3Client", bucket: str, monkeypatc
 
 
 def test_an_unknown_bucket_is_named_with_what_to_check(s3: "S3Client") -> None:
-    with pytest.raises(LandingUnavailable, match=r"s3://no-such-bucket.*does not exist.*Check S3_BUCKET"):
+    with pytest.raises(LandingUnavailable, match=r"s3://no-such-bucket.*does not exist.*Correct S3_BUCKET"):
         list(listing(s3, "no-such-bucket", "inbound/"))
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,9 @@ from prefect import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.connections import AirbyteConnection
+from blocks.errors import PlatformError
 from services.bootstrap.__main__ import main as bootstrap
+from services.doctor.__main__ import helped
 from services.doctor.__main__ import main as doctor
 from services.doctor.airbyte import sources, streams
 from services.doctor.finding import Finding, run
@@ -104,6 +107,72 @@ def test_a_bucket_that_is_not_there_an_endpoint_that_is_dead_and_a_queue_that_is
     assert found.failing()["s3 listing"].fix.startswith("Correct S3_BUCKET")
     monkeypatch.setenv("S3_ENDPOINT_URL", f"http://127.0.0.1:{free_ports(1)[0]}")
     assert found.failing()["s3 listing"].fix.startswith("Check S3_ENDPOINT_URL")
+
+
+def test_a_page_in_the_place_of_prefects_api_is_told_and_so_is_the_address_without_api(
+    found: Report, prefect_server: str, page: str
+) -> None:
+    for url in (page, prefect_server.removesuffix("/api")):
+        with temporary_settings({PREFECT_API_URL: url}):
+            told = found.failing()["prefect answers"]
+            assert "ends with /api" in told.fix, told
+
+
+def test_bootstrap_names_the_address_that_is_a_page(
+    prefect_server: str, page: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan", "--brief"])
+    for url in (page, prefect_server.removesuffix("/api")):
+        with temporary_settings({PREFECT_API_URL: url}):
+            assert bootstrap() == 1
+        assert "the API of a server ends with /api" in capsys.readouterr().err
+
+
+@pytest.fixture
+def page() -> Iterator[str]:
+    """The address of a server that answers everything with a page."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>Log in</title>")
+
+        do_POST = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ("SSL validation failed [SSL: CERTIFICATE_VERIFY_FAILED] unable to get local issuer certificate", "CA_FILE"),
+        ("SSLError([('SSL routines', '', 'certificate verify failed')])", "CA_FILE"),
+        ("certificate verify failed: certificate has expired", "clock"),
+        ("Hostname mismatch, certificate is not valid for 'a.example.com'", "another name"),
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "write http://"),
+        ("407 Proxy Authentication Required", "~/.docker/config.json"),
+        ("ConnectError: Connection refused", "through the proxy http://proxy.example.com:3128"),
+        ("no answer within 45 s", "through the proxy http://proxy.example.com:3128"),
+    ],
+)
+def test_certificates_and_proxies_on_the_way_are_told_with_what_helps(
+    said: str, fix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden@proxy.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    finding = helped(Finding("s3 listing", "fail", said, "Check it."), {"s3": "https://s3.example.com"})
+    assert fix in finding.fix
+    assert "hidden" not in finding.fix
+    assert fix in str(PlatformError(said)) or "proxy.example" in fix
+    assert "proxy" not in helped(Finding("s3 listing", "fail", "x refused"), {"s3": "https://127.0.0.1:9"}).fix
 
 
 class Store:

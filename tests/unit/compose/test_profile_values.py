@@ -119,6 +119,27 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
         ("production", {"SNOWFLAKE_HOST": "0.0.0.0", "SNOWFLAKE_PORT": "443"}, "SNOWFLAKE_HOST leads to 0.0.0.0"),
         ("production", {"DBT_TARGET": "dev", "SECRETS": "PREFECT_API_AUTH_STRING"}, "only the mock Airbyte fills"),
         ("production", {"SECRETS": "AWS_SESSION_TOKEN"}, "SECRETS names AWS_SESSION_TOKEN, and AWS_ACCESS_KEY_ID"),
+        (
+            "production",
+            {"PREFECT_API_URL": "https://app.prefect.cloud/account/a/workspace/b", "COMPOSE_PROFILES": ""},
+            "the API of Prefect Cloud is https://api.prefect.cloud/api/accounts/ACCOUNT/workspaces/WORKSPACE",
+        ),
+        (
+            "production",
+            {"PREFECT_API_URL": "https://api.prefect.cloud/api", "COMPOSE_PROFILES": ""},
+            "take both ids from that address",
+        ),
+        (
+            "production",
+            {"PREFECT_API_URL": "https://api.prefect.cloud/api/accounts/a/workspaces/b", "COMPOSE_PROFILES": ""},
+            "SECRETS does not name PREFECT_API_KEY",
+        ),
+        (
+            "production",
+            {"AIRBYTE_SERVER_URL": "https://cloud.airbyte.com/workspaces/a"},
+            "Its API is https://api.airbyte.com/v1",
+        ),
+        ("production", {"SNOWFLAKE_ACCOUNT": "acme-main.snowflakecomputing.com"}, "write 'acme-main'"),
         ("rehearsal", {"AIRBYTE_CLIENT_ID": ""}, "AIRBYTE_CLIENT_ID and"),
         ("rehearsal", {"SECRETS": "PREFECT_API_AUTH_STRING"}, "SECRETS names 0 of SNOWFLAKE_PASSWORD"),
         ("rehearsal", {"SECRETS": "SNOWFLAKE_PASSWORD,SNOWFLAKE_PRIVATE_KEY"}, "SECRETS names 2 of SNOWFLAKE_PASSWORD"),
