@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from contextlib import suppress
+from datetime import UTC, datetime
 from json import JSONDecodeError
 
 import httpx
@@ -16,8 +18,11 @@ from blocks.host import through_proxy
 from blocks.names import owner
 from blocks.settings import Settings
 from services.bootstrap.drift import Platform
+from services.bootstrap.pages import ask
 from services.bootstrap.plan import lines, models, registration
 from services.bootstrap.prefect_yaml import PROJECT
+from services.watch import silence
+from services.watch.prefect_api import EVENTS
 
 API_URL = (
     "Correct PREFECT_API_URL: the API of a server ends with /api, and Prefect Cloud's is "
@@ -99,6 +104,9 @@ def _models() -> int:
 
 def _apply(platform: Platform, _: bool) -> int:
     registration(platform, Settings())  # refuses before anything is changed
+    # The watch starts after this: a server that has just started, on a slow machine, would take it to be silent.
+    with suppress(PrefectHTTPStatusError):
+        ask(platform.client, "POST", EVENTS, [silence.sign(platform.names, datetime.now(UTC))])
     options = ["--takeover"] if platform.takeover else []
     if saved_blocks.main(["--name", platform.blocks or "", *options]):
         return 1

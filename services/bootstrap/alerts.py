@@ -1,7 +1,9 @@
 """How Prefect's server tells by itself that the watch is silent: once, until the watch is back.
 
-The trigger has no `for_each`, so it also fires where no event of the watch has ever come. It would fire again each time
-its window ends, so a second automation pauses the first one; the watch resumes it, see services/watch/silence.py.
+One automation notices that no sign of life has come. Its trigger has no `for_each`, so it also fires where none has
+ever come, and it fires at once when a server that was away starts. So a second automation waits for a sign before it
+tells. A third one pauses the second after that, since the first goes on noticing; the watch resumes it, see
+services/watch/silence.py.
 """
 
 import json
@@ -10,17 +12,17 @@ from typing import Any
 from uuid import UUID
 
 from prefect.automations import AutomationCore, EventTrigger, Posture
-from prefect.events.actions import CallWebhook, PauseAutomation
+from prefect.events.actions import CallWebhook, DoNothing, PauseAutomation
 
 from blocks.incidents import Message
 from blocks.names import Names
 from blocks.settings import Settings, make
 from blocks.webhook import body, format_of
-from services.watch.silence import EVENT, IMPACT, TITLE, WHAT, WITHIN, resource
+from services.watch.silence import EVENT, GRACE, IMPACT, NOTICED, QUIET, TITLE, WHAT, resource
 
 SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Stands in the message where the server puts the time."""
-EXECUTED = "prefect.automation.action.executed"
+EXECUTED, TRIGGERED = "prefect.automation.action.executed", "prefect.automation.triggered"
 
 
 def automations(names: Names, webhook: UUID | None, profile: str) -> list[AutomationCore]:
@@ -33,17 +35,32 @@ def automations(names: Names, webhook: UUID | None, profile: str) -> list[Automa
     """
     if webhook is None:
         return []
-    title, pausing = names.title(TITLE), names.title("Tell once that the watch is silent")
+    noticed, title, pausing = map(names.title, (NOTICED, TITLE, "Tell once that the watch is silent"))
     return [
         AutomationCore(
-            name=title,
-            description=f"Sends an alert where the watch has not looked for {WITHIN.seconds // 60} minutes.",
+            name=noticed,
+            description=f"Sends nothing; it triggers each time the watch has not looked for {QUIET.seconds} s.",
             trigger=EventTrigger(
+                after={EVENT},  # each event begins the window anew
                 expect={EVENT},
                 match={"prefect.resource.id": [resource(names)]},
                 posture=Posture.Proactive,
                 threshold=1,
-                within=WITHIN,
+                within=QUIET,
+            ),
+            actions=[DoNothing()],
+        ),
+        AutomationCore(
+            name=title,
+            description=f"Sends an alert where the watch does not look within {GRACE.seconds} s of that.",
+            trigger=EventTrigger(
+                after={TRIGGERED},
+                expect={EVENT},
+                match={"prefect.resource.name": [noticed]},
+                for_each={"prefect.resource.name"},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=GRACE,
             ),
             actions=[CallWebhook(block_document_id=webhook, payload=_payload(profile))],
         ),

@@ -1,6 +1,7 @@
 """The watch's own sign of life on Prefect's server, whose automation tells when it is missing; and the end of that."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from blocks.incidents import Message
@@ -9,9 +10,11 @@ from services.watch.prefect_api import EVENTS, NoAnswer, moment
 from services.watch.probe import Facts
 
 EVENT = "platform.watch.looked"
-WITHIN = timedelta(minutes=5)
-"""How long the watch may be silent before the server tells it."""
-TITLE = "Tell that the watch is silent"
+QUIET = timedelta(seconds=75)
+"""How long after a sign of life the server notices that no other has come."""
+GRACE = timedelta(seconds=90)
+"""How long it then waits for one before it tells: a server that was away notices at its start what it has missed."""
+NOTICED, TITLE = "Notice that the watch gives no sign of life", "Tell that the watch is silent"
 EVERY = timedelta(seconds=30)
 WHAT = "The watch is silent: nobody looks after the platform, and no other alert will come until it is back."
 IMPACT = "Runs go on. Whether they fail, or do not start, is not told."
@@ -23,14 +26,19 @@ def resource(names: Names) -> str:
     return f"platform.watch.{names.namespace or 'own'}"
 
 
+def sign(names: Names, now: datetime) -> dict[str, Any]:
+    """The watch's sign of life, as an event: it has the name of the automation that notices when none comes."""
+    named = {"prefect.resource.id": resource(names), "prefect.resource.name": names.title(NOTICED)}
+    return {"id": str(uuid4()), "occurred": now.isoformat(), "event": EVENT, "resource": named}
+
+
 def alive(facts: Facts) -> None:
     """Tell the server that the watch has looked."""
     id_, at = resource(facts.names), facts.now.isoformat()
     if id_ in _last and facts.now - moment(_last[id_]) < EVERY:
         return
-    named = {"prefect.resource.id": id_, "prefect.resource.name": "watch"}
     try:
-        facts.prefect.ask("POST", EVENTS, [{"id": str(uuid4()), "occurred": at, "event": EVENT, "resource": named}])
+        facts.prefect.ask("POST", EVENTS, [sign(facts.names, facts.now)])
     except NoAnswer:
         return
     _last[id_] = at

@@ -4,6 +4,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -27,10 +28,11 @@ from services.bootstrap import __main__ as bootstrap
 from services.bootstrap.__main__ import main, platform
 from services.bootstrap.automations import automations
 from services.bootstrap.models import compiled, differences
+from services.bootstrap.pages import ask
 from services.bootstrap.prefect_yaml import PROJECT, declared
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError
-from services.watch.silence import TITLE
+from services.watch.silence import EVENT, NOTICED, TITLE, resource
 from services.worker import put_back
 
 DECLARED = {each["name"] for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
@@ -76,7 +78,7 @@ def test_a_second_bootstrap_leaves_the_automations_windows_alone_also_those_of_a
 ) -> None:
     monkeypatch.setenv("ALERT_WEBHOOK_URL", "https://hooks.slack.com/services/canary")
     assert main() == 0
-    alerts = {NAMES.title(TITLE), NAMES.title("Tell once that the watch is silent")}
+    alerts = {*map(NAMES.title, (NOTICED, TITLE, "Tell once that the watch is silent"))}
     before = {each["name"]: each for each in client.request("POST", "/automations/filter", json={}).json()}  # type: ignore[arg-type]
     assert alerts <= before.keys()
     assert "canary" not in str(before)
@@ -88,6 +90,17 @@ def test_a_second_bootstrap_leaves_the_automations_windows_alone_also_those_of_a
     assert {each.name for each in client.read_automations()} == before.keys() - alerts
     with pytest.raises(ValueError, match="Unable to find"):
         Webhook.load("trial-alerts")
+
+
+def test_a_bootstrap_gives_a_sign_of_life_for_the_watch_which_starts_after_it(client: SyncPrefectClient) -> None:
+    since = datetime.now(UTC)
+    assert main() == 0
+    wanted = {"event": {"name": [EVENT]}, "occurred": {"since": since.isoformat()}}
+    deadline = time.monotonic() + 30
+    while not (found := ask(client, "POST", "/events/filter", {"filter": wanted})["events"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert found[0]["resource"]["prefect.resource.id"] == resource(NAMES)
 
 
 def test_a_deployment_that_prefect_yaml_no_longer_has_is_removed_and_a_persons_own_is_kept(

@@ -170,6 +170,12 @@ class World:
             moved = (f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d %H:%M:%S.%f}", made.hex)
             assert database.execute("update artifact set created = ? where replace(id, '-', '') = ?", moved).rowcount
 
+    def expire_windows(self) -> None:
+        """Have the windows of the server's automations end, as they do while it is away."""
+        ended = f"{datetime.now(UTC) - HOUR:%Y-%m-%d %H:%M:%S.%f}"
+        with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"], "prefect.db"), timeout=30)) as database, database:
+            assert database.execute('update automation_bucket set start = ?, "end" = ?', (ended, ended)).rowcount
+
     def patch(self, path: str, body: dict[str, Any]) -> None:
         self.client.request("PATCH", path, json=body)  # type: ignore[arg-type]
 
