@@ -6,11 +6,12 @@ not in a back-up: they belong in a vault, and without the encryption key the sav
 
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -65,14 +66,14 @@ def restore(compose: Compose, source: str, agreed: bool) -> int:
         ComposeError: the file is not a back-up of this profile, its encryption key differs, or a platform exists here
             already and nobody agreed to replace it.
     """
-    with alone(compose), tempfile.TemporaryDirectory() as folder:
-        manifest = _unpacked(source, Path(folder))
+    with alone(compose), _opened(source) as archive:
+        manifest = _manifest(archive, source)
         _check(compose.profile, manifest, source)
-        _empty(compose, agreed)
         need_image(compose.profile)
         choose_code(compose.profile)
         compose.build()
-        _bring_back(compose, Path(folder))
+        _empty(compose, agreed)
+        _bring_back(compose, archive)
     print(f"Restored what was saved at {manifest['at']}. `{compose.profile.make('up')}` starts it.")
     return 0
 
@@ -96,19 +97,20 @@ def _save(compose: Compose, folder: Path) -> None:
     _write(folder / DATA, _copier(compose, "tar", "--create", "--file=-", "--directory=/data", *VOLUMES))
 
 
-def _bring_back(compose: Compose, folder: Path) -> None:
-    _read(folder / DATA, _copier(compose, "tar", "--extract", "--file=-", "--directory=/data", "--no-overwrite-dir"))
+def _bring_back(compose: Compose, archive: tarfile.TarFile) -> None:
+    _read(archive, DATA, _copier(compose, "tar", "--extract", "--file=-", "--directory=/data", "--no-overwrite-dir"))
     waited = ("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300")
-    if (folder / PREFECT).exists():
+    if PREFECT in archive.getnames():
         compose.output(*waited, "postgres")
         _read(
-            folder / PREFECT,
+            archive,
+            PREFECT,
             compose.command("exec", "-T", "postgres", "pg_restore", *PG, "--no-owner", "--exit-on-error"),
         )
         compose.output("exec", "-T", "postgres", "psql", *PG, "--set=ON_ERROR_STOP=1", f"--command={FREE_SLOTS}")
     if "localstack" in compose.profile.services:
         compose.output(*waited, "localstack")
-    _read(folder / LANDING, _copier(compose, "python", "-m", "blocks.landing_archive", "restore"))
+    _read(archive, LANDING, _copier(compose, "python", "-m", "blocks.landing_archive", "restore"))
 
 
 def _copier(compose: Compose, *command: str) -> list[str]:
@@ -194,13 +196,28 @@ def _part(target: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _unpacked(source: str, folder: Path) -> dict[str, Any]:
+@contextmanager
+def _opened(source: str) -> Iterator[tarfile.TarFile]:
+    """A back-up that is whole to its end."""
+    if not source:
+        raise ComposeError("Which back-up? make restore FROM=platform.tar")
     try:
-        with tarfile.open(source) as archive:
-            archive.extractall(folder, filter="data")
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-    except (OSError, tarfile.TarError, ValueError) as error:
-        raise ComposeError(f"FROM={source} is not a back-up that can be read: {error}") from error
+        with tarfile.open(source, "r:") as archive:
+            archive.getmembers()
+    except (OSError, tarfile.TarError) as error:
+        raise ComposeError(f"FROM={source} is not a back-up that can be read: {error}. Nothing was changed.") from error
+    with tarfile.open(source, "r:") as archive:
+        yield archive
+
+
+def _manifest(archive: tarfile.TarFile, source: str) -> dict[str, Any]:
+    missing = {MANIFEST, LANDING, DATA}.difference(archive.getnames())
+    content = None if missing else archive.extractfile(MANIFEST)
+    try:
+        manifest: dict[str, Any] = json.loads(content.read() if content else b"")
+    except ValueError:
+        why = f": it lacks {', '.join(sorted(missing))}" if missing else ""
+        raise ComposeError(f"FROM={source} is not a back-up of `make backup`{why}. Nothing was changed.") from None
     return manifest
 
 
@@ -209,15 +226,21 @@ def _write(file: Path, command: list[str]) -> None:
         _succeed(subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False), file.name)
 
 
-def _read(file: Path, command: list[str]) -> None:
-    with file.open("rb") as content:
-        _succeed(
-            subprocess.run(command, stdin=content, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False),
-            file.name,
-        )
+def _read(archive: tarfile.TarFile, name: str, command: list[str]) -> None:
+    """Give a part of a back-up to a command, in pieces."""
+    content = archive.extractfile(name)
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as process:
+            with suppress(BrokenPipeError):  # the command has ended; its errors say why
+                shutil.copyfileobj(content, process.stdin)  # type: ignore[arg-type]
+                process.stdin.close()  # type: ignore[union-attr]
+            code = process.wait()
+        errors.seek(0)
+        _succeed(subprocess.CompletedProcess(command, code, stderr=errors.read()), name)
 
 
 def _succeed(done: subprocess.CompletedProcess[bytes], what: str) -> None:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-1000:]
-        raise ComposeError(f"{what} could not be copied: {said or f'exit code {done.returncode}'}")
+        full = " Make room on this machine, then run this again." if "No space left on device" in said else ""
+        raise ComposeError(f"{what} could not be copied: {said or f'exit code {done.returncode}'}{full}")

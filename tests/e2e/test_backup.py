@@ -1,5 +1,6 @@
 """What a platform keeps comes back on an empty machine, as it was."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from blocks.landing import CURSORS
 from services.testing import Platform
 from services.testing.fixtures import owner
-from tests.e2e.clone import Clone
+from tests.e2e.clone import Clone, copy_project
 from tests.e2e.conftest import sample_is_published
 from tests.e2e.landing import THREE, land_flights, landed, numbers
 
@@ -24,8 +25,20 @@ def platform(request: pytest.FixtureRequest, project: Path, pytestconfig: pytest
         yield running
 
 
-def test_a_platform_on_an_empty_machine_has_its_tables_and_cursor_and_loads_the_next_file_once(
-    platform: Platform, tmp_path: Path
+@pytest.fixture
+def elsewhere(platform: Platform, tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
+    """Another clone with the same profile and secrets: a project, volumes and ports of its own, and nothing in them."""
+    copy_project(folder := tmp_path / "elsewhere")
+    secrets = platform.profile.secrets_folder
+    if secrets.is_dir():
+        shutil.copytree(secrets, folder / secrets.relative_to(platform.context))
+    moved = Platform(folder, platform.profile.name, owner=owner(pytestconfig))
+    yield moved
+    moved.__exit__()
+
+
+def test_a_platform_that_moves_has_its_tables_and_cursor_and_loads_the_next_file_once(
+    platform: Platform, elsewhere: Platform, tmp_path: Path
 ) -> None:
     clone, saved = Clone(Path(platform.context), platform.name, platform.ports), tmp_path / "platform.tar"
     profile = f"PROFILE={platform.profile.name}"
@@ -43,7 +56,9 @@ def test_a_platform_on_an_empty_machine_has_its_tables_and_cursor_and_loads_the_
     refused = clone.make("restore", profile, f"FROM={saved}")
     assert refused.returncode != 0
     assert "add YES=1" in refused.stdout
-    platform.remove()
+    assert clone.make("down", profile).returncode == 0
+
+    clone, platform = Clone(Path(elsewhere.context), elsewhere.name, elsewhere.ports), elsewhere
     for verb in (["restore", f"FROM={saved}"], ["up"]):
         done = clone.make(*verb, profile)
         assert done.returncode == 0, done.stdout

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from services.compose import backup as module
-from services.compose.backup import MANIFEST, OVERLAY, VOLUMES, backup, restore
+from services.compose.backup import DATA, LANDING, MANIFEST, OVERLAY, VOLUMES, backup, restore
 from services.compose.engine import KEEP, Compose
 from services.compose.profile import COMPOSE_FILE, SCALE_FILE, ComposeError, Profile, load
 from tests.unit.compose.test_profile_values import TEXTS
@@ -33,7 +33,8 @@ def saved(own: Profile, folder: Path, **changes: object) -> str:
     manifest = {"format": 1, "profile": own.name, "target": "snowflake", "key": module._key(own), "at": "now"}
     (folder / MANIFEST).write_text(json.dumps({**manifest, **changes}))
     with tarfile.open(folder / "saved.tar", "w") as archive:
-        archive.add(folder / MANIFEST, MANIFEST)
+        for name in (MANIFEST, LANDING, DATA):
+            archive.add(folder / MANIFEST, name)
     return str(folder / "saved.tar")
 
 
@@ -70,6 +71,16 @@ def test_a_file_that_is_no_back_up_is_named(rehearsal: Profile, tmp_path: Path, 
         file.write_bytes(content)
     with pytest.raises(ComposeError, match=r"FROM=.*saved\.tar is not a back-up"):
         restore(Compose(rehearsal, project="p"), str(file), agreed=True)
+
+
+def test_a_back_up_that_was_cut_or_lacks_a_part_is_refused(rehearsal: Profile, tmp_path: Path) -> None:
+    whole = Path(saved(rehearsal, tmp_path)).read_bytes()
+    (tmp_path / "cut.tar").write_bytes(whole[:2000])
+    with tarfile.open(tmp_path / "part.tar", "w") as archive:
+        archive.add(tmp_path / MANIFEST, MANIFEST)
+    for name, said in (("cut", "cannot|unexpected end of data"), ("part", "lacks landing.tar, volumes.tar")):
+        with pytest.raises(ComposeError, match=rf"{said}.* Nothing was changed"):
+            restore(Compose(rehearsal, project="p"), str(tmp_path / f"{name}.tar"), agreed=True)
 
 
 @pytest.mark.parametrize(
