@@ -191,7 +191,9 @@ def _part(target: Path) -> Iterator[Path]:
         yield part
         part.replace(target)
     except OSError as error:
-        raise ComposeError(f"{target} cannot be written: {error.strerror or error}.") from error
+        raise ComposeError(
+            f"{target} cannot be written: {error.strerror or error}. Make room there, or choose another TO."
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 
