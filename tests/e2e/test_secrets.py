@@ -13,10 +13,10 @@ from tests.e2e.landing import SAMPLE_FLIGHTS, THREE, land_flights, numbers
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(3600)]
 NEW = {
-    "PREFECT_API_AUTH_STRING": "platform:replaced-once",
-    "AIRBYTE_CLIENT_SECRET": "replaced-once",
-    "SNOWFLAKE_PASSWORD": "replaced-once",
-    "AWS_SECRET_ACCESS_KEY": "replaced-once",
+    "PREFECT_API_AUTH_STRING": "platform:re:pl@c/ed%20once$HOME",
+    "AIRBYTE_CLIENT_SECRET": "re:pl@c/ed%20once$HOME",
+    "SNOWFLAKE_PASSWORD": "re:pl@c/ed%20once$HOME'\"",
+    "AWS_SECRET_ACCESS_KEY": "re/pl+aced=once",
 }
 
 
