@@ -7,7 +7,7 @@ with source as (
 
 newest as (
     select source.* from source
-    {{ of_newest_files('source') }}
+    {{ of_newest_files(source('raw', 'airlines')) }}
     {{ newest_version(['carrier']) }}
 ),
 

@@ -13,7 +13,7 @@ with source as (
 
 newest as (
     select source.* from source
-    {{ of_newest_files('source') }}
+    {{ of_newest_files(source('raw', 'airports')) }}
     {{ newest_version(['faa']) }}
 ),
 

@@ -22,7 +22,7 @@ with source as (
 
 newest as (
     select source.* from source
-    {{ of_newest_files('source') }}
+    {{ of_newest_files(source('raw', 'flights')) }}
     {{ newest_version(['time_hour', 'carrier', 'flight']) }}
 ),
 

@@ -14,7 +14,7 @@ with source as (
 
 newest as (
     select source.* from source
-    {{ of_newest_files('source') }}
+    {{ of_newest_files(source('raw', 'planes')) }}
     {{ newest_version(['tailnum']) }}
 ),
 

@@ -16,7 +16,7 @@ with source as (
 
 newest as (
     select source.* from source
-    {{ of_newest_files('source') }}
+    {{ of_newest_files(source('raw', 'weather')) }}
     {{ newest_version(['origin', 'time_hour']) }}
 ),
 
