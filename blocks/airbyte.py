@@ -235,7 +235,7 @@ def check_connection_id(connection_id: str) -> str:
     """Return the id, or say how to set it.
 
     Raises:
-        ConfigurationError: it was never set, or is no UUID.
+        ConfigurationError: it was never set, or is not a UUID.
     """
     if connection_id == AIRBYTE_CONNECTION_ID_UNSET:
         raise ConfigurationError(
@@ -246,7 +246,7 @@ def check_connection_id(connection_id: str) -> str:
         return str(UUID(connection_id))
     except ValueError:
         raise ConfigurationError(
-            f"{connection_id!r} is no Airbyte connection id: a UUID is expected, such as "
+            f"{connection_id!r} is not an Airbyte connection id: a UUID is expected, such as "
             "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10. Correct AIRBYTE_CONNECTION_ID or the flow's connection_ids."
         ) from None
 
@@ -260,7 +260,7 @@ class AirbyteClient:
         sleep: how to wait, in seconds.
 
     Raises:
-        ConfigurationError: `server_url` is no URL.
+        ConfigurationError: `server_url` is not a URL.
     """
 
     def __init__(
@@ -592,8 +592,8 @@ def _checked(server_url: str) -> str:
         known = False
     if not known:
         raise ConfigurationError(
-            f"AIRBYTE_SERVER_URL is {server_url!r}, which is no URL: the base URL of Airbyte's public API is expected, "
-            "such as http://localhost:8006/api/public/v1."
+            f"AIRBYTE_SERVER_URL is {server_url!r}, which is not a URL. Set it to the base URL of Airbyte's public "
+            "API, such as http://localhost:8006/api/public/v1."
         )
     return server_url.rstrip("/")
 

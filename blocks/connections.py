@@ -81,7 +81,7 @@ class S3Landing(Block):
         """A boto3 client for the bucket.
 
         Raises:
-            blocks.landing.LandingUnavailable: the endpoint is no URL, or AWS's own configuration cannot be read.
+            blocks.landing.LandingUnavailable: the endpoint is not a URL, or AWS's own configuration cannot be read.
         """
         return s3_client(self.bucket, self.access)
 
@@ -89,7 +89,7 @@ class S3Landing(Block):
         """A boto3 client for the queue.
 
         Raises:
-            blocks.notifications.QueueUnusable: `queue_url` is no URL, or AWS's own configuration cannot be read.
+            blocks.notifications.QueueUnusable: `queue_url` is not a URL, or AWS's own configuration cannot be read.
         """
         return sqs_client(self.queue_url, self.access)
 

@@ -230,7 +230,7 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text).replace(microsecond=0)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f"{text} is no date as in 2013-01-31 or 2013-01-31T06:00+00:00") from None
+        raise argparse.ArgumentTypeError(f"{text} is not a date such as 2013-01-31 or 2013-01-31T06:00+00:00") from None
 
 
 def _time(moment: datetime) -> str:

@@ -109,7 +109,7 @@ def s3_client(bucket: str, access: AwsAccess, attempts: int = 6, seconds: float 
         seconds: that each attempt waits for an answer.
 
     Raises:
-        LandingUnavailable: the endpoint is no URL, or AWS's own configuration cannot be read.
+        LandingUnavailable: the endpoint is not a URL, or AWS's own configuration cannot be read.
     """
     config = Config(
         retries={"total_max_attempts": attempts, "mode": "standard"}, connect_timeout=5, read_timeout=seconds
@@ -155,7 +155,7 @@ def check_answers(client: Client) -> Client:
 
 
 def watched(key: str, prefix: str, pattern: str) -> bool:
-    """Whether a key is a file's, lies below a prefix, and matches a glob without it; a sensor's cursor is no file."""
+    """Whether a key is a file below a prefix and the rest of it matches a glob. A sensor's cursor is not a file."""
     if not key or key.endswith("/") or key.startswith((CURSORS, REMOVED)):
         return False
     return key.startswith(prefix) and fnmatchcase(key.removeprefix(prefix), pattern)

@@ -80,7 +80,7 @@ def created_keys(body: str, bucket: str) -> dict[str, datetime | None]:
     S3, LocalStack and moto all write a key in the form of a URL's query: a space as + or %20, a plus sign as %2B.
 
     Raises:
-        ValueError: it is no notification of S3's, or another bucket's; the text says which.
+        ValueError: it is not a notification of S3's, or another bucket's; the text says which.
     """
     text = json.loads(body)
     if isinstance(text, dict) and text.get("Event") == "s3:TestEvent":
@@ -162,7 +162,7 @@ class Notifications:
         try:
             message.keys = created_keys(raw["Body"], self.bucket)
         except ValidationError as error:
-            self._reject(message, raw["Body"], f"it is no notification of S3: {error.errors()[0]['msg']}")
+            self._reject(message, raw["Body"], f"it is not a notification of S3: {error.errors()[0]['msg']}")
         except (ValueError, RecursionError) as error:
             self._reject(message, raw["Body"], str(error))
         else:
@@ -200,9 +200,9 @@ def sqs_client(url: str, access: AwsAccess) -> "SQSClient":
     """An SQS client for the server that a queue's URL names.
 
     Raises:
-        QueueUnusable: it is no URL, or AWS's own configuration cannot be read.
+        QueueUnusable: it is not a URL, or AWS's own configuration cannot be read.
     """
-    # Longer than a long poll, so that an idle queue is no time-out.
+    # Longer than a long poll, so that an idle queue is not a time-out.
     config = Config(
         retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=LONG_POLL_SECONDS + 10
     )

@@ -1,6 +1,6 @@
 """SQL on a profile's published tables in Snowflake: `python -m blocks.snowflake_sql --profile NAME QUERY`.
 
-A prompt without a query; what standard input holds, where that is no terminal, is run as a script.
+Without a query, it opens a prompt, or runs standard input as a script if that is not a terminal.
 """
 
 import argparse

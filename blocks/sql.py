@@ -1,7 +1,7 @@
-"""SQL on the published warehouse: `python -m blocks.sql "from dim_airlines"`; a prompt without a query.
+"""SQL on the published warehouse: `python -m blocks.sql "from dim_airlines"`.
 
-What standard input holds, where that is no terminal, is run as a script. A prompt's statement opens the file anew, so
-that it sees what was published meanwhile and never holds a pipeline up.
+Without a query, it opens a prompt, or runs standard input as a script if that is not a terminal. The prompt opens the
+file for each statement, so that it sees the newest publication and never blocks a pipeline.
 """
 
 import importlib

@@ -205,7 +205,7 @@ def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
     snowflake_ledger.make_schema(cursor, readers)
     there = _tables(cursor, readers)
     for table in done:
-        # dbt's tables are transient, and a clone of such a one can be nothing else.
+        # dbt's tables are transient, and a clone of a transient table must be transient.
         clone = f'create or replace transient table {readers}."{table}" clone {built}."{table}"'
         # Snowflake gives a new table the schema's future grants, but not where COPY GRANTS is said.
         kept = table in there and _granted(cursor, f'{readers}."{table}"')

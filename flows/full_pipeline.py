@@ -156,7 +156,7 @@ def full_pipeline(
     if without_rows := [file.key for file in absent if file.key not in loaded]:
         raise FilesMissing(
             f"{len(without_rows)} of {len(batch)} files brought no row to raw: {', '.join(without_rows[:5])}. "
-            "Such a file is empty, or lies in a folder that is no stream of the connection, or was replaced meanwhile. "
+            "Such a file is empty, is in a folder that is not a stream of the connection, or was replaced meanwhile. "
             "Everything else was loaded and published."
         )
     if absent:

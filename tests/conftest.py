@@ -25,7 +25,7 @@ PREFECT = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 # Before Prefect is imported: threads of its own read the settings of the process, not those of a `with` block.
-# What `make test` itself exports goes too: a `make` that a test runs is no part of that one.
+# What `make test` itself exports goes too: a `make` that a test runs is not part of that one.
 NOT_OURS = ("PREFECT_", "AWS_", "SNOWFLAKE_", "AIRBYTE_", "DBT_", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "TYPED_")
 for name in [name for name in os.environ if name.startswith(NOT_OURS)]:
     del os.environ[name]

@@ -245,7 +245,7 @@ def _seconds(text: str, least: float = 0) -> float:
     with suppress(ValueError):
         if least <= (seconds := float(text)) <= LONGEST_PAUSE:
             return seconds
-    raise argparse.ArgumentTypeError(f"{text} is no number of seconds from {least:g} to {LONGEST_PAUSE:g}")
+    raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from {least:g} to {LONGEST_PAUSE:g}")
 
 
 def _pause(text: str) -> float:

@@ -73,7 +73,7 @@ def decompressed(kind: str, body: IO[bytes]) -> Decompressed:
 
 
 class Bzip2:
-    """The data of a bzip2 file, to its very end: `bz2.BZ2File` leaves out what follows a member and is none."""
+    """The data of a bzip2 file to its end: `bz2.BZ2File` ignores bytes after a member that do not begin another."""
 
     def __init__(self, body: IO[bytes]) -> None:
         self._body = body

@@ -253,7 +253,7 @@ class Config(_Entry):
 
 
 class ConfigError(Exception):
-    """The file is missing, is no YAML, or does not say what it must; the text names file and line."""
+    """The file is missing, is not YAML, or does not say what it must; the text names file and line."""
 
 
 def load_config(path: Path, destination: Path | None = None) -> Config:
@@ -350,6 +350,6 @@ def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
 
 
 def _line_of(text: str, message: str) -> int:
-    """The last line with the id or name that the message ends with: what does not hold together is told by it."""
+    """The last line with the id or name that the message ends with: it is the one that contradicts the others."""
     found = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=')[^']+(?=')|\w+$", message)
     return text.rpartition(found[-1])[0].count("\n") + 1 if found else 1

@@ -296,7 +296,7 @@ class _StreamLoader:
         return wide
 
     def _take(self, needed: Mapping[str, str], key: str) -> None:
-        """Have the stream's inferred columns take what a file needs; a type that changes is told."""
+        """Widen the stream's inferred columns to what a file needs, and report each type that changes."""
         wider = {name: type_ for name, type_ in needed.items() if name in self._columns}
         for name, type_ in wider.items():
             self._emit(Widened(self._stream.name, name, self._columns[name], type_, key))

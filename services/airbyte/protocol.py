@@ -52,7 +52,7 @@ class SyncTask:
     """One attempt.
 
     With `prepare_only` just the place of each stream is made ready, with `clear` all its rows go, with `remove` those
-    of the object that has this key, and with `discover` nothing is written and its columns are told. With `vanish`
+    of the object that has this key, and with `discover` nothing is written and its columns are reported. With `vanish`
     every file that is new is gone when it is to be read: a fault. `like_airbyte` is the mock's setting. `snowflake` is
     the destination's configuration if it is not the lake.
     """

@@ -99,7 +99,7 @@ class Resources:
             _check_streams(resource, source[resource.sourceId], destination[resource.destinationId])
 
     def _connection_name(self, fields: dict[str, Any]) -> str:
-        """As Airbyte's page has it: source → destination. What does not exist is told by the check that follows."""
+        """As Airbyte's page has it: source → destination. The check that follows reports what does not exist."""
         found = (self._catalog.of[kind].get(_uuid(fields.get(f"{kind}Id"))) for kind in ("source", "destination"))
         return " → ".join(each.name for each in found if isinstance(each, Source | Destination))
 

@@ -10,7 +10,7 @@ from services.airbyte.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """Reads the config file at once (ConfigError); `run()` serves until it is told to stop."""
+    """Reads the config file at once (ConfigError); `run()` serves until it is stopped."""
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         app = create_app(settings)

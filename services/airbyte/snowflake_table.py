@@ -231,7 +231,7 @@ def _key(given: KeyPair) -> dict[str, Any]:
     try:
         key = load_pem_private_key(given.private_key.get_secret_value().encode(), passphrase)
     except (ValueError, TypeError):
-        message = "Snowflake: private_key is no PEM key, or private_key_password does not open it."
+        message = "Snowflake: private_key is not a PEM key, or private_key_password does not open it."
         raise DestinationError("config_error", f"{message} Check the destination's configuration.") from None
     return {"private_key": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())}
 

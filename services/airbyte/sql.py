@@ -31,7 +31,7 @@ def finite(value: str, type_: str) -> str:
 
 
 def has_not_finite(value: str) -> str:
-    """SQL for whether the text of a nested value has NaN or an infinity, which are no JSON, outside of its strings."""
+    """SQL for whether the text of a nested value has NaN or an infinity, which are not JSON, outside of its strings."""
     outside = rf"""regexp_replace({value}, '"([^"\\]|\\.)*"', '', 'g')"""
     return f"(contains({value}, 'NaN') OR contains({value}, 'Inf')) AND regexp_matches({outside}, 'NaN|Inf')"
 

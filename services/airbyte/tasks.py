@@ -1,4 +1,4 @@
-"""What a worker process is told to do."""
+"""The tasks that a worker process accepts."""
 
 from dataclasses import replace
 from typing import Literal

@@ -12,7 +12,7 @@ from blocks.settings import Settings
 
 LOCAL = "dev"
 COMPILE = ("compile", "--full-refresh", "--target-path")
-"""For a first build: what is built already is in one of the two warehouses alone, and is no difference of theirs."""
+"""For a first build: what is built already is in one of the two warehouses alone, and is not a difference of theirs."""
 
 
 def compiled(settings: Settings, target: str) -> dict[str, str]:

@@ -195,9 +195,9 @@ def _parameters(text: str) -> dict[str, Any]:
     try:
         parameters = json.loads(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is no JSON: {error}") from None
+        raise argparse.ArgumentTypeError(f"{text} is not JSON: {error}") from None
     if not isinstance(parameters, dict):
-        raise argparse.ArgumentTypeError(f'{text} is no object of names and values, as {{"select": "dim_airlines"}} is')
+        raise argparse.ArgumentTypeError(f'{text} is not a JSON object such as {{"select": "dim_airlines"}}')
     return parameters
 
 

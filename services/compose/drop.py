@@ -47,14 +47,14 @@ def opened(file: Path) -> IO[bytes]:
             return file.open("rb")
     except OSError as error:
         raise ComposeError(f"The file {str(file)!r} cannot be read: {error.strerror}.") from error
-    raise ComposeError(f"There is no file {str(file)!r}: make drop FILE=path/to/new.csv STREAM=flights.")
+    raise ComposeError(f"There is no file {str(file)!r}. Usage: make drop FILE=path/to/new.csv STREAM=flights.")
 
 
 def stream_of(file: Path) -> str:
     """The stream that a file is for, by the name of its folder.
 
     Raises:
-        ComposeError: its folder is no stream's.
+        ComposeError: its folder is not a stream's.
     """
     streams = sorted(folder.name for folder in (PROJECT / "localstack" / "landing").iterdir() if folder.is_dir())
     folder = file.absolute().parent.name

@@ -185,7 +185,7 @@ class Compose:
         return [service for service in services if service not in there]
 
     def stop_what_is_no_longer_named(self) -> None:
-        """Remove the containers of optional services that the profile no longer names; to Compose they are no orphans.
+        """Remove containers of optional services that the profile no longer names: to Compose they are not orphans.
 
         Raises:
             ComposeError: Compose fails.

@@ -19,11 +19,11 @@ def make_image(profile: Profile, tag: str) -> int:
     What is not committed is not in it.
 
     Raises:
-        ComposeError: the tag is none, or is another commit's already; there is no commit; the build fails.
+        ComposeError: the tag is not valid, or another commit has it already; there is no commit; the build fails.
     """
     if not re.fullmatch(TAG, tag):
         raise ComposeError(
-            f"TAG={tag} is no tag for a version: letters, digits, '.', '_' and '-', and not latest. "
+            f"TAG={tag} is not a valid version. Use letters, digits, '.', '_' and '-', but not latest. "
             "For example: make image TAG=2027-01-31"
         )
     image, commit = f"{profile.values.get('PLATFORM_IMAGE') or DEFAULT_IMAGE}:{tag}", _git(profile, "rev-parse", "HEAD")

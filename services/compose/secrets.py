@@ -53,7 +53,7 @@ def prepare(profile: Profile) -> None:
     if faults := list(filter(None, (_fault(folder / name, name in profile.secrets) for name in SECRET_NAMES))):
         raise ComposeError("\n  ".join(["Secrets cannot be used; nothing was started.", *faults]))
     for name in SECRET_NAMES:
-        (folder / name).touch()  # Compose mounts all of them; an empty one is none
+        (folder / name).touch()  # Compose mounts all of them; an empty file is no secret
         (folder / name).chmod(0o444)
     (folder / "nyc_flights.yaml").unlink(missing_ok=True)  # an earlier version's, with a password in it
     _write_once(folder / DESTINATION, json.dumps(_destination(profile), indent=2) + "\n")
@@ -129,7 +129,7 @@ def _fault(file: Path, named: bool) -> str:
     if file.name != "SNOWFLAKE_PRIVATE_KEY" and len(text.splitlines()) > 1:
         return f"{where} holds more than one line. Put the value there, and nothing else."
     if file.name == "SNOWFLAKE_PRIVATE_KEY" and text and not re.fullmatch(PRIVATE_KEY, text, re.DOTALL):
-        return f"{where} is no private key in PEM, -----BEGIN [ENCRYPTED ]PRIVATE KEY----- to its end."
+        return f"{where} is not a whole private key in PEM format (-----BEGIN [ENCRYPTED ]PRIVATE KEY-----)."
     pattern, expected = FORMS.get(file.name, (".*", ""))
     return f"{where} is not {expected}." if text and not re.fullmatch(pattern, text, re.DOTALL) else ""
 

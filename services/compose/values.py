@@ -1,4 +1,4 @@
-"""What a profile's values look like, and which of them belong together: each fault is told by the value's name."""
+"""What a profile's values look like and which belong together. Each fault is reported with the value's name."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -194,7 +194,7 @@ def wrong(values: Values) -> Iterator[str]:
             yield f"{name} is a secret: move it to a file profiles/secrets/{values.get('PROFILE')}/{name}, alone."
             continue
         near = get_close_matches(name, FORMS.keys() - values.keys(), n=1)
-        yield f"{name} is no name that is known" + (f": did you mean {near[0]}?" if near else ".")
+        yield f"{name} is not a known name" + (f": did you mean {near[0]}?" if near else ".")
     for name, form in FORMS.items():
         if name not in values:
             if form.needed(values):

@@ -147,7 +147,7 @@ def _y(value: float, low: float, high: float) -> float:
 
 
 def _float(value: Any) -> float | None:
-    """A number, which DECIMAL has as text; None for what is none, or has no place in a plot."""
+    """A number, which DECIMAL has as text; None for a value that is not a number, or that a plot cannot show."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Alerts: whether anybody is told when something goes wrong."""
+"""Alerts: whether anybody hears of it when something goes wrong."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime

@@ -23,7 +23,7 @@ def clock(urls: Mapping[str, str]) -> Iterable[Finding]:
         try:
             date = httpx.get(url, timeout=10).headers.get("date")
         except httpx.HTTPError:
-            continue  # that it does not answer is told by its own check
+            continue  # its own check reports that it does not answer
         if date:
             yield skew(name, (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds())
 

@@ -221,8 +221,8 @@ def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: s
         rows: of `effective_grants`: `privilege`, `granted_on`, `name`.
         block: says the role's database, schema and warehouse.
         sources: the tables of RAW that dbt reads.
-        there: those that the role sees. It sees none that it has no privilege on; for such a one a grant on future
-            tables is enough, for it may not have been made.
+        there: those that the role sees. It does not see a table that it has no privilege on. A grant on future
+            tables is enough for such a table, because it may not exist yet.
     """
     had = {(row["privilege"], row["granted_on"], row["name"].replace('"', "").lower()) for row in rows}
     database, warehouse = block.database.lower(), block.warehouse.lower()

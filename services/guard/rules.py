@@ -92,7 +92,7 @@ class Rules:
 
     def _is_foreign(self, host: Address, headers: Mapping[str, str]) -> bool:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        if origin is None and site is None:  # a client that is no browser, or an old browser
+        if origin is None and site is None:  # a client that is not a browser, or an old browser
             origin = headers.get("referer")
         if site is not None and site.lower() not in ("same-origin", "none"):
             return True

@@ -60,7 +60,7 @@ def soak(minutes: float, seed: int | None, engine: str, data: Path) -> int:
 
 
 class Dropper(Thread):
-    """Lands a file every few seconds until it is told to end."""
+    """Lands a file every few seconds until it is stopped."""
 
     def __init__(self, platform: Running, draw: Random) -> None:
         super().__init__(name="dropper", daemon=True)

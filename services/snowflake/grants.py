@@ -30,7 +30,7 @@ def _full(names: Names, kind: str, name: str) -> str:
 
 
 def run(access: Access, session: Session, names: Names, sql: str) -> Rows | None:
-    """Run a statement on roles, grants or warehouses; None if it is none of these."""
+    """Run a statement on roles, grants or warehouses; None if it is something else."""
     words = _words(sql)
     head = " ".join(words[:2]).upper()
     if not words:

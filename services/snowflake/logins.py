@@ -73,7 +73,7 @@ def _signed(settings: Settings, token: str) -> bool:
 
 
 def _same(expected: str, given: Any) -> bool:
-    """Names are told apart by Snowflake whatever their case; nothing expected is anything."""
+    """Snowflake ignores the case of names. An empty expected value accepts any."""
     return not expected or expected.upper() == str(given or "").upper()
 
 

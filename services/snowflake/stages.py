@@ -27,7 +27,7 @@ CREATION = f"create table if not exists {_FORMATS} (stage varchar primary key, f
 
 
 def run(connection: DuckDBPyConnection, database: str | None, schema: str | None, sql: str) -> Rows | None:
-    """Run a statement on stages or file formats; None if it is none of these.
+    """Run a statement on stages or file formats; None if it is something else.
 
     What is dropped is noted apart from the session's transaction, which may write to one database alone.
     """

@@ -32,7 +32,7 @@ def open_storage(folder: Path, database: str) -> FakeSnow:
 
     Raises:
         OSError: the folder cannot be written.
-        duckdb.IOException: another process has it open, or a file in it is no database.
+        duckdb.IOException: another process has it open, or a file in it is not a database.
     """
     databases, stages = folder / "databases", folder / "stages"
     for each in (databases, stages):

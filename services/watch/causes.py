@@ -14,7 +14,7 @@ class Cause:
     """A cause of incidents.
 
     Args:
-        begins: when it is told, for the documentation.
+        begins: when it is reported, for the documentation.
         ends: when it is over, for the documentation.
         impact: what it means for the tables.
         command: what to type.
@@ -146,7 +146,7 @@ CAUSES: dict[str, Cause] = {
     "schedule_off": Cause(
         "A deployment or its schedule is switched off, but prefect.yaml does not switch it off.",
         "Someone switches it on again, or prefect.yaml now says `active: false` or `paused: true`.",
-        "The tables are no longer renewed by the clock.",
+        "The tables are no longer updated on schedule.",
         "prefect deployment schedule ls {subject}, or the switch on the deployment's page",
         "at once",
         seconds=60,

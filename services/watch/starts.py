@@ -19,7 +19,7 @@ WITHOUT_WORKERS = ("push", "managed")
 
 
 def starts(facts: Facts) -> list[Finding]:
-    """What keeps runs from starting; a run that is late because of its pool is told as the pool's trouble alone."""
+    """What keeps runs from starting; where the pool is the reason, only the pool is reported."""
     things = _registered(facts)
     pools = [each.removeprefix("work pool ") for each in things if each.startswith("work pool ")]
     troubled = [finding for pool in pools for finding in _pool(facts, pool)]

@@ -1,4 +1,4 @@
-"""What production leads to, played by servers of this machine that are none of the platform's services.
+"""What production leads to, played by servers of this machine that are not the platform's services.
 
 An S3 that knows policies (moto), an Airbyte that wants credentials (a second mock), a Snowflake with roles (emulator)
 and a Prefect server with a password. Containers reach them by https at `host.docker.internal`, with a certificate of a

@@ -42,7 +42,7 @@ def test_run_ends_with_the_result_of_the_deployment(up: str, clone: Clone) -> No
     assert "dim_airlines" in well.stdout
     failing = clone.make("run", "FLOW=airbyte_sync", 'PARAMETERS={"connection_ids": ["nonsense"]}')
     assert failing.returncode != 0
-    assert "'nonsense' is no Airbyte connection id" in failing.stdout
+    assert "'nonsense' is not an Airbyte connection id" in failing.stdout
     unknown = clone.make("run", "FLOW=nonsense")
     assert unknown.returncode != 0
     assert "full-pipeline" in unknown.stdout

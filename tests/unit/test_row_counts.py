@@ -1,4 +1,4 @@
-"""The rows that a run has loaded are compared at each step, and what does not add up is told with its figures."""
+"""The rows that a run has loaded are compared at each step, and what does not add up is reported with its figures."""
 
 import pytest
 

@@ -36,7 +36,7 @@ REASONS = {
     "unterminated quote": "a quote is not closed, or text follows a closing quote. Write a quote in a value twice",
     "not utf-8": "the row is not UTF-8. Save the file as UTF-8, or set the stream's format.encoding",
 }
-"""What DuckDB says of a row, and what a person is told."""
+"""DuckDB's words for what is wrong with a row, and ours."""
 
 
 class CsvFile:

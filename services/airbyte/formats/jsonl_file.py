@@ -66,7 +66,7 @@ class JsonlFile:
         yield Reading(relation, [_field(name, name.lower() in objects) for name in self.names])
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
-        """The first line that is no object: DuckDB's own line numbers count from the wrong place."""
+        """The first line that is not an object: DuckDB's own line numbers count from the wrong place."""
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
@@ -127,7 +127,7 @@ class JsonlFile:
         try:
             for check in checks:
                 if connection.execute(f"SELECT bool_and({check}) FROM {lines}").fetchone() == (False,):  # noqa: S608 - quoted
-                    raise self.bad_file(duckdb.Error("a line is no JSON object"))
+                    raise self.bad_file(duckdb.Error("a line is not a JSON object"))
             keys: dict[str, _Values] = {}
             for key, type_, not_integer, not_double in connection.execute(query).fetchall():
                 before = keys.get(key, _Values([], False, False))

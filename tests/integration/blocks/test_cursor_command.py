@@ -157,7 +157,7 @@ def test_a_rewind_to_a_time_yet_to_come_is_refused(
 def test_a_date_that_is_none_is_told_with_an_example(capsys: pytest.CaptureFixture[str], to: str) -> None:
     with pytest.raises(SystemExit):
         main(["rewind", to])
-    assert f"{to} is no date as in 2013-01-31" in capsys.readouterr().err
+    assert f"{to} is not a date such as 2013-01-31" in capsys.readouterr().err
 
 
 def test_an_upload_under_way_during_a_skip_is_found(store: CursorStore) -> None:

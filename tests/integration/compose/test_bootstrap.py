@@ -1,4 +1,4 @@
-"""A Prefect server is told what the platform needs of it, however often; what a killed worker left runs again."""
+"""A Prefect server gets what the platform needs, however often it is asked; what a killed worker left runs again."""
 
 import re
 import sys
@@ -270,7 +270,7 @@ def test_a_run_whose_process_died_runs_again_up_to_a_limit_and_one_that_could_no
         return run.id
 
     hopeless, unstartable = crashed(f"{NO_SIGN} 90 s", ATTEMPTS), crashed("The worker could not start it")
-    # It is told last, so that once it is put back the others have been looked at.
+    # It is reported last, so once it is switched on again the others have been looked at.
     silent = crashed(f"{NO_SIGN} 90 s")
     deadline = time.monotonic() + 200
     while client.read_flow_run(silent).state_name != "AwaitingRetry":

@@ -56,7 +56,7 @@ class DuckDbWorld:
                 if schema in ("main", "main_extra") and name != NAME:
                     try:
                         rows = connection.execute(f'select * from {schema}."{name}"').fetchall()
-                    except duckdb.Error:  # a view of what is no more
+                    except duckdb.Error:  # a view of what no longer exists
                         rows = []
                     found[f"{schema.removeprefix('main').removeprefix('_')}.{name}"] = kind, sorted(rows, key=str)
             return found

@@ -148,7 +148,7 @@ def test_the_same_file_again_moves_nothing_and_a_changed_one_replaces_its_rows(l
     ("connection", "words"),
     [
         ("your-airbyte-connection-uuid", "AIRBYTE_CONNECTION_ID still holds its placeholder"),
-        ("flights", "'flights' is no Airbyte connection id"),
+        ("flights", "'flights' is not an Airbyte connection id"),
     ],
 )
 def test_a_connection_id_that_cannot_be_one_is_refused(platform: Platform, connection: str, words: str) -> None:

@@ -315,7 +315,7 @@ def test_a_sensor_that_cannot_watch_says_at_once_why(platform: Platform, prefect
 def test_a_pause_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--watch", "a/b", "--poll-seconds", seconds])
-    assert f"{seconds} is no number of seconds from 0.1" in capsys.readouterr().err
+    assert f"{seconds} is not a number of seconds from 0.1" in capsys.readouterr().err
 
 
 def test_the_sensor_says_how_it_is_used() -> None:

@@ -59,7 +59,10 @@ def stuck(platform: Platform, second: str) -> str:
         pytest.param(stuck, SyncTimedOut, "AIRBYTE_SYNC_TIMEOUT_SECONDS", marks=pytest.mark.exhaustive),
         (lambda *_: UNKNOWN, UnknownConnection, UNKNOWN),
         pytest.param(
-            lambda *_: "flights", AirbyteError, "'flights' is no Airbyte connection id", marks=pytest.mark.exhaustive
+            lambda *_: "flights",
+            AirbyteError,
+            "'flights' is not an Airbyte connection id",
+            marks=pytest.mark.exhaustive,
         ),
     ],
 )
@@ -110,7 +113,7 @@ def test_a_connection_that_is_named_twice_is_synced_once(platform: Platform) -> 
 
 
 def test_one_connection_without_results_fails_as_itself(platform: Platform) -> None:
-    with pytest.raises(ConfigurationError, match="'flights' is no Airbyte connection id"):
+    with pytest.raises(ConfigurationError, match="'flights' is not an Airbyte connection id"):
         airbyte_sync(["flights"])
 
 

@@ -2,7 +2,7 @@
 
 The statements are those of destination-snowflake 4 in its default mode, by its SnowflakeDirectLoadSqlGenerator.kt: a
 table with Airbyte's columns first, a stage, PUT of a gzipped CSV without a header, COPY. source-s3 declares every
-column of CSV as a string unless it is told otherwise, and its own two columns always, so each becomes VARCHAR.
+column of CSV as a string unless it is configured otherwise, and its own two columns always, so each becomes VARCHAR.
 """
 
 from pathlib import Path

@@ -63,7 +63,7 @@ class SnowflakeWorld:
             def rows(query: str) -> Rows:
                 try:
                     return sorted((tuple(row) for row in cursor.execute(query).fetchall()), key=str)  # type: ignore[union-attr]
-                except ProgrammingError:  # a view of what is no more
+                except ProgrammingError:  # a view of what no longer exists
                     return []
 
             return {

@@ -191,7 +191,7 @@ def test_a_cause_is_told_once_when_it_begins_and_once_when_it_is_over(world: Wor
 
 
 PAIRS = list(pairwise(sorted(set(CAUSES) - {"run_late"})))
-"""A late run is told alone only where its pool is well."""
+"""A late run is reported by itself only where its pool is well."""
 
 
 @pytest.mark.parametrize(

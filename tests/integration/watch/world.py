@@ -36,7 +36,7 @@ HOUR = timedelta(hours=1)
 SECRET = "marked-secret"
 """Part of each secret that the platform has; no message may have it."""
 LASTING = timedelta(seconds=100)
-"""Longer than any cause must last before it is told."""
+"""Longer than any cause must last before it is reported."""
 SETTLED = timedelta(minutes=4)
 """Longer than what starts with the watch, or after Prefect's server has come back, may take."""
 FRESH = "raw.flights"
@@ -163,7 +163,7 @@ class World:
         )
 
     def loaded(self, rows: int, days: int) -> None:
-        """A load of a stream, so many days ago: the server dates what it is told, so its database is corrected."""
+        """A load of a stream, so many days ago: the server dates events itself, so its database is corrected."""
         of = {"connection": "NYC", "job": 1, "stream": f"flights_{self.port}", "rows": rows, "bytes": 1}
         made = self.artifact("airbyte-sync", [of, {**of, "stream": "(all)"}])
         with closing(sqlite3.connect(Path(os.environ["PREFECT_HOME"], "prefect.db"), timeout=30)) as database, database:

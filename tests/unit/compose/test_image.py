@@ -39,7 +39,7 @@ def production(tmp_path: Path) -> Profile:
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `docker` that has the image of the file's commit, or none where there is no file, and notes what it is told."""
+    """A `docker` that has the image of the file's commit, or none where there is no file, and notes its arguments."""
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "docker"
     script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n[ "$1" = image ] || exit 0\ncat {tmp_path}/commit\n')
@@ -129,7 +129,7 @@ def test_a_tag_stays_with_its_commit(production: Profile, docker: Path) -> None:
 
 @pytest.mark.parametrize("tag", ["", "latest", "a b", "-v1"])
 def test_a_tag_that_names_no_version_is_refused(production: Profile, docker: Path, tag: str) -> None:
-    with pytest.raises(ComposeError, match="is no tag for a version"):
+    with pytest.raises(ComposeError, match="is not a valid version"):
         make_image(production, tag)
 
 

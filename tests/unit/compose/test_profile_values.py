@@ -1,4 +1,4 @@
-"""Whatever is wrong with one value of a profile is told by its name before anything runs."""
+"""Whatever is wrong with a value of a profile is reported with its name before anything runs."""
 
 import json
 import re
@@ -276,7 +276,7 @@ def test_the_values_that_differ_between_two_profiles_are_those_that_do_and_no_ot
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError, match="SENSOR_QUEU_URL is no name that is known: did you mean SENSOR_QUEUE_URL"):
+    with pytest.raises(ComposeError, match="SENSOR_QUEU_URL is not a known name: did you mean SENSOR_QUEUE_URL"):
         checked(tmp_path, "local", TEXTS["local"].replace("SENSOR_QUEUE_URL", "SENSOR_QUEU_URL"))
 
 
@@ -325,8 +325,8 @@ def test_the_secrets_of_stand_ins_are_made_once_and_closed_to_other_users(rehear
         ("SNOWFLAKE_PRIVATE_KEY", "", "missing or empty"),
         ("AIRBYTE_CLIENT_SECRET", "", "missing or empty"),
         ("AIRBYTE_CLIENT_SECRET", "two\nlines", "more than one line"),
-        ("SNOWFLAKE_PRIVATE_KEY", "nonsense", "no private key in PEM"),
-        ("SNOWFLAKE_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nMIIE", "no private key in PEM"),
+        ("SNOWFLAKE_PRIVATE_KEY", "nonsense", "not a whole private key in PEM format"),
+        ("SNOWFLAKE_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nMIIE", "not a whole private key in PEM format"),
         ("PREFECT_API_AUTH_STRING", "admin", "user:password"),
         ("SNOWFLAKE_PASSWORD", "hunter2", "SECRETS does not name it"),
     ],

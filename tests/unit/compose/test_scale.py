@@ -21,7 +21,7 @@ SERVERS = ("prefect-server", "prefect-replica", "prefect-services")
 
 
 def urls() -> set[str]:
-    """The variables by which parts of prefect-redis are told their Redis."""
+    """The variables that name the Redis of each part of prefect-redis."""
     settings = [
         value
         for module in (prefect_redis.client, prefect_redis.cleanup_queue)

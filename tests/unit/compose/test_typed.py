@@ -81,7 +81,7 @@ def test_so_do_the_values_of_options(recorder: str, verb: str, typed: dict[str, 
 def test_parameters_that_are_no_object_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["run", "full_pipeline", "--parameters", text])
-    assert f"{text} is no" in capsys.readouterr().err
+    assert f"{text} is not" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["missing.csv", ""])

@@ -75,7 +75,7 @@ class Outside:
         )
 
     def put(self, key: str) -> None:
-        """A file lands; that is no call of the sensor's."""
+        """A file lands; that is not a call of the sensor's."""
         number, self.number = self.number, -1
         self.s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}{key}", Body=key.encode())
         self.calls.pop()

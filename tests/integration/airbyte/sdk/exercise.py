@@ -36,7 +36,7 @@ def fault(method="POST", **body):
 
 
 def error_of(call):
-    """The SDK raises for every answer that is no success: of a class of its own, or Exception for its token."""
+    """The SDK raises for every answer that is not a success: of a class of its own, or Exception for its token."""
     try:
         return AssertionError(f"not refused: {call()}")
     except Exception as error:  # noqa: BLE001

@@ -23,7 +23,7 @@ LONG = 2**63
 
 
 def _is_plain(value: str) -> bool:
-    """Whether a text is no number of Python's, or nothing but one: the others are a difference that is wanted."""
+    """Whether a text is not a number of Python's, or nothing but one: the others are a difference that is wanted."""
     try:
         float(value)
     except ValueError:
