@@ -145,11 +145,21 @@ class Platform(DockerCompose, Running):
         Raises:
             PlatformFailed: it failed; the text is its standard error.
         """
-        command = [*self.compose_command_property, *arguments]
+        return self._run(*self.compose_command_property, *arguments)
+
+    def _run(self, *command: str) -> str:
         done = subprocess.run(command, cwd=self.context, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
-            raise PlatformFailed(f"docker compose {' '.join(arguments)}: {done.stderr[-4000:]}")
+            said = " ".join(command[command.index("docker") :])
+            raise PlatformFailed(f"{said}: {done.stderr[-4000:]}")
         return done.stdout
+
+    def _in(self, service: str, *command: str) -> str:
+        """Run a command in a service's container and return its output; Compose would take 0.1 s more."""
+        return self._run("docker", "exec", self._container(service), *command)
+
+    def _container(self, service: str) -> str:
+        return f"{self.name}-{service}-1"
 
     def kill(self, *services: str) -> None:
         """End services as a power cut would."""
@@ -205,7 +215,7 @@ class Platform(DockerCompose, Running):
         """
         with tempfile.TemporaryDirectory(prefix="platform-") as folder:
             copy = Path(folder, "published.duckdb")
-            self.compose("cp", f"worker:{PUBLISHED}", str(copy))
+            self._run("docker", "cp", f"{self._container('worker')}:{PUBLISHED}", str(copy))
             with duckdb.connect(str(copy), read_only=True) as connection:
                 yield connection
 
@@ -226,14 +236,14 @@ class Platform(DockerCompose, Running):
         return self._asked(":memory:", query)
 
     def _asked(self, database: str, query: str) -> list[tuple[Any, ...]]:
-        printed = self.compose("exec", "-T", "worker", "python", "-c", ASK, database, query)
+        printed = self._in("worker", "python", "-c", ASK, database, query)
         return [tuple(row) for row in json.loads(printed)]
 
     def messages(self) -> list[dict[str, Any]]:
         """The alerts that the local receiver has taken, oldest first."""
         # `make alerts` takes a second of processor time, and this is asked twice a second.
         file = f"/data/alerts/{Messages.FILE}"
-        found = self.compose("exec", "-T", "alerts", "sh", "-c", f"test ! -e {file} || cat {file}")
+        found = self._in("alerts", "sh", "-c", f"test ! -e {file} || cat {file}")
         return [json.loads(line) for line in found.splitlines()]
 
     def prefect(self, method: str, path: str, body: object = None) -> Any:
