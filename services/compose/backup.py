@@ -219,7 +219,7 @@ def _manifest(archive: tarfile.TarFile, source: str) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(content.read() if content else b"")
     except ValueError:
         why = f": it lacks {', '.join(sorted(missing))}" if missing else ""
-        raise ComposeError(f"FROM={source} is not a back-up of `make backup`{why}. Nothing was changed.") from None
+        raise ComposeError(f"FROM={source} is not a back-up of this platform{why}. Nothing was changed.") from None
     return manifest
 
 
