@@ -29,7 +29,8 @@ def fenced(
             connection.execute(f"set {name} = {literal(value)}")
         if lake:
             connection.execute(f"set allowed_directories = [{literal(f'{lake}/')}]")
-        connection.execute("set python_enable_replacements = false; set enable_external_access = false")
+        connection.execute("set autoinstall_known_extensions = false; set python_enable_replacements = false")
+        connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         yield connection
 

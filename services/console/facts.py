@@ -4,9 +4,9 @@ All of it is there already; nothing is measured here, and no secret but Prefect'
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -23,6 +23,9 @@ FRESH_SECONDS = 5.0
 """For how long facts are shown again before they are asked for anew."""
 RUNS, WAITING, HISTORY = 10, 30, 20
 PLANNED = "Planned"
+FAILED = ("Failed", "Crashed")
+RETRIED = timedelta(minutes=15)
+"""A failed batch is tried again or parked within this time of a run's beginning."""
 PIPELINES = ("full_pipeline", "remove_file")
 BAD = frozenset({"fail", "error", "runtime error", "partial success"})
 WAITS = {
@@ -197,13 +200,14 @@ class Facts:
 
     def _of_prefect(self, now: datetime) -> Json:
         self.prefect.check()
-        synced = self._newest("airbyte-sync", 1)
-        waiting = self._waiting(now)
+        synced = [each for each in self._newest("airbyte-sync", HISTORY) if rows(each)][:1]
+        runs, parked, waiting = self._runs(now), self._parked(), self._waiting(now)
+        held = {each["first"] for each in parked} | {file for each in waiting for file in each.files}
         return {
-            "runs": self._runs(now),
-            "waiting": [each for each in waiting if each.state != PLANNED],
+            "runs": runs,
+            "waiting": [*(each for each in waiting if each.state != PLANNED), *_to_retry(runs, held, now)],
             "planned": next((each for each in waiting if each.state == PLANNED), None),
-            "parked": self._parked(),
+            "parked": parked,
             "sources": [_source(row, now) for each in self._newest("freshness", 1) for row in rows(each)],
             "checks": checks(self._newest("dbt-results", HISTORY)),
             "publications": [self._publication(each) for each in self._newest("published-tables", HISTORY)],
@@ -265,7 +269,7 @@ class Facts:
     def _run(self, run: Json, steps: Iterable[Json], longest: float, now: datetime, began: datetime) -> Run:
         state, name = run["state"] or {}, run["state_name"] or ""
         is_planned = run["auto_scheduled"] and began > now
-        bad = run["state_type"] in ("FAILED", "CRASHED") or (name == "AwaitingRetry" and run["start_time"])
+        bad = name in FAILED or (name == "AwaitingRetry" and run["start_time"])
         return Run(
             name=shown(run["name"]),
             state=PLANNED if is_planned else name,
@@ -278,9 +282,18 @@ class Facts:
         )
 
 
+def _to_retry(runs: Iterable[Run], held: set[str], now: datetime) -> Iterator[Run]:
+    """The failed runs whose files the sensor will hand on once more, as no later run has them and they are not held."""
+    for run in runs:  # newest first
+        fresh = now - run.began < RETRIED and not held.intersection(run.files[:1])
+        if run.files and run.state in FAILED and fresh:
+            yield replace(run, why=f"The sensor tries them again 1, 2 and 4 minutes after a failure. {run.why}")
+        held |= set(run.files)
+
+
 def _why(state: Json) -> str:
     told = reason(state.get("name") or "", state.get("message") or "")
-    return f"{told.error}: {told.text}" if told.error else told.text
+    return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 
 
 def _seconds(run: Json, now: datetime) -> float:

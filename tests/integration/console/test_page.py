@@ -133,7 +133,7 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     text = " ".join(page.get("/").split())
     assert "2 from <code>inbound/flights/bad.csv</code>" in text
     assert "Parked after 3 attempts" in text
-    assert "it cannot load inbound/flights/bad.csv, line 3" in text
+    assert "cannot load inbound/flights/bad.csv, line 3" in text
     assert 'make cursor ARGS="release abc123"' in text
     assert "secret value" not in text
     artifact(client, key, [])
@@ -153,7 +153,7 @@ def test_runs_that_wait_are_shown_with_their_files(client: SyncPrefectClient, pa
     client.create_flow_run(waits, name="pending-run", state=Pending())
     text = " ".join(page.get("/").split())
     assert "inbound/flights/late.csv" in text
-    assert "Pending: A worker is starting it." in text
+    assert "Pending.</span> A worker is starting it." in text
 
 
 def test_each_part_of_the_path_says_where_it_leads_without_a_login(page: Seen) -> None:

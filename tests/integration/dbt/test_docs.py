@@ -32,10 +32,8 @@ FILES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The docs of a project that was built, with another command at work on the warehouse's tables afterwards."""
-    place = tmp_path_factory.mktemp("docs")
+def write_docs(place: Path) -> Path:
+    """Build the project in a folder and write its docs; return the docs' folder."""
     for name, text in FILES.items():
         (place / "project" / name).parent.mkdir(parents=True, exist_ok=True)
         (place / "project" / name).write_text(text)
@@ -52,6 +50,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dbt.run("run")
     docs.write(dbt, place / "docs", "first")
     return place / "docs"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_docs(tmp_path_factory.mktemp("docs"))
 
 
 def test_the_docs_are_pages_of_one_file_beside_their_print(folder: Path) -> None:
@@ -76,6 +79,8 @@ def test_a_columns_lineage_reaches_raw_and_names_what_it_feeds_and_its_tests(fol
     assert model is not None
     assert model.upstream["worst"] == ["stg_flights.delay", "raw.flights.dep_delay"]
     assert [len(each) for each in model.tests.values()] == [1]
+    assert model.sources == ["raw.flights"]
+    assert "worst is null" in Docs(folder).sql("not_null_late_worst")
     above = Docs(folder).model("main.stg_flights")
     assert above is not None
     assert above.downstream["delay"] == ["late.worst"]
