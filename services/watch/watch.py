@@ -89,7 +89,7 @@ class Watch:
         self.state = self.store.load(self.since)
         self._seen: dict[str, dict[str, datetime]] = {}
         """When each finding of a probe was first seen, without a look between that did not see it."""
-        self._webhook: SecretStr | None = None
+        self._webhook = self.settings.alert_webhook_url if self.settings.alert_webhook_url.get_secret_value() else None
         """The receiver's URL as it was last read; None while it is not known."""
 
     @property
@@ -130,10 +130,10 @@ class Watch:
         A message that the receiver refuses is set aside and tried again later: the others do not wait for it.
         """
         until = time.monotonic() + DELIVERY_SECONDS
-        messages = self.state.due(self.clock())
-        if not messages or (url := self.receiver()) is None:
+        # Asked for also while there is nothing to send: the next message may be that Prefect's server is away.
+        if (url := self.receiver()) is None:
             return
-        for message in messages:
+        for message in self.state.due(self.clock()):
             if time.monotonic() > until or not self._send(message, url):
                 return
 
@@ -164,7 +164,9 @@ class Watch:
             block = self.server.block("webhook", alerts_block(self.profile))
             self._webhook = SecretStr(str((block or {}).get("url") or ""))
         except NoAnswer as error:
-            logger.warning("%s The receiver is the one that was known before.", error)
+            if self.state.unsent:
+                known = "the one that was known before" if self._webhook else "not known"
+                logger.warning("%s The receiver is %s.", error, known)
         return self._webhook
 
     def _keep(self, state: State) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from prefect.blocks.webhook import Webhook
 from prefect.client.orchestration import SyncPrefectClient
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -14,11 +15,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from blocks.incidents import AGAIN, KEPT, TRIES, AlreadyWatched, IncidentStore, Message, unsent
+from blocks.names import alerts_block
+from blocks.settings import PrefectServer
 from blocks.webhook import NotTaken, Refused, Unreachable, send
 from services.embedded.processes import free_ports
-from services.watch.watch import TEST, ask_for_test
+from services.watch.prefect_api import Prefect
+from services.watch.watch import TEST, Watch, ask_for_test
 from tests.integration.servers import serving
-from tests.integration.watch.world import HOUR, World
+from tests.integration.watch.world import HOUR, NAMES, World
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 MESSAGE = Message(id="1", state="test", platform="local", key="test/1", kind="test", what="A test.", since=NOW)
@@ -176,6 +180,30 @@ def test_a_message_is_given_up_after_a_day_in_which_the_receiver_took_others(unh
     unheard.look(AGAIN)
     assert unheard.watch.state.unsent == []
     assert unheard.watch.state.failures == {}
+
+
+@pytest.fixture
+def receiver_block(world: World) -> Iterator[str]:
+    """A profile whose block has the receiver's URL."""
+    Webhook(url=world.settings.alert_webhook_url).save(alerts_block("watched"), overwrite=True)
+    yield "watched"
+    Webhook.delete(alerts_block("watched"))
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen before", "never seen"])
+def test_an_absent_prefect_is_told_also_where_nothing_was_told_before(
+    world: World, receiver_block: str, seen: bool
+) -> None:
+    store, known = IncidentStore(world.folder), world.settings
+    if seen:  # its block then is the only one that knows the receiver
+        known = known.model_copy(update={"alert_webhook_url": SecretStr("")})
+    away = Prefect(PrefectServer(api_url=f"http://127.0.0.1:{free_ports(1)[0]}/api"))
+    server = world.server if seen else away
+    world.watch = Watch(store, server, known, NAMES, profile=receiver_block, clock=world.now)
+    world.look()
+    world.watch.server = away
+    world.lasting()
+    assert world.told() == [("open", "prefect_silent")]
 
 
 def test_a_watch_that_is_killed_between_storing_and_sending_sends_when_it_is_back(unheard: World) -> None:
