@@ -303,7 +303,7 @@ def test_a_sensor_that_cannot_watch_says_at_once_why(platform: Platform, prefect
     for arguments, variables, reason in (
         (["--watch", "nonsense"], {}, "Prefect knows no deployment nonsense"),
         (["--watch", "a/b", "--max-batch", "0"], {}, "max_batch is 0"),
-        (["--watch", "a/b"], {"S3_ENDPOINT_URL": "ftp:"}, "Check S3_BUCKET"),
+        (["--watch", "a/b"], {"S3_ENDPOINT_URL": "ftp:"}, "Check S3_ENDPOINT_URL"),
     ):
         done = used(*arguments, **variables)
         assert done.returncode == 1
