@@ -481,14 +481,20 @@ def _nodes(result: Any) -> list[DbtNode]:
     ]
 
 
+NEVER = 1
+"""The year in which dbt says that the newest row of an empty table was loaded."""
+
+
 def _freshness(result: Any) -> SourceFreshness:
     known = result.node.source_name, result.node.name
-    age = getattr(result, "age", None)
+    loaded_at = getattr(result, "max_loaded_at", None)
+    if loaded_at and loaded_at.year == NEVER:
+        loaded_at = None
     return SourceFreshness(
         source=".".join(known),
         status=str(result.status),
-        loaded_at=getattr(result, "max_loaded_at", None),
-        age_hours=None if age is None else round(age / 3600, 2),
+        loaded_at=loaded_at,
+        age_hours=round(result.age / 3600, 2) if loaded_at else None,
         limit_hours=_limit_hours(getattr(result.node, "freshness", None)),
     )
 

@@ -208,8 +208,10 @@ def beat(profile: str | None) -> None:
 
 
 def _age(source: SourceFreshness) -> str:
+    if source.age_hours is None and source.status == "error":
+        return f"source {source.source} has no row: check that Airbyte's connection reads files for this stream"
     if source.age_hours is None:
-        return f"source {source.source} has no row, or its age cannot be read ({source.status})"
+        return f"the age of source {source.source} cannot be read ({source.status})"
     return f"source {source.source} is stale: its newest row was loaded {source.age_hours:.1f} h ago"
 
 

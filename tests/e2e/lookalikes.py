@@ -173,6 +173,7 @@ def _start(
         "MOCK_AIRBYTE_CLIENT_ID": "walker",
         "MOCK_AIRBYTE_CLIENT_SECRET": client_secret,
         "MOCK_AIRBYTE_S3_BUCKET": BUCKET,
+        "MOCK_AIRBYTE_S3_PREFIX": "inbound/",
         "MOCK_AIRBYTE_S3_ENDPOINT_URL": plain["s3"],
         "MOCK_AIRBYTE_S3_REGION": REGION,
         "MOCK_AIRBYTE_S3_ACCESS_KEY_ID": key[0],

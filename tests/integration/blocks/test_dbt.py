@@ -243,7 +243,8 @@ def test_freshness_is_measured_for_every_source_whatever_its_age(project: Projec
     assert found["raw.fresh"].age_hours == pytest.approx(2, abs=0.1)
     assert found["raw.stale"].age_hours == pytest.approx(30, abs=0.1)
     assert found["raw.stale"].loaded_at is not None
-    assert found["raw.empty"].status != "pass"
+    assert found["raw.empty"].status == "error"
+    assert (found["raw.empty"].age_hours, found["raw.empty"].loaded_at) == (None, None)
 
 
 def test_a_source_that_cannot_be_read_is_reported_and_hides_no_other(project: Project) -> None:
