@@ -8,6 +8,7 @@ from typing import Any
 from fakesnow.instance import FakeSnow
 from fakesnow.server import login_request, query_request, sessions
 from fakesnow.server import routes as fakesnow_routes
+from pyarrow.lib import ArrowException
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
@@ -103,7 +104,10 @@ class Emulator:
             return _failure("000002", refused)
         body["sqlText"] = rewrite(body["sqlText"])
         async with self.one_at_a_time:
-            response = await query_request(_with_body(request, body))
+            try:
+                response = await query_request(_with_body(request, body))
+            except ArrowException as error:  # the rows have a type that the client's format lacks
+                return _failure("000002", f"Unsupported feature: the Snowflake emulator cannot return this. {error}")
         if response.status_code == 500:
             said = json.loads(bytes(response.body))["message"]
             return _failure("000002", f"Unsupported feature: the Snowflake emulator cannot run this. {said}")

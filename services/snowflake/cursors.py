@@ -5,6 +5,7 @@ What a statement alters is noted.
 fakesnow takes MERGE apart into several statements, which fail inside a transaction.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -13,20 +14,23 @@ from typing import Any, ClassVar
 import duckdb
 import pyarrow as pa
 import sqlglot
-from fakesnow import arrow, copy_into, transforms
+from fakesnow import arrow, copy_into, server, transforms
 from fakesnow.cursor import FakeSnowflakeCursor
 from fakesnow.params import MutableParams
+from fakesnow.rowtype import ColumnInfo
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 
-from services.snowflake import grants, privileges, stages
+from services.snowflake import grants, known, privileges, stages
 from services.snowflake.access import Access
 from services.snowflake.altered import note, with_views_and_times
+from services.snowflake.meanings import as_meant, with_text_keys
 from services.snowflake.names import Names
 from services.snowflake.privileges import as_copy
 from services.snowflake.sessions import SESSIONS, Session
 from services.snowflake.statements import as_duckdb, swapped
-from services.snowflake.values import as_snowflake
+from services.snowflake.values import QUERIES, as_snowflake
+from services.snowflake.variants import with_values
 
 
 class _Here:
@@ -40,6 +44,7 @@ class _Here:
 # There is no other place between a statement and its result.
 _execute = FakeSnowflakeCursor._execute  # noqa: SLF001
 _to_struct = arrow.timestamp_to_sf_struct
+_to_sf = arrow.to_sf
 _run = FakeSnowflakeCursor.execute
 _explode = FakeSnowflakeCursor._transform_explode  # noqa: SLF001
 _transform = FakeSnowflakeCursor._transform  # noqa: SLF001
@@ -50,6 +55,7 @@ def change_cursors(access: Access) -> None:
     _Here.access = access
     FakeSnowflakeCursor.execute = _run_here  # type: ignore[method-assign]
     arrow.timestamp_to_sf_struct = _timestamps  # type: ignore[assignment]
+    server.to_sf = _with_sorted_keys  # type: ignore[attr-defined]
     copy_into._source_urls = stages.urls  # noqa: SLF001
     copy_into.handle_csv = stages.csv_format
     transforms.merge = _whole
@@ -64,6 +70,23 @@ def _timestamps(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     made = _to_struct(column)
     return pa.StructArray.from_arrays(made.flatten(), fields=list(made.type), mask=column.is_null())
+
+
+def _with_sorted_keys(table: pa.Table, rowtype: list[ColumnInfo]) -> pa.Table:
+    """Send a result with the keys of its objects in order, as Snowflake keeps them."""
+    for at, info in enumerate(rowtype):
+        if info["type"] in ("variant", "object", "array"):
+            values = [_sorted_keys(text) for text in table.column(at).to_pylist()]
+            table = table.set_column(at, table.field(at), pa.array(values, pa.string()))
+    return _to_sf(table, rowtype)
+
+
+def _sorted_keys(text: str | None) -> str | None:
+    if text is None or "{" not in text:
+        return text
+    value = json.loads(text)
+    unchanged = json.dumps(value, separators=(",", ":"), ensure_ascii=False) == text  # numbers as they are written
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True) if unchanged else text
 
 
 def _whole(merge_expr: Expr) -> list[Expr]:
@@ -108,7 +131,8 @@ def _explode_here(self: FakeSnowflakeCursor, expression: Expr) -> list[Expr]:
 
 def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: MutableParams | None) -> Expr:
     upper = transforms.upper_case_unquoted_identifiers
-    expression = expression.transform(lambda node: transforms.identifier(node, params)).transform(upper)
+    expression = expression.transform(with_text_keys).transform(lambda node: transforms.identifier(node, params))
+    expression = expression.transform(upper)
     names = _names(self)
     session = SESSIONS.setdefault(self._conn, Session())
     if _Here.access.limited(session.role):
@@ -122,6 +146,10 @@ def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: Mutable
     if effect := privileges.effect(expression, session.statement, names, _Here.access, session.role):
         _Here.effects.append(effect)
     expression = as_duckdb(expression, session, lambda table: bool(names.columns(table)))
+    if isinstance(expression, QUERIES):
+        known.check(expression)
+        expression = with_values(expression, names.columns)
+    expression = as_meant(expression)
     original = expression.copy()
     return as_snowflake(_transform(self, expression, params), original, names.columns)
 
@@ -131,6 +159,14 @@ def _execute_here(self: FakeSnowflakeCursor, transformed: Expr, params: MutableP
     if clauses:
         transformed.set("returning", exp.Returning(expressions=[exp.column("merge_action")]))
     try:
+        if isinstance(transformed, exp.Merge) and (check := ambiguous(transformed)):
+            _execute(self, check, params)
+            if self.fetchall():
+                raise ProgrammingError(
+                    msg="Duplicate row detected during DML action: a row of the target matches several of the source.",
+                    errno=100090,
+                    sqlstate="42P18",
+                )
         _execute(self, with_views_and_times(transformed), params)
     except duckdb.Error as error:
         raise _in_snowflakes_words(error) from error
@@ -151,6 +187,22 @@ def _in_snowflakes_words(error: duckdb.Error) -> ProgrammingError:
         return ProgrammingError(msg="Division by zero", errno=100051, sqlstate="22012")
     # Snowflake's own code and state for a failure with no code of its own.
     return ProgrammingError(msg=str(error), errno=603, sqlstate="XX000")
+
+
+def ambiguous(merge: exp.Merge) -> Expr | None:
+    """Return the query for a row of the target that a MERGE would update by several rows of its source.
+
+    It fails (https://docs.snowflake.com/en/sql-reference/sql/merge). Rows that are only deleted may match often.
+    None if the MERGE updates nothing.
+    """
+    whens = [when for when in merge.args["whens"].expressions if when.args.get("matched")]
+    if not any(isinstance(when.args["then"], exp.Update) for when in whens):
+        return None
+    target, source, on = merge.this.copy(), merge.args["using"].copy(), merge.args["on"].copy()
+    chosen = exp.or_(*(when.args.get("condition") or exp.true() for when in whens))
+    row = exp.column("rowid", table=target.alias_or_name, quoted=True)
+    found = exp.select("1").from_(target).join(source, on=on).where(chosen).group_by(row)
+    return found.having("count(*) > 1").limit(1)
 
 
 _MERGED = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}

@@ -8,6 +8,9 @@ know Snowflake's answer, the macro fails with a sentence that says so.
 from string import Template
 
 from fakesnow.instance import GLOBAL_DATABASE_NAME
+from sqlglot import Expr, exp
+
+from services.snowflake.json_macros import json_macros
 
 PLACE = f"{GLOBAL_DATABASE_NAME}.main"
 
@@ -60,6 +63,20 @@ _MACROS = {
         then error('The emulator keeps a TIMESTAMP_TZ in UTC, and cannot keep the offset of ' || x::varchar
             || ': load it as TIMESTAMP_LTZ or TIMESTAMP_NTZ, or in UTC.') else x end else x"""
     ),
+    # https://docs.snowflake.com/en/sql-reference/functions/to_timestamp says how large a number of each unit is.
+    "sf_timestamp(a, s)": _ONE.substitute(
+        whens="""when 'VARCHAR' then case when regexp_full_match(x::varchar, '-?[0-9]+')
+            then make_timestamp((try_cast(x::varchar as hugeint) * case
+                when abs(try_cast(x::varchar as hugeint)) < 31536000000 then 1000000
+                when abs(try_cast(x::varchar as hugeint)) < 31536000000000 then 1000 else 1 end
+                // case when abs(try_cast(x::varchar as hugeint)) < 31536000000000000 then 1 else 1000 end)::bigint)
+            else cast(x::varchar as timestamp) end
+        else case when not regexp_matches(typeof(x), 'INT|DECIMAL|DOUBLE') then try_cast(x::varchar as timestamp)
+            when s not in (0, 3, 6, 9) or try_cast(x::varchar as double) <> floor(try_cast(x::varchar as double))
+            then error('The emulator makes a TIMESTAMP of a whole number, of the scale 0, 3, 6 or 9.')
+            when s = 9 then make_timestamp((try_cast(x::varchar as hugeint) // 1000)::bigint)
+            else make_timestamp((try_cast(x::varchar as hugeint) * (10 ** (6 - s))::hugeint)::bigint) end"""
+    ),
     "sf_divide(a, b)": f"case when typeof(a) <> 'DOUBLE' and typeof(b) <> 'DOUBLE' then error('{_UNKNOWN}') "
     "when b = 0 then error('Division by zero') else a / b end",
     "sf_ratio(a, b, s)": "cast(cast(case when b = 0 then error('Division by zero') else "
@@ -83,8 +100,14 @@ _OVERLOADED = {
 }
 
 
+def call(macro: str, *arguments: Expr | str | int) -> exp.Anonymous:
+    """Return a call of a macro."""
+    return exp.Anonymous(this=f"{PLACE}.{macro}", expressions=[exp.convert(each, copy=True) for each in arguments])
+
+
 def creation_sql() -> str:
     """Return the statements that make the macros, which the global database keeps."""
-    plain = [f"create or replace macro {PLACE}.{name} as {body};" for name, body in _MACROS.items()]
+    macros = {**json_macros(PLACE), **_MACROS}
+    plain = [f"create or replace macro {PLACE}.{name} as {body};" for name, body in macros.items()]
     typed = [f"create or replace macro {PLACE}.{name} {', '.join(each)};" for name, each in _OVERLOADED.items()]
     return "\n".join(plain + typed)

@@ -40,8 +40,8 @@ def run(access: Access, session: Session, names: Names, sql: str) -> Rows | None
         return Statement(access, session, names, words[1:]).change(revoke=verb == "REVOKE")
     if verb == "SHOW" and "GRANTS" in (word.upper() for word in words[1:3]):
         return Statement(access, session, names, words[1:]).show()
-    if verb == "SHOW" and head == "SHOW ROLES":
-        return [{"name": role} for role in sorted({*SYSTEM, *access.roles})]
+    if verb == "SHOW" and len(words) == 2 and (shown := _shown(access, session, words[1].upper())):
+        return shown
     if head in ("USE ROLE", "USE WAREHOUSE"):
         return _use(access, session, words[1].upper(), words[2])
     return _objects(access, session, words)
@@ -64,6 +64,14 @@ def _words(sql: str) -> list[str]:
         elif text != ";":
             words.append(text)
     return words
+
+
+def _shown(access: Access, session: Session, kind: str) -> Rows:
+    """Return the rows of SHOW ROLES or SHOW WAREHOUSES; none of other kinds."""
+    if kind == "ROLES":
+        return [{"name": role} for role in sorted({*SYSTEM, *access.roles})]
+    known = {*access.warehouses, session.login_warehouse} - {""} if kind == "WAREHOUSES" else set()
+    return [{"name": name, "state": "STARTED", "type": "STANDARD", "size": "X-Small"} for name in sorted(known)]
 
 
 def _use(access: Access, session: Session, kind: str, name: str) -> Rows:

@@ -6,6 +6,7 @@ but at most 12, or the dividend's own where they are more. AVG follows.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from sqlglot import Expr, exp
 from sqlglot.optimizer.scope import Scope, traverse_scope
@@ -13,6 +14,8 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
 FLOAT = -1
 """Stands for the scale of a FLOAT."""
+MEDIAN_DIGITS = 3
+"""Digits that MEDIAN and PERCENTILE_CONT have more than what they are of."""
 
 _SAME = (exp.Paren, exp.Alias, exp.Neg, exp.Abs, exp.Min, exp.Max, exp.Sum, exp.AnyValue, exp.Window, exp.Lag, exp.Lead,
          exp.FirstValue, exp.LastValue, exp.Distinct, exp.WithinGroup, exp.Mode)  # fmt: skip
@@ -41,7 +44,7 @@ class Scales:
     _made: dict[int, dict[str, int | None]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, statement: Expr, columns: Columns) -> "Scales":
+    def of(cls, statement: Expr, columns: Columns) -> Self:
         found = cls(columns)
         for scope in traverse_scope(statement):
             found._queries[id(scope.expression)] = scope
@@ -63,6 +66,16 @@ class Scales:
             self._known[id(node)] = self._find(node)
         return self._known[id(node)]
 
+    def of_type(self, kind: exp.DataType) -> int | None:
+        """Return what a value of a type is."""
+        if kind.this in exp.DataType.FLOAT_TYPES:
+            return FLOAT
+        if kind.this in _WHOLE_TYPES:
+            return 0
+        if kind.this == exp.DType.DECIMAL:
+            return int(kind.expressions[1].name) if len(kind.expressions) > 1 else 0
+        return None
+
     def _find(self, node: Expr) -> int | None:  # noqa: PLR0911, PLR0912 - one case a kind of expression
         match node:
             case exp.Literal():
@@ -74,7 +87,7 @@ class Scales:
             case exp.Column():
                 return self._column(node)
             case exp.Cast():
-                return _scale_of(node.to)
+                return self.of_type(node.to)
             case exp.Add() | exp.Sub() | exp.Mod() | exp.Greatest() | exp.Least() | exp.Coalesce():
                 return self._widest([node.this, *(node.args.get("expressions") or [node.expression])])
             case exp.Mul():
@@ -93,10 +106,11 @@ class Scales:
                 return self._widest([node.args["true"], *_given(node, "false")])
             case exp.Nullif():
                 return self.scale(node.this)
-            case exp.Round():
+            case exp.Round() | exp.Floor() | exp.Ceil():
                 return self._rounded(node)
-            case exp.Floor() | exp.Ceil():
-                return FLOAT if self.scale(node.this) == FLOAT else 0
+            case exp.Median():
+                scale = self.scale(node.this)
+                return scale if scale is None or scale == FLOAT else scale + MEDIAN_DIGITS
             case exp.Subquery() if isinstance(node.this, exp.Select):
                 return self.scale(node.this.expressions[0])
         if isinstance(node, exp.Anonymous) and node.name.upper() == "JSON_ARRAY_LENGTH":
@@ -117,7 +131,7 @@ class Scales:
         found = [self.scale(part) for part in parts if not isinstance(part, exp.Null)]
         return _widest(found) if found else None
 
-    def _rounded(self, node: exp.Round) -> int | None:
+    def _rounded(self, node: Expr) -> int | None:
         scale, digits = self.scale(node.this), node.args.get("decimals")
         if scale is None or scale == FLOAT:
             return scale
@@ -143,7 +157,7 @@ class Scales:
         if id(source) not in self._made:
             self._made[id(source)] = {}
             if isinstance(source, exp.Table):
-                self._made[id(source)] = {name: _scale_of(kind) for name, kind in self.columns(source)}
+                self._made[id(source)] = {name: self.of_type(kind) for name, kind in self.columns(source)}
             elif isinstance(source, Scope):
                 self._made[id(source)] = _renamed(source.expression, self._of_query(source.expression))
         return self._made[id(source)]
@@ -185,13 +199,3 @@ def _widest(scales: Sequence[int | None]) -> int | None:
 
 def _given(node: Expr, name: str) -> list[Expr]:
     return [value] if (value := node.args.get(name)) is not None else []
-
-
-def _scale_of(kind: exp.DataType) -> int | None:
-    if kind.this in exp.DataType.FLOAT_TYPES:
-        return FLOAT
-    if kind.this in _WHOLE_TYPES:
-        return 0
-    if kind.this == exp.DType.DECIMAL:
-        return int(kind.expressions[1].name) if len(kind.expressions) > 1 else 0
-    return None

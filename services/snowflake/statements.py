@@ -15,6 +15,7 @@ Exists = Callable[[exp.Table], bool]
 _ABSENT = re.compile(r"\s*(undrop)\b|\b(at|before)\s*\(\s*(timestamp|offset|statement)\s*=>", re.IGNORECASE)
 _KEYS = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 _TABLE_KEYS = (exp.PrimaryKey, exp.UniqueColumnConstraint, exp.ForeignKey)
+_KEYS_SHOWN = ("PRIMARY KEYS", "UNIQUE KEYS", "IMPORTED KEYS", "EXPORTED KEYS")
 _UTC = ("UTC", "ETC/UTC", "GMT", "ETC/GMT")
 
 
@@ -42,6 +43,13 @@ def as_duckdb(statement: Expr, session: Session, exists: Exists) -> Expr:
             _without_keys(statement.this)
             if not statement.expression:
                 _with_lengths(statement.this)
+        case exp.Drop(kind="TABLE" | "VIEW") if statement.args.get("exists"):
+            table = statement.find(exp.Table)
+            if table and not exists(table):
+                said = f"Drop statement executed successfully ({table.name} already dropped)."
+                return exp.select(exp.alias_(exp.Literal.string(said), "status"))
+        case exp.Show() if statement.name.upper() in _KEYS_SHOWN:
+            raise unsupported("the emulator keeps no keys: read them from the statements that create the tables.")
         case exp.TruncateTable() if statement.args.get("exists"):
             statement.set("exists", None)
             return statement if exists(statement.expressions[0]) else SUCCESS_NOP.copy()

@@ -8,25 +8,26 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.optimizer.simplify import simplify
 
 from services.snowflake.errors import unsupported
-from services.snowflake.functions import PLACE
-from services.snowflake.numbers import FLOAT, Scales
+from services.snowflake.functions import PLACE, call
+from services.snowflake.numbers import FLOAT, MEDIAN_DIGITS, Scales
 
 _REFUSED = {
     "HASH": "Use MD5 or SHA2.",
     "HASH_AGG": "Use MD5 or SHA2 of the rows.",
     "TO_BINARY": "Use HEX_DECODE_BINARY.",
+    "INTDIV": "Use FLOOR of a division.",
 }
 _LEFT = re.compile(r"(?<![%A-Za-z-])(?!UTC|T(?=%)|Z$)[A-Za-z]")
 Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
 """The columns of a table in DuckDB, in their order, and their types."""
 
-_QUERIES = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
+QUERIES = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 _TEXT = exp.DataType.TEXT_TYPES
 _WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
 _PARTS = (exp.Extract, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfYear)
 _DATES = (exp.Month, exp.Quarter, exp.Year, exp.Week, exp.WeekOfYear, exp.Monthname, exp.Dayname, exp.ToChar)
 _IN_DAYS = {"DAY": ("to_days", 1), "WEEK": ("to_days", 7), "MONTH": ("to_months", 1), "QUARTER": ("to_months", 3)}
-_COMPUTED = (exp.Div, exp.Mul, exp.Sum, exp.Avg, exp.Median, exp.Stddev, exp.StddevSamp, exp.StddevPop, exp.Variance,
+_COMPUTED = (exp.Div, exp.Mul, exp.Sum, exp.Avg, exp.Median, exp.PercentileCont, exp.Ceil, exp.Floor, exp.Variance,
              exp.VariancePop)  # fmt: skip
 _FORMATS = {
     "YYYY": "%Y", "YY": "%y", "MM": "%m", "MON": "%b", "DD": "%d", "DY": "%a", "HH24": "%H", "HH12": "%I", "AM": "%p",
@@ -48,7 +49,7 @@ def as_snowflake(statement: Expr, original: Expr, columns: Columns) -> Expr:
     Raises:
         ProgrammingError: the emulator cannot compute what Snowflake would.
     """
-    if not isinstance(original, _QUERIES) or not isinstance(statement, _QUERIES):
+    if not isinstance(original, QUERIES) or not isinstance(statement, QUERIES):
         return statement
     _assign(statement, columns)
     _inline(statement, columns)
@@ -66,10 +67,6 @@ def _put(node: Expr, new: Expr) -> None:
 def _named(old: Expr, new: Expr) -> Expr:
     """An expression without a name keeps the one that it had."""
     return exp.alias_(new, old.sql(dialect="duckdb"), quoted=True)
-
-
-def call(macro: str, *arguments: Expr | str | int) -> exp.Anonymous:
-    return exp.Anonymous(this=f"{PLACE}.{macro}", expressions=[exp.convert(each, copy=True) for each in arguments])
 
 
 # -- rows that go to a table: an assignment is a cast --------------------------------------------------
@@ -149,11 +146,13 @@ def _set_all(assignments: Iterable[Expr], types: dict[str, exp.DataType]) -> Non
 
 def _cast_all(values: Iterable[Expr], types: Iterable[exp.DataType | None]) -> None:
     for value, to in zip(values, types, strict=False):
-        as_text = isinstance(value, exp.Literal) and not (to and to.this == exp.DType.TIMESTAMPTZ)
+        as_text = isinstance(value, exp.Literal) and not (to and to.this in (exp.DType.TIMESTAMPTZ, exp.DType.JSON))
         if to is None or as_text or isinstance(value, (exp.Null, exp.Boolean, exp.Placeholder, exp.Var)):
             continue
         if isinstance(value, exp.Cast) and value.to.this == to.this:
             continue
+        if to.this == exp.DType.JSON:
+            value.replace(call("sf_variant", value))
         if to.this in _TEXT or to.this in _WHOLE or to.this == exp.DType.TIMESTAMPTZ:
             value.replace(exp.Cast(this=value.copy(), to=to.copy()))
 
@@ -170,6 +169,14 @@ def _compute(statement: Expr, scales: Scales) -> None:
         elif isinstance(node, exp.Mul):
             if scale is not None and scale != FLOAT and (left or 0) + (right or 0) > scale:
                 _put(node, _number(exp.Round(this=node.copy(), decimals=exp.convert(scale)), scale))
+        elif isinstance(node, (exp.Ceil, exp.Floor)):
+            if scale is not None and scale != FLOAT and node.args.get("decimals"):
+                _put(node, _number(node.copy(), scale))
+        elif isinstance(node, (exp.Variance, exp.VariancePop)):
+            if left != FLOAT:
+                raise unsupported("the scale of a NUMBER's variance depends on its values: cast the argument to FLOAT.")
+        elif isinstance(node, (exp.Median, exp.PercentileCont)):
+            _interpolate(node, scales)
         elif isinstance(node, exp.Avg) and left is None:
             argument = node.this.expressions[0] if isinstance(node.this, exp.Distinct) else node.this
             if not isinstance(argument, exp.Cast):
@@ -178,6 +185,13 @@ def _compute(statement: Expr, scales: Scales) -> None:
             whole = node.parent if isinstance(node.parent, exp.Window) else node
             new = _average(whole, scale, left) if isinstance(node, exp.Avg) else _number(whole.copy(), scale)
             _put(whole, new)
+
+
+def _interpolate(node: Expr, scales: Scales) -> None:
+    """Give what is between two NUMBERs the digits that it has on Snowflake."""
+    ordered = node.parent.expression.expressions[0] if isinstance(node.parent, exp.WithinGroup) else node
+    if (scale := scales.scale(ordered.this)) is not None and scale != FLOAT:
+        ordered.this.replace(_number(ordered.this.copy(), scale + MEDIAN_DIGITS))
 
 
 def _second(node: Expr, scales: Scales) -> int | None:
@@ -245,7 +259,7 @@ def _joined(node: Expr) -> Expr:
 
 
 def _hashed(node: Expr) -> Expr:
-    if not isinstance(node.this, exp.Literal) and not _is_call(node.this, "sf_text"):
+    if not (isinstance(node.this, exp.Literal) and node.this.is_string) and not _is_call(node.this, "sf_text"):
         node.set("this", call("sf_text", node.this))
     return node
 
@@ -282,13 +296,21 @@ def _later(node: Expr) -> Expr:
     unit = node.args["unit"].name.upper() if node.args.get("unit") else ""
     if unit not in _IN_DAYS and unit != "YEAR":
         return node
-    if isinstance(node.this, exp.Literal) or (
-        isinstance(node.this, exp.Cast) and isinstance(node.this.this, exp.Literal)
-    ):
+    of_literal = isinstance(node.this, exp.Cast) and isinstance(node.this.this, exp.Literal)
+    if isinstance(node.this, exp.Literal) or (of_literal and unit != "QUARTER"):
         return node
     name, times = _IN_DAYS.get(unit, ("to_years", 1))
     number = exp.cast(exp.Mul(this=exp.paren(node.expression), expression=exp.convert(times)), "INT", dialect="duckdb")
     return call("sf_add", node.this, exp.Anonymous(this=name, expressions=[number]))
+
+
+def _moved(node: Expr) -> Expr:
+    """A date and an interval of days or more are a date, too."""
+    interval = node.expression
+    unit = interval.args.get("unit") if isinstance(interval, exp.Interval) else None
+    if unit is None or unit.name.upper().rstrip("S") not in (*_IN_DAYS, "YEAR") or isinstance(node.this, exp.Literal):
+        return node
+    return call("sf_like", node.this, node)
 
 
 def _months_later(node: Expr) -> Expr:
@@ -319,7 +341,29 @@ def _refused(node: Expr) -> Expr:
     name = (node.name if isinstance(node, exp.Anonymous) else node.key).upper().replace("TOBINARY", "TO_BINARY")
     if name in _REFUSED:
         raise unsupported(f"the emulator cannot compute {name} as Snowflake does. {_REFUSED[name]}")
+    if name == "_FS_TO_TIMESTAMP":
+        return call("sf_timestamp", *node.expressions)
+    if name == "TO_JSON" and isinstance(_aggregate(node.expressions[0]), exp.ArrayAgg):
+        return exp.Coalesce(this=node.copy(), expressions=[exp.cast("[]", "JSON", dialect="duckdb")])
     return node
+
+
+def _aggregate(node: Expr) -> Expr:
+    return _aggregate(node.this) if isinstance(node, (exp.Window, exp.Filter)) else node
+
+
+def _without_nulls(node: Expr) -> Expr:
+    """ARRAY_AGG leaves NULLs out; DuckDB leaves them out only where it neither orders nor compares."""
+    value = node.this.this if isinstance(node.this, exp.Order) else node.this
+    value = value.expressions[0] if isinstance(value, exp.Distinct) else value
+    node.set("nulls_excluded", None)
+    there = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+    return exp.Filter(this=node.copy(), expression=exp.Where(this=there))
+
+
+def _never_null(node: Expr) -> Expr:
+    """LISTAGG of nothing is an empty text."""
+    return exp.Coalesce(this=node.copy(), expressions=[exp.Literal.string("")])
 
 
 def _seconds(node: Expr) -> Expr:
@@ -343,7 +387,11 @@ _RULES: dict[type[Expr], Callable[[Expr], Expr]] = {
     exp.DateAdd: _later,
     exp.AddMonths: _months_later,
     exp.ConvertTimezone: _elsewhere,
+    exp.ArrayAgg: _without_nulls,
+    exp.GroupConcat: lambda node: node if isinstance(node.parent, exp.Window) else _never_null(node),
+    exp.Window: lambda node: _never_null(node) if isinstance(node.this, exp.GroupConcat) else node,
     exp.Typeof: lambda node: call("sf_typeof", node.this),
     exp.Extract: _seconds,
-    **dict.fromkeys((exp.Anonymous, exp.ToBinary), _refused),
+    **dict.fromkeys((exp.Add, exp.Sub), _moved),
+    **dict.fromkeys((exp.Anonymous, exp.ToBinary, exp.IntDiv), _refused),
 }

@@ -1,0 +1,93 @@
+"""Macros for VARIANT, OBJECT and ARRAY, which are JSON in DuckDB."""
+
+from string import Template
+
+NESTED = 3
+"""Levels of objects whose keys are sorted; on Snowflake all are."""
+
+# Objects and arrays share the call of the next level, or a macro's text would double with each.
+_SORTED = Template("""case when json_type(a) in ('OBJECT', 'ARRAY')
+    then case json_type(a) when 'OBJECT' then '{' else '[' end || coalesce(array_to_string(list_transform(
+        case json_type(a) when 'OBJECT' then list_transform(list_sort(json_keys(a)), lambda k: struct_pack(
+                p := to_json(k)::varchar || ':',
+                v := json_extract(a, '/' || replace(replace(k, '~', '~0'), '/', '~1'))))
+            else list_transform(json_extract(a, '$$[*]'), lambda e: struct_pack(p := '', v := e)) end,
+        lambda i: i.p || $inner(i.v)), ','), '') || case json_type(a) when 'OBJECT' then '}' else ']' end
+    else a::varchar end""")
+_DEEPEST = f"""case when contains(a::varchar, '{{') then error('The emulator sorts the keys of {NESTED} levels: '
+    || 'take a part of the VARIANT.') else json(a)::varchar end"""
+
+# What a value is, for a comparison: NULL, TEXT, NUMBER, BOOLEAN, NESTED, or a type of SQL's.
+_KIND = Template(r"""case typeof($x)
+    when 'JSON' then case json_type(try_cast($x::varchar as json))
+        when 'VARCHAR' then 'TEXT' when 'NULL' then null when 'BOOLEAN' then 'BOOLEAN'
+        when 'OBJECT' then 'NESTED' when 'ARRAY' then 'NESTED' else 'NUMBER' end
+    when 'VARCHAR' then 'TEXT' when 'STRING_LITERAL' then 'TEXT'
+    else case when regexp_matches(typeof($x), '\[') then 'NESTED'
+        when regexp_matches(typeof($x), 'INT|DECIMAL|DOUBLE') then 'NUMBER' else typeof($x) end end""")
+_COMPARE = Template("""list_transform([struct_pack(k := $one, t := $first)], lambda l:
+    list_transform([struct_pack(k := $other, t := $second)], lambda r: case
+    when l.k is null or r.k is null or l.t is null or r.t is null then null
+    when l.k <> r.k then error('The emulator does not compare a VARIANT that holds ' || l.k || ' with ' || r.k
+        || ': cast it first, as in v:name::varchar.')
+    when l.k = 'NESTED' then error('The emulator does not compare OBJECTs or ARRAYs: cast both to VARCHAR.')
+    when l.k = 'NUMBER' then sign(l.t::double - r.t::double)::int
+    when l.t < r.t then -1 when l.t > r.t then 1 else 0 end)[1])[1]""")
+
+_ORDERED = Template("""list_transform([a], lambda x: case
+    when typeof(x) = 'JSON' and json_type(try_cast(x::varchar as json)) in ('OBJECT', 'ARRAY')
+    then $place.sf_sorted(try_cast(x::varchar as json)) else $place.sf_text(x) end)[1]""")
+_VARIANT = """list_transform([a], lambda x: case when x is null then null
+    when typeof(x) = 'JSON' then try_cast(x::varchar as json)
+    when typeof(x) = 'TIMESTAMP' then to_json(strftime(try_cast(x::varchar as timestamp), '%Y-%m-%d %H:%M:%S.%g'))
+    else to_json(x) end)[1]"""
+_OBJECT = """list_transform([a], lambda x: case when x is null then null
+    when typeof(x) = 'JSON' then case coalesce(json_type(try_cast(x::varchar as json)), 'NULL')
+        when 'OBJECT' then try_cast(x::varchar as json) when 'NULL' then null
+        else error('Failed to cast variant value ' || x::varchar || ' to OBJECT') end
+    else case when regexp_matches(typeof(x), 'STRUCT|MAP') then to_json(x)
+        else error('Only an OBJECT or a VARIANT can be cast to OBJECT, and this is ' || typeof(x)) end end)[1]"""
+_ARRAY = r"""list_transform([a], lambda x: case when x is null then null
+    when typeof(x) = 'JSON' then case coalesce(json_type(try_cast(x::varchar as json)), 'NULL')
+        when 'ARRAY' then try_cast(x::varchar as json) when 'NULL' then null
+        else to_json([try_cast(x::varchar as json)]) end
+    else case when contains(typeof(x), '[') then to_json(x) else to_json([x]) end end)[1]"""
+
+_FLATTEN = r"""
+    select (hash(to_json(input)::json) // 2)::bigint as seq, e.k as key,
+        case when e.k is null then '[' || e.i || ']' when regexp_full_match(e.k, '[A-Za-z_][A-Za-z_0-9]*') then e.k
+            else '[''' || e.k || ''']' end as path,
+        e.i as index, e.v as value, to_json(input)::json as this
+    from (select unnest(case when keeps and len(items) = 0 then [null] else items end) as e from (
+        select coalesce(case json_type(to_json(input)::json)
+            when 'OBJECT' then case when mode in ('OBJECT', 'BOTH') then
+                list_transform(list_sort(json_keys(to_json(input)::json)), lambda x: struct_pack(k := x,
+                    i := null::bigint,
+                    v := json_extract(to_json(input)::json, '/' || replace(replace(x, '~', '~0'), '/', '~1')))) end
+            when 'ARRAY' then case when mode in ('ARRAY', 'BOTH') then
+                list_transform(json_extract(to_json(input)::json, '$[*]'),
+                    lambda x, n: struct_pack(k := null::varchar, i := n - 1, v := x)) end
+            end, []) as items))"""
+
+
+def json_macros(place: str) -> dict[str, str]:
+    """Return the macros' bodies by their names with arguments; `place` is their schema."""
+    sorted_keys = {f"sf_sorted{NESTED}(a)": _DEEPEST}
+    for level in reversed(range(NESTED)):
+        name = f"sf_sorted{level or ''}(a)"
+        sorted_keys[name] = _SORTED.substitute(inner=f"{place}.sf_sorted{level + 1}")
+    compare = _COMPARE.substitute(
+        one=_KIND.substitute(x="a"),
+        first=f"{place}.sf_text(a)",
+        other=_KIND.substitute(x="b"),
+        second=f"{place}.sf_text(b)",
+    )
+    return {
+        **sorted_keys,
+        "sf_ordered(a)": _ORDERED.substitute(place=place),
+        "sf_variant(a)": _VARIANT,
+        "sf_object(a)": _OBJECT,
+        "sf_array(a)": _ARRAY,
+        "sf_compare(a, b)": compare,
+        "sf_flatten(input, keeps, mode)": f"table {_FLATTEN}",
+    }

@@ -1,0 +1,88 @@
+"""What a client's statement means where fakesnow, or the SQL that it makes for DuckDB, takes it otherwise."""
+
+from sqlglot import Expr, exp
+
+from services.snowflake.errors import unsupported
+from services.snowflake.functions import call
+
+_CLOCKS = (exp.DType.TIME, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPLTZ)
+_SEMI_STRUCTURED = {exp.DType.VARIANT: "sf_variant", exp.DType.OBJECT: "sf_object", exp.DType.ARRAY: "sf_array"}
+_TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
+_MICROSECONDS = 6
+
+
+def as_meant(statement: Expr) -> Expr:
+    """Return a statement that fakesnow takes as Snowflake takes the client's.
+
+    Args:
+        statement: the client's; it may be changed.
+
+    Raises:
+        ProgrammingError: the emulator cannot do as Snowflake does.
+    """
+    _check_creation(statement)
+    for cte in statement.find_all(exp.CTE):
+        of_itself = any(table.name == cte.alias and not table.db for table in cte.this.find_all(exp.Table))
+        if of_itself and cte.parent:
+            cte.parent.set("recursive", True)
+    return statement.transform(_node)
+
+
+def _check_creation(statement: Expr) -> None:
+    if not isinstance(statement, exp.Create):
+        return
+    if statement.find(exp.DynamicProperty, exp.ExternalProperty):
+        raise unsupported("the emulator has no dynamic and no external tables: create a table or a view.")
+    if statement.args.get("clone") and statement.kind in ("DATABASE", "SCHEMA"):
+        raise unsupported(f"the emulator clones tables alone, and no {statement.kind.lower()}: clone each table.")
+
+
+def _node(node: Expr) -> Expr:
+    match node:
+        case exp.DataType() if node.this in _CLOCKS and node.expressions:
+            if int(node.expressions[0].name) < _MICROSECONDS:
+                raise unsupported(
+                    f"the emulator keeps microseconds: {node.sql('snowflake')} would have fewer digits on Snowflake. "
+                    "Leave the precision out, and use DATE_TRUNC."
+                )
+        case exp.Trim() if node.expression:
+            name = _TRIMS.get(node.args.get("position") or "", "trim")
+            return exp.Anonymous(this=name, expressions=[node.this, node.expression])
+        case exp.Cast() if node.to.this in _SEMI_STRUCTURED and not node.to.expressions:
+            return call(_SEMI_STRUCTURED[node.to.this], node.this)
+        case exp.ToVariant():
+            return call("sf_variant", node.this)
+        case exp.JSONPathSubscript() if isinstance(node.this, int) and node.this < 0:
+            raise unsupported("the emulator does not know what an index below 0 returns: use ARRAY_SIZE.")
+        case exp.DateAdd() | exp.DateDiff() if node.args.get("unit") and node.args["unit"].name.upper() == "NANOSECOND":
+            raise unsupported("the emulator keeps microseconds: use MICROSECOND.")
+        case exp.DateAdd() | exp.TimestampAdd() | exp.TimeAdd() if not _is_whole(node.expression):
+            node.set("expression", exp.cast(exp.Round(this=node.expression), "BIGINT", dialect="duckdb"))
+        case exp.Lateral() | exp.TableFromRows() if isinstance(node.this, exp.Explode):
+            return _flattened(node)
+    return node
+
+
+def _is_whole(node: Expr) -> bool:
+    value = node.this if isinstance(node, (exp.Neg, exp.Paren)) else node
+    return isinstance(value, exp.Literal) and value.is_int
+
+
+def with_text_keys(node: Expr) -> Expr:
+    """The keys of {'a': 1} are texts, whose case stays; the parser takes them for names."""
+    for pair in node.expressions if isinstance(node, exp.Struct) else ():
+        if isinstance(pair, exp.PropertyEQ) and isinstance(pair.this, exp.Identifier):
+            pair.set("this", exp.Literal.string(pair.this.name))
+    return node
+
+
+def _flattened(node: Expr) -> Expr:
+    """FLATTEN as a table macro, with its OUTER and MODE."""
+    given = [node.this.this, *node.this.expressions]
+    named = {each.this.name.upper(): each.expression for each in given if isinstance(each, exp.Kwarg)}
+    value = named.pop("INPUT", None) or given[0]
+    outer, mode = named.pop("OUTER", exp.false()), named.pop("MODE", exp.Literal.string("BOTH"))
+    if named and not (list(named) == ["RECURSIVE"] and not named["RECURSIVE"].this):
+        raise unsupported(f"the emulator's FLATTEN has no {' and no '.join(named)}: give the path in INPUT.")
+    columns = call("sf_flatten", value, outer, exp.Upper(this=mode))
+    return exp.Table(this=columns, alias=node.args.get("alias"))
