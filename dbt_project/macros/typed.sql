@@ -100,13 +100,17 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Snowflake's TRY_CAST takes text alone, and its casts round 5.5 to 6. Text without a time zone is UTC. #}
+{#
+    Snowflake's TRY_CAST takes text alone, and its casts round 5.5 to 6. Text without a time zone is UTC. Airbyte loads a
+    nested value as OBJECT, ARRAY or VARIANT, by what its source declares.
+#}
 {% macro default__cast_value(column, type, raw_type) -%}
     {%- set text = 'trim(cast(' ~ column ~ ' as varchar))' -%}
     {%- if has_type(type, raw_type) -%}
         cast({{ column }} as {{ 'variant' if type == 'json' else type }})
     {%- elif type == 'json' -%}
-        cast({{ column }} as variant)
+        {%- set is_text = (raw_type or '').startswith(('CHARACTER', 'VARCHAR', 'TEXT', 'STRING')) -%}
+        {{ 'try_parse_json(' ~ column ~ ')' if is_text else 'cast(' ~ column ~ ' as variant)' }}
     {%- elif type == 'varchar' -%}
         nullif(cast({{ column }} as varchar), '')
     {%- elif type == 'timestamptz' -%}

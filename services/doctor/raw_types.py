@@ -10,12 +10,15 @@ Types = Mapping[str, Mapping[str, str]]
 
 NUMBERS = "BIGINT INTEGER SMALLINT TINYINT HUGEINT DECIMAL NUMBER FLOAT DOUBLE REAL"
 TEXT = "VARCHAR TEXT STRING"
+NESTED = "OBJECT ARRAY VARIANT JSON STRUCT MAP LIST"
+"""A nested value, on Snowflake as Airbyte loads it."""
 TIMES = "TIMESTAMP TIMESTAMP_TZ TIMESTAMP_NTZ TIMESTAMP_LTZ DATE"
 CASTS = {
     "bigint": f"{NUMBERS} {TEXT}",
     "double": f"{NUMBERS} {TEXT}",
     "timestamptz": f"{TIMES} {TEXT}",
     "varchar": f"{NUMBERS} {TEXT} {TIMES} BOOLEAN",
+    "json": f"{NESTED} {TEXT}",
 }
 """What the macro `typed` casts to each type that sources.yml may declare."""
 
@@ -31,11 +34,20 @@ def raw_types(declared: Types, raw: Types, where: str) -> Iterator[Finding]:
         for name, type_ in declared[table].items()
         if type_ != "varchar" and _kind(raw[table].get(name, "")) in TEXT.split()
     ]
+    nested = [
+        f"{table}.{name} ({raw[table][name]})" for table in tables for name in _nested(declared[table], raw[table])
+    ]
     if tables and not wrong:
-        said = f"staging can cast all columns that it reads; {len(text)} of them are text" + (
-            f": {', '.join(text[:5])}{' and others' if len(text) > 5 else ''}" if text else ""
-        )
-        yield Finding("raw types", "ok", said)
+        said = f"staging can cast all columns that it reads; {len(text)} of them are text{_listed(text)}"
+        yield Finding("raw types", "ok", said + (f"; {len(nested)} are nested{_listed(nested)}" if nested else ""))
+
+
+def _nested(declared: Mapping[str, str], raw: Mapping[str, str]) -> list[str]:
+    return [name for name in declared if _kind(raw.get(name, "")) in NESTED.split()]
+
+
+def _listed(names: list[str]) -> str:
+    return f": {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}" if names else ""
 
 
 def _wrong(table: str, declared: Mapping[str, str], raw: Mapping[str, str], where: str) -> Iterator[Finding]:
@@ -57,4 +69,4 @@ def _wrong(table: str, declared: Mapping[str, str], raw: Mapping[str, str], wher
 
 def _kind(type_: str) -> str:
     """The type without length and zone: VARCHAR of VARCHAR(10), TIMESTAMP of TIMESTAMP WITH TIME ZONE."""
-    return "nested" if type_.endswith("]") else re.split(r"[ (]", type_.upper())[0]
+    return "LIST" if type_.endswith("]") else re.split(r"[ (]", type_.upper())[0]

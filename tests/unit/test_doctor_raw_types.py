@@ -46,6 +46,16 @@ def test_a_type_that_cannot_be_cast_fails_with_the_column_and_both_types(column:
     assert "sources.yml" in finding.fix
 
 
+def test_nested_columns_that_staging_takes_as_json_are_named_with_the_type_that_airbyte_gave_them() -> None:
+    declared = {"orders": {"id": "bigint", "item": "json", "tags": "json", "old": "json"}}
+    raw = {"orders": {"id": "NUMBER", "item": "OBJECT", "tags": "ARRAY", "old": "TEXT"}}
+    (finding,) = raw_types(declared, raw, "RAW")
+    assert finding.state == "ok"
+    assert "1 of them are text: orders.old; 2 are nested: orders.item (OBJECT), orders.tags (ARRAY)" in finding.said
+    (finding,) = raw_types(declared, {"orders": {**raw["orders"], "item": "NUMBER"}}, "RAW")
+    assert "RAW.orders has item as NUMBER, which staging cannot cast to json" in finding.said
+
+
 def test_columns_that_are_missing_fail_by_their_names() -> None:
     (finding,) = raw_types(DECLARED, {"flights": {"flight": "BIGINT", "temp": "DOUBLE"}}, "RAW")
     assert (finding.state, finding.said) == ("fail", "RAW.flights has no column time_hour, tailnum")

@@ -1,7 +1,7 @@
 {#
     Values of a source that are not of the type that sources.yml declares, by column and file: staging has null in their
     place. Warns with their number, and names the columns in the log. Mending the file ends the warning: only the newest
-    version of each file counts.
+    load of each file counts, of its version and generation, as in staging.
 #}
 {% test every_value_is_cast(model) %}
 
@@ -14,12 +14,14 @@
 {%- endfor -%}
 
 {%- set query -%}
-    with not_cast as (
+    with source as (
         {%- for name, type in columns.items() %}
         select
             '{{ name }}' as column_name,
-            _ab_source_file_url,
-            _ab_source_file_last_modified
+            {%- for own in ['_ab_source_file_url', '_ab_source_file_last_modified', '_airbyte_generation_id'] %}
+            {{ cast_value(own, airbyte_columns()[own], raw.get(own)) }} as {{ own }}
+            {{- ',' if not loop.last }}
+            {%- endfor %}
         from {{ model }}
         where {{ name }} is not null
             and cast({{ name }} as varchar) <> ''
@@ -28,23 +30,15 @@
         union all
         {%- endif -%}
         {%- endfor %}
-    ),
-
-    newest as (
-        select _ab_source_file_url, max(_ab_source_file_last_modified) as last_modified
-        from {{ model }}
-        group by _ab_source_file_url
     )
 
     select
         column_name,
-        not_cast._ab_source_file_url,
+        _ab_source_file_url,
         count(*) as values_not_cast
-    from not_cast
-    inner join newest
-        on not_cast._ab_source_file_url = newest._ab_source_file_url
-        and not_cast._ab_source_file_last_modified = newest.last_modified
-    group by column_name, not_cast._ab_source_file_url
+    from source
+    {{ of_newest_files(model) }}
+    group by column_name, _ab_source_file_url
 {%- endset -%}
 
 {%- if not columns -%}
