@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,8 +33,8 @@ SECONDS = 600
 """How long it may take in all."""
 LINEAGE_SECONDS = 120
 NICE = 15
-PRINT = ".print"
-"""The file that says of what the docs were made."""
+PRINT, NEW = ".print", ".new"
+"""The file that says of what the docs were made, and the folder in which new ones are."""
 COLIBRI = Path(sys.prefix) / "lineage"
 """Where dbt-colibri is installed, with what it needs: an environment of its own."""
 TRACED = "traced.json"
@@ -83,26 +82,31 @@ def write(dbt: Dbt, folder: Path, print_: str) -> None:
     Raises:
         PlatformError: dbt cannot write them; the old ones stay.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="docs-") as name:
-        new = Path(name)
-        variables = {**dbt.variables, "DBT_TARGET_PATH": name, "DBT_LOG_PATH": name}
-        own = Dbt(dbt.project_dir, dbt.target, variables, dbt.log, timeout_seconds=SECONDS)
-        if dbt.target == "dev" and dbt.warehouse:
-            own.run("parse")
-            sources = json.loads((new / "manifest.json").read_bytes())["sources"].values()
-            shape = new / dbt.warehouse.name
-            copy_shape(dbt.warehouse, shape, sources, Path(variables["LAKE_DIR"]))
-            own = Dbt(
-                dbt.project_dir, dbt.target, {**variables, "WAREHOUSE_PATH": str(shape)}, dbt.log,
-                timeout_seconds=SECONDS,
-            )  # fmt: skip
-        own.run("docs", "generate", "--static")
-        (new / "static_index.html").rename(new / "index.html")
+    new = folder / NEW
+    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    new.mkdir(parents=True)
+    try:
+        _generate(dbt, new)
         traced = trace(new, dict(_in_files(new)))
         for part in ("index.html", "manifest.json", "catalog.json", *(["lineage"] if traced else [])):
             _replace(new / part, folder / part)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     (folder / PRINT).write_text(print_, encoding="utf-8")
+
+
+def _generate(dbt: Dbt, new: Path) -> None:
+    """Have dbt write its artifacts and `index.html` to a folder, from empty copies where the tables are in a file."""
+    variables = {**dbt.variables, "DBT_TARGET_PATH": str(new), "DBT_LOG_PATH": str(new)}
+    own = Dbt(dbt.project_dir, dbt.target, variables, dbt.log, timeout_seconds=SECONDS)
+    if dbt.target == "dev" and dbt.warehouse:
+        own.run("parse")
+        sources = json.loads((new / "manifest.json").read_bytes())["sources"].values()
+        shape = new / dbt.warehouse.name
+        copy_shape(dbt.warehouse, shape, sources, Path(variables["LAKE_DIR"]))
+        own.variables = {**variables, "WAREHOUSE_PATH": str(shape)}
+    own.run("docs", "generate", "--static")
+    (new / "static_index.html").rename(new / "index.html")
 
 
 def copy_shape(warehouse: Path, shape: Path, sources: Iterable[Mapping[str, Any]], lake: Path) -> None:
@@ -174,15 +178,10 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
 
 
 def _replace(new: Path, old: Path) -> None:
-    """Put a file or a folder in the place of another; a reader sees one or the other, or for a moment no folder."""
-    beside = old.with_name(f".{old.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
+    """Move a file or a folder into the place of another; a reader sees one or the other, or for a moment no folder."""
     if new.is_dir():
-        shutil.copytree(new, beside)
         shutil.rmtree(old, ignore_errors=True)
-    else:
-        shutil.copyfile(new, beside)
-    beside.replace(old)
+    new.replace(old)
 
 
 def _end_with(pid: int) -> None:

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from blocks.dbt import DbtResult, NothingSelected
+from flows.assets import link_to_page
 from flows.dbt_transform import dbt_deps, run_dbt, show, warehouse_slot
 from flows.tags import tag_with_version
 
@@ -15,6 +16,7 @@ def example_flow(select: str | None = None, profile: str | None = None) -> list[
         select: dbt's node selection; without it, everything.
         profile: name of the saved blocks to connect with; without one, the environment decides.
     """
+    link_to_page()
     dbt_deps(profile)
     with warehouse_slot(profile):
         built = run_dbt("run", select=select, profile=profile)

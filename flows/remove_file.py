@@ -12,6 +12,7 @@ from blocks import connections
 from blocks.dbt import DbtFailed, DbtResult, NothingSelected
 from blocks.errors import PlatformError, shown
 from blocks.landing import REMOVED, LandingReadOnly, set_aside
+from flows.assets import link_to_page, models_built
 from flows.dbt_transform import dbt_deps, publish, run_dbt, show, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.tags import tag_with_version, tagged
@@ -80,12 +81,14 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
         blocks.dbt.DbtFailed: what was built from the file cannot be built without it; readers keep their tables.
         blocks.airbyte.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
     """
+    link_to_page()
     key = connections.landing(profile).key_of(key)
     rows, are_all = remove_from_raw(key, profile)
     dbt_deps(profile)
     with warehouse_slot(profile):
         result = rebuild(key, list(rows) if are_all else [], profile)
-        publish(profile)
+        models_built(result.nodes)
+        publish(profile, result.nodes)
     show(result)
     return RemovalResult(key=key, rows=rows, dbt=result)
 

@@ -19,6 +19,7 @@ from blocks.errors import ConfigurationError, PlatformError, shown
 from blocks.landing import LandedFile
 from blocks.notifications import LONG_POLL_SECONDS, Notifications
 from blocks.runs import DeploymentRuns, DeploymentUnknown, PrefectUnavailable, run_name
+from flows.assets import link_to_page
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
 from flows.tags import tag_with_version
@@ -101,6 +102,7 @@ def s3_file_sensor(
         deployment: deployment to run for each batch, as `flow/deployment`.
         profile: name of the saved blocks to connect with; without one, the environment decides.
     """
+    link_to_page()
     looking = sensor(
         DeploymentRuns(deployment, profile, connections.names()),
         poll_seconds,

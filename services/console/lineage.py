@@ -40,7 +40,10 @@ class Docs:
 
     def model(self, table: str) -> Model | None:
         """What is known of the model behind `schema.table`."""
-        return self._read()[0].get(table.lower())
+        models, name = self._read()[0], table.lower()
+        return models.get(name) or models.get(
+            name.rpartition(".")[2]
+        )  # in Snowflake readers have a schema of their own
 
     def sql(self, test: str) -> str:
         """The query whose rows a test counts; empty where none is known."""
@@ -62,11 +65,11 @@ def _models(manifest: Path, written: int, lineage: Path, traced: int) -> tuple[d
     told = json.loads(manifest.read_bytes())
     edges = json.loads(lineage.read_bytes())["lineage"]["edges"] if traced else []
     nodes = {**told["nodes"], **told["sources"], **told["exposures"]}
-    models = {
-        f"{node['schema']}.{node['alias']}".lower(): _model(id_, nodes, told, edges)
-        for id_, node in told["nodes"].items()
-        if node["resource_type"] in ("model", "seed", "snapshot")
-    }
+    models = dict[str, Model]()
+    for id_, node in told["nodes"].items():
+        if node["resource_type"] in ("model", "seed", "snapshot"):
+            model = _model(id_, nodes, told, edges)
+            models |= {f"{node['schema']}.{node['alias']}".lower(): model, node["alias"].lower(): model}
     tests = (each for each in told["nodes"].values() if each["resource_type"] == "test")
     return models, {each["name"]: (each.get("compiled_code") or "").strip() for each in tests}
 

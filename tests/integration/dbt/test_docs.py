@@ -48,6 +48,7 @@ def write_docs(place: Path) -> Path:
     }
     dbt = Dbt(place / "project", "dev", variables, warehouse=place / "warehouse.duckdb")
     dbt.run("run")
+    (place / "docs" / docs.NEW).mkdir(parents=True)  # as a killed process leaves it
     docs.write(dbt, place / "docs", "first")
     return place / "docs"
 

@@ -1,10 +1,12 @@
 """The path from landed files to published tables."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prefect import get_client
 from prefect.artifacts import Artifact
 
 from blocks.airbyte import AirbyteClient
@@ -40,7 +42,11 @@ def test_files_become_published_rows_and_only_new_ones_move_the_next_time(platfo
     assert platform.count("fct_flights") == 27
 
 
-def test_the_run_page_shows_the_figures_under_stable_keys(platform: Platform) -> None:
+def test_the_run_page_shows_figures_and_links_and_prefect_knows_what_each_table_is_made_of(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONSOLE_URL", "http://127.0.0.1:8300/")
+    since = datetime.now(UTC)
     platform.put_reference()
     key = platform.put("flights/2013-01-01.csv.gz", flights(1))
     full_pipeline(files=[LandedFile(key=key, etag="an-etag")])
@@ -53,7 +59,40 @@ def test_the_run_page_shows_the_figures_under_stable_keys(platform: Platform) ->
     assert '"stream": "flights", "rows": 20' in str(sync and sync.data)
     assert '"name": "fct_flights"' in str(dbt and dbt.data)
     assert '"source": "raw.flights", "status": "pass"' in str(freshness and freshness.data)
-    assert newest_run("full_pipeline").state_type == "COMPLETED"
+    tables = {row["table"]: row for row in json.loads(str(getattr(Artifact.get("published-tables"), "data", "[]")))}
+    assert (tables["main.fct_flights"]["before"], tables["main.fct_flights"]["rows"]) == (0, 20)
+    run = newest_run("full_pipeline")
+    assert run.state_type == "COMPLETED"
+    for name, path in (("page", ""), ("docs", "/ready-made/docs"), ("lineage", "/ready-made/lineage")):
+        link = Artifact.get(name)
+        assert link is not None
+        assert (link.flow_run_id, f"(http://127.0.0.1:8300{path})" in str(link.data)) == (run.id, True)
+    made = materialized(since, until="published://platform/tables")
+    assert made["raw://platform/flights"] == {f"s3://{platform.bucket}/inbound/flights"}
+    assert made["dbt://platform/stg_flights"] == {"raw://platform/flights"}
+    assert made["dbt://platform/agg_daily_performance"] == {
+        "dbt://platform/fct_flights", "dbt://platform/dim_airlines"
+    }  # fmt: skip
+    assert made["published://platform/tables"] >= {"dbt://platform/fct_flights", "dbt://platform/planes_snapshot"}
+
+
+def materialized(since: datetime, until: str) -> dict[str, set[str]]:
+    """What Prefect was told of assets and of what they are made, once it knows of one of them."""
+    wanted = {"event": {"name": ["prefect.asset.materialization.succeeded"]}, "occurred": {"since": since.isoformat()}}
+    deadline = time.monotonic() + 60
+    while True:
+        with get_client(sync_client=True) as client:
+            events = client.request("POST", "/events/filter", json={"filter": wanted, "limit": 50}).json()["events"]
+        found = {
+            event["resource"]["prefect.resource.id"]: {
+                each["prefect.resource.id"] for each in event["related"] if "://" in each["prefect.resource.id"]
+            }
+            for event in events
+        }
+        if until in found:
+            return found
+        assert time.monotonic() < deadline, sorted(found)
+        time.sleep(0.2)
 
 
 def test_a_file_of_the_batch_that_brought_no_row_fails_the_run_after_all_else_went_through(platform: Platform) -> None:
