@@ -151,7 +151,7 @@ class Running(ABC):
     def eventually(self, look: Callable[[], Found | None], what: str, seconds: float = 180) -> Found:
         """Look twice a second until something is found; services that do not answer meanwhile are borne.
 
-        A look that takes long is followed by a pause of twice that, so that looking does not delay what is looked for.
+        A look that takes long is followed by a longer pause, so that looking does not delay what is looked for.
 
         Raises:
             PlatformFailed: nothing was found in time.
@@ -167,7 +167,7 @@ class Running(ABC):
                 trouble = f" ({error})"
             if time.monotonic() > deadline:
                 raise PlatformFailed(f"Waited {seconds:g} s for {what} in vain{trouble}.\n{self.logs()}")
-            time.sleep(max(0.5, 2 * (time.monotonic() - begun)))
+            time.sleep(min(10.0, max(0.5, 2 * (time.monotonic() - begun))))
 
     def _ended(self, run_id: str) -> dict[str, Any] | None:
         run: dict[str, Any] = self.prefect("GET", f"flow_runs/{run_id}")
