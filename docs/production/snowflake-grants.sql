@@ -13,6 +13,10 @@ create warehouse if not exists DATA_PLATFORM
     warehouse_size = 'XSMALL' auto_suspend = 60 auto_resume = true initially_suspended = true
     statement_timeout_in_seconds = 3600 statement_queued_timeout_in_seconds = 600 max_concurrency_level = 8;
 
+create warehouse if not exists DATA_PLATFORM_READING
+    warehouse_size = 'XSMALL' auto_suspend = 60 auto_resume = true initially_suspended = true
+    statement_timeout_in_seconds = 3600;
+
 create database if not exists DATA_PLATFORM;
 create schema if not exists DATA_PLATFORM.RAW;
 -- dbt makes no schema that is there: so it needs no right to make any.
@@ -38,6 +42,7 @@ grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_SNAPSHO
 grant usage, create table on schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_TRANSFORMER;
 
 -- People and dashboards: the marts that have passed their tests, on a warehouse of their own so that they never wait for a build, nor it for them.
+grant usage on warehouse DATA_PLATFORM_READING to role DATA_PLATFORM_READER;
 grant usage on database DATA_PLATFORM to role DATA_PLATFORM_READER;
 grant usage on schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_READER;
 grant select on all tables in schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_READER;
@@ -50,3 +55,5 @@ create user if not exists DATA_PLATFORM_AIRBYTE type = SERVICE
     default_role = DATA_PLATFORM_LOADER default_warehouse = DATA_PLATFORM_LOADING;
 grant role DATA_PLATFORM_TRANSFORMER to user DATA_PLATFORM;
 grant role DATA_PLATFORM_LOADER to user DATA_PLATFORM_AIRBYTE;
+-- So that make doctor reads as the readers do.
+grant role DATA_PLATFORM_READER to user DATA_PLATFORM;

@@ -310,3 +310,18 @@ def test_a_refresh_reads_anew_and_keeps_or_removes_the_rows_of_former_generation
         assert mock.wait(answer["job"]["id"])["status"] == "succeeded"
         counted = "select _airbyte_generation_id, count(*) from orders group by 1 order by 1"
         assert warehouse.rows(counted) == left
+
+
+def test_a_column_that_waits_for_approval_comes_to_the_table_once_the_connection_is_active_again(
+    warehouse: Snowflake, mock: Mock, landing: Landing
+) -> None:
+    connection = f"{V1}/connections/{warehouse.connect(mock)}"
+    mock.http.patch(connection, json={"nonBreakingSchemaUpdatesBehavior": "disable_connection"}).raise_for_status()
+    landing.put("orders/a.csv", "id,name,price,at\n1,ant,1,\n")
+    assert run(mock, connection.rpartition("/")[2])["status"] == "succeeded"
+    landing.put("orders/b.csv", "id,name,price,at,tip\n2,bee,2,,5\n")
+    assert run(mock, connection.rpartition("/")[2])["status"] == "cancelled"
+    assert warehouse.rows("select id from orders order by id") == [(1,)]
+    mock.http.patch(connection, json={"status": "active"}).raise_for_status()
+    assert run(mock, connection.rpartition("/")[2])["status"] == "succeeded"
+    assert warehouse.rows("select id, tip from orders order by id") == [(1, None), (2, "5")]

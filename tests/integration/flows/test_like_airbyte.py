@@ -1,8 +1,10 @@
 """The whole pipeline where the mock does as Airbyte does: text in raw, files read by date, rows before a bad one."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from blocks import lake
@@ -10,6 +12,8 @@ from blocks.airbyte import SyncFailed
 from flows.full_pipeline import full_pipeline
 from tests.integration.flows.conftest import land_a_day, running
 from tests.integration.flows.platform import Platform, flights
+
+CONNECTION = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
 
 
 @pytest.fixture
@@ -42,3 +46,39 @@ def test_the_pipeline_is_right_after_each_thing_that_airbyte_does_otherwise(plat
     platform.put("flights/2013-01-01.csv.gz", "\n".join(flights(1).splitlines()[:-1]) + "\n")
     full_pipeline()
     assert platform.count("fct_flights") == 39
+
+
+@pytest.mark.exhaustive
+def test_the_marts_are_right_after_a_refresh_and_after_a_column_that_waited_for_approval(platform: Platform) -> None:
+    land_a_day(platform)
+    full_pipeline()
+    platform.put("flights/2013-01-01.csv.gz", flights(1, rows=19))
+    _refresh_flights(platform)
+    full_pipeline()
+    assert lake.rows(platform.lake)["flights"] == 39, "the file as it is now, in another generation"
+    assert platform.count("fct_flights") == 19
+
+    _change(platform, nonBreakingSchemaUpdatesBehavior="disable_connection")
+    header, *lines = flights(3).splitlines()
+    wider = "\n".join([f"{header},gate", *(f"{line},B12" for line in lines)]) + "\n"
+    platform.put("flights/2013-01-03.csv.gz", wider)
+    with pytest.raises(SyncFailed, match="cancelled"):
+        full_pipeline()
+    assert platform.count("fct_flights") == 19, "a new column waits for a person"
+    _change(platform, status="active")
+    full_pipeline()
+    assert platform.count("fct_flights") == 39
+
+
+def _refresh_flights(platform: Platform) -> None:
+    body = {"connectionId": CONNECTION, "refreshMode": "Merge", "streams": [{"streamName": "flights"}]}
+    base = platform.airbyte.removesuffix("/api/public/v1")
+    job = httpx.post(f"{base}/api/v1/connections/refresh", json=body, timeout=60).raise_for_status().json()["job"]["id"]
+    deadline = time.monotonic() + 120
+    while (status := httpx.get(f"{platform.airbyte}/jobs/{job}", timeout=60).json()["status"]) != "succeeded":
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
+
+
+def _change(platform: Platform, **changes: str) -> None:
+    httpx.patch(f"{platform.airbyte}/connections/{CONNECTION}", json=changes, timeout=60).raise_for_status()

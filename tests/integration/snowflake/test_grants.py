@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 from blocks.connections import SnowflakeConnection
-from blocks.warehouse import SnowflakeWarehouse
+from blocks.warehouse import PublishFailed, SnowflakeWarehouse
 from services.doctor.warehouse import snowflake_warehouse
 from services.snowflake.access import Access
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
@@ -71,6 +71,32 @@ def test_readers_can_read_each_table_that_is_published_for_the_first_time_or_aga
     publish(emulator)
     assert run(emulator, "READER", "select a from analytics_published.first") == [(2,)]
     assert run(emulator, "READER", "select a from analytics_published.second") == []
+
+
+def test_readers_can_read_a_renamed_table_and_after_a_publication_that_failed_what_they_could_before(
+    emulator: Emulator,
+) -> None:
+    run(emulator, "TRANSFORMER", "create or replace transient table plain as select 1 as a")
+    publish(emulator)
+    run(emulator, "TRANSFORMER", "alter table plain rename to renamed")
+    publish(emulator)
+    assert run(emulator, "READER", "select a from analytics_published.renamed") == [(1,)]
+    run(emulator, "TRANSFORMER", "create or replace transient table renamed as select 2 as a")
+    create = "create table on schema data_platform.analytics_published"
+    admin(emulator, f"revoke {create} from role DATA_PLATFORM_TRANSFORMER")
+    with pytest.raises(PublishFailed, match="needs USAGE and CREATE TABLE there"):
+        publish(emulator)
+    assert run(emulator, "READER", "select a from analytics_published.renamed") == [(1,)]
+    admin(emulator, f"grant {create} to role DATA_PLATFORM_TRANSFORMER")
+    publish(emulator)
+    assert run(emulator, "READER", "select a from analytics_published.renamed") == [(2,)]
+
+
+def test_the_readers_role_has_a_warehouse_by_which_doctor_reads_too(emulator: Emulator) -> None:
+    reading = "use warehouse DATA_PLATFORM_READING"
+    assert run(emulator, "READER", reading, "select current_warehouse()") == [("DATA_PLATFORM_READING",)]
+    grants = run(emulator, "READER", "show grants to role DATA_PLATFORM_READER")
+    assert [(row[1], row[3]) for row in grants if row[2] == "WAREHOUSE"] == [("USAGE", "DATA_PLATFORM_READING")]
 
 
 def test_a_table_that_was_published_without_any_grant_gets_the_future_ones(emulator: Emulator) -> None:

@@ -51,7 +51,8 @@ class Both:
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     """Nine days, built on both; then one more, and files that were loaded again.
 
-    One day has changed, one has rows deleted and a new generation, and the register of planes says otherwise.
+    One day has changed, one has a row with another key, one has rows deleted and a new generation, and the register of
+    planes says otherwise.
     """
     folder = tmp_path_factory.mktemp("parity")
     lake = Lake(folder / "lake")
@@ -65,6 +66,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         lake.load_landing("flights", "*-10.csv.gz")
         lake.load_landing("flights", "*-05.csv.gz", change="* replace (coalesce(dep_time, 1200) as dep_time)")
         lake.load_landing("flights", "*-03.csv.gz", where="carrier <> 'UA'", generation=1)
+        lake.load_landing("flights", "*-04.csv.gz", change="* replace (if(carrier = 'HA', 9051, flight) as flight)")
         lake.load_landing("planes", change="* replace (if(tailnum = 'N10156', 50, seats) as seats)")
         for results in both.build():
             assert broken(results) == []
@@ -102,6 +104,13 @@ def test_rows_that_were_deleted_at_the_source_have_left_staging_and_marts(both: 
     for table in ("analytics.fct_flights", "analytics_staging.stg_flights"):
         assert both.snowflake.rows(query.format(table)) == [(0,)]
     assert both.duckdb.rows(query.format("fct_flights")) == [(0,)]
+
+
+def test_the_former_key_of_a_row_whose_key_has_changed_has_left_staging_and_marts(both: Both) -> None:
+    query = "select flight_number from {} where flight_date = '2013-01-04' and carrier = 'HA'"
+    for table in ("analytics.fct_flights", "analytics_staging.stg_flights"):
+        assert both.snowflake.rows(query.format(table)) == [(9051,)]
+    assert both.duckdb.rows(query.format("fct_flights")) == [(9051,)]
 
 
 def test_the_snapshot_has_both_versions_of_a_plane_that_changed(both: Both) -> None:
