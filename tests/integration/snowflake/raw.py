@@ -5,6 +5,7 @@ table with Airbyte's columns first, a stage, PUT of a gzipped CSV without a head
 column of CSV as a string unless it is configured otherwise, and its own two columns always, so each becomes VARCHAR.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -42,12 +43,25 @@ PURGE = TRUE
 files = ('{file}')"""
 
 
-def load_raw(emulator: Emulator, lake: Lake, staged: set[Path]) -> None:
-    """Bring the tables of the schema RAW up to the lake, by the files that are not in `staged` yet."""
+INFERRED = {"BIGINT": "NUMBER(38,0)", "DOUBLE": "FLOAT", "TIMESTAMPTZ": "TIMESTAMP_TZ", "VARCHAR": "VARCHAR"}
+"""The destination's types where source-s3 infers those of CSV, or reads Parquet."""
+TEXT = dict.fromkeys(INFERRED, "VARCHAR")
+
+
+def load_raw(emulator: Emulator, lake: Lake, staged: set[Path], types: Mapping[str, str] = TEXT) -> None:
+    """Bring the tables of the schema RAW up to the lake, by the files that are not in `staged` yet.
+
+    Args:
+        emulator: whose database FLIGHTS has the schema.
+        lake: the rows.
+        staged: files that were loaded; those of this call are added.
+        types: Snowflake's type for each of DuckDB's.
+    """
     with emulator.connect(schema="RAW") as session, session.cursor() as cursor:
         cursor.execute('CREATE SCHEMA IF NOT EXISTS "FLIGHTS"."RAW"')
         for stream, declared in STREAMS.items():
-            columns = META | {name.upper(): "VARCHAR" for name in [*OF_SOURCE_S3, *declared]}
+            columns = META | dict.fromkeys(OF_SOURCE_S3, "VARCHAR")
+            columns |= {name.upper(): types[type_] for name, type_ in declared.items()}
             table, stage = (f'"FLIGHTS"."RAW"."{name}"' for name in (stream.upper(), f"airbyte_stage_{stream.upper()}"))
             listed = ",\n    ".join(f'"{name}" {type_}' for name, type_ in columns.items())
             if not staged & set((lake.folder / stream).glob("*.parquet")):

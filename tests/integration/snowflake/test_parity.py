@@ -15,7 +15,7 @@ from tests.integration.dbt.lake import STREAMS, Lake
 from tests.integration.dbt.project import PROJECT, Platform, broken
 from tests.integration.snowflake.emulator import PASSWORD, USER, running_emulator
 from tests.integration.snowflake.project import SnowflakePlatform, variables
-from tests.integration.snowflake.raw import load_raw
+from tests.integration.snowflake.raw import INFERRED, load_raw
 
 # dbt-snowflake's own: it hands its connector an option by the option's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The 'insecure_mode' connection property is deprecated")
@@ -180,3 +180,25 @@ def test_values_that_are_not_of_their_type_are_counted_and_named_on_snowflake(bo
     assert "1 values of lat in new.csv are not double" in said
     staged = "select altitude_feet, latitude from analytics_staging.stg_airports where faa in ('X1', 'X2') order by faa"
     assert both.snowflake.rows(staged) == [(None, None), (7, 100.0)]
+
+
+@pytest.mark.exhaustive
+def test_the_marts_are_the_same_where_airbyte_loads_columns_of_their_own_types_and_changes_values(
+    tmp_path: Path,
+) -> None:
+    lake = Lake(tmp_path / "lake")
+    for stream in set(STREAMS) - {"flights"}:
+        lake.load_landing(stream)
+    lake.load_landing("flights", "*-01.csv.gz")
+    lake.load_landing("flights", "*-02.csv.gz", nulled="air_time")
+    with running_emulator(tmp_path / "snowflake", user=USER, password=PASSWORD) as emulator:
+        load_raw(emulator, lake, set(), INFERRED)
+        duckdb = Platform(tmp_path, lake)
+        snowflake = SnowflakePlatform(emulator.folder, lake, emulator=emulator)
+        told = [platform.build() for platform in (duckdb, snowflake)]
+        local, remote = ({name: str(node.status) for name, node in each.items()} for each in told)
+        assert remote == local
+        changes = [each["no_airbyte_changes_stg_flights_"].failures for each in told]
+        assert changes == [943, 943]
+        for mart in MARTS:
+            assert _rows(snowflake, mart) == _rows(duckdb, mart), mart
