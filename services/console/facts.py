@@ -22,6 +22,8 @@ from services.watch.results import rows
 FRESH_SECONDS = 5.0
 """For how long facts are shown again before they are asked for anew."""
 RUNS, WAITING, HISTORY = 10, 30, 20
+KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness")
+"""The artifacts whose rows are shown, by their plain names."""
 PLANNED = "Planned"
 FAILED = ("Failed", "Crashed")
 RETRIED = timedelta(minutes=15)
@@ -200,7 +202,8 @@ class Facts:
 
     def _of_prefect(self, now: datetime) -> Json:
         self.prefect.check()
-        synced = [each for each in self._newest("airbyte-sync", HISTORY) if rows(each)][:1]
+        newest = self._newest()
+        synced = [each for each in newest["airbyte-sync"] if rows(each)][:1]
         runs, parked, waiting = self._runs(now), self._parked(), self._waiting(now)
         held = {each["first"] for each in parked} | {file for each in waiting for file in each.files}
         return {
@@ -208,25 +211,24 @@ class Facts:
             "waiting": [*(each for each in waiting if each.state != PLANNED), *_to_retry(runs, held, now)],
             "planned": next((each for each in waiting if each.state == PLANNED), None),
             "parked": parked,
-            "sources": [_source(row, now) for each in self._newest("freshness", 1) for row in rows(each)],
-            "checks": checks(self._newest("dbt-results", HISTORY)),
-            "publications": [self._publication(each) for each in self._newest("published-tables", HISTORY)],
+            "sources": [_source(row, now) for each in newest["freshness"][:1] for row in rows(each)],
+            "checks": checks(newest["dbt-results"]),
+            "publications": [self._publication(each) for each in newest["published-tables"]],
             "synced": [row for each in synced for row in rows(each)],
             "synced_at": moment(synced[0]["updated"]) if synced else None,
-            "counts": counts(self._newest("row-counts", HISTORY)),
+            "counts": counts(newest["row-counts"]),
         }
 
-    def _newest(self, plain: str, most: int) -> list[Json]:
-        """The newest artifacts of a key, newest first; asked for anew when there is another newest one."""
-        key = self.names.artifact(plain)
-        latest = self.prefect.ask("GET", f"/artifacts/{key}/latest")
-        if not latest:
-            return []
-        if self._history.get(key, ("",))[0] != latest["updated"]:
-            body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": most}
-            found = self.prefect.ask("POST", "/artifacts/filter", body) if most > 1 else [latest]
-            self._history[key] = latest["updated"], found or []
-        return self._history[key][1]
+    def _newest(self) -> dict[str, list[Json]]:
+        """The newest artifacts of each of KEYS, newest first; asked for anew when there is another newest one."""
+        keys = {self.names.artifact(plain): plain for plain in KEYS}
+        latest = self.prefect.ask("POST", "/artifacts/latest/filter", {"artifacts": {"key": {"any_": list(keys)}}})
+        for each in latest or []:
+            if self._history.get(keys[each["key"]], ("",))[0] != each["updated"]:
+                body = {"artifacts": {"key": {"any_": [each["key"]]}}, "sort": "CREATED_DESC", "limit": HISTORY}
+                found = self.prefect.ask("POST", "/artifacts/filter", body) or []
+                self._history[keys[each["key"]]] = each["updated"], found
+        return {plain: self._history.get(plain, ("", []))[1] for plain in KEYS}
 
     def _publication(self, artifact: Json) -> Publication:
         return Publication(moment(artifact["created"]), self._run_url(artifact["flow_run_id"] or ""), rows(artifact))
