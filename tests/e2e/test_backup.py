@@ -47,7 +47,8 @@ def test_a_platform_that_moves_has_its_tables_and_cursor_and_loads_the_next_file
     tables = {name: rows(platform, name) for name in TABLES}
     runs = {run["id"] for run in platform.flow_runs() if run["state_type"] == "COMPLETED"}
     held = {"names": ["dbt-warehouse"], "slots": 1, "lease_duration": 3600}
-    platform.prefect("POST", "v2/concurrency_limits/increment-with-lease", held)  # as a run under way does
+    take = "v2/concurrency_limits/increment-with-lease"  # as a run under way does
+    platform.eventually(lambda: platform.prefect("POST", take, held), "a free slot", seconds=600)
     done = clone.make("backup", profile, f"TO={saved}")
     assert done.returncode == 0, done.stdout
     assert saved.stat().st_mode & 0o777 == 0o600

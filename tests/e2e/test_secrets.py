@@ -48,4 +48,4 @@ def test_a_run_that_is_at_work_while_all_secrets_are_replaced_completes_and_the_
     assert (numbers(platform, day=1), numbers(platform, day=2)) == (THREE, THREE)
     assert platform.rows("select count(*) from fct_flights") == [(SAMPLE_FLIGHTS + 6,)]
     states = {run["state_type"] for run in platform.flow_runs("full_pipeline/full-pipeline")}
-    assert states <= {"COMPLETED", "RUNNING"}, "no run fails of it"
+    assert "FAILED" not in states, "a run under way is retried, and none fails"

@@ -83,6 +83,18 @@ def test_a_back_up_that_was_cut_or_lacks_a_part_is_refused(rehearsal: Profile, t
             restore(Compose(rehearsal, project="p"), str(tmp_path / f"{name}.tar"), agreed=True)
 
 
+def test_a_part_reaches_the_command_that_restores_it_and_its_error_is_told(tmp_path: Path) -> None:
+    (tmp_path / "part").write_bytes(content := bytes(range(256)) * 20_000)
+    with tarfile.open(tmp_path / "saved.tar", "w") as archive:
+        archive.add(tmp_path / "part", DATA)
+    with tarfile.open(tmp_path / "saved.tar", "r:") as archive:
+        module._read(archive, DATA, ["sh", "-c", f"cat > {tmp_path}/restored"])
+        assert (tmp_path / "restored").read_bytes() == content
+        full = "echo 'write: No space left on device' >&2; exit 1"
+        with pytest.raises(ComposeError, match=r"volumes.tar could not be copied: .* Make room"):
+            module._read(archive, DATA, ["sh", "-c", full])
+
+
 @pytest.mark.parametrize(
     ("to", "said"), [("", "Where to"), ("there", "exists already"), ("no/x", "/no does not exist. Create it")]
 )
