@@ -70,8 +70,8 @@ def test_a_receiver_that_is_down_for_minutes_is_an_incident(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    message, since = Message.of(WORKER, "local"), NOW - timedelta(minutes=minutes)
-    down = Failure(why="The receiver does not answer.", since=since, last=NOW, tries=0)
+    message, since = Message.of(WORKER, "local"), datetime.now(UTC) - timedelta(minutes=minutes)
+    down = Failure(why="The receiver does not answer.", since=since, last=since, tries=0)
     state = State(began=NOW, looked=datetime.now(UTC), unsent=[message], failures={message.id: down})
     code, said = status(tmp_path, state, monkeypatch, capsys)
     assert code == bool(kinds) or said["error"]
