@@ -327,7 +327,7 @@ def test_a_plan_on_a_server_that_does_not_answer_names_its_address_and_what_to_c
     monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan"])
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         assert main() == 1
-    assert re.search(r"does not answer at http://127\.0\.0\.1:9/api.*CA_FILE", capsys.readouterr().err)
+    assert re.search(r"does not answer at http://127\.0\.0\.1:9/api.*Check PREFECT_API_URL", capsys.readouterr().err)
 
 
 def test_models_that_read_what_no_load_has_made_yet_do_not_stop_a_plan(
