@@ -17,7 +17,7 @@ GRACE = timedelta(seconds=90)
 NOTICED, TITLE = "Notice that the watch gives no sign of life", "Tell that the watch is silent"
 EVERY = timedelta(seconds=30)
 WHAT = "The watch is silent: nobody looks after the platform, and no other alert will come until it is back."
-IMPACT = "Runs go on. Whether they fail, or do not start, is not told."
+IMPACT = "Runs continue, but nobody hears of it if they fail or do not start."
 _last: dict[str, str] = {}
 
 

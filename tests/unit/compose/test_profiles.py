@@ -309,3 +309,10 @@ def test_what_ends_a_platform_also_ends_the_services_that_its_profile_no_longer_
     assert options.do(compose, options) == 0
     (down,) = [line for line in (tmp_path / "told").read_text().splitlines() if " down " in line]
     assert "--profile=*" in down.split(" down ")[0]
+
+
+def test_the_alerts_are_shown_where_the_watch_is_dead_as_one_of_them_says(docker: Path, tmp_path: Path) -> None:
+    script(docker, f'echo "$@" >> {tmp_path}/told; case "$*" in *" ps "*) echo console;; esac')
+    options = _parser().parse_args(["alerts", "list"])
+    assert options.do(Compose(load("local"), project="p"), options) == 0
+    assert " console " in (tmp_path / "told").read_text().splitlines()[-1]
