@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 OWN_SERVER = "prefect-server"
 OURS = "prefect.yaml"
@@ -63,7 +63,7 @@ class Names:
 
     def asset(self, layer: str, name: str) -> str:
         """Return the key of an asset: of a `raw` stream, a `dbt` node, or what is `published`."""
-        return f"{layer}://{self.namespace or 'platform'}/{quote(name.lower(), safe='')}"
+        return f"{layer}://{self.namespace or 'platform'}/{name.lower()}"
 
     def _small(self, plain: str) -> str:
         """Return a name of small letters, digits and - alone."""

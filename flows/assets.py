@@ -4,15 +4,16 @@ One task makes many tables, each of its own parents. `@materialize` gives all as
 each asset has a context of its own here, which sends the events that `@materialize` sends.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from prefect.artifacts import create_link_artifact
 from prefect.assets import Asset
 from prefect.context import AssetContext
 from prefect.runtime import flow_run
 from prefect.states import Completed
+from prefect.types.names import MAX_ASSET_KEY_LENGTH, RESTRICTED_ASSET_CHARACTERS
 
 from blocks import connections
 from blocks.airbyte import SyncResult
@@ -20,15 +21,22 @@ from blocks.dbt import DbtNode
 from blocks.settings import console_url
 
 BUILT = ("model", "seed", "snapshot")
+RESTRICTED = re.compile(f"[{re.escape(''.join(RESTRICTED_ASSET_CHARACTERS))}]")
+
+
+def asset(key: str) -> Asset:
+    """Return the asset of a key; what Prefect does not take in one, as a folder's name may have it, becomes _."""
+    return Asset(key=RESTRICTED.sub("_", key)[:MAX_ASSET_KEY_LENGTH])
 
 
 def materialized(key: str, upstream: Iterable[str], by: str, facts: Mapping[str, Any]) -> None:
     """Tell Prefect that an asset was made."""
+    made = asset(key)
     context = AssetContext(
-        downstream_assets={Asset(key=key)},
-        direct_asset_dependencies={Asset(key=each) for each in upstream},
+        downstream_assets={made},
+        direct_asset_dependencies={asset(each) for each in upstream},
         materialized_by=by,
-        materialization_metadata={key: dict(facts)},
+        materialization_metadata={made.key: dict(facts)},
     )
     context.emit_events(Completed())
 
@@ -39,7 +47,7 @@ def raw_loaded(syncs: Iterable[SyncResult], profile: str | None) -> None:
     for sync in syncs:
         for stream in sync.streams:
             if stream.rows:
-                source = f"s3://{landing.bucket}/{landing.prefix}{quote(stream.name)}"
+                source = f"s3://{landing.bucket}/{landing.prefix}{stream.name}"
                 facts = {"rows": stream.rows, "bytes": stream.bytes, "job": sync.job_id}
                 materialized(names.asset("raw", f"{sync.prefix}{stream.name}"), [source], "airbyte", facts)
 
