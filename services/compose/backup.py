@@ -11,12 +11,12 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from services.compose.code import choose_code
 from services.compose.engine import Compose
@@ -100,7 +100,7 @@ def _save(compose: Compose, folder: Path) -> None:
 def _bring_back(compose: Compose, archive: tarfile.TarFile) -> None:
     _read(archive, DATA, _copier(compose, "tar", "--extract", "--file=-", "--directory=/data", "--no-overwrite-dir"))
     waited = ("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300")
-    if PREFECT in archive.getnames():
+    if PREFECT in _files(archive):
         compose.output(*waited, "postgres")
         _read(
             archive,
@@ -203,24 +203,34 @@ def _opened(source: str) -> Iterator[tarfile.TarFile]:
     """A back-up that is whole to its end."""
     if not source:
         raise ComposeError("Which back-up? make restore FROM=platform.tar")
-    try:
-        with tarfile.open(source, "r:") as archive:
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(tarfile.open(source, "r:"))
             archive.getmembers()
-    except (OSError, tarfile.TarError) as error:
-        raise ComposeError(f"FROM={source} is not a back-up that can be read: {error}. Nothing was changed.") from error
-    with tarfile.open(source, "r:") as archive:
+        except (OSError, tarfile.TarError) as error:
+            raise ComposeError(
+                f"FROM={source} is not a back-up that can be read: {error}. Nothing was changed."
+            ) from error
         yield archive
 
 
 def _manifest(archive: tarfile.TarFile, source: str) -> dict[str, Any]:
-    missing = {MANIFEST, LANDING, DATA}.difference(archive.getnames())
-    content = None if missing else archive.extractfile(MANIFEST)
+    missing = {MANIFEST, LANDING, DATA} - _files(archive)
     try:
-        manifest: dict[str, Any] = json.loads(content.read() if content else b"")
+        manifest: dict[str, Any] = json.loads(b"" if missing else _content(archive, MANIFEST).read())
     except ValueError:
         why = f": it lacks {', '.join(sorted(missing))}" if missing else ""
         raise ComposeError(f"FROM={source} is not a back-up of this platform{why}. Nothing was changed.") from None
     return manifest
+
+
+def _files(archive: tarfile.TarFile) -> set[str]:
+    """The parts that a back-up has."""
+    return {member.name for member in archive if member.isfile()}
+
+
+def _content(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    return cast(IO[bytes], archive.extractfile(name))  # None only for what `_files` leaves out
 
 
 def _write(file: Path, command: list[str]) -> None:
@@ -230,12 +240,11 @@ def _write(file: Path, command: list[str]) -> None:
 
 def _read(archive: tarfile.TarFile, name: str, command: list[str]) -> None:
     """Give a part of a back-up to a command, in pieces."""
-    content = archive.extractfile(name)
     with tempfile.TemporaryFile() as errors:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as process:
-            with suppress(BrokenPipeError):  # the command has ended; its errors say why
-                shutil.copyfileobj(content, process.stdin)  # type: ignore[arg-type]
-                process.stdin.close()  # type: ignore[union-attr]
+            # The command may have ended; then its errors say why.
+            with suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as taken:
+                shutil.copyfileobj(_content(archive, name), taken)
             code = process.wait()
         errors.seek(0)
         _succeed(subprocess.CompletedProcess(command, code, stderr=errors.read()), name)

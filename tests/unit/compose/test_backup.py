@@ -78,7 +78,15 @@ def test_a_back_up_that_was_cut_or_lacks_a_part_is_refused(rehearsal: Profile, t
     (tmp_path / "cut.tar").write_bytes(whole[:2000])
     with tarfile.open(tmp_path / "part.tar", "w") as archive:
         archive.add(tmp_path / MANIFEST, MANIFEST)
-    for name, said in (("cut", "cannot|unexpected end of data"), ("part", "lacks landing.tar, volumes.tar")):
+    with tarfile.open(tmp_path / "folder.tar", "w") as archive:
+        for part in (MANIFEST, LANDING):
+            archive.add(tmp_path / MANIFEST, part)
+        archive.add(tmp_path, DATA, recursive=False)
+    for name, said in (
+        ("cut", "cannot|unexpected end of data"),
+        ("part", "lacks landing.tar, volumes.tar"),
+        ("folder", "lacks volumes.tar"),
+    ):
         with pytest.raises(ComposeError, match=rf"{said}.* Nothing was changed"):
             restore(Compose(rehearsal, project="p"), str(tmp_path / f"{name}.tar"), agreed=True)
 
