@@ -22,9 +22,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from blocks.duckdb_file import quoted
 from blocks.errors import USER
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
+from blocks.warehouse import published_schema
 from services.console import data, plot, words
 from services.console.facts import Facts
 from services.console.lineage import FILES, Docs
@@ -121,6 +123,7 @@ class Page:
         return self.show(
             "table.html",
             table=found,
+            relation=quoted(name),
             facts=facts,
             profile=profile,
             model=self.docs.model(name),
@@ -182,7 +185,7 @@ def leads(settings: Settings) -> dict[str, str]:
     if settings.dbt_target == "snowflake":
         raw = f"Snowflake {settings.snowflake_account}, {settings.snowflake_database}"
         models = f"{raw}.{settings.snowflake_schema}"
-        published = f"{models}_PUBLISHED"
+        published = published_schema(models)
     else:
         raw, models, published = map(str, (settings.lake_dir, settings.warehouse_path, settings.published_path))
     s3 = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"

@@ -9,12 +9,13 @@ from markupsafe import Markup
 
 from blocks.duckdb_fence import fenced
 from blocks.duckdb_file import identifier, quoted
+from blocks.lake import FILE
 from services.console.plot import draw, is_number, is_time
 from services.console.query import Answer, QueryFailed, own
 
 MOST_NAMES = 50
 """A column of text with more different values than this has no bars."""
-FILE, LOADED = "_ab_source_file_url", "_airbyte_extracted_at"
+LOADED = "_airbyte_extracted_at"
 FILES = 50
 SAMPLE = 10
 SAMPLED = 10_000

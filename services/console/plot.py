@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from services.console.facts import BAD
 from services.console.query import Answer
+from services.console.snapshot import BAD
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 220, 56, 24
 BARS, POINTS, BINS = 15, 400, 24

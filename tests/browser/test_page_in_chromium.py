@@ -13,6 +13,7 @@ from prefect import get_client
 
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
+from services.bootstrap.pages import ask
 from services.console.app import Page, create_app
 from services.watch.prefect_api import Prefect
 from tests.integration.dbt.test_docs import write_docs
@@ -61,7 +62,7 @@ class World:
     def tell(self, key: str, rows: list[dict[str, object]]) -> None:
         body = {"key": NAMES.artifact(key), "type": "table", "data": json.dumps(rows)}
         with get_client(sync_client=True) as client:
-            client.request("POST", "/artifacts/", json=body)  # type: ignore[arg-type]
+            ask(client, "POST", "/artifacts/", body)
 
     def test_ends(self, status: str) -> None:
         said = "Got 3 results, configured to fail if != 0" if status == "fail" else ""

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from blocks.incidents import LOOKED, Incident, IncidentStore, State
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
+from services.bootstrap.pages import ask
 from services.console import facts
 from services.console.app import Page, create_app, leads
 from services.watch.prefect_api import Prefect
@@ -69,7 +70,7 @@ def page(client: SyncPrefectClient, tmp_path: Path) -> Seen:
 
 def artifact(client: SyncPrefectClient, key: str, rows: list[dict[str, object]]) -> None:
     body = {"key": NAMES.artifact(key), "type": "table", "data": json.dumps(rows)}
-    client.request("POST", "/artifacts/", json=body)  # type: ignore[arg-type]
+    ask(client, "POST", "/artifacts/", body)
 
 
 def tell_of_a_test(client: SyncPrefectClient, status: str) -> None:
