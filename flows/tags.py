@@ -34,9 +34,8 @@ def version_tags() -> list[str]:
 def tag_with_version(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - as Prefect calls it
     """Give a run that starts the tags of the image's code; a run that a later image retries has those of both."""
     if new := missing_tags(flow_run.tags):
-        every = [*flow_run.tags, *new]
         with get_client(sync_client=True) as client:
-            client.update_flow_run(flow_run.id, tags=every)
+            client.update_flow_run(flow_run.id, tags=flow_run.tags + new)
 
 
 def missing_tags(there: Iterable[str]) -> list[str]:

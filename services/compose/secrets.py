@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from services.compose.profile import ComposeError, Profile
-from services.compose.values import SECRET_NAMES, is_this_machine, to_this_machine
+from services.compose.values import SECRET_NAMES, SNOWFLAKE_DOMAIN, is_this_machine, to_this_machine
 
 PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
 URL = (r"https?://\S+", "a URL, from http:// or https:// on")
@@ -53,7 +53,7 @@ def prepare(profile: Profile) -> None:
     if faults := list(filter(None, (_fault(folder / name, name in profile.secrets) for name in SECRET_NAMES))):
         raise ComposeError("\n  ".join(["Secrets cannot be used; nothing was started.", *faults]))
     for name in SECRET_NAMES:
-        (folder / name).touch()  # Compose mounts all of them; an empty file is no secret
+        (folder / name).touch()  # Compose mounts all of them; an empty file counts as unset
         (folder / name).chmod(0o444)
     (folder / "nyc_flights.yaml").unlink(missing_ok=True)  # an earlier version's, with a password in it
     _write_once(folder / DESTINATION, json.dumps(_destination(profile), indent=2) + "\n")
@@ -96,7 +96,7 @@ def _snowflake(profile: Profile) -> dict[str, object]:
         credentials |= {"private_key_password": passphrase} if passphrase else {}
     return {
         "destinationType": "snowflake",
-        "host": host if values["SNOWFLAKE_HOST"] else f"{account}.snowflakecomputing.com",
+        "host": host if values["SNOWFLAKE_HOST"] else f"{account}{SNOWFLAKE_DOMAIN}",
         "role": values["SNOWFLAKE_ROLE"],
         "warehouse": values["SNOWFLAKE_WAREHOUSE"],
         "database": values["SNOWFLAKE_DATABASE"],

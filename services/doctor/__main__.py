@@ -17,6 +17,7 @@ from blocks.connections import airbyte_from, dbt_from, landing_from, snowflake_f
 from blocks.errors import PlatformError, printable, remedy
 from blocks.host import through_proxy
 from blocks.settings import Settings
+from services.compose.values import SNOWFLAKE_DOMAIN
 from services.doctor.airbyte import airbyte, sources
 from services.doctor.alerts import alerts
 from services.doctor.finding import Check, Finding, run
@@ -59,7 +60,7 @@ def addresses(settings: Settings) -> dict[str, str]:
         "Prefect": f"{PREFECT_API_URL.value()}/health",
     }
     if settings.dbt_target == "snowflake":
-        host = settings.snowflake_host or f"{settings.snowflake_account}.snowflakecomputing.com"
+        host = settings.snowflake_host or f"{settings.snowflake_account}{SNOWFLAKE_DOMAIN}"
         found["Snowflake"] = f"{settings.snowflake_protocol}://{host}"
     return found
 
