@@ -215,7 +215,7 @@ def unsent(state: State | None, now: datetime) -> list[Incident]:
             kind="message_unsent",
             what=f"Messages that have not arrived: {', '.join(named[:MOST_NAMED])}{more}. {why}",
             since=min(each.since for each in found.values()),
-            impact="Nobody is told of these incidents. The published tables stay as they are.",
+            impact="These incidents are not reported. The published tables stay as they are.",
             where="docs/alerts.md",
             command=make("alert-test"),
         )

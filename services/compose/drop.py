@@ -47,7 +47,7 @@ def opened(file: Path) -> IO[bytes]:
             return file.open("rb")
     except OSError as error:
         raise ComposeError(f"The file {str(file)!r} cannot be read: {error.strerror}.") from error
-    raise ComposeError(f"There is no file {str(file)!r}. Usage: make drop FILE=path/to/new.csv STREAM=flights.")
+    raise ComposeError(f"The file {str(file)!r} does not exist. Usage: make drop FILE=path/to/new.csv STREAM=flights.")
 
 
 def stream_of(file: Path) -> str:

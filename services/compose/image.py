@@ -19,7 +19,7 @@ def make_image(profile: Profile, tag: str) -> int:
     What is not committed is not in it.
 
     Raises:
-        ComposeError: the tag is not valid, or another commit has it already; there is no commit; the build fails.
+        ComposeError: the tag is not valid or belongs to another commit, nothing is committed, or the build fails.
     """
     if not re.fullmatch(TAG, tag):
         raise ComposeError(

@@ -121,5 +121,5 @@ def _operands(node: Expr) -> list[Expr]:
 
 
 def _assigns(node: Expr) -> bool:
-    """`set a = b` is no comparison."""
+    """Return whether an `=` assigns, as in `update … set a = b`."""
     return isinstance(node, exp.EQ) and isinstance(node.parent, exp.Update) and node.arg_key == "expressions"

@@ -146,7 +146,7 @@ CAUSES: dict[str, Cause] = {
     "schedule_off": Cause(
         "A deployment or its schedule is switched off, but prefect.yaml does not switch it off.",
         "Someone switches it on again, or prefect.yaml now says `active: false` or `paused: true`.",
-        "The tables are no longer updated on schedule.",
+        "The schedule starts no run, so the tables become outdated.",
         "prefect deployment schedule ls {subject}, or the switch on the deployment's page",
         "at once",
         seconds=60,
