@@ -45,6 +45,19 @@ STEERING = (
 PYTHON = ("with-secrets", "python", "-m")
 """What begins a command in a running container, which does not go through the image's entrypoint."""
 
+STATES = ("ps", "--all", "--format", "{{.Service}},{{.State}},{{.Health}}")
+"""Compose's question for what `stuck` reads."""
+
+
+def stuck(states: str) -> list[str]:
+    """The services that a start must begin anew; `states` is the answer to STATES.
+
+    `up --wait` ends at the first container that is unhealthy, even if it would be healthy a second later, and Docker
+    lets a container that keeps crashing wait for up to a minute. LocalStack runs its init scripts at its start only.
+    """
+    rows = (line.split(",") for line in states.splitlines())
+    return [service for service, state, health in rows if state == "restarting" or health == "unhealthy"]
+
 
 @dataclass(frozen=True)
 class Compose:

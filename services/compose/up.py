@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.compose.code import choose_code
-from services.compose.engine import PORTS, Compose, steered
+from services.compose.engine import PORTS, STATES, Compose, steered, stuck
 from services.compose.image import commit_of, need_image
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
@@ -104,9 +104,8 @@ def start(compose: Compose) -> None:
         ComposeError: one is not; its last lines are in the text.
     """
     begun = time.monotonic()
-    # Init scripts run at LocalStack's start alone: one that failed may have been mended since.
-    if "localstack,unhealthy" in compose.output("ps", "--format", "{{.Service}},{{.Health}}").split():
-        compose.run("rm", "--stop", "--force", "localstack")
+    if services := stuck(compose.output(*STATES)):
+        compose.run("rm", "--stop", "--force", *services)
     compose.stop_what_is_no_longer_named()
     if compose.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "--remove-orphans"):
         raise ComposeError(f"Not every service is ready.{steered()}\n{_what_failed(compose)}")

@@ -19,7 +19,7 @@ from testcontainers.compose import DockerCompose
 
 from blocks.landing import AwsAccess, s3_client
 from services.compose.code import bring_code
-from services.compose.engine import FROM_OUTSIDE, PYTHON
+from services.compose.engine import FROM_OUTSIDE, PYTHON, STATES, stuck
 from services.compose.prefect_api import authorization
 from services.compose.profile import load
 from services.compose.project import Engine
@@ -135,6 +135,8 @@ class Platform(DockerCompose, Running):
             PlatformFailed: a service does not become healthy; the text holds the newest lines of all logs.
         """
         try:
+            if services := stuck(self.compose(*STATES)):
+                self.compose("rm", "--stop", "--force", *services)
             super().start()
         except subprocess.CalledProcessError as error:
             raise PlatformFailed(f"{error.stderr.decode()[-2000:]}\n{self.logs(lines=20)}") from error
