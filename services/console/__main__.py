@@ -3,12 +3,11 @@
 import argparse
 from urllib.parse import urlsplit
 
-import uvicorn
-
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
 from services.console.app import Page, create_app
 from services.guard.rules import LOOPBACK
+from services.quiet import serve
 from services.watch.prefect_api import Prefect
 
 
@@ -34,14 +33,7 @@ def main() -> None:
         Names.of(profile, server.api_url, settings.prefect_namespace) if profile else Names(settings.prefect_namespace)
     )
     page = Page(Prefect(server), settings, names, profile, airbyte(settings, options.airbyte_port))
-    uvicorn.run(
-        create_app(page),
-        host=options.host,
-        port=options.port,
-        log_level="warning",
-        timeout_graceful_shutdown=3,
-        server_header=False,
-    )
+    serve(create_app(page), options.host, options.port)
 
 
 if __name__ == "__main__":

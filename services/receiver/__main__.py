@@ -5,13 +5,13 @@ import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from services.guard.asgi import Guard
+from services.quiet import serve
 from services.receiver.messages import Messages, line
 
 MAX_BODY_MB = 1.0
@@ -50,8 +50,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--folder", type=Path, required=True, help="folder that keeps the messages")
     options = parser.parse_args()
-    app = create_app(Messages(options.folder))
-    uvicorn.run(app, host=options.host, port=options.port, log_level="warning", timeout_graceful_shutdown=3)
+    serve(create_app(Messages(options.folder)), options.host, options.port)
 
 
 if __name__ == "__main__":
