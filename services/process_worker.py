@@ -1,7 +1,7 @@
 """Prefect's worker of processes, with what runs of the platform need of it.
 
 Prefect's own ends with "already holding" where a run is handed out again while it still holds a slot of `--limit` for
-it, and leaves a run crashed whose process was killed.
+it, leaves a run crashed whose process was killed, and cannot be asked to let its runs end.
 """
 
 import warnings
@@ -22,6 +22,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from blocks.attempts import ATTEMPTS, KILLED, RETRIED
 from blocks.names import Names
 from blocks.runs import attempts
+from services import drain
 from services.bootstrap.automations import BEATS, FREQUENCY, SILENT
 
 
@@ -57,10 +58,24 @@ with warnings.catch_warnings():
 
         type = "process"
         job_configuration = Job
+        can_drain: ClassVar[bool] = False
+        """Whether it looks for somebody who waits for the end of its runs, which needs a /tmp of its own."""
+
+        def _held(self) -> set[Any]:
+            """The runs that have a slot: those whose process has not ended."""
+            return set(self._limiter.statistics().borrowers) if self._limiter else set()
+
+        async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+            """Look for runs and start them; say how many there are to whoever waits for their end."""
+            if self.can_drain:
+                drain.answer(len(self._held()))
+            return await super().get_and_submit_flow_runs()
 
         async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
             """Start runs, but none whose former process has not ended: the server may believe it dead."""
-            held = set(self._limiter.statistics().borrowers) if self._limiter else set()
+            if self.can_drain and drain.is_asked():
+                return []
+            held = self._held()
             free = [each for each in flow_run_response if each.flow_run.id not in held]
             return await super()._submit_scheduled_flow_runs(free)
 

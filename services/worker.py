@@ -130,12 +130,14 @@ def main() -> None:
     parser.add_argument("--profile", default="", help="profile, which may give the pool a namespace")
     parser.add_argument("--name", default=f"worker-{socket.gethostname()}", help="of this worker, in its pool")
     parser.add_argument("--numbered", help="its name, but for a number: the first that no living worker here has")
+    parser.add_argument("--can-drain", action="store_true", help="in a container of its own: see services/drain.py")
     parser.add_argument("--limit", default="", help=f"runs at once (default: {LIMIT})")
     options, others = parser.parse_known_args()
     names = connections.names(options.profile or None)
     if options.numbered:
         options.name = numbered(options.numbered, Settings().warehouse_path.parent)
     pool, process_worker.Job.names = names.name(options.pool), names
+    process_worker.Worker.can_drain = options.can_drain
     with get_client(sync_client=True) as client:
         for run in put_back(client, pool, options.name, names.tag):
             print(f"{run.name} was {run.state_name} when the worker ended", flush=True)

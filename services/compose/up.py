@@ -17,6 +17,7 @@ from services.compose.image import commit_of, need_image
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
 from services.compose.promote import bootstrap
+from services.compose.rotate import without_runs
 
 MARTS_SECONDS = 300.0
 CHANGES = 3
@@ -45,9 +46,10 @@ def up(compose: Compose, yes: bool = False, takeover: bool = False) -> int:
         if not compose.profile.image:
             print("Building what has changed; the first time takes some minutes.", flush=True)
         compose.build()
-        if compose.profile.is_on_shared_server:
-            register(compose, yes, takeover)
-        start(compose)
+        with without_runs(compose):
+            if compose.profile.is_on_shared_server:
+                register(compose, yes, takeover)
+            start(compose)
         if "localstack" in compose.profile.services:
             wait_for_marts(compose, begun)
     print(banner(compose))

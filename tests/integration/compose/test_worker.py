@@ -69,9 +69,15 @@ def deployment(client: SyncPrefectClient, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def worker(client: SyncPrefectClient, deployment: UUID) -> Iterator["subprocess.Popen[bytes]"]:
-    command = [sys.executable, "-m", "services.worker", "--pool", "local", "--limit", "2", "--name", "w"]
-    variables = {"PREFECT_NAMESPACE": NAMES.namespace, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The worker's /tmp."""
+    return tmp_path_factory.mktemp("tmp")
+
+
+@pytest.fixture(scope="module")
+def worker(client: SyncPrefectClient, deployment: UUID, temporary: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [sys.executable, "-m", "services.worker", "--pool", "local", "--limit", "2", "--name", "w", "--can-drain"]
+    variables = {"PREFECT_NAMESPACE": NAMES.namespace, "PREFECT_WORKER_QUERY_SECONDS": "1", "TMPDIR": str(temporary)}
     process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **variables})
     yield process
     process.terminate()
@@ -124,6 +130,43 @@ def test_a_run_that_is_retried_while_its_process_lives_waits_for_that_processs_e
     (tmp_path / "go").touch()
     eventually(lambda: client.read_flow_run(run).state_name == "Completed")
     assert worker.poll() is None
+
+
+def test_a_worker_whose_end_is_prepared_lets_its_run_end_and_starts_no_other_until_that_is_given_up(
+    client: SyncPrefectClient,
+    deployment: UUID,
+    worker: "subprocess.Popen[bytes]",
+    temporary: Path,
+    tmp_path: Path,
+) -> None:
+    folders = tmp_path / "before", tmp_path / "after"
+    runs = []
+
+    def start(folder: Path) -> None:
+        folder.mkdir()
+        made = client.create_flow_run_from_deployment(deployment, parameters={"folder": str(folder)})
+        runs.append(made.id)
+
+    def drain() -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "services.drain"]
+        return subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, env={"TMPDIR": str(temporary)})
+
+    start(folders[0])
+    eventually((folders[0] / "attempt-1").exists)
+    with drain() as waiting:
+        eventually((temporary / "worker-drain").exists)
+        start(folders[1])
+        (folders[0] / "go").touch()
+        assert waiting.wait(60) == 0
+    assert client.read_flow_run(runs[0]).state_name == "Completed"
+    assert client.read_flow_run(runs[1]).state_name == "Scheduled"
+    assert not list(folders[1].iterdir())
+
+    with drain() as waiting:  # whoever waits may think better of it
+        waiting.communicate(timeout=60)
+    eventually((folders[1] / "attempt-1").exists)
+    (folders[1] / "go").touch()
+    eventually(lambda: client.read_flow_run(runs[1]).state_name == "Completed")
 
 
 def test_a_worker_in_a_new_container_has_its_predecessors_name_and_each_of_several_its_own(tmp_path: Path) -> None:

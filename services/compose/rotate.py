@@ -1,0 +1,88 @@
+"""New secrets for a running platform: runs that are under way end first, with the values that they have read."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from services.compose.engine import Compose
+from services.compose.profile import ComposeError
+
+SECONDS = 3600.0
+"""The longest wait for the runs under way."""
+
+LABEL = "secrets"
+DRAINS = "--can-drain"
+"""In the command of a worker that can be asked to let its runs end; one of an earlier version cannot."""
+
+
+@contextmanager
+def without_runs(compose: Compose) -> Iterator[None]:
+    """Where secrets have changed, let the runs under way end, and start no other until the worker is started anew.
+
+    A run would lose its server, or be answered 401: Prefect's server accepts one password alone.
+
+    Raises:
+        ComposeError: the runs have not ended in time; nothing was changed.
+    """
+    workers = _workers(compose) if changed(compose) else []
+    if not workers:
+        yield
+        return
+    print("Secrets have changed. Waiting for the runs in progress to end; new runs wait for the restart.", flush=True)
+    _drain(compose, workers)
+    compose.output("stop", "worker")
+    try:
+        yield
+    except BaseException:
+        compose.succeeds("start", "worker")
+        raise
+
+
+def changed(compose: Compose) -> list[str]:
+    """The running services that hold another value of a secret than the profile has now."""
+    services = json.loads(compose.output("config", "--format", "json"))["services"]
+    wanted = {name: service.get("labels", {}).get(LABEL, "") for name, service in services.items()}
+    template = f'{{{{index .Config.Labels "com.docker.compose.service"}}}}={{{{index .Config.Labels "{LABEL}"}}}}'
+    running = (line.partition("=") for line in _inspect(compose.output("ps", "--quiet").split(), template))
+    return sorted({service for service, _, label in running if label != wanted.get(service, label)})
+
+
+def _workers(compose: Compose) -> list[str]:
+    """The containers of the running workers that can be drained."""
+    shown = _inspect(compose.output("ps", "--quiet", "worker").split(), "{{.Id}} {{json .Config.Cmd}}")
+    return [line.split()[0] for line in shown if DRAINS in line]
+
+
+def _inspect(containers: list[str], template: str) -> list[str]:
+    """A line for each container."""
+    if not containers:
+        return []
+    command = ["docker", "inspect", "--format", template, *containers]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def _drain(compose: Compose, workers: list[str]) -> None:
+    """Wait until no worker has a run."""
+    command = ("docker", "exec", "--interactive")
+    waiting = [
+        subprocess.Popen([*command, each, "python", "-m", "services.drain"], stdin=subprocess.PIPE) for each in workers
+    ]
+    deadline = time.monotonic() + SECONDS
+    try:
+        for each in waiting:
+            each.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        raise ComposeError(
+            f"Runs are still in progress after {SECONDS:.0f} s. Nothing was changed. Wait until they have ended, or "
+            f"cancel them in Prefect, then run `{compose.profile.make('up')}` again."
+        ) from None
+    finally:
+        for each in waiting:
+            if each.stdin:
+                each.stdin.close()
+    if any(each.returncode for each in waiting):
+        raise ComposeError(
+            f"A worker has ended while its runs were waited for. Run `{compose.profile.make('up')}` again."
+        )
