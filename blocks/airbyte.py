@@ -49,6 +49,10 @@ class AirbyteUnauthorised(AirbyteError):
     """Airbyte does not accept the credentials."""
 
 
+class AirbyteForbidden(AirbyteUnauthorised):
+    """Airbyte accepts the credentials, but their user may not do what was asked for."""
+
+
 class UnknownConnection(AirbyteError):
     """Airbyte has no connection with this id."""
 
@@ -488,6 +492,11 @@ class AirbyteClient:
             response = self._http.post(f"{self.server_url}/applications/token", json=credentials)
             if response.status_code in (400, 401, 403):
                 raise self._unauthorised(response)
+            if response.status_code == 404:
+                raise AirbyteError(
+                    f"{self.server_url}/applications/token is not there (404). Set AIRBYTE_SERVER_URL to the base URL "
+                    "of Airbyte's public API: https://HOST/api/public/v1, or https://api.airbyte.com/v1 for the Cloud."
+                )
             self._raise_for(response, "the token call")
             token = self._parse(_Token, response)
             self._token = token.access_token
@@ -505,6 +514,12 @@ class AirbyteClient:
     def _raise_for(self, response: httpx.Response, subject: str) -> None:
         if response.is_success:
             return
+        if response.status_code == 403 and self._client_id:
+            raise AirbyteForbidden(
+                f"Airbyte at {self.server_url} answered 403 for {subject}: the credentials are accepted, but their "
+                "user has no right to it. Give the application's user the role Runner in the connection's workspace, "
+                "and check that AIRBYTE_CONNECTION_ID belongs to that workspace."
+            )
         if response.status_code in (401, 403):
             raise self._unauthorised(response)
         if response.status_code == 404:

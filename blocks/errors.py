@@ -17,12 +17,25 @@ REMEDIES = {
     "wrong.version.number": "The server there speaks without TLS: write http:// or its port for https.",
     "407 proxy|proxy authentication required": "The proxy wants a password: put it into `proxies` of "
     "~/.docker/config.json.",
+    "390144|jwt token is invalid": "Set this user's RSA_PUBLIC_KEY in Snowflake to the public key of "
+    "SNOWFLAKE_PRIVATE_KEY, and check SNOWFLAKE_USER and SNOWFLAKE_ACCOUNT.",
+    "390100|incorrect username or password": "Correct SNOWFLAKE_USER or SNOWFLAKE_PASSWORD.",
+    "390189|role .* specified in the connect string": "Grant SNOWFLAKE_ROLE to SNOWFLAKE_USER, or correct it.",
+    "390303|390318|oauth access token": "Put a new token into SNOWFLAKE_OAUTH_TOKEN.",
+    "390197|multi-factor authentication": "A user who needs a second factor cannot run pipelines: log in with "
+    "SNOWFLAKE_PRIVATE_KEY.",
+    "39042[02]|not allowed to access snowflake": "A network policy of Snowflake keeps this machine out: let an "
+    "administrator add its address.",
+    "290404": "Snowflake does not know the account: write SNOWFLAKE_ACCOUNT as ORGANIZATION-ACCOUNT, or as a locator "
+    "with its region.",
+    "000606|no active warehouse": "Grant SNOWFLAKE_ROLE the privilege USAGE on SNOWFLAKE_WAREHOUSE, or correct the "
+    "warehouse's name.",
 }
-"""What helps where a call fails before the other system has said anything, by a pattern of the error's text."""
+"""What helps against errors on the way to another system, or at its door, by a pattern of the error's text."""
 
 
 def remedy(text: str) -> str:
-    """Return what helps against an error of certificates or proxies, by its text; "" for any other."""
+    """Return what helps against an error of certificates, proxies or log-ins, by its text; "" for any other."""
     return next((helps for pattern, helps in REMEDIES.items() if re.search(pattern, text, re.IGNORECASE)), "")
 
 
@@ -39,8 +52,8 @@ def printable(text: str) -> str:
 class PlatformError(Exception):
     """An error whose text a newcomer can act on; a flow run's state carries it as it is.
 
-    An error of certificates or proxies says what helps against it. A user and password within a URL, as an endpoint may
-    have them, are left out, and control characters are escaped.
+    An error of certificates, proxies or log-ins says what helps against it. A user and password within a URL, as an
+    endpoint may have them, are left out, and control characters are escaped.
     """
 
     def __init__(self, text: str = "") -> None:

@@ -77,7 +77,9 @@ def need_image(profile: Profile) -> None:
         pulled = _run("docker", "pull", "--quiet", profile.image)
         if not pulled.returncode:
             return
-        said = f" Its registry does not give it: {(pulled.stderr.strip().splitlines() or ['no answer'])[-1]}."
+        why = (pulled.stderr.strip().splitlines() or ["no answer"])[-1].rstrip(".")
+        host = profile.image.partition("/")[0]
+        said = f" Its registry does not give it: {why}. If it asks for a log-in: docker login {host}."
     tag = profile.values["PLATFORM_TAG"]
     raise ComposeError(
         f"The image {profile.image}, which {profile.file.name} names, is not on this machine.{said} Nothing was "

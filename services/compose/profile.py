@@ -1,6 +1,7 @@
 """A profile: the file in profiles/ that gives docker-compose.yml its values."""
 
 import re
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,11 +154,31 @@ def _unreadable(profile: Profile) -> Iterator[str]:
             yield f"CA_FILE is {named!r}, and there is no such file."
         elif not file.stat().st_mode & 0o004:
             yield f"CA_FILE is {named!r}, which containers cannot read: chmod a+r {named}"
+        elif not _has_certificates(file):
+            yield (
+                f"CA_FILE is {named!r}, which holds no certificates in PEM format. To convert another format: "
+                f"openssl x509 -inform der -in {named} -out ca.pem"
+            )
+
+
+def _has_certificates(file: Path) -> bool:
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(file)
+    except (ssl.SSLError, OSError):
+        return False
+    return bool(context.cert_store_stats()["x509"])
 
 
 def _read(file: Path) -> dict[str, str]:
     values: dict[str, str] = {}
-    for number, line in enumerate(file.read_text().splitlines(), start=1):
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ComposeError(f"{_short(file)} is not UTF-8. Save it as UTF-8.") from None
+    except OSError as error:
+        raise ComposeError(f"{_short(file)} cannot be read: {error.strerror}. Let your user read it.") from None
+    for number, line in enumerate(lines, start=1):
         where = f"{_short(file)}, line {number}"
         if not (match := LINE.fullmatch(line)):
             raise ComposeError(

@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def prepare(profile: Profile) -> None:
     for name in sorted(profile.secrets):
         if OF_STAND_INS.get(name) in profile.services and not _text(folder / name):
             _write(folder / name, _made_up(name))
-    if faults := list(filter(None, (_fault(folder / name, name in profile.secrets) for name in SECRET_NAMES))):
+    faults = [*filter(None, (_fault(folder / name, name in profile.secrets) for name in SECRET_NAMES)), *_key(profile)]
+    if faults:
         raise ComposeError("\n  ".join(["Secrets cannot be used; nothing was started.", *faults]))
     for name in SECRET_NAMES:
         (folder / name).touch()  # Compose mounts all of them; an empty file counts as unset
@@ -132,6 +134,16 @@ def _fault(file: Path, named: bool) -> str:
         return f"{where} is not a whole private key in PEM format (-----BEGIN [ENCRYPTED ]PRIVATE KEY-----)."
     pattern, expected = FORMS.get(file.name, (".*", ""))
     return f"{where} is not {expected}." if text and not re.fullmatch(pattern, text, re.DOTALL) else ""
+
+
+def _key(profile: Profile) -> Iterator[str]:
+    """What is wrong with the private key and its passphrase together."""
+    name, passphrase = "SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
+    is_encrypted, has_passphrase = "ENCRYPTED" in secret(profile, name), bool(secret(profile, passphrase))
+    if is_encrypted and not has_passphrase:
+        yield f"{name} is encrypted: add {passphrase} to SECRETS, and put it into a file of that name beside the key."
+    if has_passphrase and not is_encrypted:
+        yield f"{passphrase} is set, but {name} is not encrypted: remove the passphrase from SECRETS and its file."
 
 
 def _text(file: Path) -> str:

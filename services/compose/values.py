@@ -176,6 +176,7 @@ STAND_INS = {
 """Of each optional service: the values that lead to it, the address first; Airbyte takes the account from the host."""
 
 ADDRESSES = ("PREFECT_API_URL", "AIRBYTE_SERVER_URL", "S3_ENDPOINT_URL", "SENSOR_QUEUE_URL", "SNOWFLAKE_HOST")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY")
 LOOPBACK = r"(.+\.)?localhost|127(\.\d+){0,3}|0(\.0){0,3}|::1?"
 WORKSPACE = r"https://api\.prefect\.cloud/api/accounts/[\w-]+/workspaces/[\w-]+"
 SNOWFLAKE_DOMAIN = ".snowflakecomputing.com"
@@ -242,7 +243,7 @@ def _pages(values: Values) -> Iterator[str]:
 
 
 def _this_machine(values: Values) -> Iterator[str]:
-    for name in ADDRESSES:
+    for name in (*ADDRESSES, *PROXIES):
         if is_this_machine(values.get(name, "")):
             yield f"{name} {to_this_machine(values[name])}"
 
@@ -305,6 +306,11 @@ def _landing(values: Values) -> Iterator[str]:
     if not _runs("localstack", values):
         if values.get("AWS_SECRET_ACCESS_KEY") == "test":
             yield "AWS_SECRET_ACCESS_KEY is `test`, which only LocalStack takes: name it among SECRETS."
+        if values.get("AWS_ACCESS_KEY_ID", "").startswith("ASIA") and "AWS_SESSION_TOKEN" not in secrets(values):
+            yield (
+                "AWS_ACCESS_KEY_ID belongs to a temporary key (ASIA…), which AWS accepts only with its session token: "
+                "add AWS_SESSION_TOKEN to SECRETS."
+            )
         return
     if not values.get("AWS_ACCESS_KEY_ID"):
         yield "AWS_ACCESS_KEY_ID is empty, and LocalStack wants one: any will do."

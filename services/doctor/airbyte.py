@@ -5,7 +5,14 @@ from pathlib import Path
 
 import yaml
 
-from blocks.airbyte import AirbyteClient, AirbyteError, AirbyteUnauthorised, Connection, UnknownConnection
+from blocks.airbyte import (
+    AirbyteClient,
+    AirbyteError,
+    AirbyteForbidden,
+    AirbyteUnauthorised,
+    Connection,
+    UnknownConnection,
+)
 from blocks.connections import AirbyteConnection
 from services.doctor.finding import Finding
 
@@ -36,6 +43,8 @@ def _connection(client: AirbyteClient, connection_id: str) -> Connection:
 def _until(error: AirbyteError) -> Iterator[Finding]:
     if isinstance(error, UnknownConnection):
         failed, fix = 2, "Set AIRBYTE_CONNECTION_ID to the UUID in the connection's URL in Airbyte."
+    elif isinstance(error, AirbyteForbidden):
+        failed, fix = 2, "Give the application's user the role Runner in the workspace of AIRBYTE_CONNECTION_ID."
     elif isinstance(error, AirbyteUnauthorised):
         failed, fix = 1, "Set AIRBYTE_CLIENT_ID and AIRBYTE_CLIENT_SECRET to those of an application of this Airbyte."
     else:

@@ -206,12 +206,25 @@ def test_a_token_that_the_server_no_longer_takes_is_renewed_once(server: Server,
     assert issued() == 1
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_credentials_that_are_refused_again_are_an_error(server: Server, airbyte: AirbyteClient, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"), [(401, "AIRBYTE_CLIENT_SECRET"), (403, "credentials are accepted.*the role Runner")]
+)
+def test_credentials_that_are_refused_again_are_an_error(
+    server: Server, airbyte: AirbyteClient, status: int, said: str
+) -> None:
     struck = server.fault("status", status=status, operation="getConnection")
-    with pytest.raises(AirbyteUnauthorised, match=f"answered {status}.*AIRBYTE_CLIENT_SECRET"):
+    with pytest.raises(AirbyteUnauthorised, match=f"answered {status}.*{said}"):
         airbyte.connection(CONNECTION)
     assert struck() <= 2
+
+
+def test_a_url_without_the_token_call_is_said_to_be_no_public_api(server: Server) -> None:
+    elsewhere = AirbyteClient(f"{server.url}/api/public", CLIENT_ID, SecretStr(SECRET), a_moment)
+    with (
+        elsewhere,
+        pytest.raises(AirbyteError, match=r"api/public/applications/token is not there.*HOST/api/public/v1"),
+    ):
+        elsewhere.connection(CONNECTION)
 
 
 def test_wrong_credentials_are_named_and_not_shown(server: Server) -> None:

@@ -159,11 +159,19 @@ def page() -> Iterator[str]:
         ("Hostname mismatch, certificate is not valid for 'a.example.com'", "another name"),
         ("[SSL: WRONG_VERSION_NUMBER] wrong version number", "write http://"),
         ("407 Proxy Authentication Required", "~/.docker/config.json"),
+        ("250001 (08001): Failed to connect to DB: 390144 (08001): JWT token is invalid. [0ce9eb56]", "RSA_PUBLIC_KEY"),
+        ("250001 (08001): Incorrect username or password was specified.", "SNOWFLAKE_PASSWORD"),
+        ("Role 'R' specified in the connect string does not exist or not authorized.", "Grant SNOWFLAKE_ROLE"),
+        ("390318 (08001): OAuth access token expired. [1172562260498]", "SNOWFLAKE_OAUTH_TOKEN"),
+        ("Multi-factor authentication is required for this account.", "SNOWFLAKE_PRIVATE_KEY"),
+        ("390422 (08001): Incoming request with IP 192.0.2.1 is not allowed to access Snowflake.", "network policy"),
+        ("290404 (08001): None: 404 Not Found: post acme.snowflakecomputing.com:443/session", "ORGANIZATION-ACCOUNT"),
+        ("000606 (57P03): No active warehouse selected in the current session.", "SNOWFLAKE_WAREHOUSE"),
         ("ConnectError: Connection refused", "through the proxy http://proxy.example.com:3128"),
         ("no answer within 45 s", "through the proxy http://proxy.example.com:3128"),
     ],
 )
-def test_certificates_and_proxies_on_the_way_are_told_with_what_helps(
+def test_certificates_and_proxies_on_the_way_and_refused_log_ins_are_told_with_what_helps(
     said: str, fix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden@proxy.example.com:3128")
@@ -239,6 +247,14 @@ def test_a_wrong_client_secret_is_told_before_anything_else_of_airbyte(
         assert "wrong" not in json.dumps([each.said for each in failing.values()])
         monkeypatch.setenv("AIRBYTE_CLIENT_SECRET", "right")
         assert "airbyte credentials" not in found.failing()
+        faults = f"{url.removesuffix('/api/public/v1')}/_mock/faults"
+        credentials = {"client_id": "id", "client_secret": "right"}
+        token = httpx.post(f"{url}/applications/token", json=credentials).json()["access_token"]
+        forbidden = {"kind": "status", "operation": "getConnection", "status": 403}
+        httpx.post(faults, json=forbidden, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
+        assert "role Runner" in found.failing()["airbyte connection"].fix
+        monkeypatch.setenv("AIRBYTE_SERVER_URL", url.removesuffix("/v1"))
+        assert "base URL" in found.failing()["airbyte answers"].fix
 
 
 def test_streams_that_dbt_reads_and_airbyte_does_not_sync_are_named() -> None:

@@ -2,12 +2,14 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import certifi
 import pytest
 import yaml
 
@@ -159,6 +161,11 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
         ("production", {"SNOWFLAKE_HOST": "acme.example.com"}, "SNOWFLAKE_PORT is missing"),
         ("production", {"AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "test"}, "AWS_SECRET_ACCESS_KEY is `test`"),
         ("production", {"SECRETS": "PREFECT_API_KEY,SNOWFLAKE_PRIVATE_KEY"}, "PREFECT_API_KEY"),
+        (
+            "production",
+            {"AWS_ACCESS_KEY_ID": "ASIAXYZ", "SECRETS": "AWS_SECRET_ACCESS_KEY"},
+            "add AWS_SESSION_TOKEN to SECRETS",
+        ),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value,
 )
@@ -233,7 +240,7 @@ def place(source: Source, bucket: str, prefix: str) -> S3Configuration:
 
 def test_further_values_of_a_profile_are_taken_and_a_wrong_one_is_told(tmp_path: Path) -> None:
     ca = tmp_path / "ca.crt"
-    ca.write_text("x")
+    shutil.copy(certifi.where(), ca)
     good = {
         "CA_FILE": str(ca),
         "HTTPS_PROXY": "http://proxy.example.com:3128",
@@ -245,15 +252,53 @@ def test_further_values_of_a_profile_are_taken_and_a_wrong_one_is_told(tmp_path:
         "CA_FILE": f"{tmp_path}/no.crt",
         "HTTPS_PROXY": "http://user:hunter2@proxy:3128",
         "HTTP_PROXY": "socks5://proxy:1080",
+        "HTTPS_PROXY leads to localhost": "http://localhost:3128",
         "AUTOMATIC_RUNS": "no",
     }
     for name, value in bad.items():
         with pytest.raises(ComposeError, match=name) as failure:
-            checked(tmp_path, "local", f"{TEXTS['local']}{name}={value}\n")
+            checked(tmp_path, "local", f"{TEXTS['local']}{name.split()[0]}={value}\n")
         assert "hunter2" not in str(failure.value)
     ca.chmod(0o600)
     with pytest.raises(ComposeError, match=r"CA_FILE is .* containers cannot read: chmod a\+r"):
         checked(tmp_path, "local", f"{TEXTS['local']}CA_FILE={ca}\n")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"0\x82\x03\xe7", b"-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----\n"]
+)
+def test_a_file_without_certificates_is_refused_with_the_command_that_converts_it(
+    tmp_path: Path, content: bytes
+) -> None:
+    (ca := tmp_path / "ca.der").write_bytes(content)
+    with pytest.raises(ComposeError, match=f"openssl x509 -inform der -in {ca} -out"):
+        checked(tmp_path, "local", f"{TEXTS['local']}CA_FILE={ca}\n")
+
+
+def test_a_profile_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "local.env").write_bytes(TEXTS["local"].encode("utf-16"))
+    with pytest.raises(ComposeError, match=r"local\.env is not UTF-8"):
+        load("local", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "passphrase", "said"),
+    [
+        (KEY, "", "SNOWFLAKE_PRIVATE_KEY is encrypted: add SNOWFLAKE_PRIVATE_KEY_PASSPHRASE to SECRETS"),
+        (KEY.replace("ENCRYPTED ", ""), "secret", "remove the passphrase"),
+    ],
+)
+def test_a_private_key_and_its_passphrase_go_together(tmp_path: Path, key: str, passphrase: str, said: str) -> None:
+    name = "SNOWFLAKE_PRIVATE_KEY"
+    secrets = {"AIRBYTE_CLIENT_SECRET": "s", name: key} | ({f"{name}_PASSPHRASE": passphrase} if passphrase else {})
+    text = changed("production", SECRETS=",".join(["PREFECT_API_AUTH_STRING", *secrets]))
+    (tmp_path / "production.env").write_text(text)
+    profile = load("production", tmp_path)
+    profile.secrets_folder.mkdir(parents=True)
+    for each, value in secrets.items():
+        (profile.secrets_folder / each).write_text(value)
+    with pytest.raises(ComposeError, match=said):
+        prepare(profile)
 
 
 @pytest.mark.parametrize(
