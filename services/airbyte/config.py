@@ -29,6 +29,8 @@ class ColumnType(StrEnum):
     TIMESTAMP_LOCAL = "timestamp_without_timezone"
     DATE = "date"
     OBJECT = "object"
+    ARRAY = "array"
+    UNION = "union"
 
 
 class SyncMode(StrEnum):

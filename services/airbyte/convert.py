@@ -40,6 +40,7 @@ class Origin:
     sync_id: int
     generation: int
     date_as_text: bool = False
+    keeps_kinds: bool = False  # an object column takes no arrays, and an array column nothing else
 
 
 def connect(memory_limit: str, threads: int | None, spill_dir: Path) -> duckdb.DuckDBPyConnection:
@@ -96,7 +97,7 @@ def _select(reading: Reading, columns: Mapping[str, str], names: Sequence[str], 
     selected, changes = [], []
     for (name, type_), alias in zip(columns.items(), names, strict=True):
         field = found.get(name.lower(), Field(name, "NULL", type_))
-        value, lost, cut = _value(field, type_)
+        value, lost, cut = _value(field, type_, origin.keeps_kinds)
         selected.append(f"{value} AS {sql.name(alias)}")
         if lost:
             changes.append(f"CASE WHEN {lost} THEN {_change(name, *NULLED)} END")
@@ -110,31 +111,34 @@ def _change(name: str, change: str, reason: str) -> str:
     return sql.text(json.dumps({"field": name, "change": change, "reason": reason}))
 
 
-def _value(field: Field, type_: str) -> tuple[str, str, str]:
+def _value(field: Field, type_: str, keeps_kinds: bool) -> tuple[str, str, str]:
     """Return SQL for the value in the type, for whether it is lost, and for whether only a part of it is kept."""
     duckdb_type = sql.DUCKDB_TYPES[type_]
-    if (field.type, type_) == ("object", "object"):
+    kind = sql.NESTED.get(type_) if keeps_kinds and field.type != type_ else ""
+    if field.type in sql.NESTED and type_ in sql.NESTED:
         strange = sql.has_not_finite(f"({field.sql})::VARCHAR")
+        strange += f" OR json_type({field.sql}) <> '{kind}'" if kind else ""
         return f"CASE WHEN NOT ({strange}) THEN ({field.sql})::{duckdb_type} END", strange, field.cut
     if type_ in (field.type, "string"):
         return f"({field.sql})::{duckdb_type}", "", field.cut
     if (field.type, type_) == ("integer", "number"):
         return f"({field.sql})::DOUBLE", "", f"({field.sql})::DOUBLE::HUGEINT <> ({field.sql})::HUGEINT"
     text = f"({field.sql})::VARCHAR"
-    fitted = _fitted(text, type_)
+    fitted = _fitted(text, type_, kind or "")
     cut = " OR ".join(f"({each})" for each in (field.cut, _cut(text, type_)) if each)
     return fitted, f"{field.sql} IS NOT NULL AND ({fitted}) IS NULL", cut
 
 
-def _fitted(text: str, type_: str) -> str:
+def _fitted(text: str, type_: str, kind: str) -> str:
     """Return SQL for the text as a value of the type; null if it is not one. A fraction is not an integer."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
     if type_ == "number":
         return f"CASE WHEN isfinite({cast}) THEN {cast} END"
     if type_ in sql.FINITE:
         return f"CASE WHEN isfinite({cast}) AND regexp_matches({text}, '{YEAR}') THEN {cast} END"
-    if type_ == "object":
-        return f"CASE WHEN NOT ({sql.has_not_finite(text)}) THEN {cast} END"
+    if type_ in sql.NESTED:
+        right = f" AND json_type({cast}) = '{kind}'" if kind else ""
+        return f"CASE WHEN NOT ({sql.has_not_finite(text)}){right} THEN {cast} END"
     return f"CASE WHEN {_is_whole(text, cast)} THEN {cast} END" if type_ == "integer" else cast
 
 

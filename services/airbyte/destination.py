@@ -15,6 +15,8 @@ class Destination(Protocol):
     """One stream's place. A file's rows are written to `temporary`, then committed by `add` under a `target` name."""
 
     temporary: Path
+    keeps_kinds: bool
+    """Whether a column of objects takes no arrays, and a column of arrays nothing else."""
 
     def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
         """Make the place ready; return its columns, which are those found there when none are declared."""

@@ -27,6 +27,8 @@ class LakeFolder:
     are removed while nobody holds the lake, since a reader that has listed a file opens it later.
     """
 
+    keeps_kinds = False
+
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,

@@ -307,7 +307,8 @@ class _StreamLoader:
 
     def _convert(self, source: SourceFile, found: ObjectVersion, columns: dict[str, str]) -> int:
         job, text = self._task.job_id, self._task.like_airbyte
-        origin = Origin(found.key, found.last_modified, job, self._stream.generation, text)
+        kinds = self._destination.keeps_kinds
+        origin = Origin(found.key, found.last_modified, job, self._stream.generation, text, kinds)
         names, temporary = self._destination.names_in_file(columns), self._destination.temporary
         return to_parquet(self._connection, source, temporary, columns, names, origin)
 

@@ -27,8 +27,11 @@ TYPES = {
     "timestamp_with_timezone": "TIMESTAMP_TZ",
     "timestamp_without_timezone": "TIMESTAMP_NTZ",
     "date": "DATE",
-    "object": "VARIANT",
+    "object": "OBJECT",
+    "array": "ARRAY",
+    "union": "VARIANT",
 }
+"""As Airbyte's destination for Snowflake has them (its SnowflakeColumnManager.kt)."""
 AIRBYTE_COLUMNS = {
     "_airbyte_raw_id": "VARCHAR NOT NULL",
     "_airbyte_extracted_at": "TIMESTAMP_TZ NOT NULL",
@@ -46,6 +49,8 @@ class SnowflakeTable:
 
     In the staged file columns are called c0, c1, …: some readers of Parquet take no name that is a word of SQL.
     """
+
+    keeps_kinds = True
 
     def __init__(
         self,
@@ -264,7 +269,9 @@ def _column(name: str) -> str:
 
 
 def _value(name: str, type_: str) -> str:
-    return f'PARSE_JSON($1:"{name}"::VARCHAR)' if type_ == "VARIANT" else f'$1:"{name}"::{type_}'
+    if type_ not in ("OBJECT", "ARRAY", "VARIANT"):
+        return f'$1:"{name}"::{type_}'
+    return f'PARSE_JSON($1:"{name}"::VARCHAR)' + (f"::{type_}" if type_ != "VARIANT" else "")
 
 
 def _converted(name: str, before: str, after: str) -> str:

@@ -9,7 +9,11 @@ DUCKDB_TYPES = {
     "timestamp_without_timezone": "TIMESTAMP",
     "date": "DATE",
     "object": "JSON",
+    "array": "JSON",
+    "union": "JSON",
 }
+NESTED = {"object": "OBJECT", "array": "ARRAY", "union": ""}
+"""The types of nested values, and DuckDB's name for the JSON that each takes: a union takes any."""
 
 
 def name(name: str) -> str:
@@ -41,8 +45,10 @@ def column_type(duckdb_type: str) -> str:
     if "TIMESTAMP" in duckdb_type and "[" not in duckdb_type and "(" not in duckdb_type:
         zoned = "WITH TIME ZONE" in duckdb_type or "TIMESTAMPTZ" in duckdb_type
         return "timestamp_with_timezone" if zoned else "timestamp_without_timezone"
-    if duckdb_type.endswith("]") or duckdb_type.startswith(("STRUCT", "MAP", "JSON", "UNION")):
-        return "object"
+    if duckdb_type.endswith("]"):
+        return "array"
+    if duckdb_type.startswith(("STRUCT", "MAP", "JSON", "UNION")):
+        return "object" if duckdb_type.startswith(("STRUCT", "MAP")) else "union"
     if duckdb_type in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"):
         return "integer"
     if duckdb_type in ("FLOAT", "DOUBLE") or duckdb_type.startswith("DECIMAL"):

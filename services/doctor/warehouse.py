@@ -91,7 +91,7 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: Types) -> Iterable[
     except Exception as error:  # noqa: BLE001 - the connector's errors and those of what it is built on
         fix = (
             "Check SNOWFLAKE_ACCOUNT (ORGANIZATION-ACCOUNT with a hyphen, or a locator with its region), "
-            "SNOWFLAKE_USER, its password or key, SNOWFLAKE_HOST, and any firewall."
+            "SNOWFLAKE_USER, its password or key, SNOWFLAKE_ROLE, SNOWFLAKE_HOST, and any firewall."
         )
         yield Finding("snowflake session", "fail", str(error).splitlines()[0], fix)
         return
@@ -193,8 +193,8 @@ def _grants(cursor: Any, block: SnowflakeConnection, sources: set[str], there: s
 
     try:
         rows = effective_grants(show, block.role.upper())
-    except Exception:  # noqa: BLE001 - the emulator has no grants, and a role may be barred from seeing its own
-        said = "cannot be seen by this role, or the warehouse is the emulator, which has none"
+    except Exception:  # noqa: BLE001 - a role may be barred from seeing its own, and an emulator may have no roles
+        said = "cannot be seen by this role, or the warehouse is an emulator without roles"
         yield Finding("snowflake grants", "warn", said, "Compare them with those that docs/production.md lists.")
         return
     missing = missing_grants(rows, block, sources, there)

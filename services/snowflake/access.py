@@ -36,6 +36,8 @@ class Access:
 
     file: Path
     roles: list[str] = field(default_factory=list)
+    has_roles: bool = False
+    """Whether CREATE ROLE has made one, which may be dropped by now."""
     warehouses: list[str] = field(default_factory=list)
     members: list[tuple[str, str, str]] = field(default_factory=list)
     """A role, and to whom it is granted: ROLE or USER, and its name."""
@@ -49,6 +51,7 @@ class Access:
         known = json.loads(file.read_text()) if file.exists() else {}
         for name in ("grants", "future"):
             known[name] = [Grant(**each) for each in known.get(name, [])]
+        known["has_roles"] = known.get("has_roles", bool(known.get("roles")))
         return cls(file, **(known | {"members": [tuple(each) for each in known.get("members", [])]}))
 
     def save(self) -> None:

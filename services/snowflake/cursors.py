@@ -21,7 +21,7 @@ from fakesnow.rowtype import ColumnInfo
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 
-from services.snowflake import grants, known, privileges, stages
+from services.snowflake import grants, known, nested, privileges, stages
 from services.snowflake.access import Access
 from services.snowflake.altered import note, with_views_and_times
 from services.snowflake.meanings import as_meant, with_text_keys
@@ -145,13 +145,17 @@ def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: Mutable
         _Here.effects.append(lambda: stages.note_format(self._duck_conn, created, name))
     if effect := privileges.effect(expression, session.statement, names, _Here.access, session.role):
         _Here.effects.append(effect)
+    if effect := nested.effect(self._duck_conn, expression, names):
+        _Here.effects.append(effect)
     expression = as_duckdb(expression, session, lambda table: bool(names.columns(table)))
     if isinstance(expression, QUERIES):
         known.check(expression)
         expression = with_values(expression, names.columns)
     expression = as_meant(expression)
     original = expression.copy()
-    return as_snowflake(_transform(self, expression, params), original, names.columns)
+    return as_snowflake(
+        _transform(self, expression, params), original, lambda table: nested.columns(self._duck_conn, names, table)
+    )
 
 
 def _execute_here(self: FakeSnowflakeCursor, transformed: Expr, params: MutableParams | None = None) -> None:

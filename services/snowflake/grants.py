@@ -115,6 +115,7 @@ def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | N
                 msg=f"SQL compilation error:\nObject '{name}' already exists.", errno=2002, sqlstate="42710"
             )
         known.extend([name] if name not in known else [])
+        access.has_roles |= kind == "ROLE"
     elif name not in known and not tolerant:
         raise unknown(kind.capitalize(), name)
     elif verb == "DROP" and name in known:

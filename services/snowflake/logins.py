@@ -9,7 +9,7 @@ from typing import Any
 
 import jwt
 
-from services.snowflake.access import Access
+from services.snowflake.access import SYSTEM, Access
 from services.snowflake.settings import Settings
 
 Refusal = tuple[str, str]
@@ -57,9 +57,14 @@ def _unknown_role(settings: Settings, session: Mapping[str, str], user: str, acc
     made = access is not None and role is not None and access.limited(role.upper())
     if made and access is not None and role is not None and access.may_use(user.upper(), role.upper()):
         return None
-    if role is None or (_same(settings.role, role) and (not made or settings.role)):
+    if role is None or (_same(settings.role, role) and (settings.role or not (made or _absent(access, role)))):
         return None
     return "390189", f"Role '{role}' specified in the connect string does not exist or not authorized."
+
+
+def _absent(access: Access | None, role: str) -> bool:
+    """Whether an account in which CREATE ROLE has made roles lacks this one; before that, any is taken."""
+    return access is not None and access.has_roles and role.upper() not in (*SYSTEM, *access.roles)
 
 
 def _signed(settings: Settings, token: str) -> bool:

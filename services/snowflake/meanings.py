@@ -6,7 +6,8 @@ from services.snowflake.errors import unsupported
 from services.snowflake.functions import call
 
 _CLOCKS = (exp.DType.TIME, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPLTZ)
-_SEMI_STRUCTURED = {exp.DType.VARIANT: "sf_variant", exp.DType.OBJECT: "sf_object", exp.DType.ARRAY: "sf_array"}
+SEMI_STRUCTURED = {exp.DType.VARIANT: "sf_variant", exp.DType.OBJECT: "sf_object", exp.DType.ARRAY: "sf_array"}
+"""The macros that cast to these types."""
 _TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
 _MICROSECONDS = 6
 
@@ -48,8 +49,8 @@ def _node(node: Expr) -> Expr:
         case exp.Trim() if node.expression:
             name = _TRIMS.get(node.args.get("position") or "", "trim")
             return exp.Anonymous(this=name, expressions=[node.this, node.expression])
-        case exp.Cast() if node.to.this in _SEMI_STRUCTURED and not node.to.expressions:
-            return call(_SEMI_STRUCTURED[node.to.this], node.this)
+        case exp.Cast() if node.to.this in SEMI_STRUCTURED and not node.to.expressions:
+            return call(SEMI_STRUCTURED[node.to.this], node.this)
         case exp.ToVariant():
             return call("sf_variant", node.this)
         case exp.JSONPathSubscript() if isinstance(node.this, int) and node.this < 0:

@@ -179,10 +179,18 @@ class Scales:
         for each in query.selects if isinstance(query, exp.Select) else []:
             if each.is_star:
                 for name in [each.table] if isinstance(each, exp.Column) and each.table else list(sources):
-                    made |= self._of_source(sources[name][1] if name in sources else None)
+                    made |= _of_star(each, self._of_source(sources[name][1] if name in sources else None))
             else:
                 made[each.alias_or_name] = self.scale(each)
         return made
+
+
+def _of_star(star: Expr, made: dict[str, int | None]) -> dict[str, int | None]:
+    """The columns of `* exclude (a) rename (b as c)`."""
+    node = star.this if isinstance(star, exp.Column) else star
+    left_out = {each.name for each in node.args.get("except_") or []}
+    names = {each.this.name: each.alias for each in node.args.get("rename") or []}
+    return {names.get(name, name): scale for name, scale in made.items() if name not in left_out}
 
 
 def _renamed(query: Expr, made: dict[str, int | None]) -> dict[str, int | None]:

@@ -9,6 +9,7 @@ from sqlglot.optimizer.simplify import simplify
 
 from services.snowflake.errors import unsupported
 from services.snowflake.functions import PLACE, call
+from services.snowflake.meanings import SEMI_STRUCTURED
 from services.snowflake.numbers import FLOAT, MEDIAN_DIGITS, Scales
 
 _REFUSED = {
@@ -24,6 +25,8 @@ Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
 QUERIES = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 _TEXT = exp.DataType.TEXT_TYPES
 _WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
+_NESTED = {**SEMI_STRUCTURED, exp.DType.JSON: "sf_variant"}
+"""A VARIANT's column is JSON in DuckDB."""
 _PARTS = (exp.Extract, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfYear)
 _DATES = (exp.Month, exp.Quarter, exp.Year, exp.Week, exp.WeekOfYear, exp.Monthname, exp.Dayname, exp.ToChar)
 _IN_DAYS = {"DAY": ("to_days", 1), "WEEK": ("to_days", 7), "MONTH": ("to_months", 1), "QUARTER": ("to_months", 3)}
@@ -146,13 +149,13 @@ def _set_all(assignments: Iterable[Expr], types: dict[str, exp.DataType]) -> Non
 
 def _cast_all(values: Iterable[Expr], types: Iterable[exp.DataType | None]) -> None:
     for value, to in zip(values, types, strict=False):
-        as_text = isinstance(value, exp.Literal) and not (to and to.this in (exp.DType.TIMESTAMPTZ, exp.DType.JSON))
+        as_text = isinstance(value, exp.Literal) and not (to and to.this in (exp.DType.TIMESTAMPTZ, *_NESTED))
         if to is None or as_text or isinstance(value, (exp.Null, exp.Boolean, exp.Placeholder, exp.Var)):
             continue
         if isinstance(value, exp.Cast) and value.to.this == to.this:
             continue
-        if to.this == exp.DType.JSON:
-            value.replace(call("sf_variant", value))
+        if to.this in _NESTED:
+            value.replace(call(_NESTED[to.this], value))
         if to.this in _TEXT or to.this in _WHOLE or to.this == exp.DType.TIMESTAMPTZ:
             value.replace(exp.Cast(this=value.copy(), to=to.copy()))
 

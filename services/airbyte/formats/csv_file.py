@@ -99,7 +99,8 @@ class CsvFile:
         digits for dates too, so the reading stops at what these become.
         """
         declared = {name.lower(): type_ for name, type_ in columns.items()}
-        types = [declared.get(name.lower(), "string").replace("object", "string") for name in self.names]
+        types = [declared.get(name.lower(), "string") for name in self.names]
+        types = ["string" if type_ in sql.NESTED else type_ for type_ in types]
         if not self._may_cut(types):
             fields = [Field(name, self._checked(at, types[at]), types[at]) for at, name in enumerate(self.names)]
             yield Reading(self._read([self._type_read(type_) for type_ in types]), fields)

@@ -31,7 +31,7 @@ TYPES = {
     "DOUBLE": "number",
     "BOOLEAN": "boolean",
     "OBJECT": "object",
-    "ARRAY": "object",
+    "ARRAY": "array",
 }
 
 
@@ -62,8 +62,8 @@ class JsonlFile:
         """Every value as its JSON text, since DuckDB would round and convert some in silence."""
         fields = ", ".join(f"{sql.text(name)}: 'JSON'" for name in self.names)
         relation = f"read_json({self._source()}, records = true, columns = {{{fields}}}, {self._dialect()})"
-        objects = {name.lower() for name, type_ in columns.items() if type_ == "object"}
-        yield Reading(relation, [_field(name, name.lower() in objects) for name in self.names])
+        nested = {name.lower() for name, type_ in columns.items() if type_ in sql.NESTED}
+        yield Reading(relation, [_field(name, name.lower() in nested) for name in self.names])
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         """The first line that is not an object: DuckDB's own line numbers count from the wrong place."""
@@ -182,13 +182,15 @@ class _Values:
             return "string" if self.not_integer else "integer"
         if types and types <= {"integer", "number"}:
             return "string" if self.not_double else "number"
+        if types and types <= sql.NESTED.keys():
+            return types.pop() if len(types) == 1 else "union"
         return (types.pop() if len(types) == 1 else "string") if types else None
 
 
-def _field(name: str, is_object: bool) -> Field:
+def _field(name: str, is_nested: bool) -> Field:
     quoted = sql.name(name)
-    if is_object:
-        return Field(name, f"CASE WHEN json_type({quoted}) <> 'NULL' THEN {quoted} END", "object")
+    if is_nested:
+        return Field(name, f"CASE WHEN json_type({quoted}) <> 'NULL' THEN {quoted} END", "union")
     return Field(name, f"({quoted} ->> '$')")
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+from services.airbyte import sql
+
 RESERVED = ("_airbyte_", "_ab_")
 NUMBER = "row_number() OVER ()"
 
@@ -136,9 +138,11 @@ UNNAMED = (
 
 
 def widest(known: str, other: str) -> str:
-    """The column type that holds the values of both. A nested column stays one, since it may have any JSON value."""
-    if known in (other, "object"):
+    """The column type that holds the values of both. A nested column stays one, since a union takes any JSON value."""
+    if known == other:
         return known
+    if known in sql.NESTED:
+        return "union"
     return "number" if {known, other} == {"integer", "number"} else "string"
 
 

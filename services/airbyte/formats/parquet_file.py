@@ -145,7 +145,7 @@ class ParquetFile:
             text = f"{quoted}::{sql.DUCKDB_TYPES[type_]}::VARCHAR"
             value = text if as_text else sql.finite(quoted, type_)
             return Field(name, value, "string" if as_text else type_, cut)
-        nested = type_ == "object" and duckdb_type != "JSON"
+        nested = type_ in sql.NESTED and duckdb_type != "JSON"
         value = f"decode({quoted})" if duckdb_type == "BLOB" else f"to_json({quoted})" if nested else quoted
         return Field(name, value, type_, cut)
 
@@ -154,7 +154,7 @@ class ParquetFile:
         inexact, quoted = self._inexact[name], sql.name(name)
         if "INT96" in inexact and self._types[name] == "TIMESTAMP":
             return f"isfinite({quoted}) AND epoch_us({quoted}) % 1000000 <> 0"
-        if "TIMESTAMP" in self._types[name] and sql.column_type(self._types[name]) == "object":
+        if "TIMESTAMP" in self._types[name] and sql.column_type(self._types[name]) in sql.NESTED:
             return f"regexp_matches(to_json({quoted})::VARCHAR, '\"-?infinity\"')"
         return f"{quoted} IS NOT NULL" if inexact & {"INT96", "wide decimal"} else ""
 

@@ -33,6 +33,7 @@ MODES = {
 JSON_TYPES = {
     ColumnType.TIMESTAMP: {"type": "string", "format": "date-time", "airbyte_type": "timestamp_with_timezone"},
     ColumnType.DATE: {"type": "string", "format": "date"},
+    ColumnType.UNION: {"type": ["object", "array"]},
 }
 
 

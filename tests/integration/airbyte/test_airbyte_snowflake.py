@@ -76,6 +76,11 @@ class Snowflake:
         database = self.configuration["database"]
         return self._emulator.rows(query, database=database, schema="RAW")
 
+    def types(self, table: str) -> dict[str, str]:
+        """The types of a table's columns, without Airbyte's own."""
+        found = {row[0]: row[1] for row in self.rows(f"DESCRIBE TABLE {table}")}
+        return {name: type_ for name, type_ in found.items() if not name.startswith("_A")}
+
 
 @pytest.fixture
 def warehouse(emulator: Emulator, landing: Landing) -> Snowflake:
@@ -94,6 +99,12 @@ def test_a_removed_files_rows_go_and_it_is_read_again(warehouse: Snowflake, mock
     assert warehouse.rows("select distinct _ab_source_file_url from orders") == [("inbound/orders/a.csv",)]
     assert run(mock, connection)["rowsSynced"] == 2
     assert warehouse.rows("select count(*) from orders") == [(4,)]
+
+
+def add_streams(mock: Mock, *streams: dict[str, Any]) -> None:
+    known = mock.http.get(f"{V1}/sources/{SOURCE}").json()["configuration"]["streams"]
+    more = {"configuration": {"streams": [*known, *streams]}}
+    mock.http.patch(f"{V1}/sources/{SOURCE}", json=more).raise_for_status()
 
 
 def run(mock: Mock, connection: str, job_type: str = "sync") -> dict[str, Any]:
@@ -170,9 +181,7 @@ def test_a_clear_empties_the_table_and_makes_every_file_unread(
 
 
 def test_inferred_columns_grow_with_the_files(mock: Mock, landing: Landing, warehouse: Snowflake) -> None:
-    streams = mock.http.get(f"{V1}/sources/{SOURCE}").json()["configuration"]["streams"]
-    more = {"configuration": {"streams": [*streams, {"name": "things"}]}}
-    mock.http.patch(f"{V1}/sources/{SOURCE}", json=more).raise_for_status()
+    add_streams(mock, {"name": "things"})
     connection = warehouse.connect(mock, stream="things")
     landing.put("things/a.jsonl", '{"n": 1, "tags": ["a"]}\n')
     run(mock, connection)
@@ -180,6 +189,54 @@ def test_inferred_columns_grow_with_the_files(mock: Mock, landing: Landing, ware
     assert run(mock, connection)["status"] == "succeeded"
     found = warehouse.rows('SELECT n, tags, "ON" FROM things ORDER BY n')
     assert [(n, tags and json.loads(tags), on) for n, tags, on in found] == [(1, ["a"], None), (2, None, True)]
+
+
+NESTED = (
+    '{"n": 1, "item": {"a": 1}, "tags": [1, null], "both": {"b": 2}, "at": "2013-01-01T10:00:00"}\n'
+    '{"n": 2, "item": [7], "tags": {"t": 1}, "both": [3], "at": null}\n'
+)
+
+
+def test_nested_values_and_times_have_the_types_that_airbytes_destination_gives_them(
+    mock: Mock, landing: Landing, warehouse: Snowflake
+) -> None:
+    columns = {"n": "integer", "item": "object", "tags": "array", "both": "union", "at": "timestamp_without_timezone"}
+    add_streams(mock, {"name": "things", "columns": columns})
+    landing.put("things/a.jsonl", NESTED)
+    connection = warehouse.connect(mock, stream="things")
+    job = run(mock, connection)
+    assert job["status"] == "succeeded", mock.attempts(job["jobId"])
+    assert warehouse.types("things") == {
+        "N": "NUMBER(38,0)",
+        "ITEM": "OBJECT",
+        "TAGS": "ARRAY",
+        "BOTH": "VARIANT",
+        "AT": "TIMESTAMP_NTZ(9)",
+    }
+    found = warehouse.rows("SELECT item, tags, both, _airbyte_meta FROM things ORDER BY n")
+    first, second = ([value and json.loads(value) for value in row] for row in found)
+    assert first[:3] == [{"a": 1}, [1, None], {"b": 2}]
+    assert second[:3] == [None, None, [3]], "an OBJECT takes no array, and an ARRAY no object"
+    assert [(each["field"], each["change"]) for each in second[3]["changes"]] == [
+        ("item", "NULLED"),
+        ("tags", "NULLED"),
+    ]
+
+
+def test_inferred_nested_columns_take_every_value_of_later_files(
+    mock: Mock, landing: Landing, warehouse: Snowflake
+) -> None:
+    add_streams(mock, {"name": "things"})
+    connection = warehouse.connect(mock, stream="things")
+    landing.put("things/a.jsonl", '{"n": 1, "item": {"a": 1}, "tags": [1]}\n')
+    run(mock, connection)
+    assert warehouse.types("things") == {"ITEM": "OBJECT", "N": "NUMBER(38,0)", "TAGS": "ARRAY"}
+    landing.put("things/b.jsonl", '{"n": 2, "item": [2], "tags": "none"}\n')
+    job = run(mock, connection)
+    assert job["status"] == "succeeded", mock.attempts(job["jobId"])
+    assert warehouse.types("things") == {"ITEM": "VARIANT", "N": "NUMBER(38,0)", "TAGS": "VARIANT"}
+    found = warehouse.rows("SELECT item, tags FROM things ORDER BY n")
+    assert [tuple(map(json.loads, row)) for row in found] == [({"a": 1}, [1]), ([2], "none")]
 
 
 def test_secrets_are_shown_masked_and_kept_when_they_come_back_so(

@@ -198,8 +198,19 @@ def test_a_user_logs_in_only_with_a_role_that_was_granted_to_it(emulator: Emulat
         emulator.connect(role="STRANGER")
 
 
+def test_no_session_opens_with_a_role_that_does_not_exist(emulator: Emulator) -> None:
+    admin(emulator, "create role gone", f"grant role gone to user {USER}", "drop role gone")
+    for role in ("DATA_PLATFORM_TRANSFORMR", "R", "GONE"):
+        with pytest.raises(DatabaseError, match=f"Role '{role}' specified in the connect string does not exist"):
+            emulator.connect(role=role)
+    (finding,) = snowflake_warehouse(transformer(emulator).model_copy(update={"role": "NO_SUCH"}), {})
+    assert (finding.check, finding.state) == ("snowflake session", "fail")
+    assert "Role 'NO_SUCH'" in finding.said
+    assert "SNOWFLAKE_ROLE" in finding.fix
+
+
 def test_a_warehouse_that_does_not_exist_cannot_be_used(emulator: Emulator) -> None:
-    with emulator.connect() as session, session.cursor() as cursor:
+    with emulator.connect(role="ACCOUNTADMIN") as session, session.cursor() as cursor:
         cursor.execute("use warehouse DATA_PLATFORM_LOADING")
         assert cursor.execute("select current_warehouse()").fetchall() == [("DATA_PLATFORM_LOADING",)]  # type: ignore[union-attr]
         with pytest.raises(ProgrammingError, match="Warehouse 'NO_SUCH' does not exist"):

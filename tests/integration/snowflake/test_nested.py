@@ -10,10 +10,11 @@ from typing import Any
 
 import duckdb
 import pytest
+from snowflake.connector.errors import ProgrammingError
 
 from tests.integration.dbt.lake import Lake
 from tests.integration.dbt.project import PROJECT, Platform
-from tests.integration.snowflake.emulator import PASSWORD, USER, running_emulator
+from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 from tests.integration.snowflake.project import SnowflakePlatform
 from tests.integration.snowflake.raw import COPY, META, OF_SOURCE_S3, PUT
 
@@ -114,3 +115,44 @@ def test_a_part_of_a_nested_value_is_read_on_snowflake_by_its_path(
     query = "select item:a.name::varchar, tags[1]::int, written:b::int from analytics_staging.stg_orders where id = 1"
     assert platforms[1].dbt("run", "--select", "stg_orders").success
     assert platforms[1].rows(query) == [("ö", 2, 1)]
+
+
+MADE = (
+    "create table n (o object, a array, v variant)",
+    "create table made as select o::variant as v, * exclude (v, o), object_construct('k', 1) as o from n",
+    "create table copied clone n",
+    "create table alike like n",
+    "create view seen as with q as (select * from n) select q.*, a as b, array_agg(v) over () as g from q",
+    "create table named (id int, d object) as select 1, parse_json('{}')",
+    "alter table copied add column x object",
+    "alter table copied rename column a to aa",
+    "alter table copied drop column v",
+    "alter table alike swap with named",
+    "alter table made rename to renamed",
+    "create or replace table n (o variant)",
+)
+TYPES = {
+    "renamed": ["VARIANT", "ARRAY", "OBJECT"],
+    "copied": ["OBJECT", "ARRAY", "OBJECT"],
+    "alike": ["NUMBER(38,0)", "OBJECT"],
+    "named": ["OBJECT", "ARRAY", "VARIANT"],
+    "seen": ["OBJECT", "ARRAY", "VARIANT", "ARRAY", "ARRAY"],
+}
+
+
+def test_object_and_array_columns_keep_their_types_and_take_no_other_value(
+    platforms: tuple[Platform, SnowflakePlatform],
+) -> None:
+    emulator: Emulator = platforms[1].emulator
+    with emulator.connect(schema="PUBLIC") as session, session.cursor() as cursor:
+        for statement in MADE[:-1]:
+            cursor.execute(statement)
+        for table, types in TYPES.items():
+            assert [row[1] for row in cursor.execute(f"describe table {table}").fetchall()] == types, table  # type: ignore[union-attr]
+        for wrong in ("insert into n (o) select parse_json('[1]')", "insert into n (o) values ('text')"):
+            with pytest.raises(ProgrammingError, match="to OBJECT"):
+                cursor.execute(wrong)
+        cursor.execute(MADE[-1])
+    shown = "select data_type from information_schema.columns where table_name = '{}' order by ordinal_position"
+    assert emulator.rows(shown.format("N")) == [("VARIANT",)], "a replaced table has its own types"
+    assert emulator.rows(shown.format("RENAMED")) == [("VARIANT",), ("ARRAY",), ("OBJECT",)]
