@@ -4,20 +4,19 @@ All of it is there already; nothing is measured here, and no secret but Prefect'
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from threading import Lock
-from typing import Any
+from typing import NamedTuple
 
 from blocks.errors import PlatformError, shown
-from blocks.incidents import LOOKED, IncidentStore, untold
+from blocks.incidents import LOOKED, Incident, IncidentStore, untold
 from blocks.names import Names
 from blocks.settings import Settings
-from services.console.snapshot import Check, Publication, Run, Snapshot, Source, Step
 from services.watch.prefect_api import Json, Prefect, moment
 from services.watch.reasons import reason
-from services.watch.results import rows
+from services.watch.results import ALL, rows
 
 FRESH_SECONDS = 5.0
 """For how long facts are shown again before they are asked for anew."""
@@ -25,10 +24,8 @@ RUNS, WAITING, HISTORY = 10, 30, 20
 KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness")
 """The artifacts whose rows are shown, by their plain names."""
 PLANNED = "Planned"
-FAILED = ("Failed", "Crashed")
-RETRIED = timedelta(minutes=15)
-"""A failed batch is tried again or parked within this time of a run's beginning."""
 PIPELINES = ("full_pipeline", "remove_file")
+BAD = frozenset({"fail", "error", "runtime error", "partial success"})
 WAITS = {
     "Late": "No worker has taken it yet.",
     "Pending": "A worker is starting it.",
@@ -36,6 +33,54 @@ WAITS = {
     "AwaitingConcurrencySlot": "Other runs hold the limit that it waits for.",
 }
 """Why a run has not started, by the name of its state."""
+
+
+class Step(NamedTuple):
+    """A step of a run, in seconds from the run's beginning; the `lane` is 1 while another step is under way."""
+
+    name: str
+    state: str
+    start: float
+    seconds: float
+    lane: int
+
+
+class Run(NamedTuple):
+    """A pipeline run; `began` is its planned start while it waits, `why` the sentence of its failure or its waiting."""
+
+    name: str
+    state: str
+    began: datetime
+    seconds: float
+    files: list[str]
+    why: str
+    url: str
+    steps: list[Step]
+
+
+@dataclass
+class Snapshot:
+    """The platform at one moment. `problem` says why parts of it may be missing.
+
+    The rest are rows of artifacts. A test or model has its statuses, oldest first, as `history`; a source its age in
+    hours; a publication the page of its run, and those of its tables that it changed.
+    """
+
+    at: datetime
+    problem: str = ""
+    incidents: list[Incident] = field(default_factory=list)
+    watched: datetime | None = None
+    sensed: datetime | None = None
+    runs: list[Run] = field(default_factory=list)
+    waiting: list[Run] = field(default_factory=list)
+    planned: Run | None = None
+    parked: list[Json] = field(default_factory=list)
+    sources: list[Json] = field(default_factory=list)
+    tests: list[Json] = field(default_factory=list)
+    models: list[Json] = field(default_factory=list)
+    publications: list[Json] = field(default_factory=list)
+    synced: Json | None = None
+    counts: list[Json] = field(default_factory=list)
 
 
 class Facts:
@@ -53,44 +98,38 @@ class Facts:
         with self._lock:
             now = datetime.now(UTC)
             if (now - self._last.at).total_seconds() > FRESH_SECONDS:
-                self._last = self._look(now)
+                facts = Snapshot(now)
+                for look in (self._look_at_the_watch, self._look_at_prefect):
+                    try:
+                        look(facts)
+                    except PlatformError as error:
+                        facts.problem += f"{error} "
+                self._last = facts
             return self._last
 
-    def _look(self, now: datetime) -> Snapshot:
-        known: Json = {}
-        problems = []
-        for part in (self._watched, self._of_prefect):
-            try:
-                known |= part(now)
-            except PlatformError as error:
-                problems.append(str(error))
+    def _look_at_the_watch(self, facts: Snapshot) -> None:
         looked = self.settings.alerts_dir / LOOKED
-        sensed = datetime.fromtimestamp(looked.stat().st_mtime, UTC) if looked.exists() else None
-        return Snapshot(at=now, problem=" ".join(problems), sensed=sensed, **known)
+        facts.sensed = datetime.fromtimestamp(looked.stat().st_mtime, UTC) if looked.exists() else None
+        if state := IncidentStore(self.settings.alerts_dir).read():
+            facts.watched = state.looked
+            facts.incidents = [*untold(state, facts.at), *state.incidents.values()]
 
-    def _watched(self, now: datetime) -> Json:
-        state = IncidentStore(self.settings.alerts_dir).read()
-        found = list(state.incidents.values()) if state else []
-        return {"incidents": [*untold(state, now), *found], "watched": state.looked if state else None}
-
-    def _of_prefect(self, now: datetime) -> Json:
+    def _look_at_prefect(self, facts: Snapshot) -> None:
         self.prefect.check()
         newest = self._newest()
-        synced = [each for each in newest["airbyte-sync"] if rows(each)][:1]
-        runs, parked, waiting = self._runs(now), self._parked(), self._waiting(now)
-        held = {each["first"] for each in parked} | {file for each in waiting for file in each.files}
-        return {
-            "runs": runs,
-            "waiting": [*(each for each in waiting if each.state != PLANNED), *_to_retry(runs, held, now)],
-            "planned": next((each for each in waiting if each.state == PLANNED), None),
-            "parked": parked,
-            "sources": [_source(row, now) for each in newest["freshness"][:1] for row in rows(each)],
-            "checks": checks(newest["dbt-results"]),
-            "publications": [self._publication(each) for each in newest["published-tables"]],
-            "synced": [row for each in synced for row in rows(each)],
-            "synced_at": moment(synced[0]["updated"]) if synced else None,
-            "counts": counts(newest["row-counts"]),
-        }
+        facts.runs = self._runs(facts.at)
+        waiting = self._waiting(facts.at)
+        facts.waiting = [each for each in waiting if each.state != PLANNED]
+        facts.planned = next((each for each in waiting if each.state == PLANNED), None)
+        facts.parked = self._parked()
+        facts.sources = [_source(row, facts.at) for each in newest["freshness"][:1] for row in rows(each)]
+        checks = [_check(results) for results in _by(newest["dbt-results"], "name").values()]
+        checks.sort(key=lambda each: (not each["is_bad"], each["status"] != "warn", each["name"]))
+        facts.tests = [each for each in checks if each["resource_type"] in ("test", "unit_test")]
+        facts.models = [each for each in checks if each["resource_type"] in ("model", "seed", "snapshot")]
+        facts.publications = [self._publication(each) for each in newest["published-tables"]]
+        facts.synced = next(iter(_by(newest["airbyte-sync"], "stream").get(ALL, [])), None)
+        facts.counts = [each[0] for _, each in sorted(_by(newest["row-counts"], "stream").items())]
 
     def _newest(self) -> dict[str, list[Json]]:
         """The newest artifacts of each of KEYS, newest first; asked for anew when there is another newest one."""
@@ -103,20 +142,17 @@ class Facts:
                 self._history[keys[each["key"]]] = each["updated"], found
         return {plain: self._history.get(plain, ("", []))[1] for plain in KEYS}
 
-    def _publication(self, artifact: Json) -> Publication:
-        return Publication(moment(artifact["created"]), self._run_url(artifact["flow_run_id"] or ""), rows(artifact))
-
-    def _run_url(self, id_: str) -> str:
-        where = self.prefect.page(f"/runs/flow-run/{id_}")
-        return where if id_ and where.startswith("http") else ""
+    def _publication(self, artifact: Json) -> Json:
+        tables = rows(artifact)
+        changed = [each for each in tables if each["rows"] != each["before"] or each["added"] or each["removed"]]
+        url = self._run_url(artifact["flow_run_id"])
+        return {"at": moment(artifact["created"]), "url": url, "tables": tables, "changed": changed}
 
     def _parked(self) -> list[Json]:
         """The batches that wait for a person, as the sensors have told Prefect."""
         body = {"artifacts": {"key": {"like_": f"{self.names.artifact('parked-batches')}%"}}}
         found = self.prefect.ask("POST", "/artifacts/latest/filter", body) or []
-        return [
-            {**row, "why": _why({"name": "Failed", "message": row["reason"]})} for each in found for row in rows(each)
-        ]
+        return [{**row, "why": _why("Failed", row["reason"])} for each in found for row in rows(each)]
 
     def _asked(self, wanted: Json, sort: str, most: int) -> list[Json]:
         """The pipelines' own runs, without those within others."""
@@ -129,7 +165,7 @@ class Facts:
     def _waiting(self, now: datetime) -> list[Run]:
         states = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "PAUSED"]}}}
         found = self._asked(states, "EXPECTED_START_TIME_ASC", WAITING)
-        return [self._run(each, [], 1, now, moment(each["expected_start_time"])) for each in found]
+        return [self._run(each, [], now, moment(each["expected_start_time"])) for each in found]
 
     def _runs(self, now: datetime) -> list[Run]:
         found = self._asked({"start_time": {"is_null_": False}}, "START_TIME_DESC", RUNS)
@@ -138,36 +174,29 @@ class Facts:
         for step in self.prefect.ask("POST", "/task_runs/filter", ids) or [] if found else []:
             if step["start_time"]:
                 steps[step["flow_run_id"]].append(step)
-        longest = max((_seconds(each, now) for each in found), default=0) or 1
-        return [self._run(each, steps[each["id"]], longest, now, moment(each["start_time"])) for each in found]
+        return [self._run(each, steps[each["id"]], now, moment(each["start_time"])) for each in found]
 
-    def _run(self, run: Json, steps: Iterable[Json], longest: float, now: datetime, began: datetime) -> Run:
-        state, name = run["state"] or {}, run["state_name"] or ""
-        is_planned = run["auto_scheduled"] and began > now
-        bad = name in FAILED or (name == "AwaitingRetry" and run["start_time"])
+    def _run(self, run: Json, steps: Iterable[Json], now: datetime, began: datetime) -> Run:
+        name = run["state_name"] or ""
+        has_failed = name in ("Failed", "Crashed") or (name == "AwaitingRetry" and run["start_time"])
         return Run(
             name=shown(run["name"]),
-            state=PLANNED if is_planned else name,
+            state=PLANNED if run["auto_scheduled"] and began > now else name,
             began=began,
             seconds=_seconds(run, now) if run["start_time"] else 0,
             files=[shown(str(each["key"])) for each in (run.get("parameters") or {}).get("files") or []],
-            why=_why(state) if bad else WAITS.get(name, ""),
+            why=_why(name, (run["state"] or {}).get("message") or "") if has_failed else WAITS.get(name, ""),
             url=self._run_url(run["id"]),
-            steps=_steps(steps, began, longest, now),
+            steps=_steps(steps, began, now),
         )
 
-
-def _to_retry(runs: Iterable[Run], held: set[str], now: datetime) -> Iterator[Run]:
-    """The failed runs whose files the sensor will hand on once more, as no later run has them and they are not held."""
-    for run in runs:  # newest first
-        fresh = now - run.began < RETRIED and not held.intersection(run.files[:1])
-        if run.files and run.state in FAILED and fresh:
-            yield replace(run, why=f"The sensor tries them again 1, 2 and 4 minutes after a failure. {run.why}")
-        held |= set(run.files)
+    def _run_url(self, id_: str | None) -> str:
+        where = self.prefect.page(f"/runs/flow-run/{id_}")
+        return where if id_ and where.startswith("http") else ""
 
 
-def _why(state: Json) -> str:
-    told = reason(state.get("name") or "", state.get("message") or "")
+def _why(state: str, message: str) -> str:
+    told = reason(state, message)
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 
 
@@ -176,54 +205,32 @@ def _seconds(run: Json, now: datetime) -> float:
     return max((end - moment(run["start_time"])).total_seconds(), 0.0)
 
 
-def _steps(tasks: Iterable[Json], began: datetime, longest: float, now: datetime) -> list[Step]:
+def _steps(tasks: Iterable[Json], began: datetime, now: datetime) -> list[Step]:
     found, end = list[Step](), 0.0
     for task in sorted(tasks, key=lambda each: str(each["start_time"])):
         start, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), _seconds(task, now)
-        left, width = (min(100 * each / longest, 100) for each in (start, seconds))
-        width, name = max(min(width, 100 - left), 0.3), task["name"].rpartition("-")[0] or task["name"]
-        found.append(Step(shown(name), task["state_type"], round(left, 2), round(width, 2), int(start < end), seconds))
+        name = task["name"].rpartition("-")[0] or task["name"]
+        found.append(Step(shown(name), task["state_type"], start, seconds, int(start < end)))
         end = max(end, start + seconds)
     return found
 
 
-def _source(row: Json, now: datetime) -> Source:
-    loaded = moment(row["loaded_at"]) if row.get("loaded_at") else None
+def _source(row: Json, now: datetime) -> Json:
+    loaded, limit = moment(row["loaded_at"]) if row.get("loaded_at") else None, float(row.get("limit_hours") or 0)
     age = (now - loaded).total_seconds() / 3600 if loaded else None
-    return Source(row["source"], loaded, age, float(row.get("limit_hours") or 0))
+    return {"name": row["source"], "loaded": loaded, "age": age, "limit": limit, "is_late": not age or age > limit}
 
 
-def checks(artifacts: Iterable[Mapping[str, Any]]) -> list[Check]:
-    """Each test and model with its last result and its history, failed ones first.
+def _check(results: list[Json]) -> Json:
+    """A test or model by its results, newest first."""
+    last, history = results[0], [each["status"] for each in reversed(results)]
+    return {"seconds": 0, "message": "", **last, "history": history, "is_bad": last["status"] in BAD}
 
-    Args:
-        artifacts: dbt's results, newest first. A name that the newest whole build lacks is no longer in the project.
-    """
-    newest: dict[str, tuple[Json, datetime]] = {}
-    history: dict[str, list[str]] = defaultdict(list)
+
+def _by(artifacts: Iterable[Json], column: str) -> dict[str, list[Json]]:
+    """The rows of artifacts by what they have in a column, each with the time of its artifact, in the same order."""
+    found: dict[str, list[Json]] = defaultdict(list)
     for artifact in artifacts:
         for row in rows(artifact):
-            newest.setdefault(row["name"], (row, moment(artifact["created"])))
-            history[row["name"]].append(row["status"])
-    found = [
-        Check(
-            name=name,
-            kind=row["resource_type"],
-            status=row["status"],
-            seconds=float(row.get("seconds") or 0),
-            message=row.get("message") or "",
-            at=at,
-            history=history[name][::-1],
-        )
-        for name, (row, at) in newest.items()
-    ]
-    return sorted(found, key=lambda each: (not each.is_bad, each.status != "warn", each.name))
-
-
-def counts(artifacts: Iterable[Mapping[str, Any]]) -> list[Json]:
-    """The newest row counts of each stream."""
-    newest: dict[str, Json] = {}
-    for artifact in artifacts:
-        for row in rows(artifact):
-            newest.setdefault(row["stream"], {**row, "at": moment(artifact["created"])})
-    return [newest[name] for name in sorted(newest)]
+            found[row[column]].append({**row, "at": moment(artifact["created"])})
+    return found

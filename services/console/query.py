@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import BoundedSemaphore, Timer
@@ -30,6 +30,7 @@ CELL = 1_000
 """Characters of a value that are kept."""
 BYTES = 4_000_000
 """Size of an answer; rows beyond it are left out."""
+TOO_LARGE = f"The query needs more than {MEMORY_MB} MB of memory. Select fewer rows or columns, or aggregate them."
 _turns = BoundedSemaphore(AT_ONCE)
 
 
@@ -39,7 +40,7 @@ class QueryFailed(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """The first rows of a query. `types` are DuckDB's; `more` says that there are further rows, or longer values."""
+    """The first rows of a query. `types` are DuckDB's; `more` says that there are further rows."""
 
     columns: list[str] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
@@ -48,8 +49,8 @@ class Answer:
     seconds: float = 0.0
 
 
-def ask(published: Path, sql: str, most: int = ROWS) -> Answer:
-    """Run statements, and return the rows of the last one that has some.
+def ask(published: Path, sql: str) -> Answer:
+    """Run statements in a child process, and return the rows of the last one that has some.
 
     Raises:
         QueryFailed: DuckDB refuses, a limit is reached, or nothing is published.
@@ -62,7 +63,7 @@ def ask(published: Path, sql: str, most: int = ROWS) -> Answer:
     try:
         done = subprocess.run(  # noqa: S603 - this module, with an environment of nothing
             [sys.executable, "-P", "-s", "-m", __name__],
-            input=json.dumps({"published": str(published), "sql": sql, "most": min(most, ROWS)}).encode(),
+            input=json.dumps({"published": str(published), "sql": sql}).encode(),
             capture_output=True,
             timeout=SECONDS,
             env={"PYTHONDONTWRITEBYTECODE": "1"},
@@ -73,7 +74,7 @@ def ask(published: Path, sql: str, most: int = ROWS) -> Answer:
     except subprocess.TimeoutExpired:
         raise QueryFailed(f"The query was ended after {SECONDS:g} s. Narrow it down, for example with WHERE.") from None
     except ValueError:  # it was ended, or could not say what happened
-        raise QueryFailed(_TOO_LARGE) from None
+        raise QueryFailed(TOO_LARGE) from None
     finally:
         _turns.release()
     if "error" in answer:
@@ -81,58 +82,44 @@ def ask(published: Path, sql: str, most: int = ROWS) -> Answer:
     return Answer(**{**answer, "seconds": time.monotonic() - begun})
 
 
-_TOO_LARGE = f"The query needs more than {MEMORY_MB} MB of memory. Select fewer rows or columns, or aggregate them."
-LIMITS = {
-    "memory_limit": f"{MEMORY_MB}MB",
-    "threads": "2",
-    "temp_directory": "",
-    "max_temp_directory_size": "0KB",
-}
-
-
-def own(published: Path, sql: str, most: int = ROWS) -> Answer:
-    """Run a query of the page's own in this process, which takes a tenth of the time that a child takes.
+def read(published: Path, sql: str, most: int = ROWS) -> Answer:
+    """Run statements in this process, which takes a tenth of the time that a child takes: for the page's own.
 
     Raises:
         QueryFailed: DuckDB refuses, or a limit is reached.
     """
+    limits = {"memory_limit": f"{MEMORY_MB}MB", "threads": "2", "temp_directory": "", "max_temp_directory_size": "0KB"}
+    found = Answer()
     try:
-        return answer(published, sql, most)
+        with fenced(published, limits=limits) as connection:
+            timer = Timer(SECONDS, connection.interrupt)
+            timer.daemon = True
+            timer.start()
+            try:
+                for statement in connection.extract_statements(sql):
+                    connection.execute(statement)
+                    if columns := connection.description:
+                        rows, more = _rows(connection, most)
+                        found = Answer([each[0] for each in columns], [str(each[1]) for each in columns], rows, more)
+            finally:
+                timer.cancel()
+    except (duckdb.OutOfMemoryException, MemoryError):
+        raise QueryFailed(TOO_LARGE) from None
     except duckdb.Error as error:
         raise QueryFailed(str(error)[:2_000]) from error
-
-
-def answer(published: Path, sql: str, most: int) -> Answer:
-    """Run statements in this process; the rows of the last one that has some.
-
-    Raises:
-        duckdb.Error: DuckDB refuses, or they take longer than SECONDS.
-    """
-    found = Answer()
-    with fenced(published, limits=LIMITS) as connection, ExitStack() as ending:
-        timer = Timer(SECONDS, connection.interrupt)
-        timer.daemon = True
-        timer.start()
-        ending.callback(timer.cancel)
-        for statement in connection.extract_statements(sql):
-            connection.execute(statement)
-            if connection.description:
-                columns, types = zip(*((each[0], str(each[1])) for each in connection.description), strict=True)
-                found = Answer(list(columns), list(types), *_rows(connection, most))
     return found
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[list[list[Any]], bool]:
     rows: list[list[Any]] = []
-    size, cut = 0, False
+    size = 0
     while (row := connection.fetchone()) is not None:
         plain = [_plain(value) for value in row]
         size += sum(len(str(value)) + 4 for value in plain)
         if len(rows) == most or size > BYTES:
             return rows, True
-        cut = cut or any(isinstance(value, str) and len(value) > CELL for value in plain)
         rows.append(plain)
-    return rows, cut
+    return rows, False
 
 
 def _plain(value: Any) -> Any:
@@ -143,30 +130,24 @@ def _plain(value: Any) -> Any:
     return text if len(text) <= CELL else f"{text[:CELL]}…"
 
 
-def _bound() -> None:
-    """Have the system end this process where DuckDB's own limits do not."""
-    for limit, value in (
-        (resource.RLIMIT_CPU, math.ceil(SECONDS) * 2),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_DATA, PROCESS_MB * 1_000_000),
-    ):
+def main() -> None:
+    """Answer one request; the system ends this process where DuckDB's own limits do not."""
+    limits = {
+        resource.RLIMIT_CPU: math.ceil(SECONDS) * 2,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_DATA: PROCESS_MB * 1_000_000,
+    }
+    for limit, value in limits.items():
         with suppress(ValueError, OSError):  # some systems know no such limit
             resource.setrlimit(limit, (value, value))
     with suppress(OSError):  # where a container's memory ends, this process goes and not the page
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-
-
-def main() -> None:
-    """Answer one request."""
-    _bound()
     request = json.load(sys.stdin)
     try:
-        told: dict[str, Any] = asdict(answer(Path(request["published"]), request["sql"], request["most"]))
-    except (duckdb.OutOfMemoryException, MemoryError):
-        told = {"error": _TOO_LARGE}
-    except duckdb.Error as error:
-        told = {"error": str(error)[:2_000]}
+        told = asdict(read(Path(request["published"]), request["sql"]))
+    except QueryFailed as error:
+        told = {"error": str(error)}
     json.dump(told, sys.stdout)
 
 

@@ -1,12 +1,15 @@
-"""How the page says times and numbers."""
+"""How the page says times and numbers: filters of its templates."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 
 def span(seconds: float) -> str:
-    """A length of time in one or two units, e.g. `3 min`."""
+    """A length of time in one unit, e.g. `3 min`."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size * (2 if unit == "d" else 1):
             return f"{seconds / size:.0f} {unit}"
@@ -14,7 +17,6 @@ def span(seconds: float) -> str:
 
 
 def ago(now: datetime, then: datetime | None) -> str:
-    """How long ago something was."""
     return f"{span(max((now - then).total_seconds(), 0))} ago" if then else "never"
 
 
@@ -28,5 +30,9 @@ def change(row: Mapping[str, Any]) -> str:
 
 
 def number(value: float | None) -> str:
-    """A whole number with separators."""
     return "" if value is None else f"{value:,.0f}"
+
+
+def code(text: str) -> Markup:
+    """A text whose commands in backticks are shown as such."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from services.console import data, query
-from services.console.plot import draw, sparkline
+from services.console.plot import draw
 from services.console.query import Answer, QueryFailed, ask
 
 
@@ -93,25 +93,60 @@ def test_nothing_published_is_told(tmp_path: Path) -> None:
 
 
 def test_a_table_has_a_profile_and_a_plot_by_its_types(published: Path) -> None:
-    found = data.profile(published, "main.flights")
+    found = data.profile(published, data.written(published), "main.flights")
     assert [each["column_name"] for each in found.columns] == ["day", "carrier", "delay", "_ab_source_file_url"]
-    assert found.plot_sql.startswith('select "day", avg("delay")')
-    assert found.title == "mean delay by day"
+    assert found.plot_sql.startswith('select "day"::date as "day", avg("delay")')
     assert found.plot is not None
-    assert "delay by day" in found.plot
+    assert found.plot.title == "mean delay by day"
+    assert 'class="series lines"' in found.plot.image
     assert found.files is not None
     assert found.files.rows[0] == ["s3://b/inbound/4.csv", 1, None]
 
 
-def test_a_plot_is_chosen_by_types_and_text_in_it_is_escaped() -> None:
-    bars = draw(Answer(["a", "n"], ["VARCHAR", "BIGINT"], [["<script>", 1], ["b", 2]]))
+@pytest.mark.parametrize(
+    ("columns", "title", "shape"),
+    [
+        ("'UA' as carrier, i / 2 as delay, i as number", "rows by delay", "lines"),
+        ("i % 3 || '' as carrier, i / 2 as delay", "mean delay by carrier", "bars"),
+        ("i % 3 || '' as carrier, i as number", "rows by carrier", "bars"),
+        ("i as number", "rows by number", "lines"),
+        ("i::decimal(9, 2) as price", "rows by price", "lines"),
+        ("timestamptz '2013-01-01 10:00:00+00' + i * interval 1 hour as at", "rows by at", "lines"),
+    ],
+)
+def test_a_tables_plot_is_chosen_by_its_types(tmp_path: Path, columns: str, title: str, shape: str) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(f"create table t as select {columns} from range(50) r(i)")
+    found = data.profile(file, data.written(file), "main.t")
+    assert found.problem == ""
+    assert found.plot is not None
+    assert found.plot.title == title
+    assert f'class="series {shape}"' in found.plot.image
+
+
+def test_text_in_a_plot_is_escaped_and_a_mean_is_said_to_be_one() -> None:
+    bars = draw(Answer(["a", "n"], ["VARCHAR", "BIGINT"], [["<script>", 1], ["b", 2], ["b", 4], [None, 5]]))
     assert bars is not None
-    assert "&lt;script&gt;" in bars
-    assert draw(Answer(["n"], ["DOUBLE"], [[1.5], [2.5], [None]])) is not None
-    assert draw(Answer(["n"], ["DECIMAL(9,2)"], [["1.50"]])) is not None
-    assert draw(Answer(["a"], ["VARCHAR"], [["b"]])) is None
-    assert draw(Answer(["a"], ["DOUBLE"], [["nan"]])) is None
+    assert "&lt;script&gt;" in bars.image
+    assert bars.title == "mean n by a"
 
 
-def test_a_sparkline_tells_its_statuses_in_words() -> None:
-    assert "2 pass, 1 fail" in sparkline(["pass", "pass", "fail"])
+@pytest.mark.parametrize(
+    ("type_", "values", "is_drawn"),
+    [
+        ("DOUBLE", [1.5, 2.5, None], True),
+        ("DECIMAL(9,2)", ["1.50"], True),
+        ("DOUBLE", ["nan", "inf"], False),
+        ("DOUBLE", [1e300, -1e300], False),
+        ("VARCHAR", ["b"], False),
+        ("DATE", ["2013-01-01"], False),
+        ("BIGINT[]", ["[1]"], False),
+        ("HUGEINT", [2**100], True),
+    ],
+)
+def test_a_plot_is_drawn_of_the_numbers_that_fit_a_scale(type_: str, values: list[object], is_drawn: bool) -> None:
+    assert (draw(Answer(["a"], [type_], [[each] for each in values])) is not None) == is_drawn
+    times = [[f"2013-01-0{day + 1} 00:00:00+00:00", value] for day, value in enumerate(values)]
+    draw(Answer(["at", "a"], ["TIMESTAMP WITH TIME ZONE", type_], times))
+    draw(Answer(["at", "a"], ["VARCHAR", type_], times))

@@ -154,7 +154,7 @@ def test_runs_that_wait_are_shown_with_their_files(client: SyncPrefectClient, pa
     client.create_flow_run(waits, name="pending-run", state=Pending())
     text = " ".join(page.get("/").split())
     assert "inbound/flights/late.csv" in text
-    assert "Pending.</span> A worker is starting it." in text
+    assert "Pending. A worker is starting it." in text
 
 
 def test_each_part_of_the_path_says_where_it_leads_without_a_login(page: Seen) -> None:
