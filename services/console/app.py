@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -35,6 +35,8 @@ from services.watch.prefect_api import Prefect
 
 HERE = Path(__file__).parent
 MAX_BODY_MB = 0.1
+AT_ONCE = 2
+"""How many queries run at once; others wait for their turn."""
 SHOWN_ROWS, SHOWN_CELLS = 200, 2_000
 """How much of an answer the page shows; the CSV file has all of it."""
 HEADERS = {
@@ -69,6 +71,7 @@ class Page:
         self.settings, self.profile, self.prefect = settings, profile or "local", prefect
         self.facts = Facts(prefect, settings, names)
         self.published = settings.published_path
+        self.turns = CapacityLimiter(AT_ONCE)
         self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
         self.in_snowflake = settings.dbt_target == "snowflake"
         self.templates = Environment(
@@ -132,7 +135,7 @@ class Page:
     async def run(self, request: Request) -> Response:
         """Run a query, and show its rows or return them as CSV."""
         form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-        return await run_in_threadpool(self._run, form.get("q", ""), form.get("as") == "csv")
+        return await to_thread.run_sync(self._run, form.get("q", ""), form.get("as") == "csv", limiter=self.turns)
 
     def _run(self, sql: str, as_csv: bool) -> Response:
         try:

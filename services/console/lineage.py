@@ -1,35 +1,79 @@
 """What dbt and dbt-colibri have written about the project: descriptions, tests, and where each column leads."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.console.data import written
 from services.watch.prefect_api import Json
 
 FILES = {"docs": "index.html", "lineage": "lineage/index.html"}
-Edges = dict[Any, list[Any]]
+Edges = Mapping[Any, list[Any]]
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model: which columns, `NODE.COLUMN`, each of its columns comes from (`upstream`) and feeds (`downstream`).
+class Project(NamedTuple):
+    """A project's nodes by id, models' ids by their tables, and where each node or (node, column) leads."""
 
-    `sources` are those of raw that it is made of, through whichever models; `tests` are by their column.
-    """
+    nodes: dict[str, Json]
+    models: dict[str, str]
+    parents: Edges
+    children: Edges
+    made_of: Edges
+    feeding: Edges
+
+
+class Model(NamedTuple):
+    """A model, and what it is made of and feeds: other nodes by name, columns as `NODE.COLUMN`."""
 
     id: str
-    description: str
-    columns: dict[str, str]
-    tests: dict[str, list[str]]
-    reads: list[str]
-    feeds: list[str]
-    sources: list[str]
-    upstream: dict[str, list[str]]
-    downstream: dict[str, list[str]]
+    project: Project
+
+    @property
+    def description(self) -> str:
+        return str(self.project.nodes[self.id]["description"])
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {name.lower(): each["description"] for name, each in self.project.nodes[self.id]["columns"].items()}
+
+    @property
+    def reads(self) -> list[str]:
+        return self._names(self.project.parents.get(self.id, []))
+
+    @property
+    def feeds(self) -> list[str]:
+        return self._names(each for each in self._below() if not each.startswith(("test.", "unit_test.")))
+
+    @property
+    def sources(self) -> list[str]:
+        """Those of raw that it is made of, through whichever models."""
+        return self._names(each for each in reached(self.id, self.project.parents) if each.startswith("source."))
+
+    def tests(self, column: str) -> list[str]:
+        """The tests of a column; of none, those of the whole table."""
+        below = (self.project.nodes[each] for each in self._below() if each.startswith("test."))
+        return [each["name"] for each in below if (each.get("column_name") or "") == column]
+
+    def upstream(self, column: str) -> list[str]:
+        return self._columns(column, self.project.made_of)
+
+    def downstream(self, column: str) -> list[str]:
+        return self._columns(column, self.project.feeding)
+
+    def _below(self) -> list[str]:
+        return [each for each in self.project.children.get(self.id, []) if each in self.project.nodes]
+
+    def _columns(self, column: str, edges: Edges) -> list[str]:
+        found = reached((self.id, column), edges)
+        return [f"{name}.{column}" for node, column in found for name in self._names([node])]
+
+    def _names(self, ids: Iterable[str]) -> list[str]:
+        """The nodes' names; a source's has its schema."""
+        nodes = [self.project.nodes[each] for each in ids if each in self.project.nodes]
+        return [f"{each['source_name']}.{each['name']}" if "source_name" in each else each["name"] for each in nodes]
 
 
 class Docs:
@@ -44,64 +88,40 @@ class Docs:
         return file if file.is_file() else None
 
     def model(self, table: str) -> Model | None:
-        """What is known of the model behind `schema.table`."""
-        models, name = self._read()[0], table.lower()
-        return models.get(name) or models.get(name.rpartition(".")[2])  # in Snowflake readers have their own schema
+        """The model behind `schema.table`."""
+        project, name = self._read(), table.lower()
+        id_ = project.models.get(name) or project.models.get(name.rpartition(".")[2])  # readers may have another schema
+        return Model(id_, project) if id_ else None
 
     def sql(self, test: str) -> str:
         """The query whose rows a test counts; empty where none is known."""
-        return self._read()[1].get(test, "")
+        nodes = self._read().nodes.values()
+        found = (
+            each.get("compiled_code") for each in nodes if each["name"] == test and each["resource_type"] == "test"
+        )
+        return (next(found, "") or "").strip()
 
-    def _read(self) -> tuple[dict[str, Model], dict[str, str]]:
+    def _read(self) -> Project:
         files = self.folder / "manifest.json", self.folder / "lineage" / "colibri-manifest.json"
-        return _models(*((each, written(each)) for each in files))
+        return _project(*((each, written(each)) for each in files))
 
 
 @lru_cache(maxsize=2)
-def _models(manifest: tuple[Path, int], lineage: tuple[Path, int]) -> tuple[dict[str, Model], dict[str, str]]:
+def _project(manifest: tuple[Path, int], lineage: tuple[Path, int]) -> Project:
     if not manifest[1]:
-        return {}, {}
+        return Project({}, {}, {}, {}, {}, {})
     told = json.loads(manifest[0].read_bytes())
-    up, down = _columns(json.loads(lineage[0].read_bytes())["lineage"]["edges"] if lineage[1] else [])
-    models = dict[str, Model]()
-    for id_, node in told["nodes"].items():
-        if node["resource_type"] in ("model", "seed", "snapshot"):
-            model = _model(id_, told, up, down)
-            models |= {f"{node['schema']}.{node['alias']}".lower(): model, node["alias"].lower(): model}
-    tests = (each for each in told["nodes"].values() if each["resource_type"] == "test")
-    return models, {each["name"]: (each.get("compiled_code") or "").strip() for each in tests}
-
-
-def _columns(edges: Iterable[Json]) -> tuple[Edges, Edges]:
-    """The columns that each column, a pair of node and name, is made of, and those that it feeds."""
-    up, down = Edges(), Edges()
-    for edge in edges:
+    made_of, feeding = defaultdict[Any, list[Any]](list), defaultdict[Any, list[Any]](list)
+    for edge in json.loads(lineage[0].read_bytes())["lineage"]["edges"] if lineage[1] else []:
         start, end = ((edge[side], edge[f"{side}Column"].lower()) for side in ("source", "target"))
         if start[1] and end[1] and start != end:
-            up.setdefault(end, []).append(start)
-            down.setdefault(start, []).append(end)
-    return up, down
-
-
-def _model(id_: str, told: Json, up: Edges, down: Edges) -> Model:
+            made_of[end].append(start)
+            feeding[start].append(end)
+    models = {id_: each for id_, each in told["nodes"].items() if id_.startswith(("model.", "seed.", "snapshot."))}
+    tables = {each["alias"].lower(): id_ for id_, each in models.items()}
+    tables |= {f"{each['schema']}.{each['alias']}".lower(): id_ for id_, each in models.items()}
     nodes = {**told["nodes"], **told["sources"], **told["exposures"]}
-    below = [nodes[each] for each in told["child_map"].get(id_, []) if each in nodes]
-    tests: dict[str, list[str]] = {}
-    for each in below:
-        if each["resource_type"] == "test":
-            tests.setdefault(each.get("column_name") or "", []).append(each["name"])
-    sources = (nodes[each] for each in reached(id_, told["parent_map"]) if each in told["sources"])
-    return Model(
-        id=id_,
-        description=nodes[id_]["description"],
-        columns={name.lower(): column["description"] for name, column in nodes[id_]["columns"].items()},
-        tests=tests,
-        reads=[_name(nodes[each]) for each in nodes[id_]["depends_on"]["nodes"] if each in nodes],
-        feeds=[_name(each) for each in below if each["resource_type"] != "test"],
-        sources=sorted(map(_name, sources)),
-        upstream=_beyond(id_, up, nodes),
-        downstream=_beyond(id_, down, nodes),
-    )
+    return Project(nodes, tables, told["parent_map"], told["child_map"], made_of, feeding)
 
 
 def reached(start: Any, edges: Edges) -> list[Any]:
@@ -110,14 +130,3 @@ def reached(start: Any, edges: Edges) -> list[Any]:
     for one in found:  # which grows meanwhile
         found += [each for each in dict.fromkeys(edges.get(one, [])) if each not in found]
     return found
-
-
-def _beyond(id_: str, edges: Edges, nodes: Json) -> dict[str, list[str]]:
-    """What is reached from each column of a node, as `NODE.COLUMN`."""
-    starts = [start for start in edges if start[0] == id_]
-    return {start[1]: [f"{_name(nodes[node])}.{name}" for node, name in reached(start, edges) if node in nodes]
-            for start in starts}  # fmt: skip
-
-
-def _name(node: Json) -> str:
-    return f"{node['source_name']}.{node['name']}" if node["resource_type"] == "source" else str(node["name"])

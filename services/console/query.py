@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from threading import BoundedSemaphore, Timer
+from threading import Timer
 from typing import Any
 
 import duckdb
@@ -20,8 +20,7 @@ import duckdb
 from blocks.duckdb_fence import fenced
 
 SECONDS = 10.0
-"""How long a query may take; so long, too, one may wait for others."""
-AT_ONCE = 2
+"""How long a query may take."""
 MEMORY_MB = 256
 """Megabytes that DuckDB may take for a query; the process may take PROCESS_MB."""
 PROCESS_MB = 768
@@ -31,7 +30,6 @@ CELL = 1_000
 BYTES = 4_000_000
 """Size of an answer; rows beyond it are left out."""
 TOO_LARGE = f"The query needs more than {MEMORY_MB} MB of memory. Select fewer rows or columns, or aggregate them."
-_turns = BoundedSemaphore(AT_ONCE)
 
 
 class QueryFailed(Exception):
@@ -57,8 +55,6 @@ def ask(published: Path, sql: str) -> Answer:
     """
     if not published.exists():
         raise QueryFailed("Nothing is published yet. Run the flow full_pipeline first.")
-    if not _turns.acquire(timeout=SECONDS):
-        raise QueryFailed(f"{AT_ONCE} other queries are running. Try again in a moment.")
     begun = time.monotonic()
     try:
         done = subprocess.run(  # noqa: S603 - this module, with an environment of nothing
@@ -75,8 +71,6 @@ def ask(published: Path, sql: str) -> Answer:
         raise QueryFailed(f"The query was ended after {SECONDS:g} s. Narrow it down, for example with WHERE.") from None
     except ValueError:  # it was ended, or could not say what happened
         raise QueryFailed(TOO_LARGE) from None
-    finally:
-        _turns.release()
     if "error" in answer:
         raise QueryFailed(answer["error"])
     return Answer(**{**answer, "seconds": time.monotonic() - begun})
