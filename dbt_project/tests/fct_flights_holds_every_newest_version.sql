@@ -1,6 +1,26 @@
--- What an incremental model could lose: a flight's newest version that never reached the table.
-select flights.time_hour, flights.carrier, flights.flight_number, flights._ab_source_file_url
-from {{ ref('stg_flights') }} as flights
+-- What an incremental model could lose: a flight that the table lacks, or has in an earlier version than raw. Asks raw for
+-- a later version, and not staging, which would number all of raw's rows.
+{% set raw = raw_types(source('raw', 'flights')) %}
+{% set columns = dict(airbyte_columns(), time_hour='timestamptz', carrier='varchar', flight='bigint') %}
+
+with source as (
+    select
+        {%- for name, type in columns.items() if name != '_airbyte_meta' %}
+        {{ cast_value(name, type, raw.get(name)) }} as {{ name }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ source('raw', 'flights') }}
+),
+
+versions as (
+    select source.* from source
+    {{ of_newest_files(source('raw', 'flights')) }}
+)
+
+select versions.time_hour, versions.carrier, versions.flight, versions._ab_source_file_url
+from versions
 left join {{ ref('fct_flights') }} as held
-    on flights._airbyte_raw_id = held._airbyte_raw_id
-where held._airbyte_raw_id is null
+    on versions.time_hour = held.time_hour
+    and versions.carrier = held.carrier
+    and versions.flight = held.flight_number
+where held._airbyte_raw_id is null or held._airbyte_extracted_at < versions._airbyte_extracted_at

@@ -3,7 +3,7 @@
     incremental_strategy='merge',
     unique_key=['time_hour', 'carrier', 'flight_number'],
     on_schema_change='fail',
-    post_hook="{{ forget_deleted(ref('stg_flights'), source('raw', 'flights')) }}",
+    post_hook="{{ forget_deleted(source('raw', 'flights')) }}",
 ) }}
 
 select
@@ -34,9 +34,10 @@ select
 from {{ ref('stg_flights') }} as flights
 {% if is_incremental() %}
 -- By id and not by a high-water mark of _airbyte_extracted_at: two syncs at once can commit in another order than they
--- extracted in, and a mark would pass over the rows that come second. Staging reads all of raw in any case.
-where not exists (
-    select 1 from {{ this }} as held
-    where held._airbyte_raw_id = flights._airbyte_raw_id
-)
+-- extracted in, and a mark would pass over the rows that come second.
+where {{ of_changed_files(source('raw', 'flights'), 'time_hour') }}
+    and not exists (
+        select 1 from {{ this }} as held
+        where held._airbyte_raw_id = flights._airbyte_raw_id
+    )
 {% endif %}

@@ -96,10 +96,10 @@ def test_an_older_version_that_commits_late_replaces_nothing(platform: Platform)
 
 def test_values_nulled_by_the_load_warn_with_their_number_until_the_file_is_mended(platform: Platform) -> None:
     platform.lake.load_landing("weather", nulled="wind_gust")
-    nulled = platform.build("stg_weather")["no_airbyte_changes_stg_weather_"]
+    nulled = platform.build("+stg_weather")["source_no_airbyte_changes_raw_weather_"]
     assert (nulled.status, nulled.failures) == ("warn", 2_226)
     platform.lake.load_landing("weather")
-    assert broken(platform.build("stg_weather")) == []
+    assert broken(platform.build("+stg_weather")) == []
 
 
 def test_keys_that_a_file_has_twice_warn_with_the_rows_left_out_until_the_file_is_mended(platform: Platform) -> None:
@@ -131,7 +131,7 @@ def test_a_row_without_its_key_stops_the_build_before_the_marts(platform: Platfo
     before = platform.rows(FLIGHTS)
     platform.lake.load_landing("flights", "*-31.csv.gz", nulled="flight")
     results = platform.build("stg_flights", "fct_flights")
-    assert results["primary_key_stg_flights_time_hour__carrier__flight_number"].status == "fail"
+    assert results["not_null_stg_flights_flight_number"].status == "fail"
     assert results["fct_flights"].status == "skipped"
     assert platform.rows(FLIGHTS) == before
 

@@ -198,7 +198,7 @@ def test_the_marts_are_the_same_where_airbyte_loads_columns_of_their_own_types_a
         told = [platform.build() for platform in (duckdb, snowflake)]
         local, remote = ({name: str(node.status) for name, node in each.items()} for each in told)
         assert remote == local
-        changes = [each["no_airbyte_changes_stg_flights_"].failures for each in told]
+        changes = [each["source_no_airbyte_changes_raw_flights_"].failures for each in told]
         assert changes == [943, 943]
         for mart in MARTS:
             assert _rows(snowflake, mart) == _rows(duckdb, mart), mart

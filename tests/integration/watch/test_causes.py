@@ -123,7 +123,7 @@ def slow_run(world: World) -> Iterator[None]:
 
 @contextmanager
 def drift(world: World) -> Iterator[None]:
-    row = {"name": "no_airbyte_changes_stg_flights_", "resource_type": "test", "message": ALICE}
+    row = {"name": "source_no_airbyte_changes_raw_flights_", "resource_type": "test", "message": ALICE}
     world.artifact("dbt-results", [{**row, "status": "warn"}])
     yield
     world.artifact("dbt-results", [{**row, "status": "pass"}])
