@@ -20,7 +20,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The bounds as text; None for both where no file has changed. Of times they are days, since each has its own offset. #}
+{# The bounds as text; None for both where no file has changed. For times they are days, with room for every time zone. #}
 {% macro changed_range(relation, column, type) -%}
     {%- set raw = raw_types(relation) -%}
     {%- set own = airbyte_columns() -%}
@@ -31,8 +31,8 @@
     {%- set query -%}
         select
             {% if type == 'timestamptz' -%}
-            cast(cast(min({{ value }}) as date) - 1 as varchar),
-            cast(cast(max({{ value }}) as date) + 2 as varchar)
+            cast(cast(min({{ value }}) as date) - 2 as varchar) || ' 00:00:00+00:00',
+            cast(cast(max({{ value }}) as date) + 3 as varchar) || ' 00:00:00+00:00'
             {%- else -%}
             cast(min({{ value }}) as varchar),
             cast(max({{ value }}) as varchar)
