@@ -23,7 +23,7 @@ COMPARED = (
 
 
 def load(platform: Platform, random: Random, minute: int) -> str:
-    """Load a day's file: new or again, whole or with rows changed or gone, in time or extracted before earlier loads."""
+    """Load a day's file: new or again, whole, changed or shortened, in time or extracted before earlier loads."""
     day, change, kept = random.choice(DAYS), random.choice(CHANGES), random.choice(KEPT)
     when = minute - random.choice((0, 0, 0, 5))
     generation = random.choice((0, 0, minute // 4))
