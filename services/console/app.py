@@ -21,7 +21,7 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from blocks.duckdb_file import quoted
+from blocks.duckdb_file import broken, quoted
 from blocks.errors import USER
 from blocks.names import Names
 from blocks.settings import Settings
@@ -174,7 +174,7 @@ class Page:
         """The page of an error."""
         status, detail = getattr(error, "status_code", 500), "The page failed; its log has the reason."
         if isinstance(error, HTTPException | QueryFailed):
-            detail = getattr(error, "detail", str(error))
+            detail = getattr(error, "detail", "") or broken(str(error), self.published) or str(error)
         return self.show("error.html", status, code=status, detail=detail)
 
     async def guarded(self, request: Request, answer: RequestResponseEndpoint) -> Response:

@@ -55,8 +55,10 @@ class Seen(SimpleNamespace):
                                "'s3://b/in.csv' as _ab_source_file_url from range(5) t(i)")  # fmt: skip
 
 
-def seen(url: str, folder: Path, **server: SecretStr) -> Seen:
-    settings = Settings(published_path=folder / "published" / "warehouse.duckdb", alerts_dir=folder / "alerts")
+def seen(url: str, folder: Path, dbt_target: str = "dev", **server: SecretStr) -> Seen:
+    settings = Settings(
+        published_path=folder / "published" / "warehouse.duckdb", alerts_dir=folder / "alerts", dbt_target=dbt_target
+    )
     settings.alerts_dir.mkdir(exist_ok=True)
     page = Page(Prefect(PrefectServer(api_url=url, **server)), settings, NAMES, "trial")
     web = TestClient(create_app(page), base_url="http://127.0.0.1:8300")
@@ -95,6 +97,38 @@ def test_a_published_table_appears_with_its_profile_its_plot_and_the_files_of_it
     page.publish("planes")
     assert "main.planes" in page.get("/")
     assert "main.flights" not in page.get("/")
+
+
+def test_a_table_whose_columns_lineage_is_not_written_is_shown_with_its_docs(page: Seen) -> None:
+    page.publish()
+    model = {"schema": "main", "alias": "flights", "name": "flights", "description": "One row a day.",
+             "columns": {"delay": {"description": "In minutes."}}}  # fmt: skip
+    told = {"nodes": {"model.t.flights": model}, "sources": {}, "exposures": {}, "parent_map": {}, "child_map": {}}
+    folder = page.folder / "published" / "docs"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(told))
+    text = page.get("/tables/main.flights")
+    assert "One row a day." in text
+    assert "In minutes." in text
+    assert "None" not in text
+    assert "no other model" not in text.partition("What happens if you delete a column?")[0]
+
+
+def test_what_the_page_cannot_show_is_said_in_a_sentence_with_security_headers(page: Seen) -> None:
+    page.publish()
+    (page.folder / "published" / "warehouse.duckdb").write_text("damaged")
+    web = TestClient(create_app(page.page), base_url="http://127.0.0.1:8300", raise_server_exceptions=False)
+    for method, path, status in (
+        ("GET", "/", 500),
+        ("POST", "/", 405),
+        ("GET", "/none", 404),
+        ("GET", "/static/x", 404),
+    ):
+        answer = web.request(method, path)
+        assert answer.status_code == status
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "Traceback" not in answer.text
+    assert "warehouse.duckdb is damaged" in web.get("/").text
 
 
 def test_a_failing_test_appears_with_its_history_and_clears(client: SyncPrefectClient, page: Seen) -> None:
@@ -256,8 +290,7 @@ def test_a_prefect_server_that_does_not_answer_leaves_the_tables_and_says_so(tmp
 def test_tables_in_snowflake_are_listed_and_their_rows_are_left_there(
     client: SyncPrefectClient, tmp_path: Path
 ) -> None:
-    page = seen(str(client.api_url), tmp_path)
-    page.page.in_snowflake = True
+    page = seen(str(client.api_url), tmp_path, dbt_target="snowflake")
     artifact(
         client,
         "published-tables",
