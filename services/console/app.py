@@ -97,8 +97,8 @@ class Page:
         """The published tables; in Snowflake, as the last publication left them."""
         if not self.in_snowflake:
             return data.tables(self.published)
-        newest = self.facts.now().publications[:1]
-        return [data.Table(each["table"], each["rows"], each["columns"]) for one in newest for each in one["tables"]]
+        newest = [each for one in self.facts.now().publications[:1] for each in one["tables"]]
+        return [data.Table(each["table"], each["rows"], each["columns"]) for each in newest if each["columns"]]
 
     # -- what answers -------------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ class Snapshot:
     tests: list[Json] = field(default_factory=list)
     models: list[Json] = field(default_factory=list)
     publications: list[Json] = field(default_factory=list)
-    synced: Json | None = None
+    synced: list[Json] = field(default_factory=list)
     counts: list[Json] = field(default_factory=list)
 
 
@@ -128,7 +128,7 @@ class Facts:
         facts.tests = [each for each in checks if each["resource_type"] in ("test", "unit_test")]
         facts.models = [each for each in checks if each["resource_type"] in ("model", "seed", "snapshot")]
         facts.publications = [self._publication(each) for each in newest["published-tables"]]
-        facts.synced = next(iter(_by(newest["airbyte-sync"], "stream").get(ALL, [])), None)
+        facts.synced = _by([each for each in newest["airbyte-sync"] if rows(each)][:1], "stream").get(ALL, [])
         facts.counts = [each[0] for _, each in sorted(_by(newest["row-counts"], "stream").items())]
 
     def _newest(self) -> dict[str, list[Json]]:
@@ -218,7 +218,7 @@ def _steps(tasks: Iterable[Json], began: datetime, now: datetime) -> list[Step]:
 def _source(row: Json, now: datetime) -> Json:
     loaded, limit = moment(row["loaded_at"]) if row.get("loaded_at") else None, float(row.get("limit_hours") or 0)
     age = (now - loaded).total_seconds() / 3600 if loaded else None
-    return {"name": row["source"], "loaded": loaded, "age": age, "limit": limit, "is_late": not age or age > limit}
+    return {"name": row["source"], "loaded": loaded, "age": age, "limit": limit, "is_late": age is None or age > limit}
 
 
 def _check(results: list[Json]) -> Json:

@@ -29,8 +29,8 @@ def change(row: Mapping[str, Any]) -> str:
     return ", ".join([said, *columns])
 
 
-def number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.0f}"
+def number(value: Any) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value or "")
 
 
 def code(text: str) -> Markup:

@@ -209,12 +209,18 @@ def test_a_versions_diff_a_sources_age_and_a_streams_rows_are_shown(client: Sync
         "row-counts",
         [{"stream": "flights", "job": 7, "in the files": 12, "rejected": 1, "all of raw": 13, "in staging": 11}],
     )
+    mine = {"stream": "mine", "job": 8, "in the files": 3, "rejected": 0, "all of raw": "not counted", "in staging": ""}
+    artifact(client, "row-counts", [mine])
+    syncs = [{"connection": each, "job": 7, "stream": "(all)", "rows": 1_000} for each in ("a", "b")]
+    artifact(client, "airbyte-sync", syncs)
     artifact(client, "published-tables", [{"table": "main.flights", "rows": 12, "before": 10, "columns": 2, **GATE}])
     text = " ".join(page.get("/").split())
     assert "10 → 12 rows (+2), new columns gate" in text
     assert "30 h ago" in text
     assert "120 % of 25 h" in text
-    assert "13" in text
+    assert "<b>13 <span" in text
+    assert "<b>2,000 <span" in text
+    assert "not counted" in text
 
 
 def test_a_failed_run_is_shown_with_its_steps_its_sentence_and_a_link(page: Seen) -> None:
