@@ -69,10 +69,10 @@ class Page:
 
     def __init__(self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "") -> None:
         self.settings, self.profile, self.prefect = settings, profile or "local", prefect
-        self.facts = Facts(prefect, settings, names)
         self.published = settings.published_path
-        self.turns = CapacityLimiter(AT_ONCE)
         self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
+        self.facts = Facts(prefect, settings, names, self.docs)
+        self.turns = CapacityLimiter(AT_ONCE)
         self.in_snowflake = settings.dbt_target == "snowflake"
         self.templates = Environment(
             loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,

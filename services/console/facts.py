@@ -14,6 +14,7 @@ from blocks.errors import PlatformError, shown
 from blocks.incidents import LOOKED, Incident, IncidentStore, untold
 from blocks.names import Names
 from blocks.settings import Settings
+from services.console.lineage import Docs
 from services.watch.prefect_api import Json, Prefect, moment
 from services.watch.reasons import reason
 from services.watch.results import ALL, rows
@@ -86,8 +87,8 @@ class Snapshot:
 class Facts:
     """Gathers the facts when somebody looks, and keeps them for FRESH_SECONDS."""
 
-    def __init__(self, prefect: Prefect, settings: Settings, names: Names) -> None:
-        self.prefect, self.settings, self.names = prefect, settings, names
+    def __init__(self, prefect: Prefect, settings: Settings, names: Names, docs: Docs) -> None:
+        self.prefect, self.settings, self.names, self.docs = prefect, settings, names, docs
         self._last = Snapshot(datetime.fromtimestamp(0, UTC))
         self._lock = Lock()
         self._history: dict[str, tuple[str, list[Json]]] = {}
@@ -124,6 +125,7 @@ class Facts:
         facts.parked = self._parked()
         facts.sources = [_source(row, facts.at) for each in newest["freshness"][:1] for row in rows(each)]
         checks = [_check(results) for results in _by(newest["dbt-results"], "name").values()]
+        checks = [each for each in checks if not self.docs.lacks(each["name"], each["at"])]
         checks.sort(key=lambda each: (not each["is_bad"], each["status"] != "warn", each["name"]))
         facts.tests = [each for each in checks if each["resource_type"] in ("test", "unit_test")]
         facts.models = [each for each in checks if each["resource_type"] in ("model", "seed", "snapshot")]

@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from services.console.data import written
 from services.watch.prefect_api import Json
 
+MANIFEST = "manifest.json"
 FILES = {"docs": "index.html", "lineage": "lineage/index.html"}
 Edges = Mapping[Any, list[Any]]
 
@@ -18,6 +20,7 @@ class Project(NamedTuple):
     """A project's nodes by id, models' ids by their tables, and where each node or (node, column) leads."""
 
     nodes: dict[str, Json]
+    names: frozenset[str]
     models: dict[str, str]
     parents: Edges
     children: Edges
@@ -93,6 +96,10 @@ class Docs:
         id_ = project.models.get(name) or project.models.get(name.rpartition(".")[2])  # readers may have another schema
         return Model(id_, project) if id_ else None
 
+    def lacks(self, name: str, at: datetime) -> bool:
+        """Whether a test or model that ran then is no longer in the project, by what was written since."""
+        return written(self.folder / MANIFEST) > at.timestamp() * 1e9 and name not in self._read().names
+
     def sql(self, test: str) -> str:
         """The query whose rows a test counts; empty where none is known."""
         nodes = self._read().nodes.values()
@@ -102,14 +109,14 @@ class Docs:
         return (next(found, "") or "").strip()
 
     def _read(self) -> Project:
-        files = self.folder / "manifest.json", self.folder / "lineage" / "colibri-manifest.json"
+        files = self.folder / MANIFEST, self.folder / "lineage" / "colibri-manifest.json"
         return _project(*((each, written(each)) for each in files))
 
 
 @lru_cache(maxsize=2)
 def _project(manifest: tuple[Path, int], lineage: tuple[Path, int]) -> Project:
     if not manifest[1]:
-        return Project({}, {}, {}, {}, {}, {})
+        return Project({}, frozenset(), {}, {}, {}, {}, {})
     told = json.loads(manifest[0].read_bytes())
     made_of, feeding = defaultdict[Any, list[Any]](list), defaultdict[Any, list[Any]](list)
     for edge in json.loads(lineage[0].read_bytes())["lineage"]["edges"] if lineage[1] else []:
@@ -121,7 +128,8 @@ def _project(manifest: tuple[Path, int], lineage: tuple[Path, int]) -> Project:
     tables = {each["alias"].lower(): id_ for id_, each in models.items()}
     tables |= {f"{each['schema']}.{each['alias']}".lower(): id_ for id_, each in models.items()}
     nodes = {**told["nodes"], **told["sources"], **told["exposures"]}
-    return Project(nodes, tables, told["parent_map"], told["child_map"], made_of, feeding)
+    names = frozenset(each["name"] for part in (nodes, told.get("unit_tests", {})) for each in part.values())
+    return Project(nodes, names, tables, told["parent_map"], told["child_map"], made_of, feeding)
 
 
 def reached(start: Any, edges: Edges) -> list[Any]:

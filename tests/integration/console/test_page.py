@@ -143,6 +143,17 @@ def test_a_failing_test_appears_with_its_history_and_clears(client: SyncPrefectC
     assert "2 pass, 1 fail" in page.get("/tests")
 
 
+def test_a_failing_test_clears_when_the_project_no_longer_has_it(client: SyncPrefectClient, page: Seen) -> None:
+    manifest = page.folder / "published" / "docs" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    told = {part: {} for part in ("nodes", "sources", "exposures", "parent_map", "child_map")}
+    manifest.write_text(json.dumps(told))
+    tell_of_a_test(client, "fail")  # a new test, whose failure kept the docs from being written anew
+    assert "unique_flights" in page.get("/")
+    manifest.write_text(json.dumps(told))
+    assert "unique_flights" not in page.get("/")
+
+
 def test_an_incident_is_shown_with_what_to_type_and_a_silent_watch_is_one(page: Seen) -> None:
     now = datetime.now(UTC)
     incident = Incident(
