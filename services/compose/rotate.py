@@ -5,14 +5,16 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryFile
 
-from services.compose.engine import Compose
+from services.compose.engine import PYTHON, Compose
 from services.compose.profile import ComposeError
+from services.compose.secrets import secret
 
 SECONDS = 3600.0
 """The longest wait for the runs under way."""
 
-LABEL = "secrets"
+LABEL, KEY = "secrets", "PREFECT_SERVER_ENCRYPTION_KEY"
 DRAINS = "--can-drain"
 """In the command of a worker that can be asked to let its runs end; one of an earlier version cannot."""
 
@@ -24,20 +26,36 @@ def without_runs(compose: Compose) -> Iterator[None]:
     A run would lose its server, or be answered 401: Prefect's server accepts one password alone.
 
     Raises:
-        ComposeError: the runs have not ended in time; nothing was changed.
+        ComposeError: the runs have not ended in time, or the saved blocks cannot be encrypted; nothing was changed.
     """
-    workers = _workers(compose) if changed(compose) else []
-    if not workers:
-        yield
-        return
-    print("Secrets have changed. Waiting for the runs in progress to end; new runs wait for the restart.", flush=True)
-    _drain(compose, workers)
-    compose.output("stop", "worker")
+    services = changed(compose)
+    workers = _workers(compose) if services else []
+    if workers:
+        print("Secrets have changed. Waiting for the runs in progress to end; new runs wait meanwhile.", flush=True)
+        _drain(compose, workers)
+        compose.output("stop", "worker")
     try:
+        if "prefect-server" in services and (key := secret(compose.profile, KEY)):
+            _encrypt_blocks(compose, key)
         yield
     except BaseException:
-        compose.succeeds("start", "worker")
+        if workers:
+            compose.succeeds("start", "worker")
         raise
+
+
+def _encrypt_blocks(compose: Compose, key: str) -> None:
+    """Encrypt the saved blocks with a new key, while the server still has the former one."""
+    with TemporaryFile() as given:
+        given.write(key.encode())
+        given.seek(0)
+        try:
+            compose.output("exec", "-T", "prefect-server", *PYTHON, "services.rekey", stdin=given)
+        except ComposeError as error:
+            raise ComposeError(
+                f"The saved blocks cannot be encrypted with the new {KEY}: {error}\nNothing was changed. Put the "
+                f"former key back, then run `{compose.profile.make('up')}`."
+            ) from None
 
 
 def changed(compose: Compose) -> list[str]:

@@ -18,6 +18,10 @@ PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END 
 URL = (r"https?://\S+", "a URL, from http:// or https:// on")
 FORMS = {
     "PREFECT_API_AUTH_STRING": ("[^:]+:.+", "of the form user:password"),
+    "PREFECT_SERVER_ENCRYPTION_KEY": (
+        r"[\w-]{43}=",
+        "32 bytes in URL-safe base64, as `openssl rand -base64 32 | tr +/ -_` prints them",
+    ),
     "ALERT_WEBHOOK_URL": URL,
     "HEARTBEAT_URL": URL,
 }

@@ -32,6 +32,8 @@ from services.embedded.processes import Processes, free_ports
 from tests.integration.servers import s3_server
 
 BUCKET, REGION, CONNECTION = "acme-landing", "eu-central-1", "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
+PREFIX, PREFECT_PATH = "team=a&b/landing+2027/", "/team-a/api"
+"""Where files land, and where the API of Prefect is on its server: neither is as the profiles have them."""
 USAGES = (
     "digital_signature",
     "content_commitment",
@@ -94,7 +96,7 @@ def _without_comments(script: str) -> str:
 def production(folder: Path, gateway: str) -> Iterator[Production]:
     """Start all look-alikes; they listen for containers on `gateway`, the address that this machine has for them."""
     ca, context = _certificates(folder)
-    client_secret, auth = secrets.token_urlsafe(16), f"walker:{secrets.token_urlsafe(16)}"
+    client_secret, auth = secrets.token_urlsafe(16), f"walker:a:b@c/d%40$HOME{secrets.token_urlsafe(16)}"
     with ExitStack() as stack:
         s3 = stack.enter_context(s3_server())
         key = _bucket(s3)
@@ -112,7 +114,7 @@ def production(folder: Path, gateway: str) -> Iterator[Production]:
             ca,
             at["s3"],
             f"{at['airbyte']}/api/public/v1",
-            f"{at['prefect']}/api",
+            f"{at['prefect']}{PREFECT_PATH}",
             fronts["snowflake"],
             plain,
             client_secret,
@@ -139,13 +141,14 @@ def _bucket(url: str) -> tuple[str, str]:
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     landing = PROJECT / "localstack" / "landing"
     for file in landing.glob("*/*.gz"):
-        s3.put_object(Bucket=BUCKET, Key=f"inbound/{file.relative_to(landing)}", Body=file.read_bytes())
+        s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}{file.relative_to(landing)}", Body=file.read_bytes())
     return _user(url, "airbyte", policy("airbyte"))
 
 
 def policy(who: str) -> str:
-    """The policy that docs/production has for the platform or for Airbyte, with this bucket's name."""
-    return (PROJECT / "docs" / "production" / f"aws-{who}.json").read_text().replace("my-data-lake-landing", BUCKET)
+    """The policy that docs/production has for the platform or for Airbyte, with this bucket's name and prefix."""
+    text = (PROJECT / "docs" / "production" / f"aws-{who}.json").read_text()
+    return text.replace("my-data-lake-landing", BUCKET).replace("inbound/", PREFIX)
 
 
 def _start(
@@ -173,7 +176,7 @@ def _start(
         "MOCK_AIRBYTE_CLIENT_ID": "walker",
         "MOCK_AIRBYTE_CLIENT_SECRET": client_secret,
         "MOCK_AIRBYTE_S3_BUCKET": BUCKET,
-        "MOCK_AIRBYTE_S3_PREFIX": "inbound/",
+        "MOCK_AIRBYTE_S3_PREFIX": PREFIX,
         "MOCK_AIRBYTE_S3_ENDPOINT_URL": plain["s3"],
         "MOCK_AIRBYTE_S3_REGION": REGION,
         "MOCK_AIRBYTE_S3_ACCESS_KEY_ID": key[0],
@@ -181,9 +184,14 @@ def _start(
     }
     processes.start("airbyte", ["-m", "services.airbyte"], {**mock, **GUARD})
     server = {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_HOME": str(folder / "prefect"), **GUARD}
+    server |= {"PREFECT_SERVER_API_BASE_PATH": PREFECT_PATH}
     uvicorn = ["-m", "uvicorn", "--factory", "services.prefect_server:create_app", "--port", port["prefect"]]
     processes.start("prefect", uvicorn, {**server, "PREFECT_UI_STATIC_DIRECTORY": str(folder / "ui")})
-    for name, path in (("snowflake", "/health"), ("airbyte", "/api/public/v1/health"), ("prefect", "/api/health")):
+    for name, path in (
+        ("snowflake", "/health"),
+        ("airbyte", "/api/public/v1/health"),
+        ("prefect", f"{PREFECT_PATH}/health"),
+    ):
         processes.wait_until_ready(name, plain[name] + path)
 
 

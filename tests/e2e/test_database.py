@@ -18,7 +18,7 @@ from tests.e2e.test_production import eventually
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
 SERVICES = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
-ROUNDS, RUNS = 4, 15
+ROUNDS, RUNS = 4, 6
 PIPELINE = """
 import sys
 from prefect import flow, get_run_logger, task
@@ -84,12 +84,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
     settings |= {KEEP: str(KEEP_DAYS * 86400), "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2"}
     port, at = free_ports(2)
     made = DockerContainer(SERVICES["postgres"]["image"], command="postgres -c autovacuum_naptime=1s")
-    for name, value in {"USER": "prefect", "DB": "prefect", "HOST_AUTH_METHOD": "trust"}.items():
+    for name, value in {"USER": "prefect", "DB": "prefect", "PASSWORD": "prefect"}.items():
         made.with_env(f"POSTGRES_{name}", value)
-    with made.with_bind_ports(5432, ("127.0.0.1", at)) as container, Processes(tmp_path / "logs") as processes:
+    made.ports[5432] = ("127.0.0.1", at)
+    with made as container, Processes(tmp_path / "logs") as processes:
         ready = ["pg_isready", "--host=127.0.0.1", "--username=prefect"]
         eventually(lambda: container.exec(ready)[0] == 0)
-        url = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://prefect@127.0.0.1:{at}/prefect"}
+        url = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://prefect:prefect@127.0.0.1:{at}/prefect"}
         home = {"PREFECT_HOME": str(tmp_path), "PREFECT_UI_STATIC_DIRECTORY": str(tmp_path / "ui")}
         app = ["-m", "uvicorn", "--factory", "services.prefect_server:create_app", "--port", str(port)]
         processes.start("prefect", app, {**settings, **url, **home})

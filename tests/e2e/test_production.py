@@ -18,7 +18,7 @@ from services.testing.running import unless_busy
 from tests.e2e import lookalikes
 from tests.e2e.clone import Clone
 from tests.e2e.landing import SAMPLE_FLIGHTS, flights
-from tests.e2e.lookalikes import BUCKET, Production, policy
+from tests.e2e.lookalikes import BUCKET, PREFECT_PATH, PREFIX, Production, policy
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(3600)]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "production.md"
@@ -107,6 +107,7 @@ class Walk:
             "AIRBYTE_CONNECTION_ID": lookalikes.CONNECTION,
             "AIRBYTE_CLIENT_ID": "walker",
             "S3_BUCKET": BUCKET,
+            "S3_PREFIX": PREFIX,
             "S3_ENDPOINT_URL": systems.s3,
             "AWS_ACCESS_KEY_ID": self.key[0],
             "AWS_DEFAULT_REGION": lookalikes.REGION,
@@ -136,8 +137,8 @@ class Walk:
 
     def prefect(self, method: str, path: str, body: object = None) -> Any:
         """The answer of the Prefect look-alike."""
-        user, password = self.systems.prefect_auth.split(":")
-        url = f"{self.systems.plain['prefect']}/api/{path}"
+        user, password = self.systems.prefect_auth.split(":", 1)
+        url = f"{self.systems.plain['prefect']}{PREFECT_PATH}/{path}"
         answer = unless_busy(lambda: httpx.request(method, url, json=body, auth=(user, password), trust_env=False))
         return answer.json()
 
@@ -203,7 +204,7 @@ def test_the_checklist_leads_from_empty_accounts_to_tables_that_readers_see(walk
     follow(8)
     assert len(walk.pipelines()) == 1, "files that were there are not handed on"
     s3 = walk.systems.aws("s3", walk.administrator)
-    s3.put_object(Bucket=BUCKET, Key="inbound/flights/new.csv", Body=flights(3))
+    s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}flights/new.csv", Body=flights(3))
     eventually(lambda: [run["state_type"] for run in walk.pipelines()] == ["COMPLETED"] * 2)
     assert not walk.prefect("GET", "deployments/name/full_pipeline/production-daily-full-pipeline")["paused"]
 

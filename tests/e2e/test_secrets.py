@@ -24,7 +24,7 @@ NEW = {
 @pytest.fixture
 def platform(project: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
     with Platform(project, "rehearsal", owner=owner(pytestconfig)) as running:
-        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=900)
+        running.eventually(lambda: sample_is_published(running), "the sample's marts", seconds=1800)
         yield running
 
 
@@ -43,9 +43,9 @@ def test_no_run_is_interrupted_while_all_secrets_are_replaced_and_the_next_file_
         (folder / name).write_text(value)
     done = clone.make("up", "PROFILE=rehearsal")
     assert done.returncode == 0, done.stdout
-    platform.eventually(lambda: numbers(platform, day=1) or None, "the rows of the file before", seconds=900)
+    platform.eventually(lambda: numbers(platform, day=1) or None, "the rows of the file before", seconds=1800)
     land_flights(platform, day=2)
-    platform.eventually(lambda: numbers(platform, day=2) or None, "the rows of the file after", seconds=900)
+    platform.eventually(lambda: numbers(platform, day=2) or None, "the rows of the file after", seconds=1800)
     assert (numbers(platform, day=1), numbers(platform, day=2)) == (THREE, THREE)
     assert platform.rows("select count(*) from fct_flights") == [(SAMPLE_FLIGHTS + 6,)]
     history = [state["name"] for run in platform.flow_runs() for state in states(platform, run)]

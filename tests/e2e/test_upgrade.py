@@ -51,7 +51,7 @@ def platform(folder: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
         done = Clone(folder, made.name, made.ports).make("up")
         assert done.returncode == 0, done.stdout
         made.build = False
-        made.eventually(lambda: sample_is_published(made), "the sample's marts", seconds=900)
+        made.eventually(lambda: sample_is_published(made), "the sample's marts", seconds=1800)
         yield made
     finally:
         made.__exit__()
@@ -79,6 +79,6 @@ def test_what_the_last_release_has_left_is_there_after_an_upgrade_and_the_next_f
     assert {run["id"] for run in after.flow_runs()} >= runs
     assert len(after.airbyte("jobs", limit=100)["data"]) >= jobs
     land_flights(after, day=3)
-    after.eventually(lambda: numbers(after, day=3) or None, "the next file's rows", seconds=600)
+    after.eventually(lambda: numbers(after, day=3) or None, "the next file's rows", seconds=1800)
     assert numbers(after, day=3) == THREE
     assert after.rows("select count(*) from fct_flights") == [(SAMPLE_FLIGHTS + 3,)]

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from services.compose.engine import Compose
-from services.compose.profile import ComposeError, load
+from services.compose.profile import PROJECT, ComposeError, load
 from services.compose.rotate import DRAINS, without_runs
+from services.compose.secrets import prepare
 
+FOLDER = PROJECT / "profiles"
 SERVICES = {"services": {"prefect-server": {"labels": {"secrets": "new"}}, "worker": {"labels": {}}, "localstack": {}}}
 
 
@@ -53,6 +55,24 @@ def test_a_secret_that_has_changed_lets_the_runs_end_and_the_worker_starts_again
         assert lines[-1].endswith(" stop worker")
         raise ComposeError("a service does not become healthy")
     assert asked(docker).splitlines()[-1].endswith(" start worker")
+
+
+def test_the_saved_blocks_are_encrypted_with_a_new_key_while_the_server_has_the_former_one(
+    docker: Path, tmp_path: Path
+) -> None:
+    answers(docker, "old", "an earlier version")
+    values = (FOLDER / "rehearsal.env").read_text()
+    (tmp_path / "rehearsal.env").write_text(values)
+    profile = load("rehearsal", tmp_path)
+    prepare(profile)
+    with without_runs(Compose(profile)):
+        pass
+    assert asked(docker).splitlines()[-1].endswith("prefect-server with-secrets python -m services.rekey")
+    profile.values["SECRETS"] = profile.values["SECRETS"].replace("PREFECT_SERVER_ENCRYPTION_KEY", "")
+    (docker / "asked").unlink()
+    with without_runs(Compose(profile)):
+        pass
+    assert "rekey" not in asked(docker)
 
 
 @pytest.mark.parametrize(("label", "command"), [("new", DRAINS), ("old", "an earlier version")])
