@@ -13,7 +13,6 @@ from pathlib import Path
 import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from prefect.server.database import provide_database_interface
-from prefect.server.models import configuration
 
 NAME = b"PREFECT_SERVER_ENCRYPTION_KEY="
 
@@ -35,8 +34,9 @@ async def rekey(new: Fernet) -> int:
     """
     database = provide_database_interface()
     async with database.session_context(begin_transaction=True) as session:
-        kept = await configuration.read_configuration(session, "ENCRYPTION_KEY")
-        keys = MultiFernet([new, *former_keys(), *([Fernet(kept.value["fernet_key"])] if kept else [])])
+        configured = sa.select(database.Configuration).where(database.Configuration.key == "ENCRYPTION_KEY")
+        kept = [Fernet(each.value["fernet_key"]) for each in (await session.execute(configured)).scalars()]
+        keys = MultiFernet([new, *former_keys(), *kept])
         documents = (await session.execute(sa.select(database.BlockDocument).with_for_update())).scalars().all()
         for each in documents:
             each.data = keys.rotate(each.data.encode()).decode()

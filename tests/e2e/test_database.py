@@ -19,6 +19,7 @@ from tests.e2e.test_production import eventually
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1800)]
 SERVICES = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
 ROUNDS, RUNS = 4, 6
+"""The first round ends before PostgreSQL has room to use again: its size says nothing."""
 PIPELINE = """
 import sys
 from prefect import flow, get_run_logger, task
@@ -106,4 +107,4 @@ def test_the_database_is_as_large_after_many_runs_as_after_a_few_once_their_time
         database.sql(AGE)
         eventually(lambda: database.sql(LEFT) == "0|0|0|0|0|0|0|0")
         sizes.append(int(database.sql(SIZE)))
-    assert max(sizes[1:]) <= 1.2 * sizes[0], f"bytes after each {RUNS} runs: {sizes}"
+    assert max(sizes[2:]) <= 1.1 * sizes[1], f"bytes after each {RUNS} runs: {sizes}"
