@@ -19,7 +19,7 @@ from services.compose.profile import ComposeError
 from services.compose.promote import bootstrap
 from services.compose.rotate import without_runs
 
-MARTS_SECONDS = 600.0
+MARTS_SECONDS = 900.0
 CHANGES = 3
 """What bootstrap's brief plan ends with where something would change."""
 

@@ -52,9 +52,15 @@ def platform(folder: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
         assert done.returncode == 0, done.stdout
         made.build = False
         made.eventually(lambda: sample_is_published(made), "the sample's marts", seconds=1800)
+        made.eventually(lambda: has_completed(made), "the end of the first run", seconds=600)
         yield made
     finally:
         made.__exit__()
+
+
+def has_completed(platform: Platform) -> bool | None:
+    """Whether a run of the pipeline has completed; None for not yet."""
+    return any(run["state_type"] == "COMPLETED" for run in platform.flow_runs("full_pipeline/full-pipeline")) or None
 
 
 def test_what_the_last_release_has_left_is_there_after_an_upgrade_and_the_next_file_is_loaded_once(
