@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 from services.console.query import Answer
 
 WIDTH, HEIGHT, BAR = 720, 220, 24
-BARS, POINTS = 15, 400
+BARS, POINTS, MOST_TICKS = 15, 400, 6
+leather.theme.margin = 0.015  # of the width
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
            "FLOAT", "DOUBLE", "DECIMAL")  # fmt: skip
 
@@ -84,11 +85,12 @@ _READ: dict[str, Callable[[Any], Any]] = {"number": _finite, "name": _name, "tim
 
 
 def _line(title: str, points: dict[Any, float]) -> Markup:
-    chart = leather.Chart()
-    if any(isinstance(each, datetime) for each in points):
-        has_days = all(each.time() == time() for each in points)
-        chart.add_x_axis(tick_formatter=lambda at, *_: f"{at:%Y-%m-%d}" if has_days else f"{at:%m-%d %H:%M:%S}")
-    chart.add_line(sorted(points.items())[:POINTS])
+    chart, shown = leather.Chart(), sorted(points)[:POINTS]
+    if any(isinstance(each, datetime) for each in shown):
+        style = "%Y-%m-%d" if all(each.time() == time() for each in shown) else "%m-%d %H:%M:%S"
+        ticks = shown[:: len(shown) // MOST_TICKS + 1]
+        chart.add_x_axis(ticks=ticks, tick_formatter=lambda at, *_: at.strftime(style))
+    chart.add_line([(each, points[each]) for each in shown])
     return _image(title, chart, HEIGHT)
 
 
@@ -96,7 +98,7 @@ def _bars(title: str, points: dict[str, float]) -> Markup:
     longest = sorted(points.items(), key=lambda each: -abs(each[1]))[:BARS]
     chart = leather.Chart()
     chart.add_bars([(value, name) for name, value in longest])
-    return _image(title, chart, 60 + BAR * len(longest))
+    return _image(title, chart, 40 + BAR * len(longest))
 
 
 def _image(title: str, chart: leather.Chart, height: int) -> Markup:
