@@ -21,7 +21,7 @@ from fakesnow.rowtype import ColumnInfo
 from snowflake.connector.errors import ProgrammingError
 from sqlglot import Expr, exp
 
-from services.snowflake import grants, known, nested, privileges, stages
+from services.snowflake import grants, known, nested, privileges, shows, stages
 from services.snowflake.access import Access
 from services.snowflake.altered import note, with_views_and_times
 from services.snowflake.meanings import as_meant, with_text_keys
@@ -103,6 +103,7 @@ def _run_here(
 ) -> FakeSnowflakeCursor:
     session = SESSIONS.setdefault(self._conn, Session())
     _Here.effects.clear()
+    known.check_words(command)
     rows = grants.run(_Here.access, session, _names(self), command)
     if rows is None:
         rows = stages.run(self._duck_conn, self._conn.database, self._conn._schema, command)  # noqa: SLF001 - as above
@@ -150,12 +151,14 @@ def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: Mutable
     expression = as_duckdb(expression, session, lambda table: bool(names.columns(table)))
     if isinstance(expression, QUERIES):
         known.check(expression)
+        known.check_syntax(expression)
         expression = with_values(expression, names.columns)
     expression = as_meant(expression)
     original = expression.copy()
-    return as_snowflake(
-        _transform(self, expression, params), original, lambda table: nested.columns(self._duck_conn, names, table)
-    )
+    changed = _transform(self, expression, params)
+    if isinstance(original, exp.Show):
+        return shows.filtered(changed, original)
+    return as_snowflake(changed, original, lambda table: nested.columns(self._duck_conn, names, table))
 
 
 def _execute_here(self: FakeSnowflakeCursor, transformed: Expr, params: MutableParams | None = None) -> None:

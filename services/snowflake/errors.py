@@ -8,6 +8,13 @@ def unsupported(what: str) -> ProgrammingError:
     return ProgrammingError(msg=f"Unsupported feature: {what}", errno=2, sqlstate="0A000")
 
 
+def syntax_error(what: str) -> ProgrammingError:
+    """Return the error for what is not Snowflake's SQL."""
+    return ProgrammingError(
+        msg=f"SQL compilation error:\nsyntax error: Snowflake has no {what}.", errno=1003, sqlstate="42000"
+    )
+
+
 def unknown(kind: str, name: str, *, errno: int = 2043) -> ProgrammingError:
     """Return the error for an object that is not there, or that the role must not know of; `errno` is by its kind."""
     return ProgrammingError(

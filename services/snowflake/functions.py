@@ -15,7 +15,7 @@ from services.snowflake.json_macros import json_macros
 PLACE = f"{GLOBAL_DATABASE_NAME}.main"
 
 _ONE = Template("list_transform([a], lambda x: case typeof(x) $whens end)[1]")
-_OFFSET = r"(\d\s*[+-](0[1-9]|1\d|00:?[0-5]?[1-9])(:?\d\d)?|[A-Za-z]+/[A-Za-z_]+)$"
+_OFFSET = r"(:\d\d(\.\d+)?\s*[+-](0[1-9]|1\d|00:?[0-5]?[1-9])(:?\d\d)?|[A-Za-z]+/[A-Za-z_]+)$"
 
 # https://docs.snowflake.com/en/sql-reference/date-time-input-output and .../sql-format-models for the formats
 _TEXT = _ONE.substitute(
@@ -44,6 +44,16 @@ _TYPE = _ONE.substitute(
         else json_type(try_cast(x::varchar as json)) end
     else error('TYPEOF takes a VARIANT here: use SYSTEM$$TYPEOF on Snowflake for other types.')"""
 )
+# https://docs.snowflake.com/en/sql-reference/data-types-logical names the texts.
+_BOOLEAN = Template(
+    """list_transform([a], lambda x: case when x is null then null
+    when typeof(x) in ('VARCHAR', 'STRING_LITERAL') then case
+        when lower(x::varchar) in ('true', 't', 'yes', 'y', 'on', '1') then true
+        when lower(x::varchar) in ('false', 'f', 'no', 'n', 'off', '0') then false else $otherwise end
+    when typeof(x) = 'JSON' then (try_cast(x::varchar as json) ->> '$$')::boolean
+    when typeof(x) = 'BOOLEAN' then x::varchar = 'true'
+    else x::varchar::double <> 0 end)[1]"""
+)
 _UNKNOWN = (
     "The emulator cannot tell the scale of a NUMBER here, by which Snowflake fixes the result: "
     "cast it to NUMBER(38, s) or FLOAT."
@@ -52,6 +62,8 @@ _MACROS = {
     "sf_text(a)": _TEXT,
     "sf_int(a)": _ONE.substitute(whens=Template(_WHOLE).substitute(cast="cast")),
     "sf_try_int(a)": _ONE.substitute(whens=Template(_WHOLE).substitute(cast="try_cast")),
+    "sf_bool(a)": _BOOLEAN.substitute(otherwise="error('Boolean value ' || x::varchar || ' is not recognized')"),
+    "sf_try_bool(a)": _BOOLEAN.substitute(otherwise="null"),
     "sf_typeof(a)": _TYPE,
     "sf_fit(a, n)": "case when length(a) > n then error('String ''' || a || ''' is too long and would be truncated') "
     "else a end",
@@ -77,6 +89,20 @@ _MACROS = {
             when s = 9 then make_timestamp((try_cast(x::varchar as hugeint) // 1000)::bigint)
             else make_timestamp((try_cast(x::varchar as hugeint) * (10 ** (6 - s))::hugeint)::bigint) end"""
     ),
+    # https://docs.snowflake.com/en/sql-reference/functions/months_between
+    "sf_months_between(a, b)": """list_transform([struct_pack(x := a::timestamp, y := b::timestamp)], lambda t:
+        ((year(t.x) - year(t.y)) * 12 + month(t.x) - month(t.y) + case
+        when day(t.x) = day(t.y) or (last_day(t.x) = t.x::date and last_day(t.y) = t.y::date) then 0
+        else (day(t.x) - day(t.y) + (epoch(t.x) - epoch(date_trunc('day', t.x)) - epoch(t.y)
+            + epoch(date_trunc('day', t.y))) / 86400) / 31 end)::decimal(38, 6))[1]""",
+    "sf_sign(a)": "sign(a)::bigint",
+    "sf_bytes(a)": f"strlen({PLACE}.sf_text(a))",
+    "sf_try_timestamp(a)": f"case when regexp_full_match(a::varchar, '-?[0-9]+') then {PLACE}.sf_timestamp(a, 0) "
+    "else try_cast(a::varchar as timestamp) end",
+    # https://docs.snowflake.com/en/sql-reference/functions/width_bucket
+    "sf_width_bucket(a, low, high, n)": "case when low >= high then error('The emulator knows WIDTH_BUCKET with a low "
+    "end point below the high one.') when a < low then 0 when a >= high then n + 1 "
+    "else floor((a - low)::double * n / (high - low)::double)::bigint + 1 end",
     "sf_divide(a, b)": f"case when typeof(a) <> 'DOUBLE' and typeof(b) <> 'DOUBLE' then error('{_UNKNOWN}') "
     "when b = 0 then error('Division by zero') else a / b end",
     "sf_ratio(a, b, s)": "cast(cast(case when b = 0 then error('Division by zero') else "

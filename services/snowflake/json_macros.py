@@ -89,5 +89,23 @@ def json_macros(place: str) -> dict[str, str]:
         "sf_object(a)": _OBJECT,
         "sf_array(a)": _ARRAY,
         "sf_compare(a, b)": compare,
+        "sf_part(l, f, t)": "l[greatest(case when f < 0 then len(l) + f else f end, 0) + 1 : "
+        "greatest(case when t < 0 then len(l) + t else t end, 0)]",
+        "sf_items(a)": f"json_extract({place}.sf_array(a), '$[*]')::json[]",
+        "sf_array_append(a, b)": "case when a is not null then "
+        f"to_json(list_append({place}.sf_items(a), {place}.sf_variant(b))) end",
+        "sf_same(i, v)": "i::varchar = v::varchar or try_cast(i::varchar as double) = try_cast(v::varchar as double)",
+        "sf_found(l, v)": f"list_transform(l, lambda e: coalesce({place}.sf_same(e, v), false))",
+        "sf_array_contains(a, v)": "case when v is null "
+        f"then nullif(list_contains({place}.sf_items(a)::varchar[], 'null'), false) "
+        f"else list_contains({place}.sf_found({place}.sf_items(a), {place}.sf_variant(v)), true) end",
+        "sf_array_position(a, v)": f"list_position({place}.sf_found({place}.sf_items(a), {place}.sf_variant(v)), true)"
+        "::bigint - 1",
+        "sf_arrays_overlap(a, b)": f"list_contains(list_transform({place}.sf_items(a), "
+        f"lambda i: list_contains({place}.sf_found({place}.sf_items(b), i), true)), true)",
+        "sf_array_slice(a, f, t)": f"to_json({place}.sf_part({place}.sf_items(a), f, t))",
+        "sf_array_to_string(a, s)": f"array_to_string(list_transform({place}.sf_items(a), "
+        f"lambda i: coalesce({place}.sf_ordered(i), '')), s)",
+        "sf_object_keys(a)": f"to_json(list_sort(json_keys({place}.sf_object(a))))",
         "sf_flatten(input, keeps, mode)": f"table {_FLATTEN}",
     }

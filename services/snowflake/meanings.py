@@ -8,6 +8,22 @@ from services.snowflake.functions import call
 _CLOCKS = (exp.DType.TIME, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ, exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPLTZ)
 SEMI_STRUCTURED = {exp.DType.VARIANT: "sf_variant", exp.DType.OBJECT: "sf_object", exp.DType.ARRAY: "sf_array"}
 """The macros that cast to these types."""
+_NAMED = {"TO_OBJECT": "sf_object", "TRY_TO_TIMESTAMP_NTZ": "sf_try_timestamp", "TRY_TO_TIMESTAMP": "sf_try_timestamp"}
+_CALLS: dict[type[Expr], str] = {
+    exp.ArrayAppend: "sf_array_append",
+    exp.ArrayContains: "sf_array_contains",
+    exp.ArrayOverlaps: "sf_arrays_overlap",
+    exp.ArrayPosition: "sf_array_position",
+    exp.ArraySlice: "sf_array_slice",
+    exp.ArrayToString: "sf_array_to_string",
+    exp.ByteLength: "sf_bytes",
+    exp.JSONKeys: "sf_object_keys",
+    exp.MonthsBetween: "sf_months_between",
+    exp.Sign: "sf_sign",
+    exp.ToArray: "sf_array",
+    exp.WidthBucket: "sf_width_bucket",
+}
+"""The macros that are these functions, by their types or, of those that the parser does not know, by their names."""
 _TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
 _MICROSECONDS = 6
 
@@ -26,7 +42,11 @@ def as_meant(statement: Expr) -> Expr:
         of_itself = any(table.name == cte.alias and not table.db for table in cte.this.find_all(exp.Table))
         if of_itself and cte.parent:
             cte.parent.set("recursive", True)
-    return statement.transform(_node)
+    for node in reversed(list(statement.walk(bfs=False))):  # parts before what they are in
+        if (new := _node(node)) is not node:
+            node.replace(new)
+            statement = new if node is statement else statement
+    return statement
 
 
 def _check_creation(statement: Expr) -> None:
@@ -38,7 +58,10 @@ def _check_creation(statement: Expr) -> None:
         raise unsupported(f"the emulator clones tables alone, and no {statement.kind.lower()}: clone each table.")
 
 
-def _node(node: Expr) -> Expr:
+def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one a kind of expression
+    if macro := _CALLS.get(type(node), "") or _NAMED.get(node.name.upper() if isinstance(node, exp.Anonymous) else ""):
+        given = node.expressions if isinstance(node, exp.Anonymous) else node.args.values()
+        return call(macro, *(value for value in given if isinstance(value, Expr)))
     match node:
         case exp.DataType() if node.this in _CLOCKS and node.expressions:
             if int(node.expressions[0].name) < _MICROSECONDS:
@@ -49,6 +72,12 @@ def _node(node: Expr) -> Expr:
         case exp.Trim() if node.expression:
             name = _TRIMS.get(node.args.get("position") or "", "trim")
             return exp.Anonymous(this=name, expressions=[node.this, node.expression])
+        case exp.GetExtract() if isinstance(node.this, exp.Array):
+            node.set("this", call("sf_array", node.this))
+        case exp.ArrayMin() | exp.ArrayMax():
+            return call("sf_variant", node)
+        case exp.TryCast() if node.to.this in (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ):
+            return call("sf_try_timestamp", node.this)  # fakesnow would make it a cast
         case exp.Cast() if node.to.this in SEMI_STRUCTURED and not node.to.expressions:
             return call(SEMI_STRUCTURED[node.to.this], node.this)
         case exp.ToVariant():

@@ -8,7 +8,7 @@ from fakesnow import info_schema
 from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show, stage
 
-from services.snowflake import altered, functions, nested, stages
+from services.snowflake import altered, functions, nested, shows, stages
 from services.snowflake.fence import close_to_files
 
 RESULTS = 100
@@ -58,5 +58,6 @@ def _keep_what_is_global(storage: FakeSnow, file: Path) -> None:
     storage.duck_conn.execute(show.fs_global_creation_sql())
     storage.duck_conn.execute(altered.CREATION)
     storage.duck_conn.execute(nested.CREATION)
+    storage.duck_conn.execute(shows.CREATION)
     storage.duck_conn.execute(functions.creation_sql())
     storage.duck_conn.execute(stages.CREATION)

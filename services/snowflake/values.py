@@ -12,12 +12,13 @@ from services.snowflake.functions import PLACE, call
 from services.snowflake.meanings import SEMI_STRUCTURED
 from services.snowflake.numbers import FLOAT, MEDIAN_DIGITS, Scales
 
-_REFUSED = {
-    "HASH": "Use MD5 or SHA2.",
-    "HASH_AGG": "Use MD5 or SHA2 of the rows.",
-    "TO_BINARY": "Use HEX_DECODE_BINARY.",
-    "INTDIV": "Use FLOOR of a division.",
+_TIMES: dict[str, tuple[type[exp.Cast], str]] = {
+    "TO_TIMESTAMP_TZ": (exp.Cast, "TIMESTAMPTZ"),
+    "TO_TIMESTAMP_LTZ": (exp.Cast, "TIMESTAMPTZ"),
+    "TRY_TO_TIMESTAMP_TZ": (exp.TryCast, "TIMESTAMPTZ"),
+    "TRY_TO_TIMESTAMP_LTZ": (exp.TryCast, "TIMESTAMPTZ"),
 }
+"""Functions that the parser does not know where their argument is not a literal: which cast each is."""
 _LEFT = re.compile(r"(?<![%A-Za-z-])(?!UTC|T(?=%)|Z$)[A-Za-z]")
 Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
 """The columns of a table in DuckDB, in their order, and their types."""
@@ -25,6 +26,8 @@ Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
 QUERIES = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 _TEXT = exp.DataType.TEXT_TYPES
 _WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
+_TO = {**dict.fromkeys(_WHOLE, "int"), exp.DType.BOOLEAN: "bool"}
+"""The ends of the macros that cast to these types."""
 _NESTED = {**SEMI_STRUCTURED, exp.DType.JSON: "sf_variant"}
 """A VARIANT's column is JSON in DuckDB."""
 _PARTS = (exp.Extract, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfYear)
@@ -56,7 +59,9 @@ def as_snowflake(statement: Expr, original: Expr, columns: Columns) -> Expr:
         return statement
     _assign(statement, columns)
     _inline(statement, columns)
-    _compute(statement, Scales.of(statement, columns))
+    scales = Scales.of(statement, columns)
+    _check_attempts(statement, scales)
+    _compute(statement, scales)
     for node in reversed(list(statement.walk(bfs=False))):
         if (rule := _RULES.get(type(node))) and (new := rule(node)) is not node:
             _put(node, new)
@@ -163,6 +168,12 @@ def _cast_all(values: Iterable[Expr], types: Iterable[exp.DataType | None]) -> N
 # -- numbers: what each expression's scale is must be known before any is replaced ------------------------
 
 
+def _check_attempts(statement: Expr, scales: Scales) -> None:
+    for attempt in statement.find_all(exp.TryCast):
+        if scales.scale(attempt.this) is not None and not isinstance(attempt.this, exp.Null):
+            raise unsupported("TRY_CAST takes text alone on Snowflake: use CAST, or cast the value to VARCHAR first.")
+
+
 def _compute(statement: Expr, scales: Scales) -> None:
     nodes = [node for node in reversed(list(statement.walk(bfs=False))) if isinstance(node, _COMPUTED)]
     known = [(node, scales.scale(node), scales.scale(node.this), _second(node, scales)) for node in nodes]
@@ -240,8 +251,8 @@ def _cast(node: Expr) -> Expr:
         if length is not None:
             return call("sf_try_fit" if attempt else "sf_fit", text, length)
         return text if text is not value else node
-    if to.this in _WHOLE and not isinstance(value, exp.Literal):
-        return call("sf_try_int" if attempt else "sf_int", value)
+    if (macro := _TO.get(to.this)) and not isinstance(value, (exp.Literal, exp.Boolean)[macro == "bool" :]):
+        return call(f"sf_try_{macro}" if attempt else f"sf_{macro}", value)
     if to.this == exp.DType.TIMESTAMPTZ and not attempt and not _is_call(value, "sf_utc"):
         return exp.Cast(this=call("sf_utc", value), to=to)
     if to.this == exp.DType.TIMESTAMPTZ and attempt and not _is_call(value, "sf_offset"):
@@ -340,12 +351,13 @@ def _elsewhere(node: Expr) -> Expr:
     )
 
 
-def _refused(node: Expr) -> Expr:
-    name = (node.name if isinstance(node, exp.Anonymous) else node.key).upper().replace("TOBINARY", "TO_BINARY")
-    if name in _REFUSED:
-        raise unsupported(f"the emulator cannot compute {name} as Snowflake does. {_REFUSED[name]}")
+def _renamed(node: Expr) -> Expr:
+    name = node.name.upper()
     if name == "_FS_TO_TIMESTAMP":
         return call("sf_timestamp", *node.expressions)
+    if name in _TIMES and len(node.expressions) == 1:
+        kind, type_ = _TIMES[name]
+        return _cast(kind(this=node.expressions[0].copy(), to=exp.DataType.build(type_, dialect="duckdb")))
     if name == "TO_JSON" and isinstance(_aggregate(node.expressions[0]), exp.ArrayAgg):
         return exp.Coalesce(this=node.copy(), expressions=[exp.cast("[]", "JSON", dialect="duckdb")])
     return node
@@ -396,5 +408,5 @@ _RULES: dict[type[Expr], Callable[[Expr], Expr]] = {
     exp.Typeof: lambda node: call("sf_typeof", node.this),
     exp.Extract: _seconds,
     **dict.fromkeys((exp.Add, exp.Sub), _moved),
-    **dict.fromkeys((exp.Anonymous, exp.ToBinary, exp.IntDiv), _refused),
+    exp.Anonymous: _renamed,
 }
