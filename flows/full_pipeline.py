@@ -1,7 +1,7 @@
 """The whole path: sync, transform, freshness."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -169,7 +169,7 @@ def full_pipeline(
 
 
 def arrival(
-    files: list[LandedFile], syncs: Iterable[SyncResult], profile: str | None
+    files: list[LandedFile], syncs: Sequence[SyncResult], profile: str | None
 ) -> tuple[dict[str, str], dict[str, datetime], list[LandedFile]]:
     """Why some of the files need not be in raw, which of them are there, and which ought to be and are not."""
     ignored = ignorable(files, syncs)
@@ -178,11 +178,21 @@ def arrival(
     return ignored, loaded, absent
 
 
-def ignorable(files: Iterable[LandedFile], syncs: Iterable[SyncResult]) -> dict[str, str]:
+def ignorable(files: Iterable[LandedFile], syncs: Sequence[SyncResult]) -> dict[str, str]:
     """Why some of the files need not be in raw, by key: what the syncs say, or what the file itself is."""
     said = {key: reason for sync in syncs for key, reason in sync.ignored.items()}
-    reasons = {file.key: said.get(file.key) or not_data(file) for file in files}
+    reasons = {file.key: said.get(file.key) or not_data(file) or _superseded(file, syncs) for file in files}
     return {key: reason for key, reason in reasons.items() if reason}
+
+
+def _superseded(file: LandedFile, syncs: Iterable[SyncResult]) -> str:
+    """Why raw need not have a file of a deduplicated stream; "" if the stream keeps every row."""
+    for name in (name for sync in syncs for name in sync.deduplicated):
+        if name in file.key.split("/"):
+            return (
+                f"Airbyte deduplicates the stream {shown(name)}, and newer rows or deletions may have replaced its rows"
+            )
+    return ""
 
 
 def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], AirbyteError | None]:

@@ -3,16 +3,25 @@
     instant are ordered by their file's time and name, and rows of one file by Airbyte's id. The mock's ids grow with
     the file's rows, so the last row of a file wins. Airbyte's own ids are random, but it extracts the rows of a file one
     after another.
+
+    Of a source that sends `changes` (Airbyte's CDC), the one changed last, and none of a key whose last change is a
+    deletion. The staging model selects `_ab_cdc_updated_at` and `_ab_cdc_deleted_at` as timestamptz.
 #}
-{% macro newest_version(key) -%}
+{% macro newest_version(key, changes=false) -%}
     qualify row_number() over (
         partition by {{ key | join(', ') }}
         order by
+            {%- if changes %}
+            _ab_cdc_updated_at desc nulls last,
+            {%- endif %}
             _airbyte_extracted_at desc,
             _ab_source_file_last_modified desc,
             _ab_source_file_url desc,
             _airbyte_raw_id desc
     ) = 1
+    {%- if changes %}
+    and _ab_cdc_deleted_at is null
+    {%- endif %}
 {%- endmacro %}
 
 {#

@@ -67,8 +67,9 @@ class KeyPair(_Configuration):
 class SnowflakeConfiguration(_Configuration):
     """`host` is the account's, perhaps with scheme and port: `http://127.0.0.1:8084` is a stand-in for Snowflake.
 
-    What the mock keeps for itself (the files it has loaded) is in `raw_data_schema`. The fields after it are shown,
-    not followed.
+    What the mock keeps for itself (the files it has loaded) is in `raw_data_schema`. `cdc_deletion_mode` says what
+    becomes of a deduplicated stream's rows with `_ab_cdc_deleted_at`; the default is a hard delete. The mock does not
+    act on the fields after it.
     """
 
     destinationType: Literal["snowflake"] = "snowflake"
@@ -80,8 +81,8 @@ class SnowflakeConfiguration(_Configuration):
     username: str
     credentials: Password | KeyPair
     raw_data_schema: str = "airbyte_internal"
+    cdc_deletion_mode: Literal["Hard delete", "Soft delete"] | None = None
     jdbc_url_params: str | None = None
-    cdc_deletion_mode: str | None = None
     disable_type_dedupe: bool | None = None
     retention_period_days: int | None = None
     use_merge_for_upsert: bool | None = None

@@ -11,6 +11,7 @@ import duckdb
 from services.airbyte import sql
 from services.airbyte.convert import write_empty
 from services.airbyte.errors import DestinationError
+from services.airbyte.formats.model import is_reserved
 from services.airbyte.lake_lock import LakeInUse, alone
 from services.airbyte.names import SCHEMA_FILES, of_object, schema_name
 
@@ -202,7 +203,7 @@ class LakeFolder:
         found = self._connection.execute(
             f"DESCRIBE FROM read_parquet({sql.text(str(newest[0]))}, hive_partitioning = false)"
         ).fetchall()
-        return {row[0]: sql.column_type(row[1]) for row in found if not row[0].startswith(("_airbyte_", "_ab_"))}
+        return {row[0]: sql.column_type(row[1]) for row in found if not is_reserved(row[0])}
 
 
 def _commit(temporary: Path, target: Path) -> None:

@@ -41,6 +41,8 @@ AIRBYTE_COLUMNS = {
     "_ab_source_file_last_modified": "TIMESTAMP_TZ",
 }
 LOADED = {"table_name": "VARCHAR", "file": "VARCHAR", "row_count": "NUMBER(38, 0)", "generation_id": "NUMBER(38, 0)"}
+UPDATED, DELETED = "_ab_cdc_updated_at", "_ab_cdc_deleted_at"
+"""Columns by which Airbyte's sources for databases say when a row was changed or deleted."""
 SECONDS = {"login_timeout": 20, "network_timeout": 120, "socket_timeout": 120}
 
 
@@ -71,6 +73,8 @@ class SnowflakeTable:
         self._stage = f"@{self._name(self._internal, stage)}"
         self._generation = generation
         self._key = key
+        self._deletes = configuration.cdc_deletion_mode != "Soft delete"
+        self._columns: set[str] = set()
         self.temporary = work_dir / f"{stage}.parquet"
         self._session = _connect(configuration)
 
@@ -96,6 +100,7 @@ class SnowflakeTable:
         if wider:
             self._convert({name.lower(): columns[name] for name in wider})
         known = {name.lower() for name in self._known()}
+        self._columns = known | {name.lower() for name in columns}
         for name, type_ in columns.items():
             if name.lower() not in known:
                 self._run(f"ALTER TABLE {self._table} ADD COLUMN IF NOT EXISTS {_column(name)} {TYPES[type_]}")
@@ -162,13 +167,19 @@ class SnowflakeTable:
         return zip(columns, self.names_in_file(columns), strict=True)
 
     def _keep_newest(self) -> None:
-        """One statement by itself: it can be repeated, and a client that dies leaves no half-done deletion behind."""
+        """Leave the newest row of each key, and none where that one is a deletion.
+
+        Each statement can be repeated, and a client that dies leaves no half-done deletion behind.
+        """
         if not self._key:
             return
-        newest = "_ab_source_file_last_modified DESC, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"
+        newest = f"{_column(UPDATED)} DESC NULLS LAST, " if UPDATED in self._columns else ""
+        newest += "_ab_source_file_last_modified DESC, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"
         window = f"PARTITION BY {', '.join(map(_column, self._key))} ORDER BY {newest}"
         older = f"SELECT _airbyte_raw_id FROM {self._table} QUALIFY row_number() OVER ({window}) > 1"  # noqa: S608
         self._run(f"DELETE FROM {self._table} WHERE _airbyte_raw_id IN ({older})")  # noqa: S608
+        if self._deletes and DELETED in self._columns:
+            self._run(f"DELETE FROM {self._table} WHERE nullif({_column(DELETED)}::VARCHAR, '') IS NOT NULL")  # noqa: S608
 
     def _delete(self, rows: str, files: str) -> None:
         """The notes go first: of a deletion cut short, rows stay that nobody counts as missing."""

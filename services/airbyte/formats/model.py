@@ -10,6 +10,8 @@ import duckdb
 from services.airbyte import sql
 
 RESERVED = ("_airbyte_", "_ab_")
+OF_CHANGES = "_ab_cdc_"
+"""How the names begin that Airbyte's sources for databases give to what they know of a change (CDC)."""
 NUMBER = "row_number() OVER ()"
 
 
@@ -126,8 +128,13 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
             raise BadFile(f"{where} names columns {first!r} and {name!r}, and case does not count. Rename one", line)
         if position > len(seen):
             raise BadFile(f"{where} names column {name!r} twice. Rename one", line)
-        if name.lower().startswith(RESERVED):
+        if is_reserved(name):
             raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself", line)
+
+
+def is_reserved(name: str) -> bool:
+    """Whether a column's name is one that Airbyte keeps for its own columns of every row."""
+    return name.lower().startswith(RESERVED) and not name.lower().startswith(OF_CHANGES)
 
 
 UNNAMED = (

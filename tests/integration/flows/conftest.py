@@ -1,18 +1,22 @@
 """One S3, one Prefect server and one dbt for all flow tests; a bucket, an Airbyte, a lake and tables for each."""
 
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import boto3
+import httpx
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.full_pipeline import full_pipeline
 from services.embedded.stack import CONNECTION_ID, CREDENTIALS, PROJECT
+from tests.integration.flows.modes import DEFAULT, Mode, OnSnowflake, emptied
 from tests.integration.flows.platform import Platform, flights, running_airbyte
+from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 
 
 @pytest.fixture(scope="session")
@@ -45,8 +49,22 @@ def variables(workshop: Path, s3_url: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(workshop: Path, variables: dict[str, str], begin: Path | None = None) -> Iterator[Platform]:
-    """A platform with an empty bucket and the state of another one that was kept; by default with none."""
+def running(
+    workshop: Path,
+    variables: dict[str, str],
+    begin: Path | None = None,
+    mode: Mode = DEFAULT,
+    emulator: Emulator | None = None,
+) -> Iterator[Platform]:
+    """A platform with an empty bucket and the state of another one that was kept; by default with none.
+
+    Args:
+        workshop: the folder of its state.
+        variables: its environment without the bucket and Airbyte.
+        begin: the state that it begins with.
+        mode: how the mock loads.
+        emulator: its warehouse, where it is not DuckDB; it is emptied.
+    """
     state, s3_url = workshop / "state", variables["S3_ENDPOINT_URL"]
     shutil.rmtree(state, ignore_errors=True)
     if begin:
@@ -61,23 +79,59 @@ def running(workshop: Path, variables: dict[str, str], begin: Path | None = None
         aws_secret_access_key="test",
     )
     s3.create_bucket(Bucket=bucket)
-    with pytest.MonkeyPatch.context() as patch, running_airbyte(state, bucket, s3_url) as url:
+    with ExitStack() as stack:
+        patch, settings = stack.enter_context(pytest.MonkeyPatch.context()), {"like_airbyte": mode.like_airbyte}
+        if emulator:
+            variables = variables | stack.enter_context(emptied(emulator, state))
+            settings["destination"] = state / "destination.json"
+        url = stack.enter_context(running_airbyte(state, bucket, s3_url, **settings))
         for name, value in {**variables, "S3_BUCKET": bucket, "AIRBYTE_SERVER_URL": url}.items():
             patch.setenv(name, value)
-        yield Platform(s3, bucket, url, state / "lake", state / "warehouse.duckdb", state / "published.duckdb")
+        place = (s3, bucket, url, state / "lake", state / "warehouse.duckdb", state / "published.duckdb")
+        yield OnSnowflake(*place, emulator) if emulator else Platform(*place)
     s3.close()
 
 
 @pytest.fixture
-def platform(workshop: Path, variables: dict[str, str]) -> Iterator[Platform]:
+def mode(request: pytest.FixtureRequest) -> Mode:
+    """How the mock loads, and where: `every_mode` and `like_airbyte` of modes.py say so."""
+    return getattr(request, "param", DEFAULT)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """The warehouse of the flow tests that have it on Snowflake."""
+    with running_emulator(tmp_path_factory.mktemp("emulator"), user=USER, password=PASSWORD) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def warehouse(mode: Mode, request: pytest.FixtureRequest) -> Emulator | None:
+    """The emulator, where the mode has it."""
+    return request.getfixturevalue("emulator") if mode.snowflake else None
+
+
+@pytest.fixture
+def platform(workshop: Path, variables: dict[str, str], mode: Mode, warehouse: Emulator | None) -> Iterator[Platform]:
     """An empty platform: nothing has landed, nothing was built."""
-    with running(workshop, variables) as platform:
+    with running(workshop, variables, mode=mode, emulator=warehouse) as platform:
         yield platform
 
 
 def land_a_day(platform: Platform) -> None:
     platform.put_reference()
     platform.put("flights/2013-01-01.csv.gz", flights(1))
+
+
+def refresh(platform: Platform, connection: str, stream: str) -> None:
+    """Have Airbyte read a stream anew, in a new generation beside the former ones."""
+    body = {"connectionId": connection, "refreshMode": "Merge", "streams": [{"streamName": stream}]}
+    base = platform.airbyte.removesuffix("/api/public/v1")
+    job = httpx.post(f"{base}/api/v1/connections/refresh", json=body, timeout=60).raise_for_status().json()["job"]["id"]
+    deadline = time.monotonic() + 120
+    while (status := httpx.get(f"{platform.airbyte}/jobs/{job}", timeout=60).json()["status"]) != "succeeded":
+        assert time.monotonic() < deadline, status
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +147,13 @@ def after_a_day(workshop: Path, variables: dict[str, str], tmp_path_factory: pyt
 
 
 @pytest.fixture
-def loaded(workshop: Path, variables: dict[str, str], after_a_day: Path) -> Iterator[Platform]:
+def loaded(
+    workshop: Path, variables: dict[str, str], mode: Mode, warehouse: Emulator | None, request: pytest.FixtureRequest
+) -> Iterator[Platform]:
     """A platform that has loaded and published a day."""
-    with running(workshop, variables, after_a_day) as platform:
+    begin = request.getfixturevalue("after_a_day") if mode == DEFAULT else None
+    with running(workshop, variables, begin, mode, warehouse) as platform:
         land_a_day(platform)
+        if begin is None:
+            full_pipeline()
         yield platform

@@ -15,6 +15,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from prefect.client.schemas.objects import FlowRun
 
+from blocks import lake
 from services.airbyte.app import create_app
 from services.airbyte.settings import SAMPLE_CONFIG, Settings
 from services.embedded.processes import free_ports
@@ -57,6 +58,8 @@ class Platform:
     lake: Path
     warehouse: Path
     published: Path
+    schema = "main"
+    """The schema that dbt builds in, and the beginning of the others' names."""
 
     def put(self, key: str, content: str | bytes) -> str:
         """Land a file below inbound/; text is compressed where the name says so."""
@@ -78,14 +81,33 @@ class Platform:
         answer = httpx.post(f"{base}/_mock/faults", json={"kind": kind, **details}).raise_for_status()
         return Fault(f"{base}/_mock/faults", answer.json()["faultId"])
 
-    def query(self, sql: str, warehouse: Path | None = None) -> list[tuple[Any, ...]]:
-        """Ask the published warehouse, or another."""
-        with duckdb.connect(str(warehouse or self.published), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the published warehouse."""
+        return _rows(self.published, sql)
+
+    def built(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the warehouse that dbt builds."""
+        return _rows(self.warehouse, sql)
+
+    def raw(self, stream: str) -> str:
+        """What stands behind FROM for a stream's rows in raw."""
+        return f"read_parquet('{self.lake}/{stream}/*.parquet', union_by_name = true)"
+
+    def raw_types(self, stream: str) -> dict[str, str]:
+        """The types of a stream's columns in raw."""
+        return dict(lake.columns(self.lake)[stream])
+
+    def raw_rows(self, stream: str) -> int:
+        return int(self.built(f"select count(*) from {self.raw(stream)}")[0][0])
 
     def count(self, table: str) -> int:
         """Rows of a published table."""
         return int(self.query(f"select count(*) from {table}")[0][0])
+
+
+def _rows(file: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
 
 
 def sample(file: str, rows: int, skip: int = 0) -> str:

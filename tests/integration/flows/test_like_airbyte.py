@@ -1,32 +1,22 @@
 """The whole pipeline where the mock does as Airbyte does: text in raw, files read by date, rows before a bad one."""
 
-import time
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
-from blocks import lake
 from blocks.airbyte import SyncFailed
 from flows.full_pipeline import full_pipeline
-from tests.integration.flows.conftest import land_a_day, running
+from tests.integration.flows.conftest import land_a_day, refresh
+from tests.integration.flows.modes import like_airbyte
 from tests.integration.flows.platform import Platform, flights
 
 CONNECTION = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
 
 
-@pytest.fixture
-def platform(workshop: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
-    monkeypatch.setenv("MOCK_AIRBYTE_LIKE_AIRBYTE", "true")
-    with running(workshop, variables) as platform:
-        yield platform
-
-
+@like_airbyte
 def test_the_pipeline_is_right_after_each_thing_that_airbyte_does_otherwise(platform: Platform) -> None:
     land_a_day(platform)
     full_pipeline()
-    types = lake.columns(platform.lake)["flights"]
+    types = platform.raw_types("flights")
     assert (types["dep_time"], types["time_hour"], types["_ab_source_file_last_modified"]) == ("VARCHAR",) * 3
     assert platform.count("fct_flights") == 20
 
@@ -38,7 +28,7 @@ def test_the_pipeline_is_right_after_each_thing_that_airbyte_does_otherwise(plat
     platform.put("flights/2013-01-02.csv.gz", "\n".join([*rows[:11], f"{rows[11]},too,many", *rows[12:]]) + "\n")
     with pytest.raises(SyncFailed, match="2013-01-02"):
         full_pipeline()
-    assert lake.rows(platform.lake)["flights"] == 50, "the rows before the bad one are there"
+    assert platform.raw_rows("flights") == 50, "the rows before the bad one are there"
     platform.put("flights/2013-01-02.csv.gz", flights(2))
     full_pipeline()
     assert platform.count("fct_flights") == 40
@@ -49,13 +39,14 @@ def test_the_pipeline_is_right_after_each_thing_that_airbyte_does_otherwise(plat
 
 
 @pytest.mark.exhaustive
+@like_airbyte
 def test_the_marts_are_right_after_a_refresh_and_after_a_column_that_waited_for_approval(platform: Platform) -> None:
     land_a_day(platform)
     full_pipeline()
     platform.put("flights/2013-01-01.csv.gz", flights(1, rows=19))
-    _refresh_flights(platform)
+    refresh(platform, CONNECTION, "flights")
     full_pipeline()
-    assert lake.rows(platform.lake)["flights"] == 39, "the file as it is now, in another generation"
+    assert platform.raw_rows("flights") == 39, "the file as it is now, in another generation"
     assert platform.count("fct_flights") == 19
 
     _change(platform, nonBreakingSchemaUpdatesBehavior="disable_connection")
@@ -68,16 +59,6 @@ def test_the_marts_are_right_after_a_refresh_and_after_a_column_that_waited_for_
     _change(platform, status="active")
     full_pipeline()
     assert platform.count("fct_flights") == 39
-
-
-def _refresh_flights(platform: Platform) -> None:
-    body = {"connectionId": CONNECTION, "refreshMode": "Merge", "streams": [{"streamName": "flights"}]}
-    base = platform.airbyte.removesuffix("/api/public/v1")
-    job = httpx.post(f"{base}/api/v1/connections/refresh", json=body, timeout=60).raise_for_status().json()["job"]["id"]
-    deadline = time.monotonic() + 120
-    while (status := httpx.get(f"{platform.airbyte}/jobs/{job}", timeout=60).json()["status"]) != "succeeded":
-        assert time.monotonic() < deadline, status
-        time.sleep(0.1)
 
 
 def _change(platform: Platform, **changes: str) -> None:

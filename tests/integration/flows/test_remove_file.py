@@ -8,12 +8,13 @@ from blocks.landing import LandedFile
 from flows import remove_file as removal
 from flows.full_pipeline import full_pipeline
 from flows.remove_file import NothingToRemove, main, remove_file
+from tests.integration.flows.modes import every_mode
 from tests.integration.flows.platform import Platform, flights
 
 POISON = "flights/poison.csv.gz"
 KEY = f"inbound/{POISON}"
 FIRST = "inbound/flights/2013-01-01.csv.gz"
-SEATS = "select seats from main_snapshots.planes_snapshot where tailnum = 'N10156' order by dbt_valid_from"
+SEATS = "select seats from {}_snapshots.planes_snapshot where tailnum = 'N10156' order by dbt_valid_from"
 
 
 @pytest.fixture
@@ -31,18 +32,15 @@ def poisoned(loaded: Platform) -> Platform:
     return loaded
 
 
-def raw(platform: Platform) -> list[tuple[object, ...]]:
-    return platform.query(f"select count(*) from read_parquet('{platform.lake}/flights/*.parquet', union_by_name=true)")
-
-
 def interrupted(*_: object) -> None:
     raise RuntimeError("interrupted")
 
 
+@every_mode
 def test_a_removed_file_leaves_raw_and_the_tables_and_a_mended_one_takes_its_place(poisoned: Platform) -> None:
     result = remove_file(KEY)
     assert result.rows == {"flights": 40}
-    assert raw(poisoned) == [(20,)]
+    assert poisoned.raw_rows("flights") == 20
     assert poisoned.count("fct_flights") == 20
     assert poisoned.query("select count(*) from fct_flights where distance_miles = 1401") == [(0,)]
     aside = poisoned.s3.list_objects_v2(Bucket=poisoned.bucket, Prefix="_removed/")
@@ -53,14 +51,17 @@ def test_a_removed_file_leaves_raw_and_the_tables_and_a_mended_one_takes_its_pla
     assert poisoned.count("fct_flights") == 40
 
 
+@every_mode
 @pytest.mark.exhaustive
 def test_a_removed_file_leaves_the_snapshots_too(poisoned: Platform) -> None:
-    assert poisoned.query(SEATS, poisoned.warehouse) == [(55,), (5555,)]
+    seats = SEATS.format(poisoned.schema)
+    assert poisoned.built(seats) == [(55,), (5555,)]
     remove_file("inbound/planes/poison.csv")
-    assert poisoned.query(SEATS, poisoned.warehouse) == [(55,)]
+    assert poisoned.built(seats) == [(55,)]
     assert poisoned.query("select seats from dim_planes where tailnum = 'N10156'") == [(55,)]
 
 
+@every_mode
 @pytest.mark.exhaustive
 def test_a_removal_that_was_interrupted_is_completed_by_another(
     poisoned: Platform, monkeypatch: pytest.MonkeyPatch
@@ -69,7 +70,7 @@ def test_a_removal_that_was_interrupted_is_completed_by_another(
         patch.setattr(removal, "rebuild", interrupted)
         with pytest.raises(RuntimeError, match="interrupted"):
             remove_file(KEY)
-    assert raw(poisoned) == [(20,)]
+    assert poisoned.raw_rows("flights") == 20
     remove_file(KEY)
     assert poisoned.count("fct_flights") == 20
 
@@ -89,11 +90,13 @@ def test_another_removal_rebuilds_also_what_an_interrupted_one_had_emptied(poiso
     assert poisoned.query("select count(*) from fct_flights where distance_miles = 1401") == [(0,)]
 
 
+@every_mode
 def test_a_file_that_nobody_knows_is_not_removed(loaded: Platform) -> None:
     with pytest.raises(NothingToRemove, match=r"has flights/none\.csv\. Give the object's whole key"):
         remove_file("flights/none.csv")
 
 
+@every_mode
 def test_a_removal_says_what_it_means_and_asks(
     loaded: Platform, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,4 +106,4 @@ def test_a_removal_says_what_it_means_and_asks(
     said = capsys.readouterr().out
     assert said.count("20 rows of flights") == 2
     assert said.count("Nothing was removed.") == 2
-    assert raw(loaded) == [(20,)]
+    assert loaded.raw_rows("flights") == 20
