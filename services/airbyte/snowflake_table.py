@@ -171,7 +171,7 @@ class SnowflakeTable:
 
         Each statement can be repeated, and a client that dies leaves no half-done deletion behind.
         """
-        if not self._key:
+        if not self._key or not {name.lower() for name in self._key} <= self._columns:  # inferred ones come with a file
             return
         newest = f"{_column(UPDATED)} DESC NULLS LAST, " if UPDATED in self._columns else ""
         newest += "_ab_source_file_last_modified DESC, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"

@@ -156,6 +156,25 @@ def test_a_deduplicated_stream_holds_the_newest_files_last_row_of_each_key(
     assert warehouse.rows("SELECT id, name FROM orders ORDER BY id") == last
 
 
+@pytest.mark.parametrize(
+    ("deletions", "rows"), [(None, [(1, "ape")]), ("Soft delete", [(1, "ape"), (2, None), (3, None)])]
+)
+def test_a_deduplicated_stream_of_changes_holds_the_newest_one_of_each_key_and_deletes_as_the_destination_says(
+    mock: Mock, landing: Landing, warehouse: Snowflake, deletions: str | None, rows: list[tuple[Any, ...]]
+) -> None:
+    add_streams(mock, {"name": "things", "primaryKey": ["id"]})
+    connection = warehouse.connect(mock, DEDUP, stream="things", cdc_deletion_mode=deletions)
+    header = "id,name,_ab_cdc_updated_at,_ab_cdc_deleted_at\n"
+    first, second, third = (f"2026-01-0{day}T00:00:00Z" for day in (1, 2, 3))
+    landing.put("things/a.csv", f"{header}1,ant,{first},\n2,bee,{first},\n3,,{first},{first}\n")
+    run(mock, connection)
+    landing.put("things/b.csv", f"{header}1,ape,{third},\n2,,{third},{third}\n1,late,{second},\n")
+    assert run(mock, connection)["status"] == "succeeded"
+    landing.put("things/c.csv", f"{header}1,later,{second},\n")
+    run(mock, connection)
+    assert warehouse.rows("SELECT id, name FROM things ORDER BY id") == rows
+
+
 def test_an_overwritten_table_holds_only_the_newest_generation(
     mock: Mock, landing: Landing, warehouse: Snowflake
 ) -> None:

@@ -28,20 +28,18 @@ class Mode:
 
 
 DEFAULT, LIKE_AIRBYTE, ON_SNOWFLAKE = Mode(), Mode(like_airbyte=True), Mode(like_airbyte=True, snowflake=True)
-# dbt-snowflake's own: it hands its connector an option by the option's old name.
-QUIET = pytest.mark.filterwarnings("ignore:The 'insecure_mode' connection property is deprecated")
-_SNOWFLAKE = pytest.param(ON_SNOWFLAKE, marks=[QUIET, pytest.mark.exhaustive, pytest.mark.timeout(1800)])
+ON_IT = [
+    # dbt-snowflake's own: it hands its connector an option by the option's old name.
+    pytest.mark.filterwarnings("ignore:The 'insecure_mode' connection property is deprecated"),
+    pytest.mark.exhaustive,
+    pytest.mark.timeout(1800),
+]
+"""The marks of a test on the emulator."""
+_SNOWFLAKE = pytest.param(ON_SNOWFLAKE, marks=ON_IT)
 like_airbyte = pytest.mark.parametrize("mode", [LIKE_AIRBYTE, _SNOWFLAKE], indirect=True, ids=str)
 """As Airbyte does, into DuckDB and, in `make test-all`, into the emulator."""
 every_mode = pytest.mark.parametrize(
-    "mode",
-    [
-        DEFAULT,
-        pytest.param(LIKE_AIRBYTE, marks=pytest.mark.exhaustive),
-        _SNOWFLAKE,
-    ],
-    indirect=True,
-    ids=str,
+    "mode", [DEFAULT, pytest.param(LIKE_AIRBYTE, marks=pytest.mark.exhaustive), _SNOWFLAKE], indirect=True, ids=str
 )
 """The default and, in `make test-all`, as Airbyte does, into both warehouses."""
 

@@ -13,7 +13,7 @@ from flows.dbt_transform import dbt_transform
 from flows.full_pipeline import arrival
 from services.embedded.stack import CONNECTION_ID, PROJECT
 from tests.integration.flows.conftest import refresh
-from tests.integration.flows.modes import DEFAULT, ON_SNOWFLAKE, QUIET, Mode
+from tests.integration.flows.modes import DEFAULT, ON_IT, ON_SNOWFLAKE, Mode
 from tests.integration.flows.platform import Platform
 
 COLUMNS = {"id": "bigint", "item": "varchar", "_ab_cdc_updated_at": "timestamptz", "_ab_cdc_deleted_at": "timestamptz"}
@@ -102,14 +102,13 @@ def orders(platform: Platform, project: None, sync_mode: str, deletions: str) ->
     return Orders(platform, sync_mode, deletions)
 
 
-@pytest.mark.usefixtures("mode")
 @pytest.mark.parametrize(
     ("mode", "sync_mode", "deletions"),
     [
         pytest.param(DEFAULT, APPEND, "", id="DuckDB"),
-        pytest.param(ON_SNOWFLAKE, DEDUP, "Hard delete", id="Snowflake, hard delete", marks=[QUIET]),
-        pytest.param(ON_SNOWFLAKE, DEDUP, "Soft delete", marks=[QUIET, pytest.mark.exhaustive]),
-        pytest.param(ON_SNOWFLAKE, APPEND, "", marks=[QUIET, pytest.mark.exhaustive]),
+        pytest.param(ON_SNOWFLAKE, DEDUP, "Hard delete", id="Snowflake, hard delete", marks=ON_IT),
+        pytest.param(ON_SNOWFLAKE, DEDUP, "Soft delete", id="Snowflake, soft delete", marks=ON_IT),
+        pytest.param(ON_SNOWFLAKE, APPEND, "", id="Snowflake, append", marks=ON_IT),
     ],
     indirect=["mode"],
 )
