@@ -339,18 +339,18 @@ CASES = [
     Case("create or replace table n1 (o object, a array, v variant); select column_name, data_type from information_schema.columns where table_name = 'N1' order by ordinal_position", [("O", "OBJECT"), ("A", "ARRAY"), ("V", "VARIANT")], "sql-reference/info-schema/columns"),
     # what Airbyte's destination sends to deduplicate, by its SnowflakeDirectLoadSqlGenerator.kt
     Case(
-        "create or replace table u (id int, name varchar, at timestamp_tz, deleted timestamp_tz); "
+        "create or replace table u (id int, name varchar, changed timestamp_tz, deleted timestamp_tz); "
         "insert into u select 1, 'ant', '2026-01-01'::timestamp_tz, null; insert into u select 2, 'bee', '2026-01-01'::timestamp_tz, null; "
         "insert into u select 5, 'elk', '2026-01-09'::timestamp_tz, null; create or replace table n like u; "
         "insert into n select 1, 'ape', '2026-01-02'::timestamp_tz, null; insert into n select 2, null, '2026-01-02'::timestamp_tz, '2026-01-02'::timestamp_tz; "
         "insert into n select 3, 'cow', '2026-01-02'::timestamp_tz, null; insert into n select 3, 'cat', '2026-01-03'::timestamp_tz, null; "
         "insert into n select 4, null, '2026-01-02'::timestamp_tz, '2026-01-02'::timestamp_tz; insert into n select 5, 'late', '2026-01-02'::timestamp_tz, null; "
-        "merge into u as target_table using (with records as (select id, name, at, deleted from n), numbered_rows as (select *, row_number() over "
-        "(partition by id order by at desc nulls last) as row_number from records) select id, name, at, deleted from numbered_rows where row_number = 1) as new_record "
+        "merge into u as target_table using (with records as (select id, name, changed, deleted from n), numbered_rows as (select *, row_number() over "
+        "(partition by id order by changed desc nulls last) as row_number from records) select id, name, changed, deleted from numbered_rows where row_number = 1) as new_record "
         "on (target_table.id = new_record.id or (target_table.id is null and new_record.id is null)) "
-        "when matched and new_record.deleted is not null and target_table.at < new_record.at then delete "
-        "when matched and target_table.at < new_record.at then update set name = new_record.name, at = new_record.at, deleted = new_record.deleted "
-        "when not matched and new_record.deleted is null then insert (id, name, at, deleted) values (new_record.id, new_record.name, new_record.at, new_record.deleted); "
+        "when matched and new_record.deleted is not null and target_table.changed < new_record.changed then delete "
+        "when matched and target_table.changed < new_record.changed then update set name = new_record.name, changed = new_record.changed, deleted = new_record.deleted "
+        "when not matched and new_record.deleted is null then insert (id, name, changed, deleted) values (new_record.id, new_record.name, new_record.changed, new_record.deleted); "
         "select id, name from u order by id",
         [(1, "ape"), (3, "cat"), (5, "elk")],
         SQL + "merge",
