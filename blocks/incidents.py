@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from blocks.errors import PlatformError
-from blocks.settings import make
+from blocks.settings import make, start_again
 
 FORMAT = 1
 MOST_SENT = 200
@@ -53,6 +53,7 @@ class Incident(BaseModel):
         kind: the cause, as docs/alerts.md lists them.
         what: happened, in a sentence.
         since: when it began.
+        opened: when it was noticed, which tells it from an earlier one of the same key and beginning.
         impact: on the tables.
         where: to look.
         command: to type.
@@ -64,6 +65,7 @@ class Incident(BaseModel):
     kind: str
     what: str
     since: AwareDatetime
+    opened: AwareDatetime | None = None
     impact: str
     where: str
     command: str
@@ -95,7 +97,9 @@ class Message(BaseModel):
         state: Literal["open", "over"] = "over" if until else "open"
         names = ("key", "kind", "what", "since", "impact", "where", "command")
         return cls(
-            id=sha256(f"{platform} {incident.key} {incident.since} {state}".encode()).hexdigest()[:16],
+            id=sha256(f"{platform} {incident.key} {incident.opened or incident.since} {state}".encode()).hexdigest()[
+                :16
+            ],
             state=state,
             platform=platform,
             until=until,
@@ -107,7 +111,8 @@ class Message(BaseModel):
         """The message as people read it."""
         began = f"{self.since:%Y-%m-%d %H:%M} UTC"
         if self.until:
-            return f"[{self.platform}] OVER: {self.what} It began at {began}, and ended at {self.until:%H:%M} UTC."
+            ended = f"{self.until:%Y-%m-%d %H:%M} UTC"
+            return f"[{self.platform}] OVER: “{self.what}” It began at {began}, and ended at {ended}."
         if self.state == "test":
             return f"[{self.platform}] TEST: {self.what}"
         lines = [
@@ -234,7 +239,7 @@ def silent(state: State | None, now: datetime) -> list[Incident]:
             since=state.looked,
             impact="Incidents are not reported. The published tables stay as they are.",
             where="the watch's log",
-            command="make up",
+            command=start_again(),
         )
     ]
 

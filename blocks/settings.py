@@ -169,6 +169,11 @@ def make(verb: str) -> str:
     return f"make {verb} PROFILE={profile}" if profile not in ("", "local") else f"make {verb}"
 
 
+def start_again() -> str:
+    """Return the command that starts what does not run: in Docker `make up`, else `make dev`."""
+    return make("up") if "PLATFORM_PROFILE" in os.environ else "make dev, after you have ended it"
+
+
 def code_version() -> tuple[str, str]:
     """Return the version and the commit of the image whose code runs, PLATFORM_VERSION and PLATFORM_COMMIT.
 

@@ -1,19 +1,22 @@
 """Sends messages to a webhook: Slack, Microsoft Teams, Discord, or any that takes JSON. Its URL is a secret."""
 
+import asyncio
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import SecretStr
 
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, remedy
 from blocks.incidents import TRIES, Message
 
 Format = Literal["slack", "teams", "discord", "json"]
 SECONDS = 10.0
-"""How long a receiver may take."""
+"""How long a receiver may take for its whole answer."""
+NOT_A_URL = (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError)
 HOSTS: dict[str, Format] = {
     "hooks.slack.com": "slack",
     "hooks.slack-gov.com": "slack",
@@ -111,15 +114,12 @@ def send(message: Message, url: SecretStr, chosen: Format | Literal[""] = "") ->
     """
     kind = format_of(url, chosen)
     try:
-        answer = httpx.post(
-            url.get_secret_value(),
-            json=body(message, kind),
-            headers={"Idempotency-Key": message.id},
-            timeout=SECONDS,
-        )
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        failure = NotTaken if isinstance(error, httpx.ReadTimeout) else Unreachable
-        raise failure(f"The receiver of ALERT_WEBHOOK_URL does not answer ({type(error).__name__}).") from None
+        answer = _ask("POST", url, json=body(message, kind), headers={"Idempotency-Key": message.id})
+    except NOT_A_URL:
+        raise Unreachable("ALERT_WEBHOOK_URL is not a URL that begins with http:// or https://. Correct it.") from None
+    except (httpx.HTTPError, TimeoutError) as error:
+        failure = NotTaken if isinstance(error, TimeoutError) else Unreachable
+        raise failure(_silent("The receiver of ALERT_WEBHOOK_URL", error)) from None
     inner = IN_TEAMS.search(answer.text) if kind == "teams" else None
     if answer.is_success and not inner:
         return
@@ -134,7 +134,32 @@ def send(message: Message, url: SecretStr, chosen: Format | Literal[""] = "") ->
 def ping(url: SecretStr) -> str:
     """Call a heartbeat's URL; return why that failed, without the URL, or nothing."""
     try:
-        answer = httpx.get(url.get_secret_value(), timeout=SECONDS, follow_redirects=True)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        return f"HEARTBEAT_URL does not answer ({type(error).__name__})."
+        answer = _ask("GET", url, follow_redirects=True)
+    except NOT_A_URL:
+        return "HEARTBEAT_URL is not a URL that begins with http:// or https://. Correct it."
+    except (httpx.HTTPError, TimeoutError) as error:
+        return _silent("HEARTBEAT_URL", error)
     return "" if answer.is_success else f"HEARTBEAT_URL answers with status {answer.status_code}."
+
+
+def _ask(method: str, url: SecretStr, **options: Any) -> httpx.Response:
+    """Return the answer to a request; httpx's own time-outs are for each read, which a receiver that drips never meets.
+
+    Raises:
+        TimeoutError: the whole answer is not there after SECONDS.
+        httpx.HTTPError: another failure.
+    """
+
+    async def ask() -> httpx.Response:
+        timeout = httpx.Timeout(None, connect=SECONDS / 2)
+        async with asyncio.timeout(SECONDS), httpx.AsyncClient(timeout=timeout) as client:
+            return await client.request(method, url.get_secret_value(), **options)
+
+    with ThreadPoolExecutor(1) as thread:  # the caller may have an event loop
+        return thread.submit(asyncio.run, ask()).result()
+
+
+def _silent(who: str, error: Exception) -> str:
+    """Say that nothing answers, with what helps; an error's text may have the URL, which is a secret."""
+    helps = remedy(str(error))
+    return f"{who} does not answer ({type(error).__name__}).{helps and f' {helps}'}"

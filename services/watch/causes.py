@@ -49,7 +49,9 @@ class Finding:
     since: datetime | None = None
     evidence: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
-    """What else the cause's command names."""
+    """What else the command names."""
+    command: str = ""
+    """What to type, where that is not the cause's command."""
 
     @property
     def key(self) -> str:
@@ -81,7 +83,7 @@ CAUSES: dict[str, Cause] = {
     "run_failed": Cause(
         "A run failed or crashed, and nothing will retry it. Further runs that fail for the same reason are the same "
         "incident.",
-        "A later run of the same flow and connection completes.",
+        "A later run of the same flow, connection and selection completes, or one of everything.",
         KEPT,
         "make run FLOW={flow}{profile}   once the cause is mended",
         "when the run ends; where its process died, 60 s later, since it may be retried",
@@ -96,7 +98,8 @@ CAUSES: dict[str, Cause] = {
     ),
     "publication_refused": Cause(
         "Tests or models failed in a run that nothing will retry, or in a batch's last attempt; nothing is published.",
-        "A later run of the same flow completes; for a batch, it has gone through or is forgotten.",
+        "A later run of the same flow and selection completes, or one of everything; for a batch, it has gone through "
+        "or is forgotten.",
         "Readers keep the tables that passed their tests last.",
         "make run FLOW={flow}{profile}   once the data or the model is mended",
         "when the run ends; for a batch, when the sensor parks it",
@@ -147,7 +150,7 @@ CAUSES: dict[str, Cause] = {
         "A deployment or its schedule is switched off, but prefect.yaml does not switch it off.",
         "Someone switches it on again, or prefect.yaml now says `active: false` or `paused: true`.",
         "The schedule starts no run, so the tables become outdated.",
-        "prefect deployment schedule ls {subject}, or the switch on the deployment's page",
+        "the switch on the deployment's page, or prefect deployment schedule resume FLOW/{subject} ID",
         "at once",
         seconds=60,
     ),
@@ -170,7 +173,7 @@ CAUSES: dict[str, Cause] = {
     ),
     "drift": Cause(
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
-        "The last build has no such warning.",
+        "The last build that ran the test has no such warning.",
         "The tables are published. Values that did not fit are null in them.",
         'make dbt ARGS="build --select {subject} --store-failures"   lists the rows',
         "when the build ends",

@@ -1,4 +1,4 @@
-"""Runs that failed for good, and batches that are parked: one incident for each reason, however many there are."""
+"""Runs that failed for good, and batches that are parked: one incident each for a reason, however many there are."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from blocks.batches import Batches, Failed
 from blocks.errors import PlatformError
 from blocks.landing import CURSORS, NOT_S3, AwsAccess, s3_client, unavailable
 from blocks.parked import ParkedStore
-from services.watch.causes import Finding
+from services.watch.causes import CAUSES, Finding
 from services.watch.prefect_api import Json, moment
 from services.watch.probe import Facts
 from services.watch.reasons import Reason, reason
@@ -28,7 +28,8 @@ S3_SECONDS = 5.0
 """How long a look waits for an answer of S3."""
 PARKED = ".parked/"
 ENDED = ("FAILED", "CRASHED")
-PIPELINE = "full_pipeline"
+BATCHES = "batches-"
+"""How the subject of an incident of parked batches begins: what to type is other than for a run of the same reason."""
 
 
 @dataclass
@@ -50,13 +51,14 @@ def failures(facts: Facts) -> list[Finding]:
             incident.kind, _id(incident.key), incident.what, incident.where, incident.since, incident.evidence
         )
     for seen in [*_runs(facts), *_parked(facts)]:
-        id_ = seen.reason.id
+        id_ = seen.reason.id if seen.flow else f"{BATCHES}{seen.reason.id}"
         old = found.get(id_)
         evidence = {**(old.evidence if old else {}), **seen.evidence}
         evidence = dict(list(evidence.items())[-MOST_EVIDENCE:])
         made = old or Finding(
-            _kind(seen), id_, _what(seen), seen.where, seen.since, names={"flow": seen.flow or PIPELINE}
-        )
+            _kind(seen), id_, _what(seen), seen.where, seen.since, names={"flow": seen.flow},
+            command="" if seen.flow else CAUSES["batch_parked"].command,
+        )  # fmt: skip
         found[id_] = replace(made, evidence=evidence)
     held = _held(facts, {name: text for each in found.values() for name, text in each.evidence.items()})
     left = [
@@ -100,7 +102,7 @@ def _runs(facts: Facts) -> Iterator[Seen]:
             continue  # the source's age says it; or the sensor tries the batch again, or parks it
         at = run.get("end_time") or state["timestamp"]
         flow = flow_name(facts, run["flow_id"])
-        evidence = {f"run {run['id']}": json.dumps([at, run["flow_id"], connections(run)])}
+        evidence = {f"run {run['id']}": json.dumps([at, run["flow_id"], connections(run), selection(run)])}
         where = f"run {run['name']}, {facts.prefect.page('/runs/flow-run/' + run['id'])}"
         yield Seen(why, flow, where, moment(at), evidence)
 
@@ -124,6 +126,11 @@ def connections(run: Json) -> list[str]:
     return sorted((run.get("parameters") or {}).get("connection_ids") or [])
 
 
+def selection(run: Json) -> str:
+    """What of dbt's project a run builds; empty for all."""
+    return (run.get("parameters") or {}).get("select") or ""
+
+
 _flows: dict[str, str] = {}
 
 
@@ -145,7 +152,7 @@ def _held(facts: Facts, evidence: Mapping[str, str]) -> set[str]:
     ids = [name.removeprefix("run ") for name in runs]
     there = facts.prefect.ask("POST", "/flow_runs/filter", {"flow_runs": {"id": {"any_": ids}}, "limit": 200}) or []
     bad = {f"run {each['id']}" for each in there if each["state_type"] in ENDED}
-    oldest = min(moment(at) for at, _, _ in runs.values())
+    oldest = min(moment(at) for at, *_ in runs.values())
     wanted = {"flow_runs": _ended(facts, ("COMPLETED",), oldest), "sort": "END_TIME_DESC"}
     done = list(facts.prefect.all("/flow_runs/filter", wanted))
     return held | {name for name, run in runs.items() if name in bad and not any(_mends(each, run) for each in done)}
@@ -153,9 +160,10 @@ def _held(facts: Facts, evidence: Mapping[str, str]) -> set[str]:
 
 def _mends(done: Json, failed: list[Any]) -> bool:
     """Whether a completed run shows that what a failed one met is over."""
-    at, flow_id, ids = failed
+    at, flow_id, ids, *selected = failed
     own = connections(done)
     same = not own or not ids or not set(own).isdisjoint(ids)
+    same = same and selection(done) in ("", *selected)
     return bool(done["flow_id"] == flow_id and same and moment(done["end_time"]) > moment(at))
 
 

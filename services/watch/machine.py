@@ -67,7 +67,9 @@ def secrets(facts: Facts) -> list[Finding]:
     ends |= declared_ends(facts.settings.secrets_expire)
     soon = facts.now + timedelta(days=facts.settings.alert_secret_days)
     return [
-        Finding("secret_expiring", name, _ending(name, end, facts.now), "docs/alerts.md", end)
+        Finding(
+            "secret_expiring", name, _ending(name, end, facts.now), "docs/alerts.md", end if end <= facts.now else None
+        )
         for name, end in sorted(ends.items())
         if end <= soon
     ]

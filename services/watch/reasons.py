@@ -13,6 +13,10 @@ _ERROR = re.compile(r"(?:^|: )(?P<name>[A-Z]\w*): (?P<text>.*)", re.DOTALL)
 _NODE = re.compile(r"(?:^|; |failed on )(?P<node>[\w.]+) \((?P<status>fail|error|runtime error|skipped)\)")
 _QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"|`[^`]*`|\u201c[^\u201d]*\u201d", re.DOTALL)
 """What may be a cell; an apostrophe within a word begins and ends none."""
+_HEAD = re.compile(r"\A[^:]* failed: ")
+"""How an error begins that quotes the connection's name."""
+_BEFORE_CELLS = re.compile(r"\A((?:[^'\"`\u201c\u2018]|(?<=\w)'(?=\w))*).*", re.DOTALL)
+"""A text up to its first quotation mark: a cell follows, which may have marks and names of files in it."""
 _FILE = re.compile(
     r"[\w.=%+-]+(?:/[\w.=%+ -]*[\w%=-])*/[\w.=%+-]*\.\w+|[\w%=-]+\.(?:csv|jsonl|json|parquet|gz|bz2|zst)\b"
 )
@@ -93,9 +97,10 @@ def _told(error: str, text: str) -> str:
     nodes = dict.fromkeys(f"{each['node']} ({each['status']})" for each in _NODE.finditer(text))
     if error == "DbtFailed" and nodes:
         return f"dbt failed on {', '.join(nodes)}."
-    files = list(dict.fromkeys(_FILE.findall(_QUOTED.sub(" ", text))))  # a cell may look like a file's name
+    own = _BEFORE_CELLS.sub(r"\1", _HEAD.sub("", text))
+    files = list(dict.fromkeys(_FILE.findall(own)))
     if files:
-        line = _LINE.search(text)
+        line = _LINE.search(own)
         at = f", {line[0]}" if line and len(files) == 1 else ""
         return f"it cannot load {', '.join(files[:5])}{at}. The run's page has the details."
     first = _KEPT.sub(lambda kept: kept[0].replace("`", "\0"), text.split("\n", 1)[0])

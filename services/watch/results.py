@@ -15,6 +15,10 @@ HOURS = timedelta(hours=20)
 """A stream's rows are counted over so long before its last load, so that of a daily load one is in it."""
 DAYS, ENOUGH = 7, 3
 """How many such windows of the days before are compared, and how many of them must have rows."""
+MOST_BUILDS = 20
+"""How many builds since the last look are asked for."""
+OVERLAP = timedelta(minutes=1)
+"""How far before the last look a build is asked for: the server's clock may be another."""
 ALL = "(all)"
 _volume: dict[str, list[Finding]] = {}
 """The findings about rows, by the time of the artifact that was the newest then; its id is that of all with its key."""
@@ -41,14 +45,36 @@ def freshness(facts: Facts) -> list[Finding]:
 
 
 def drift(facts: Facts) -> list[Finding]:
-    """Tests of the last build that warn."""
-    artifact, found = _latest(facts, "dbt-results"), []
+    """Tests that warned when they last ran; a build of a selection says nothing of the others."""
     where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('dbt-results')}")
-    for row in rows(artifact):
-        if row["resource_type"] == "test" and row["status"] == "warn":
-            what = f"The test {row['name']} warns: values do not fit what is declared."
-            found.append(Finding("drift", row["name"], what, where))
-    return found
+    warns = {each.key.removeprefix("drift/") for each in facts.open("drift")}
+    for artifact in _since(facts, "dbt-results"):
+        tests = {row["name"]: row["status"] for row in rows(artifact) if row["resource_type"] == "test"}
+        if "--select" not in (artifact.get("description") or ""):
+            warns &= set(tests)  # the others are no longer in the project
+        for name, status in tests.items():
+            if status == "warn":
+                warns.add(name)
+            elif status != "skipped":
+                warns.discard(name)
+    return [
+        Finding("drift", name, f"The test {name} warns: values do not fit what is declared.", where)
+        for name in sorted(warns)
+    ]
+
+
+def _since(facts: Facts, key: str) -> list[Json]:
+    """The artifacts since the last look, oldest first; the newest one at least."""
+    newest, since = _latest(facts, key), facts.state.looked - OVERLAP
+    if not newest or moment(newest["created"]) <= since:
+        return [newest] if newest else []
+    body = {
+        "artifacts": {"key": {"any_": [facts.names.artifact(key)]}},
+        "sort": "CREATED_DESC",
+        "limit": MOST_BUILDS,
+    }
+    found: list[Json] = facts.prefect.ask("POST", "/artifacts/filter", body) or []
+    return [each for each in reversed(found) if moment(each["created"]) > since] or [newest]
 
 
 def volume(facts: Facts) -> list[Finding]:

@@ -1,5 +1,6 @@
 """What keeps runs from starting: pools, workers, deployments and schedules, and runs that wait for their start."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -51,7 +52,9 @@ def _pool(facts: Facts, pool: str) -> Iterator[Finding]:
         for queue in facts.prefect.ask("POST", f"/work_pools/{quote(pool)}/queues/filter", {}) or []:
             if queue["is_paused"]:
                 what = f"The queue {queue['name']} of the work pool {pool} is paused."
-                yield Finding("pool_paused", f"{pool}/{queue['name']}", what, where, names=named)
+                of_pool = f"{shlex.quote(queue['name'])} --pool {shlex.quote(pool)}"
+                command = f"prefect work-queue resume {of_pool}, or the switch on the pool's page"
+                yield Finding("pool_paused", f"{pool}/{queue['name']}", what, where, names=named, command=command)
     if not found["type"].endswith(WITHOUT_WORKERS):
         workers = facts.prefect.ask("POST", f"/work_pools/{quote(pool)}/workers/filter", {}) or []
         if not any(each["status"] == "ONLINE" for each in workers):
@@ -78,13 +81,17 @@ def _deployment(facts: Facts, name: str, there: Json | None) -> Iterator[Finding
     idle_by_choice = len(declared.get("schedules") or []) - len(wanted)
     if there["paused"]:
         if not declared.get("paused"):
-            yield Finding("schedule_off", full, f"The deployment {full} is paused.", where)
-    elif any(each["active"] for each in there["schedules"]):
-        return
+            command = "the switch on the deployment's page"
+            yield Finding("schedule_off", full, f"The deployment {full} is paused.", where, command=command)
     elif len(idle) > idle_by_choice:
-        yield Finding("schedule_off", full, f"The schedule of the deployment {full} is switched off.", where)
-    elif wanted:
-        yield Finding("schedule_off", full, f"The schedule of the deployment {full} was removed.", where)
+        flow = declared["entrypoint"].rpartition(":")[2]
+        which = f"{shlex.quote(f'{flow}/{full}')} {idle[-1]['id']}"
+        command = f"prefect deployment schedule resume {which}, or the switch on the deployment's page"
+        what = f"A schedule of the deployment {full} is switched off."
+        yield Finding("schedule_off", full, what, where, command=command)
+    elif wanted and not any(each["active"] for each in there["schedules"]):
+        what = f"The schedule of the deployment {full} was removed."
+        yield Finding("schedule_off", full, what, where, command="make up{profile}")
 
 
 def _declared(name: str) -> dict[str, Any]:
@@ -96,7 +103,10 @@ def _declared(name: str) -> dict[str, Any]:
 
 
 def _late(facts: Facts, stuck: set[str]) -> list[Finding]:
-    """Deployments with a run that should have started; the ones of pools with a trouble of their own are left out."""
+    """Deployments with a run that should have started.
+
+    Where the pool has a trouble of its own, only those that were reported before: they are not over.
+    """
     before = facts.now - timedelta(minutes=facts.settings.alert_late_minutes)
     wanted = {
         "tags": {"all_": [facts.names.tag]},
@@ -105,9 +115,11 @@ def _late(facts: Facts, stuck: set[str]) -> list[Finding]:
     }
     found: dict[str, Finding] = {}
     for run in facts.prefect.all("/flow_runs/filter", {"flow_runs": wanted, "sort": "NEXT_SCHEDULED_START_TIME_ASC"}):
-        if run["state_name"] == "AwaitingConcurrencySlot" or run.get("work_pool_name") in stuck:
+        if run["state_name"] == "AwaitingConcurrencySlot":
             continue
         name = deployment_name(facts, run.get("deployment_id"))
+        if run.get("work_pool_name") in stuck and f"run_late/{name}" not in facts.state.incidents:
+            continue
         since = moment(run["next_scheduled_start_time"])
         what = f"A run of {name} should have started at {since:%H:%M} UTC, and has not."
         where = f"run {run['name']}, {facts.prefect.page('/runs/flow-run/' + run['id'])}"

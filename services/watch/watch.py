@@ -28,6 +28,8 @@ from services.watch.starts import starts
 logger = logging.getLogger("watch")
 
 PREFECT = "prefect"
+LOGS = {"prefect-server": "prefect"}
+"""The names of logs of `make dev` that are other than the service's in Docker."""
 DELIVERY_SECONDS = 15.0
 """How long messages are sent before the watch looks again."""
 TEST = "test-"
@@ -203,6 +205,7 @@ class Watch:
             kind=finding.kind,
             what=shown(finding.what),
             since=finding.since or seen,
+            opened=self.clock(),
             impact=cause.impact,
             where=shown(finding.where),
             command=self._command(finding),
@@ -213,10 +216,19 @@ class Watch:
     def _command(self, finding: Finding) -> str:
         profile = f" PROFILE={self.profile}" if self.profile not in ("", "local") else ""
         names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile}
-        command = CAUSES[finding.kind].command.format(**names)
-        if self.profile:
-            return command
-        command = re.sub(r"make logs SERVICE=([\w-]+)", rf"tail {self.store.folder.parent}/logs/\1.log", command)
+        command = (finding.command or CAUSES[finding.kind].command).format(**names)
+        return command if self.profile else self._without_docker(command)
+
+    def _without_docker(self, command: str) -> str:
+        """What to type instead beside `make dev`; `. data/dev/env` makes a terminal one of its own."""
+        logs = self.store.folder.parent / "logs"
+        command = re.sub(
+            r"make logs SERVICE=([\w-]+)", lambda found: f"tail {logs}/{LOGS.get(found[1], found[1])}.log", command
+        )
+        command = re.sub(
+            r"make run FLOW=(\w+)", lambda found: f"prefect deployment run {deployment(found[1])}", command
+        )
+        command = command.replace("docker system df; docker image prune", "df -h")
         return command.replace("make up", "make dev, after you have ended it")
 
     def _tests(self, now: datetime) -> list[Message]:
@@ -247,6 +259,11 @@ def ask_for_test(store: IncidentStore) -> str:
     id_ = uuid4().hex[:16]
     (store.folder / f"{TEST}{id_}").touch()
     return id_
+
+
+def deployment(flow: str) -> str:
+    """The deployment of a flow, as `make run` finds it."""
+    return f"{flow}/{flow.replace('_', '-')}"
 
 
 def _as_it_was(incident: Incident) -> Finding:

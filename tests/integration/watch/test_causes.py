@@ -2,7 +2,11 @@
 
 import base64
 import json
+import os
+import shlex
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -10,7 +14,7 @@ from itertools import pairwise
 
 import pytest
 import uvicorn
-from prefect.states import AwaitingRetry, Crashed, Late, Running, Scheduled
+from prefect.states import AwaitingRetry, Completed, Crashed, Late, Running, Scheduled
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -353,16 +357,105 @@ def test_a_batchs_failed_run_is_no_incident_until_the_batch_is_parked(world: Wor
         assert world.told() == [("open", "batch_parked")]
 
 
-def test_the_same_reason_is_one_incident_for_a_parked_batch_and_a_run(world: World) -> None:
+def test_parked_batches_are_reported_beside_a_run_that_failed_for_the_same_reason(world: World) -> None:
     with parked_batch(world):
         world.failed(SYNC)
         world.lasting()
-        assert [state for state, _ in world.told()] == ["open"]
+        commands = {each["kind"]: each["command"] for each in world.messages.read()}
+        assert "release BATCH" in commands["batch_parked"]
+        assert "full_pipeline" in commands["run_failed"]
+        world.told()
         world.completed()
         world.lasting()
-        assert world.told() == []
+        assert world.told() == [("over", "run_failed")]
     world.lasting()
-    assert [state for state, _ in world.told()] == ["over"]
+    assert world.told() == [("over", "batch_parked")]
+
+
+def test_a_batch_that_is_parked_for_its_tests_says_how_to_release_it(world: World) -> None:
+    store, parked = (
+        ParkedStore(world.s3, world.bucket, CURSOR),
+        parked_as(8, "DbtFailed: `dbt build` failed on a (fail): x"),
+    )
+    store.park(parked)
+    world.lasting()
+    (message,) = world.messages.read()
+    assert message["kind"] == "publication_refused"
+    assert "release BATCH" in message["command"]
+    store.forget(parked)
+
+
+def test_a_run_of_a_selection_does_not_end_what_a_run_of_everything_began(world: World) -> None:
+    world.failed("DbtFailed: `dbt build` failed on not_null_a (fail): Got 2 results.", "dbt-transform")
+    world.lasting()
+    assert world.told() == [("open", "publication_refused")]
+    world.run(Completed(), "dbt-transform", select="dim_airlines")
+    world.lasting()
+    assert world.told() == []
+    world.completed("dbt-transform")
+    world.lasting()
+    assert world.told() == [("over", "publication_refused")]
+
+
+def test_a_build_of_a_selection_does_not_end_what_a_test_outside_it_warns_of(world: World) -> None:
+    test = {"name": "warns", "resource_type": "test", "message": ""}
+    world.artifact("dbt-results", [{**test, "status": "warn"}])
+    world.lasting()
+    assert world.told() == [("open", "drift")]
+    world.artifact("dbt-results", [], "`dbt build --select dim_airlines`: 1 success.")
+    world.lasting()
+    world.artifact("dbt-results", [{**test, "status": "skipped"}])
+    world.lasting()
+    assert world.told() == []
+    world.artifact("dbt-results", [], "`dbt build`: 1 success.")
+    world.lasting()
+    assert world.told() == [("over", "drift")], "the test is no longer in the project"
+
+
+def test_a_run_that_is_late_stays_so_while_its_pool_is_paused(world: World) -> None:
+    with late_run(world):
+        world.lasting()
+        with paused_pool(world):
+            world.lasting()
+        world.lasting()
+        assert world.told() == [("open", "run_late"), ("open", "pool_paused"), ("over", "pool_paused")]
+    world.lasting()
+    assert world.told() == [("over", "run_late")]
+
+
+def test_an_incident_that_begins_again_is_reported_again(world: World) -> None:
+    for _ in range(2):
+        with expiring_secret(world):
+            world.lasting()
+        world.lasting()
+        assert world.told() == [("open", "secret_expiring"), ("over", "secret_expiring")]
+
+
+def test_a_schedule_that_is_off_is_reported_beside_another_that_is_on(world: World) -> None:
+    daily = world.deployment("daily-full-pipeline")
+    with schedule_off(world):
+        other = [{"active": True, "schedule": {"cron": "0 0 28 2 *"}}]
+        world.client.request("POST", f"/deployments/{daily.id}/schedules", json=other)  # type: ignore[arg-type]
+        world.lasting()
+        assert world.told() == [("open", "schedule_off")]
+
+
+@pytest.mark.parametrize("kind", ["schedule_off", "pool_paused"])
+def test_what_a_message_says_to_type_ends_its_cause(world: World, kind: str) -> None:
+    if kind == "schedule_off":
+        daily = world.deployment("daily-full-pipeline")
+        world.patch(f"/deployments/{daily.id}/schedules/{daily.schedules[0].id}", {"active": False})
+    else:
+        queue = world.client.create_work_queue("a queue", work_pool_name=POOL)
+        world.client.update_work_queue(queue.id, is_paused=True)
+    world.lasting()
+    (message,) = world.messages.read()
+    command = message["command"].partition(", or ")[0]
+    environment = {**os.environ, "PREFECT_API_URL": str(world.client.api_url)}
+    prefect = shlex.split(command.replace("prefect", f"{sys.executable} -m prefect", 1))
+    subprocess.run(prefect, env=environment, check=True, capture_output=True)
+    world.lasting()
+    assert world.told() == [("open", kind), ("over", kind)]
 
 
 def test_a_released_batch_is_not_over_while_it_is_tried_once_more(world: World) -> None:

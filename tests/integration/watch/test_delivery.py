@@ -1,6 +1,9 @@
 """Messages reach their receiver once, whatever ends, and a day on which all is well has none."""
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -107,7 +110,7 @@ def test_teams_says_in_an_answer_of_success_that_it_did_not_take_a_message(statu
 
 def test_a_receiver_without_an_address_or_a_process_is_not_blamed_on_the_message() -> None:
     for url in (f"http://127.0.0.1:{free_ports(1)[0]}/", "http://[half", "no-url"):
-        with pytest.raises(Unreachable, match="does not answer"):
+        with pytest.raises(Unreachable):
             send(MESSAGE, SecretStr(url))
 
 
@@ -262,3 +265,33 @@ def test_a_day_on_which_all_is_well_has_no_message(world: World) -> None:
             world.start()  # as after `make up`
     assert world.told() == []
     assert world.watch.state.incidents == {}
+
+
+def test_a_receiver_that_drips_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blocks.webhook.SECONDS", 0.5)
+    dripping, done = threading.Event(), threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            dripping.set()
+            while not done.wait(0.1):
+                connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        try:
+            with pytest.raises(NotTaken, match="TimeoutError"):
+                send(MESSAGE, SecretStr(f"http://127.0.0.1:{server.getsockname()[1]}/"))
+            assert dripping.is_set()
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("url", ["hooks.example.com/T0", "ftp://127.0.0.1/x", "http://127.0.0.1:port/"])
+def test_what_is_no_url_is_said_to_be_none(url: str) -> None:
+    with pytest.raises(Unreachable, match="not a URL"):
+        send(MESSAGE, SecretStr(url))

@@ -151,8 +151,8 @@ class World:
     def completed(self, deployment: str = "full-pipeline") -> FlowRun:
         return self.run(Completed(), deployment)
 
-    def artifact(self, key: str, rows: list[dict[str, Any]]) -> UUID:
-        made = ArtifactCreate(key=NAMES.artifact(key), type="table", data=json.dumps(rows))
+    def artifact(self, key: str, rows: list[dict[str, Any]], description: str = "") -> UUID:
+        made = ArtifactCreate(key=NAMES.artifact(key), type="table", data=json.dumps(rows), description=description)
         return self.client.create_artifact(made).id
 
     def freshness(self, loaded: datetime | None = None) -> None:

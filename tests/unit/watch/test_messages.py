@@ -84,6 +84,12 @@ def test_a_message_has_an_id_of_its_own_for_each_incidents_beginning_and_end() -
     assert "OVER" in over.text
 
 
+def test_the_end_of_an_incident_has_its_date() -> None:
+    over = Message.of(INCIDENT, "local", until=INCIDENT.since + timedelta(days=3))
+    assert f"began at {INCIDENT.since:%Y-%m-%d}" in over.text
+    assert f"ended at {INCIDENT.since + timedelta(days=3):%Y-%m-%d}" in over.text
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -95,6 +101,8 @@ def test_a_message_has_an_id_of_its_own_for_each_incidents_beginning_and_end() -
         f"KeyError: {VALUE}\nTraceback …",
         f"SyncFailed: job 1 failed: inbound/a.csv, line 3: 'O'Brien/{VALUE}.csv' is no integer.",
         f'SyncFailed: job 1 failed: inbound/a.csv, line 3: "x/{VALUE}.json" is no date.',
+        f"""SyncFailed: job 1 of 'NYC' failed: inbound/a.csv: its header is ['12" x 6\' {VALUE}/pin-9.csv', 'b1'].""",
+        f"""SyncFailed: job 1 of 'NYC' failed: inbound/a.csv has no column: "12"" x 6' {VALUE}/pin-9.csv",b1.""",
     ],
 )
 def test_no_value_of_a_row_is_in_a_reason(text: str) -> None:
