@@ -28,6 +28,8 @@ _TEXT = exp.DataType.TEXT_TYPES
 _WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
 _TO = {**dict.fromkeys(_WHOLE, "int"), exp.DType.BOOLEAN: "bool"}
 """The ends of the macros that cast to these types."""
+_AS_IT_IS: dict[str, type[Expr]] = {"int": exp.Literal, "bool": exp.Boolean}
+"""What these macros need not cast: DuckDB does it as Snowflake does."""
 _NESTED = {**SEMI_STRUCTURED, exp.DType.JSON: "sf_variant"}
 """A VARIANT's column is JSON in DuckDB."""
 _PARTS = (exp.Extract, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfYear)
@@ -251,7 +253,7 @@ def _cast(node: Expr) -> Expr:
         if length is not None:
             return call("sf_try_fit" if attempt else "sf_fit", text, length)
         return text if text is not value else node
-    if (macro := _TO.get(to.this)) and not isinstance(value, (exp.Literal, exp.Boolean)[macro == "bool" :]):
+    if (macro := _TO.get(to.this)) and not isinstance(value, _AS_IT_IS[macro]):
         return call(f"sf_try_{macro}" if attempt else f"sf_{macro}", value)
     if to.this == exp.DType.TIMESTAMPTZ and not attempt and not _is_call(value, "sf_utc"):
         return exp.Cast(this=call("sf_utc", value), to=to)
