@@ -51,7 +51,17 @@ R = TypeVar("R")
 Emit = Callable[[Message], None]
 MOST_MESSAGE = 2000
 """Characters of a failure's message: a parser may quote the whole row."""
-WRONG_SETTINGS = {"NoSuchBucket", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "404"}
+WRONG_SETTINGS = {
+    **dict.fromkeys(("NoSuchBucket", "404"), "Correct the bucket's name."),
+    **dict.fromkeys(
+        ("AccessDenied", "403"),
+        "Let this user list the bucket and read it: docs/production/aws-airbyte.json has the policy.",
+    ),
+    **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch"), "Correct the access key."),
+    **dict.fromkeys(("ExpiredToken", "InvalidToken"), "Replace the temporary access key and its token."),
+    **dict.fromkeys(("PermanentRedirect", "AuthorizationHeaderMalformed", "301"), "Correct the region."),
+}
+"""What helps against S3's codes that another try does not change."""
 
 
 def run(task: SyncTask, emit: Emit) -> None:
@@ -369,8 +379,9 @@ def _s3_failure(error: Exception, task: SyncTask) -> tuple[str, str]:
     where = f"bucket {task.bucket}" + (f" at {task.s3.endpoint_url}" if task.s3.endpoint_url else "")
     if isinstance(error, NoCredentialsError):
         return "config_error", f"S3 ({where}): no credentials. Set MOCK_AIRBYTE_S3_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID."
-    if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in WRONG_SETTINGS:
-        return "config_error", f"S3 ({where}): {error}. Check the bucket's name and the credentials."
+    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    if helps := WRONG_SETTINGS.get(code):
+        return "config_error", f"S3 ({where}): {error}. {helps}"
     return "transient_error", f"S3 ({where}): {error}"
 
 

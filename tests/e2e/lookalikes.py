@@ -32,8 +32,11 @@ from services.embedded.processes import Processes, free_ports
 from tests.integration.servers import s3_server
 
 BUCKET, REGION, CONNECTION = "acme-landing", "eu-central-1", "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
-PREFIX, PREFECT_PATH = "team=a&b/landing+2027/", "/team-a/api"
-"""Where files land, and where the API of Prefect is on its server: neither is as the profiles have them."""
+PREFIX, PREFECT_PATH = "team=a&b/landing@2027/", "/team-a/api"
+"""Where files land, and where the API of Prefect is on its server: neither is as the profiles have them.
+
+A + would be one that IAM takes literally and moto's policies do not.
+"""
 USAGES = (
     "digital_signature",
     "content_commitment",
