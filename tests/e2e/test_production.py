@@ -139,7 +139,9 @@ class Walk:
         """The answer of the Prefect look-alike."""
         user, password = self.systems.prefect_auth.split(":", 1)
         url = f"{self.systems.plain['prefect']}{PREFECT_PATH}/{path}"
-        answer = unless_busy(lambda: httpx.request(method, url, json=body, auth=(user, password), trust_env=False))
+        answer = unless_busy(
+            lambda: httpx.request(method, url, json=body, auth=(user, password), timeout=60, trust_env=False)
+        )
         return answer.json()
 
     def pipelines(self) -> list[dict[str, Any]]:
