@@ -59,7 +59,9 @@ def fails(flow, kind: type[PlatformError], **parameters) -> str:
 
 
 @every_mode
-def test_a_broken_row_fails_its_stream_by_file_and_line_and_the_mended_file_completes_it(loaded: Platform) -> None:
+def test_a_broken_row_fails_its_stream_by_file_and_line_and_the_mended_file_completes_it(
+    loaded: Platform, mode: Mode
+) -> None:
     good = flights(2)
     lines = good.splitlines(keepends=True)
     lines[5] = "2013,1,2,one field too few\n"
@@ -70,7 +72,7 @@ def test_a_broken_row_fails_its_stream_by_file_and_line_and_the_mended_file_comp
     text = fails(full_pipeline, SyncFailed)
     assert key in text
     assert "line 6" in text
-    assert loaded.count("fct_flights") == 20
+    assert loaded.count("fct_flights") == (24 if mode.like_airbyte else 20), "Airbyte has loaded the rows before it"
     query = f"select count(*) from {loaded.schema}_staging.stg_weather where temperature_f = 30.5"
     assert loaded.built(query) == [(1,)]
     loaded.put("flights/2013-01-02.csv.gz", good)
