@@ -5,34 +5,20 @@
 #}
 {% macro forget_deleted(source) -%}
     {%- if is_incremental() -%}
-        {%- set raw = raw_types(source) -%}
-        {%- set own = airbyte_columns() -%}
         delete from {{ this }} using (
-            select file, min(case when last_modified = newest and generation = highest then extracted end) as extracted
+            select
+                file,
+                min(case when last_modified = newest and generation = highest then first_extracted end) as first_extracted
             from (
                 select
                     loads.*,
                     max(last_modified) over (partition by file) as newest,
                     max(generation) over (partition by file) as highest
-                from (
-                    select
-                        {%- for name, load in [
-                            ('_ab_source_file_url', 'file'),
-                            ('_ab_source_file_last_modified', 'last_modified'),
-                        ] %}
-                        {{ cast_value(name, own[name], raw.get(name)) }} as {{ load }},
-                        {%- endfor %}
-                        {%- set generation = '_airbyte_generation_id' %}
-                        coalesce({{ cast_value(generation, own[generation], raw.get(generation)) }}, 0) as generation,
-                        {%- set extracted = '_airbyte_extracted_at' %}
-                        min({{ cast_value(extracted, own[extracted], raw.get(extracted)) }}) as extracted
-                    from {{ source }}
-                    group by 1, 2, 3
-                ) as loads
+                from ({{ file_loads(source) }}) as loads
             ) as loads
             group by file
         ) as loads
         where {{ this }}._ab_source_file_url = loads.file
-            and ({{ this }}._airbyte_extracted_at < loads.extracted or loads.extracted is null)
+            and ({{ this }}._airbyte_extracted_at < loads.first_extracted or loads.first_extracted is null)
     {%- endif -%}
 {%- endmacro %}

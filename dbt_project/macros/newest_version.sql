@@ -34,22 +34,9 @@
     loads were replaced, so that a join to these costs less than one to the loads that count.
 #}
 {% macro of_newest_files(relation) -%}
-    {%- set raw = raw_types(relation) -%}
-    {%- set columns = airbyte_columns() -%}
     left join (
         select file, last_modified, generation
-        from (
-            select distinct
-                {%- for name, load in [
-                    ('_ab_source_file_url', 'file'),
-                    ('_ab_source_file_last_modified', 'last_modified'),
-                ] %}
-                {{ cast_value(name, columns[name], raw.get(name)) }} as {{ load }},
-                {%- endfor %}
-                {%- set generation = '_airbyte_generation_id' %}
-                coalesce({{ cast_value(generation, columns[generation], raw.get(generation)) }}, 0) as generation
-            from {{ relation }}
-        ) as loads
+        from ({{ file_loads(relation) }}) as loads
         qualify last_modified < max(last_modified) over (partition by file)
             or generation < max(generation) over (partition by file)
     ) as replaced
@@ -57,4 +44,21 @@
         and source._ab_source_file_last_modified = replaced.last_modified
         and coalesce(source._airbyte_generation_id, 0) = replaced.generation
     where replaced.file is null
+{%- endmacro %}
+
+{# A query for a source's loads of files, a row each, with the time at which Airbyte read the first of its rows. #}
+{% macro file_loads(relation) -%}
+    {%- set raw = raw_types(relation) -%}
+    {%- set columns = airbyte_columns() -%}
+    {%- set values = {} -%}
+    {%- for name, type in columns.items() -%}
+        {%- do values.update({name: cast_value(name, type, raw.get(name))}) -%}
+    {%- endfor -%}
+    select
+        {{ values['_ab_source_file_url'] }} as file,
+        {{ values['_ab_source_file_last_modified'] }} as last_modified,
+        coalesce({{ values['_airbyte_generation_id'] }}, 0) as generation,
+        min({{ values['_airbyte_extracted_at'] }}) as first_extracted
+    from {{ relation }}
+    group by 1, 2, 3
 {%- endmacro %}
