@@ -96,10 +96,9 @@ class Message(BaseModel):
         """The message of an incident's beginning, or of its end at `until`."""
         state: Literal["open", "over"] = "over" if until else "open"
         names = ("key", "kind", "what", "since", "impact", "where", "command")
+        once = f"{platform} {incident.key} {incident.opened or incident.since} {state}"
         return cls(
-            id=sha256(f"{platform} {incident.key} {incident.opened or incident.since} {state}".encode()).hexdigest()[
-                :16
-            ],
+            id=sha256(once.encode()).hexdigest()[:16],
             state=state,
             platform=platform,
             until=until,

@@ -109,6 +109,11 @@ def owner(clone: Path) -> str:
     return f"{platform.node()}:{clone}"
 
 
+def main_deployment(flow: str) -> str:
+    """Return the plain name of a flow's main deployment, e.g. `full-pipeline`; a deployment's own name stays."""
+    return flow.replace("_", "-")
+
+
 def variable(name: str) -> str:
     """The name of a Prefect variable for something of this name: small letters, digits and _ alone."""
     plain = re.sub("[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from blocks.names import Names, ui
+from blocks.names import Names, main_deployment, ui
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError, Profile
 from services.compose.secrets import secret
@@ -163,7 +163,7 @@ class Prefect:
             ComposeError: there is no such deployment, or it has no such parameter; it names those that there are.
         """
         deployments = {each["name"]: each for each in self.pages("deployments/filter", self._ours())}
-        wanted = name.rsplit("/", 1)[-1].replace("_", "-")
+        wanted = main_deployment(name.rsplit("/", 1)[-1])
         deployment = deployments.get(self.names.name(wanted)) or deployments.get(wanted)
         if deployment is None:
             raise ComposeError(f"There is no deployment {wanted!r}. Those that there are: {', '.join(deployments)}.")

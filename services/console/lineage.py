@@ -97,7 +97,7 @@ class Docs:
         return Model(id_, project) if id_ else None
 
     def lacks(self, name: str, at: datetime) -> bool:
-        """Whether a test or model that ran then is no longer in the project, by what was written since."""
+        """Whether the project has lost a test or model that ran then; False until its docs are written again."""
         return written(self.folder / MANIFEST) > at.timestamp() * 1e9 and name not in self._read().names
 
     def sql(self, test: str) -> str:

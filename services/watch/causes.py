@@ -51,7 +51,7 @@ class Finding:
     names: Mapping[str, str] = field(default_factory=dict)
     """What else the command names."""
     command: str = ""
-    """What to type, where that is not the cause's command."""
+    """What to type, where that is not the cause's command; a template of the same names."""
 
     @property
     def key(self) -> str:

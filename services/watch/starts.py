@@ -52,9 +52,9 @@ def _pool(facts: Facts, pool: str) -> Iterator[Finding]:
         for queue in facts.prefect.ask("POST", f"/work_pools/{quote(pool)}/queues/filter", {}) or []:
             if queue["is_paused"]:
                 what = f"The queue {queue['name']} of the work pool {pool} is paused."
-                of_pool = f"{shlex.quote(queue['name'])} --pool {shlex.quote(pool)}"
-                command = f"prefect work-queue resume {of_pool}, or the switch on the pool's page"
-                yield Finding("pool_paused", f"{pool}/{queue['name']}", what, where, names=named, command=command)
+                command = "prefect work-queue resume {queue}, or the switch on the pool's page"
+                names = {**named, "queue": f"{shlex.quote(queue['name'])} --pool {shlex.quote(pool)}"}
+                yield Finding("pool_paused", f"{pool}/{queue['name']}", what, where, names=names, command=command)
     if not found["type"].endswith(WITHOUT_WORKERS):
         workers = facts.prefect.ask("POST", f"/work_pools/{quote(pool)}/workers/filter", {}) or []
         if not any(each["status"] == "ONLINE" for each in workers):
@@ -85,10 +85,10 @@ def _deployment(facts: Facts, name: str, there: Json | None) -> Iterator[Finding
             yield Finding("schedule_off", full, f"The deployment {full} is paused.", where, command=command)
     elif len(idle) > idle_by_choice:
         flow = declared["entrypoint"].rpartition(":")[2]
-        which = f"{shlex.quote(f'{flow}/{full}')} {idle[-1]['id']}"
-        command = f"prefect deployment schedule resume {which}, or the switch on the deployment's page"
+        names = {"schedule": f"{shlex.quote(f'{flow}/{full}')} {idle[-1]['id']}"}
+        command = "prefect deployment schedule resume {schedule}, or the switch on the deployment's page"
         what = f"A schedule of the deployment {full} is switched off."
-        yield Finding("schedule_off", full, what, where, command=command)
+        yield Finding("schedule_off", full, what, where, names=names, command=command)
     elif wanted and not any(each["active"] for each in there["schedules"]):
         what = f"The schedule of the deployment {full} was removed."
         yield Finding("schedule_off", full, what, where, command="make up{profile}")
@@ -114,11 +114,13 @@ def _late(facts: Facts, stuck: set[str]) -> list[Finding]:
         "next_scheduled_start_time": {"before_": before.isoformat()},
     }
     found: dict[str, Finding] = {}
+    reported = {key for key in facts.state.incidents if key.startswith("run_late/")}
     for run in facts.prefect.all("/flow_runs/filter", {"flow_runs": wanted, "sort": "NEXT_SCHEDULED_START_TIME_ASC"}):
-        if run["state_name"] == "AwaitingConcurrencySlot":
+        is_stuck = run.get("work_pool_name") in stuck
+        if run["state_name"] == "AwaitingConcurrencySlot" or (is_stuck and not reported):
             continue
         name = deployment_name(facts, run.get("deployment_id"))
-        if run.get("work_pool_name") in stuck and f"run_late/{name}" not in facts.state.incidents:
+        if is_stuck and f"run_late/{name}" not in reported:
             continue
         since = moment(run["next_scheduled_start_time"])
         what = f"A run of {name} should have started at {since:%H:%M} UTC, and has not."

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from blocks.errors import PlatformError, shown
 from blocks.incidents import Incident, IncidentStore, Message, State
-from blocks.names import Names, alerts_block
+from blocks.names import Names, alerts_block, main_deployment
 from blocks.settings import Settings
 from blocks.webhook import NotTaken, Unreachable, send
 from services.watch import silence
@@ -226,7 +226,9 @@ class Watch:
             r"make logs SERVICE=([\w-]+)", lambda found: f"tail {logs}/{LOGS.get(found[1], found[1])}.log", command
         )
         command = re.sub(
-            r"make run FLOW=(\w+)", lambda found: f"prefect deployment run {deployment(found[1])}", command
+            r"make run FLOW=(\w+)",
+            lambda found: f"prefect deployment run {found[1]}/{main_deployment(found[1])}",
+            command,
         )
         command = command.replace("docker system df; docker image prune", "df -h")
         return command.replace("make up", "make dev, after you have ended it")
@@ -259,11 +261,6 @@ def ask_for_test(store: IncidentStore) -> str:
     id_ = uuid4().hex[:16]
     (store.folder / f"{TEST}{id_}").touch()
     return id_
-
-
-def deployment(flow: str) -> str:
-    """The deployment of a flow, as `make run` finds it."""
-    return f"{flow}/{flow.replace('_', '-')}"
 
 
 def _as_it_was(incident: Incident) -> Finding:

@@ -446,7 +446,7 @@ def test_what_a_message_says_to_type_ends_its_cause(world: World, kind: str) -> 
         daily = world.deployment("daily-full-pipeline")
         world.patch(f"/deployments/{daily.id}/schedules/{daily.schedules[0].id}", {"active": False})
     else:
-        queue = world.client.create_work_queue("a queue", work_pool_name=POOL)
+        queue = world.client.create_work_queue("a {queue}", work_pool_name=POOL)
         world.client.update_work_queue(queue.id, is_paused=True)
     world.lasting()
     (message,) = world.messages.read()

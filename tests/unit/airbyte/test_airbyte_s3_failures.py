@@ -1,4 +1,4 @@
-"""A source that S3 refuses says what mends it, as a fault of its configuration."""
+"""If S3 refuses a source, the error says how to correct the configuration."""
 
 from types import SimpleNamespace
 from typing import Any, cast
