@@ -51,7 +51,7 @@ class NoRuns:
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Nobody listens."""
 
-    def show_parked(self, place: str, parked: list[Failed]) -> None:
+    def show_failed(self, place: str, parked: list[Failed]) -> None:
         """Nobody looks."""
 
 

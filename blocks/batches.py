@@ -106,7 +106,7 @@ class Batches(BaseModel):
 
     `pending` was claimed and perhaps not yet accepted: the next poll, of any sensor, hands on that very batch. If it
     was a released batch, `taken` is the key of its object. `released` says that there are such objects, `unshown` that
-    the artifact of the parked batches is old.
+    the artifact of the failed batches is old.
     """
 
     pending: Batch | None = None
@@ -141,7 +141,8 @@ class Batches(BaseModel):
     def claimed(self, batch: Batch) -> Self:
         """Return the cursor with a batch that is about to be handed on, and no longer waits for its next attempt."""
         failed = [each for each in self.failed if each.batch.id != batch.id]
-        return self.model_copy(update={"pending": batch, "failed": failed})
+        unshown = self.unshown or failed != self.failed
+        return self.model_copy(update={"pending": batch, "failed": failed, "unshown": unshown})
 
     def due(self, now: datetime) -> Batch | None:
         """The next attempt of a batch that failed, once its time has come."""
@@ -153,11 +154,13 @@ class Batches(BaseModel):
         A failed batch is tried again after `pause`, which doubles with each attempt; after `attempts` it is parked.
         """
         ended = [each for each in self.accepted if each.run_id in outcomes]
-        failed = [_after(each.batch, outcomes[each.run_id], now, attempts, pause) for each in ended]
+        tried = [_after(each.batch, outcomes[each.run_id], now, attempts, pause) for each in ended]
+        failed = [each for each in tried if each]
         return self.model_copy(
             update={
                 "accepted": [each for each in self.accepted if each not in ended],
-                "failed": [*self.failed, *filter(None, failed)],
+                "failed": [*self.failed, *failed],
+                "unshown": self.unshown or bool(failed),
             }
         )
 

@@ -179,9 +179,9 @@ class DeploymentRuns:
                 raise
             get_logger("sensor").warning("The events of %d files were not all sent. %s", len(events), error)
 
-    def show_parked(self, place: str, parked: list[Failed]) -> None:
-        """Put the newest of a cursor's parked batches into its one artifact, `parked-batches-…`."""
-        key, rows = self.names.artifact(parked_key(place)), json.dumps(list(map(_row, parked)))
+    def show_failed(self, place: str, failed: list[Failed]) -> None:
+        """Put a cursor's failed batches into its one artifact, `parked-batches-…`."""
+        key, rows = self.names.artifact(parked_key(place)), json.dumps(list(map(_row, failed)))
         chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
         with _client() as server:
             old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
@@ -193,9 +193,10 @@ class DeploymentRuns:
             new = ArtifactCreate(
                 key=key,
                 type="table",
-                description=f"The newest batches of {place} whose runs failed for good; `{make('status')}` counts them "
-                f"all. Mend the cause, then `{make('cursor')} ARGS='release BATCH'` or, if there is nothing left to "
-                "load, `forget BATCH`.",
+                description=f"The batches of {place} whose last run failed. One with a date in `again` is tried again "
+                "then. The others are parked: correct the cause, then type "
+                f"`{make('cursor')} ARGS='release BATCH'` or, if there is nothing left to load, `forget BATCH`. "
+                f"`{make('status')}` counts them all.",
                 data=rows,
             )
             server.client.request("POST", "/artifacts/", json=new.model_dump(mode="json", exclude_unset=True))
@@ -260,10 +261,13 @@ def _event(bucket: str, file: LandedFile) -> Event:
 
 
 def _row(failed: Failed) -> dict[str, str | int]:
+    files = [each.key for each in failed.batch.files]
     return {
         "batch": failed.batch.id,
-        "files": len(failed.batch.files),
-        "first": shown(failed.batch.files[0].key),
+        "files": len(files),
+        "first": shown(files[0]),
+        "named": int(any(each in failed.reason for each in files)),
+        "again": failed.retry_at.isoformat() if failed.retry_at else "",
         "attempts": failed.batch.attempt - 1,
         "reason": shown(failed.reason[:MOST_REASON]),
     }
@@ -305,7 +309,7 @@ def attempts(run: FlowRun, states: Iterable[State[Any]]) -> int:
 
 
 def parked_key(place: str) -> str:
-    """The key of the artifact with a cursor's parked batches: legible, and another for each cursor."""
+    """The key of the artifact with a cursor's failed batches: legible, and another for each cursor."""
     name = re.sub("[^a-z0-9]+", "-", unquote(place).replace(CURSORS, "").removesuffix(".json").lower())
     legible = name.removeprefix("s3")[:SLUG].rstrip("-")
     return f"parked-batches{legible}-{sha256(place.encode()).hexdigest()[:6]}"

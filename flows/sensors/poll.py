@@ -18,7 +18,7 @@ from flows.sensors.arrivals import Arrivals
 NONE = timedelta(0)
 
 MOST_SHOWN = 50
-"""Parked batches in their artifact."""
+"""Batches in the artifact of those that failed."""
 
 
 class Watch(BaseModel):
@@ -53,8 +53,8 @@ class Runs(Protocol):
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Tell whoever wants to know that the files arrived."""
 
-    def show_parked(self, place: str, parked: list[Failed]) -> None:
-        """Show a person the newest batches of a cursor that wait for one."""
+    def show_failed(self, place: str, failed: list[Failed]) -> None:
+        """Show a person a cursor's failed batches: those that will be tried again, and the newest parked ones."""
 
 
 @dataclass
@@ -103,18 +103,18 @@ class Sensor:
         if outcomes:
             settled = cursor.settled(outcomes, self.store.now, self.watch.attempts, self.watch.pause)
         settled = self.store.apart(settled)
-        if settled.unshown and self._shown():
+        if settled.unshown and self._shown(settled):
             settled = settled.model_copy(update={"unshown": False})
         return settled, tag if settled is cursor else self.store.save(settled, tag)
 
-    def _shown(self) -> bool:
-        """Whether a person can see which batches are parked; that it is refused holds up nothing."""
+    def _shown(self, cursor: Cursor) -> bool:
+        """Whether a person can see which batches failed; that it is refused holds up nothing."""
         parked = self.store.parked
         try:
             newest = parked.read([each.key for each in parked.found()[:MOST_SHOWN]])
-            self.runs.show_parked(self.store.place, newest)
+            self.runs.show_failed(self.store.place, [*cursor.failed, *newest][:MOST_SHOWN])
         except PlatformError as error:
-            get_logger("sensor").warning("The artifact of the parked batches is old. %s", error)
+            get_logger("sensor").warning("The artifact of the failed batches is old. %s", error)
             return False
         return True
 

@@ -85,7 +85,7 @@ class Page:
             "airbyte": airbyte,
             "docs": self.docs,
         }
-        for each in (words.ago, words.change, words.code, words.number, words.span):
+        for each in (words.ago, words.change, words.code, words.counted, words.number, words.span):
             self.templates.filters[each.__name__] = each
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:

@@ -75,7 +75,7 @@ class Snapshot:
     runs: list[Run] = field(default_factory=list)
     waiting: list[Run] = field(default_factory=list)
     planned: Run | None = None
-    parked: list[Json] = field(default_factory=list)
+    failed: list[Json] = field(default_factory=list)
     sources: list[Json] = field(default_factory=list)
     tests: list[Json] = field(default_factory=list)
     models: list[Json] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Facts:
         waiting = self._waiting(facts.at)
         facts.waiting = [each for each in waiting if each.state != PLANNED]
         facts.planned = next((each for each in waiting if each.state == PLANNED), None)
-        facts.parked = self._parked()
+        facts.failed = self._failed()
         facts.sources = [_source(row, facts.at) for each in newest["freshness"][:1] for row in rows(each)]
         checks = [_check(results) for results in _by(newest["dbt-results"], "name").values()]
         checks = [each for each in checks if not self.docs.lacks(each["name"], each["at"])]
@@ -150,11 +150,11 @@ class Facts:
         url = self._run_url(artifact["flow_run_id"])
         return {"at": moment(artifact["created"]), "url": url, "tables": tables, "changed": changed}
 
-    def _parked(self) -> list[Json]:
-        """The batches that wait for a person, as the sensors have told Prefect."""
+    def _failed(self) -> list[Json]:
+        """The batches that wait for their next attempt or for a person, as the sensors have told Prefect."""
         body = {"artifacts": {"key": {"like_": f"{self.names.artifact('parked-batches')}%"}}}
         found = self.prefect.ask("POST", "/artifacts/latest/filter", body) or []
-        return [{**row, "why": _why("Failed", row["reason"])} for each in found for row in rows(each)]
+        return [{"again": "", **row, "why": _why("Failed", row["reason"])} for each in found for row in rows(each)]
 
     def _asked(self, wanted: Json, sort: str, most: int) -> list[Json]:
         """The pipelines' own runs, without those within others."""

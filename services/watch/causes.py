@@ -75,7 +75,7 @@ def times() -> str:
     return "\n".join(["| kind | it can be known | it is reported within |", "| --- | --- | --- |", *rows])
 
 
-PLAIN = {"profile": "", "subject": "NAME", "flow": "FLOW"}
+PLAIN = {"profile": "", "subject": "NAME", "flow": "FLOW", "batch": "BATCH"}
 KEPT = "Readers keep the tables of the last good run; newer rows are missing from them."
 LATER = "New rows do not reach the tables until this is over. What readers have stays as it is."
 
@@ -93,7 +93,7 @@ CAUSES: dict[str, Cause] = {
         "incident.",
         "Each of the batches has gone through, or a person has had them forgotten.",
         "The rows of the batch's files are missing from the tables.",
-        'make status{profile}, then make cursor{profile} ARGS="release BATCH" or ARGS="forget BATCH"',
+        'make status{profile}, then make cursor{profile} ARGS="release {batch}" or ARGS="forget {batch}"',
         "when the sensor parks the batch",
     ),
     "publication_refused": Cause(

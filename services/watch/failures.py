@@ -12,7 +12,7 @@ from blocks.batches import Batches, Failed
 from blocks.errors import PlatformError
 from blocks.landing import CURSORS, NOT_S3, AwsAccess, s3_client, unavailable
 from blocks.parked import ParkedStore
-from services.watch.causes import CAUSES, Finding
+from services.watch.causes import CAUSES, PLAIN, Finding
 from services.watch.prefect_api import Json, moment
 from services.watch.probe import Facts
 from services.watch.reasons import Reason, reason
@@ -24,6 +24,8 @@ PROBE = "failures"
 BACK = timedelta(minutes=10)
 """How far before the last look a run may have ended and still be found: a crash may be retried for a minute."""
 MOST_EVIDENCE = 50
+MOST_NAMED = 5
+"""Batches that a command names; of more, it says how one is named."""
 S3_SECONDS = 5.0
 """How long a look waits for an answer of S3."""
 PARKED = ".parked/"
@@ -55,17 +57,23 @@ def failures(facts: Facts) -> list[Finding]:
         old = found.get(id_)
         evidence = {**(old.evidence if old else {}), **seen.evidence}
         evidence = dict(list(evidence.items())[-MOST_EVIDENCE:])
-        made = old or Finding(
-            _kind(seen), id_, _what(seen), seen.where, seen.since, names={"flow": seen.flow},
-            command="" if seen.flow else CAUSES["batch_parked"].command,
-        )  # fmt: skip
+        made = old or Finding(_kind(seen), id_, _what(seen), seen.where, seen.since, names={"flow": seen.flow})
         found[id_] = replace(made, evidence=evidence)
     held = _held(facts, {name: text for each in found.values() for name, text in each.evidence.items()})
     left = [
         replace(each, evidence={name: text for name, text in each.evidence.items() if name in held})
         for each in found.values()
     ]
-    return [each for each in left if each.evidence]
+    return [_with_batches(each) for each in left if each.evidence]
+
+
+def _with_batches(finding: Finding) -> Finding:
+    """A finding whose command names its batches, where it is of batches."""
+    if not finding.subject.startswith(BATCHES):
+        return finding
+    ids = [name.rpartition(" ")[2] for name in finding.evidence]
+    named = {"batch": " ".join(ids) if len(ids) <= MOST_NAMED else PLAIN["batch"]}
+    return replace(finding, names=named, command=CAUSES["batch_parked"].command)
 
 
 def _id(key: str) -> str:

@@ -117,7 +117,9 @@ class Watch:
             incidents |= {each.key: each for each in begun}
             for each in facts.open(name):
                 if finding := found.get(each.key):
-                    incidents[each.key] = each.model_copy(update={"evidence": dict(finding.evidence)})
+                    command = self._command(finding) if finding.command else each.command
+                    update = {"evidence": dict(finding.evidence), "command": command}
+                    incidents[each.key] = each.model_copy(update=update)
         state = self.state.model_copy(update={"incidents": incidents})
         messages += silence.over(facts, self.platform)
         state.queue([*messages, *self._tests(now)])

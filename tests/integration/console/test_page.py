@@ -177,11 +177,16 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     batch = {"batch": "abc123", "files": 2, "first": "inbound/flights/bad.csv", "attempts": 3, "reason": why}
     artifact(client, key, [batch])
     text = " ".join(page.get("/").split())
-    assert "2 from <code>inbound/flights/bad.csv</code>" in text
+    assert "2 files, the first is <code>inbound/flights/bad.csv</code>" in text
     assert "Parked after 3 attempts" in text
     assert "cannot load inbound/flights/bad.csv, line 3" in text
     assert 'make cursor ARGS="release abc123"' in text
     assert "secret value" not in text
+    artifact(client, key, [{**batch, "named": 0, "again": "2026-01-01T10:20:30+00:00"}])
+    text = " ".join(page.get("/").split())
+    assert "Tried again after 3 attempts, at 10:20:30 UTC." in text
+    assert "The file at fault is not in this batch." in text
+    assert "Parked batches: 0" in text
     artifact(client, key, [])
     assert "abc123" not in page.get("/")
 

@@ -362,7 +362,8 @@ def test_parked_batches_are_reported_beside_a_run_that_failed_for_the_same_reaso
         world.failed(SYNC)
         world.lasting()
         commands = {each["kind"]: each["command"] for each in world.messages.read()}
-        assert "release BATCH" in commands["batch_parked"]
+        ids = [parked_as(number, "").batch.id for number in range(2)]
+        assert f"release {ids[0]} {ids[1]}" in commands["batch_parked"]
         assert "full_pipeline" in commands["run_failed"]
         world.told()
         world.completed()
@@ -381,8 +382,13 @@ def test_a_batch_that_is_parked_for_its_tests_says_how_to_release_it(world: Worl
     world.lasting()
     (message,) = world.messages.read()
     assert message["kind"] == "publication_refused"
-    assert "release BATCH" in message["command"]
+    assert f"release {parked.batch.id}" in message["command"]
+    store.park(other := parked_as(9, "DbtFailed: `dbt build` failed on a (fail): x"))
+    world.lasting()
+    (incident,) = world.watch.state.incidents.values()
+    assert set(incident.command.partition("release ")[2].split('"')[0].split()) == {parked.batch.id, other.batch.id}
     store.forget(parked)
+    store.forget(other)
 
 
 def test_a_run_of_a_selection_does_not_end_what_a_run_of_everything_began(world: World) -> None:

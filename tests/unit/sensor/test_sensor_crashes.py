@@ -85,10 +85,12 @@ def test_after_a_crash_at_any_call_every_file_is_handed_on_once(mode: str, numbe
 
 def test_the_calls_of_a_poll_are_made_in_the_order_that_makes_a_crash_harmless() -> None:
     start = ["save", "announce", "start", "save", "outcomes"]
-    assert effects("polling") == ["load", "outcomes", "save", "list", "list", "busy?", *start]
+    shown = ["list beside", "show failed"]
+    assert effects("polling") == ["load", "outcomes", *shown, "save", "list", "list", "busy?", *start]
     assert effects("events") == [
         "load",
         "outcomes",
+        *shown,
         "save",
         "busy?",
         "receive",
@@ -240,6 +242,20 @@ def test_parked_batches_hold_up_no_new_ones() -> None:
     failing(world, "cancelled")
     assert len(world.runs) == MOST_WAITING + 5
     assert len(world.parked) == MOST_WAITING + 4
+
+
+def test_a_failed_batch_is_shown_until_its_next_attempt_begins() -> None:
+    world = World()
+    world.put("a")
+    batch = world.sensor(pause=timedelta(minutes=1)).poll()
+    world.end_runs(iter(["failed"]))
+    assert batch
+    world.sensor(pause=timedelta(minutes=1)).poll()
+    assert world.retried == [batch.id]
+    world.now += 60
+    assert world.sensor().poll()
+    world.sensor().poll()
+    assert world.retried == []
 
 
 def test_a_released_or_forgotten_batch_is_shown_as_parked_no_more() -> None:
@@ -442,7 +458,7 @@ def test_an_artifact_that_prefect_refuses_holds_up_no_file(mode: str, monkeypatc
     def refused(*_: object) -> None:
         raise PrefectUnavailable("413 Request Entity Too Large")
 
-    monkeypatch.setattr(FakeRuns, "show_parked", refused)
+    monkeypatch.setattr(FakeRuns, "show_failed", refused)
     world = World()
     for key in KEYS:
         world.put(key)

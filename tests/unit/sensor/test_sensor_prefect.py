@@ -68,7 +68,7 @@ def test_a_file_of_any_key_that_s3_takes_reaches_its_run(server: PrefectServer, 
     batch = Batch(files=files)
     RUNS.announce("landing", files)
     RUNS.start(batch)
-    RUNS.show_parked("s3://landing/_cursors/x.json", [Failed(batch=batch, reason=f"no rows of {key}")])
+    RUNS.show_failed("s3://landing/_cursors/x.json", [Failed(batch=batch, reason=f"no rows of {key}")])
     (run,) = server.runs.values()
     assert [LandedFile.model_validate(each) for each in run["parameters"]["files"]] == files
     assert run["name"].isprintable()
@@ -92,7 +92,7 @@ def test_events_and_artifacts_that_prefect_refuses_hold_up_no_batch(server: Pref
 def test_an_artifact_is_updated_and_bounded(server: PrefectServer) -> None:
     batch = Batch(files=[LandedFile(key="x" * 1024, etag="v")] * 100)
     for _ in range(3):
-        RUNS.show_parked("s3://landing/_cursors/x.json", [Failed(batch=batch, reason="y" * 100_000)] * 50)
+        RUNS.show_failed("s3://landing/_cursors/x.json", [Failed(batch=batch, reason="y" * 100_000)] * 50)
     (artifact,) = server.artifacts.values()
     assert len(artifact["data"]) < 100_000
 

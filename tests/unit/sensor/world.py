@@ -80,6 +80,7 @@ class World:
     by_key: dict[str, str] = field(default_factory=dict)
     announced: list[Version] = field(default_factory=list)
     parked: list[str] = field(default_factory=list)
+    retried: list[str] = field(default_factory=list)
     asked: Counter[str] = field(default_factory=Counter)
     fates: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
@@ -346,9 +347,12 @@ class FakeRuns:
 
         self.world.call("announce", apply, _unavailable)
 
-    def show_parked(self, place: str, parked: list[Failed]) -> None:
-        ids = [each.batch.id for each in parked]
-        self.world.call("show parked", lambda: setattr(self.world, "parked", ids), _unavailable)
+    def show_failed(self, place: str, failed: list[Failed]) -> None:
+        def apply() -> None:
+            self.world.parked = [each.batch.id for each in failed if not each.retry_at]
+            self.world.retried = [each.batch.id for each in failed if each.retry_at]
+
+        self.world.call("show failed", apply, _unavailable)
 
 
 def _beside(key: str) -> bool:
