@@ -19,7 +19,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types import SecretDict
 from pydantic import Field, SecretStr, ValidationError
 
-from blocks.airbyte import AirbyteClient
+from blocks.airbyte.client import AirbyteClient
 from blocks.dbt import Dbt
 from blocks.duckdb_file import DuckDbLedger
 from blocks.errors import ConfigurationError, PlatformError

@@ -12,7 +12,9 @@ from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, Field
 
 from blocks import connections
-from blocks.airbyte import AirbyteError, Job, SyncResult, SyncsFailed, check_connection_id
+from blocks.airbyte.api import Job, SyncResult
+from blocks.airbyte.client import check_connection_id
+from blocks.airbyte.errors import AirbyteError, SyncsFailed
 from blocks.errors import PlatformError, shown
 from flows.assets import link_to_page, raw_loaded
 from flows.retry import if_temporary
@@ -119,7 +121,7 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.airbyte.AirbyteError: what went wrong, once all syncs have ended, with the results of those that
+        blocks.airbyte.errors.AirbyteError: what went wrong, once all syncs have ended, with the results of those that
             succeeded; a SyncsFailed where there are several reasons.
         blocks.errors.ConfigurationError: the connection cannot be used.
     """

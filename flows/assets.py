@@ -16,7 +16,7 @@ from prefect.states import Completed
 from prefect.types.names import MAX_ASSET_KEY_LENGTH, RESTRICTED_ASSET_CHARACTERS
 
 from blocks import connections
-from blocks.airbyte import SyncResult
+from blocks.airbyte.api import SyncResult
 from blocks.dbt import DbtNode
 from blocks.settings import console_url
 

@@ -11,7 +11,8 @@ from prefect.tasks import exponential_backoff
 from pydantic import BaseModel
 
 from blocks import connections
-from blocks.airbyte import AirbyteError, SyncResult
+from blocks.airbyte.api import SyncResult
+from blocks.airbyte.errors import AirbyteError
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.dbt import DbtFailed, DbtResult, SourceFreshness, StaleSource, warm_up
 from blocks.errors import shown
@@ -121,7 +122,7 @@ def full_pipeline(
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.airbyte.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
+        blocks.airbyte.errors.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
         blocks.batches.OthersFailed, flows.row_counts.CountsDiffer, blocks.errors.ConfigurationError
     """
     link_to_page()

@@ -79,7 +79,7 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
     Raises:
         NothingToRemove: there is no such file.
         blocks.dbt.DbtFailed: what was built from the file cannot be built without it; readers keep their tables.
-        blocks.airbyte.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
+        blocks.airbyte.errors.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
     """
     link_to_page()
     key = connections.landing(profile).key_of(key)

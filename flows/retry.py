@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect.client.schemas.objects import State
 
-from blocks.airbyte import AirbyteUnavailable
+from blocks.airbyte.errors import AirbyteUnavailable
 from blocks.dbt import WarehouseAway, WarehouseLocked
 from blocks.errors import ConfigurationError
 from blocks.landing import LandingUnavailable

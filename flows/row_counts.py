@@ -9,7 +9,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.tasks import exponential_backoff
 
 from blocks import connections
-from blocks.airbyte import StreamStats, SyncResult
+from blocks.airbyte.api import StreamStats, SyncResult
 from blocks.dbt import RowCounts
 from blocks.errors import PlatformError, shown
 from flows.retry import WAREHOUSE_RETRIES, if_temporary

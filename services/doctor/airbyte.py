@@ -5,14 +5,9 @@ from pathlib import Path
 
 import yaml
 
-from blocks.airbyte import (
-    AirbyteClient,
-    AirbyteError,
-    AirbyteForbidden,
-    AirbyteUnauthorised,
-    Connection,
-    UnknownConnection,
-)
+from blocks.airbyte.api import Connection
+from blocks.airbyte.client import AirbyteClient
+from blocks.airbyte.errors import AirbyteError, AirbyteForbidden, AirbyteUnauthorised, UnknownConnection
 from blocks.connections import AirbyteConnection
 from services.doctor.finding import Finding
 

@@ -14,7 +14,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.network import Network
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from blocks.airbyte import AirbyteClient
+from blocks.airbyte.client import AirbyteClient
 from services.testing import AirbyteContainer
 from services.testing.platform import PROJECT
 from tests.e2e.landing import flights

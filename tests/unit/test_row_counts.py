@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.airbyte import StreamStats, SyncResult
+from blocks.airbyte.api import StreamStats, SyncResult
 from blocks.dbt import RowCounts
 from flows.row_counts import differences
 

@@ -15,19 +15,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from blocks.airbyte import (
-    AirbyteClient,
+from blocks.airbyte.api import Job, StreamStats
+from blocks.airbyte.client import AirbyteClient, check_connection_id
+from blocks.airbyte.errors import (
     AirbyteError,
     AirbyteUnauthorised,
     AirbyteUnavailable,
     ConnectionInactive,
-    Job,
-    StreamStats,
     SyncCancelled,
     SyncFailed,
     SyncTimedOut,
     UnknownConnection,
-    check_connection_id,
 )
 from blocks.errors import ConfigurationError
 from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET

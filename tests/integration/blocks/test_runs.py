@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import FlowRun, State, StateType
 
-from blocks.airbyte import SyncFailed
+from blocks.airbyte.errors import SyncFailed
 from blocks.attempts import NO_SIGN
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.cursor import CursorStore

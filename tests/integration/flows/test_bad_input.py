@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from blocks.airbyte import (
-    AirbyteClient,
+from blocks.airbyte.client import AirbyteClient
+from blocks.airbyte.errors import (
     AirbyteUnauthorised,
     AirbyteUnavailable,
     SyncCancelled,
@@ -40,7 +40,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry as often as ever, but at once."""
     for task in (start_sync, wait_for_sync, dbt_deps, run_dbt, publish, source_freshness):
         monkeypatch.setattr(task, "retry_delay_seconds", 0)
-    monkeypatch.setattr("blocks.airbyte.FIRST_POLL_SECONDS", 0.05)
+    monkeypatch.setattr("blocks.airbyte.client.FIRST_POLL_SECONDS", 0.05)
 
 
 def fails(flow, kind: type[PlatformError], **parameters) -> str:

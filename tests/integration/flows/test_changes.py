@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from blocks.airbyte import SyncFailed
+from blocks.airbyte.errors import SyncFailed
 from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform

@@ -9,7 +9,7 @@ import pytest
 from prefect import get_client
 from prefect.artifacts import Artifact
 
-from blocks.airbyte import AirbyteClient
+from blocks.airbyte.client import AirbyteClient
 from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from blocks.airbyte import SyncFailed
+from blocks.airbyte.errors import SyncFailed
 from flows.full_pipeline import full_pipeline
 from tests.integration.flows.conftest import land_a_day, refresh
 from tests.integration.flows.modes import like_airbyte

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from blocks.airbyte import AirbyteClient, AirbyteError, SyncCancelled, SyncFailed, SyncTimedOut, UnknownConnection
+from blocks.airbyte.client import AirbyteClient
+from blocks.airbyte.errors import AirbyteError, SyncCancelled, SyncFailed, SyncTimedOut, UnknownConnection
 from blocks.errors import ConfigurationError, PlatformError
 from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
 from flows.full_pipeline import full_pipeline
@@ -23,7 +24,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry as often as ever, but at once."""
     for task in (start_sync, wait_for_sync):
         monkeypatch.setattr(task, "retry_delay_seconds", 0)
-    monkeypatch.setattr("blocks.airbyte.FIRST_POLL_SECONDS", 0.05)
+    monkeypatch.setattr("blocks.airbyte.client.FIRST_POLL_SECONDS", 0.05)
 
 
 @pytest.fixture

@@ -1,0 +1,188 @@
+"""What Airbyte's API answers, as far as the platform uses it.
+
+The wire format is Airbyte's own (airbyte-platform, `airbyte-api/server-api/src/main/openapi/api.yaml`).
+"""
+
+from datetime import datetime
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class _Stream(_Wire):
+    name: str
+    sync_mode: str | None = Field(None, alias="syncMode")
+
+
+class _Configurations(_Wire):
+    streams: list[_Stream] = []
+
+
+class Connection(_Wire):
+    """A connection, as far as the platform uses it."""
+
+    connection_id: str = Field(alias="connectionId")
+    name: str
+    status: str
+    prefix: str | None = None
+    configurations: _Configurations = _Configurations()
+
+    @property
+    def streams(self) -> list[str]:
+        """The names of the streams that it syncs."""
+        return [stream.name for stream in self.configurations.streams]
+
+    @property
+    def deduplicated(self) -> list[str]:
+        """The names of those streams of which only the newest row of a key is kept."""
+        return [each.name for each in self.configurations.streams if "dedup" in (each.sync_mode or "")]
+
+
+class Job(_Wire):
+    """A job as Airbyte reports it. Airbyte leaves out what it does not know yet."""
+
+    job_id: int = Field(alias="jobId")
+    status: str
+    connection_id: str = Field(alias="connectionId")
+    job_type: str = Field("sync", alias="jobType")
+    rows_synced: int = Field(0, alias="rowsSynced")
+    bytes_synced: int = Field(0, alias="bytesSynced")
+    duration: str = ""
+    started: AwareDatetime | None = Field(None, alias="startTime")
+
+    @property
+    def ended(self) -> bool:
+        """Whether the status is final. An unknown status is not: Airbyte adds some from time to time."""
+        return self.status in ENDED
+
+
+class StreamStats(_Wire):
+    """What one stream of a job moved: counts of rows, sizes in bytes.
+
+    `read` are the rows of its files, `rejected` those of them that the source or the destination left out.
+    """
+
+    name: str
+    rows: int
+    bytes: int
+    read: int = 0
+    rejected: int = 0
+
+
+class SyncResult(BaseModel):
+    """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells.
+
+    `ignored` are the keys of objects that the source does not read, with the reasons. `prefix` begins the names of
+    the streams' tables. Of the streams in `deduplicated` only the newest row of each key is kept. With more than one of
+    `attempts`, rows may have been read, and written, more than once.
+    """
+
+    connection_id: str
+    connection_name: str
+    job_id: int
+    adopted: bool
+    rows: int
+    bytes: int
+    duration: str
+    streams: list[StreamStats] = []
+    ignored: dict[str, str] = {}
+    prefix: str = ""
+    deduplicated: list[str] = []
+    attempts: int = 1
+    started: datetime | None = None
+
+
+WARNING = "WARN "
+"""How a line of a job's log begins that a person should see, such as a column's change of type."""
+
+
+class JobReport(BaseModel):
+    """What only Airbyte's Configuration API tells of a job; empty where that API is not offered (Airbyte Cloud)."""
+
+    reason: str = ""
+    streams: list[StreamStats] = []
+    warnings: list[str] = []
+    ignored: dict[str, str] = {}
+    attempts: int = 1
+
+
+class _Failure(_Wire):
+    external_message: str | None = Field(None, alias="externalMessage")
+    internal_message: str | None = Field(None, alias="internalMessage")
+
+
+class _FailureSummary(_Wire):
+    failures: list[_Failure] = []
+
+
+class _Stats(_Wire):
+    records_emitted: int | None = Field(None, alias="recordsEmitted")
+    records_committed: int | None = Field(None, alias="recordsCommitted")
+    records_rejected: int | None = Field(None, alias="recordsRejected")
+    bytes_committed: int | None = Field(None, alias="bytesCommitted")
+    bytes_emitted: int | None = Field(None, alias="bytesEmitted")
+
+
+class _AttemptStream(_Wire):
+    name: str = Field(alias="streamName")
+    stats: _Stats = _Stats()
+
+
+class _Attempt(_Wire):
+    failure_summary: _FailureSummary | None = Field(None, alias="failureSummary")
+    streams: list[_AttemptStream] | None = Field(None, alias="streamStats")
+
+
+class _Logs(_Wire):
+    lines: list[str] | None = Field(None, alias="logLines")
+
+
+class _AttemptInfo(_Wire):
+    attempt: _Attempt
+    logs: _Logs | None = None
+
+
+class _IgnoredFile(_Wire):
+    key: str
+    reason: str
+
+
+class JobDetails(_Wire):
+    """`ignoredFiles` is the mock's own."""
+
+    attempts: list[_AttemptInfo]
+    ignored: list[_IgnoredFile] = Field([], alias="ignoredFiles")
+
+
+class Token(_Wire):
+    access_token: str
+    expires_in: float = 180.0
+
+
+def report(details: JobDetails) -> JobReport:
+    infos = details.attempts
+    attempts = [each.attempt for each in infos]
+    lines = [line for each in infos if each.logs for line in each.logs.lines or []]
+    summaries = [each.failure_summary for each in attempts[-1:] if each.failure_summary]
+    failures = [failure for summary in summaries for failure in summary.failures]
+    messages = dict.fromkeys(each.external_message or each.internal_message for each in failures)
+    streams: dict[str, StreamStats] = {}
+    for stream in (stream for each in attempts for stream in each.streams or []):
+        moved = streams.setdefault(stream.name, StreamStats(name=stream.name, rows=0, bytes=0))
+        moved.rows += stream.stats.records_committed or 0
+        committed, rejected = stream.stats.records_committed or 0, stream.stats.records_rejected or 0
+        moved.read += committed + rejected if stream.stats.records_emitted is None else stream.stats.records_emitted
+        moved.rejected += stream.stats.records_rejected or 0
+        moved.bytes += stream.stats.bytes_committed or stream.stats.bytes_emitted or 0
+    return JobReport(
+        reason="; ".join(filter(None, messages)),
+        streams=list(streams.values()),
+        warnings=[line.removeprefix(WARNING) for line in dict.fromkeys(lines) if line.startswith(WARNING)],
+        ignored={each.key: each.reason for each in details.ignored},
+        attempts=len(infos),
+    )
