@@ -230,12 +230,22 @@ def _certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
 @contextmanager
 def _tls(address: str, to: int, context: ssl.SSLContext) -> Iterator[int]:
     """Listen with TLS there and on 127.0.0.1, and hand each connection on to a port of 127.0.0.1; yield the port."""
-    outside = socket.create_server((address, 0))
-    port: int = outside.getsockname()[1]
-    with outside, socket.create_server(("127.0.0.1", port)) as inside:
+    outside, inside = _pair(address)
+    with outside, inside:
         for each in (outside, inside):
             Thread(target=_accept, args=(each, to, context), daemon=True).start()
-        yield port
+        yield int(outside.getsockname()[1])
+
+
+def _pair(address: str) -> tuple[socket.socket, socket.socket]:
+    """Listen on one port of both; a port that is free at one of the addresses may be taken at the other."""
+    for _ in range(20):
+        outside = socket.create_server((address, 0))
+        try:
+            return outside, socket.create_server(("127.0.0.1", outside.getsockname()[1]))
+        except OSError:
+            outside.close()
+    raise OSError(f"No port is free on both {address} and 127.0.0.1.")
 
 
 def _accept(listening: socket.socket, to: int, context: ssl.SSLContext) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.compose.values import OF_THE_HOST
 from services.testing.fixtures import need_engine, owner
 from services.testing.platform import NAME
 from services.testing.running import unless_busy
@@ -22,6 +23,8 @@ from tests.e2e.lookalikes import BUCKET, PREFECT_PATH, PREFIX, Production, polic
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(3600)]
 DOCUMENT = Path(__file__).parents[2] / "docs" / "production.md"
+BASE = re.findall(r"^FROM (\S+) AS base", (DOCUMENT.parents[1] / "Dockerfile").read_text(), re.MULTILINE)[0]
+"""The platform's base image, which is on this machine."""
 TAG, PASSPHRASE = "2027-01-31", "walk-on"
 ANYBODY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
@@ -160,8 +163,9 @@ def walk(project: Path, tmp_path: Path, pytestconfig: pytest.Config) -> Iterator
         subprocess.run(
             ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", *command], cwd=project, check=True
         )
-    show = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
-    gateway = subprocess.check_output(show, text=True).strip()
+    # Not from the bridge network's description: a daemon's first start leaves the gateway out of it.
+    ask = ["docker", "run", "--rm", "--add-host", f"{OF_THE_HOST}:host-gateway", BASE, "getent", "hosts", OF_THE_HOST]
+    gateway = subprocess.check_output(ask, text=True).split()[0]
     with lookalikes.production(tmp_path, gateway) as systems:
         clone = Clone(project, name)
         yield Walk(clone, systems)
