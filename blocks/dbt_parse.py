@@ -2,10 +2,10 @@
 
 import sys
 
-from blocks.connections import SnowflakeConnection, dbt_from
 from blocks.dbt import Dbt
 from blocks.errors import PlatformError
 from blocks.settings import Settings
+from blocks.systems import SnowflakeConnection, dbt_from
 
 NOWHERE = SnowflakeConnection(account="none", user="none", database="none", schema="none", warehouse="none")
 

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 from blocks import connections
 from blocks.errors import PlatformError
 from blocks.landing import NOT_S3, listing, unavailable
+from blocks.systems import S3Landing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,7 +24,7 @@ class Cut(PlatformError):
 
 
 def land(
-    key: str, body: IO[bytes], landing: connections.S3Landing, size: int | None = None, part: int = PART
+    key: str, body: IO[bytes], landing: S3Landing, size: int | None = None, part: int = PART
 ) -> dict[str, str | bool]:
     """Put an object, unless it is there already; return its key, its ETag without quotes, and whether it is new.
 

@@ -14,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import httpx
 from botocore.exceptions import ClientError
 
-from blocks.connections import landing_from
 from blocks.landing import CURSORS, NOT_S3, objects, unavailable
 from blocks.settings import Settings
+from blocks.systems import landing_from
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

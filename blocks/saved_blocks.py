@@ -21,12 +21,13 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
 from pydantic import SecretStr
 
-from blocks.connections import S3Landing, described, profiles, webhooks
+from blocks.connections import described, profiles, webhooks
 from blocks.errors import PlatformError
 from blocks.names import is_own
 from blocks.names import owner as default_owner
 from blocks.record import Record
 from blocks.settings import Settings, make
+from blocks.systems import S3Landing
 
 WEBHOOK = Webhook.get_block_type_slug()
 PUBLIC = "test"

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from blocks.connections import SnowflakeConnection, snowflake_connection
+from blocks.connections import snowflake_connection
 from blocks.errors import PlatformError, printable
 from blocks.snowflake_fence import bounded, check
 from blocks.sql import MOST_WIDTH, prompt
+from blocks.systems import SnowflakeConnection
 from blocks.warehouse import published_schema
 
 MOST_ROWS = 1000

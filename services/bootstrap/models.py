@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
 
-from blocks.connections import dbt_from, snowflake_from
 from blocks.dbt import Dbt
 from blocks.settings import Settings
+from blocks.systems import dbt_from, snowflake_from
 
 LOCAL = "dev"
 COMPILE = ("compile", "--full-refresh", "--target-path")

@@ -13,10 +13,10 @@ from functools import partial
 
 from prefect.settings import PREFECT_API_URL
 
-from blocks.connections import airbyte_from, dbt_from, landing_from, snowflake_from
 from blocks.errors import PlatformError, printable, remedy
 from blocks.host import through_proxy
 from blocks.settings import Settings
+from blocks.systems import airbyte_from, dbt_from, landing_from, snowflake_from
 from services.compose.values import SNOWFLAKE_DOMAIN
 from services.doctor.airbyte import airbyte, sources
 from services.doctor.alerts import alerts

@@ -8,7 +8,7 @@ import yaml
 from blocks.airbyte.api import Connection
 from blocks.airbyte.client import AirbyteClient
 from blocks.airbyte.errors import AirbyteError, AirbyteForbidden, AirbyteUnauthorised, UnknownConnection
-from blocks.connections import AirbyteConnection
+from blocks.systems import AirbyteConnection
 from services.doctor.finding import Finding
 
 PARTS = ("airbyte answers", "airbyte credentials", "airbyte connection")

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from blocks.connections import S3Landing
 from blocks.errors import PlatformError
 from blocks.landing import CURSORS, remedy
+from blocks.systems import S3Landing
 from services.doctor.finding import Finding
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 import duckdb
 
 from blocks import lake
-from blocks.connections import DbtConfig, SnowflakeConnection
 from blocks.errors import ConfigurationError
+from blocks.systems import DbtConfig, SnowflakeConnection
 from blocks.warehouse import published_schema
 from services.doctor.finding import Finding
 from services.doctor.raw_types import Types, raw_types

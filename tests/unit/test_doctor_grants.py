@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.connections import SnowflakeConnection
+from blocks.systems import SnowflakeConnection
 from services.doctor.warehouse import Grant, effective_grants, missing_grants
 
 BLOCK = SnowflakeConnection(database="FLIGHTS", schema="MARTS", warehouse="TRANSFORMING", role="TRANSFORMER")

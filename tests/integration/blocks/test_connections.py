@@ -20,9 +20,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
 from blocks import connections, snowflake_sql
-from blocks.connections import AirbyteConnection, DbtConfig, S3Landing, SnowflakeConnection
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.saved_blocks import main
+from blocks.systems import AirbyteConnection, DbtConfig, S3Landing, SnowflakeConnection
 from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse
 from services.airbyte.app import create_app
 from services.airbyte.config import load_config

@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from blocks import sql
-from blocks.connections import S3Landing
 from blocks.land import Cut, land
 from blocks.landing import listing
+from blocks.systems import S3Landing
 from services.testing import Platform
 from services.testing.platform import PROJECT, PlatformFailed
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from blocks import lake
-from blocks.connections import dbt_from
 from blocks.dbt import Dbt
 from blocks.settings import Settings
+from blocks.systems import dbt_from
 from tests.integration.dbt.lake import Lake
 from tests.integration.dbt.project import PROJECT
 

@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from prefect import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from blocks.connections import AirbyteConnection
 from blocks.errors import PlatformError
+from blocks.systems import AirbyteConnection
 from services.bootstrap.__main__ import main as bootstrap
 from services.doctor.__main__ import helped
 from services.doctor.__main__ import main as doctor

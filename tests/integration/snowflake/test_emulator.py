@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
-from blocks.connections import SnowflakeConnection
 from blocks.dbt import Dbt
 from blocks.snowflake_sql import ask
+from blocks.systems import SnowflakeConnection
 from blocks.warehouse import SnowflakeWarehouse
 from services.snowflake.logins import JWT, refusal
 from services.snowflake.settings import Settings
@@ -124,7 +124,7 @@ def test_a_session_tells_its_query_tag_and_no_secret_reaches_the_log(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "0a1b2c3d-0000-4000-8000-000000000000")
-    monkeypatch.setattr("blocks.connections.flow_run.id", "0a1b2c3d-0000-4000-8000-000000000000", raising=False)
+    monkeypatch.setattr("blocks.systems.flow_run.id", "0a1b2c3d-0000-4000-8000-000000000000", raising=False)
     block(emulator, oauth_token=SecretStr(TOKEN)).get_connection().close()
     block(emulator, password=SecretStr(PASSWORD)).get_connection().close()
     assert "query tag prefect flow run 0a1b2c3d-0000-4000-8000-000000000000" in (log := emulator.log())

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
-from blocks.connections import SnowflakeConnection
+from blocks.systems import SnowflakeConnection
 from blocks.warehouse import PublishFailed, SnowflakeWarehouse
 from services.doctor.warehouse import snowflake_warehouse
 from services.snowflake.access import Access

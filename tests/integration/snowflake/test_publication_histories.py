@@ -8,10 +8,10 @@ import pytest
 from pydantic import SecretStr
 from snowflake.connector.errors import ProgrammingError
 
-from blocks.connections import SnowflakeConnection
 from blocks.dbt import Dbt, warm_up
 from blocks.ledger import NAME
 from blocks.snowflake_ledger import SnowflakeLedger
+from blocks.systems import SnowflakeConnection
 from blocks.warehouse import SnowflakeWarehouse
 from tests.integration.dbt.histories import QUICK, history, numbers_of_histories
 from tests.integration.dbt.history_oracle import Relations, Rows

@@ -1,0 +1,304 @@
+"""The systems outside as Prefect blocks: their settings, and the clients that these make."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from prefect.blocks.core import Block
+from prefect.runtime import flow_run
+from pydantic import Field, SecretStr
+
+from blocks.airbyte.client import AirbyteClient
+from blocks.errors import ConfigurationError
+from blocks.host import plain_path
+from blocks.landing import AwsAccess, s3_client
+from blocks.notifications import sqs_client
+from blocks.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from snowflake.connector import SnowflakeConnection as SnowflakeSession
+
+NONE = SecretStr("")
+
+
+class S3Landing(Block):
+    """The bucket in which files land, and the queue of its events."""
+
+    _block_type_name: ClassVar[str] = "S3 Landing"
+    _block_type_slug: ClassVar[str] = "s3-landing"
+    _description: ClassVar[str] = "The S3 bucket in which files land, and who may read it."
+
+    bucket: str = Field(description="Name of the bucket.")
+    prefix: str = Field(description="Landing place, e.g. inbound/; the folder below it is the stream.")
+    endpoint_url: str = Field("", description="S3 endpoint; empty means AWS.")
+    queue_url: str = Field("", description="SQS queue of the bucket's events; empty means that the sensor polls.")
+    region: str = Field("", description="Region; empty means AWS's usual chain.")
+    access_key_id: str = Field("", description="Access key; empty means AWS's usual chain, such as a role.")
+    secret_access_key: SecretStr = Field(NONE, description="Secret of the access key.")
+    session_token: SecretStr = Field(NONE, description="Where the access key is a temporary one.")
+
+    @property
+    def access(self) -> AwsAccess:
+        """Who asks, and where."""
+        return AwsAccess(
+            self.endpoint_url,
+            self.region,
+            self.access_key_id,
+            self.secret_access_key.get_secret_value(),
+            self.session_token.get_secret_value(),
+        )
+
+    def key_of(self, name: str) -> str:
+        """The key of an object of the bucket, which a person may name by its URL."""
+        return name.removeprefix(f"s3://{self.bucket}/")
+
+    def get_client(self) -> "S3Client":
+        """A boto3 client for the bucket.
+
+        Raises:
+            blocks.landing.LandingUnavailable: the endpoint is not a URL, or AWS's own configuration cannot be read.
+        """
+        return s3_client(self.bucket, self.access)
+
+    def get_queue_client(self) -> "SQSClient":
+        """A boto3 client for the queue.
+
+        Raises:
+            blocks.notifications.QueueUnusable: `queue_url` is not a URL, or AWS's own configuration cannot be read.
+        """
+        return sqs_client(self.queue_url, self.access)
+
+
+class AirbyteConnection(Block):
+    """An Airbyte server and the connection that the pipelines sync by default."""
+
+    _block_type_name: ClassVar[str] = "Airbyte Connection"
+    _block_type_slug: ClassVar[str] = "airbyte-connection"
+    _description: ClassVar[str] = "An Airbyte server's public API and the connection to sync."
+
+    server_url: str = Field(description="Base URL of the public API, e.g. http://localhost:8006/api/public/v1.")
+    connection_id: str = Field(description="UUID of the connection that is synced when a flow names none.")
+    client_id: str = Field("", description="Client id of an Airbyte application; empty where none is needed.")
+    client_secret: SecretStr = Field(NONE, description="Client secret that goes with the client id.")
+    sync_timeout_seconds: float = Field(3600, description="A sync that takes longer, in seconds, is cancelled.")
+
+    def get_client(self) -> AirbyteClient:
+        """A client of this server; use it in a `with` block."""
+        return AirbyteClient(self.server_url, self.client_id, self.client_secret)
+
+
+class SnowflakeConnection(Block):
+    """A Snowflake account, database and schema; authenticated by key pair, OAuth token or password."""
+
+    _block_type_name: ClassVar[str] = "Snowflake Connection"
+    _block_type_slug: ClassVar[str] = "snowflake-connection"
+    _description: ClassVar[str] = "The Snowflake database that dbt builds, by key pair, OAuth token or password."
+
+    account: str = Field("", description="Account identifier, e.g. myorg-myaccount.")
+    user: str = Field("", description="User that the pipelines act as.")
+    password: SecretStr = Field(NONE, description="Password; leave it empty with a key pair or an OAuth token.")
+    private_key: SecretStr = Field(NONE, description="Private key, PEM or base64 DER; or give its path.")
+    private_key_path: str = Field("", description="File of the private key (PEM), where the worker can read it.")
+    private_key_passphrase: SecretStr = Field(NONE, description="Passphrase of the private key, if it has one.")
+    oauth_token: SecretStr = Field(NONE, description="OAuth access token, instead of a key pair or a password.")
+    database: str = Field("", description="Database that holds raw and the marts.")
+    schema_: str = Field("", alias="schema", description="Schema that dbt builds in.")
+    warehouse: str = Field("", description="Virtual warehouse that runs the queries.")
+    role: str = Field("", description="Role that the pipelines act in.")
+    host: str = Field("", description="Only where it is not derived from the account, e.g. an emulator.")
+    port: int | None = Field(None, description="Only together with a host.")
+    protocol: str = Field("https", description="http only for an emulator.")
+
+    def check(self) -> None:
+        """Make sure that nothing that a connection needs is missing.
+
+        Raises:
+            ConfigurationError: it names everything that is missing.
+        """
+        needed = {
+            "SNOWFLAKE_ACCOUNT": self.account,
+            "SNOWFLAKE_USER": self.user,
+            "SNOWFLAKE_DATABASE": self.database,
+            "SNOWFLAKE_SCHEMA": self.schema_,
+            "SNOWFLAKE_WAREHOUSE": self.warehouse,
+            "SNOWFLAKE_ROLE": self.role,
+            "SNOWFLAKE_PASSWORD (or SNOWFLAKE_PRIVATE_KEY, SNOWFLAKE_PRIVATE_KEY_PATH or SNOWFLAKE_OAUTH_TOKEN)": (
+                self._ways_in()
+            ),
+        }
+        if len(self._ways_in()) > 1:
+            raise ConfigurationError(f"{' and '.join(self._ways_in())} are all set: keep one way to log in.")
+        if missing := [name for name, value in needed.items() if not value]:
+            raise ConfigurationError(
+                f"Snowflake is chosen, but these are missing: {', '.join(missing)}. "
+                "Set them, or save them in a SnowflakeConnection block and name its profile."
+            )
+
+    def _ways_in(self) -> list[str]:
+        """The settings that could log in and are set."""
+        ways = {
+            "SNOWFLAKE_PASSWORD": self.password.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY": self.private_key.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY_PATH": self.private_key_path,
+            "SNOWFLAKE_OAUTH_TOKEN": self.oauth_token.get_secret_value(),
+        }
+        return [name for name, value in ways.items() if value]
+
+    def variables(self) -> dict[str, str]:
+        """The environment from which dbt's target `snowflake` reads its connection."""
+        return {
+            "SNOWFLAKE_QUERY_TAG": _query_tag(),
+            "SNOWFLAKE_ACCOUNT": self.account,
+            "SNOWFLAKE_USER": self.user,
+            "SNOWFLAKE_PASSWORD": self.password.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY": self.private_key.get_secret_value(),
+            "SNOWFLAKE_PRIVATE_KEY_PATH": self.private_key_path,
+            "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": self.private_key_passphrase.get_secret_value(),
+            "SNOWFLAKE_OAUTH_TOKEN": self.oauth_token.get_secret_value(),
+            "SNOWFLAKE_DATABASE": self.database,
+            "SNOWFLAKE_SCHEMA": self.schema_,
+            "SNOWFLAKE_WAREHOUSE": self.warehouse,
+            "SNOWFLAKE_ROLE": self.role,
+            "SNOWFLAKE_HOST": self.host,
+            "SNOWFLAKE_PORT": str(self.port or ""),
+            "SNOWFLAKE_PROTOCOL": self.protocol,
+        }
+
+    def get_connection(self, schema: str = "") -> "SnowflakeSession":
+        """Open a session; the key or password is handed over as dbt-snowflake hands it to its connector.
+
+        Args:
+            schema: another than that which dbt builds in.
+
+        Raises:
+            ConfigurationError: values are missing, or the private key cannot be read.
+            snowflake.connector.errors.Error: Snowflake refuses or does not answer.
+        """
+        self.check()
+        import snowflake.connector
+        from dbt.adapters.snowflake.connections import SnowflakeCredentials
+
+        try:
+            authentication = SnowflakeCredentials(
+                account=self.account,
+                database=self.database,
+                schema=self.schema_,
+                user=self.user,
+                password=self.password.get_secret_value() or None,
+                private_key=self.private_key.get_secret_value() or None,
+                private_key_path=self.private_key_path or None,
+                private_key_passphrase=self.private_key_passphrase.get_secret_value() or None,
+                authenticator="oauth" if self.oauth_token.get_secret_value() else None,
+                token=self.oauth_token.get_secret_value() or None,
+                host=self.host or None,
+                port=self.port,
+                protocol=self.protocol,
+            ).auth_args()
+        except (OSError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"Snowflake's private key cannot be read ({type(error).__name__}). Check SNOWFLAKE_PRIVATE_KEY or "
+                "SNOWFLAKE_PRIVATE_KEY_PATH, and the passphrase: a PEM file of an RSA key is expected."
+            ) from None
+        return snowflake.connector.connect(
+            account=self.account,
+            database=self.database,
+            schema=schema or self.schema_,
+            warehouse=self.warehouse,
+            role=self.role,
+            login_timeout=30,
+            network_timeout=60,
+            session_parameters={"QUERY_TAG": _query_tag()},
+            **authentication,
+        )
+
+
+class DbtConfig(Block):
+    """The dbt project, its target, and where its local data lie."""
+
+    _block_type_name: ClassVar[str] = "dbt Config"
+    _block_type_slug: ClassVar[str] = "dbt-config"
+    _description: ClassVar[str] = "The dbt project, its target, and the files of the DuckDB warehouse."
+
+    project_dir: Path = Field(description="Folder of dbt_project.yml and profiles.yml.")
+    target: str = Field(description="Target of profiles.yml: dev (DuckDB) or snowflake.")
+    lake_dir: Path = Field(description="Raw Parquet files, one folder a stream (target dev).")
+    warehouse_path: Path = Field(description="DuckDB file that dbt writes (target dev).")
+    published_path: Path = Field(description="Tested copy of the warehouse, for readers (target dev).")
+    freshness_threshold_hours: int = Field(description="Age in hours from which a source is stale.")
+    dbt_timeout_seconds: float = Field(3600, description="A dbt command that takes longer, in seconds, is stopped.")
+    warehouse_wait_seconds: float = Field(
+        3600, description="Longest wait, in seconds, for another command that uses the warehouse."
+    )
+
+    def variables(self) -> dict[str, str]:
+        """The environment that the dbt project reads, Snowflake's own variables apart."""
+        return {
+            "LAKE_DIR": str(self.lake_dir.absolute()),
+            "WAREHOUSE_PATH": str(plain_path(self.warehouse_path.absolute())),
+            "FRESHNESS_THRESHOLD_HOURS": str(self.freshness_threshold_hours),
+        }
+
+
+def landing_from(settings: Settings) -> S3Landing:
+    """The block that the environment describes."""
+    return S3Landing(
+        bucket=settings.s3_bucket,
+        prefix=settings.s3_prefix,
+        endpoint_url=settings.s3_endpoint_url,
+        queue_url=settings.sensor_queue_url,
+        region=settings.aws_default_region,
+        access_key_id=settings.aws_access_key_id,
+        secret_access_key=settings.aws_secret_access_key,
+        session_token=settings.aws_session_token,
+    )
+
+
+def airbyte_from(settings: Settings) -> AirbyteConnection:
+    """The block that the environment describes."""
+    return AirbyteConnection(
+        server_url=settings.airbyte_server_url,
+        connection_id=settings.airbyte_connection_id,
+        client_id=settings.airbyte_client_id,
+        client_secret=settings.airbyte_client_secret,
+        sync_timeout_seconds=settings.airbyte_sync_timeout_seconds,
+    )
+
+
+def snowflake_from(settings: Settings) -> SnowflakeConnection:
+    """The block that the environment describes; values may be missing."""
+    return SnowflakeConnection(
+        account=settings.snowflake_account,
+        user=settings.snowflake_user,
+        password=settings.snowflake_password,
+        private_key=settings.snowflake_private_key,
+        private_key_path=settings.snowflake_private_key_path,
+        private_key_passphrase=settings.snowflake_private_key_passphrase,
+        oauth_token=settings.snowflake_oauth_token,
+        database=settings.snowflake_database,
+        schema=settings.snowflake_schema,
+        warehouse=settings.snowflake_warehouse,
+        role=settings.snowflake_role,
+        host=settings.snowflake_host,
+        port=settings.snowflake_port,
+        protocol=settings.snowflake_protocol,
+    )
+
+
+def dbt_from(settings: Settings) -> DbtConfig:
+    """The block that the environment describes."""
+    return DbtConfig(
+        project_dir=settings.dbt_project_dir,
+        target=settings.dbt_target,
+        lake_dir=settings.lake_dir,
+        warehouse_path=settings.warehouse_path,
+        published_path=settings.published_path,
+        freshness_threshold_hours=settings.freshness_threshold_hours,
+        dbt_timeout_seconds=settings.dbt_timeout_seconds,
+        warehouse_wait_seconds=settings.warehouse_wait_seconds,
+    )
+
+
+def _query_tag() -> str:
+    """What Snowflake's query history shows beside a query: the flow run that asks, if one does."""
+    return f"prefect flow run {flow_run.id}" if flow_run.id else ""
