@@ -24,6 +24,7 @@ from blocks.ledger import Ledger
 from blocks.names import Names, alerts_block, heartbeat_block
 from blocks.settings import Settings
 from blocks.snowflake_ledger import SnowflakeLedger
+from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import (
     NONE,
     AirbyteConnection,
@@ -35,7 +36,7 @@ from blocks.systems import (
     landing_from,
     snowflake_from,
 )
-from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse, Warehouse
+from blocks.warehouse import DuckDbWarehouse, Warehouse
 
 if __name__ == "__main__":  # before the blocks, which Prefect would otherwise know twice
     runpy.run_module("blocks.saved_blocks", run_name="__main__")

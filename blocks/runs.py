@@ -2,24 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterKey,
-    DeploymentFilter,
-    DeploymentFilterName,
-    FlowFilter,
-    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterDeploymentId,
     FlowRunFilterExpectedStartTime,
@@ -31,15 +24,15 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import ArtifactSort
 from prefect.events import Event
-from prefect.exceptions import PrefectException
 from prefect.logging import get_logger
 from prefect.states import Scheduled
 
 from blocks.attempts import RETRIED, may_come_back
 from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
-from blocks.errors import PlatformError, shown
-from blocks.landing import CURSORS, LandedFile, http_date
+from blocks.errors import shown
+from blocks.landing import CURSORS, LandedFile
 from blocks.names import Names
+from blocks.prefect_server import PrefectRefuses, PrefectUnavailable, client
 from blocks.settings import make
 
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
@@ -48,8 +41,6 @@ MOST_UNDER_WAY = 2
 """One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
 HELD = "Held"
 """Name of the state in which a run waits until the cursor names it; no worker takes it before that."""
-TEMPORARY = (408, 425, 429)
-"""Refusals with which a server asks to be asked again."""
 EVENTS_A_CALL = 200
 MOST_REASON = 500
 """Characters of a batch's reason in the artifact."""
@@ -57,14 +48,6 @@ DATE_LAG = timedelta(seconds=2)
 """How far a Date header may be behind: it has whole seconds, and Prefect's uvicorn renews it once a second."""
 SLUG = 100
 """Characters of a cursor's place in the name of its artifact."""
-
-
-class PrefectUnavailable(PlatformError):
-    """Prefect's server does not answer, refuses, or what answers is something else."""
-
-
-class PrefectRefuses(PrefectUnavailable):
-    """Prefect's server, or a proxy before it, refuses what it was sent, and will do so again."""
 
 
 class DeploymentUnknown(PrefectUnavailable):
@@ -94,7 +77,7 @@ class DeploymentRuns:
         that others use too, those with this one's work pool or the platform's tag.
         """
         count = 0
-        with _client() as server:
+        with client() as server:
             deployments = list(server.deployments(self.flow))
             own = self._named(deployments)
             ours = {**own.parameters, "profile": self.profile}
@@ -112,7 +95,7 @@ class DeploymentRuns:
         It starts once `outcomes` was asked for it, and so only if the cursor names it: a sensor that was suspended
         before it asks, while another took over, makes no second run.
         """
-        with _client() as server:
+        with client() as server:
             run = server.client.create_flow_run_from_deployment(
                 self._named(server.deployments(self.flow, self.name)).id,
                 parameters={"files": [file.model_dump(mode="json") for file in batch.files], "profile": self.profile},
@@ -140,7 +123,7 @@ class DeploymentRuns:
         A run that was deleted counts as failed.
         """
         wanted = [UUID(each) for each in run_ids]
-        with _client() as server:
+        with client() as server:
             found = {run.id: run for run in server.runs(FlowRunFilter(id=FlowRunFilterId(any_=wanted)))}
             for run in filter(_held, found.values()):
                 server.client.set_flow_run_state(run.id, Scheduled(), force=True)
@@ -149,7 +132,7 @@ class DeploymentRuns:
 
     def discard(self, run_id: str) -> None:
         """Delete a run that no cursor names, if it is still held."""
-        with _client() as server:
+        with client() as server:
             for run in filter(_held, server.runs(FlowRunFilter(id=FlowRunFilterId(any_=[UUID(run_id)])))):
                 server.client.delete_flow_run(run.id)
 
@@ -169,7 +152,7 @@ class DeploymentRuns:
         events = [_event(bucket, file) for file in files]
         first = events[0].id
         try:
-            with _client() as server:
+            with client() as server:
                 for start in range(0, len(events), EVENTS_A_CALL):
                     page = events[start : start + EVENTS_A_CALL]
                     server.client.request("POST", "/events", json=[event.model_dump(mode="json") for event in page])
@@ -183,7 +166,7 @@ class DeploymentRuns:
         """Put a cursor's failed batches into its one artifact, `parked-batches-…`."""
         key, rows = self.names.artifact(parked_key(place)), json.dumps(list(map(_row, failed)))
         chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
-        with _client() as server:
+        with client() as server:
             old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
             # The client's own methods send an event besides, in a thread.
             if old:
@@ -200,46 +183,6 @@ class DeploymentRuns:
                 data=rows,
             )
             server.client.request("POST", "/artifacts/", json=new.model_dump(mode="json", exclude_unset=True))
-
-
-class _Server:
-    """Prefect's server, and the time by its own clock when it last answered; the host's may differ."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-        self.client: SyncPrefectClient = get_client(
-            sync_client=True, httpx_settings={"event_hooks": {"response": [self._answered]}}
-        )
-
-    def _answered(self, answer: httpx.Response) -> None:
-        self.now = http_date(answer.headers.get("Date"))
-
-    def deployments(self, flow: str, name: str | None = None) -> Iterator[DeploymentResponse]:
-        """All deployments of a flow, or those with a name, page by page."""
-        of_flow = FlowFilter(name=FlowFilterName(any_=[flow]))
-        named = DeploymentFilter(name=DeploymentFilterName(any_=[name])) if name else None
-        seen: dict[UUID, DeploymentResponse] = {}
-        while True:
-            page = self.client.read_deployments(flow_filter=of_flow, deployment_filter=named, offset=len(seen))
-            new = {each.id: each for each in page if each.id not in seen}
-            yield from new.values()
-            seen |= new
-            if not new:
-                return
-
-    def runs(self, wanted: FlowRunFilter) -> Iterator[FlowRun]:
-        """All runs that fit, page by page; a run that ends between two pages shifts none out of sight."""
-        given = wanted.id.any_ if wanted.id else None
-        seen: dict[UUID, FlowRun] = {}
-        while True:
-            chosen = FlowRunFilterId(any_=given, not_any_=list(seen) or None)
-            rest = wanted.model_copy(update={"id": chosen}) if given or seen else wanted
-            page = self.client.read_flow_runs(flow_run_filter=rest)
-            new = {run.id: run for run in page if run.id not in seen}
-            yield from new.values()
-            seen |= new
-            if not new or (given and len(seen) >= len(given)):
-                return
 
 
 def run_name(batch: Batch) -> str:
@@ -328,35 +271,3 @@ def _same_connection(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two runs' parameters mean the same connection; the profile's own may be any that the other one names."""
     ids = [set(each.get("connection_ids") or []) for each in (one, other)]
     return one.get("profile") == other.get("profile") and (not all(ids) or not ids[0].isdisjoint(ids[1]))
-
-
-@contextmanager
-def _client() -> Iterator[_Server]:
-    with _errors():
-        server = _Server()
-        with server.client:
-            yield server
-
-
-NOT_PREFECT = (httpx.HTTPError, httpx.InvalidURL, PrefectException, RuntimeError, ValueError, TypeError, LookupError)
-"""What Prefect's client raises when the server does not answer, or when what answers is not Prefect."""
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except NOT_PREFECT as error:
-        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
-        kind = PrefectRefuses if 400 <= status < 500 and status not in TEMPORARY else PrefectUnavailable
-        raise kind(
-            f"Prefect's server cannot be used: {_why(error)}. Check PREFECT_API_URL; `make dev` starts a server of "
-            "its own."
-        ) from error
-
-
-def _why(error: Exception) -> str:
-    """The error in words; of an answer that is not Prefect's, the client's own would fill a page."""
-    if isinstance(error, httpx.HTTPError | httpx.InvalidURL | PrefectException | RuntimeError):
-        return str(error)[:MOST_REASON] or type(error).__name__
-    return f"its answer is not one of Prefect's ({type(error).__name__}: {str(error)[:100]})"

@@ -17,9 +17,9 @@ from rich.text import Text
 from blocks.connections import snowflake_connection
 from blocks.errors import PlatformError, printable
 from blocks.snowflake_fence import bounded, check
+from blocks.snowflake_warehouse import published_schema
 from blocks.sql import MOST_WIDTH, prompt
 from blocks.systems import SnowflakeConnection
-from blocks.warehouse import published_schema
 
 MOST_ROWS = 1000
 """How many rows of a statement are fetched and shown, where nobody asks for another number."""

@@ -25,7 +25,7 @@ from blocks.duckdb_file import broken, quoted
 from blocks.errors import USER
 from blocks.names import Names
 from blocks.settings import Settings
-from blocks.warehouse import published_schema
+from blocks.snowflake_warehouse import published_schema
 from services.console import data, plot, words
 from services.console.facts import Facts
 from services.console.lineage import FILES, Docs

@@ -11,8 +11,8 @@ import duckdb
 
 from blocks import lake
 from blocks.errors import ConfigurationError
+from blocks.snowflake_warehouse import published_schema
 from blocks.systems import DbtConfig, SnowflakeConnection
-from blocks.warehouse import published_schema
 from services.doctor.finding import Finding
 from services.doctor.raw_types import Types, raw_types
 

@@ -22,8 +22,9 @@ from pydantic import SecretStr
 from blocks import connections, snowflake_sql
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.saved_blocks import main
+from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import AirbyteConnection, DbtConfig, S3Landing, SnowflakeConnection
-from blocks.warehouse import DuckDbWarehouse, SnowflakeWarehouse
+from blocks.warehouse import DuckDbWarehouse
 from services.airbyte.app import create_app
 from services.airbyte.config import load_config
 from services.airbyte.settings import SAMPLE_CONFIG

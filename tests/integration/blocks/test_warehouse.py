@@ -15,15 +15,8 @@ from snowflake.connector.errors import OperationalError
 from blocks import duckdb_file
 from blocks import ledger as books
 from blocks.ledger import Graph, Node, State, Version
-from blocks.warehouse import (
-    Contents,
-    DuckDbWarehouse,
-    PublishBlocked,
-    PublishFailed,
-    SnowflakeWarehouse,
-    WarehouseUnreachable,
-    tables,
-)
+from blocks.snowflake_warehouse import SnowflakeWarehouse
+from blocks.warehouse import Contents, DuckDbWarehouse, PublishBlocked, PublishFailed, WarehouseUnreachable, tables
 
 Held = Callable[[Path], AbstractContextManager[int]]
 PUBLISH_WITH_LITTLE_ROOM = """

@@ -23,7 +23,8 @@ from blocks import lake
 from blocks.batches import Batch
 from blocks.cursor_command import put_back
 from blocks.landing import LandedFile, LandingUnavailable
-from blocks.runs import DeploymentRuns, PrefectUnavailable, parked_key
+from blocks.prefect_server import PrefectUnavailable
+from blocks.runs import DeploymentRuns, parked_key
 from flows.full_pipeline import FilesMissing, full_pipeline
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import main, s3_file_sensor, sensor

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from blocks.notifications import MOST_LETTER, Notifications, QueueUnusable
-from blocks.runs import PrefectUnavailable
+from blocks.prefect_server import PrefectUnavailable
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import sensor
 from services.embedded.stack import BUCKET

@@ -15,8 +15,8 @@ from snowflake.connector.errors import DatabaseError, ProgrammingError
 
 from blocks.dbt import Dbt
 from blocks.snowflake_sql import ask
+from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import SnowflakeConnection
-from blocks.warehouse import SnowflakeWarehouse
 from services.snowflake.logins import JWT, refusal
 from services.snowflake.settings import Settings
 from tests.integration.dbt.project import PROJECT

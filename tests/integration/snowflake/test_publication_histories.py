@@ -11,8 +11,8 @@ from snowflake.connector.errors import ProgrammingError
 from blocks.dbt import Dbt, warm_up
 from blocks.ledger import NAME
 from blocks.snowflake_ledger import SnowflakeLedger
+from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import SnowflakeConnection
-from blocks.warehouse import SnowflakeWarehouse
 from tests.integration.dbt.histories import QUICK, history, numbers_of_histories
 from tests.integration.dbt.history_oracle import Relations, Rows
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator

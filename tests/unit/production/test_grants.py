@@ -13,7 +13,7 @@ import yaml
 from botocore.session import get_session
 from sqlglot import expressions
 
-from blocks.warehouse import published_schema
+from blocks.snowflake_warehouse import published_schema
 from tests.readme import PROJECT
 
 TRANSFORMER = "data_platform_transformer"
@@ -87,7 +87,7 @@ def test_the_platform_writes_nothing_but_cursors() -> None:
 
 
 def test_the_document_names_every_call_of_airbyte_that_the_client_makes_and_no_other() -> None:
-    code = (PROJECT / "blocks" / "airbyte.py").read_text()
+    code = "".join(each.read_text() for each in (PROJECT / "blocks" / "airbyte").glob("*.py"))
     made = {("GET", path) for path in re.findall(r"_get\(f?\"(/[^\"]+)", code)}
     made |= set(re.findall(r"_(?:send|repeated)\(\s*\"(\w+)\", f?\"(?:\{base\})?(/[^\"]+)", code))
     made |= {("POST", path) for path in re.findall(r"_http\.post\(f\"\{self\.server_url\}(/[^\"]+)", code)}

@@ -13,7 +13,7 @@ from blocks.batches import MOST_WAITING, Batch, Failed
 from blocks.cursor_command import forget, put_back, skip
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
-from blocks.runs import PrefectUnavailable
+from blocks.prefect_server import PrefectUnavailable
 from flows.sensors.poll import MOST_SHOWN
 from flows.sensors.s3_sensor import Heartbeat, stay
 from tests.unit.sensor.world import OVERLAP, PREFIX, RECONCILE, START, Crash, FakeRuns, Letter, World

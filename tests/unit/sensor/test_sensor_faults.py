@@ -158,7 +158,7 @@ def three_polls(outside: Outside) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_three_polls_make_all_kinds_of_calls(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     outside = Outside(mode)
-    monkeypatch.setattr("blocks.runs.get_client", outside.prefect.client)
+    monkeypatch.setattr("blocks.prefect_server.get_client", outside.prefect.client)
     three_polls(outside)
     assert len(outside.calls) == CALLS[mode]
     assert len(outside.prefect.runs) == 3
@@ -193,7 +193,7 @@ def test_whatever_answers_a_call_every_file_is_handed_on_once(
     mode: str, number: int, fate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside = Outside(mode, number, fate)
-    monkeypatch.setattr("blocks.runs.get_client", outside.prefect.client)
+    monkeypatch.setattr("blocks.prefect_server.get_client", outside.prefect.client)
     three_polls(outside)
     assert len(outside.calls) > number
     deadline = time.monotonic() + WAIT_SECONDS

@@ -9,7 +9,8 @@ import pytest
 from blocks.attempts import NO_SIGN
 from blocks.batches import Batch, Failed
 from blocks.landing import LandedFile
-from blocks.runs import DeploymentRuns, PrefectUnavailable
+from blocks.prefect_server import PrefectUnavailable
+from blocks.runs import DeploymentRuns
 from tests.unit.sensor.prefect_server import PrefectServer
 
 RUNS = DeploymentRuns("full_pipeline/asked-for", None)
@@ -19,7 +20,7 @@ KEYS = ["a", "a\0b%00", "\x01\n\x7f", "é🛩", "x" * 1024]
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectServer]:
     server = PrefectServer()
-    monkeypatch.setattr("blocks.runs.get_client", server.client)
+    monkeypatch.setattr("blocks.prefect_server.get_client", server.client)
     with server.without_retries():
         yield server
 
