@@ -12,7 +12,8 @@ from starlette.routing import BaseRoute, Mount
 
 from services.airbyte import problems
 from services.airbyte.catalog import Catalog
-from services.airbyte.config import Config, ConfigError, in_bucket, load_config
+from services.airbyte.config import Config
+from services.airbyte.config_file import ConfigError, in_bucket, load_config
 from services.airbyte.engine import Engine
 from services.airbyte.faults import FaultRequest, Faults
 from services.airbyte.requests import Mock

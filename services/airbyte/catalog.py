@@ -7,17 +7,8 @@ from typing import cast
 from uuid import UUID
 
 from services.airbyte import like_airbyte
-from services.airbyte.config import (
-    Config,
-    ConfigError,
-    Connection,
-    Destination,
-    Source,
-    Stream,
-    StreamChoice,
-    Tag,
-    Workspace,
-)
+from services.airbyte.config import Config, Connection, Destination, Source, Stream, StreamChoice, Tag, Workspace
+from services.airbyte.config_file import ConfigError
 from services.airbyte.stream_choices import mistake
 
 

@@ -1,15 +1,11 @@
 """The file that says which workspaces, sources, destinations and connections exist. Names are the public API's."""
 
-import re
 from collections import Counter
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from services.airbyte.destination_config import (
     DEFINITIONS,
@@ -131,7 +127,7 @@ class Source(_Entry):
         return next((stream for stream in self.configuration.streams if stream.name == name), None)
 
 
-def _definition(fields: dict[str, Any]) -> UUID:
+def definition(fields: dict[str, Any]) -> UUID:
     return DEFINITIONS[getattr(fields.get("configuration"), "destinationType", "duckdb")]
 
 
@@ -141,7 +137,7 @@ class Destination(_Entry):
     workspaceId: UUID
     configuration: DestinationConfiguration = LakeConfiguration()
     createdAt: int = CREATED_AT
-    definitionId: UUID = Field(default_factory=_definition)
+    definitionId: UUID = Field(default_factory=definition)
 
     @property
     def syncModes(self) -> list[SyncMode]:
@@ -252,106 +248,3 @@ class Config(_Entry):
         if twice := [str(id_) for id_, count in Counter(ids).items() if count > 1]:
             raise ValueError(f"ids that occur twice: {', '.join(twice)}")
         return self
-
-
-class ConfigError(Exception):
-    """The file is missing, is not YAML, or does not say what it must; the text names file and line."""
-
-
-def load_config(path: Path, destination: Path | None = None) -> Config:
-    """Return what a YAML file declares; `destination`, a JSON file, replaces the configuration of every lake in it.
-
-    Raises:
-        ConfigError: a file cannot be used, or a connection leads elsewhere than `destination` says.
-    """
-    config = _read(path)
-    return _redirected(config, _destination(destination)) if destination else config
-
-
-def in_bucket(config: Config, bucket: str, prefix: str) -> Config:
-    """Return the config with this place in each source that reads the sample's; a person's own sources stay."""
-
-    def moved(source: Source) -> Source:
-        read = source.configuration
-        if (read.bucket, read.prefix) != SAMPLE_PLACE:
-            return source
-        place = read.model_copy(update={"bucket": bucket, "prefix": prefix})
-        return source.model_copy(update={"configuration": place})
-
-    return config.model_copy(update={"sources": [moved(each) for each in config.sources]})
-
-
-def _redirected(config: Config, wanted: DestinationConfiguration) -> Config:
-    destinations = [
-        # A lake keeps the folder that the file gives it.
-        Destination(**{**dict(each), "configuration": wanted, "definitionId": _definition({"configuration": wanted})})
-        if isinstance(each.configuration, LakeConfiguration) and not isinstance(wanted, LakeConfiguration)
-        else each
-        for each in config.destinations
-    ]
-    there = {each.destinationId: each for each in destinations}
-    for connection in config.connections:
-        leads_to = there[connection.destinationId]
-        if _place(leads_to.configuration) != _place(wanted):
-            raise ConfigError(
-                f"The connection {connection.name!r} leads to the destination {leads_to.name!r}, "
-                f"{_place(leads_to.configuration)}, but the profile's warehouse is {_place(wanted)}. "
-                "Remove that destination's configuration from the file, or change the profile."
-            )
-    return config.model_copy(update={"destinations": destinations})
-
-
-def _place(configuration: DestinationConfiguration) -> str:
-    """Where it leads, for people and to compare; no secret is in it."""
-    if isinstance(configuration, LakeConfiguration):
-        return "the lake"
-    return f"{configuration.database}.{configuration.schema_} at {configuration.host}".lower()
-
-
-def _destination(file: Path) -> DestinationConfiguration:
-    try:
-        return TypeAdapter[DestinationConfiguration](DestinationConfiguration).validate_json(file.read_bytes())
-    except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ConfigError(f"{file} is not a destination's configuration: {'; '.join(faults)}") from None
-
-
-def _read(path: Path) -> Config:
-    try:
-        node = yaml.compose(text := path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        return Config.model_validate(yaml.safe_load(text) or {})
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
-    except ValidationError as error:
-        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in mistakes(error)]
-        faults = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in said]
-        raise ConfigError("\n".join(faults)) from None
-
-
-def mistakes(error: ValidationError) -> list[ErrorDetails]:
-    """What is wrong, but for a default that is made of what is wrong: it says nothing of its own."""
-    return [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
-
-
-def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
-    """The line of the deepest node of `loc` that the file has."""
-    line = 1
-    for step in loc:
-        if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
-            node = node.value[step]
-        elif isinstance(node, yaml.MappingNode):
-            node = next((value for key, value in node.value if key.value == step), node)
-        if node is None:
-            break
-        line = node.start_mark.line + 1
-    return line
-
-
-def _line_of(text: str, message: str) -> int:
-    """The last line with the id or name that the message ends with: it is the one that contradicts the others."""
-    found = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=')[^']+(?=')|\w+$", message)
-    return text.rpartition(found[-1])[0].count("\n") + 1 if found else 1

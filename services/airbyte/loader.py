@@ -4,19 +4,19 @@ A file is committed under a name made of what it holds. So a run that died betwe
 is repeated without harm: the next one finds the name and only reports it.
 """
 
-import errno
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import datetime
+from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import duckdb
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from services.airbyte import objects
@@ -27,6 +27,7 @@ from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.csv_file import CsvFile
 from services.airbyte.formats.model import BadFile, check_shared, widest
 from services.airbyte.like_airbyte import History
+from services.airbyte.load_failures import local_failure, s3_failure, unforeseen
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import (
@@ -46,22 +47,9 @@ from services.airbyte.protocol import (
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
-T = TypeVar("T")
-R = TypeVar("R")
 Emit = Callable[[Message], None]
 MOST_MESSAGE = 2000
 """Characters of a failure's message: a parser may quote the whole row."""
-WRONG_SETTINGS = {
-    **dict.fromkeys(("NoSuchBucket", "404"), "Correct the bucket's name."),
-    **dict.fromkeys(
-        ("AccessDenied", "403"),
-        "Let this user list the bucket and read it: docs/production/aws-airbyte.json has the policy.",
-    ),
-    **dict.fromkeys(("InvalidAccessKeyId", "SignatureDoesNotMatch"), "Correct the access key."),
-    **dict.fromkeys(("ExpiredToken", "InvalidToken"), "Replace the temporary access key and its token."),
-    **dict.fromkeys(("PermanentRedirect", "AuthorizationHeaderMalformed", "301"), "Correct the region."),
-}
-"""What helps against S3's codes that another try does not change."""
 
 
 def run(task: SyncTask, emit: Emit) -> None:
@@ -127,15 +115,15 @@ class _StreamLoader:
                 "config_error", f"{where}: {error.reason}. None of its rows were loaded; mend the file, sync again."
             )
         except (ClientError, BotoCoreError, ResponseParserError) as error:
-            self._fail(*_s3_failure(error, self._task))
+            self._fail(*s3_failure(error, self._task))
         except DestinationError as error:
             self._fail(error.failure_type, str(error), origin="destination")
         except (OSError, duckdb.Error) as error:
             if isinstance(error, duckdb.OutOfMemoryException) and not alone:
                 return False
-            self._fail("system_error", _local_failure(error, self._stream.place, self._key), origin="destination")
+            self._fail("system_error", local_failure(error, self._stream.place, self._key), origin="destination")
         except Exception as error:  # noqa: BLE001 - one stream's surprise must not end the others
-            self._fail("system_error", _unforeseen(error, self._key), detail=traceback.format_exc())
+            self._fail("system_error", unforeseen(error, self._key), detail=traceback.format_exc())
         return True
 
     def _discover(self) -> None:
@@ -150,7 +138,7 @@ class _StreamLoader:
 
     def _look(self, client: "S3Client") -> None:
         """Take the types that fit the values of all files, before any row is loaded by narrower ones."""
-        for version, download in one_ahead(lambda version: self._download(client, version), self._listed(client)):
+        for version, download in objects.one_ahead(partial(self._download, client), self._listed(client)):
             self._key = version.key
             self._waiting()
             if (got := download.result()) is not None:
@@ -168,7 +156,7 @@ class _StreamLoader:
         self._filled = set(self._columns)
         bad: list[tuple[str, BadFile]] = []
         files = self._listed(client, self._ignored)
-        for version, download in one_ahead(lambda version: self._download(client, version), files):
+        for version, download in objects.one_ahead(partial(self._download, client), files):
             self._key = version.key
             self._emit(Reading(self._stream.name, version.key))
             try:
@@ -360,44 +348,3 @@ UNREAD = ("", 0, "")
 
 def _history(stream: StreamTask) -> History:
     return History({key: datetime.fromisoformat(date) for key, (_, _, date) in stream.read.items() if date})
-
-
-def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
-    """Each item with `do(item)`, which runs for the next one while the caller is busy with this one."""
-    before: tuple[T, Future[R]] | None = None
-    with ThreadPoolExecutor(1) as pool:
-        for item in items:
-            after = (item, pool.submit(do, item))
-            if before:
-                yield before
-            before = after
-        if before:
-            yield before
-
-
-def _s3_failure(error: Exception, task: SyncTask) -> tuple[str, str]:
-    where = f"bucket {task.bucket}" + (f" at {task.s3.endpoint_url}" if task.s3.endpoint_url else "")
-    if isinstance(error, NoCredentialsError):
-        return "config_error", f"S3 ({where}): no credentials. Set MOCK_AIRBYTE_S3_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID."
-    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
-    if helps := WRONG_SETTINGS.get(code):
-        return "config_error", f"S3 ({where}): {error}. {helps}"
-    return "transient_error", f"S3 ({where}): {error}"
-
-
-def _unforeseen(error: Exception, key: str) -> str:
-    where = f"reading {key}" if key else "preparing the stream"
-    return (
-        f"An unexpected error occurred while {where}: {type(error).__name__}: {error}. Sync again. If it happens "
-        "again, report it with the traceback in the mock's log."
-    )
-
-
-def _local_failure(error: OSError | duckdb.Error, place: str, key: str) -> str:
-    text = str(error).splitlines()[0]
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-    if full or re.search(r"No space left|File too large|quota exceeded", text, re.IGNORECASE):
-        return f"no room to write {key} into {place}: {text}. Free some space and sync again."
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return f"{key} needs more memory than MOCK_AIRBYTE_MEMORY_LIMIT allows: {text}. Raise it and sync again."
-    return f"cannot write {key} into {place}: {text}"

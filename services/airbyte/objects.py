@@ -3,7 +3,8 @@
 import re
 import zipfile
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from functools import lru_cache
 from itertools import islice
 from os.path import commonprefix
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 
 import boto3
 from botocore.config import Config
@@ -28,6 +29,8 @@ from services.airbyte.protocol import S3Access
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+T = TypeVar("T")
+R = TypeVar("R")
 Data = compression.Decompressed | IO[bytes]
 RATIO_COUNTS_FROM = 100 * 10**6
 """Bytes from which the ratio counts: a small file that repeats one row compresses well and does no harm."""
@@ -231,3 +234,16 @@ def _write(data: Data, out: IO[bytes], version: ObjectVersion, limits: Limits, f
 def _check_size(count: int, limits: Limits) -> None:
     if count > limits.file_bytes:
         raise TooLarge(f"it is larger than {size(limits.file_bytes)}, counted decompressed", "MAX_FILE_SIZE")
+
+
+def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
+    """Each item with `do(item)`, which runs for the next one while the caller is busy with this one."""
+    before: tuple[T, Future[R]] | None = None
+    with ThreadPoolExecutor(1) as pool:
+        for item in items:
+            after = (item, pool.submit(do, item))
+            if before:
+                yield before
+            before = after
+        if before:
+            yield before

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from services.airbyte import problems
 from services.airbyte.catalog import KINDS, Catalog, Resource, id_of
-from services.airbyte.config import ConfigError, Connection, Destination, Source, StreamChoice, Tag, Workspace, mistakes
+from services.airbyte.config import Connection, Destination, Source, StreamChoice, Tag, Workspace
+from services.airbyte.config_file import ConfigError, mistakes
 from services.airbyte.destination_config import REVEAL, unmasked
 from services.airbyte.store import Store
 from services.airbyte.stream_choices import mistake

@@ -6,9 +6,9 @@ from uuid import UUID
 from services.airbyte import wire
 from services.airbyte.catalog import SyncedStream
 from services.airbyte.config import Connection
+from services.airbyte.job_query import JobQuery
 from services.airbyte.jobs import Job
 from services.airbyte.requests import Mock
-from services.airbyte.store import JobQuery
 
 
 def state(mock: Mock) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from services.airbyte.job_query import JobQuery, where
 from services.airbyte.jobs import ALLOWED, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
 from services.airbyte.names import of_object
 from services.airbyte.protocol import Committed, Ignored
@@ -55,22 +56,6 @@ class AlreadyRunning(Exception):
 
 class StateInUse(Exception):
     """Another mock owns the state folder."""
-
-
-@dataclass(frozen=True)
-class JobQuery:
-    """Filters of GET /jobs; None or empty means any. Times are microseconds since 1970, both ends included."""
-
-    connection_ids: list[UUID] | None = None
-    job_types: list[JobType] | None = None
-    status: JobStatus | None = None
-    created_from: int | None = None
-    created_to: int | None = None
-    updated_from: int | None = None
-    updated_to: int | None = None
-    order_by: str = "created_at ASC"
-    limit: int = 20
-    offset: int = 0
 
 
 def now() -> int:
@@ -127,14 +112,14 @@ class Store:
         return [job for job in jobs if connection_id in (None, job.connection_id)]
 
     def jobs(self, query: JobQuery) -> list[Job]:
-        where, values = _where(query)
-        sql = f"{SELECT_JOBS} {where} ORDER BY {query.order_by}, job_id LIMIT ? OFFSET ?"
+        condition, values = where(query)
+        sql = f"{SELECT_JOBS} {condition} ORDER BY {query.order_by}, job_id LIMIT ? OFFSET ?"
         return [_job(row) for row in self._db.execute(sql, (*values, query.limit, query.offset))]
 
     def count_jobs(self, query: JobQuery) -> int:
         """How many there are on all pages."""
-        where, values = _where(query)
-        sql = f"SELECT count(*) FROM jobs {where}"  # noqa: S608 - made of the names of columns
+        condition, values = where(query)
+        sql = f"SELECT count(*) FROM jobs {condition}"  # noqa: S608 - made of the names of columns
         return int(self._db.execute(sql, values).fetchone()[0])
 
     def set_status(self, job_id: int, status: JobStatus) -> None:
@@ -320,26 +305,6 @@ class Store:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-
-def _where(query: JobQuery) -> tuple[str, list[Any]]:
-    tests: list[str] = []
-    values: list[Any] = []
-    for column, among in (("connection_id", query.connection_ids), ("job_type", query.job_types)):
-        if among is not None:
-            tests.append(f"{column} IN ({', '.join('?' * len(among))})")
-            values += map(str, among)
-    for column, wanted in (
-        ("status =", query.status),
-        ("created_at >=", query.created_from),
-        ("created_at <=", query.created_to),
-        ("updated_at >=", query.updated_from),
-        ("updated_at <=", query.updated_to),
-    ):
-        if wanted is not None:
-            tests.append(f"{column} ?")
-            values.append(wanted)
-    return (f"WHERE {' AND '.join(tests)}" if tests else ""), values
 
 
 def _job(row: tuple[Any, ...]) -> Job:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import IO, Self
 
 from blocks.names import owner
+from services.compose.forms import FORMS
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
 from services.compose.secrets import digests
-from services.compose.values import FORMS
 
 PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3", "CONSOLE_PORT": "the page"}
 CONSOLE_PORT = "8300"

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from services.compose.engine import check_builder, from_outside
+from services.compose.forms import TAG
 from services.compose.profile import DEFAULT_IMAGE, ComposeError, Profile
-from services.compose.values import TAG
 
 REVISION = "org.opencontainers.image.revision"
 

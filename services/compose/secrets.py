@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from services.compose.forms import SECRET_NAMES
 from services.compose.profile import ComposeError, Profile
-from services.compose.values import SECRET_NAMES, SNOWFLAKE_DOMAIN, is_this_machine, to_this_machine
+from services.compose.values import SNOWFLAKE_DOMAIN, is_this_machine, to_this_machine
 
 PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
 URL = (r"https?://\S+", "a URL, from http:// or https:// on")

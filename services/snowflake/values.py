@@ -1,15 +1,14 @@
 """Values as Snowflake computes them: DuckDB's functions and casts that differ are replaced by those of `functions`."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 from sqlglot import Expr, exp
-from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.optimizer.simplify import simplify
 
+from services.snowflake.assignments import WHOLE, Columns, assign, inline
 from services.snowflake.errors import unsupported
 from services.snowflake.functions import PLACE, call
-from services.snowflake.meanings import SEMI_STRUCTURED
 from services.snowflake.numbers import FLOAT, MEDIAN_DIGITS, Scales
 
 _TIMES: dict[str, tuple[type[exp.Cast], str]] = {
@@ -20,18 +19,12 @@ _TIMES: dict[str, tuple[type[exp.Cast], str]] = {
 }
 """Functions that the parser does not know where their argument is not a literal: which cast each is."""
 _LEFT = re.compile(r"(?<![%A-Za-z-])(?!UTC|T(?=%)|Z$)[A-Za-z]")
-Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
-"""The columns of a table in DuckDB, in their order, and their types."""
-
 QUERIES = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 _TEXT = exp.DataType.TEXT_TYPES
-_WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
-_TO = {**dict.fromkeys(_WHOLE, "int"), exp.DType.BOOLEAN: "bool"}
+_TO = {**dict.fromkeys(WHOLE, "int"), exp.DType.BOOLEAN: "bool"}
 """The ends of the macros that cast to these types."""
 _AS_IT_IS: dict[str, type[Expr]] = {"int": exp.Literal, "bool": exp.Boolean}
 """What these macros need not cast: DuckDB does it as Snowflake does."""
-_NESTED = {**SEMI_STRUCTURED, exp.DType.JSON: "sf_variant"}
-"""A VARIANT's column is JSON in DuckDB."""
 _PARTS = (exp.Extract, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfYear)
 _DATES = (exp.Month, exp.Quarter, exp.Year, exp.Week, exp.WeekOfYear, exp.Monthname, exp.Dayname, exp.ToChar)
 _IN_DAYS = {"DAY": ("to_days", 1), "WEEK": ("to_days", 7), "MONTH": ("to_months", 1), "QUARTER": ("to_months", 3)}
@@ -59,8 +52,8 @@ def as_snowflake(statement: Expr, original: Expr, columns: Columns) -> Expr:
     """
     if not isinstance(original, QUERIES) or not isinstance(statement, QUERIES):
         return statement
-    _assign(statement, columns)
-    _inline(statement, columns)
+    assign(statement, columns)
+    inline(statement, columns)
     scales = Scales.of(statement, columns)
     _check_attempts(statement, scales)
     _compute(statement, scales)
@@ -77,94 +70,6 @@ def _put(node: Expr, new: Expr) -> None:
 def _named(old: Expr, new: Expr) -> Expr:
     """An expression without a name keeps the one that it had."""
     return exp.alias_(new, old.sql(dialect="duckdb"), quoted=True)
-
-
-# -- rows that go to a table: an assignment is a cast --------------------------------------------------
-
-
-def _assign(statement: Expr, columns: Columns) -> None:
-    if isinstance(statement, exp.Insert):
-        target = statement.this
-        table = target.this if isinstance(target, exp.Schema) else target
-        if isinstance(table, exp.Table):
-            known = columns(table)
-            types = dict(known)
-            names = [column.name for column in target.expressions] if isinstance(target, exp.Schema) else list(types)
-            for row in _rows(statement.expression):
-                _cast_all(row, [types.get(name) for name in names])
-    elif isinstance(statement, exp.Update) and isinstance(statement.this, exp.Table):
-        _set_all(statement.expressions, dict(columns(statement.this)))
-    elif isinstance(statement, exp.Merge) and isinstance(statement.this, exp.Table):
-        types = dict(columns(statement.this))
-        for when in statement.args["whens"].expressions:
-            then = when.args["then"]
-            if isinstance(then, exp.Update):
-                _set_all(then.expressions, types)
-            elif isinstance(then, exp.Insert) and isinstance(then.expression, exp.Tuple):
-                named = then.this.expressions if then.this else []
-                names = [column.name for column in named] or list(types)
-                _cast_all(then.expression.expressions, [types.get(name) for name in names])
-
-
-def _inline(statement: Expr, columns: Columns) -> None:
-    """Put what an alias stands for in its place: DuckDB takes no alias of what may fail, as a division may."""
-    for scope in traverse_scope(statement):
-        select = scope.expression
-        if not isinstance(select, exp.Select):
-            continue
-        aliases = {each.alias: each.this for each in select.expressions if isinstance(each, exp.Alias)}
-        tables = [source for _, source in scope.selected_sources.values()]
-        real = {name for table in tables if isinstance(table, exp.Table) for name, _ in columns(table)}
-        real |= {name for each in tables if isinstance(each, Scope) for name in _selected(each.expression)}
-        if any(isinstance(each, Scope) and each.expression.is_star for each in tables):
-            continue
-        late = [part for name in ("having", "qualify") if (part := select.args.get(name))]
-        for column in {
-            id(each): each for each in [*scope.columns, *(c for part in late for c in part.find_all(exp.Column))]
-        }.values():
-            used = column.find_ancestor(exp.Order, exp.Group, exp.Select) is select
-            if used and not column.table and column.name in aliases and column.name not in real:
-                meant = aliases[column.name]
-                if not any(node is column for node in meant.walk()) and meant.find(
-                    exp.Div, exp.Cast, exp.Avg, exp.DPipe
-                ):
-                    column.replace(exp.paren(meant.copy()))
-
-
-def _selected(query: Expr) -> list[str]:
-    return query.named_selects if isinstance(query, exp.Query) else []
-
-
-def _rows(source: Expr | None) -> Iterable[list[Expr]]:
-    if isinstance(source, exp.Values):
-        for row in source.expressions:
-            yield row.expressions if isinstance(row, exp.Tuple) else [row]
-    elif isinstance(source, exp.Select) and not any(each.is_star for each in source.expressions):
-        yield [each.this if isinstance(each, exp.Alias) else each for each in source.expressions]
-    elif isinstance(source, exp.SetOperation):
-        yield from _rows(source.left)
-        yield from _rows(source.right)
-    elif isinstance(source, exp.Subquery):
-        yield from _rows(source.this)
-
-
-def _set_all(assignments: Iterable[Expr], types: dict[str, exp.DataType]) -> None:
-    for each in assignments:
-        if isinstance(each, exp.EQ):
-            _cast_all([each.expression], [types.get(each.this.name)])
-
-
-def _cast_all(values: Iterable[Expr], types: Iterable[exp.DataType | None]) -> None:
-    for value, to in zip(values, types, strict=False):
-        as_text = isinstance(value, exp.Literal) and not (to and to.this in (exp.DType.TIMESTAMPTZ, *_NESTED))
-        if to is None or as_text or isinstance(value, (exp.Null, exp.Boolean, exp.Placeholder, exp.Var)):
-            continue
-        if isinstance(value, exp.Cast) and value.to.this == to.this:
-            continue
-        if to.this in _NESTED:
-            value.replace(call(_NESTED[to.this], value))
-        if to.this in _TEXT or to.this in _WHOLE or to.this == exp.DType.TIMESTAMPTZ:
-            value.replace(exp.Cast(this=value.copy(), to=to.copy()))
 
 
 # -- numbers: what each expression's scale is must be known before any is replaced ------------------------

@@ -12,10 +12,10 @@ from services.airbyte import problems
 from services.airbyte.catalog import SyncedStream
 from services.airbyte.config import ColumnType, Connection, SyncMode
 from services.airbyte.discovery import Columns
+from services.airbyte.job_query import JobQuery
 from services.airbyte.jobs import Attempt, Job, JobType, StreamStats
 from services.airbyte.requests import Handler, Mock, json_body, operation, uuid_value
 from services.airbyte.routes.jobs import start_job
-from services.airbyte.store import JobQuery
 from services.airbyte.stream_choices import CURSOR
 
 CONFIG_TYPES = {

@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from services.airbyte import problems, wire
 from services.airbyte.faults import FaultKind
+from services.airbyte.job_query import JobQuery
 from services.airbyte.jobs import CLEARS, Job, JobStatus, JobType
 from services.airbyte.requests import (
     Mock,
@@ -20,7 +21,7 @@ from services.airbyte.requests import (
     query_uuids,
     uuid_value,
 )
-from services.airbyte.store import AlreadyRunning, JobQuery
+from services.airbyte.store import AlreadyRunning
 
 ORDERS = {
     f"{name}|{direction}": f"{column} {direction}"

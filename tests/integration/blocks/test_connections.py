@@ -26,7 +26,7 @@ from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import AirbyteConnection, DbtConfig, S3Landing, SnowflakeConnection
 from blocks.warehouse import DuckDbWarehouse
 from services.airbyte.app import create_app
-from services.airbyte.config import load_config
+from services.airbyte.config_file import load_config
 from services.airbyte.settings import SAMPLE_CONFIG
 from services.airbyte.settings import Settings as MockSettings
 

@@ -6,7 +6,7 @@ import pytest
 
 from services.airbyte import config_schema
 from services.airbyte.catalog import Catalog
-from services.airbyte.config import ConfigError, load_config
+from services.airbyte.config_file import ConfigError, load_config
 from services.airbyte.settings import SAMPLE_CONFIG
 from tests.integration.airbyte.source_s3 import differences
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from services.airbyte.loader import _s3_failure
+from services.airbyte.load_failures import s3_failure
 
 TASK = cast(Any, SimpleNamespace(bucket="acme", s3=SimpleNamespace(endpoint_url="")))
 
@@ -22,10 +22,10 @@ TASK = cast(Any, SimpleNamespace(bucket="acme", s3=SimpleNamespace(endpoint_url=
     ],
 )
 def test_a_refusal_of_s3_that_another_try_does_not_change_says_what_mends_it(code: str, said: str) -> None:
-    kind, text = _s3_failure(ClientError({"Error": {"Code": code}}, "GetObject"), TASK)
+    kind, text = s3_failure(ClientError({"Error": {"Code": code}}, "GetObject"), TASK)
     assert kind == "config_error"
     assert said in text
 
 
 def test_a_stumble_of_s3_is_worth_another_try() -> None:
-    assert _s3_failure(ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), TASK)[0] == "transient_error"
+    assert s3_failure(ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), TASK)[0] == "transient_error"

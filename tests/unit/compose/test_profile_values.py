@@ -14,14 +14,15 @@ import pytest
 import yaml
 
 from blocks.settings import Settings
-from services.airbyte.config import ConfigError, S3Configuration, Source, in_bucket, load_config
+from services.airbyte.config import S3Configuration, Source
+from services.airbyte.config_file import ConfigError, in_bucket, load_config
 from services.airbyte.destination_config import Password, SnowflakeConfiguration
 from services.airbyte.settings import SAMPLE_CONFIG
 from services.compose import values
+from services.compose.forms import FORMS, SECRET_NAMES
 from services.compose.profile import PROJECT, SCALED_SECRETS_FILE, SECRETS_FILE, ComposeError, check, load
 from services.compose.promote import differing
 from services.compose.secrets import digests, prepare, secret
-from services.compose.values import FORMS, SECRET_NAMES
 
 FOLDER = PROJECT / "profiles"
 FILLED = {
