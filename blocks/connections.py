@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.types import SecretDict
 from pydantic import SecretStr, ValidationError
 
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from blocks.duckdb_file import DuckDbLedger
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.host import plain_path

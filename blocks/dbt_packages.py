@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from blocks.settings import Settings
 
 LOCK = "package-lock.yml"

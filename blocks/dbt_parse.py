@@ -2,7 +2,7 @@
 
 import sys
 
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from blocks.errors import PlatformError
 from blocks.settings import Settings
 from blocks.systems import SnowflakeConnection, dbt_from

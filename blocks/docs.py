@@ -23,7 +23,7 @@ from typing import Any
 import duckdb
 from filelock import FileLock, Timeout
 
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from blocks.duckdb_file import identifier, quoted
 from blocks.errors import PlatformError
 from blocks.lake import reading

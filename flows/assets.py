@@ -17,7 +17,7 @@ from prefect.types.names import MAX_ASSET_KEY_LENGTH, RESTRICTED_ASSET_CHARACTER
 
 from blocks import connections
 from blocks.airbyte.api import SyncResult
-from blocks.dbt import DbtNode
+from blocks.dbt.results import DbtNode
 from blocks.settings import console_url
 
 BUILT = ("model", "seed", "snapshot")

@@ -14,7 +14,8 @@ from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.tasks import exponential_backoff
 
 from blocks import connections, dbt_packages, docs
-from blocks.dbt import DbtFailed, DbtNode, DbtResult
+from blocks.dbt.errors import DbtFailed
+from blocks.dbt.results import DbtNode, DbtResult
 from blocks.settings import code_version, docs_dir
 from blocks.turns import TurnMissed
 from blocks.warehouse import Contents
@@ -166,7 +167,7 @@ def dbt_transform(select: str | None = None, full_refresh: bool = False, profile
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.dbt.DbtFailed: a node failed, with its name and message, or the selection matches none; nothing is
+        blocks.dbt.errors.DbtFailed: a node failed, with its name and message, or the selection matches none; nothing is
             published.
         blocks.turns.TurnMissed: another run or command used the warehouse for too long.
         blocks.errors.ConfigurationError: there is no dbt project.

@@ -2,7 +2,8 @@
 
 from prefect import flow
 
-from blocks.dbt import DbtResult, NothingSelected
+from blocks.dbt.errors import NothingSelected
+from blocks.dbt.results import DbtResult
 from flows.assets import link_to_page
 from flows.dbt_transform import dbt_deps, run_dbt, show, warehouse_slot
 from flows.tags import tag_with_version

@@ -14,7 +14,9 @@ from blocks import connections
 from blocks.airbyte.api import SyncResult
 from blocks.airbyte.errors import AirbyteError
 from blocks.batches import FilesMissing, OthersFailed
-from blocks.dbt import DbtFailed, DbtResult, SourceFreshness, StaleSource, warm_up
+from blocks.dbt.errors import DbtFailed, StaleSource
+from blocks.dbt.project import warm_up
+from blocks.dbt.results import DbtResult, SourceFreshness
 from blocks.errors import shown
 from blocks.lake import missing
 from blocks.landing import LandedFile, not_data
@@ -122,8 +124,9 @@ def full_pipeline(
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.airbyte.errors.AirbyteError, blocks.dbt.DbtFailed, blocks.dbt.StaleSource, blocks.batches.FilesMissing,
-        blocks.batches.OthersFailed, flows.row_counts.CountsDiffer, blocks.errors.ConfigurationError
+        blocks.airbyte.errors.AirbyteError, blocks.dbt.errors.DbtFailed, blocks.dbt.errors.StaleSource,
+        blocks.batches.FilesMissing, blocks.batches.OthersFailed, flows.row_counts.CountsDiffer,
+        blocks.errors.ConfigurationError
     """
     link_to_page()
     seconds: dict[str, float] = {}

@@ -9,7 +9,8 @@ from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from blocks import connections
-from blocks.dbt import DbtFailed, DbtResult, NothingSelected
+from blocks.dbt.errors import DbtFailed, NothingSelected
+from blocks.dbt.results import DbtResult
 from blocks.errors import PlatformError, shown
 from blocks.landing import REMOVED, LandingReadOnly, set_aside
 from flows.assets import link_to_page, models_built
@@ -78,7 +79,7 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
 
     Raises:
         NothingToRemove: there is no such file.
-        blocks.dbt.DbtFailed: what was built from the file cannot be built without it; readers keep their tables.
+        blocks.dbt.errors.DbtFailed: what was built from the file cannot be built without it; readers keep their tables.
         blocks.airbyte.errors.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
     """
     link_to_page()

@@ -5,7 +5,7 @@ from typing import Any
 from prefect.client.schemas.objects import State
 
 from blocks.airbyte.errors import AirbyteUnavailable
-from blocks.dbt import WarehouseAway, WarehouseLocked
+from blocks.dbt.errors import WarehouseAway, WarehouseLocked
 from blocks.errors import ConfigurationError
 from blocks.landing import LandingUnavailable
 from blocks.warehouse import PublishBlocked, WarehouseUnreachable

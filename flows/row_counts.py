@@ -10,7 +10,7 @@ from prefect.tasks import exponential_backoff
 
 from blocks import connections
 from blocks.airbyte.api import StreamStats, SyncResult
-from blocks.dbt import RowCounts
+from blocks.dbt.results import RowCounts
 from blocks.errors import PlatformError, shown
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.tags import tagged

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from pathlib import Path
 
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from blocks.settings import Settings
 from blocks.systems import dbt_from, snowflake_from
 
@@ -19,7 +19,7 @@ def compiled(settings: Settings, target: str) -> dict[str, str]:
     """Each model's SQL for a target, by its name, without the database and schema of what it selects from.
 
     Raises:
-        blocks.dbt.DbtFailed: a model does not compile, or the warehouse does not answer.
+        blocks.dbt.errors.DbtFailed: a model does not compile, or the warehouse does not answer.
         blocks.errors.ConfigurationError: values of Snowflake's connection are missing.
     """
     with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 import pytest
 
 from blocks.airbyte.api import StreamStats, SyncResult
-from blocks.dbt import RowCounts
+from blocks.dbt.results import RowCounts
 from flows.row_counts import differences
 
 APPEND = SyncResult(connection_id="c", connection_name="c", job_id=1, adopted=False, rows=9, bytes=1, duration="PT1S")

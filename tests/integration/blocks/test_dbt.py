@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from blocks.dbt import Dbt, DbtFailed, DbtTimedOut, NothingSelected, WarehouseLocked, warm_up
+from blocks.dbt.errors import DbtFailed, DbtTimedOut, NothingSelected, WarehouseLocked
+from blocks.dbt.project import Dbt, warm_up
 from blocks.errors import ConfigurationError
 from blocks.turns import TurnMissed, turn
 

@@ -13,7 +13,7 @@ from blocks.airbyte.errors import SyncFailed
 from blocks.attempts import NO_SIGN
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.cursor import CursorStore
-from blocks.dbt import StaleSource
+from blocks.dbt.errors import StaleSource
 from blocks.errors import PlatformError
 from blocks.runs import _outcome, _same_connection, parked_key
 

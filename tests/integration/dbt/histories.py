@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from blocks.dbt import Dbt, DbtFailed, DbtResult, NothingSelected
+from blocks.dbt.errors import DbtFailed, NothingSelected
+from blocks.dbt.project import Dbt
+from blocks.dbt.results import DbtResult
 from blocks.warehouse import Warehouse
 from tests.integration.dbt.history_oracle import Expectation, Relations, Rows
 from tests.integration.dbt.history_project import NODES, STAMP, TESTS, Project

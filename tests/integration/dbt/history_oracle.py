@@ -8,7 +8,7 @@ found them.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from blocks.dbt import DbtNode
+from blocks.dbt.results import DbtNode
 from tests.integration.dbt.history_project import Node, Project, Test
 
 Rows = list[tuple[object, ...]]

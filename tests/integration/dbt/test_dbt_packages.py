@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from blocks import dbt_packages
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 
 PACKAGE = "{name: dates, version: 1.0.0, config-version: 2}"
 PROJECT = """\

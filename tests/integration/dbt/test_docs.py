@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from blocks import docs
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from services.console.lineage import Docs
 
 FILES = {

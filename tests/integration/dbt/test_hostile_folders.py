@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from blocks import lake
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from blocks.settings import Settings
 from blocks.systems import dbt_from
 from tests.integration.dbt.lake import Lake

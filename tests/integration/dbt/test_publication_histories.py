@@ -8,7 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from blocks.dbt import Dbt, warm_up
+from blocks.dbt.project import Dbt, warm_up
 from blocks.duckdb_file import DuckDbLedger
 from blocks.ledger import NAME
 from blocks.warehouse import DuckDbWarehouse

@@ -23,7 +23,7 @@ from blocks.airbyte.errors import (
     SyncTimedOut,
     UnknownConnection,
 )
-from blocks.dbt import DbtFailed, StaleSource, WarehouseLocked
+from blocks.dbt.errors import DbtFailed, StaleSource, WarehouseLocked
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile, listing
 from flows.airbyte_sync import StartedSync, airbyte_sync, start_sync, wait_for_sync

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 
-from blocks.dbt import Dbt
+from blocks.dbt.project import Dbt
 from blocks.snowflake_sql import ask
 from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import SnowflakeConnection

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from prefect import flow
 
-from blocks.dbt import DbtResult, WarehouseAway
+from blocks.dbt.errors import WarehouseAway
+from blocks.dbt.results import DbtResult
 from flows.dbt_transform import run_dbt
 from flows.retry import if_temporary
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator

@@ -1,0 +1,53 @@
+"""What a dbt command line asks for."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from blocks.dbt.results import DbtNode
+
+RECORDED = frozenset({"build", "run", "test", "seed", "snapshot", "retry", "clone"})
+"""Commands that the ledger hears of."""
+OFFLINE = frozenset({"", "deps", "parse", "clean", "init", "list", "ls"})
+"""Commands that do not use the warehouse."""
+
+
+def verb(command: Sequence[str]) -> str:
+    """The dbt command of a command line, e.g. `build`; empty where there is none or only help is asked for."""
+    if {"--help", "-h", "--version"} & set(command) or not command:
+        return ""
+    from dbt.cli.main import cli
+
+    return next((word for word in command if word in cli.commands), "")
+
+
+def nothing_selected(command: Sequence[str], nodes: Sequence[DbtNode], manifest: Any) -> str:
+    """Return why a command that ran no node failed, with names that a person may have meant; else empty."""
+    asked = _selection(command)
+    if nodes or manifest is None or verb(command) not in RECORDED - {"retry"} or not (asked or "build" in command):
+        return ""
+    if not asked:
+        return "The dbt project has no node to build. Add a model, or set DBT_PROJECT_DIR to your project's folder."
+    names = sorted({node.name for node in manifest.nodes.values()})
+    words = [word for each in asked for word in re.findall(r"[A-Za-z_][\w]*", each)]
+    near = list(dict.fromkeys(name for word in words for name in get_close_matches(word, names)))
+    hint = f"Did you mean {', '.join(near[:5])}?" if near else "`make dbt ARGS=ls` lists the nodes."
+    return f"The selection {' '.join(asked)!r} matches no node of the dbt project, so nothing was done. {hint}"
+
+
+def _selection(command: Sequence[str]) -> list[str]:
+    """The words of a command line that select or exclude."""
+    words, taking = list[str](), False
+    for word in command:
+        option, _, value = word.partition("=")
+        if option in ("--select", "-s", "--models", "--model", "-m", "--exclude", "--selector", "--resource-type"):
+            taking = not value
+            words += [value] if value else []
+        elif re.match(r"-[sm][^-]", word):  # its value follows at once
+            taking, words = False, [*words, word[2:]]
+        elif word.startswith("-"):
+            taking = False
+        elif taking:
+            words.append(word)
+    return words

@@ -1,0 +1,81 @@
+"""How a dbt command fails, and what each message of dbt or of a warehouse means."""
+
+import re
+from pathlib import Path
+
+from blocks.dbt.results import DbtResult
+from blocks.duckdb_file import broken
+from blocks.errors import PlatformError
+from blocks.snowflake_ledger import AWAY
+
+
+class DbtFailed(PlatformError):
+    """A node failed, or dbt could not run; the text names the nodes and their messages, `result` has them all."""
+
+    result: "DbtResult | None" = None
+
+
+class StaleSource(PlatformError):
+    """A source is older than the threshold; the text names it, its age and the threshold."""
+
+
+class WarehouseLocked(DbtFailed):
+    """Another process has the DuckDB file open; the text names it."""
+
+
+class WarehouseAway(DbtFailed):
+    """Snowflake does not answer: worth another try."""
+
+
+class NothingSelected(DbtFailed):
+    """A selection matches no node; the text names those of nearly the same name."""
+
+
+class DbtTimedOut(DbtFailed):
+    """A command took longer than DBT_TIMEOUT_SECONDS and was stopped; the text names the nodes at work."""
+
+
+def failure(
+    name: str, result: DbtResult, exception: BaseException | None, errors: list[str], warehouse: Path | str
+) -> DbtFailed:
+    """Return the error of a command that failed, with what to do next; `result` is what its nodes did."""
+    failed = [node for node in result.nodes if node.failed]
+    texts = [node.message for node in failed] + ([str(exception)] if exception else []) + errors
+    for text in texts:
+        if damaged := broken(text, warehouse):
+            return DbtFailed(f"`dbt {name}` could not read the warehouse: {_short(text)} {damaged}")
+        if AWAY.search(text):
+            return WarehouseAway(
+                f"`dbt {name}` could not reach Snowflake: {_short(text)} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_HOST "
+                "and the network, then run again."
+            )
+        if lock := re.search(r"Could not set lock on file.*", text, re.DOTALL):
+            return _locked(lock.group())
+    if any("No space left on device" in text for text in texts):
+        return DbtFailed(f"`dbt {name}` ran out of disk space: make room, then run it again. {_short(texts[0])}")
+    if failed:
+        shown = "; ".join(f"{node.name} ({node.status}): {_short(node.message)}" for node in failed[:5])
+        more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
+        skipped = result.counts().get("skipped", 0)
+        after = f" {skipped} nodes behind them were skipped." if skipped else ""
+        return DbtFailed(
+            f"`dbt {name}` failed on {shown}{more}.{after} Mend the data or the model, then run it again; "
+            "the published tables stay as they were."
+        )
+    return DbtFailed(f"`dbt {name}` could not run: {_short(texts[0] if texts else 'dbt gave no reason')}")
+
+
+def _locked(text: str) -> WarehouseLocked:
+    holder = re.search(r"held in (.*?) \(PID (\d+)\)", text)
+    who = f"process {holder.group(2)} ({holder.group(1)})" if holder else "another process"
+    file = re.search(r'file "([^"]+)"', text)
+    return WarehouseLocked(
+        f"The warehouse {file.group(1) if file else ''} is open in {who}, and DuckDB lets one process in at a time. "
+        "Close it there (a DuckDB prompt, a notebook, another dbt), then run again. "
+        "To look at the tables while pipelines run, open the published copy instead."
+    )
+
+
+def _short(text: str, limit: int = 600) -> str:
+    line = re.sub(r"\x1b\[[0-9;]*m", "", " ".join(text.split()))
+    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -1,0 +1,121 @@
+"""What a dbt command did: nodes, row counts and the age of sources."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from blocks.errors import printable
+
+FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+
+
+class DbtNode(BaseModel):
+    """The result of one node. `seconds` is its execution time; `id` and `parents` are ids of dbt's manifest."""
+
+    name: str
+    resource_type: str
+    status: str
+    seconds: float = 0.0
+    failures: int | None = None
+    message: str = ""
+    id: str = ""
+    parents: list[str] = []
+
+    @property
+    def failed(self) -> bool:
+        """Whether this node makes the command fail."""
+        return self.status in FAILED
+
+
+class RowCounts(BaseModel):
+    """Where the rows of a staging model's source are.
+
+    Of `in_raw` rows, `twice_in_a_file` have the key of another row of the same version of a file; in all there are
+    `different_keys`.
+    """
+
+    stream: str
+    staging: str
+    in_raw: int
+    twice_in_a_file: int
+    different_keys: int
+    in_staging: int
+
+    @property
+    def older(self) -> int:
+        """Rows that a newer version of the file, or another file, has replaced."""
+        return self.in_raw - self.twice_in_a_file - self.different_keys
+
+    @property
+    def filtered(self) -> int:
+        """Keys that the model leaves out; negative where it has more rows than keys."""
+        return self.different_keys - self.in_staging
+
+
+class DbtResult(BaseModel):
+    """The results of one dbt command, a node each, and the row counts of staging models with new rows."""
+
+    command: str
+    nodes: list[DbtNode] = []
+    rows: list[RowCounts] = []
+
+    def counts(self) -> dict[str, int]:
+        """How many nodes ended in each status, e.g. `{"success": 12, "pass": 60}`."""
+        statuses = [node.status for node in self.nodes]
+        return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
+
+
+class SourceFreshness(BaseModel):
+    """How old a source's newest row is; `age_hours` and `loaded_at` are unknown where it has no row.
+
+    `limit_hours` is the age at which the source is stale, as sources.yml has it.
+    """
+
+    source: str
+    status: str
+    loaded_at: datetime | None = None
+    age_hours: float | None = None
+    limit_hours: float | None = None
+
+
+def nodes_of(result: Any) -> list[DbtNode]:
+    return [
+        DbtNode(
+            id=each.node.unique_id,
+            parents=list(getattr(each.node.depends_on, "nodes", []) if hasattr(each.node, "depends_on") else []),
+            name=each.node.name,
+            resource_type=str(each.node.resource_type),
+            status=str(each.status),
+            seconds=round(each.execution_time, 3),
+            failures=each.failures if hasattr(each, "failures") else None,
+            message=printable(each.message or ""),
+        )
+        for each in getattr(result, "results", None) or []
+        if hasattr(each, "node")
+    ]
+
+
+NEVER = 1
+"""The year in which dbt says that the newest row of an empty table was loaded."""
+
+
+def freshness_of(result: Any) -> SourceFreshness:
+    known = result.node.source_name, result.node.name
+    loaded_at = getattr(result, "max_loaded_at", None)
+    if loaded_at and loaded_at.year == NEVER:
+        loaded_at = None
+    return SourceFreshness(
+        source=".".join(known),
+        status=str(result.status),
+        loaded_at=loaded_at,
+        age_hours=round(result.age / 3600, 2) if loaded_at else None,
+        limit_hours=_limit_hours(getattr(result.node, "freshness", None)),
+    )
+
+
+def _limit_hours(freshness: Any) -> float | None:
+    after = getattr(freshness, "error_after", None)
+    hours = {"minute": 1 / 60, "hour": 1, "day": 24}.get(str(getattr(after, "period", "")))
+    count = getattr(after, "count", None)
+    return float(count) * hours if hours and count else None
