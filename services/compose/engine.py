@@ -1,17 +1,17 @@
 """Docker Compose's command line, with a profile's values and no other."""
 
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
 from blocks.names import owner
+from services.compose import shell
 from services.compose.forms import FORMS
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
 from services.compose.secrets import digests
@@ -83,7 +83,7 @@ class Compose:
 
     def command(self, *arguments: str, progress: str = "") -> list[str]:
         """The full command line for Compose's `arguments`; `progress` is how it tells what it is doing."""
-        own = [name for name in _environment() if name.startswith("COMPOSE_")]
+        own = [name for name in shell.variables() if name.startswith("COMPOSE_")]
         hidden = [f"--unset={name}" for name in {*FORMS, *self.profile.values, *own} - FROM_OUTSIDE]
         files = [f"--file={file}" for file in (COMPOSE_FILE, *self.profile.files, *self.files)]
         project = [f"--project-name={self.project}"] if self.project else []
@@ -115,7 +115,7 @@ class Compose:
             "PREFECT_OWNER": values.get("PREFECT_OWNER") or owner(self.profile.clone),
             "WORKER_LIMIT": values.get("WORKER_LIMIT", ""),
             KEEP: str(int(values.get("PREFECT_KEEP_DAYS") or KEEP_DAYS) * 86400),
-            **({} if {"CONSOLE_PORT"} & {*values, *_environment()} else {"CONSOLE_PORT": CONSOLE_PORT}),
+            **({} if {"CONSOLE_PORT"} & {*values, *shell.variables()} else {"CONSOLE_PORT": CONSOLE_PORT}),
         }
 
     def everything(self) -> Self:
@@ -244,7 +244,7 @@ def check_builder() -> None:
     Raises:
         ComposeError: the environment turns BuildKit off.
     """
-    value = _environment().get("DOCKER_BUILDKIT", "")
+    value = shell.variables().get("DOCKER_BUILDKIT", "")
     if value.lower() in ("0", "false", "f", "no", "off"):
         raise ComposeError(
             f"DOCKER_BUILDKIT is {value!r}, which turns BuildKit off, and the images need it. "
@@ -254,12 +254,12 @@ def check_builder() -> None:
 
 def from_outside(profile: Profile, name: str) -> str:
     """A value that the environment may give in the place of the profile."""
-    return _environment().get(name) or profile.values[name]
+    return shell.variables().get(name) or profile.values[name]
 
 
 def steered() -> str:
     """Return a sentence with the variables of the environment that say which engine is used and how, or ""."""
-    found = [f"{name} is {_environment()[name]!r}" for name in STEERING if _environment().get(name)]
+    found = [f"{name} is {shell.variables()[name]!r}" for name in STEERING if shell.variables().get(name)]
     return f" {', '.join(found)}: check it, or unset it." if found else ""
 
 
@@ -267,10 +267,6 @@ def _version(text: str) -> tuple[int, ...]:
     """The first two numbers of a version; none of one that has no number, such as a build from source."""
     match = re.match(r"v?(\d+)\.(\d+)", text.strip())
     return (int(match[1]), int(match[2])) if match else ()
-
-
-def _environment() -> Mapping[str, str]:
-    return os.environ  # noqa: TID251 - Docker's own variables, which no setting is
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from services.compose import shell
 from services.compose.profile import PROJECT, ComposeError, Profile
 
 RECORD = Path("data", "compose.json")
@@ -53,7 +54,7 @@ def project_name(profile: Profile, clone: Path = PROJECT, engine: Engine | None 
     """
     engine = engine or Engine()
     with _record(clone) as projects:
-        if wanted := _by_hand() or profile.values.get("COMPOSE_PROJECT_NAME"):
+        if wanted := shell.variables().get("COMPOSE_PROJECT_NAME") or profile.values.get("COMPOSE_PROJECT_NAME"):
             _claim(wanted, projects, clone, engine)
             projects.setdefault(wanted, "")
             return wanted
@@ -87,10 +88,6 @@ def forget(name: str, clone: Path = PROJECT) -> None:
     """Remove a project, which is gone, from the record."""
     with _record(clone) as projects:
         projects.pop(name, None)
-
-
-def _by_hand() -> str | None:
-    return os.environ.get("COMPOSE_PROJECT_NAME")  # noqa: TID251 - a verb's own variable, which no setting is
 
 
 def _claim(name: str, projects: Mapping[str, str], clone: Path, engine: Engine) -> None:

@@ -13,8 +13,8 @@ sys.path.insert(0, "/opt/platform")
 from services.guard.rules import ADDED, Rules, is_cors, joined, names
 
 # S3's clients send bodies of any type, so that Host, Origin and Sec-Fetch-Site alone decide.
-PROXIES = os.environ.get("GUARD_ALLOWED_HOSTS", "")  # noqa: TID251 - there are no settings here
-HOSTS = f"{os.environ['GUARD_NAMES']},{PROXIES}"  # noqa: TID251
+PROXIES = os.environ.get("GUARD_ALLOWED_HOSTS", "")
+HOSTS = f"{os.environ['GUARD_NAMES']},{PROXIES}"
 RULES = Rules(names(HOSTS), names(PROXIES), buckets=True, json_only=False)
 
 
