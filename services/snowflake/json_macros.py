@@ -37,10 +37,18 @@ _COMPARE = Template("""list_transform([struct_pack(k := $one, t := $first)], lam
 _ORDERED = Template("""list_transform([a], lambda x: case
     when typeof(x) = 'JSON' and json_type(try_cast(x::varchar as json)) in ('OBJECT', 'ARRAY')
     then $place.sf_sorted(try_cast(x::varchar as json)) else $place.sf_text(x) end)[1]""")
-_VARIANT = """list_transform([a], lambda x: case when x is null then null
+_FLOAT = "The emulator cannot keep a FLOAT in a VARIANT, OBJECT or ARRAY: cast it to NUMBER(38, s) first."
+_QUOTED = r'''"(\\.|[^"\\])*"'''
+"""A text in JSON."""
+_UNDEFINED = (
+    "The emulator cannot keep a NULL in an ARRAY, where Snowflake has undefined: "
+    "use ARRAY_CONSTRUCT_COMPACT or COALESCE."
+)
+_VARIANT = Template("""list_transform([a], lambda x: case when x is null then null
     when typeof(x) = 'JSON' then try_cast(x::varchar as json)
+    when typeof(x) = 'DOUBLE' then error('$float')
     when typeof(x) = 'TIMESTAMP' then to_json(strftime(try_cast(x::varchar as timestamp), '%Y-%m-%d %H:%M:%S.%g'))
-    else to_json(x) end)[1]"""
+    else to_json(x) end)[1]""")
 _OBJECT = """list_transform([a], lambda x: case when x is null then null
     when typeof(x) = 'JSON' then case coalesce(json_type(try_cast(x::varchar as json)), 'NULL')
         when 'OBJECT' then try_cast(x::varchar as json) when 'NULL' then null
@@ -85,7 +93,12 @@ def json_macros(place: str) -> dict[str, str]:
     return {
         **sorted_keys,
         "sf_ordered(a)": _ORDERED.substitute(place=place),
-        "sf_variant(a)": _VARIANT,
+        "sf_variant(a)": _VARIANT.substitute(float=_FLOAT),
+        "sf_exact(a)": f"case when typeof(a) = 'DOUBLE' then error('{_FLOAT}') else a end",
+        "sf_present(a)": f"case when a is null then error('{_UNDEFINED}') else a end",
+        "sf_without_floats(a)": f"case when regexp_matches(regexp_replace(a, '{_QUOTED}', '', 'g'), '[0-9][eE]') "
+        f"then error('{_FLOAT}') else a end",
+        "sf_json(a)": f"{place}.sf_sorted({place}.sf_variant(a))",
         "sf_object(a)": _OBJECT,
         "sf_array(a)": _ARRAY,
         "sf_compare(a, b)": compare,

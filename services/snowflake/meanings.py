@@ -25,6 +25,8 @@ _CALLS: dict[type[Expr], str] = {
 }
 """The macros that are these functions, by their types or, of those that the parser does not know, by their names."""
 _TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
+_TAKE_NULLS = (exp.ArrayConstructCompact, exp.ArrayMax, exp.ArrayMin, exp.ArraySize, exp.ArrayToString)
+"""Functions of an array that return the same for its JSON nulls as for Snowflake's undefined values."""
 _MICROSECONDS = 6
 
 
@@ -82,6 +84,25 @@ def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one a kind of express
             return call(SEMI_STRUCTURED[node.to.this], node.this)
         case exp.ToVariant():
             return call("sf_variant", node.this)
+        case exp.JSONFormat():
+            return call("sf_json", node.this)
+        case exp.ParseJSON() if not node.find_ancestor(exp.Copy):
+            node.set("this", call("sf_without_floats", node.this))
+        case exp.GroupConcat() if not node.args.get("separator"):
+            node.set("separator", exp.Literal.string(""))
+        case exp.Array() if not isinstance(node.parent, _TAKE_NULLS):
+            for each in node.expressions:
+                each.replace(call("sf_exact", call("sf_present", each)))
+        case exp.Struct():
+            for each in node.expressions:
+                if isinstance(each, exp.PropertyEQ):
+                    each.set("expression", call("sf_exact", each.expression))
+        case exp.ArrayAgg() if not isinstance(value := node.this, exp.Distinct):
+            value = value.this if isinstance(value, exp.Order) else value
+            if not isinstance(value, exp.Distinct):
+                value.replace(call("sf_exact", value))
+        case exp.ObjectAgg():
+            node.set("expression", call("sf_exact", node.expression))
         case exp.JSONPathSubscript() if isinstance(node.this, int) and node.this < 0:
             raise unsupported("the emulator does not know what an index below 0 returns: use ARRAY_SIZE.")
         case exp.DateAdd() | exp.DateDiff() if node.args.get("unit") and node.args["unit"].name.upper() == "NANOSECOND":

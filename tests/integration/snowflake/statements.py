@@ -139,6 +139,12 @@ CASES = [
     Case("select typeof(a) from t", "TYPEOF takes a VARIANT", FUNCTION + "typeof", "INTEGER"),
     Case("select v:b::varchar, v:b[1]::varchar, v:a::int, v:d::varchar from t", one('[1,"x"]', "x", 1, None), "user-guide/querying-semistructured"),
     Case("select array_construct(1, 2)::varchar", one("[1,2]"), FUNCTION + "array_construct"),
+    Case("select array_construct('a', null)", "where Snowflake has undefined", FUNCTION + "array_construct", '`["a",undefined]`'),
+    Case("select array_construct(3::double)", "cannot keep a FLOAT in a VARIANT", FUNCTION + "array_construct", "`[3.000000000000000e+00]`"),
+    Case("select object_construct('c', c) from t", "cannot keep a FLOAT in a VARIANT", FUNCTION + "typeof", '`{"c":1.500000000000000e+00}`'),
+    Case("select typeof(parse_json('1.912e2'))", "cannot keep a FLOAT in a VARIANT", FUNCTION + "typeof", "`DOUBLE`"),
+    Case("""select parse_json('{"1e5": "a: 1e5"}')""", one('{"1e5":"a: 1e5"}'), FUNCTION + "parse_json"),
+    Case("""select to_json(parse_json('{"b": {"d": 1, "c": 2}, "a": 2}')), to_json('a'::variant), to_json(null)""", one('{"a":2,"b":{"c":2,"d":1}}', '"a"', None), FUNCTION + "to_json"),
     Case("select array_agg(x) from (select 1 as x union all select null)", one("[1]"), FUNCTION + "array_agg"),
     # rows that change
     Case("create or replace table m (id int, n int); insert into m values (1, 1), (2, 2); merge into m using (select 1 as id, 9 as n union all select 3, 9) s on m.id = s.id when matched then update set n = s.n when not matched then insert (id, n) values (s.id, s.n)", one(1, 1), SQL + "merge"),
@@ -192,6 +198,7 @@ CASES = [
     Case("""select array_size(parse_json('{"a": 1}')), array_size(v:b), array_contains(2::variant, array_construct(1, 2)) from t""", one(None, 2, True), FUNCTION + "array_size"),
     # aggregates and windows
     Case("select listagg(d, ',') from t where false", one(""), FUNCTION + "listagg"),
+    Case("select listagg(x) within group (order by x), listagg(distinct x) within group (order by x) from (select 'a' as x union all select 'b')", one("ab", "ab"), FUNCTION + "listagg"),
     Case("select listagg(x, ',') within group (order by x desc) from (select 'a' as x union all select 'b' union all select null)", one("b,a"), FUNCTION + "listagg"),
     Case("select median(x), median(y), median(x::float) from (select 1 as x, 0.01 as y union all select 2, 0.02)", one(Decimal("1.500"), Decimal("0.01500"), 1.5), FUNCTION + "median"),
     Case("select percentile_cont(0.5) within group (order by x), percentile_disc(0.5) within group (order by x) from (select 1 as x union all select 2)", one(Decimal("1.500"), 1), FUNCTION + "percentile_cont"),
