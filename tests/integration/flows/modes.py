@@ -50,6 +50,7 @@ class OnSnowflake(Platform):
 
     emulator: Emulator
     schema = "analytics"
+    readers = "analytics_published"
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         return self.emulator.rows(sql, schema="ANALYTICS_PUBLISHED")

@@ -60,6 +60,8 @@ class Platform:
     published: Path
     schema = "main"
     """The schema that dbt builds in, and the beginning of the others' names."""
+    readers = "main"
+    """The schema of the published tables."""
 
     def put(self, key: str, content: str | bytes) -> str:
         """Land a file below inbound/; text is compressed where the name says so."""

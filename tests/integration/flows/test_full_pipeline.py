@@ -63,7 +63,7 @@ def test_the_run_page_shows_figures_and_links_and_prefect_knows_what_each_table_
     assert '"name": "fct_flights"' in str(dbt and dbt.data)
     assert '"source": "raw.flights", "status": "pass"' in str(freshness and freshness.data)
     tables = {row["table"]: row for row in json.loads(str(getattr(Artifact.get("published-tables"), "data", "[]")))}
-    published = tables[f"{platform.schema}.fct_flights"]
+    published = tables[f"{platform.readers}.fct_flights"]
     assert (published["before"], published["rows"]) == (0, 20)
     run = newest_run("full_pipeline")
     assert run.state_type == "COMPLETED"
@@ -139,6 +139,7 @@ def test_files_that_an_adopted_sync_was_too_early_for_are_loaded_by_a_second_one
 def test_two_pipelines_at_once_take_turns_at_the_warehouse(platform: Platform) -> None:
     platform.put_reference()
     platform.put("flights/2013-01-01.csv.gz", flights(1))
+    airbyte_sync()
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda _: dbt_transform(), range(2)))
     assert all(node.status != "error" for result in results for node in result.nodes)
