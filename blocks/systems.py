@@ -1,7 +1,7 @@
 """The systems outside as Prefect blocks: their settings, and the clients that these make."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from prefect.blocks.core import Block
 from prefect.runtime import flow_run
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection as SnowflakeSession
 
 NONE = SecretStr("")
+System = TypeVar("System", bound=Block)
 
 
 class S3Landing(Block):
@@ -147,23 +148,12 @@ class SnowflakeConnection(Block):
 
     def variables(self) -> dict[str, str]:
         """The environment from which dbt's target `snowflake` reads its connection."""
-        return {
-            "SNOWFLAKE_QUERY_TAG": _query_tag(),
-            "SNOWFLAKE_ACCOUNT": self.account,
-            "SNOWFLAKE_USER": self.user,
-            "SNOWFLAKE_PASSWORD": self.password.get_secret_value(),
-            "SNOWFLAKE_PRIVATE_KEY": self.private_key.get_secret_value(),
-            "SNOWFLAKE_PRIVATE_KEY_PATH": self.private_key_path,
-            "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": self.private_key_passphrase.get_secret_value(),
-            "SNOWFLAKE_OAUTH_TOKEN": self.oauth_token.get_secret_value(),
-            "SNOWFLAKE_DATABASE": self.database,
-            "SNOWFLAKE_SCHEMA": self.schema_,
-            "SNOWFLAKE_WAREHOUSE": self.warehouse,
-            "SNOWFLAKE_ROLE": self.role,
-            "SNOWFLAKE_HOST": self.host,
-            "SNOWFLAKE_PORT": str(self.port or ""),
-            "SNOWFLAKE_PROTOCOL": self.protocol,
+        values = {name.rstrip("_").upper(): getattr(self, name) for name in type(self).model_fields}
+        texts = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
         }
+        own = {f"SNOWFLAKE_{name}": "" if text is None else str(text) for name, text in texts.items()}
+        return {"SNOWFLAKE_QUERY_TAG": _query_tag(), **own}
 
     def get_connection(self, schema: str = "") -> "SnowflakeSession":
         """Open a session; the key or password is handed over as dbt-snowflake hands it to its connector.
@@ -242,61 +232,31 @@ class DbtConfig(Block):
 
 def landing_from(settings: Settings) -> S3Landing:
     """The block that the environment describes."""
-    return S3Landing(
-        bucket=settings.s3_bucket,
-        prefix=settings.s3_prefix,
-        endpoint_url=settings.s3_endpoint_url,
-        queue_url=settings.sensor_queue_url,
-        region=settings.aws_default_region,
-        access_key_id=settings.aws_access_key_id,
-        secret_access_key=settings.aws_secret_access_key,
-        session_token=settings.aws_session_token,
-    )
+    queue, region = settings.sensor_queue_url, settings.aws_default_region
+    return _filled(S3Landing, settings, "s3_", "aws_", queue_url=queue, region=region)
 
 
 def airbyte_from(settings: Settings) -> AirbyteConnection:
     """The block that the environment describes."""
-    return AirbyteConnection(
-        server_url=settings.airbyte_server_url,
-        connection_id=settings.airbyte_connection_id,
-        client_id=settings.airbyte_client_id,
-        client_secret=settings.airbyte_client_secret,
-        sync_timeout_seconds=settings.airbyte_sync_timeout_seconds,
-    )
+    return _filled(AirbyteConnection, settings, "airbyte_")
 
 
 def snowflake_from(settings: Settings) -> SnowflakeConnection:
     """The block that the environment describes; values may be missing."""
-    return SnowflakeConnection(
-        account=settings.snowflake_account,
-        user=settings.snowflake_user,
-        password=settings.snowflake_password,
-        private_key=settings.snowflake_private_key,
-        private_key_path=settings.snowflake_private_key_path,
-        private_key_passphrase=settings.snowflake_private_key_passphrase,
-        oauth_token=settings.snowflake_oauth_token,
-        database=settings.snowflake_database,
-        schema=settings.snowflake_schema,
-        warehouse=settings.snowflake_warehouse,
-        role=settings.snowflake_role,
-        host=settings.snowflake_host,
-        port=settings.snowflake_port,
-        protocol=settings.snowflake_protocol,
-    )
+    return _filled(SnowflakeConnection, settings, "snowflake_")
 
 
 def dbt_from(settings: Settings) -> DbtConfig:
     """The block that the environment describes."""
-    return DbtConfig(
-        project_dir=settings.dbt_project_dir,
-        target=settings.dbt_target,
-        lake_dir=settings.lake_dir,
-        warehouse_path=settings.warehouse_path,
-        published_path=settings.published_path,
-        freshness_threshold_hours=settings.freshness_threshold_hours,
-        dbt_timeout_seconds=settings.dbt_timeout_seconds,
-        warehouse_wait_seconds=settings.warehouse_wait_seconds,
-    )
+    return _filled(DbtConfig, settings, "dbt_", "")
+
+
+def _filled(system: type[System], settings: Settings, *prefixes: str, **others: str) -> System:
+    """Fill a block's fields with the settings of the same names, which begin with one of the prefixes."""
+    names = [field.alias or name for name, field in system.model_fields.items()]
+    known = Settings.model_fields
+    found = {name: getattr(settings, at + name) for at in prefixes for name in names if at + name in known}
+    return system(**found, **others)
 
 
 def _query_tag() -> str:
