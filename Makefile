@@ -7,8 +7,11 @@ SHELL := /bin/sh
 unexport $(filter-out PYTHONIOENCODING PYTHONUTF8 PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE, \
   $(filter PYTHON%,$(.VARIABLES)))
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for v in 3.13 3.12 3.11 3; do \
-  python$$v -E -c '$(NEW_ENOUGH)' 2>/dev/null && echo python$$v && break; done)
+# Looked for once, when it is first needed.
+ifeq ($(origin PYTHON),undefined)
+PYTHON = $(eval PYTHON := $(shell for v in 3.13 3.12 3.11 3; do \
+  python$$v -E -c '$(NEW_ENOUGH)' 2>/dev/null && echo python$$v && break; done))$(PYTHON)
+endif
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready

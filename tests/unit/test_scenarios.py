@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from services.scenarios.every import SCENARIOS
+from services.scenarios.play import play
 from services.scenarios.table import table
 from tests.readme import PROJECT
 
@@ -22,19 +24,16 @@ def test_each_scenario_is_modelled_on_a_public_report_of_its_own() -> None:
     assert all(re.fullmatch(r"https://[\w./-]+", address) for address in addresses)
 
 
-def scenario(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run what `make scenario` runs."""
-    command = [sys.executable, "-P", "-s", "-m", "services.scenarios", "scenario", "--", *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
-
-
 def test_without_a_name_the_scenarios_are_listed_one_a_line() -> None:
-    printed = scenario("").stdout
-    assert [line.split()[0] for line in printed.splitlines()] == list(SCENARIOS)
+    command = [sys.executable, "-P", "-s", "-m", "services.scenarios", "scenario", "--", ""]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(SCENARIOS)
 
 
-@pytest.mark.parametrize("names", ["no-such", "file-late no-such"])
-def test_an_unknown_scenario_is_refused_before_anything_starts(names: str) -> None:
-    done = scenario(names)
-    assert done.returncode == 1
-    assert "There is no scenario no-such. `make scenario` lists them." in done.stderr
+@pytest.mark.parametrize("names", [["no-such"], ["file-late", "no-such"]])
+def test_an_unknown_scenario_is_refused_before_anything_starts(
+    names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert play(names, "embedded", tmp_path) == 1
+    assert capsys.readouterr().err == "There is no scenario no-such. `make scenario` lists them.\n"
+    assert list(tmp_path.iterdir()) == []
