@@ -54,6 +54,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dbt.Platform:
     return on_duckdb
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mart", MARTS)
 def test_a_mart_has_row_for_row_what_it_has_on_duckdb(platform: Platform, local: dbt.Platform, mart: str) -> None:
     columns = [name for name, *_ in local.rows(f"describe {mart}") if name not in OF_THE_LOAD]
