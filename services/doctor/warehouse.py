@@ -172,12 +172,11 @@ def _use_a_warehouse(cursor: Any, role: str) -> None:
 
 def _session(session: Any, block: SnowflakeConnection) -> Finding:
     """Compare what Snowflake answered to the login; it names no warehouse or database that the role may not use."""
-    wanted = {"SNOWFLAKE_DATABASE": (session.database, block.database)}
-    if session.role:  # the emulator tells neither
-        wanted |= {
-            "SNOWFLAKE_ROLE": (session.role, block.role),
-            "SNOWFLAKE_WAREHOUSE": (session.warehouse, block.warehouse),
-        }
+    wanted = {
+        "SNOWFLAKE_DATABASE": (session.database, block.database),
+        "SNOWFLAKE_ROLE": (session.role, block.role),
+        "SNOWFLAKE_WAREHOUSE": (session.warehouse, block.warehouse),
+    }
     wrong = [name for name, (got, value) in wanted.items() if str(got).strip('"').lower() != value.lower()]
     said = f"user {session.user}, role {session.role}, database {session.database}, warehouse {session.warehouse}"
     if wrong:

@@ -87,9 +87,11 @@ class Emulator:
         tag = login["SESSION_PARAMETERS"].get("QUERY_TAG")
         log.info("session of %s, query tag %s", login.get("LOGIN_NAME"), tag)
         response = await login_request(_with_body(request, body))
-        connection = sessions[json.loads(bytes(response.body))["data"]["token"]]
-        SESSIONS[connection] = Session.of_login(login, request.query_params)
-        return response
+        answer = json.loads(bytes(response.body))
+        session = Session.of_login(login, request.query_params, self.access.warehouses)
+        SESSIONS[sessions[answer["data"]["token"]]] = session
+        answer["data"]["sessionInfo"] |= {"roleName": session.role, "warehouseName": session.warehouse or None}
+        return JSONResponse(answer)
 
     async def query(self, request: Request) -> Response:
         """Run a statement; one that fakesnow cannot run is an error at once, and not one that clients try again."""

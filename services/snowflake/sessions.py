@@ -1,6 +1,6 @@
 """Who a session is: what its login named, and what `USE` has changed since."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -25,8 +25,11 @@ class Session:
     """The text of the one that runs."""
 
     @classmethod
-    def of_login(cls, login: Mapping[str, Any], query: Mapping[str, str]) -> "Session":
+    def of_login(cls, login: Mapping[str, Any], query: Mapping[str, str], warehouses: Sequence[str] = ()) -> "Session":
+        """A session without a warehouse, as Snowflake's, if it names another than those that there are."""
         role, warehouse = query.get("roleName") or EVERYTHING, query.get("warehouse") or ""
+        if warehouses and warehouse.upper() not in warehouses:
+            warehouse = ""
         names = [str(login.get(name) or "") for name in ("ACCOUNT_NAME", "LOGIN_NAME")]
         return cls(*(name.upper() for name in (*names, role, warehouse, role, warehouse)))
 

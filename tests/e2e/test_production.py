@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from snowflake.connector.errors import ProgrammingError
 
 from services.compose.values import OF_THE_HOST
 from services.testing.fixtures import need_engine, owner
@@ -26,6 +27,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "production.md"
 BASE = re.findall(r"^FROM (\S+) AS base", (DOCUMENT.parents[1] / "Dockerfile").read_text(), re.MULTILINE)[0]
 """The platform's base image, which is on this machine."""
 TAG, PASSPHRASE = "2027-01-31", "walk-on"
+COUNT = "use warehouse DATA_PLATFORM_READING; select count(*) from DATA_PLATFORM.ANALYTICS_PUBLISHED.fct_flights"
 ANYBODY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
@@ -214,10 +216,21 @@ def test_the_checklist_leads_from_empty_accounts_to_tables_that_readers_see(walk
     eventually(lambda: [run["state_type"] for run in walk.pipelines()] == ["COMPLETED"] * 2)
     assert not walk.prefect("GET", "deployments/name/full_pipeline/production-daily-full-pipeline")["paused"]
 
-    walk.systems.sql("grant role DATA_PLATFORM_READER to user DATA_PLATFORM")
-    count = "select count(*) from DATA_PLATFORM.ANALYTICS_PUBLISHED.fct_flights"
-    assert walk.systems.sql(count, role="DATA_PLATFORM_READER") == [(SAMPLE_FLIGHTS + 3,)]
     assert "make status PROFILE=production" in page[8]
+
+    walk.systems.sql("create role ANALYST; grant role ANALYST to user DATA_PLATFORM")
+    with pytest.raises(ProgrammingError, match="not authorized"):
+        walk.systems.sql(COUNT, role="ANALYST")
+    walk.systems.sql("grant role DATA_PLATFORM_READER to role ANALYST")
+    assert walk.systems.sql(COUNT, role="ANALYST") == [(SAMPLE_FLIGHTS + 3,)]
+    walk.systems.sql("revoke role DATA_PLATFORM_READER from role ANALYST")
+    with pytest.raises(ProgrammingError, match="not authorized"):
+        walk.systems.sql(COUNT, role="ANALYST")
+
+    walk.do("make down PROFILE=production")
+    assert walk.code == 0
+    assert walk.clone.containers() == []
+    assert len(walk.pipelines()) == 2, "the server is not this platform's, and keeps its runs"
 
 
 def mounted(clone: Clone) -> set[str]:

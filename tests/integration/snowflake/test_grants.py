@@ -218,6 +218,16 @@ def test_a_warehouse_that_does_not_exist_cannot_be_used(emulator: Emulator) -> N
             cursor.execute("use warehouse no_such")
 
 
+def test_a_warehouse_of_the_profile_that_does_not_exist_is_named(emulator: Emulator) -> None:
+    well, wrong = (
+        next(iter(snowflake_warehouse(transformer(emulator).model_copy(update={"warehouse": name}), {})))
+        for name in ("data_platform", "NO_SUCH")
+    )
+    assert (well.state, wrong.state) == ("ok", "fail")
+    assert "role DATA_PLATFORM_TRANSFORMER" in well.said
+    assert "Correct SNOWFLAKE_WAREHOUSE" in wrong.fix
+
+
 def test_grants_survive_a_kill(emulator: Emulator) -> None:
     before = run(emulator, "READER", "show grants to role DATA_PLATFORM_READER")
     emulator.kill()
