@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from pydantic import TypeAdapter
 
 from services.airbyte.formats.model import Limits
-from services.airbyte.formats.settings import Format, parse
+from services.airbyte.formats.settings import Format
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,10 @@ class SyncTask:
 
     @classmethod
     def from_line(cls, line: bytes) -> "SyncTask":
-        values: dict[str, Any] = json.loads(line)
-        values["s3"] = S3Access(**values["s3"])
-        values["limits"] = Limits(**values["limits"])
-        values["streams"] = [_stream(stream) for stream in values["streams"]]
-        return cls(**values)
+        return _TASK.validate_python(json.loads(line))
 
 
-def _stream(values: dict[str, Any]) -> StreamTask:
-    return StreamTask(**values | {"format": parse(values["format"]) if values["format"] else None})
+_TASK = TypeAdapter(SyncTask)
 
 
 @dataclass(frozen=True)
@@ -190,17 +187,7 @@ class Done:
 
 
 Message = Committed | Ignored | Removed | Failed | Reading | Discovered | Widened | NewColumns | Done
-_TYPES: dict[str, type[Message]] = {
-    "committed": Committed,
-    "ignored": Ignored,
-    "removed": Removed,
-    "failed": Failed,
-    "reading": Reading,
-    "discovered": Discovered,
-    "widened": Widened,
-    "new_columns": NewColumns,
-    "done": Done,
-}
+_TYPES: dict[str, type[Message]] = {each.type: each for each in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:

@@ -1,9 +1,8 @@
 """How a stream's files are to be read: source-s3's `format`, with its names, structure and defaults."""
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 TRUE_VALUES = ("y", "yes", "t", "true", "on", "1")
 FALSE_VALUES = ("n", "no", "f", "false", "off", "0")
@@ -85,14 +84,6 @@ class ParquetFormat(_Strict):
 
 Format = CsvFormat | JsonlFormat | ParquetFormat
 FORMATS: dict[str, type[Format]] = {"csv": CsvFormat, "jsonl": JsonlFormat, "parquet": ParquetFormat}
-
-
-def parse(values: Mapping[str, Any]) -> Format:
-    """The format that `dataclasses.asdict` made `values` of."""
-    kind = FORMATS[values["filetype"]]
-    if kind is CsvFormat:
-        return CsvFormat(**{**values, "header_definition": HeaderDefinition(**values["header_definition"])})
-    return kind(**values)
 
 
 def check_filetype(values: object) -> object:
