@@ -26,7 +26,18 @@ if TYPE_CHECKING:
 Client = TypeVar("Client", bound=Any)
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
-NOT_S3 = (BotoCoreError, ClientError, ResponseParserError, ValueError, LookupError, TypeError, AttributeError)
+REDIRECTED = RecursionError
+"""What boto3 raises where each answer is a redirect without a region: it asks for the region, and is redirected again."""
+NOT_S3 = (
+    BotoCoreError,
+    ClientError,
+    ResponseParserError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    REDIRECTED,
+)
 """What boto3 raises, or what reading its answer does, when S3 does not answer or what answers is not S3."""
 LOOKS_AT_ONCE = 10
 
@@ -256,7 +267,12 @@ def http_date(header: str | None) -> datetime:
 
 def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
     """S3's error in words: which bucket, and what to check."""
-    return LandingUnavailable(f"The landing bucket s3://{bucket} cannot be used: {error}. {remedy(error)}")
+    return LandingUnavailable(f"The landing bucket s3://{bucket} cannot be used: {said(error)}. {remedy(error)}")
+
+
+def said(error: Exception) -> str:
+    """Return what S3's error says."""
+    return "each request is answered by a redirect" if isinstance(error, REDIRECTED) else str(error)
 
 
 REMEDIES = {
@@ -286,6 +302,11 @@ REMEDIES = {
 
 def remedy(error: Exception) -> str:
     """Return what helps against S3's error."""
+    if isinstance(error, REDIRECTED):
+        return (
+            "Write S3_ENDPOINT_URL as the address that it redirects to, often https:// for http://, or as the endpoint "
+            "of the bucket's region."
+        )
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     return REMEDIES.get(
         code,

@@ -25,6 +25,11 @@ def s3_failure(error: Exception, task: SyncTask) -> tuple[str, str]:
     where = f"bucket {task.bucket}" + (f" at {task.s3.endpoint_url}" if task.s3.endpoint_url else "")
     if isinstance(error, NoCredentialsError):
         return "config_error", f"S3 ({where}): no credentials. Set MOCK_AIRBYTE_S3_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID."
+    if isinstance(error, RecursionError):  # boto3 asks for the bucket's region, and is redirected again
+        return (
+            "config_error",
+            f"S3 ({where}): each request is answered by a redirect. Correct the endpoint or the region.",
+        )
     code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
     if helps := WRONG_SETTINGS.get(code):
         return "config_error", f"S3 ({where}): {error}. {helps}"

@@ -114,7 +114,7 @@ class _StreamLoader:
             self._fail(
                 "config_error", f"{where}: {error.reason}. None of its rows were loaded; mend the file, sync again."
             )
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError, RecursionError) as error:
             self._fail(*s3_failure(error, self._task))
         except DestinationError as error:
             self._fail(error.failure_type, str(error), origin="destination")

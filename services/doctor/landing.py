@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from blocks.errors import PlatformError
-from blocks.landing import CURSORS, remedy
+from blocks.landing import CURSORS, REDIRECTED, remedy, said
 from blocks.systems import S3Landing
 from services.doctor.finding import Finding
 
@@ -23,8 +23,8 @@ def landing(block: S3Landing) -> Iterable[Finding]:
     s3 = block.get_client()
     try:
         listed = s3.list_objects_v2(Bucket=block.bucket, Prefix=block.prefix, MaxKeys=1)
-    except (BotoCoreError, ClientError) as error:
-        yield Finding("s3 listing", "fail", f"{where}: {error}", remedy(error))
+    except (BotoCoreError, ClientError, REDIRECTED) as error:
+        yield Finding("s3 listing", "fail", f"{where}: {said(error)}", remedy(error))
         return
     if listed["KeyCount"]:
         yield Finding("s3 listing", "ok", f"{where} can be listed")

@@ -1,14 +1,21 @@
 """The landing bucket is listed completely, and S3's errors say what to check."""
 
 import socket
-from typing import TYPE_CHECKING
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
+from pydantic import SecretStr
 
 from blocks.landing import AwsAccess, LandingUnavailable, listing, s3_client
 from blocks.notifications import Notifications, QueueUnusable, sqs_client
+from blocks.systems import S3Landing
+from services.airbyte.load_failures import s3_failure
+from services.doctor.landing import landing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -54,6 +61,33 @@ def test_s3_that_is_not_running_is_said_with_how_to_start_it() -> None:
 def test_an_endpoint_that_is_no_url_is_named() -> None:
     with pytest.raises(LandingUnavailable, match=r"Invalid endpoint: localhost.*S3_ENDPOINT_URL"):
         s3_client("landing", AwsAccess("localhost:4566"))
+
+
+def test_an_endpoint_that_redirects_every_request_is_named_by_the_platform_the_doctor_and_the_mock() -> None:
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(301)
+            self.send_header("Location", "https://s3.example.com/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        access = AwsAccess(url, "us-east-1", "test", "test")
+        with pytest.raises(LandingUnavailable, match="redirect.*S3_ENDPOINT_URL") as raised:
+            list(listing(s3_client("landing", access), "landing", ""))
+        block = S3Landing(bucket="landing", endpoint_url=url, region="us-east-1", access_key_id="a", prefix="inbound/")
+        (finding,) = landing(block.model_copy(update={"secret_access_key": SecretStr("b")}))
+        server.shutdown()
+    assert (finding.state, "S3_ENDPOINT_URL" in finding.fix) == ("fail", True)
+    task = cast(Any, SimpleNamespace(bucket="acme", s3=SimpleNamespace(endpoint_url=url)))
+    assert s3_failure(cast(Exception, raised.value.__cause__), task)[0] == "config_error"
 
 
 def test_an_aws_profile_that_does_not_exist_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
