@@ -27,7 +27,7 @@ Client = TypeVar("Client", bound=Any)
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 REDIRECTED = RecursionError
-"""What boto3 raises where each answer is a redirect without a region: it asks for the region, and is redirected again."""
+"""What boto3 raises where each answer is a redirect: it asks for the bucket's region, and is redirected again."""
 NOT_S3 = (
     BotoCoreError,
     ClientError,

@@ -80,7 +80,7 @@ def test_an_endpoint_that_redirects_every_request_is_named_by_the_platform_the_d
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
         access = AwsAccess(url, "us-east-1", "test", "test")
-        with pytest.raises(LandingUnavailable, match="redirect.*S3_ENDPOINT_URL") as raised:
+        with pytest.raises(LandingUnavailable, match=r"redirect.*S3_ENDPOINT_URL") as raised:
             list(listing(s3_client("landing", access), "landing", ""))
         block = S3Landing(bucket="landing", endpoint_url=url, region="us-east-1", access_key_id="a", prefix="inbound/")
         (finding,) = landing(block.model_copy(update={"secret_access_key": SecretStr("b")}))
