@@ -12,7 +12,7 @@ from services.compose import backup as module
 from services.compose.backup import DATA, LANDING, MANIFEST, OVERLAY, VOLUMES, backup, restore
 from services.compose.engine import KEEP, Compose
 from services.compose.profile import COMPOSE_FILE, SCALE_FILE, ComposeError, Profile, load
-from tests.unit.compose.test_profile_values import TEXTS
+from tests.unit.compose.profile_texts import TEXTS
 
 LEFT_OUT = {"prefect-database", "prefect-leases", "prefect-redis", "postgres-socket", "dbt-packages"}
 """Prefect's database is dumped, and a restore frees the slots that were held; the others hold nothing that is lost."""

@@ -21,7 +21,7 @@ from services.compose.profile import (
     check,
     load,
 )
-from tests.unit.compose.test_profile_values import TEXTS, changed
+from tests.unit.compose.profile_texts import TEXTS, changed
 
 OURS = "prefect-orchestration:"
 
