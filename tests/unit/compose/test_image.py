@@ -21,31 +21,9 @@ from services.compose.profile import (
     check,
     load,
 )
-from tests.unit.compose.profile_texts import TEXTS, changed
+from tests.unit.compose.profile_texts import changed
 
 OURS = "prefect-orchestration:"
-
-
-@pytest.fixture
-def production(tmp_path: Path) -> Profile:
-    """The production example, filled in, in a clone with one commit."""
-    (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "production.env").write_text(TEXTS["production"])
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "--message", "First"]):
-        own = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
-        subprocess.run(["git", "-C", tmp_path, *own, *command], check=True)
-    return load("production", tmp_path / "profiles")
-
-
-@pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `docker` that has the image of the file's commit, or none where there is no file, and notes its arguments."""
-    (tmp_path / "bin").mkdir()
-    script = tmp_path / "bin" / "docker"
-    script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n[ "$1" = image ] || exit 0\ncat {tmp_path}/commit\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
-    return tmp_path
 
 
 def test_no_service_of_the_compose_file_mounts_code_of_the_clone() -> None:
