@@ -11,6 +11,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.concurrency.sync import concurrency
 from prefect.context import TaskRunContext
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+from prefect.runtime import flow_run
 from prefect.tasks import exponential_backoff
 
 from blocks import connections, dbt_packages, docs
@@ -22,6 +23,16 @@ from blocks.warehouse import Contents
 from flows.assets import link_to_page, models_built, published
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 from flows.tags import tag_with_version, tagged
+
+TEST_ALL = ("--vars", "{test_all: true}")
+"""What makes the tests of dbt's project look at every row."""
+SCHEDULED = "auto-scheduled"
+"""The tag that Prefect gives each run that a schedule has started."""
+
+
+def every_row(test_all: bool | None) -> bool:
+    """Whether tests look at every row: as asked, else where a schedule has started this run."""
+    return SCHEDULED in flow_run.tags if test_all is None else test_all
 
 
 @contextmanager
@@ -155,7 +166,12 @@ def versions(before: Mapping[str, Contents], now: Mapping[str, Contents]) -> lis
 
 
 @flow(name="dbt_transform", on_running=[tag_with_version])
-def dbt_transform(select: str | None = None, full_refresh: bool = False, profile: str | None = None) -> DbtResult:
+def dbt_transform(
+    select: str | None = None,
+    full_refresh: bool = False,
+    profile: str | None = None,
+    test_all: bool | None = None,
+) -> DbtResult:
     """Install dbt's packages, build and test the models, and publish the tables whose tests have passed.
 
     Of what was not selected, a table is published too if all its tests have passed since it was last built; readers
@@ -165,6 +181,8 @@ def dbt_transform(select: str | None = None, full_refresh: bool = False, profile
         select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
         full_refresh: rebuild incremental models from scratch.
         profile: name of the saved blocks to connect with; without one, the environment decides.
+        test_all: have the tests look at every row, or only at what may have changed since they last passed; without
+            it, a run that a schedule has started looks at every row.
 
     Raises:
         blocks.dbt.errors.DbtFailed: a node failed, with its name and message, or the selection matches none; nothing is
@@ -176,7 +194,7 @@ def dbt_transform(select: str | None = None, full_refresh: bool = False, profile
     dbt_deps(profile)
     with warehouse_slot(profile):
         try:
-            result = run_dbt("build", select, full_refresh, profile)
+            result = run_dbt("build", select, full_refresh, profile, TEST_ALL if every_row(test_all) else ())
         except DbtFailed as failure:
             show(failure.result)
             raise
@@ -192,11 +210,25 @@ def show(result: DbtResult | None) -> None:
         return
 
     nodes = sorted(result.nodes, key=lambda node: (not node.failed, -node.seconds))
-    rows = [node.model_dump(include={"name", "resource_type", "status", "seconds", "message"}) for node in nodes]
+    rows = [
+        {
+            **node.model_dump(include={"name", "resource_type", "status", "seconds", "message"}),
+            "looked at": _looked_at(node),
+        }
+        for node in nodes
+    ]
     counts = ", ".join(f"{count} {status}" for status, count in result.counts().items())
     create_table_artifact(
-        rows, key=connections.names().artifact("dbt-results"), description=f"`dbt {result.command}`: {counts}."
+        rows,
+        key=connections.names().artifact("dbt-results"),
+        description=f"`dbt {result.command}`: {counts}. {result.tested()}".strip(),
     )
+
+
+def _looked_at(node: DbtNode) -> str:
+    if node.resource_type != "test" or node.status == "skipped":
+        return ""
+    return "what may have changed" if node.changes_only else "every row"
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from blocks.landing import LandedFile, not_data
 from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
-from flows.dbt_transform import dbt_transform, warehouse_slot
+from flows.dbt_transform import dbt_transform, every_row, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.row_counts import check_counts
 from flows.tags import tag_with_version, tagged, tags_of_the_deployment
@@ -109,6 +109,7 @@ def full_pipeline(
     select: str | None = None,
     full_refresh: bool = False,
     profile: str | None = None,
+    test_all: bool | None = None,
 ) -> PipelineResult:
     """Sync the connections, build and test the tables, publish them, and check that the data are fresh.
 
@@ -122,6 +123,8 @@ def full_pipeline(
         select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
         full_refresh: rebuild incremental models from scratch.
         profile: name of the saved blocks to connect with; without one, the environment decides.
+        test_all: have the tests look at every row, or only at what may have changed since they last passed; without
+            it, a run that a schedule has started looks at every row.
 
     Raises:
         blocks.airbyte.errors.AirbyteError, blocks.dbt.errors.DbtFailed, blocks.dbt.errors.StaleSource,
@@ -129,6 +132,7 @@ def full_pipeline(
         blocks.errors.ConfigurationError
     """
     link_to_page()
+    all_rows = every_row(test_all)  # asked for here: the schedule's tag is on this run, and not on its subflows
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit()
     syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
@@ -147,7 +151,7 @@ def full_pipeline(
     warm.wait()
     try:
         with tags_of_the_deployment():
-            dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile))
+            dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile, all_rows))
     except DbtFailed as error:
         if failed:
             raise failed from error

@@ -14,6 +14,8 @@ STOP_SECONDS = 60
 """How long a cancelled command may take to end."""
 COUNTED = "rows: "
 """How a line begins with which the macro `count_rows` tells its figures."""
+OF_CHANGES = "looks at changes: "
+"""How a line begins with which the macro `rows_to_test` names a test that need not look at every row."""
 
 
 def _counting(manifest: Any) -> dict[str, str]:
@@ -43,6 +45,7 @@ class Invocation:
         self.relation = relation
         self.running: set[str] = set()
         self.rows: list[RowCounts] = []
+        self.of_changes: set[str] = set()
         self.manifest: Any = None
 
     def hear(self, event: Any) -> None:
@@ -55,6 +58,8 @@ class Invocation:
             self.running.discard(event.data.node_info.node_name)
         elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(COUNTED):
             self.rows.append(RowCounts.model_validate_json(event.info.msg.removeprefix(COUNTED)))
+        elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(OF_CHANGES):
+            self.of_changes.add(event.info.msg.removeprefix(OF_CHANGES))
 
     def _take_manifest(self) -> None:
         """Have dbt note each node that it begins to build and each that it has built, in the node's own transaction."""

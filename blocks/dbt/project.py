@@ -75,7 +75,7 @@ class Dbt:
         self._check_project()
         name = " ".join(command)
         outcome, errors, invocation = self._invoke(command, self._flags())
-        result = DbtResult(command=name, nodes=nodes_of(outcome.result), rows=invocation.rows)
+        result = DbtResult(command=name, nodes=nodes_of(outcome.result, invocation.of_changes), rows=invocation.rows)
         if not outcome.success:
             failure = self._failure(name, result, outcome.exception, errors)
             failure.result = result

@@ -1,5 +1,6 @@
 """What a dbt command did: nodes, row counts and the age of sources."""
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,10 @@ FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 
 
 class DbtNode(BaseModel):
-    """The result of one node. `seconds` is its execution time; `id` and `parents` are ids of dbt's manifest."""
+    """The result of one node. `seconds` is its execution time; `id` and `parents` are ids of dbt's manifest.
+
+    `changes_only` says that a test looked at no rows but those that may have changed since it last passed.
+    """
 
     name: str
     resource_type: str
@@ -21,6 +25,7 @@ class DbtNode(BaseModel):
     message: str = ""
     id: str = ""
     parents: list[str] = []
+    changes_only: bool = False
 
     @property
     def failed(self) -> bool:
@@ -65,6 +70,19 @@ class DbtResult(BaseModel):
         statuses = [node.status for node in self.nodes]
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
+    def tested(self) -> str:
+        """Say what the tests looked at, in a sentence; empty where none has run."""
+        tests = [node for node in self.nodes if node.resource_type == "test" and node.status != "skipped"]
+        of_changes = sum(node.changes_only for node in tests)
+        if not tests:
+            return ""
+        if not of_changes:
+            return "The tests looked at every row."
+        return (
+            f"{of_changes} of {len(tests)} tests looked only at what may have changed since they last passed, "
+            "the others at every row."
+        )
+
 
 class SourceFreshness(BaseModel):
     """How old a source's newest row is; `age_hours` and `loaded_at` are unknown where it has no row.
@@ -79,7 +97,8 @@ class SourceFreshness(BaseModel):
     limit_hours: float | None = None
 
 
-def nodes_of(result: Any) -> list[DbtNode]:
+def nodes_of(result: Any, changes_only: Container[str] = ()) -> list[DbtNode]:
+    """Return the results of a command but for the project's own hooks where these have run."""
     return [
         DbtNode(
             id=each.node.unique_id,
@@ -90,9 +109,10 @@ def nodes_of(result: Any) -> list[DbtNode]:
             seconds=round(each.execution_time, 3),
             failures=each.failures if hasattr(each, "failures") else None,
             message=printable(each.message or ""),
+            changes_only=each.node.unique_id in changes_only,
         )
         for each in getattr(result, "results", None) or []
-        if hasattr(each, "node")
+        if hasattr(each, "node") and not (str(each.node.resource_type) == "operation" and str(each.status) == "success")
     ]
 
 

@@ -1,11 +1,25 @@
-{# The measures of a group of rows of fct_flights, defined once for every aggregate. Snowflake rounds the average of whole
-   numbers to six digits, so it is of doubles. #}
-{% macro flight_measures() -%}
+{# The sums of a group of rows of fct_flights from which `flight_measures` are made, however the groups are put together. #}
+{% macro flight_sums() -%}
     count(*) as flights,
     {%- for status in ['cancelled', 'diverted', 'on_time', 'late'] %}
     count(case when status = '{{ status }}' then 1 end) as {{ status }},
     {%- endfor %}
-    cast(count(case when status = 'on_time' then 1 end) as double) / count(*) as on_time_rate,
-    avg(cast(dep_delay_minutes as double)) as avg_dep_delay_minutes,
-    avg(cast(arr_delay_minutes as double)) as avg_arr_delay_minutes
+    {%- for delay in ['dep_delay_minutes', 'arr_delay_minutes'] %}
+    sum({{ delay }}) as {{ delay }},
+    count({{ delay }}) as with_{{ delay }}
+    {{- ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+
+{# The measures of a group of flights, defined once for every aggregate. Snowflake's quotient of whole numbers has six
+   digits, so it is of doubles. #}
+{% macro flight_measures() -%}
+    {%- for count in ['flights', 'cancelled', 'diverted', 'on_time', 'late'] %}
+    cast(sum({{ count }}) as bigint) as {{ count }},
+    {%- endfor %}
+    cast(sum(on_time) as double) / sum(flights) as on_time_rate,
+    {%- for delay in ['dep_delay_minutes', 'arr_delay_minutes'] %}
+    cast(sum({{ delay }}) as double) / nullif(sum(with_{{ delay }}), 0) as avg_{{ delay }}
+    {{- ',' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}

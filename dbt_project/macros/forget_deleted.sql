@@ -1,10 +1,11 @@
 {#
     Deletes a model's rows whose file was loaded again: those that are older than the newest load of their file, which
     `of_newest_files` tells. Rows of files that the source no longer has at all stay. For the post-hook of an incremental
-    model with `_airbyte_extracted_at` and `_ab_source_file_url`.
+    model with `of_changed_files`, `_airbyte_extracted_at` and `_ab_source_file_url`, in front of `note_built`.
 #}
 {% macro forget_deleted(source) -%}
     {%- if is_incremental() -%}
+        {%- set last = last_read(model.unique_id) or {'loads': 0} -%}
         delete from {{ this }} using (
             select
                 file,
@@ -14,7 +15,9 @@
                     loads.*,
                     max(last_modified) over (partition by file) as newest,
                     max(generation) over (partition by file) as highest
-                from ({{ file_loads(source) }}) as loads
+                from {{ noted('loads') }} as loads
+                where source = '{{ id_of(source) }}'
+                    and file in ({{ files_loaded_since(id_of(source), last.loads) }})
             ) as loads
             group by file
         ) as loads

@@ -31,12 +31,13 @@
     overwritten with the next rows of a series.
 
     It asks `relation` itself for the loads: DuckDB would keep a CTE that is read twice in memory, with every column. Few
-    loads were replaced, so that a join to these costs less than one to the loads that count.
+    loads were replaced, so that a join to these costs less than one to the loads that count. With `noted` it takes the
+    loads as the run's begin has noted them: for a test, which looks at no file that came later.
 #}
-{% macro of_newest_files(relation) -%}
+{% macro of_newest_files(relation, noted=false) -%}
     left join (
         select file, last_modified, generation
-        from ({{ file_loads(relation) }}) as loads
+        from ({{ noted_loads(relation) if noted else file_loads(relation) }}) as loads
         qualify last_modified < max(last_modified) over (partition by file)
             or generation < max(generation) over (partition by file)
     ) as replaced
@@ -46,19 +47,31 @@
     where replaced.file is null
 {%- endmacro %}
 
-{# A query for a source's loads of files, a row each, with the time at which Airbyte read the first of its rows. #}
-{% macro file_loads(relation) -%}
+{# A query for a source's loads of files, a row each: the times at which Airbyte read the first and last of its rows, their
+   number, and the bounds of a column. The bounds of times are days, with room for every time zone. #}
+{% macro file_loads(relation, column=none) -%}
     {%- set raw = raw_types(relation) -%}
     {%- set columns = airbyte_columns() -%}
+    {%- set type = declared_types(relation).get(column) -%}
     {%- set values = {} -%}
     {%- for name, type in columns.items() -%}
         {%- do values.update({name: cast_value(name, type, raw.get(name))}) -%}
     {%- endfor -%}
+    {%- set value = cast_value(column, type, raw.get(column)) if type else 'null' -%}
     select
         {{ values['_ab_source_file_url'] }} as file,
         {{ values['_ab_source_file_last_modified'] }} as last_modified,
         coalesce({{ values['_airbyte_generation_id'] }}, 0) as generation,
-        min({{ values['_airbyte_extracted_at'] }}) as first_extracted
+        min({{ values['_airbyte_extracted_at'] }}) as first_extracted,
+        max({{ values['_airbyte_extracted_at'] }}) as last_extracted,
+        count(*) as row_count,
+        {% if type == 'timestamptz' -%}
+        cast(cast(min({{ value }}) as date) - 2 as varchar) || ' 00:00:00+00:00' as least,
+        cast(cast(max({{ value }}) as date) + 3 as varchar) || ' 00:00:00+00:00' as greatest
+        {%- else -%}
+        cast(min({{ value }}) as varchar) as least,
+        cast(max({{ value }}) as varchar) as greatest
+        {%- endif %}
     from {{ relation }}
     group by 1, 2, 3
 {%- endmacro %}

@@ -1,52 +1,99 @@
 {#
-    For an incremental model: a condition on `column`, a part of its key, that every row meets whose newest version may
-    be another one than the table's. A file has changed if `relation`, the source, has later rows of it than the table;
-    the rows to look at lie between the least and the greatest value of `column` in such files, in each of their loads.
-    Staging's window and the warehouse then read these rows alone, so a day's file costs a day.
+    For an incremental model with a source's key: a condition that every row meets whose newest version may be another one
+    than the table's. A file has changed if a load of it was noted after the table was last built; the rows to look at lie
+    between the least and the greatest value of the source's `range_column` in such files, in each of their loads and in
+    the table. Staging's window and the warehouse then read these rows alone, so a day's file costs a day.
 
-    Rows may be read in vain: those between, and those of a file whose last rows another file has replaced. A column that
-    grows with time, as a date or a number does, keeps them few. Rows that were deleted from the source by hand need
-    `--full-refresh`, as does the former version of a key that is back for that reason.
+    The column has the same name in the source and in the model. The model needs the hooks `note_changes` before and
+    `note_built` after it. Rows may be read in vain: those between. A key that grows with time keeps them few. Rows that were deleted from the source by
+    hand need `--full-refresh`, as does the former version of a key that is back for that reason.
 #}
-{% macro of_changed_files(relation, column) -%}
-    {%- set type = declared_types(relation).get(column) -%}
-    {%- set range = changed_range(relation, column, type) if execute and type in ['timestamptz', 'bigint'] else none -%}
+{% macro of_changed_files(relation) -%}
+    {%- set range = changed_range(relation) if execute else none -%}
     {%- if range is none -%}
         true
-    {%- elif range[0] is none -%}
-        {{ column }} is null
+    {%- elif range.least is none -%}
+        {{ range.column }} is null
     {%- else -%}
-        ({{ column }} between cast('{{ range[0] }}' as {{ type }}) and cast('{{ range[1] }}' as {{ type }}) or {{ column }} is null)
+        ({{ between(range) }} or {{ range.column }} is null)
     {%- endif -%}
 {%- endmacro %}
 
-{# The bounds as text; None for both where no file has changed. For times they are days, with room for every time zone. #}
-{% macro changed_range(relation, column, type) -%}
-    {%- set raw = raw_types(relation) -%}
-    {%- set own = airbyte_columns() -%}
-    {%- set value = cast_value(column, type, raw.get(column)) -%}
-    {%- set file = cast_value('_ab_source_file_url', own['_ab_source_file_url'], raw.get('_ab_source_file_url')) -%}
-    {%- set extracted =
-        cast_value('_airbyte_extracted_at', own['_airbyte_extracted_at'], raw.get('_airbyte_extracted_at')) -%}
-    {%- set query -%}
+{# `value` is for SQL where the column is not yet of the range's type. #}
+{% macro between(range, value=none) -%}
+    {{ value or range.column }} between cast('{{ range.least }}' as {{ range.type }}) and cast('{{ range.greatest }}' as {{ range.type }})
+{%- endmacro %}
+
+{# The range of `of_changed_files`; `least` is none where no file has changed. None where every row is to be looked at. #}
+{% macro changed_range(relation) -%}
+    {%- set last = last_read(model.unique_id) if is_incremental() else none -%}
+    {%- if last is none -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set files = files_loaded_since(id_of(relation), last.loads) -%}
+    {%- set loaded = range_of_loads(relation, 'file in (' ~ files ~ ')') -%}
+    {%- if loaded is none or loaded.least is none -%}
+        {{ return(loaded) }}
+    {%- endif -%}
+    {#- Raw may have lost an earlier load, of which the table still has rows. -#}
+    {%- set held = run_query(
+        'select min(' ~ loaded.column ~ '), max(' ~ loaded.column ~ ') from ' ~ this
+        ~ ' where _ab_source_file_url in (' ~ files ~ ')'
+    ).rows[0] -%}
+    {%- if held[0] is not none -%}
+        {%- set days = modules.datetime.timedelta(days=3) -%}
+        {%- set least, greatest = held[0], held[1] -%}
+        {%- if loaded.type == 'timestamptz' -%}
+            {%- set least, greatest = (
+                (held[0] - days).strftime('%Y-%m-%d 00:00:00+00:00'), (held[1] + days).strftime('%Y-%m-%d 00:00:00+00:00')
+            ) -%}
+        {%- endif -%}
+        {%- do loaded.update({
+            'least': [least, loaded.least] | min, 'greatest': [greatest, loaded.greatest] | max
+        }) -%}
+    {%- endif -%}
+    {{ return(loaded) }}
+{%- endmacro %}
+
+{# For the pre-hook of such a model: notes between which values the build may change its rows. #}
+{% macro note_changes(relation) -%}
+    {%- set range = changed_range(relation) if execute else none -%}
+    {%- if range is none or range.least is not none -%}
+        insert into {{ noted('changes') }} (node, column_name, least, greatest, number)
         select
-            {% if type == 'timestamptz' -%}
-            cast(cast(min({{ value }}) as date) - 2 as varchar) || ' 00:00:00+00:00',
-            cast(cast(max({{ value }}) as date) + 3 as varchar) || ' 00:00:00+00:00'
-            {%- else -%}
-            cast(min({{ value }}) as varchar),
-            cast(max({{ value }}) as varchar)
-            {%- endif %}
-        from {{ relation }}
-        where {{ file }} in (
-            select loaded.file
-            from (select {{ file }} as file, max({{ extracted }}) as newest from {{ relation }} group by 1) as loaded
-            left join (
-                select _ab_source_file_url as file, max(_airbyte_extracted_at) as newest from {{ this }} group by 1
-            ) as held
-                on loaded.file = held.file
-            where held.file is null or held.newest < loaded.newest
-        )
-    {%- endset -%}
-    {{ return(run_query(query).rows[0].values()) }}
+            '{{ model.unique_id }}',
+            {{ "'" ~ range.column ~ "'" if range else 'null' }},
+            {{ "'" ~ range.least ~ "', '" ~ range.greatest ~ "'" if range else 'null, null' }},
+            coalesce(max(number), 0) + 1
+        from {{ noted('changes') }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# For the last post-hook of such a model, and of one with `of_changed_periods`: the next build begins here. #}
+{% macro note_built() -%}
+    {{ note_reads({model.unique_id: ''}) if execute }}
+{%- endmacro %}
+
+{# Between which values of a column the rows of a model have changed since a number; `least` is none where none has, and
+   all is none where that is not known or any row may have. #}
+{% macro noted_range(node_id, number) -%}
+    {%- set rows = run_query(
+        'select column_name, least, greatest from ' ~ noted('changes') ~ " where node = '" ~ node_id
+        ~ "' and number > " ~ number
+    ).rows -%}
+    {%- set bounds = {'column': none, 'type': none, 'least': none, 'greatest': none} -%}
+    {%- for row in rows -%}
+        {%- if row[1] is none -%}
+            {{ return(none) }}
+        {%- endif -%}
+        {%- set whole = modules.re.match('-?[0-9]+$', row[1]) -%}
+        {%- set least, greatest = (row[1] | int, row[2] | int) if whole else (row[1], row[2]) -%}
+        {%- do bounds.update({
+            'column': row[0],
+            'type': 'bigint' if whole else 'timestamptz',
+            'least': least if bounds.least is none else [least, bounds.least] | min,
+            'greatest': greatest if bounds.greatest is none else [greatest, bounds.greatest] | max,
+        }) -%}
+    {%- endfor -%}
+    {{ return(bounds) }}
 {%- endmacro %}

@@ -1,6 +1,7 @@
 -- What an incremental model could lose: a flight that the table lacks, or has in an earlier version than raw. Asks raw for
 -- a later version, and not staging, which would number all of raw's rows.
 {% set raw = raw_types(source('raw', 'flights')) %}
+{% set changed = rows_to_test(source('raw', 'flights')) %}
 {% set columns = dict(airbyte_columns(), time_hour='timestamptz', carrier='varchar', flight='bigint') %}
 
 with source as (
@@ -10,11 +11,12 @@ with source as (
         {{- ',' if not loop.last }}
         {%- endfor %}
     from {{ source('raw', 'flights') }}
+    {%- if changed %} where {{ changed }} {% endif %}
 ),
 
 versions as (
     select source.* from source
-    {{ of_newest_files(source('raw', 'flights')) }}
+    {{ of_newest_files(source('raw', 'flights'), noted=changed) }}
 )
 
 select versions.time_hour, versions.carrier, versions.flight, versions._ab_source_file_url

@@ -3,7 +3,8 @@
     incremental_strategy='merge',
     unique_key=['time_hour', 'carrier', 'flight_number'],
     on_schema_change='fail',
-    post_hook="{{ forget_deleted(source('raw', 'flights')) }}",
+    pre_hook="{{ note_changes(source('raw', 'flights')) }}",
+    post_hook=["{{ forget_deleted(source('raw', 'flights')) }}", "{{ note_built() }}"],
 ) }}
 
 select
@@ -33,11 +34,9 @@ select
     _ab_source_file_url
 from {{ ref('stg_flights') }} as flights
 {% if is_incremental() %}
+{% set changed = of_changed_files(source('raw', 'flights')) %}
 -- By id and not by a high-water mark of _airbyte_extracted_at: two syncs at once can commit in another order than they
 -- extracted in, and a mark would pass over the rows that come second.
-where {{ of_changed_files(source('raw', 'flights'), 'time_hour') }}
-    and not exists (
-        select 1 from {{ this }} as held
-        where held._airbyte_raw_id = flights._airbyte_raw_id
-    )
+where {{ changed }}
+    and flights._airbyte_raw_id not in (select _airbyte_raw_id from {{ this }} where {{ changed }})
 {% endif %}

@@ -8,6 +8,7 @@
 {{ config(severity='warn', fail_calc='coalesce(sum(values_not_cast), 0)') }}
 
 {%- set raw = raw_types(model) -%}
+{%- set changed = rows_to_test(model) -%}
 {%- set columns = {} -%}
 {%- for name, type in declared_types(model).items() if type != 'varchar' and not has_type(type, raw.get(name)) -%}
     {%- do columns.update({name: type}) -%}
@@ -15,30 +16,36 @@
 
 {%- set query -%}
     with source as (
-        {%- for name, type in columns.items() %}
         select
-            '{{ name }}' as column_name,
             {%- for own in ['_ab_source_file_url', '_ab_source_file_last_modified', '_airbyte_generation_id'] %}
-            {{ cast_value(own, airbyte_columns()[own], raw.get(own)) }} as {{ own }}
+            {{ cast_value(own, airbyte_columns()[own], raw.get(own)) }} as {{ own }},
+            {%- endfor %}
+            {%- for name, type in columns.items() %}
+            count(case
+                when {{ name }} is not null and cast({{ name }} as varchar) <> ''
+                    and {{ cast_value(name, type, raw.get(name)) }} is null then 1
+            end) as not_cast_{{ loop.index }}
             {{- ',' if not loop.last }}
             {%- endfor %}
         from {{ model }}
-        where {{ name }} is not null
-            and cast({{ name }} as varchar) <> ''
-            and {{ cast_value(name, type, raw.get(name)) }} is null
-        {%- if not loop.last %}
-        union all
-        {%- endif -%}
-        {%- endfor %}
+        {%- if changed %} where {{ changed }} {% endif %}
+        group by 1, 2, 3
+    ),
+
+    newest as (
+        select source.* from source
+        {{ of_newest_files(model, noted=changed) }}
     )
 
-    select
-        column_name,
-        _ab_source_file_url,
-        count(*) as values_not_cast
-    from source
-    {{ of_newest_files(model) }}
-    group by column_name, _ab_source_file_url
+    {% for name in columns %}
+    select '{{ name }}' as column_name, _ab_source_file_url, sum(not_cast_{{ loop.index }}) as values_not_cast
+    from newest
+    group by 1, 2
+    having sum(not_cast_{{ loop.index }}) > 0
+    {%- if not loop.last %}
+    union all
+    {%- endif -%}
+    {%- endfor %}
 {%- endset -%}
 
 {%- if not columns -%}

@@ -8,6 +8,7 @@
 {{ config(severity='warn', fail_calc='coalesce(sum(changed_values), 0)') }}
 
 {%- set raw = raw_types(model) %}
+{%- set changed = rows_to_test(model) %}
 
 with source as (
     select
@@ -18,13 +19,14 @@ with source as (
     from {{ model }}
     -- Of most rows Airbyte kept every value; so the loads are looked up for few.
     where {{ airbyte_changes(cast_value('_airbyte_meta', 'json', raw.get('_airbyte_meta'))) }} > 0
+        {%- if changed %} and {{ changed }} {% endif %}
 )
 
 select
     _ab_source_file_url,
     sum({{ airbyte_changes('_airbyte_meta') }}) as changed_values
 from source
-{{ of_newest_files(model) }}
+{{ of_newest_files(model, noted=changed) }}
 group by _ab_source_file_url
 
 {% endtest %}

@@ -3,6 +3,8 @@
 
 select {{ columns | join(', ') }}, count(*) as rows_with_this_key
 from {{ model }}
+{%- set changed = rows_to_test(model, columns) %}
+{% if changed %} where {{ changed }} {% endif %}
 group by {{ columns | join(', ') }}
 having count(*) > 1
     {% for column in columns %} or {{ column }} is null {% endfor %}

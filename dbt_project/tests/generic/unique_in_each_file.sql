@@ -10,6 +10,8 @@
 
 {{ config(severity='warn', fail_calc='coalesce(sum(rows_with_this_key - 1), 0)') }}
 
+{%- set changed = rows_to_test(model) %}
+
 with repeated as (
     select
         _ab_source_file_url,
@@ -17,6 +19,7 @@ with repeated as (
         {{ columns | join(', ') }},
         count(*) as rows_with_this_key
     from {{ model }}
+    {%- if changed %} where {{ changed }} {% endif %}
     group by
         _ab_source_file_url,
         _ab_source_file_last_modified,
@@ -28,6 +31,7 @@ with repeated as (
 newest as (
     select _ab_source_file_url, max(_ab_source_file_last_modified) as last_modified
     from {{ model }}
+    {%- if changed %} where {{ changed }} {% endif %}
     group by _ab_source_file_url
 )
 

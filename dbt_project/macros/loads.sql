@@ -1,0 +1,176 @@
+{#
+    What a build or a test has still to look at. Three tables beside the marts say so:
+
+    _dbt_loads    a row for each load of a file that raw holds, numbered by the run that saw it first or saw it change;
+                  `least` and `greatest` are the bounds of its rows in the source's `range_column`, as text
+    _dbt_changes  a row for each incremental build: between which values of a column its rows may have changed
+    _dbt_reads    how far each model has been built, and each test has passed, by the numbers of the other two
+
+    A number, and no time: two syncs at once can commit in another order than they extracted in.
+#}
+{% macro noted(name) -%}
+    {{- api.Relation.create(database=target.database, schema=target.schema, identifier='_dbt_' ~ name, type='table') -}}
+{%- endmacro %}
+
+{# For on-run-start, in front of `note_loads`. #}
+{% macro make_notes() -%}
+    create table if not exists {{ noted('loads') }} (
+        source varchar, file varchar, last_modified timestamptz, generation bigint,
+        first_extracted timestamptz, last_extracted timestamptz, row_count bigint, least varchar, greatest varchar,
+        number bigint
+    );
+    create table if not exists {{ noted('changes') }} (
+        node varchar, column_name varchar, least varchar, greatest varchar, number bigint
+    );
+    create table if not exists {{ noted('reads') }} (reader varchar, text varchar, loads bigint, changes bigint)
+{%- endmacro %}
+
+{# For on-run-start: notes the loads of every source that one of the project's tests of raw is declared on. #}
+{% macro note_loads() -%}
+    {%- set sources = noted_sources() if execute and flags.WHICH in ['build', 'run', 'test', 'retry'] else {} -%}
+    {%- if sources -%}
+        create or replace table {{ noted('loads') }} as
+        with loads as (
+            {%- for id, relation in sources.items() %}
+            select '{{ id }}' as source, loads.* from ({{ file_loads(relation, range_column(relation)) }}) as loads
+            {%- if not loop.last %} union all {%- endif -%}
+            {%- endfor %}
+        ),
+
+        -- Never a number that was given before, even where the loads that had it are gone.
+        given as (select number from {{ noted('loads') }} union all select loads from {{ noted('reads') }}),
+
+        new as (select coalesce(max(number), 0) + 1 as number from given)
+
+        select
+            loads.*,
+            case
+                when held.last_extracted = loads.last_extracted and held.row_count = loads.row_count then held.number
+                else new.number
+            end as number
+        from loads
+        cross join new
+        left join {{ noted('loads') }} as held
+            on held.source = loads.source
+            and coalesce(held.file, '') = coalesce(loads.file, '')
+            and held.last_modified = loads.last_modified
+            and held.generation = loads.generation
+    {%- endif -%}
+{%- endmacro %}
+
+{# The sources whose loads are noted and that have rows to read, by their ids. #}
+{% macro noted_sources() -%}
+    {%- set of_raw = ['every_value_is_cast', 'no_airbyte_changes', 'unique_in_each_file'] -%}
+    {%- set found = {} -%}
+    {%- for test in graph.nodes.values() if (test.test_metadata or {}).name in of_raw -%}
+        {%- set id = test.depends_on.nodes[0] -%}
+        {%- set node = graph.sources.get(id) -%}
+        {%- if node and id not in found -%}
+            {%- set relation = builtins.source(node.source_name, node.name) -%}
+            {%- if is_there(relation) -%}
+                {%- do found.update({id: relation}) -%}
+            {%- endif -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(found) }}
+{%- endmacro %}
+
+{# The column of a source's key by which builds and tests leave out what did not change: the first that is a time or a
+   whole number, by `unique_in_each_file` and sources.yml. None where there is none. #}
+{% macro range_column(relation) -%}
+    {%- set id = id_of(relation) -%}
+    {%- set types = declared_types(relation) -%}
+    {%- set found = [] -%}
+    {%- for test in graph.nodes.values()
+        if execute and (test.test_metadata or {}).name == 'unique_in_each_file' and test.depends_on.nodes[0] == id -%}
+        {%- for column in test.test_metadata.kwargs['columns'] if types.get(column) in ['timestamptz', 'bigint'] -%}
+            {%- do found.append(column) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found[0] if found else none) }}
+{%- endmacro %}
+
+{% macro is_there(relation) -%}
+    {{ return(adapter.dispatch('is_there')(relation)) }}
+{%- endmacro %}
+
+{% macro default__is_there(relation) -%}
+    {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier) is not none) }}
+{%- endmacro %}
+
+{# DuckDB cannot read a folder without files. #}
+{% macro duckdb__is_there(relation) -%}
+    {%- set folder = modules.re.match("read_parquet[(](?P<glob>'([^']|'')*')", relation | string) -%}
+    {{ return(not folder or run_query('select count(*) from glob(' ~ folder.group('glob') ~ ')').rows[0][0] > 0) }}
+{%- endmacro %}
+
+{# How far a model was built or a test has passed, as `loads` and `changes`; none where that is not known. #}
+{% macro last_read(reader, text='') -%}
+    {%- set reads = noted('reads') -%}
+    {%- if not execute or not adapter.get_relation(target.database, target.schema, '_dbt_reads') -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set rows = run_query(
+        'select loads, changes from ' ~ reads ~ " where reader = '" ~ reader ~ "' and text = '" ~ text ~ "'"
+    ).rows -%}
+    {{ return({'loads': rows[0][0] | int, 'changes': rows[0][1] | int} if rows else none) }}
+{%- endmacro %}
+
+{# SQL that notes how far readers, each with the text of what it is, have got: everything noted so far. #}
+{% macro note_reads(readers) -%}
+    delete from {{ noted('reads') }} where reader in ({% for reader in readers %}'{{ reader }}'{{ ', ' if not loop.last }}{% endfor %});
+    insert into {{ noted('reads') }} (reader, text, loads, changes)
+    select readers.reader, readers.text, loads.number, changes.number
+    from (
+        {%- for reader, text in readers.items() %}
+        select '{{ reader }}' as reader, '{{ text }}' as text
+        {%- if not loop.last %} union all {%- endif -%}
+        {%- endfor %}
+    ) as readers
+    cross join (select coalesce(max(number), 0) as number from {{ noted('loads') }}) as loads
+    cross join (select coalesce(max(number), 0) as number from {{ noted('changes') }}) as changes
+{%- endmacro %}
+
+{# The files of a source that were loaded, or loaded again, after a number, as a query. #}
+{% macro files_loaded_since(source_id, number) -%}
+    select file from {{ noted('loads') }} where source = '{{ source_id }}' and number > {{ number }}
+{%- endmacro %}
+
+{# The query `file_loads` of a source, as it was at the run's begin. #}
+{% macro noted_loads(relation) -%}
+    select * from {{ noted('loads') }} where source = '{{ id_of(relation) }}'
+{%- endmacro %}
+
+{# Between which values of its `range_column` the rows of a source's loads lie that a condition picks. `least` is none where
+   there are none; none where the source has no such column. #}
+{% macro range_of_loads(relation, picked) -%}
+    {%- set column = range_column(relation) -%}
+    {%- if column is none -%}
+        {{ return(none) }}
+    {%- endif -%}
+    {%- set type = declared_types(relation)[column] -%}
+    {%- set least, greatest = ('least', 'greatest') if type == 'timestamptz'
+        else ('cast(least as bigint)', 'cast(greatest as bigint)') -%}
+    {%- set row = run_query(
+        'select min(' ~ least ~ '), max(' ~ greatest ~ ') from ' ~ noted('loads') ~ " where source = '" ~ id_of(relation)
+        ~ "' and " ~ picked
+    ).rows[0] -%}
+    {{ return({'column': column, 'type': type, 'least': row[0], 'greatest': row[1]}) }}
+{%- endmacro %}
+
+{# The id of a source or model, by its relation; none where it is not the project's. #}
+{% macro id_of(relation) -%}
+    {%- set found = [] -%}
+    {%- if execute and relation is not string -%}
+        {%- for node in (graph.sources or {}).values()
+            if node.identifier | lower == relation.identifier | lower and node.schema | lower == relation.schema | lower -%}
+            {%- do found.append(node.unique_id) -%}
+        {%- endfor -%}
+        {%- for node in graph.nodes.values()
+            if node.resource_type in ['model', 'seed', 'snapshot'] and node.alias | lower == relation.identifier | lower
+            and node.schema | lower == relation.schema | lower -%}
+            {%- do found.append(node.unique_id) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(found[0] if found else none) }}
+{%- endmacro %}

@@ -1,0 +1,13 @@
+{{ config(
+    pre_hook="{{ forget_periods([ref('fct_flights')], 'month') }}",
+    post_hook="{{ note_built() }}",
+) }}
+
+select
+    {{ period('month', 'time_hour') }} as month,
+    flight_date,
+    carrier,
+    {{ flight_sums() }}
+from {{ ref('fct_flights') }}
+where {{ of_changed_periods([ref('fct_flights')], 'time_hour', 'month') }}
+group by 1, 2, 3

@@ -1,0 +1,16 @@
+{{ config(
+    pre_hook="{{ forget_periods([ref('fct_flights')], 'year') }}",
+    post_hook="{{ note_built() }}",
+) }}
+
+-- By delay, too: the delay that nine in ten flights stay within cannot be put together from those of years.
+select
+    {{ period('year', 'time_hour') }} as year,
+    origin,
+    dest,
+    arr_delay_minutes as delay,
+    max(distance_miles) as distance_miles,
+    {{ flight_sums() }}
+from {{ ref('fct_flights') }}
+where {{ of_changed_periods([ref('fct_flights')], 'time_hour', 'year') }}
+group by 1, 2, 3, 4
