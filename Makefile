@@ -232,6 +232,10 @@ e2e: $(READY) ## Run the platform's tests against the systems of a profile: make
 bench-load: $(READY) ## Load 10 million flights through the mock Airbyte, and compare with DuckDB's COPY
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
+.PHONY: bench-history
+bench-history: $(READY) ## Measure what a day costs with 10 million flights behind it: make bench-history ARGS="--rows 1000000"
+	@$(BIN)/python benchmarks/history.py $(ARGS)
+
 # What the images hold of it: no tools, and for Linux alone.
 IMAGE_LOCK = $(UV) pip compile --quiet --python-version 3.13 --python-platform linux --generate-hashes \
   --no-emit-index-url --no-header --no-annotate -c requirements.lock

@@ -1,9 +1,18 @@
+with sums as (
+    select
+        flight_date,
+        carrier,
+        {{ flight_sums() }}
+    from {{ ref('fct_flights') }}
+    group by flight_date, carrier
+)
+
 select
-    flights.flight_date,
-    flights.carrier,
+    sums.flight_date,
+    sums.carrier,
     airlines.name as carrier_name,
     {{ flight_measures() }}
-from {{ ref('int_flights_by_day') }} as flights
+from sums
 left join {{ ref('dim_airlines') }} as airlines
-    on flights.carrier = airlines.carrier
-group by flights.flight_date, flights.carrier, airlines.name
+    on sums.carrier = airlines.carrier
+group by sums.flight_date, sums.carrier, airlines.name

@@ -62,6 +62,11 @@ class Platform:
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
+    def sql(self, statement: str) -> None:
+        """Change the warehouse behind dbt's back."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.execute(statement)
+
     @property
     def warehouse(self) -> Path:
         return self.folder / "warehouse.duckdb"
