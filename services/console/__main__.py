@@ -10,6 +10,9 @@ from services.guard.rules import LOOPBACK
 from services.quiet import serve
 from services.watch.prefect_api import Prefect
 
+SECONDS = 5.0
+"""How long an answer of Prefect may take: a person waits for the page."""
+
 
 def airbyte(settings: Settings, port: str) -> str:
     """Address, on this machine, of the mock Airbyte's API; empty for a real one, and where it asks for a token."""
@@ -32,7 +35,7 @@ def main() -> None:
     names = (
         Names.of(profile, server.api_url, settings.prefect_namespace) if profile else Names(settings.prefect_namespace)
     )
-    page = Page(Prefect(server), settings, names, profile, airbyte(settings, options.airbyte_port))
+    page = Page(Prefect(server, seconds=SECONDS), settings, names, profile, airbyte(settings, options.airbyte_port))
     serve(create_app(page), options.host, options.port)
 
 

@@ -29,9 +29,10 @@ from blocks.snowflake_warehouse import published_schema
 from services.console import data, plot, words
 from services.console.facts import Facts
 from services.console.lineage import FILES, Docs
-from services.console.query import MEMORY_MB, ROWS, SECONDS, Answer, QueryFailed, ask
+from services.console.query import BYTES, CELL, MEMORY_MB, ROWS, SECONDS, Answer, QueryFailed, ask
 from services.guard.asgi import Guard
 from services.watch.prefect_api import Prefect
+from services.watch.without_docker import without_docker
 
 HERE = Path(__file__).parent
 MAX_BODY_MB = 0.1
@@ -69,6 +70,7 @@ class Page:
 
     def __init__(self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "") -> None:
         self.settings, self.profile, self.prefect = settings, profile or "local", prefect
+        self.logs = None if profile else settings.alerts_dir.parent / "logs"
         self.published = settings.published_path
         self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
         self.facts = Facts(prefect, settings, names, self.docs)
@@ -84,6 +86,7 @@ class Page:
             "prefect": ui if ui.startswith("http") else "",
             "airbyte": airbyte,
             "docs": self.docs,
+            "in_docker": self.logs is None,
         }
         for each in (words.ago, words.change, words.code, words.counted, words.number, words.span):
             self.templates.filters[each.__name__] = each
@@ -91,7 +94,7 @@ class Page:
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page from a template."""
         text = self.templates.get_template(template).render(now=datetime.now(UTC), **more)
-        return HTMLResponse(text, status, HEADERS)
+        return HTMLResponse(without_docker(text, self.logs) if self.logs else text, status, HEADERS)
 
     def tables(self) -> list[data.Table]:
         """The published tables; in Snowflake, as the last publication left them."""
@@ -156,7 +159,8 @@ class Page:
             answer=answer,
             shown=min(SHOWN_ROWS, SHOWN_CELLS // max(len(answer.columns), 1) or 1) if answer else 0,
             plot=answer and plot.draw(answer),
-            limits=f"{SECONDS:g} s, {MEMORY_MB} MB and {ROWS:,} rows",
+            limits=f"{SECONDS:g} s, {MEMORY_MB} MB of memory in DuckDB, {ROWS:,} rows and {BYTES // 10**6} MB of text",
+            cell=CELL,
             tables=self.tables(),
         )
 

@@ -25,7 +25,7 @@ RUNS, WAITING, HISTORY = 10, 30, 20
 KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness")
 """The artifacts whose rows are shown, by their plain names."""
 PLANNED = "Planned"
-PIPELINES = ("full_pipeline", "remove_file")
+PIPELINES = ("full_pipeline", "remove_file", "airbyte_sync", "dbt_transform")
 BAD = frozenset({"fail", "error", "runtime error", "partial success"})
 WAITS = {
     "Late": "No worker has taken it yet.",
@@ -186,7 +186,7 @@ class Facts:
             state=PLANNED if run["auto_scheduled"] and began > now else name,
             began=began,
             seconds=_seconds(run, now) if run["start_time"] else 0,
-            files=[shown(str(each["key"])) for each in (run.get("parameters") or {}).get("files") or []],
+            files=_files(run.get("parameters") or {}),
             why=_why(name, (run["state"] or {}).get("message") or "") if has_failed else WAITS.get(name, ""),
             url=self._run_url(run["id"]),
             steps=_steps(steps, began, now),
@@ -195,6 +195,12 @@ class Facts:
     def _run_url(self, id_: str | None) -> str:
         where = self.prefect.page(f"/runs/flow-run/{id_}")
         return where if id_ and where.startswith("http") else ""
+
+
+def _files(parameters: Json) -> list[str]:
+    """The keys of the files that a run was asked for: those of a batch, or the one to remove."""
+    keys = [each["key"] for each in parameters.get("files") or []] or [parameters.get("key")]
+    return [shown(str(each)) for each in keys if each]
 
 
 def _why(state: str, message: str) -> str:

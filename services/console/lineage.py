@@ -1,6 +1,7 @@
 """What dbt and dbt-colibri have written about the project: descriptions, tests, and where each column leads."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -59,6 +60,17 @@ class Model(NamedTuple):
         """The tests of a column; of none, those of the whole table."""
         below = (self.project.nodes[each] for each in self._below() if each.startswith("test."))
         return [each["name"] for each in below if (each.get("column_name") or "") == column]
+
+    def used_in(self, column: str) -> list[str]:
+        """The models and tests that read this one and whose SQL names the column, also where they only join by it."""
+        word = re.compile(rf"\b{re.escape(column)}\b", re.IGNORECASE)
+        nodes = [self.project.nodes[each] for each in self._below()]
+        return [each["name"] for each in nodes if word.search(f"{each.get('raw_code')} {each.get('test_metadata')}")]
+
+    @property
+    def has_contract(self) -> bool:
+        """Whether dbt refuses to build it without each of its columns."""
+        return bool(self.project.nodes[self.id].get("config", {}).get("contract", {}).get("enforced"))
 
     def upstream(self, column: str) -> list[str]:
         return self._columns(column, self.project.made_of)

@@ -190,9 +190,9 @@ def _parked(facts: Facts) -> Iterator[Seen]:
 def _seen(folder: str, failed: Failed) -> Seen:
     state, _, message = failed.reason.partition(": ")
     evidence = {f"batch {folder} {failed.batch.id}": str(len(failed.batch.files))}
-    where = (
-        f"batch {failed.batch.id} of {len(failed.batch.files)} files, first {failed.batch.files[0].key}; make status"
-    )
+    files = failed.batch.files
+    number = f"{len(files)} file{'s' if len(files) > 1 else ''}"
+    where = f"batch {failed.batch.id} of {number}, first {files[0].key}; make status"
     return Seen(reason(state, message), "", where, None, evidence)
 
 

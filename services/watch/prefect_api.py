@@ -30,11 +30,11 @@ class NoAnswer(PlatformError):
 class Prefect:
     """The server that PREFECT_API_URL names."""
 
-    def __init__(self, server: PrefectServer, client: httpx.Client | None = None) -> None:
+    def __init__(self, server: PrefectServer, client: httpx.Client | None = None, seconds: float = SECONDS) -> None:
         self.server = server
         self._silent = False
         """Whether it did not answer: until `check` asks again, nobody waits for another answer."""
-        self._client = client or httpx.Client(timeout=SECONDS, headers=_authorization(server))
+        self._client = client or httpx.Client(timeout=seconds, headers=_authorization(server))
 
     def check(self) -> None:
         """Find out whether the server and its database answer.

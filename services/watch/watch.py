@@ -1,7 +1,6 @@
 """The watch: looks at the platform's state every few seconds, and tells what has begun and what is over."""
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from pydantic import SecretStr
 
 from blocks.errors import PlatformError, shown
 from blocks.incidents import Incident, IncidentStore, Message, State
-from blocks.names import Names, alerts_block, main_deployment
+from blocks.names import Names, alerts_block
 from blocks.settings import Settings
 from blocks.webhook import NotTaken, Unreachable, send
 from services.watch import silence
@@ -24,12 +23,11 @@ from services.watch.probe import Facts, Probe
 from services.watch.results import drift, freshness, volume
 from services.watch.slow import slow
 from services.watch.starts import starts
+from services.watch.without_docker import without_docker
 
 logger = logging.getLogger("watch")
 
 PREFECT = "prefect"
-LOGS = {"prefect-server": "prefect"}
-"""The names of logs of `make dev` that are other than the service's in Docker."""
 DELIVERY_SECONDS = 15.0
 """How long messages are sent before the watch looks again."""
 TEST = "test-"
@@ -219,21 +217,7 @@ class Watch:
         profile = f" PROFILE={self.profile}" if self.profile not in ("", "local") else ""
         names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile}
         command = (finding.command or CAUSES[finding.kind].command).format(**names)
-        return command if self.profile else self._without_docker(command)
-
-    def _without_docker(self, command: str) -> str:
-        """What to type instead beside `make dev`; `. data/dev/env` makes a terminal one of its own."""
-        logs = self.store.folder.parent / "logs"
-        command = re.sub(
-            r"make logs SERVICE=([\w-]+)", lambda found: f"tail {logs}/{LOGS.get(found[1], found[1])}.log", command
-        )
-        command = re.sub(
-            r"make run FLOW=(\w+)",
-            lambda found: f"prefect deployment run {found[1]}/{main_deployment(found[1])}",
-            command,
-        )
-        command = command.replace("docker system df; docker image prune", "df -h")
-        return command.replace("make up", "make dev, after you have ended it")
+        return command if self.profile else without_docker(command, self.store.folder.parent / "logs")
 
     def _tests(self, now: datetime) -> list[Message]:
         """The test messages that people have asked for."""

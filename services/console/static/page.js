@@ -2,7 +2,7 @@
 const SECONDS = 30;
 const facts = document.querySelector("main[data-refresh]");
 setInterval(async () => {
-  if (!facts || document.hidden || facts.contains(document.activeElement) || facts.querySelector("details[open]")) return;
+  if (!facts || document.hidden || facts.querySelector("a:focus, summary:focus") || facts.querySelector("details[open]")) return;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (!answer.ok) return;

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,12 +56,12 @@ class Seen(SimpleNamespace):
                                "'s3://b/in.csv' as _ab_source_file_url from range(5) t(i)")  # fmt: skip
 
 
-def seen(url: str, folder: Path, dbt_target: str = "dev", **server: SecretStr) -> Seen:
+def seen(url: str, folder: Path, dbt_target: str = "dev", profile: str = "trial", **server: SecretStr) -> Seen:
     settings = Settings(
         published_path=folder / "published" / "warehouse.duckdb", alerts_dir=folder / "alerts", dbt_target=dbt_target
     )
     settings.alerts_dir.mkdir(exist_ok=True)
-    page = Page(Prefect(PrefectServer(api_url=url, **server)), settings, NAMES, "trial")
+    page = Page(Prefect(PrefectServer(api_url=url, **server)), settings, NAMES, profile)
     web = TestClient(create_app(page), base_url="http://127.0.0.1:8300")
     return Seen(page=page, web=web, folder=folder)
 
@@ -88,6 +89,44 @@ def test_an_empty_platform_says_what_it_is_and_what_to_type(page: Seen) -> None:
     assert "make run FLOW=full_pipeline" in text
 
 
+def test_beside_make_dev_the_page_names_commands_that_work_without_docker(
+    client: SyncPrefectClient, tmp_path: Path
+) -> None:
+    page = seen(str(client.api_url), tmp_path, profile="")
+    page.publish()
+    for path in ("/", "/sql", "/tests", "/tables/main.flights"):
+        text = page.get(path)
+        assert ". data/dev/env" in text
+        assert not re.search(r"make (run|drop|sql|ps|logs|up)\b", text)
+    assert "prefect deployment run full_pipeline/full-pipeline" in page.get("/")
+
+
+def test_skipped_tests_and_failed_models_are_not_counted_as_passed(client: SyncPrefectClient, page: Seen) -> None:
+    page.page.facts.names = Names("skipping")
+    rows = [{"name": "fct", "resource_type": "model", "status": "error", "message": "no"}]
+    rows += [{"name": f"t{n}", "resource_type": "test", "status": "skipped", "message": ""} for n in range(2)]
+    body = {"key": Names("skipping").artifact("dbt-results"), "type": "table", "data": json.dumps(rows)}
+    ask(client, "POST", "/artifacts/", body)
+    text = " ".join(page.get("/tests").split())
+    assert "0 tests passed, 2 skipped, 1 model failed" in text
+
+
+def test_a_column_that_others_join_by_is_not_called_unused(page: Seen) -> None:
+    page.publish()
+    model = {"schema": "main", "alias": "flights", "name": "flights", "description": "", "config": {},
+             "columns": {}, "raw_code": "select 1"}  # fmt: skip
+    model["config"] = {"contract": {"enforced": True}}
+    joins = {**model, "alias": "late", "name": "late", "raw_code": "select x from flights join days on flights.Day = d"}
+    told = {"nodes": {"model.t.flights": model, "model.t.late": joins}, "sources": {}, "exposures": {},
+            "parent_map": {}, "child_map": {"model.t.flights": ["model.t.late"]}}  # fmt: skip
+    folder = page.folder / "published" / "docs"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(told))
+    text = " ".join(page.get("/tables/main.flights").split())
+    assert text.count("named in") == 2, "the column, and the sentence below"
+    assert "has a contract" in text
+
+
 def test_a_published_table_appears_with_its_profile_its_plot_and_the_files_of_its_rows(page: Seen) -> None:
     page.publish()
     assert "main.flights" in page.get("/")
@@ -111,7 +150,7 @@ def test_a_table_whose_columns_lineage_is_not_written_is_shown_with_its_docs(pag
     assert "One row a day." in text
     assert "In minutes." in text
     assert "None" not in text
-    assert "no other model" not in text.partition("What happens if you delete a column?")[0]
+    assert "no column of another model" not in text.partition("What happens if you delete a column?")[0]
 
 
 def test_what_the_page_cannot_show_is_said_in_a_sentence_with_security_headers(page: Seen) -> None:
@@ -184,7 +223,7 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     assert "secret value" not in text
     artifact(client, key, [{**batch, "named": 0, "again": "2026-01-01T10:20:30+00:00"}])
     text = " ".join(page.get("/").split())
-    assert "Tried again after 3 attempts, at 10:20:30 UTC." in text
+    assert "Attempt 4 starts at 10:20:30 UTC." in text
     assert "The file at fault is not in this batch." in text
     assert "Parked batches: 0" in text
     artifact(client, key, [])
