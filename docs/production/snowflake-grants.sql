@@ -22,6 +22,7 @@ create schema if not exists DATA_PLATFORM.RAW;
 -- dbt makes no schema that is there: so it needs no right to make any.
 create schema if not exists DATA_PLATFORM.ANALYTICS;
 create schema if not exists DATA_PLATFORM.ANALYTICS_STAGING;
+create schema if not exists DATA_PLATFORM.ANALYTICS_INTERMEDIATE;
 create schema if not exists DATA_PLATFORM.ANALYTICS_SNAPSHOTS;
 create schema if not exists DATA_PLATFORM.ANALYTICS_PUBLISHED;
 
@@ -38,6 +39,7 @@ grant select on all tables in schema DATA_PLATFORM.RAW to role DATA_PLATFORM_TRA
 grant select on future tables in schema DATA_PLATFORM.RAW to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_STAGING to role DATA_PLATFORM_TRANSFORMER;
+grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_INTERMEDIATE to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table, create view on schema DATA_PLATFORM.ANALYTICS_SNAPSHOTS to role DATA_PLATFORM_TRANSFORMER;
 grant usage, create table on schema DATA_PLATFORM.ANALYTICS_PUBLISHED to role DATA_PLATFORM_TRANSFORMER;
 

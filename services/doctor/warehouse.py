@@ -17,7 +17,7 @@ from services.doctor.finding import Finding
 from services.doctor.raw_types import Types, raw_types
 
 ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
-DBT_SCHEMAS = ("", "_STAGING", "_SNAPSHOTS")
+DBT_SCHEMAS = ("", "_STAGING", "_INTERMEDIATE", "_SNAPSHOTS")
 """What dbt_project.yml appends to the schema of the target."""
 
 Grant = Mapping[str, str]

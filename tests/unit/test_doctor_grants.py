@@ -27,7 +27,7 @@ READY_SCHEMA = [
     ("USAGE", "DATABASE", "FLIGHTS"),
     *(
         (privilege, "SCHEMA", f"FLIGHTS.{schema}")
-        for schema in ("MARTS", "MARTS_STAGING", "MARTS_SNAPSHOTS")
+        for schema in ("MARTS", "MARTS_STAGING", "MARTS_INTERMEDIATE", "MARTS_SNAPSHOTS")
         for privilege in ("USAGE", "CREATE TABLE", "CREATE VIEW")
     ),
     ("USAGE", "SCHEMA", "FLIGHTS.MARTS_PUBLISHED"),

@@ -13,7 +13,11 @@ from tests.integration.flows.platform import Platform
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator
 from tests.integration.snowflake.project import variables
 
-SCHEMAS = ("RAW", "AIRBYTE_INTERNAL", *(f"ANALYTICS{part}" for part in ("", "_STAGING", "_SNAPSHOTS", "_PUBLISHED")))
+SCHEMAS = (
+    "RAW",
+    "AIRBYTE_INTERNAL",
+    *(f"ANALYTICS{part}" for part in ("", "_STAGING", "_INTERMEDIATE", "_SNAPSHOTS", "_PUBLISHED")),
+)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from botocore.session import get_session
 from sqlglot import expressions
 
 from blocks.snowflake_warehouse import published_schema
+from services.doctor.warehouse import DBT_SCHEMAS
 from tests.readme import PROJECT
 
 TRANSFORMER = "data_platform_transformer"
@@ -112,6 +113,7 @@ def granted() -> set[tuple[str, str, str, str]]:
 def test_the_platform_may_write_each_schema_that_dbt_builds_or_readers_have_and_no_other() -> None:
     project = yaml.safe_load((PROJECT / "dbt_project" / "dbt_project.yml").read_text())
     custom = set(re.findall(r"'\+schema': '(\w+)'", str(project)))
+    assert set(DBT_SCHEMAS) == {"", *(f"_{name.upper()}" for name in custom)}
     built = "data_platform.analytics"
     views = {built, *(f"{built}_{name}" for name in custom)}
     for privilege, schemas in (("create table", views | {published_schema(built).lower()}), ("create view", views)):
