@@ -136,7 +136,7 @@ def test_an_interrupted_run_cancels_all_its_syncs_and_stays_interrupted_even_if_
         platform.fault("status", status=502, operation="cancelJob", **({"times": refusals} if refusals else {}))
         run.send_signal(signal.SIGINT)
         try:
-            said = run.communicate(timeout=60)[0]
+            said = run.communicate(timeout=180)[0]
         finally:
             run.kill()
     assert "KeyboardInterrupt" in said
