@@ -84,7 +84,12 @@ def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:
     times, numbers, names = (
         [name for name, each in own if kind(each["column_type"]) == wanted] for wanted in ("time", "number", "name")
     )
-    few = [name for name, each in own if name in names and 1 < int(each["approx_unique"] or 0) <= MOST_NAMES]
+    # Of a key each value has one row, which says nothing; the number of values is an estimate.
+    few = [
+        name
+        for name, each in own
+        if name in names and 1 < int(each["approx_unique"] or 0) <= min(MOST_NAMES, 0.8 * int(each["count"]))
+    ]
     measures = [name for name, each in own if each["column_type"].startswith(("DOUBLE", "FLOAT", "DECIMAL"))]
     if by := [*times, *few]:
         name = identifier(by[0])

@@ -175,7 +175,7 @@ CAUSES: dict[str, Cause] = {
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
         "The last build that ran the test has no such warning.",
         "The tables are published. Values that did not fit are null in them.",
-        'make dbt ARGS="build --select {subject} --store-failures"   lists the rows',
+        'make dbt ARGS="show --select {subject}"   shows the first rows',
         "when the build ends",
     ),
     "volume_fall": Cause(

@@ -150,3 +150,11 @@ def test_a_plot_is_drawn_of_the_numbers_that_fit_a_scale(type_: str, values: lis
     times = [[f"2013-01-0{day + 1} 00:00:00+00:00", value] for day, value in enumerate(values)]
     draw(Answer(["at", "a"], ["TIMESTAMP WITH TIME ZONE", type_], times))
     draw(Answer(["at", "a"], ["VARCHAR", type_], times))
+
+
+def test_a_table_whose_text_is_its_key_has_no_bars_of_one_row_each() -> None:
+    def column(unique: int) -> dict[str, object]:
+        return {"column_name": "carrier", "column_type": "VARCHAR", "approx_unique": unique, "count": 16}
+
+    assert "group by" in data.plot_sql('"airlines"', [column(4)])
+    assert "group by" not in data.plot_sql('"airlines"', [column(15)])
