@@ -272,7 +272,12 @@ def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
 
 def said(error: Exception) -> str:
     """Return what S3's error says."""
-    return "each request is answered by a redirect" if isinstance(error, REDIRECTED) else str(error)
+    return "each request is answered by a redirect" if is_redirected(error) else str(error)
+
+
+def is_redirected(error: Exception) -> bool:
+    """Whether each answer is a redirect; what of boto3 or of its HTTP client meets the limit first is chance."""
+    return isinstance(error, REDIRECTED) or "maximum recursion depth" in str(error)
 
 
 REMEDIES = {
@@ -302,7 +307,7 @@ REMEDIES = {
 
 def remedy(error: Exception) -> str:
     """Return what helps against S3's error."""
-    if isinstance(error, REDIRECTED):
+    if is_redirected(error):
         return (
             "Write S3_ENDPOINT_URL as the address that it redirects to, often https:// for http://, or as the endpoint "
             "of the bucket's region."

@@ -25,7 +25,8 @@ def s3_failure(error: Exception, task: SyncTask) -> tuple[str, str]:
     where = f"bucket {task.bucket}" + (f" at {task.s3.endpoint_url}" if task.s3.endpoint_url else "")
     if isinstance(error, NoCredentialsError):
         return "config_error", f"S3 ({where}): no credentials. Set MOCK_AIRBYTE_S3_ACCESS_KEY_ID or AWS_ACCESS_KEY_ID."
-    if isinstance(error, RecursionError):  # boto3 asks for the bucket's region, and is redirected again
+    # boto3 asks for the bucket's region, and is redirected again; its HTTP client may be what meets the limit.
+    if isinstance(error, RecursionError) or "maximum recursion depth" in str(error):
         return (
             "config_error",
             f"S3 ({where}): each request is answered by a redirect. Correct the endpoint or the region.",

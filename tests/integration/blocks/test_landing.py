@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.exceptions import HTTPClientError
 from moto.core.botocore_stubber import MockRawResponse
 from pydantic import SecretStr
 
-from blocks.landing import AwsAccess, LandingUnavailable, listing, s3_client
+from blocks.landing import AwsAccess, LandingUnavailable, is_redirected, listing, s3_client
 from blocks.notifications import Notifications, QueueUnusable, sqs_client
 from blocks.systems import S3Landing
 from services.airbyte.load_failures import s3_failure
@@ -86,6 +87,8 @@ def test_an_endpoint_that_redirects_every_request_is_named_by_the_platform_the_d
         (finding,) = landing(block.model_copy(update={"secret_access_key": SecretStr("b")}))
         server.shutdown()
     assert (finding.state, "S3_ENDPOINT_URL" in finding.fix) == ("fail", True)
+    for each in (RecursionError(), HTTPClientError(error=RecursionError("maximum recursion depth exceeded"))):
+        assert is_redirected(each)
     task = cast(Any, SimpleNamespace(bucket="acme", s3=SimpleNamespace(endpoint_url=url)))
     assert s3_failure(cast(Exception, raised.value.__cause__), task)[0] == "config_error"
 
