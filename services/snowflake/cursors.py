@@ -139,6 +139,7 @@ def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: Mutable
     if _Here.access.limited(session.role):
         _Here.access.require(session.role, privileges.needed(expression, names))
     names.check(expression)
+    known.check_comments(expression)
     if isinstance(expression, exp.Copy):
         expression = stages.with_format(self._duck_conn, expression, self._conn.database, self._conn._schema)  # noqa: SLF001
     if isinstance(expression, exp.Create) and expression.args.get("kind") == "STAGE":

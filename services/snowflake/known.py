@@ -121,3 +121,15 @@ def check(statement: Expr) -> None:
             raise unsupported(
                 f"the emulator was not compared with Snowflake for the function {name}: use another, or test it there."
             )
+
+
+def check_comments(expression: Expr) -> None:
+    """Refuse to comment a column: fakesnow loses the comment without a word.
+
+    Raises:
+        ProgrammingError: it is such a statement.
+    """
+    altered = expression.find(exp.AlterColumn) if isinstance(expression, exp.Alter) else None
+    of_column = isinstance(expression, exp.Comment) and str(expression.args.get("kind")).upper() == "COLUMN"
+    if of_column or (altered and altered.args.get("comment")):
+        raise unsupported("the emulator keeps no comments of columns. Leave out persist_docs for columns there.")

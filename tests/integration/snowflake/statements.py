@@ -140,6 +140,8 @@ CASES = [
     Case("select v:b::varchar, v:b[1]::varchar, v:a::int, v:d::varchar from t", one('[1,"x"]', "x", 1, None), "user-guide/querying-semistructured"),
     Case("select array_construct(1, 2)::varchar", one("[1,2]"), FUNCTION + "array_construct"),
     Case("select array_construct('a', null)", "where Snowflake has undefined", FUNCTION + "array_construct", '`["a",undefined]`'),
+    Case("comment on column t.a is 'seven'", "keeps no comments of columns", "sql-reference/sql/comment", "done"),
+    Case("alter table t alter column a comment 'seven'", "keeps no comments of columns", "sql-reference/sql/alter-table-column", "done"),
     Case("select array_construct(3::double)", "cannot keep a FLOAT in a VARIANT", FUNCTION + "array_construct", "`[3.000000000000000e+00]`"),
     Case("select object_construct('c', c) from t", "cannot keep a FLOAT in a VARIANT", FUNCTION + "typeof", '`{"c":1.500000000000000e+00}`'),
     Case("select typeof(parse_json('1.912e2'))", "cannot keep a FLOAT in a VARIANT", FUNCTION + "typeof", "`DOUBLE`"),
