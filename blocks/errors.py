@@ -64,3 +64,8 @@ class PlatformError(Exception):
 
 class ConfigurationError(PlatformError):
     """A setting, a block or a parameter is missing or cannot be used."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, e.g. `1 file` and `1,200 files`."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"

@@ -4,9 +4,9 @@
     between the least and the greatest value of the source's `range_column` in such files, in each of their loads and in
     the table. Staging's window and the warehouse then read these rows alone, so a day's file costs a day.
 
-    The column has the same name in the source and in the model. The model needs the hooks `note_changes` before and
-    `note_built` after it. Rows may be read in vain: those between. A key that grows with time keeps them few. Rows that were deleted from the source by
-    hand need `--full-refresh`, as does the former version of a key that is back for that reason.
+    The column has the same name in the source and in the model. The model needs the hooks `note_changes` before it and
+    `note_built` after it. The rows in between are read in vain; a key that grows with time keeps them few. If someone
+    deleted rows from the source by hand, use `--full-refresh`.
 #}
 {% macro of_changed_files(relation) -%}
     {%- set range = changed_range(relation) if execute else none -%}

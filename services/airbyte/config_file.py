@@ -1,4 +1,4 @@
-"""Reads the file of a `Config`; whatever is wrong with it is told by file and line."""
+"""Reads a `Config` from its file, and reports each mistake by file and line."""
 
 import re
 from pathlib import Path

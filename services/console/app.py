@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from blocks.duckdb_file import broken, quoted
-from blocks.errors import USER
+from blocks.errors import USER, counted
 from blocks.names import Names
 from blocks.settings import Settings
 from blocks.snowflake_warehouse import published_schema
@@ -88,7 +88,7 @@ class Page:
             "docs": self.docs,
             "in_docker": self.logs is None,
         }
-        for each in (words.ago, words.change, words.code, words.counted, words.number, words.span):
+        for each in (words.ago, words.change, words.code, counted, words.number, words.span):
             self.templates.filters[each.__name__] = each
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:

@@ -33,10 +33,6 @@ def number(value: Any) -> str:
     return f"{value:,.0f}" if isinstance(value, int | float) else str(value or "")
 
 
-def counted(number_: int, noun: str) -> str:
-    return f"{number_:,} {noun}{'s' if number_ != 1 else ''}"
-
-
 def code(text: str) -> Markup:
     """A text whose commands in backticks are shown as such."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now

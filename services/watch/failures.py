@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from blocks.attempts import may_come_back
 from blocks.batches import Batches, Failed
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, counted
 from blocks.landing import CURSORS, NOT_S3, AwsAccess, s3_client, unavailable
 from blocks.parked import ParkedStore
 from services.watch.causes import CAUSES, PLAIN, Finding
@@ -191,8 +191,7 @@ def _seen(folder: str, failed: Failed) -> Seen:
     state, _, message = failed.reason.partition(": ")
     evidence = {f"batch {folder} {failed.batch.id}": str(len(failed.batch.files))}
     files = failed.batch.files
-    number = f"{len(files)} file{'s' if len(files) > 1 else ''}"
-    where = f"batch {failed.batch.id} of {number}, first {files[0].key}; make status"
+    where = f"batch {failed.batch.id} of {counted(len(files), 'file')}, first {files[0].key}; make status"
     return Seen(reason(state, message), "", where, None, evidence)
 
 

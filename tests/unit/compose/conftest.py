@@ -22,7 +22,7 @@ def production(tmp_path: Path) -> Profile:
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `docker` that has the image of the file's commit, or none where there is no file, and notes its arguments."""
+    """A stand-in for `docker`. It has one image if the file `commit` names its commit, and logs its calls."""
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "docker"
     script.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\n[ "$1" = image ] || exit 0\ncat {tmp_path}/commit\n')
