@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from blocks import connections
 from blocks.batches import Batch, Failed
 from blocks.cursor import OVERLAP, Cursor, CursorStore
-from blocks.errors import PlatformError, shown
-from blocks.incidents import Incident, IncidentStore, State, untold
+from blocks.errors import PlatformError, counted, shown
+from blocks.incidents import Incident, IncidentStore, State, remedy, untold
 from blocks.landing import BEGINNING, LandedFile, listing
 from blocks.settings import Settings, make
 
@@ -48,7 +48,7 @@ def incidents(state: State | None, now: datetime) -> Iterator[str]:
         return
     for each in open_incidents(state, now):
         yield f"INCIDENT {each.key}: {shown(each.what)}"
-        yield f"  since {_time(each.since)}; look at {shown(each.where)}; type {each.command}"
+        yield f"  since {_time(each.since)}; look at {shown(each.where)}; type {remedy(each)}"
     if not open_incidents(state, now):
         yield f"no incident is open; the watch looked at {_time(state.looked)}"
 
@@ -99,7 +99,7 @@ def rewind(store: CursorStore, files: Iterable[LandedFile], to: datetime, dry_ru
     again = sum(file.date >= to for file in files)
     if not dry_run:
         store.change(lambda now: now.rewound(to, store.now))
-    return f"{again:,} files dated {_time(to)} or later are handed on again"
+    return f"to be handed on again: {counted(again, 'file')} dated {_time(to)} or later"
 
 
 def skip(store: CursorStore, files: Iterable[LandedFile], overlap: timedelta, dry_run: bool) -> str:
@@ -113,7 +113,7 @@ def skip(store: CursorStore, files: Iterable[LandedFile], overlap: timedelta, dr
             recent.append(file)
     if not dry_run:
         store.change(lambda now: now.skipped(recent, floor, store.now))
-    return f"{passed:,} files that no run was for are passed over"
+    return f"passed over: {counted(passed, 'file')} that no run was for"
 
 
 def put_back(store: CursorStore, batches: list[str], dry_run: bool) -> str:
@@ -244,7 +244,7 @@ def _failed(failed: Failed) -> str:
 def _batch(batch: Batch, failed: bool = False) -> str:
     # A batch that failed has the number of its next attempt already.
     attempt = f"failed in attempt {batch.attempt - 1}" if failed else f"attempt {batch.attempt}"
-    return f"batch {batch.id}, {len(batch.files)} files from {shown(batch.files[0].key)}, {attempt}"
+    return f"batch {batch.id}, {counted(len(batch.files), 'file')} from {shown(batch.files[0].key)}, {attempt}"
 
 
 if __name__ == "__main__":

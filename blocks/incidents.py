@@ -56,7 +56,8 @@ class Incident(BaseModel):
         opened: when it was noticed, which tells it from an earlier one of the same key and beginning.
         impact: on the tables.
         where: to look.
-        command: to type.
+        command: to type, as a shell takes it.
+        advice: when to type it, or what else to do.
         probe: which part of the watch sees it, and says when it is over.
         evidence: what keeps it open, for the probe alone.
     """
@@ -69,8 +70,14 @@ class Incident(BaseModel):
     impact: str
     where: str
     command: str
+    advice: str = ""
     probe: str = ""
     evidence: dict[str, str] = {}
+
+
+def remedy(of: "Incident | Message") -> str:
+    """What to type, and when."""
+    return f"{of.command}, {of.advice}" if of.advice else of.command
 
 
 class Message(BaseModel):
@@ -90,12 +97,13 @@ class Message(BaseModel):
     impact: str = ""
     where: str = ""
     command: str = ""
+    advice: str = ""
 
     @classmethod
     def of(cls, incident: Incident, platform: str, until: datetime | None = None) -> Self:
         """The message of an incident's beginning, or of its end at `until`."""
         state: Literal["open", "over"] = "over" if until else "open"
-        names = ("key", "kind", "what", "since", "impact", "where", "command")
+        names = ("key", "kind", "what", "since", "impact", "where", "command", "advice")
         once = f"{platform} {incident.key} {incident.opened or incident.since} {state}"
         return cls(
             id=sha256(once.encode()).hexdigest()[:16],
@@ -119,7 +127,7 @@ class Message(BaseModel):
             f"Since: {began}",
             f"Tables: {self.impact}",
             f"Look at: {self.where}",
-            f"Type: {self.command}",
+            f"Type: {remedy(self)}",
         ]
         return "\n".join(lines)
 

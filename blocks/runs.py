@@ -29,7 +29,7 @@ from prefect.states import Scheduled
 
 from blocks.attempts import RETRIED, may_come_back
 from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
-from blocks.errors import shown
+from blocks.errors import counted, shown
 from blocks.landing import CURSORS, LandedFile
 from blocks.names import Names
 from blocks.prefect_server import PrefectRefuses, PrefectUnavailable, client
@@ -188,7 +188,7 @@ class DeploymentRuns:
 def run_name(batch: Batch) -> str:
     """What the run of a batch is called on its page."""
     attempt = f", attempt {batch.attempt}" if batch.attempt > 1 else ""
-    return f"{len(batch.files)} files from {shown(batch.files[0].key)}{attempt}"
+    return f"{counted(len(batch.files), 'file')} from {shown(batch.files[0].key)}{attempt}"
 
 
 def _event(bucket: str, file: LandedFile) -> Event:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from blocks import connections
 from blocks.dbt.errors import DbtFailed, NothingSelected
 from blocks.dbt.results import DbtResult
-from blocks.errors import PlatformError, shown
+from blocks.errors import PlatformError, counted, shown
 from blocks.landing import REMOVED, LandingReadOnly, set_aside
 from flows.assets import link_to_page, models_built
 from flows.dbt_transform import dbt_deps, publish, run_dbt, show, warehouse_slot
@@ -143,7 +143,7 @@ def plan(key: str, profile: str | None) -> str:
 
 
 def _counted(rows: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} rows of {table}" for table, count in rows.items())
+    return ", ".join(f"{counted(count, 'row')} of {table}" for table, count in rows.items())
 
 
 def _answer(question: str) -> str:

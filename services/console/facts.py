@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import NamedTuple
 
-from blocks.errors import PlatformError, shown
+from blocks.errors import USER, PlatformError, shown
 from blocks.incidents import LOOKED, Incident, IncidentStore, untold
 from blocks.names import Names
 from blocks.settings import Settings
 from services.console.lineage import Docs
 from services.watch.prefect_api import Json, Prefect, moment
-from services.watch.reasons import reason
+from services.watch.reasons import MOST, parts, reason
 from services.watch.results import ALL, rows
 
 FRESH_SECONDS = 5.0
@@ -154,7 +154,11 @@ class Facts:
         """The batches that wait for their next attempt or for a person, as the sensors have told Prefect."""
         body = {"artifacts": {"key": {"like_": f"{self.names.artifact('parked-batches')}%"}}}
         found = self.prefect.ask("POST", "/artifacts/latest/filter", body) or []
-        return [{"again": "", **row, "why": _why("Failed", row["reason"])} for each in found for row in rows(each)]
+        batches = [{"again": "", "named": 1, **row} for each in found for row in rows(each)]
+        for row in batches:
+            row["why"] = _why("Failed", row["reason"])
+            row["fault_is_elsewhere"] = not row["named"] and "cannot load" in reason("Failed", row["reason"]).text
+        return batches
 
     def _asked(self, wanted: Json, sort: str, most: int) -> list[Json]:
         """The pipelines' own runs, without those within others."""
@@ -204,6 +208,10 @@ def _files(parameters: Json) -> list[str]:
 
 
 def _why(state: str, message: str) -> str:
+    """The reason, with the cell at fault where a sync failed; the text of an error of others may hold anything."""
+    error, text = parts(state, shown(USER.sub("//***@", message)))
+    if error == "SyncFailed":
+        return f"{error}: {text[:MOST]}"
     told = reason(state, message)
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 

@@ -17,7 +17,8 @@ class Cause:
         begins: when it is reported, for the documentation.
         ends: when it is over, for the documentation.
         impact: what it means for the tables.
-        command: what to type.
+        command: what to type, as a shell takes it.
+        advice: when to type it, or what else to do.
         known: when it can be known at the earliest, for the documentation.
         seconds: how long it must have lasted, since a restart or a moment's silence is not worth a message.
         settling: how many seconds after the watch's start, or after Prefect's server has come back, it is reported at
@@ -29,6 +30,7 @@ class Cause:
     impact: str
     command: str
     known: str
+    advice: str = ""
     seconds: float = 0
     settling: float = 0
 
@@ -62,7 +64,8 @@ class Finding:
 def table() -> str:
     """The causes as docs/alerts.md has them."""
     rows = [
-        f"| `{kind}` | {each.begins} | {each.ends} | {each.impact} | `{each.command.format(**PLAIN)}` |"
+        f"| `{kind}` | {each.begins} | {each.ends} | {each.impact} | `{each.command.format(**PLAIN)}`"
+        f"{each.advice and ', '}{each.advice.format(**PLAIN)} |"
         for kind, each in CAUSES.items()
     ]
     head = "| kind | it begins when | it is over when | what it means for the tables | what to type |"
@@ -85,32 +88,36 @@ CAUSES: dict[str, Cause] = {
         "incident.",
         "A later run of the same flow, connection and selection completes, or one of everything.",
         KEPT,
-        "make run FLOW={flow}{profile}   once the cause is mended",
+        "make run FLOW={flow}{profile}",
         "when the run ends; where its process died, 60 s later, since it may be retried",
+        advice="once the cause is mended",
     ),
     "batch_parked": Cause(
         "The sensor has parked a batch of files after its last attempt. Batches that are parked for one reason are one "
         "incident.",
         "Each of the batches has gone through, or a person has had them forgotten.",
         "The rows of the batch's files are missing from the tables.",
-        'make status{profile}, then make cursor{profile} ARGS="release {batch}" or ARGS="forget {batch}"',
+        'make cursor{profile} ARGS="release {batch}"',
         "when the sensor parks the batch",
+        advice="once the cause is mended; forget instead of release if there is nothing left to load",
     ),
     "publication_refused": Cause(
         "Tests or models failed in a run that nothing will retry, or in a batch's last attempt; nothing is published.",
         "A later run of the same flow and selection completes, or one of everything; for a batch, it has gone through "
         "or is forgotten.",
         "Readers keep the tables that passed their tests last.",
-        "make run FLOW={flow}{profile}   once the data or the model is mended",
+        "make run FLOW={flow}{profile}",
         "when the run ends; for a batch, when the sensor parks it",
+        advice="once the data or the model is mended",
     ),
     "source_stale": Cause(
         "A source's newest row is older than FRESHNESS_THRESHOLD_HOURS; looked at also while no run comes.",
         "A run has loaded newer rows.",
         "The tables are complete up to that age, and older than they should be.",
-        "make status{profile}, then make run FLOW=full_pipeline{profile}",
+        "make run FLOW=full_pipeline{profile}",
         "when the newest row passes the threshold",
         seconds=60,
+        advice="if make status shows no failed batch",
     ),
     "run_late": Cause(
         "A run has waited for its start for ALERT_LATE_MINUTES, although a worker is there.",
@@ -134,8 +141,9 @@ CAUSES: dict[str, Cause] = {
         "A work pool, or one of its queues, is paused.",
         "It is resumed.",
         LATER,
-        "prefect work-pool resume {subject}, or the switch on the pool's page",
+        "prefect work-pool resume {subject}",
         "at once",
+        advice="or use the switch on the pool's page",
         seconds=60,
     ),
     "pool_gone": Cause(
@@ -150,8 +158,9 @@ CAUSES: dict[str, Cause] = {
         "A deployment or its schedule is switched off, but prefect.yaml does not switch it off.",
         "Someone switches it on again, or prefect.yaml now says `active: false` or `paused: true`.",
         "The schedule starts no run, so the tables become outdated.",
-        "the switch on the deployment's page, or prefect deployment schedule resume FLOW/{subject} ID",
+        "prefect deployment schedule resume FLOW/{subject} ID",
         "at once",
+        advice="or use the switch on the deployment's page",
         seconds=60,
     ),
     "deployment_gone": Cause(
@@ -175,8 +184,9 @@ CAUSES: dict[str, Cause] = {
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
         "The last build that ran the test has no such warning.",
         "The tables are published. Values that did not fit are null in them.",
-        'make dbt ARGS="show --select {subject}"   shows the first rows',
+        'make dbt ARGS="show --select {subject}"',
         "when the build ends",
+        advice="which shows the first rows",
     ),
     "volume_fall": Cause(
         "A stream's last 20 hours had fewer rows than ALERT_VOLUME_PERCENT of the same hours of the week before.",
@@ -189,10 +199,11 @@ CAUSES: dict[str, Cause] = {
         "The sensor has given no sign of life for 45 s: it has stopped, or S3 does not answer it.",
         "It looks again.",
         "New files stay in the bucket. None is lost.",
-        "make logs SERVICE=sensor{profile}, then make up{profile}",
+        "make logs SERVICE=sensor{profile}",
         "45 s after the sensor's last sign of life, which it gives at least every 20 s",
         seconds=60,
         settling=90,
+        advice="then make up{profile}",
     ),
     "disk_low": Cause(
         "A disk of the platform has less than ALERT_DISK_GB free.",
@@ -205,15 +216,17 @@ CAUSES: dict[str, Cause] = {
         "A secret ends within ALERT_SECRET_DAYS: by the `exp` of a token, the end of a certificate, or SECRETS_EXPIRE.",
         "It is replaced by one that lasts longer.",
         "Once it has ended, runs fail and the tables grow old.",
-        "make promote{profile} APPLY=1   once the new secret is in profiles/secrets/",
+        "make promote{profile} APPLY=1",
         "ALERT_SECRET_DAYS before the end",
+        advice="once the new secret is in profiles/secrets/",
     ),
     "prefect_silent": Cause(
         "Prefect's server, or its database, has not answered for a minute.",
         "It answers again.",
         "No run starts or ends properly until then. What readers have stays as it is.",
-        "make logs SERVICE=prefect-server{profile}, then make up{profile}",
+        "make logs SERVICE=prefect-server{profile}",
         "when a request fails, or is not answered within 15 s",
         seconds=60,
+        advice="then make up{profile}",
     ),
 }

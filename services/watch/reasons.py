@@ -84,11 +84,16 @@ def reason(state: str, message: str) -> Reason:
         state: the state's name, e.g. Failed.
         message: as Prefect keeps it: `Flow run encountered an exception: SyncFailed: …`.
     """
-    found = _ERROR.search(message)
-    error, text = (found["name"], found["text"]) if found and state == "Failed" else (state, message)
+    error, text = parts(state, message)
     if error == "OthersFailed":  # what is said of others is the reason of theirs
         error = "SyncFailed"
     return Reason(error, shown(USER.sub("//***@", _told(error, text))).strip()[:MOST])
+
+
+def parts(state: str, message: str) -> tuple[str, str]:
+    """The name of a final state's error, or of the state, and its text, which may quote a row."""
+    found = _ERROR.search(message)
+    return (found["name"], found["text"]) if found and state == "Failed" else (state, message)
 
 
 def _told(error: str, text: str) -> str:

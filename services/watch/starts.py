@@ -52,7 +52,7 @@ def _pool(facts: Facts, pool: str) -> Iterator[Finding]:
         for queue in facts.prefect.ask("POST", f"/work_pools/{quote(pool)}/queues/filter", {}) or []:
             if queue["is_paused"]:
                 what = f"The queue {queue['name']} of the work pool {pool} is paused."
-                command = "prefect work-queue resume {queue}, or the switch on the pool's page"
+                command = "prefect work-queue resume {queue}"
                 names = {**named, "queue": f"{shlex.quote(queue['name'])} --pool {shlex.quote(pool)}"}
                 yield Finding("pool_paused", f"{pool}/{queue['name']}", what, where, names=names, command=command)
     if not found["type"].endswith(WITHOUT_WORKERS):
@@ -81,12 +81,13 @@ def _deployment(facts: Facts, name: str, there: Json | None) -> Iterator[Finding
     idle_by_choice = len(declared.get("schedules") or []) - len(wanted)
     if there["paused"]:
         if not declared.get("paused"):
-            command = "the switch on the deployment's page"
-            yield Finding("schedule_off", full, f"The deployment {full} is paused.", where, command=command)
+            what, names = f"The deployment {full} is paused.", {"id": there["id"]}
+            command = "prefect api POST /deployments/{id}/resume_deployment"
+            yield Finding("schedule_off", full, what, where, names=names, command=command)
     elif len(idle) > idle_by_choice:
         flow = declared["entrypoint"].rpartition(":")[2]
         names = {"schedule": f"{shlex.quote(f'{flow}/{full}')} {idle[-1]['id']}"}
-        command = "prefect deployment schedule resume {schedule}, or the switch on the deployment's page"
+        command = "prefect deployment schedule resume {schedule}"
         what = f"A schedule of the deployment {full} is switched off."
         yield Finding("schedule_off", full, what, where, names=names, command=command)
     elif wanted and not any(each["active"] for each in there["schedules"]):

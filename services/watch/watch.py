@@ -115,7 +115,7 @@ class Watch:
             incidents |= {each.key: each for each in begun}
             for each in facts.open(name):
                 if finding := found.get(each.key):
-                    command = self._command(finding) if finding.command else each.command
+                    command = self._typed(finding.command, finding) if finding.command else each.command
                     update = {"evidence": dict(finding.evidence), "command": command}
                     incidents[each.key] = each.model_copy(update=update)
         state = self.state.model_copy(update={"incidents": incidents})
@@ -208,16 +208,17 @@ class Watch:
             opened=self.clock(),
             impact=cause.impact,
             where=shown(finding.where),
-            command=self._command(finding),
+            command=self._typed(finding.command or cause.command, finding),
+            advice=self._typed(cause.advice, finding),
             probe=probe,
             evidence=dict(finding.evidence),
         )
 
-    def _command(self, finding: Finding) -> str:
+    def _typed(self, template: str, finding: Finding) -> str:
         profile = f" PROFILE={self.profile}" if self.profile not in ("", "local") else ""
         names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile}
-        command = (finding.command or CAUSES[finding.kind].command).format(**names)
-        return command if self.profile else without_docker(command, self.store.folder.parent / "logs")
+        text = template.format(**names)
+        return text if self.profile else without_docker(text, self.store.folder.parent / "logs")
 
     def _tests(self, now: datetime) -> list[Message]:
         """The test messages that people have asked for."""

@@ -61,9 +61,9 @@ def test_a_dry_run_says_what_it_would_mean_and_changes_nothing(
     for command, meaning in (
         (["rewind", "2013-01-01"], "3 files dated 2013-01-01 00:00:00 UTC or later"),
         (["rewind", "2013-01-01T06:00+02:00"], "3 files dated 2013-01-01 04:00:00 UTC or later"),
-        (["skip", "--pattern", "[ab]"], "2 files that no run was for are passed over"),
-        (["skip", "--prefix", "elsewhere/"], "0 files that no run was for are passed over"),
-        (["skip"], "1 files that no run was for are passed over"),
+        (["skip", "--pattern", "[ab]"], "passed over: 2 files that no run was for"),
+        (["skip", "--prefix", "elsewhere/"], "passed over: 0 files that no run was for"),
+        (["skip"], "passed over: 1 file that no run was for"),
         (["release"], "none is parked"),
     ):
         assert main([*command, "--dry-run"]) == 0

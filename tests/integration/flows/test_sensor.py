@@ -126,7 +126,7 @@ def test_a_batch_that_is_asked_for_twice_is_one_run(platform: Platform, deployme
     runs, batch = DeploymentRuns(deployment, None), Batch(files=[LandedFile(key="inbound/flights/a.csv", etag="1")])
     assert runs.start(batch) == runs.start(batch)
     (run,) = runs_of(deployment)
-    assert run.name == "1 files from inbound/flights/a.csv"
+    assert run.name == "1 file from inbound/flights/a.csv"
     again = runs.start(batch.model_copy(update={"attempt": 2}))
     assert again != str(run.id)
 

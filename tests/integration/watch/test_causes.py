@@ -446,17 +446,21 @@ def test_a_schedule_that_is_off_is_reported_beside_another_that_is_on(world: Wor
         assert world.told() == [("open", "schedule_off")]
 
 
-@pytest.mark.parametrize("kind", ["schedule_off", "pool_paused"])
-def test_what_a_message_says_to_type_ends_its_cause(world: World, kind: str) -> None:
-    if kind == "schedule_off":
-        daily = world.deployment("daily-full-pipeline")
+@pytest.mark.parametrize(
+    ("kind", "of"), [("schedule_off", "schedule"), ("schedule_off", "deployment"), ("pool_paused", "queue")]
+)
+def test_what_a_message_says_to_type_ends_its_cause(world: World, kind: str, of: str) -> None:
+    daily = world.deployment("daily-full-pipeline")
+    if of == "deployment":
+        world.patch(f"/deployments/{daily.id}", {"paused": True})
+    elif of == "schedule":
         world.patch(f"/deployments/{daily.id}/schedules/{daily.schedules[0].id}", {"active": False})
     else:
         queue = world.client.create_work_queue("a {queue}", work_pool_name=POOL)
         world.client.update_work_queue(queue.id, is_paused=True)
     world.lasting()
     (message,) = world.messages.read()
-    command = message["command"].partition(", or ")[0]
+    command = message["command"]
     environment = {**os.environ, "PREFECT_API_URL": str(world.client.api_url)}
     prefect = shlex.split(command.replace("prefect", f"{sys.executable} -m prefect", 1))
     subprocess.run(prefect, env=environment, check=True, capture_output=True)

@@ -1,11 +1,16 @@
 """The page about alerts says what the watch does."""
 
 import re
+import shlex
 from pathlib import Path
 
-from services.watch.causes import CAUSES, table, times
+import pytest
 
-PAGE = Path(__file__).parents[3] / "docs" / "alerts.md"
+from services.watch.causes import CAUSES, PLAIN, table, times
+
+CLONE = Path(__file__).parents[3]
+PAGE = CLONE / "docs" / "alerts.md"
+TARGETS = re.findall(r"^([a-z-]+):", (CLONE / "Makefile").read_text(), re.MULTILINE)
 
 
 def test_the_page_of_alerts_has_every_cause_as_the_watch_tells_it() -> None:
@@ -28,3 +33,13 @@ def between(name: str) -> str:
 
 def test_every_cause_says_what_it_means_for_the_tables_and_what_to_type() -> None:
     assert all(each.impact and each.command and each.begins and each.ends for each in CAUSES.values())
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+def test_a_command_is_one_that_a_shell_takes_as_it_is(kind: str) -> None:
+    for command in CAUSES[kind].command.format(**PLAIN).split(";"):
+        program, *words = shlex.split(command)
+        assert program in ("make", "prefect", "docker")
+        if program == "make":
+            assert words[0] in TARGETS
+            assert all(re.match("[A-Z]+=", each) for each in words[1:])
