@@ -37,6 +37,7 @@ class Settings(BaseSettings):
 
     airbyte_server_url: str = Field("http://localhost:8006/api/public/v1", description="Airbyte API base URL")
     airbyte_connection_id: str = Field(AIRBYTE_CONNECTION_ID_UNSET, description="connection to sync")
+    airbyte_connection_ids: str = Field("", description="further connections to sync, separated by commas")
     airbyte_client_id: str = Field("", description="client id, where the server wants credentials")
     airbyte_client_secret: SecretStr = Field(SecretStr(""), description="client secret that goes with the id")
     airbyte_sync_timeout_seconds: float = Field(3600, gt=0, description="a sync that takes longer is cancelled")

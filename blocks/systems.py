@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from prefect.blocks.core import Block
 from prefect.runtime import flow_run
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from blocks.airbyte.client import AirbyteClient
 from blocks.errors import ConfigurationError
 from blocks.host import plain_path
 from blocks.landing import AwsAccess, s3_client
 from blocks.notifications import sqs_client
-from blocks.settings import Settings
+from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -72,17 +72,30 @@ class S3Landing(Block):
 
 
 class AirbyteConnection(Block):
-    """An Airbyte server and the connection that the pipelines sync by default."""
+    """An Airbyte server and the connections that the pipelines sync by default."""
 
     _block_type_name: ClassVar[str] = "Airbyte Connection"
     _block_type_slug: ClassVar[str] = "airbyte-connection"
-    _description: ClassVar[str] = "An Airbyte server's public API and the connection to sync."
+    _description: ClassVar[str] = "An Airbyte server's public API and the connections to sync."
 
     server_url: str = Field(description="Base URL of the public API, e.g. http://localhost:8006/api/public/v1.")
     connection_id: str = Field(description="UUID of the connection that is synced when a flow names none.")
+    connection_ids: list[str] = Field([], description="UUIDs of further connections that are synced then.")
     client_id: str = Field("", description="Client id of an Airbyte application; empty where none is needed.")
     client_secret: SecretStr = Field(NONE, description="Client secret that goes with the client id.")
     sync_timeout_seconds: float = Field(3600, description="A sync that takes longer, in seconds, is cancelled.")
+
+    @field_validator("connection_ids", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """A text has UUIDs separated by commas, as the setting of this name does."""
+        return [each for part in value.split(",") if (each := part.strip())] if isinstance(value, str) else value
+
+    @property
+    def connections(self) -> list[str]:
+        """The UUIDs of all connections, each once."""
+        chosen = self.connection_id != AIRBYTE_CONNECTION_ID_UNSET or not self.connection_ids
+        return list(dict.fromkeys([*([self.connection_id] if chosen else []), *self.connection_ids]))
 
     def get_client(self) -> AirbyteClient:
         """A client of this server; use it in a `with` block."""

@@ -117,7 +117,8 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
     """Sync Airbyte connections, side by side, and wait for all of them.
 
     Args:
-        connection_ids: UUIDs of the connections; without any, the one of the profile or of AIRBYTE_CONNECTION_ID.
+        connection_ids: UUIDs of the connections; without any, those of the profile, or of AIRBYTE_CONNECTION_ID and
+            AIRBYTE_CONNECTION_IDS.
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
@@ -126,7 +127,7 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
         blocks.errors.ConfigurationError: the connection cannot be used.
     """
     link_to_page()
-    chosen = list(dict.fromkeys(connection_ids or [connections.airbyte_connection(profile).connection_id]))
+    chosen = list(dict.fromkeys(connection_ids or connections.airbyte_connection(profile).connections))
     started = start_sync.map(chosen, unmapped(profile))
     try:
         ended = wait_for_sync.map(started, unmapped(profile))

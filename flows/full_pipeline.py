@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from blocks import connections
 from blocks.airbyte.api import SyncResult
-from blocks.airbyte.errors import AirbyteError
+from blocks.airbyte.errors import AirbyteError, AirbyteForbidden
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.dbt.errors import DbtFailed, StaleSource
 from blocks.dbt.project import warm_up
@@ -80,6 +80,25 @@ def files_arrived(
 
 
 @task(
+    name="choose connections",
+    tags=tagged("airbyte"),
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_condition_fn=if_temporary,
+)
+def connections_of(files: list[LandedFile], profile: str | None = None) -> list[str]:
+    """Those of the profile's connections that read one of the files; all of them where that cannot be told."""
+    airbyte, bucket = connections.airbyte_connection(profile), connections.landing(profile).bucket
+    try:
+        with airbyte.get_client() as client:
+            found = client.connections_of(airbyte.connections, bucket, [file.key for file in files])
+    except AirbyteForbidden as error:
+        get_run_logger().warning("All connections are synced: Airbyte does not show what they read. %s", error)
+        return airbyte.connections
+    return found or airbyte.connections
+
+
+@task(
     name="source freshness",
     tags=tagged("dbt"),
     retries=WAREHOUSE_RETRIES,
@@ -117,8 +136,9 @@ def full_pipeline(
     reasons of all syncs that failed.
 
     Args:
-        connection_ids: UUIDs of Airbyte connections, synced side by side; without any, the one of the profile or of
-            AIRBYTE_CONNECTION_ID.
+        connection_ids: UUIDs of Airbyte connections, synced side by side; without any, those of the profile or of
+            AIRBYTE_CONNECTION_ID and AIRBYTE_CONNECTION_IDS; of these, where the run is for files, the ones that
+            read one of them.
         files: the landed files that this run is for; it checks that each has reached raw.
         select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
         full_refresh: rebuild incremental models from scratch.
@@ -135,8 +155,10 @@ def full_pipeline(
     all_rows = every_row(test_all)  # asked for here: the schedule's tag is on this run, and not on its subflows
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit()
-    syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
     batch = files or []
+    if batch and not connection_ids and len(connections.airbyte_connection(profile).connections) > 1:
+        connection_ids = connections_of(batch, profile)
+    syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
     ignored, loaded, absent = arrival(batch, syncs, profile)
     if absent and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.

@@ -3,9 +3,12 @@
 The wire format is Airbyte's own (airbyte-platform, `airbyte-api/server-api/src/main/openapi/api.yaml`).
 """
 
+from collections.abc import Container
 from datetime import datetime
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -23,10 +26,47 @@ class _Configurations(_Wire):
     streams: list[_Stream] = []
 
 
+class _FileStream(_Wire):
+    name: str
+    globs: list[str] = []
+
+    @property
+    def patterns(self) -> list[str]:
+        """Its globs; the mock's default is the folder of the stream's name."""
+        return self.globs or [f"{self.name}/**"]
+
+
+class _S3Configuration(_Wire):
+    bucket: str = ""
+    prefix: str = ""
+    """The mock's, below which its globs begin; source-s3 itself has none."""
+    streams: list[_FileStream] = []
+
+
+class Source(_Wire):
+    """A source, as far as the platform uses it; only S3's says which files it reads."""
+
+    source_type: str = Field("", alias="sourceType")
+    configuration: dict[str, Any] = {}
+
+    def reads(self, bucket: str, key: str, streams: Container[str]) -> bool:
+        """Whether an object fits one of the globs of these streams, as source-s3 matches them.
+
+        The source of that: airbyte-cdk, `file_based_stream_reader.py`, `filter_files_by_globs_and_start_date`.
+        """
+        if self.source_type != "s3":
+            return False
+        own = _S3Configuration.model_validate(self.configuration)
+        name = key.removeprefix(own.prefix)
+        globs = [glob for each in own.streams if each.name in streams for glob in each.patterns]
+        return own.bucket == bucket and key.startswith(own.prefix) and globmatch(name, globs, flags=GLOBSTAR | SPLIT)
+
+
 class Connection(_Wire):
     """A connection, as far as the platform uses it."""
 
     connection_id: str = Field(alias="connectionId")
+    source_id: str = Field("", alias="sourceId")
     name: str
     status: str
     prefix: str | None = None

@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
 
-from blocks.airbyte.api import Connection, Job, JobDetails, JobReport, report
+from blocks.airbyte.api import Connection, Job, JobDetails, JobReport, Source, report
 from blocks.airbyte.errors import (
     AirbyteError,
     AirbyteUnavailable,
@@ -62,6 +62,20 @@ class AirbyteClient(AirbyteServer):
             UnknownConnection, AirbyteUnauthorised, AirbyteUnavailable
         """
         return self._parse(Connection, self._get(f"/connections/{connection_id}", subject=connection_id))
+
+    def connections_of(self, ids: Iterable[str], bucket: str, keys: Collection[str]) -> list[str]:
+        """Those of some connections that read at least one of the objects.
+
+        Raises:
+            UnknownConnection, AirbyteUnauthorised, AirbyteForbidden, AirbyteUnavailable
+        """
+        found = []
+        for connection in map(self.connection, map(check_connection_id, ids)):
+            source_id = connection.source_id
+            source = self._parse(Source, self._get(f"/sources/{source_id}", subject=f"source {source_id}"))
+            if any(source.reads(bucket, key, connection.streams) for key in keys):
+                found.append(connection.connection_id)
+        return found
 
     def job(self, job_id: int) -> Job:
         """Read a job."""

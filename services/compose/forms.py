@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 Values = Mapping[str, str]
 URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?"
+UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 IDENTIFIER = r"[A-Za-z_][\w$]*"
 
 
@@ -110,7 +111,10 @@ FORMS: dict[str, Form] = {
     "PREFECT_OWNER": Form("who registers things on Prefect's server, or nothing", r"[\w.@:/+-]+", _never, empty=True),
     "WORKER_LIMIT": Form("a number of runs at once, or nothing for the default", r"[1-9]\d*", _never, empty=True),
     "AIRBYTE_SERVER_URL": Form("the base URL of Airbyte's public API", URL),
-    "AIRBYTE_CONNECTION_ID": Form("a connection's UUID", r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "AIRBYTE_CONNECTION_ID": Form("a connection's UUID", UUID),
+    "AIRBYTE_CONNECTION_IDS": Form(
+        "UUIDs of further connections, separated by commas, or nothing", rf"{UUID}(,{UUID})*", _never, empty=True
+    ),
     "AIRBYTE_CLIENT_ID": Form("an application's client id", r"[\w.-]+", empty=True),
     "AIRBYTE_SYNC_TIMEOUT_SECONDS": SECONDS,
     "MOCK_AIRBYTE_LIKE_AIRBYTE": Form("true or false", "true|false", _never),

@@ -184,11 +184,13 @@ def _wrong_way(service: str, wanted: Mapping[str, str], values: Values) -> Itera
 def _unknown_to_the_mock(values: Values) -> Iterator[str]:
     """The mock knows the connections of its file; a source that reads the sample's place there reads the profile's."""
     config = MOCK_CONFIG.read_text(encoding="utf-8")
-    for name, key in (("AIRBYTE_CONNECTION_ID", "connectionId"), ("S3_BUCKET", "bucket"), ("S3_PREFIX", "prefix")):
-        wanted = [values.get(name, ""), *([SAMPLE_PLACE[key]] if key in SAMPLE_PLACE else [])]
-        written = "|".join(map(re.escape, wanted))
+    wanted = [("AIRBYTE_CONNECTION_ID", "connectionId"), ("S3_BUCKET", "bucket"), ("S3_PREFIX", "prefix")]
+    asked = [(name, key, values.get(name, "")) for name, key in wanted]
+    more = filter(None, values.get("AIRBYTE_CONNECTION_IDS", "").split(","))
+    for name, key, value in [*asked, *(("AIRBYTE_CONNECTION_IDS", "connectionId", each) for each in more)]:
+        written = "|".join(map(re.escape, [value, *([SAMPLE_PLACE[key]] if key in SAMPLE_PLACE else [])]))
         if not re.search(rf"""\b{key}["']?:\s*["']?({written})["']?\s*([,}}#]|$)""", config, re.MULTILINE):
-            yield f"{name} is {values.get(name)!r}, which {MOCK_CONFIG.name} of the mock Airbyte does not have."
+            yield f"{name} is {value!r}, which {MOCK_CONFIG.name} of the mock Airbyte does not have."
 
 
 def secrets(values: Values) -> set[str]:

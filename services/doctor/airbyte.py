@@ -5,41 +5,39 @@ from pathlib import Path
 
 import yaml
 
-from blocks.airbyte.api import Connection
-from blocks.airbyte.client import AirbyteClient
 from blocks.airbyte.errors import AirbyteError, AirbyteForbidden, AirbyteUnauthorised, UnknownConnection
 from blocks.systems import AirbyteConnection
 from services.doctor.finding import Finding
 
 PARTS = ("airbyte answers", "airbyte credentials", "airbyte connection")
+SETTINGS = "AIRBYTE_CONNECTION_ID and AIRBYTE_CONNECTION_IDS"
 
 
 def airbyte(block: AirbyteConnection, project: Path) -> Iterable[Finding]:
-    """Look up the connection; of a failure, everything up to it is well."""
+    """Look up the connections; of a failure, everything up to it is well."""
     with block.get_client() as client:
         try:
-            connection = _connection(client, block.connection_id)
+            found = [client.connection(each) for each in block.connections]
         except AirbyteError as error:
             yield from _until(error)
             return
-    said = (block.server_url, "accepted" if block.client_id else "none asked for", connection.name)
-    for name, text in zip(PARTS, said, strict=True):
+    said = (block.server_url, "accepted" if block.client_id else "none asked for")
+    for name, text in zip(PARTS, said, strict=False):
         yield Finding(name, "ok", text)
-    if connection.status != "active":
-        fix = "Switch it on in Airbyte, or set AIRBYTE_CONNECTION_ID to another."
-        yield Finding("airbyte connection", "fail", f"{connection.name} is {connection.status}", fix)
-    yield from streams(set(connection.streams), set(sources(project)))
-
-
-def _connection(client: AirbyteClient, connection_id: str) -> Connection:
-    return client.connection(connection_id)
+    for each in found:
+        if each.status == "active":
+            yield Finding(PARTS[-1], "ok", each.name)
+        else:
+            fix = f"Switch it on in Airbyte, or set {SETTINGS} to others."
+            yield Finding(PARTS[-1], "fail", f"{each.name} is {each.status}", fix)
+    yield from streams({name for each in found for name in each.streams}, set(sources(project)))
 
 
 def _until(error: AirbyteError) -> Iterator[Finding]:
     if isinstance(error, UnknownConnection):
-        failed, fix = 2, "Set AIRBYTE_CONNECTION_ID to the UUID in the connection's URL in Airbyte."
+        failed, fix = 2, f"Set {SETTINGS} to UUIDs, each from the connection's URL in Airbyte."
     elif isinstance(error, AirbyteForbidden):
-        failed, fix = 2, "Give the application's user the role Runner in the workspace of AIRBYTE_CONNECTION_ID."
+        failed, fix = 2, f"Give the application's user the role Runner in the workspace of {SETTINGS}."
     elif isinstance(error, AirbyteUnauthorised):
         failed, fix = 1, "Set AIRBYTE_CLIENT_ID and AIRBYTE_CLIENT_SECRET to those of an application of this Airbyte."
     else:
@@ -52,11 +50,11 @@ def _until(error: AirbyteError) -> Iterator[Finding]:
 def streams(synced: set[str], read: set[str]) -> Iterator[Finding]:
     """Compare what the connection syncs with what the dbt project reads."""
     if missing := read - synced:
-        fix = "Switch these streams on in the connection, or remove them from the dbt sources."
-        yield Finding("airbyte streams", "fail", f"dbt reads {_list(missing)}, which the connection does not sync", fix)
+        fix = "Switch these streams on in their connection, or remove them from the dbt sources."
+        yield Finding("airbyte streams", "fail", f"dbt reads {_list(missing)}, which no connection syncs", fix)
     if unread := synced - read:
         fix = "Name them in dbt_project/models/staging/sources.yml, or switch them off."
-        yield Finding("airbyte streams", "warn", f"the connection syncs {_list(unread)}, which dbt does not read", fix)
+        yield Finding("airbyte streams", "warn", f"Airbyte syncs {_list(unread)}, which dbt does not read", fix)
     if synced == read:
         yield Finding("airbyte streams", "ok", f"{_list(read)}: the same as dbt's sources")
 

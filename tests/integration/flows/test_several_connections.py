@@ -10,7 +10,9 @@ import pytest
 
 from blocks.airbyte.client import AirbyteClient
 from blocks.airbyte.errors import AirbyteError, SyncCancelled, SyncFailed, SyncTimedOut, UnknownConnection
+from blocks.batches import FilesMissing
 from blocks.errors import ConfigurationError, PlatformError
+from blocks.landing import LandedFile, listing
 from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
 from flows.full_pipeline import full_pipeline
 from services.embedded.stack import CONNECTION_ID, PROJECT
@@ -35,6 +37,29 @@ def second(platform: Platform) -> str:
         wanted = {name: first[name] for name in ("sourceId", "destinationId", "configurations")}
         created = http.post("/connections", json={**wanted, "name": "second", "prefix": "second_"})
     return str(created.raise_for_status().json()["connectionId"])
+
+
+@pytest.fixture
+def weather(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a connection that the profile has, too; its source reads the weather of the year 2014 alone."""
+    with httpx.Client(base_url=platform.airbyte) as http:
+        first = http.get(f"/connections/{CONNECTION_ID}").raise_for_status().json()
+        source = http.get(f"/sources/{first['sourceId']}").raise_for_status().json()
+        stream = next(each for each in source["configuration"]["streams"] if each["name"] == "weather")
+        configuration = {**source["configuration"], "sourceType": "s3", "streams": [{**stream, "globs": ["**/*2014*"]}]}
+        made = http.post("/sources", json={**source, "name": "weather", "configuration": configuration})
+        wanted = {name: first[name] for name in ("destinationId", "workspaceId")}
+        streams = {"streams": [{"name": "weather", "syncMode": "incremental_append"}]}
+        body = {**wanted, "sourceId": made.raise_for_status().json()["sourceId"], "configurations": streams}
+        created = http.post("/connections", json={**body, "name": "weather", "prefix": "second_"})
+    id_ = str(created.raise_for_status().json()["connectionId"])
+    monkeypatch.setenv("AIRBYTE_CONNECTION_IDS", f"{id_},{CONNECTION_ID}")
+    return id_
+
+
+def landed(platform: Platform, stream: str) -> list[LandedFile]:
+    """The files of a stream."""
+    return list(listing(platform.s3, platform.bucket, f"inbound/{stream}/"))
 
 
 def failing(platform: Platform, second: str) -> str:
@@ -143,3 +168,36 @@ def test_an_interrupted_run_cancels_all_its_syncs_and_stays_interrupted_even_if_
     assert said.count("could not be cancelled and may still run") >= (2 if refusals is None else 0)
     with AirbyteClient(platform.airbyte) as client:
         assert {client.job(number).status for number in (1, 2)} == {status}
+
+
+def test_a_file_goes_to_the_connections_that_read_it(platform: Platform, weather: str) -> None:
+    with AirbyteClient(platform.airbyte) as client:
+
+        def of(*keys: str, bucket: str = platform.bucket) -> list[str]:
+            return client.connections_of([CONNECTION_ID, weather], bucket, [f"inbound/{each}" for each in keys])
+
+        assert of("flights/a.csv") == [CONNECTION_ID]
+        assert of("weather/2014.csv") == [CONNECTION_ID, weather]
+        assert of("weather/2013.csv", "flights/a.csv") == [CONNECTION_ID]
+        assert of("from/2014.csv", "nobody/a.csv") == [weather]
+        assert of("nobody/a.csv") == of("flights/a.csv", bucket="another") == []
+        assert client.connections_of([CONNECTION_ID], platform.bucket, ["elsewhere/flights/a.csv"]) == []
+
+
+def test_a_run_for_files_syncs_the_connections_that_read_them_and_a_run_for_none_syncs_all(
+    platform: Platform, weather: str
+) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    for files, synced in ((landed(platform, "flights"), {CONNECTION_ID}), (None, {CONNECTION_ID, weather})):
+        assert {each.connection_id for each in full_pipeline(files=files).syncs} == synced
+
+
+def test_a_file_that_no_connection_reads_is_missed_once_all_are_synced(platform: Platform, weather: str) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    platform.put("nobody/a.csv", "a\n1\n")
+    with pytest.raises(FilesMissing, match=r"nobody/a\.csv"):
+        full_pipeline(files=landed(platform, "nobody"))
+    with AirbyteClient(platform.airbyte) as client:
+        assert client.newest_job(weather)

@@ -138,6 +138,12 @@ def test_values_that_do_not_fit_each_other_are_told(
         checked(tmp_path, profile, changed(profile, **values))
 
 
+def test_the_mock_airbyte_must_have_each_further_connection(tmp_path: Path) -> None:
+    more = f"AIRBYTE_CONNECTION_IDS={FILLED['connection-uuid'].replace('7', '8')}"
+    with pytest.raises(ComposeError, match=more.replace("=", " is '")):
+        checked(tmp_path, "local", f"{TEXTS['local']}\n{more}\n")
+
+
 MIXES = [
     (landing, airbyte, warehouse)
     for landing in ("stand-in", "aws")
