@@ -16,12 +16,13 @@
                     max(last_modified) over (partition by file) as newest,
                     max(generation) over (partition by file) as highest
                 from {{ noted('loads') }} as loads
-                where source = '{{ id_of(source) }}'
+                where source = '{{ id_of(source) }}' and row_count > 0
                     and file in ({{ files_loaded_since(id_of(source), last.loads) }})
             ) as loads
             group by file
         ) as loads
         where {{ this }}._ab_source_file_url = loads.file
             and ({{ this }}._airbyte_extracted_at < loads.first_extracted or loads.first_extracted is null)
+            and {{ of_changed_files(source) }}
     {%- endif -%}
 {%- endmacro %}

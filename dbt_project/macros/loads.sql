@@ -1,8 +1,10 @@
 {#
-    What a build or a test has still to look at. Three tables beside the marts say so:
+    What a build or a test has still to look at. Four tables beside the marts say so:
 
-    _dbt_loads    a row for each load of a file that raw holds, numbered by the run that saw it first or saw it change;
-                  `least` and `greatest` are the bounds of its rows in the source's `range_column`, as text
+    _dbt_parts    a row for each part of raw, as `note_parts` explains, and load of a file in it
+    _dbt_loads    a row for each load of a file, numbered by the run that saw it first or saw it change; `least` and
+                  `greatest` are the bounds of its rows in the source's `range_column`, as text. A load that raw no longer
+                  holds has no rows; a model may still have them
     _dbt_changes  a row for each incremental build: between which values of a column its rows may have changed
     _dbt_reads    how far each model has been built, and each test has passed, by the numbers of the other two
 
@@ -14,11 +16,12 @@
 
 {# For on-run-start, in front of `note_loads`. #}
 {% macro make_notes() -%}
-    create table if not exists {{ noted('loads') }} (
-        source varchar, file varchar, last_modified timestamptz, generation bigint,
-        first_extracted timestamptz, last_extracted timestamptz, row_count bigint, least varchar, greatest varchar,
-        number bigint
+    {%- set load = 'file varchar, last_modified timestamptz, generation bigint, first_extracted timestamptz, '
+        ~ 'last_extracted timestamptz, row_count bigint, least varchar, greatest varchar' -%}
+    create table if not exists {{ noted('parts') }} (
+        source varchar, part varchar, size bigint, modified timestamptz, {{ load }}
     );
+    create table if not exists {{ noted('loads') }} (source varchar, {{ load }}, number bigint);
     create table if not exists {{ noted('changes') }} (
         node varchar, column_name varchar, least varchar, greatest varchar, number bigint
     );
@@ -27,38 +30,63 @@
 
 {# For on-run-start: notes the loads of every source that one of the project's tests of raw is declared on. #}
 {% macro note_loads() -%}
-    {%- set sources = noted_sources() if execute and flags.WHICH in ['build', 'run', 'test', 'retry'] else {} -%}
-    {%- if sources -%}
+    {%- if execute and flags.WHICH in ['build', 'run', 'test', 'retry', 'snapshot'] and noted_sources() -%}
+        {%- for id, relation in noted_sources().items() -%}
+            {{ note_parts(id, relation) }}
+        {%- endfor -%}
         create or replace table {{ noted('loads') }} as
         with loads as (
-            {%- for id, relation in sources.items() %}
-            select '{{ id }}' as source, loads.* from ({{ file_loads(relation, range_column(relation)) }}) as loads
+            {%- for id, relation in noted_sources().items() %}
+            {%- set least, greatest = bounds(declared_types(relation).get(range_column(relation))) %}
+            select
+                source,
+                file,
+                last_modified,
+                generation,
+                min(first_extracted) as first_extracted,
+                max(last_extracted) as last_extracted,
+                cast(sum(row_count) as bigint) as row_count,
+                cast(min({{ least }}) as varchar) as least,
+                cast(max({{ greatest }}) as varchar) as greatest
+            from {{ noted('parts') }}
+            where source = '{{ id }}' and row_count > 0
+            group by 1, 2, 3, 4
             {%- if not loop.last %} union all {%- endif -%}
             {%- endfor %}
         ),
 
-        -- Never a number that was given before, even where the loads that had it are gone.
+        -- Never a number that was given before.
         given as (select number from {{ noted('loads') }} union all select loads from {{ noted('reads') }}),
 
         new as (select coalesce(max(number), 0) + 1 as number from given)
 
         select
-            loads.*,
+            coalesce(loads.source, held.source) as source,
+            coalesce(loads.file, held.file) as file,
+            coalesce(loads.last_modified, held.last_modified) as last_modified,
+            coalesce(loads.generation, held.generation) as generation,
+            coalesce(loads.first_extracted, held.first_extracted) as first_extracted,
+            coalesce(loads.last_extracted, held.last_extracted) as last_extracted,
+            coalesce(loads.row_count, 0) as row_count,
+            coalesce(loads.least, held.least) as least,
+            coalesce(loads.greatest, held.greatest) as greatest,
             case
-                when held.last_extracted = loads.last_extracted and held.row_count = loads.row_count then held.number
+                when held.row_count = coalesce(loads.row_count, 0)
+                    and held.last_extracted = coalesce(loads.last_extracted, held.last_extracted)
+                    then held.number
                 else new.number
             end as number
         from loads
-        cross join new
-        left join {{ noted('loads') }} as held
+        full join {{ noted('loads') }} as held
             on held.source = loads.source
             and coalesce(held.file, '') = coalesce(loads.file, '')
             and held.last_modified = loads.last_modified
             and held.generation = loads.generation
+        cross join new
     {%- endif -%}
 {%- endmacro %}
 
-{# The sources whose loads are noted and that have rows to read, by their ids. #}
+{# The sources whose loads are noted, by their ids. #}
 {% macro noted_sources() -%}
     {%- set of_raw = ['every_value_is_cast', 'no_airbyte_changes', 'unique_in_each_file'] -%}
     {%- set found = {} -%}
@@ -66,10 +94,7 @@
         {%- set id = test.depends_on.nodes[0] -%}
         {%- set node = graph.sources.get(id) -%}
         {%- if node and id not in found -%}
-            {%- set relation = builtins.source(node.source_name, node.name) -%}
-            {%- if is_there(relation) -%}
-                {%- do found.update({id: relation}) -%}
-            {%- endif -%}
+            {%- do found.update({id: builtins.source(node.source_name, node.name)}) -%}
         {%- endif -%}
     {%- endfor -%}
     {{ return(found) }}
@@ -88,20 +113,6 @@
         {%- endfor -%}
     {%- endfor -%}
     {{ return(found[0] if found else none) }}
-{%- endmacro %}
-
-{% macro is_there(relation) -%}
-    {{ return(adapter.dispatch('is_there')(relation)) }}
-{%- endmacro %}
-
-{% macro default__is_there(relation) -%}
-    {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier) is not none) }}
-{%- endmacro %}
-
-{# DuckDB cannot read a folder without files. #}
-{% macro duckdb__is_there(relation) -%}
-    {%- set folder = modules.re.match("read_parquet[(](?P<glob>'([^']|'')*')", relation | string) -%}
-    {{ return(not folder or run_query('select count(*) from glob(' ~ folder.group('glob') ~ ')').rows[0][0] > 0) }}
 {%- endmacro %}
 
 {# How far a model was built or a test has passed, as `loads` and `changes`; none where that is not known. #}
@@ -136,9 +147,14 @@
     select file from {{ noted('loads') }} where source = '{{ source_id }}' and number > {{ number }}
 {%- endmacro %}
 
-{# The query `file_loads` of a source, as it was at the run's begin. #}
-{% macro noted_loads(relation) -%}
-    select * from {{ noted('loads') }} where source = '{{ id_of(relation) }}'
+{# The loads that a source holds, a row each, as the begin of the last run has noted them. A query of the source itself where
+   none are noted: for a source without a test of raw, and in a unit test. #}
+{% macro loads_of(relation) -%}
+    {%- if execute and not relation.is_cte and id_of(relation) in noted_sources() -%}
+        select * from {{ noted('loads') }} where source = '{{ id_of(relation) }}' and row_count > 0
+    {%- else -%}
+        {{ file_loads(relation) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {# Between which values of its `range_column` the rows of a source's loads lie that a condition picks. `least` is none where
@@ -149,13 +165,17 @@
         {{ return(none) }}
     {%- endif -%}
     {%- set type = declared_types(relation)[column] -%}
-    {%- set least, greatest = ('least', 'greatest') if type == 'timestamptz'
-        else ('cast(least as bigint)', 'cast(greatest as bigint)') -%}
+    {%- set least, greatest = bounds(type) -%}
     {%- set row = run_query(
         'select min(' ~ least ~ '), max(' ~ greatest ~ ') from ' ~ noted('loads') ~ " where source = '" ~ id_of(relation)
         ~ "' and " ~ picked
     ).rows[0] -%}
     {{ return({'column': column, 'type': type, 'least': row[0], 'greatest': row[1]}) }}
+{%- endmacro %}
+
+{# SQL for a load's bounds, comparable with each other; `type` is that of the source's `range_column`. #}
+{% macro bounds(type) -%}
+    {{ return(('cast(least as bigint)', 'cast(greatest as bigint)') if type == 'bigint' else ('least', 'greatest')) }}
 {%- endmacro %}
 
 {# The id of a source or model, by its relation; none where it is not the project's. #}

@@ -30,14 +30,14 @@
     generation. It ends in a WHERE. For files that are whole, as those of the sample: leave it out where a file is
     overwritten with the next rows of a series.
 
-    It asks `relation` itself for the loads: DuckDB would keep a CTE that is read twice in memory, with every column. Few
-    loads were replaced, so that a join to these costs less than one to the loads that count. With `noted` it takes the
-    loads as the run's begin has noted them: for a test, which looks at no file that came later.
+    It goes by the loads that the run has noted when it began, so that no query compares all of raw. The rows that a later
+    load has replaced go when the next run has noted it. Few loads were replaced, so that a join to these costs less than
+    one to the loads that count.
 #}
-{% macro of_newest_files(relation, noted=false) -%}
+{% macro of_newest_files(relation) -%}
     left join (
         select file, last_modified, generation
-        from ({{ noted_loads(relation) if noted else file_loads(relation) }}) as loads
+        from ({{ loads_of(relation) }}) as loads
         qualify last_modified < max(last_modified) over (partition by file)
             or generation < max(generation) over (partition by file)
     ) as replaced
@@ -48,8 +48,9 @@
 {%- endmacro %}
 
 {# A query for a source's loads of files, a row each: the times at which Airbyte read the first and last of its rows, their
-   number, and the bounds of a column. The bounds of times are days, with room for every time zone. #}
-{% macro file_loads(relation, column=none) -%}
+   number, and the bounds of a column. The bounds of times are days, with room for every time zone. With `part`, SQL that
+   tells the parts of the source apart, a row each load and part. `rows` are those of the source that it reads, if not all. #}
+{% macro file_loads(relation, column=none, rows=none, part=none) -%}
     {%- set raw = raw_types(relation) -%}
     {%- set columns = airbyte_columns() -%}
     {%- set type = declared_types(relation).get(column) -%}
@@ -59,19 +60,25 @@
     {%- endfor -%}
     {%- set value = cast_value(column, type, raw.get(column)) if type else 'null' -%}
     select
+        {% if part is not none -%} {{ part }} as part, {% endif -%}
         {{ values['_ab_source_file_url'] }} as file,
         {{ values['_ab_source_file_last_modified'] }} as last_modified,
         coalesce({{ values['_airbyte_generation_id'] }}, 0) as generation,
         min({{ values['_airbyte_extracted_at'] }}) as first_extracted,
         max({{ values['_airbyte_extracted_at'] }}) as last_extracted,
         count(*) as row_count,
-        {% if type == 'timestamptz' -%}
+        {{ bounds_of(value, type) }}
+    from {{ rows or relation }}
+    group by 1, 2, 3 {%- if part is not none %}, 4 {%- endif %}
+{%- endmacro %}
+
+{# The least and the greatest of a column's values, as the notes have them. #}
+{% macro bounds_of(value, type) -%}
+    {%- if type == 'timestamptz' -%}
         cast(cast(min({{ value }}) as date) - 2 as varchar) || ' 00:00:00+00:00' as least,
         cast(cast(max({{ value }}) as date) + 3 as varchar) || ' 00:00:00+00:00' as greatest
-        {%- else -%}
+    {%- else -%}
         cast(min({{ value }}) as varchar) as least,
         cast(max({{ value }}) as varchar) as greatest
-        {%- endif %}
-    from {{ relation }}
-    group by 1, 2, 3
+    {%- endif -%}
 {%- endmacro %}

@@ -1,8 +1,8 @@
 {#
     For an incremental model with a source's key: a condition that every row meets whose newest version may be another one
     than the table's. A file has changed if a load of it was noted after the table was last built; the rows to look at lie
-    between the least and the greatest value of the source's `range_column` in such files, in each of their loads and in
-    the table. Staging's window and the warehouse then read these rows alone, so a day's file costs a day.
+    between the least and the greatest value of the source's `range_column` in such files, in each of their loads, also
+    those that raw has lost. Staging's window and the warehouse then read these rows alone, so a day's file costs a day.
 
     The column has the same name in the source and in the model. The model needs the hooks `note_changes` before it and
     `note_built` after it. The rows in between are read in vain; a key that grows with time keeps them few. If someone
@@ -30,29 +30,8 @@
     {%- if last is none -%}
         {{ return(none) }}
     {%- endif -%}
-    {%- set files = files_loaded_since(id_of(relation), last.loads) -%}
-    {%- set loaded = range_of_loads(relation, 'file in (' ~ files ~ ')') -%}
-    {%- if loaded is none or loaded.least is none -%}
-        {{ return(loaded) }}
-    {%- endif -%}
-    {#- Raw may have lost an earlier load, of which the table still has rows. -#}
-    {%- set held = run_query(
-        'select min(' ~ loaded.column ~ '), max(' ~ loaded.column ~ ') from ' ~ this
-        ~ ' where _ab_source_file_url in (' ~ files ~ ')'
-    ).rows[0] -%}
-    {%- if held[0] is not none -%}
-        {%- set days = modules.datetime.timedelta(days=3) -%}
-        {%- set least, greatest = held[0], held[1] -%}
-        {%- if loaded.type == 'timestamptz' -%}
-            {%- set least, greatest = (
-                (held[0] - days).strftime('%Y-%m-%d 00:00:00+00:00'), (held[1] + days).strftime('%Y-%m-%d 00:00:00+00:00')
-            ) -%}
-        {%- endif -%}
-        {%- do loaded.update({
-            'least': [least, loaded.least] | min, 'greatest': [greatest, loaded.greatest] | max
-        }) -%}
-    {%- endif -%}
-    {{ return(loaded) }}
+    {#- Of loads that raw has lost the model still has rows. -#}
+    {{ return(range_of_loads(relation, 'file in (' ~ files_loaded_since(id_of(relation), last.loads) ~ ')')) }}
 {%- endmacro %}
 
 {# For the pre-hook of such a model: notes between which values the build may change its rows. #}
@@ -67,6 +46,32 @@
             coalesce(max(number), 0) + 1
         from {{ noted('changes') }}
     {%- endif -%}
+    {%- if execute and is_incremental() and last_read(model.unique_id) is none -%}
+        ; {{ note_lost(relation) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Notes the files of which a model has rows, and raw has none: they were lost before there were notes. #}
+{% macro note_lost(relation) -%}
+    {%- set column = range_column(relation) -%}
+    insert into {{ noted('loads') }} (
+        source, file, last_modified, generation, first_extracted, last_extracted, row_count, least, greatest, number
+    )
+    select
+        '{{ id_of(relation) }}',
+        _ab_source_file_url,
+        cast('1970-01-01 00:00:00+00:00' as timestamptz),
+        0,
+        min(_airbyte_extracted_at),
+        max(_airbyte_extracted_at),
+        0,
+        {{ bounds_of(column or 'null', declared_types(relation).get(column)) }},
+        0
+    from {{ this }}
+    where _ab_source_file_url not in (
+        select file from {{ noted('loads') }} where source = '{{ id_of(relation) }}' and file is not null
+    )
+    group by _ab_source_file_url
 {%- endmacro %}
 
 {# For the last post-hook of such a model, and of one with `of_changed_periods`: the next build begins here. #}

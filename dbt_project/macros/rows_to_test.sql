@@ -28,7 +28,7 @@
 
 {# How far the test at work has passed, as it is now and on the models as they are now; none where that is not known. #}
 {% macro last_passed() -%}
-    {%- if not execute or model.resource_type != 'test' or var('test_all') | string | lower == 'true' -%}
+    {%- if not execute or model.resource_type != 'test' or asks_for_every_row() -%}
         {{ return(none) }}
     {%- endif -%}
     {%- set thresholds = [model.config.warn_if, model.config.error_if] | reject('equalto', '!= 0') | list -%}
@@ -36,6 +36,10 @@
         {{ return(none) }}
     {%- endif -%}
     {{ return(last_read(model.unique_id, text_of_test(model.unique_id))) }}
+{%- endmacro %}
+
+{% macro asks_for_every_row() -%}
+    {{ return(var('test_all') | string | lower == 'true') }}
 {%- endmacro %}
 
 {# A hash of what a test and the models that it reads say. #}

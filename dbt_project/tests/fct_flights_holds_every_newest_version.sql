@@ -10,13 +10,13 @@ with source as (
         {{ cast_value(name, type, raw.get(name)) }} as {{ name }}
         {{- ',' if not loop.last }}
         {%- endfor %}
-    from {{ source('raw', 'flights') }}
+    from {{ parts_to_test(source('raw', 'flights'), changed) }}
     {%- if changed %} where {{ changed }} {% endif %}
 ),
 
 versions as (
     select source.* from source
-    {{ of_newest_files(source('raw', 'flights'), noted=changed) }}
+    {{ of_newest_files(source('raw', 'flights')) }}
 )
 
 select versions.time_hour, versions.carrier, versions.flight, versions._ab_source_file_url

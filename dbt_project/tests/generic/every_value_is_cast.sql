@@ -27,14 +27,14 @@
             end) as not_cast_{{ loop.index }}
             {{- ',' if not loop.last }}
             {%- endfor %}
-        from {{ model }}
+        from {{ parts_to_test(model, changed) }}
         {%- if changed %} where {{ changed }} {% endif %}
         group by 1, 2, 3
     ),
 
     newest as (
         select source.* from source
-        {{ of_newest_files(model, noted=changed) }}
+        {{ of_newest_files(model) }}
     )
 
     {% for name in columns %}

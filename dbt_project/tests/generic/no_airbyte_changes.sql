@@ -16,7 +16,7 @@ with source as (
         {{ cast_value(own, airbyte_columns()[own], raw.get(own)) }} as {{ own }}
         {{- ',' if not loop.last }}
         {%- endfor %}
-    from {{ model }}
+    from {{ parts_to_test(model, changed) }}
     -- Of most rows Airbyte kept every value; so the loads are looked up for few.
     where {{ airbyte_changes(cast_value('_airbyte_meta', 'json', raw.get('_airbyte_meta'))) }} > 0
         {%- if changed %} and {{ changed }} {% endif %}
@@ -26,7 +26,7 @@ select
     _ab_source_file_url,
     sum({{ airbyte_changes('_airbyte_meta') }}) as changed_values
 from source
-{{ of_newest_files(model, noted=changed) }}
+{{ of_newest_files(model) }}
 group by _ab_source_file_url
 
 {% endtest %}

@@ -18,7 +18,7 @@ with repeated as (
         _ab_source_file_last_modified,
         {{ columns | join(', ') }},
         count(*) as rows_with_this_key
-    from {{ model }}
+    from {{ parts_to_test(model, changed) }}
     {%- if changed %} where {{ changed }} {% endif %}
     group by
         _ab_source_file_url,
@@ -30,7 +30,7 @@ with repeated as (
 
 newest as (
     select _ab_source_file_url, max(_ab_source_file_last_modified) as last_modified
-    from {{ model }}
+    from {{ parts_to_test(model, changed) }}
     {%- if changed %} where {{ changed }} {% endif %}
     group by _ab_source_file_url
 )

@@ -1,6 +1,7 @@
 """The dbt project at work on a lake and a warehouse of its own, in a temporary folder."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ class Platform:
     warnings: list[str] = field(default_factory=list)
     """What dbt has warned of."""
 
-    def dbt(self, *arguments: str) -> dbtRunnerResult:
-        """Run dbt; the warehouse is free again afterwards."""
+    def dbt(self, *arguments: str, callback: Callable[[Any], None] | None = None) -> dbtRunnerResult:
+        """Run dbt, which tells the callback of each event; the warehouse is free again afterwards."""
         with pytest.MonkeyPatch.context() as environment:
             # Relative, so that a copy of the folder is the same to dbt: no second parse, no view that looks back.
             environment.chdir(self.folder)
@@ -34,7 +35,7 @@ class Platform:
             environment.setenv("FRESHNESS_THRESHOLD_HOURS", "24")
             environment.setenv("DBT_TARGET_PATH", str(self.folder / "target"))
             folders = ["--project-dir", str(self.project), "--profiles-dir", str(PROJECT)]
-            return dbtRunner(callbacks=[self._hear]).invoke(
+            return dbtRunner(callbacks=[self._hear, *([callback] if callback else [])]).invoke(
                 ["--quiet", "--log-level-file", "none", *arguments, *folders]
             )
 

@@ -186,7 +186,7 @@ def test_the_snapshot_dates_its_rows_in_utc_whatever_the_machines_time_zone_is(p
 def test_a_row_that_was_deleted_at_the_source_leaves_staging_and_marts(platform: Platform) -> None:
     platform.lake.load_landing("flights", "*-15.csv.gz", where="carrier <> 'UA'")
     platform.lake.load_landing("airports", where="faa <> '04G'")
-    platform.build("+fct_flights", "dim_airports", "agg_daily_performance")
+    platform.build("+fct_flights", "dim_airports", "+agg_daily_performance")
     of_united = "where flight_date = '2013-01-15' and carrier = 'UA'"
     assert platform.rows(f"select count(*) from fct_flights {of_united}") == [(0,)]
     assert platform.rows(f"select count(*) from agg_daily_performance {of_united}") == [(0,)]
@@ -209,6 +209,21 @@ def test_flights_of_a_file_that_raw_no_longer_has_stay(platform: Platform) -> No
         file.unlink()
     platform.build("+fct_flights")
     assert platform.rows("select count(*) from fct_flights") == [(27_004,)]
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["with notes", "before there were notes"])
+def test_rows_of_a_load_that_raw_has_lost_go_once_their_file_is_loaded_again(platform: Platform, noted: bool) -> None:
+    for file in (platform.folder / "lake" / "flights").glob("*-flights-2013-01-15*"):
+        file.unlink()
+    if not noted:
+        for notes in ("parts", "loads", "changes", "reads"):
+            platform.sql(f"drop table _dbt_{notes}")
+    platform.build("+fct_flights+", "+int_weather+")
+    a_year_later = "* replace (time_hour + interval 400 day as time_hour, year + 1 as year)"
+    platform.lake.load_landing("flights", "*-15.csv.gz", change=a_year_later)
+    assert broken(platform.build("+fct_flights+", "+int_weather+")) == []
+    assert platform.rows("select count(*) from fct_flights where flight_date = '2013-01-15'") == [(0,)]
+    assert platform.rows("select sum(flights) from agg_daily_performance where flight_date = '2013-01-15'") == [(None,)]
 
 
 def test_the_newest_generation_of_a_file_counts_and_files_that_it_has_not_reached_stay(platform: Platform) -> None:
