@@ -16,6 +16,7 @@ from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import PrefectException
 from prefect.states import AwaitingRetry
+from prefect.utilities.processutils import command_to_string, get_sys_executable
 from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
@@ -27,7 +28,11 @@ from services.bootstrap.automations import BEATS, FREQUENCY, SILENT
 
 
 class Job(ProcessJobConfiguration):
-    """How a run's process is started: so that it sends heartbeats as often as the server's automation expects."""
+    """How a run's process is started: at once, and with heartbeats as often as the server's automation expects.
+
+    Without a command, Prefect first starts another Python, which imports Prefect to look where the flow's code is and
+    whether its packages must be installed (`prefect.runner._workspace_supervisor`); that takes a second or two.
+    """
 
     names: ClassVar[Names] = Names()
 
@@ -35,7 +40,10 @@ class Job(ProcessJobConfiguration):
     async def resolve_for_flow_run(cls, flow_run: FlowRun, *, client: PrefectClient, **others: Any) -> Self:
         """Read the run's job variables; its heartbeats are at most as far apart as the automation allows."""
         job = await super().resolve_for_flow_run(flow_run, client=client, **others)
-        if cls.names.tag in flow_run.tags and (longest := await cls._longest(client)):
+        if cls.names.tag not in flow_run.tags:
+            return job
+        job.command = job.command or command_to_string([get_sys_executable(), "-m", "prefect.engine"])
+        if longest := await cls._longest(client):
             own = job.env.get(FREQUENCY) or ""
             if not own.isdigit() or int(own) > longest:
                 job.env[FREQUENCY] = str(longest)

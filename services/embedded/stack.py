@@ -112,7 +112,7 @@ class Stack:
             # The UI calls the address that it was loaded from: localhost, too.
             "PREFECT_SERVER_UI_API_URL": "/api",
             "DO_NOT_TRACK": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_WORKER_HEARTBEAT_SECONDS": "15",
         }
 
