@@ -8,7 +8,12 @@
     or the model has no such column, all rows are counted.
 #}
 {% macro count_rows(stream, source, columns, staging) -%}
-    {%- set keys = columns | join(', ') -%}
+    {%- set notes = declared_notes(source) -%}
+    {%- set names = [] -%}
+    {%- for column in columns -%}
+        {%- do names.append(raw_value(column, notes.get(column))) -%}
+    {%- endfor -%}
+    {%- set keys = names | join(', ') -%}
     {%- set since = (run_started_at - modules.datetime.timedelta(hours=1)).isoformat() -%}
     {%- set loaded = "last_extracted >= cast('" ~ since ~ "' as timestamptz)" -%}
     {%- set new = run_query(
@@ -16,7 +21,7 @@
     ) -%}
     {%- if new.rows[0][0] | int -%}
         {%- set range = range_of_loads(source, loaded) -%}
-        {%- set value = cast_value(range.column, range.type, raw_types(source).get(range.column)) if range else none -%}
+        {%- set value = cast_declared(range.column, range.type, raw_types(source), notes.get(range.column)) if range else none -%}
         {%- set staged = adapter.get_columns_in_relation(staging) | map(attribute='name') | map('lower') | list -%}
         {%- set bounded = range and range.least is not none and range.column in staged -%}
         {%- set query -%}

@@ -58,7 +58,7 @@
     {%- for name, type in columns.items() -%}
         {%- do values.update({name: cast_value(name, type, raw.get(name))}) -%}
     {%- endfor -%}
-    {%- set value = cast_value(column, type, raw.get(column)) if type else 'null' -%}
+    {%- set value = cast_declared(column, type, raw, declared_notes(relation).get(column)) if type else 'null' -%}
     select
         {% if part is not none -%} {{ part }} as part, {% endif -%}
         {{ values['_ab_source_file_url'] }} as file,

@@ -7,6 +7,7 @@
 #}
 {% macro typed(relation, columns) -%}
     {%- set raw = raw_types(relation) -%}
+    {%- set notes = declared_notes(relation) -%}
     {%- for name, type in declared_types(relation).items() if columns.get(name) != type -%}
         {%- do exceptions.raise_compiler_error(
             'sources.yml declares ' ~ name ~ ' as ' ~ type ~ ', and ' ~ model.name ~ ' casts it to '
@@ -15,10 +16,53 @@
     {%- endfor -%}
     select
     {%- for name, type in dict(airbyte_columns(), **columns).items() %}
-        {{ cast_value(name, type, raw.get(name)) }} as {{ name }}
+        {{ cast_declared(name, type, raw, notes.get(name)) }} as {{ name }}
         {{- ',' if not loop.last }}
     {%- endfor %}
     from {{ relation }}
+{%- endmacro %}
+
+{# A column of raw as the type that sources.yml declares, by what its `meta` says; `raw` has raw's types by name. #}
+{% macro cast_declared(name, type, raw, notes=none) -%}
+    {%- set notes = notes or {} -%}
+    {{- cast_value(raw_value(name, notes), type, raw.get(notes.get('column', name) | lower), notes.get('format')) -}}
+{%- endmacro %}
+
+{#
+    SQL for a column of raw. `meta` in sources.yml may say `column`, its name in raw where that is not one that SQL takes
+    without quotes, and `null_values`, the texts that stand for null, as in Airbyte's format of CSV.
+#}
+{% macro raw_value(name, notes=none) -%}
+    {%- set notes = notes or {} -%}
+    {%- set column = raw_name(notes.column) if notes.column else name -%}
+    {%- if notes.null_values -%}
+        {%- set texts = [] -%}
+        {%- for text in notes.null_values -%}
+            {%- do texts.append("'" ~ text | replace("'", "''") | replace('\\', '\\\\' if target.type == 'snowflake' else '\\') ~ "'") -%}
+        {%- endfor -%}
+        (case when trim(cast({{ column }} as varchar)) not in ({{ texts | join(', ') }}) then {{ column }} end)
+    {%- else -%}
+        {{- column -}}
+    {%- endif -%}
+{%- endmacro %}
+
+{# A name of raw in quotes. Airbyte's names are upper case on Snowflake; DuckDB reads quoted names in any case. #}
+{% macro raw_name(column) -%}
+    {%- set name = column | upper if target.type == 'snowflake' else column -%}
+    "{{ name | replace('"', '""') }}"
+{%- endmacro %}
+
+{# What `meta` says of a source's columns in sources.yml, by name. #}
+{% macro declared_notes(relation) -%}
+    {%- set notes = {} -%}
+    {%- for node in (graph.sources or {}).values()
+        if execute and node.identifier | lower == relation.identifier | lower
+        and node.schema | lower == relation.schema | lower -%}
+        {%- for column in node.columns.values() if column.meta -%}
+            {%- do notes.update({column.name: column.meta}) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(notes) }}
 {%- endmacro %}
 
 {# The types that sources.yml declares for a source's columns, by name. #}
@@ -65,36 +109,86 @@
     {{ return({}) }}
 {%- endmacro %}
 
-{# A column as one of the types bigint, double, timestamptz, varchar and json; null where its value is not one. #}
-{% macro cast_value(column, type, raw_type=none) -%}
-    {%- if type not in ['bigint', 'double', 'timestamptz', 'varchar', 'json'] -%}
+{#
+    A column as one of the types bigint, double, decimal(18,2), boolean, date, timestamp (without a zone), timestamptz,
+    varchar, text and json; null where its value is not one. Empty text is null in varchar, and stays in text. With a
+    `format`, such as DD/MM/YYYY HH24:MI, a date or timestamp is written so.
+#}
+{% macro cast_value(column, type, raw_type=none, format=none) -%}
+    {%- set types = 'bigint|double|decimal[(][0-9]+,[0-9]+[)]|boolean|date|timestamp|timestamptz|varchar|text|json' -%}
+    {%- if not modules.re.fullmatch(types, type | string) -%}
         {%- do exceptions.raise_compiler_error(
-            'The column ' ~ column ~ ' has the data_type ' ~ type ~ ' in sources.yml. '
-            ~ 'Declare bigint, double, timestamptz, varchar or json, or add a cast to macros/typed.sql.'
+            'The column ' ~ column ~ ' has the data_type ' ~ type ~ ' in sources.yml. Declare bigint, double, '
+            ~ 'decimal(18,2), boolean, date, timestamp, timestamptz, varchar, text or json, or add a cast to macros/typed.sql.'
         ) -%}
     {%- endif -%}
-    {{- adapter.dispatch('cast_value')(column, type, raw_type) -}}
+    {{- adapter.dispatch('cast_value')(column, type, raw_type, format) -}}
 {%- endmacro %}
 
-{# Whole numbers, also as 5.0, and numbers: no NaN, no 0x1F, no 1_000. #}
+{# Whole numbers, also as 5.0, and numbers: no NaN, no 0x1F, no 1_000, no digit that the type would round. #}
 {% macro number_pattern(type) -%}
-    {{- '[+-]?[0-9]+([.]0*)?' if type == 'bigint' else '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?' -}}
+    {%- if type.startswith('decimal') -%}
+        {%- set scale = type.split(',')[1][:-1] -%}
+        {{- '[+-]?([0-9]+([.][0-9]{0,' ~ scale ~ '}0*)?|[.][0-9]{1,' ~ scale ~ '}0*)' -}}
+    {%- else -%}
+        {{- '[+-]?[0-9]+([.]0*)?' if type == 'bigint' else '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?' -}}
+    {%- endif -%}
+{%- endmacro %}
+
+{# How the text of a date or of a time without a zone looks, by its format. #}
+{% macro time_pattern(type, format) -%}
+    {%- if format -%}
+        {%- set tokens = {'.': '[.]', 'YYYY': '[0-9]{4}', 'MON': '[A-Za-z]{3}', 'MM': '[0-9]{1,2}', 'DD': '[0-9]{1,2}',
+            'HH24': '[0-9]{1,2}', 'HH12': '[0-9]{1,2}', 'MI': '[0-9]{2}', 'SS': '[0-9]{2}', 'AM': '[AaPp][Mm]'} -%}
+        {{- in_tokens(format, tokens) -}}
+    {%- else -%}
+        {%- set time = '([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?)?' -%}
+        {{- '[0-9]{4}-[0-9]{2}-[0-9]{2}' ~ (time if type == 'timestamp') -}}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro in_tokens(format, tokens) -%}
+    {%- for part in modules.re.split('(YYYY|MON|MM|DD|HH24|HH12|MI|SS|AM|[.])', format) -%}
+        {{- tokens.get(part, part) -}}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro truth_value(text) -%}
+    case
+        when lower({{ text }}) in ('true', 't', 'yes', 'y') then true
+        when lower({{ text }}) in ('false', 'f', 'no', 'n') then false
+    end
 {%- endmacro %}
 
 {# `typeof` of a column is a constant, so of each case one branch is left; a column of the type itself is read as it is. #}
-{% macro duckdb__cast_value(column, type, raw_type) -%}
+{% macro duckdb__cast_value(column, type, raw_type, format) -%}
     {%- set text = 'trim(cast(' ~ column ~ ' as varchar))' -%}
-    {%- if type in ['bigint', 'double'] -%}
+    {%- if type in ['bigint', 'double'] or type.startswith('decimal') -%}
         {%- set exact = "'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT'" ~ (", 'FLOAT', 'DOUBLE'" if type == 'double') -%}
         case
             when typeof({{ column }}) in ({{ exact }}) then try_cast({{ column }} as {{ type }})
             when regexp_full_match({{ text }}, '{{ number_pattern(type) }}') then try_cast({{ text }} as {{ type }})
+        end
+    {%- elif type == 'boolean' -%}
+        {{ truth_value(text) }}
+    {%- elif type in ['date', 'timestamp'] -%}
+        {%- set tokens = {'YYYY': '%Y', 'MON': '%b', 'MM': '%m', 'DD': '%d', 'HH24': '%H', 'HH12': '%I', 'MI': '%M',
+            'SS': '%S', 'AM': '%p'} -%}
+        case
+            when typeof({{ column }}) <> 'VARCHAR' then try_cast({{ column }} as {{ type }})
+            when regexp_full_match({{ text }}, '{{ time_pattern(type, format) }}') then
+                {%- if format %} cast(try_strptime({{ text }}, '{{ in_tokens(format, tokens) }}') as {{ type }})
+                {%- else %} try_cast({{ text }} as {{ type }}) {%- endif %}
         end
     {%- elif type == 'timestamptz' -%}
         case
             when typeof({{ column }}) <> 'VARCHAR' or {{ text }} like '____-__-__%'
                 then try_cast({{ column }} as timestamptz)
         end
+    {%- elif type == 'text' -%}
+        cast({{ column }} as varchar)
+    {%- elif type == 'json' and not column.startswith('_airbyte_') -%}
+        try_cast({{ column }} as json)
     {%- else -%}
         nullif(cast({{ column }} as varchar), '')
     {%- endif -%}
@@ -104,15 +198,24 @@
     Snowflake's TRY_CAST takes text alone, and its casts round 5.5 to 6. Text without a time zone is UTC. Airbyte loads a
     nested value as OBJECT, ARRAY or VARIANT, by what its source declares.
 #}
-{% macro default__cast_value(column, type, raw_type) -%}
+{% macro default__cast_value(column, type, raw_type, format) -%}
     {%- set text = 'trim(cast(' ~ column ~ ' as varchar))' -%}
     {%- if has_type(type, raw_type) -%}
-        cast({{ column }} as {{ 'variant' if type == 'json' else type }})
+        cast({{ column }} as {{ {'json': 'variant', 'timestamp': 'timestamp_ntz'}.get(type, type) }})
     {%- elif type == 'json' -%}
         {%- set is_text = (raw_type or '').startswith(('CHARACTER', 'VARCHAR', 'TEXT', 'STRING')) -%}
         {{ 'try_parse_json(' ~ column ~ ')' if is_text else 'cast(' ~ column ~ ' as variant)' }}
     {%- elif type == 'varchar' -%}
         nullif(cast({{ column }} as varchar), '')
+    {%- elif type == 'text' -%}
+        cast({{ column }} as varchar)
+    {%- elif type == 'boolean' -%}
+        {{ truth_value(text) }}
+    {%- elif type in ['date', 'timestamp'] -%}
+        case when {{ text }} rlike '{{ time_pattern(type, format) }}' then
+            {%- if format %} {{ 'try_to_date' if type == 'date' else 'try_to_timestamp_ntz' }}({{ text }}, '{{ format }}')
+            {%- else %} try_cast({{ text }} as {{ 'date' if type == 'date' else 'timestamp_ntz' }}) {%- endif %}
+        end
     {%- elif type == 'timestamptz' -%}
         {%- set zoned = '.*[0-9]{2}:[0-9]{2}.*(Z|[+-][0-9]{2}(:?[0-9]{2})?)' -%}
         {%- set utc = 'to_varchar(try_cast(' ~ text ~ " as timestamp_ntz), 'YYYY-MM-DD HH24:MI:SS.FF6') || ' +0000'" -%}
@@ -122,9 +225,8 @@
             else try_cast({{ utc }} as timestamp_tz)
         end
     {%- else -%}
-        case when {{ text }} rlike '{{ number_pattern(type) }}'
-            then try_cast({{ text }} as {{ 'number(38, 0)' if type == 'bigint' else 'float' }})
-        end
+        {%- set number = {'bigint': 'number(38, 0)', 'double': 'float'}.get(type, type) -%}
+        case when {{ text }} rlike '{{ number_pattern(type) }}' then try_cast({{ text }} as {{ number }}) end
     {%- endif -%}
 {%- endmacro %}
 
@@ -134,6 +236,9 @@
     {%- set same = {
         'bigint': whole,
         'double': whole + ('FLOAT', 'DOUBLE'),
+        'boolean': ('BOOLEAN',),
+        'date': ('DATE',),
+        'timestamp': ('TIMESTAMP_NTZ', 'TIMESTAMP_NTZ(9)'),
         'timestamptz': ('TIMESTAMP_TZ', 'TIMESTAMP_LTZ', 'TIMESTAMP_TZ(9)', 'TIMESTAMP_LTZ(9)'),
     } -%}
     {{ return((raw_type or '') in same.get(type, ())) }}

@@ -10,7 +10,9 @@
 {%- set raw = raw_types(model) -%}
 {%- set changed = rows_to_test(model) -%}
 {%- set columns = {} -%}
-{%- for name, type in declared_types(model).items() if type != 'varchar' and not has_type(type, raw.get(name)) -%}
+{%- set notes = declared_notes(model) -%}
+{%- for name, type in declared_types(model).items()
+    if type not in ['varchar', 'text'] and not has_type(type, raw.get(notes.get(name, {}).get('column', name) | lower)) -%}
     {%- do columns.update({name: type}) -%}
 {%- endfor -%}
 
@@ -22,8 +24,9 @@
             {%- endfor %}
             {%- for name, type in columns.items() %}
             count(case
-                when {{ name }} is not null and cast({{ name }} as varchar) <> ''
-                    and {{ cast_value(name, type, raw.get(name)) }} is null then 1
+                when {{ raw_value(name, notes.get(name)) }} is not null
+                    and cast({{ raw_value(name, notes.get(name)) }} as varchar) <> ''
+                    and {{ cast_declared(name, type, raw, notes.get(name)) }} is null then 1
             end) as not_cast_{{ loop.index }}
             {{- ',' if not loop.last }}
             {%- endfor %}

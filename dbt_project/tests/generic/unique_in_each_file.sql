@@ -11,12 +11,17 @@
 {{ config(severity='warn', fail_calc='coalesce(sum(rows_with_this_key - 1), 0)') }}
 
 {%- set changed = rows_to_test(model) %}
+{%- set notes = declared_notes(model) %}
+{%- set names = [] %}
+{%- for column in columns %}
+    {%- do names.append(raw_value(column, notes.get(column))) %}
+{%- endfor %}
 
 with repeated as (
     select
         _ab_source_file_url,
         _ab_source_file_last_modified,
-        {{ columns | join(', ') }},
+        {{ names | join(', ') }},
         count(*) as rows_with_this_key
     from {{ parts_to_test(model, changed) }}
     {%- if changed %} where {{ changed }} {% endif %}
@@ -24,7 +29,7 @@ with repeated as (
         _ab_source_file_url,
         _ab_source_file_last_modified,
         _airbyte_generation_id,
-        {{ columns | join(', ') }}
+        {{ names | join(', ') }}
     having count(*) > 1
 ),
 
