@@ -1,5 +1,6 @@
 """The ASGI application: `create_app(settings)` for uvicorn, for a thread, or for Starlette's TestClient."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,7 @@ from starlette.routing import BaseRoute, Mount
 from services.airbyte import problems
 from services.airbyte.catalog import Catalog
 from services.airbyte.config import Config
+from services.airbyte.config_changes import ConfigChanges
 from services.airbyte.config_file import ConfigError, in_bucket, load_config
 from services.airbyte.engine import Engine
 from services.airbyte.faults import FaultRequest, Faults
@@ -32,9 +34,7 @@ TOKENS = r"(/api/public/v1)?/applications/token"
 
 def create_app(settings: Settings) -> Starlette:
     """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
-    config = load_config(settings.config, settings.destination)
-    if settings.s3_bucket:
-        config = in_bucket(config, settings.s3_bucket, settings.s3_prefix)
+    config = _config(settings)
     Catalog(config, settings.lake_dir)  # its own checks, before anything starts
     fault_set = _fault_set(config, settings.fault_set)
 
@@ -47,7 +47,10 @@ def create_app(settings: Settings) -> Starlette:
             resources_ = Resources(catalog, store, engine.cancel)
             app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), requested, resources_)
             await engine.start()
+            changes = ConfigChanges(settings, _config, catalog, store, engine)
+            following = asyncio.create_task(changes.follow(), name="config changes")
             yield
+            following.cancel()
         finally:
             await engine.stop()
             store.close()
@@ -59,6 +62,11 @@ def create_app(settings: Settings) -> Starlette:
     routes.append(Mount("/_mock", routes=[*faults.FILES, *(faults.ROUTES if settings.faults else [])]))
     guard = Middleware(Guard, max_body_mb=MAX_BODY_MB, pages=True, other_types=TOKENS)
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers, middleware=[guard])
+
+
+def _config(settings: Settings) -> Config:
+    config = load_config(settings.config, settings.destination)
+    return in_bucket(config, settings.s3_bucket, settings.s3_prefix) if settings.s3_bucket else config
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:

@@ -77,6 +77,13 @@ class Catalog:
         self._lake_dir = lake_dir.absolute()
         self.check_folders()
 
+    def take(self, other: "Catalog") -> None:
+        """Hold what another catalog holds, and nothing else."""
+        for kind in KINDS:
+            for own, others in ((self.of, other.of), (self.deleted, other.deleted)):
+                own[kind].clear()
+                own[kind].update(others[kind])
+
     def put(self, kind: str, resource: Resource) -> None:
         self.of[kind][id_of(kind, resource)] = resource
 

@@ -55,7 +55,17 @@ class Engine:
     async def start(self) -> None:
         """Put the typed empty files in place and go on with the jobs that the last stop interrupted."""
         shutil.rmtree(self._tasks_of.work_dir, ignore_errors=True)
-        for connection in self._catalog.connections.values():
+        await self.prepare()
+        self._workers.warm_up()
+        for job in self._store.active_jobs():
+            if job.status is JobStatus.RUNNING:
+                number = len(self._store.attempts(job.job_id)) - 1
+                self._store.end_attempt(job.job_id, number, JobStatus.INCOMPLETE, [failures.server_stopped()])
+            self.submit(self._store.job(job.job_id))
+
+    async def prepare(self) -> None:
+        """Put the typed empty files in place that are not there yet."""
+        for connection in list(self._catalog.connections.values()):
             if not isinstance(self._catalog.destination_of(connection).configuration, LakeConfiguration):
                 continue  # its tables are made by the first sync, as in Airbyte
             streams = self._catalog.streams_of(connection)
@@ -63,12 +73,6 @@ class Engine:
                 lock_file(lake)
             if not all(has_schema(Path(s.place), s.columns) for s in streams):
                 await self._prepare(connection)
-        self._workers.warm_up()
-        for job in self._store.active_jobs():
-            if job.status is JobStatus.RUNNING:
-                number = len(self._store.attempts(job.job_id)) - 1
-                self._store.end_attempt(job.job_id, number, JobStatus.INCOMPLETE, [failures.server_stopped()])
-            self.submit(self._store.job(job.job_id))
 
     async def stop(self) -> None:
         """End every worker. Jobs stay as they are in the store, so that the next start goes on with them."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
 from os.path import commonprefix
@@ -181,6 +181,21 @@ def download(
     except BadFile:
         target.unlink()
         raise
+
+
+def from_disk(key: str, path: Path, target: Path, limits: Limits, chosen: Format | None) -> Download:
+    """Write a local file to `target`, decompressed, as `download` writes an object of this key; an archive is refused.
+
+    Raises:
+        BadFile: it is not what its suffix says, or exceeds a limit.
+    """
+    if suffixes.is_archive(key):
+        raise BadFile("it is a zip archive. Unzip it, and add the file that is in it")
+    with path.open("rb") as data, target.open("wb") as out:
+        stat, kind = path.stat(), suffixes.compression(key)
+        version = ObjectVersion(key, "", datetime.fromtimestamp(stat.st_mtime, UTC), stat.st_size)
+        plain: Data = compression.decompressed(kind, data) if kind and stat.st_size else data
+        return Download(version, target, _write(plain, out, version, limits, format_of(key, chosen)))
 
 
 def before_line(got: Download, line: int, limits: Limits, chosen: Format | None) -> Download:

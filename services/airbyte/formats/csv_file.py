@@ -209,7 +209,7 @@ def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
     """
     check_is_text(path)
     with _text(path) as lines:
-        _check_is_header(lines.readline(limits.header_bytes).strip())
+        check_is_header(lines.readline(limits.header_bytes).strip())
         lines.seek(0)
         try:
             header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
@@ -225,7 +225,7 @@ def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
     return len(header), names
 
 
-def _check_is_header(first: str) -> None:
+def check_is_header(first: str) -> None:
     """Raise BadFile for a first line that surely is something else, which would be loaded as a column's name."""
     if found := re.fullmatch("sep=(.),?", first, re.IGNORECASE):
         raise BadFile(

@@ -1,6 +1,9 @@
 """Resources are made, changed and deleted as on the real service, and are there after a restart."""
 
 import json
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -205,3 +208,33 @@ def test_what_a_connection_says_of_a_stream_comes_back(mock: Mock) -> None:
     answer = mock.http.patch(f"{V1}/connections/{CONNECTION}", json={"configurations": {"streams": [stream]}}).json()
     shown = answer["configurations"]["streams"][0]
     assert (shown["mappers"], shown["namespace"]) == (mappers, "eu")
+
+
+def test_a_changed_config_file_is_in_force_without_a_restart(start: Start, landing: Landing, tmp_path: Path) -> None:
+    landing.put("ants/a.csv", "id\n7\n")
+    with start() as mock:
+        file = tmp_path / "airbyte.yaml"
+        before = file.read_text()
+        mock.http.patch(f"{V1}/connections/{CONNECTION}", json={"name": "Renamed"}).raise_for_status()
+        file.write_text(before.replace("streams:", "streams: [", 1))
+        time.sleep(1.5)
+        assert [each["name"] for each in streams_of(mock)] == ["orders", "shops"]
+        more = "      streams:\n        - {name: ants, columns: {id: integer}}\n"
+        file.write_text(before.replace("      streams:\n", more, 1))
+        wait_for(lambda: "ants" in [each["name"] for each in streams_of(mock)])
+        body = {"name": "Ants", "sourceId": SOURCE, "destinationId": DESTINATION, "prefix": "new_"}
+        made = create(mock, "connection", **body, configurations={"streams": [{"name": "ants"}]})
+        job = mock.http.post(f"{V1}/jobs", json={"connectionId": made["connectionId"], "jobType": "sync"}).json()
+        assert mock.wait(job["jobId"])["rowsSynced"] == 1
+        assert mock.http.get(f"{V1}/connections/{CONNECTION}").json()["name"] == "Renamed"
+
+
+def streams_of(mock: Mock) -> list[dict[str, Any]]:
+    return list(mock.http.get(f"{V1}/sources/{SOURCE}").json()["configuration"]["streams"])
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,59 @@
+"""Takes over a config file that was changed while the mock runs."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from services.airbyte.catalog import Catalog
+from services.airbyte.config import Config
+from services.airbyte.config_file import ConfigError
+from services.airbyte.engine import Engine
+from services.airbyte.names import printable
+from services.airbyte.resources import Resources
+from services.airbyte.settings import Settings
+from services.airbyte.store import Store
+
+log = logging.getLogger("airbyte")
+SECONDS = 1.0
+
+
+class ConfigChanges:
+    """Looks at the file once a second. A file with a mistake is named in the log, and the former one stays in force."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        load: Callable[[Settings], Config],
+        catalog: Catalog,
+        store: Store,
+        engine: Engine,
+    ) -> None:
+        self._settings, self._load = settings, load
+        self._catalog, self._store, self._engine = catalog, store, engine
+        self._known = self._stamp()
+
+    async def follow(self) -> None:
+        """Take over each change, until cancelled."""
+        while True:
+            await asyncio.sleep(SECONDS)
+            if (now := self._stamp()) != self._known:
+                self._known = now
+                await self._take()
+
+    async def _take(self) -> None:
+        try:
+            found = Catalog(self._load(self._settings), self._settings.lake_dir, self._settings.like_airbyte)
+            Resources(found, self._store, self._engine.cancel)  # what callers have changed goes before it
+            self._catalog.take(found)
+        except ConfigError as error:
+            log.error("the config file has changed and cannot be used; the former one stays in force: %s", error)
+        else:
+            log.warning("%s has changed and is in force", printable(str(self._settings.config)))
+            await self._engine.prepare()
+
+    def _stamp(self) -> tuple[int, int, int]:
+        try:
+            found = self._settings.config.stat()
+        except OSError:
+            return (0, 0, 0)
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
