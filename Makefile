@@ -73,6 +73,9 @@ export TYPED_TAKEOVER = $(value TAKEOVER)
 export TYPED_TO = $(value TO)
 export TYPED_FROM = $(value FROM)
 export TYPED_TAG = $(value TAG)
+export TYPED_KEY = $(value KEY)
+export TYPED_MART = $(value MART)
+REMOVE_SOURCE = $(filter command,$(firstword $(origin REMOVE)))
 export TYPED_PROJECT = $(value PROJECT)
 
 ##@ The first day
@@ -92,6 +95,15 @@ up: ## Build and start the platform in Docker, and wait until its first tables a
 .PHONY: drop
 drop: ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=flights
 	@$(PLATFORM) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
+
+.PHONY: source
+source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv [NAME=] [KEY=] [MART=]; or NAME=orders REMOVE=1
+	@$(OURS) -m services.sources $(if $(REMOVE_SOURCE),remove --yes="$$TYPED_YES" -- "$$TYPED_NAME",add --name="$$TYPED_NAME" \
+	  --key="$$TYPED_KEY" --mart="$$TYPED_MART" --yes="$$TYPED_YES" -- "$$TYPED_FILE")
+
+.PHONY: sources
+sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness, tables, and whose the files are
+	@$(OURS) -m services.sources list
 
 .PHONY: sql
 sql: ## Query the published tables, or open a prompt: make sql [Q="from dim_airlines"]

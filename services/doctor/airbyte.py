@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -64,10 +65,16 @@ def sources(project: Path) -> dict[str, dict[str, str]]:
     files = [yaml.safe_load(file.read_text()) or {} for file in project.glob("models/**/*.yml")]
     raw = [source for file in files for source in file.get("sources", []) if source["name"] == "raw"]
     return {
-        table["name"]: {each["name"].lower(): each.get("data_type", "") for each in table.get("columns", [])}
+        table["name"]: {_raw_name(each).lower(): each.get("data_type", "") for each in table.get("columns", [])}
         for source in raw
         for table in source["tables"]
     }
+
+
+def _raw_name(column: dict[str, Any]) -> str:
+    """A column's name in raw, which its `meta` says where it is one that SQL takes in quotes alone."""
+    meta = column.get("config", {}).get("meta", {})
+    return str(meta.get("column", column["name"]))
 
 
 def _list(names: set[str]) -> str:

@@ -19,6 +19,11 @@ CASTS = {
     "timestamptz": f"{TIMES} {TEXT}",
     "varchar": f"{NUMBERS} {TEXT} {TIMES} BOOLEAN",
     "json": f"{NESTED} {TEXT}",
+    "text": f"{NUMBERS} {TEXT} {TIMES} BOOLEAN",
+    "boolean": f"BOOLEAN {TEXT}",
+    "date": f"DATE {TEXT}",
+    "timestamp": f"{TIMES} {TEXT}",
+    "decimal": f"{NUMBERS} {TEXT}",
 }
 """What the macro `typed` casts to each type that sources.yml may declare."""
 
@@ -32,7 +37,7 @@ def raw_types(declared: Types, raw: Types, where: str) -> Iterator[Finding]:
         f"{table}.{name}"
         for table in tables
         for name, type_ in declared[table].items()
-        if type_ != "varchar" and _kind(raw[table].get(name, "")) in TEXT.split()
+        if type_ not in ("varchar", "text") and _kind(raw[table].get(name, "")) in TEXT.split()
     ]
     nested = [
         f"{table}.{name} ({raw[table][name]})" for table in tables for name in _nested(declared[table], raw[table])
@@ -58,7 +63,8 @@ def _wrong(table: str, declared: Mapping[str, str], raw: Mapping[str, str], wher
         )
         yield Finding("raw types", "fail", f"{where}.{table} has no column {', '.join(missing)}", fix)
     for name, type_ in declared.items():
-        if name in raw and type_ in CASTS and _kind(raw[name]) not in CASTS[type_].split():
+        casts = CASTS.get(_kind(type_).lower())
+        if name in raw and casts and _kind(raw[name]) not in casts.split():
             fix = (
                 f"Have Airbyte load {name} as text or as {type_}, or declare another data_type in "
                 "dbt_project/models/staging/sources.yml and in the staging model."

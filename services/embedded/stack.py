@@ -202,5 +202,5 @@ def short(path: Path) -> str:
 
 
 def sample_files() -> list[Path]:
-    """The sample files, by stream and name."""
-    return sorted(LANDING.glob("*/*.csv.gz"))
+    """The files of the landing folder, by stream and name."""
+    return sorted(file for file in LANDING.glob("*/*") if file.is_file() and not file.name.startswith("."))

@@ -16,6 +16,11 @@
     {%- do columns.update({name: type}) -%}
 {%- endfor -%}
 
+{%- set sums = [] -%}
+{%- for name in columns -%}
+    {%- do sums.append('sum(not_cast_' ~ loop.index ~ ')') -%}
+{%- endfor -%}
+
 {%- set query -%}
     with source as (
         select
@@ -40,15 +45,13 @@
         {{ of_newest_files(model) }}
     )
 
-    {% for name in columns %}
-    select '{{ name }}' as column_name, _ab_source_file_url, sum(not_cast_{{ loop.index }}) as values_not_cast
+    select
+        _ab_source_file_url,
+        {{ sums | join(' + ') }} as values_not_cast,
+        {{ sums | join(', ') }}
     from newest
-    group by 1, 2
-    having sum(not_cast_{{ loop.index }}) > 0
-    {%- if not loop.last %}
-    union all
-    {%- endif -%}
-    {%- endfor %}
+    group by 1
+    having {{ sums | join(' + ') }} > 0
 {%- endset -%}
 
 {%- if not columns -%}
@@ -57,12 +60,17 @@
     {#- One query names the values and counts them; the test's own only hands the number on. -#}
     {%- set found = run_query(query).rows -%}
     {%- for row in found[:20] -%}
-        {%- do exceptions.warn(
-            model.identifier ~ ': ' ~ row[2] ~ ' values of ' ~ row[0] ~ ' in ' ~ row[1] ~ ' are not '
-            ~ columns[row[0]] ~ '. Staging has null there.'
-        ) -%}
+        {%- for name, type in columns.items() -%}
+            {%- set count = row[loop.index + 1] | int -%}
+            {%- if count -%}
+                {%- do exceptions.warn(
+                    model.identifier ~ ': ' ~ count ~ ' values of ' ~ name ~ ' in ' ~ row[0] ~ ' are not ' ~ type
+                    ~ '. Staging has null there.'
+                ) -%}
+            {%- endif -%}
+        {%- endfor -%}
     {%- endfor -%}
-    select {{ found | sum(attribute=2) | int }} as values_not_cast where {{ found | length }} > 0
+    select {{ found | sum(attribute=1) | int }} as values_not_cast where {{ found | length }} > 0
 {%- else -%}
     {{ query }}
 {%- endif -%}

@@ -1,0 +1,137 @@
+"""Entries of a list in a person's YAML, put in and taken out as text: no other line of the file changes."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from blocks.errors import PlatformError
+
+Step = str | Mapping[str, Any]
+"""One step into a document: a key of a mapping, or what the entry of a list has."""
+
+
+class NotEditable(PlatformError):
+    """The YAML has another shape than this can change; the text says what to add by hand."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that begins as a number does: some readers take 08123 for one."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if re.match("[-+.]?[0-9]", text) else None)
+
+
+_Dumper.add_representer(str, _quoted)
+
+
+def flow(value: object) -> str:
+    """Return a value as YAML in one line."""
+    text = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, width=2**31, allow_unicode=True, sort_keys=False)
+    return str(text)[1:-2]
+
+
+def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: str) -> str:
+    """Return the text with an entry in a list: a new one at its end, or one in the place of a marked one.
+
+    Args:
+        text: the document.
+        path: steps to the list.
+        name: what the entry's `name` is.
+        lines: of the entry, the first without its `- `, as they would stand without indentation.
+        mark: the comment above the entry that says who owns it.
+
+    Raises:
+        NotEditable: the list is not there, or is written in one line.
+    """
+    found, block = _list(text, path), text.splitlines(keepends=True)
+    if isinstance(found, yaml.SequenceNode) and found.flow_style and found.value:
+        where = " > ".join(map(str, path))
+        raise NotEditable(
+            f"The list {where} is written in one line. Write each entry on lines of its own, then try again."
+        )
+    span = _span(block, found, name, mark)
+    if span and not span[2]:
+        return text
+    indent = _indent(block, found)
+    entry = [f"{' ' * indent}{line}\n" for line in (mark, f"- {lines[0]}", *(f"  {line}" for line in lines[1:]))]
+    if span:
+        return "".join([*block[: span[0]], *entry, *block[span[1] :]])
+    if not found.value:
+        at = found.start_mark.line
+        block[at] = block[at].replace("[]", "", 1).rstrip() + "\n"
+        return "".join([*block[: at + 1], *entry, *block[at + 1 :]])
+    end = _end(block, found.value[-1].start_mark.line, indent)
+    if not block[end - 1].endswith("\n"):
+        block[end - 1] += "\n"
+    return "".join([*block[:end], *entry, *block[end:]])
+
+
+def take_out(text: str, path: Sequence[Step], name: str, mark: str) -> str:
+    """Return the text without a marked entry; as it is where there is none, or where it is a person's own."""
+    block = text.splitlines(keepends=True)
+    span = _span(block, _list(text, path), name, mark)
+    return "".join([*block[: span[0]], *block[span[1] :]]) if span and span[2] else text
+
+
+def is_own(text: str, path: Sequence[Step], name: str, mark: str) -> bool | None:
+    """Whether an entry is marked; None where there is no such entry."""
+    span = _span(text.splitlines(keepends=True), _list(text, path), name, mark)
+    return span[2] if span else None
+
+
+def _list(text: str, path: Sequence[Step]) -> yaml.SequenceNode:
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    for step in path:
+        node = _step(node, step)
+    if not isinstance(node, yaml.SequenceNode):
+        raise NotEditable(f"The file has no list {' > '.join(map(str, path))}. Add it, then try again.")
+    return node
+
+
+def _step(node: yaml.Node | None, step: Step) -> yaml.Node | None:
+    if isinstance(step, str):
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        return next((value for key, value in pairs if key.value == step), None)
+    entries = node.value if isinstance(node, yaml.SequenceNode) else []
+    wanted = {key: str(value) for key, value in step.items()}
+    return next((each for each in entries if all(_text(each, key) == value for key, value in wanted.items())), None)
+
+
+def _text(entry: yaml.Node, key: str) -> str | None:
+    pairs = entry.value if isinstance(entry, yaml.MappingNode) else []
+    return next((str(value.value) for name, value in pairs if name.value == key), None)
+
+
+def _span(block: Sequence[str], found: yaml.SequenceNode, name: str, mark: str) -> tuple[int, int, bool] | None:
+    """First line and line after the last of an entry, with its mark, and whether it has one."""
+    entry = _step(found, {"name": name})
+    if entry is None:
+        return None
+    first = entry.start_mark.line
+    marked = first > 0 and block[first - 1].strip() == mark
+    return first - marked, _end(block, first, _indent(block, found)), marked
+
+
+def _indent(block: Sequence[str], found: yaml.SequenceNode) -> int:
+    """The column of the list's dashes."""
+    if found.value:
+        line = block[found.value[0].start_mark.line]
+        return len(line) - len(line.lstrip())
+    line = block[found.start_mark.line]
+    return len(line) - len(line.lstrip()) + 2
+
+
+def _end(block: Sequence[str], first: int, indent: int) -> int:
+    """The line after the last of an entry; comments and empty lines in front of the next entry are the next one's."""
+    end = first + 1
+    for at in range(first + 1, len(block)):
+        content = block[at].strip()
+        depth = len(block[at]) - len(block[at].lstrip())
+        if content and not content.startswith("#"):
+            if depth <= indent:
+                break
+            end = at + 1
+    return end

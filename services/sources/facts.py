@@ -1,0 +1,151 @@
+"""What a file is: its columns, the key that was proved, and what a person should know before it becomes a source."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from blocks.errors import PlatformError
+from services.airbyte import sql
+from services.airbyte.convert import connect
+from services.sources.kinds import IS_NULL, Column, Columns, strptime
+from services.sources.names import identifiers
+from services.sources.reading import MEMORY, Reading
+
+OF_KEYS = ("bigint", "varchar", "text", "date", "timestamp", "timestamptz")
+ID = re.compile(r"(^|_)(id|key|code|uuid|guid|no|nr|number|sku|iata|icao|faa|iso\d?)$|[a-z]id$")
+WIDE = 50
+"""Columns from which on it pays to read the file once into a table, rather than for each column."""
+LEADING = 4
+"""How many of the first columns a key of several columns is looked for in."""
+
+
+class KeyRefused(PlatformError):
+    """The key that a person named is not one."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A file, its columns in the file's order, and its key: identifiers, none where no key was found."""
+
+    reading: Reading
+    columns: list[Column]
+    key: list[str]
+    notes: list[str] = field(default_factory=list)
+    days: str = ""
+    """The column by whose days rows can be summed up; "" if there is none."""
+
+    @property
+    def by_name(self) -> dict[str, Column]:
+        """The columns by identifier."""
+        return {column.identifier: column for column in self.columns}
+
+
+def facts_of(reading: Reading, key: Sequence[str], work: Path) -> Facts:
+    """Look at every row of a file that was read.
+
+    Args:
+        reading: the file.
+        key: the columns that a person calls its key, by the file's names or by identifiers; empty to have one found.
+        work: folder for what does not fit into memory.
+
+    Raises:
+        KeyRefused: the person's key is not unique, or has a value that is missing.
+    """
+    names, notes = identifiers(reading.types)
+    columns = [Column(name, type_, identifier=names[name]) for name, type_ in reading.types.items()]
+    relation = f"read_parquet({sql.text(str(reading.raw))}, hive_partitioning = false)"
+    connection = connect(MEMORY, None, work / "spill")
+    if len(columns) > WIDE:
+        connection.execute(f"CREATE TEMP TABLE rows_of_file AS FROM {relation}")
+        relation = "rows_of_file"
+    try:
+        Columns(connection, relation, reading.rows).look(columns, reading.decimals, reading.kind == "csv")
+        prover = Keys(connection, relation, columns, reading.rows)
+        found = prover.named(key) if key else prover.found()
+    finally:
+        connection.close()
+    for column in columns:
+        if count := reading.changed.get(column.name):
+            column.notes.append(f"{count:,} values are cut or null: the type cannot hold them")
+    days = [column.identifier for column in columns if column.type in ("date", "timestamp", "timestamptz")]
+    return Facts(reading, columns, found, [*reading.notes, *notes], next(iter(days), ""))
+
+
+class Keys:
+    """Proves keys by counting over every row."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[Column], rows: int
+    ) -> None:
+        self._connection, self._relation, self._rows = connection, relation, rows
+        self._columns = {column.identifier: column for column in columns}
+
+    def named(self, key: Sequence[str]) -> list[str]:
+        """Return a person's key as identifiers.
+
+        Raises:
+            KeyRefused: it is not a key of the file.
+        """
+        by_any = {
+            name.lower(): each.identifier for each in self._columns.values() for name in (each.name, each.identifier)
+        }
+        if unknown := [name for name in key if name.lower() not in by_any]:
+            known = ", ".join(list(self._columns)[:20])
+            raise KeyRefused(f"KEY names {', '.join(unknown)}, which the file does not have. Its columns are: {known}.")
+        found = [by_any[name.lower()] for name in key]
+        if empty := [name for name in found if self._columns[name].nulls]:
+            counts = ", ".join(f"{name} in {self._columns[name].nulls:,} rows" for name in empty)
+            raise KeyRefused(f"KEY={','.join(key)} has rows without a value: {counts}. Choose columns without nulls.")
+        if odd := [name for name in found if self._columns[name].type not in OF_KEYS]:
+            types = ", ".join(f"{name} is {self._columns[name].type}" for name in odd)
+            raise KeyRefused(f"KEY={','.join(key)} cannot be a key: {types}. Choose text, whole numbers or times.")
+        if self._distinct(found) < self._rows:
+            raise KeyRefused(f"KEY={','.join(key)} is not unique: {self._twice(found)}. Add a column to the key.")
+        return found
+
+    def found(self) -> list[str]:
+        """The key that a person would name: a column called like one, the first column, or some of the first."""
+        return next((list(each) for each in self._candidates() if self._distinct(each) == self._rows), [])
+
+    def _candidates(self) -> Iterator[tuple[str, ...]]:
+        whole = [each for each in self._columns.values() if not each.nulls and each.type in OF_KEYS]
+        names = [each.identifier for each in whole]
+        alone = [each.identifier for each in whole if each.distinct == self._rows]
+        leading = [name for name in list(self._columns)[:LEADING] if name in names]
+        yield from ((name,) for name in alone if ID.search(name))
+        yield from ((name,) for name in alone if name == next(iter(self._columns)))
+        yield from ((name,) for name in alone if self._columns[name].type in ("date", "timestamp", "timestamptz"))
+        for width in range(2, len(leading) + 1):
+            yield from itertools.combinations(leading, width)
+
+    def _distinct(self, key: Sequence[str]) -> int:
+        values = ", ".join(value_of(self._columns[name]) for name in key)
+        query = f"SELECT count(*) FROM (SELECT DISTINCT {values} FROM {self._relation})"
+        return int((self._connection.execute(query).fetchone() or (0,))[0])
+
+    def _twice(self, key: Sequence[str]) -> str:
+        values = ", ".join(f"{value_of(self._columns[name])} AS k{at}" for at, name in enumerate(key))
+        query = (
+            f"SELECT {values}, count(*) AS n FROM {self._relation} GROUP BY ALL HAVING n > 1 ORDER BY n DESC LIMIT 1"
+        )
+        *found, count = self._connection.execute(query).fetchone() or (0,)
+        return f"{', '.join(map(str, found))} is there {count:,} times"
+
+
+def value_of(column: Column) -> str:
+    """SQL for a column's value of its type, in the Parquet file that the mock writes."""
+    name = sql.name(column.name)
+    if column.mock_type != "string":
+        return name
+    if column.type in ("varchar", "text"):
+        return f"nullif({name}, '')" if column.type == "varchar" else name
+    text = f"(CASE WHEN NOT {IS_NULL.replace('lower(t)', f'lower(trim({name}))')} THEN trim({name}) END)"
+    if column.type == "boolean":
+        return f"lower({text}) IN ('true', 't', 'yes', 'y')"
+    if column.format:
+        return f"try_strptime({text}, {sql.text(strptime(column.format))})::{column.type}"
+    return f"TRY_CAST({text} AS {column.type})"

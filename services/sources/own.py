@@ -1,0 +1,69 @@
+"""The pipeline on services of its own, where no platform runs."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.console import Console
+
+from services.airbyte import sql
+from services.embedded.demo import Narrator
+from services.embedded.only_one import only_one
+from services.embedded.processes import Processes, free_ports
+from services.embedded.stack import DATA, Stack, sample_files, short
+from services.embedded.warm_flows import WarmFlows
+from services.sources.outcome import Outcome, tests_of
+
+OTHER_SECONDS = 300.0
+FIRST = 5
+"""Rows that are shown."""
+
+
+class OwnServices:
+    """S3, the mock Airbyte, Prefect and dbt for one run, on all files of the landing folder."""
+
+    where = "on services of its own, since no platform runs here"
+
+    def __init__(self, console: Console, data: Path = DATA) -> None:
+        self._console, self._data = console, data
+
+    def run(self, name: str, _landed: Path) -> Outcome:
+        """Run the pipeline on everything that has landed, and return what came of one source.
+
+        Raises:
+            PlatformError: a service or the pipeline failed.
+        """
+        alone = only_one(self._data / "demo", "make demo or make source", "End it, then try again.", OTHER_SECONDS)
+        with alone, self._running() as (stack, result):
+            nodes = result["dbt"]["nodes"]
+            return Outcome(name, first_rows(stack.published, name), tests_of(nodes, name), short(stack.published))
+
+    @contextmanager
+    def _running(self) -> Iterator[tuple[Stack, dict[str, Any]]]:
+        state = self._data / "demo" / "state"
+        shutil.rmtree(state, ignore_errors=True)
+        s3, airbyte, prefect = free_ports(3)
+        stack = Stack(state, self._data / "published" / "warehouse.duckdb", s3, airbyte, prefect)
+        stack.published.parent.mkdir(parents=True, exist_ok=True)
+        narrator = Narrator(self._console)
+        with Processes(state / "logs") as processes:
+            with narrator.step("services", "S3, the mock Airbyte, Prefect's server and dbt are starting") as status:
+                stack.start(processes)
+                flows = WarmFlows(processes, stack.variables)
+                stack.wait_until_ready(processes)
+                flows.wait_until_ready(status)
+            with narrator.step("pipeline", "the files land, and the flow full_pipeline starts") as status:
+                result = flows.pipeline(stack.land(sample_files()), status)
+            yield stack, result
+
+
+def first_rows(published: Path, name: str) -> list[dict[str, Any]]:
+    """The first rows of a published table, by column, without Airbyte's own columns."""
+    with duckdb.connect(str(published), read_only=True) as connection:
+        query = f"SELECT COLUMNS(lambda c: NOT starts_with(c, '_a')) FROM {sql.name(name)} LIMIT {FIRST}"
+        found = connection.execute(query)
+        columns = [each[0] for each in found.description or ()]
+        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]

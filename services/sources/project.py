@@ -1,0 +1,191 @@
+"""The three places where a source stands: the connections' YAML, the dbt project, the landing folder."""
+
+import difflib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from blocks.errors import PlatformError
+from services.airbyte.settings import SAMPLE_CONFIG
+from services.embedded.stack import CONNECTION_ID, LANDING, PROJECT
+from services.sources import entries, render
+from services.sources.spec import Spec
+
+
+class NameTaken(PlatformError):
+    """A model or a stream has this name already, and is a person's own."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file with its text before (None where it is not there) and after (None where it goes)."""
+
+    path: Path
+    before: str | None
+    after: str | None
+    owned: bool = True
+
+
+@dataclass(frozen=True)
+class Project:
+    """Where the user's content stands, and the connection that new streams belong to."""
+
+    root: Path = PROJECT
+    connections: Path = SAMPLE_CONFIG
+    landing: Path = LANDING
+    connection_id: str = CONNECTION_ID
+
+    @property
+    def models(self) -> Path:
+        """The folder of the dbt project's models."""
+        return self.root / "dbt_project" / "models"
+
+    @property
+    def sources_yml(self) -> Path:
+        """The file that declares raw's tables."""
+        return self.models / "staging" / "sources.yml"
+
+    def config(self) -> dict[str, Any]:
+        """The connections' YAML."""
+        found: dict[str, Any] = yaml.safe_load(self.connections.read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def streams(self) -> list[entries.Step]:
+        """The steps to the list of streams."""
+        return ["sources", {"sourceId": self._connection["sourceId"]}, "configuration", "streams"]
+
+    @property
+    def choices(self) -> list[entries.Step]:
+        """The steps to the list of the streams that the connection syncs."""
+        return ["connections", {"connectionId": self.connection_id}, "configurations", "streams"]
+
+    @property
+    def tables(self) -> list[entries.Step]:
+        """The steps to the list of raw's tables."""
+        return ["sources", {"name": "raw"}, "tables"]
+
+    @property
+    def _connection(self) -> dict[str, Any]:
+        config = self.config()
+        found = next((each for each in config["connections"] if each["connectionId"] == self.connection_id), None)
+        if found is None:
+            raise PlatformError(
+                f"{self.connections} has no connection {self.connection_id}. Declare it there, or correct "
+                "AIRBYTE_CONNECTION_ID."
+            )
+        return dict(found)
+
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """The streams of the connection's source, by name."""
+        source = self._connection["sourceId"]
+        config = next(each for each in self.config()["sources"] if each["sourceId"] == source)
+        return {each["name"]: each for each in config["configuration"]["streams"]}
+
+    def written(self, spec: Spec) -> list[Change]:
+        """The changes that write a source. A file that is a person's own is changed only on paper.
+
+        Raises:
+            services.sources.entries.NotEditable: a YAML has another shape.
+        """
+        streams = self._edited(self.connections, self.streams, spec.name, render.stream(spec))
+        if "configurations" in self._connection:
+            after = entries.put(streams.after or "", self.choices, spec.name, render.choice(spec), render.ENTRY)
+            streams = Change(streams.path, streams.before, after)
+        sources = self._edited(self.sources_yml, self.tables, spec.name, render.source(spec))
+        found = [streams, sources]
+        for name, text in render.models(spec).items():
+            found.append(_own(self.models / name, text))
+        return [change for change in found if change.before != change.after]
+
+    def removed(self, name: str) -> list[Change]:
+        """The changes that take a source out; what a person has taken over stays."""
+        before = self.connections.read_text(encoding="utf-8")
+        after = entries.take_out(before, self.streams, name, render.ENTRY)
+        if "configurations" in self._connection:
+            after = entries.take_out(after, self.choices, name, render.ENTRY)
+        raw = self.sources_yml.read_text(encoding="utf-8")
+        found = [
+            Change(self.connections, before, after),
+            Change(self.sources_yml, raw, entries.take_out(raw, self.tables, name, render.ENTRY)),
+        ]
+        found += [_own(path, None) for path in self.files_of(name)]
+        return [change for change in found if change.before != change.after]
+
+    def files_of(self, name: str) -> list[Path]:
+        """The models of a source that are there: its staging model, its table, and the tables made of that."""
+        names = [f"staging/stg_{name}", f"marts/{name}", *(f"marts/{each}" for each in self.aggregates(name))]
+        paths = [self.models / f"{each}{suffix}" for each in names for suffix in (".sql", ".yml")]
+        return [path for path in paths if path.exists()]
+
+    def aggregates(self, name: str) -> list[str]:
+        """The generated tables that are made of a source's."""
+        ref = f"ref('{name}')"
+        found = [path for path in (self.models / "marts").glob("*.sql") if path.stem != name]
+        texts = {path.stem: path.read_text(encoding="utf-8") for path in found}
+        return sorted(each for each, text in texts.items() if text.startswith(render.IN_SQL) and ref in text)
+
+    def check_name(self, name: str, mart: str) -> None:
+        """Make sure that no model of a person's own would be hidden.
+
+        Raises:
+            NameTaken: there is one.
+        """
+        for model in filter(None, (f"stg_{name}", name, mart)):
+            for path in self.models.rglob(f"{model}.sql"):
+                if not path.read_text(encoding="utf-8").startswith(render.IN_SQL):
+                    raise NameTaken(
+                        f"{self.short(path)} is a model of your own, and the source would need that name. "
+                        "Give the source another: NAME=."
+                    )
+
+    def _edited(self, path: Path, steps: Sequence[entries.Step], name: str, lines: Sequence[str]) -> Change:
+        before = path.read_text(encoding="utf-8")
+        return Change(path, before, entries.put(before, steps, name, lines, render.ENTRY))
+
+    def short(self, path: Path) -> str:
+        """A path from the project's folder."""
+        return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
+
+    def diff(self, changes: Sequence[Change]) -> Iterator[str]:
+        """The lines of a unified diff."""
+        for change in changes:
+            short = self.short(change.path)
+            before, after = ((text or "").splitlines() for text in (change.before, change.after))
+            names = (
+                "/dev/null" if change.before is None else f"a/{short}",
+                "/dev/null" if change.after is None else f"b/{short}",
+            )
+            yield from difflib.unified_diff(before, after, *names, lineterm="")
+
+    def land(self, file: Path, name: str) -> Path:
+        """Copy a file into the landing folder of its stream; return the copy."""
+        target = self.landing / name / file.name.lstrip("._")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.resolve() != target.resolve():
+            shutil.copyfile(file, target)
+        return target
+
+
+def apply(changes: Sequence[Change]) -> None:
+    """Write the changes to files that are `make source`'s own, or shared."""
+    for change in changes:
+        if not change.owned:
+            continue
+        if change.after is None:
+            change.path.unlink()
+        else:
+            change.path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = change.path.with_name(f".{change.path.name}.tmp")
+            temporary.write_text(change.after, encoding="utf-8")
+            temporary.replace(change.path)
+
+
+def _own(path: Path, after: str | None) -> Change:
+    before = path.read_text(encoding="utf-8") if path.exists() else None
+    mark = render.IN_SQL if path.suffix == ".sql" else render.IN_YAML
+    return Change(path, before, after, before is None or before.startswith(mark))

@@ -1,0 +1,140 @@
+"""A file as the mock Airbyte will load it: the same reader writes its rows as the Parquet file that raw would have."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from pydantic import TypeAdapter
+
+from blocks.errors import PlatformError
+from services.airbyte import sql
+from services.airbyte.convert import Origin, connect, to_parquet
+from services.airbyte.formats import open_file, suffixes
+from services.airbyte.formats.model import BadFile, Limits
+from services.airbyte.formats.settings import Format, ParquetFormat
+from services.airbyte.objects import from_disk
+from services.sources.dialect import Dialect, dialect_of, first_character
+
+LIMITS = Limits()
+MEMORY = "1GB"
+
+
+class FileRefused(PlatformError):
+    """The file cannot become a source as it is; the text names the file, the line and the remedy."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read of a file.
+
+    `raw` is a Parquet file with its rows as raw will have them, `types` has the mock's type of each column by the
+    file's name for it, `format` is the stream's `format` (empty where the suffix says all), `decimals` has the types of
+    Parquet's decimals, and `changed` counts the values that the mock could not keep, by column.
+    """
+
+    file: Path
+    raw: Path
+    kind: str
+    rows: int
+    types: dict[str, str]
+    format: dict[str, Any]
+    encoding: str = ""
+    delimiter: str = ""
+    decimals: dict[str, str] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def read(file: Path, work: Path, declared: Mapping[str, Any] | None = None) -> Reading:
+    """Read a file whole.
+
+    Args:
+        file: CSV, JSON Lines or Parquet, perhaps compressed.
+        work: an empty folder.
+        declared: the stream's `format` if there is a stream; without it, how the file is written is found out.
+
+    Raises:
+        FileRefused: it cannot be read.
+    """
+    key = file.name
+    try:
+        return _read(file, key, work, declared)
+    except BadFile as error:
+        where = f"{file}, line {error.line}" if error.line else str(file)
+        raise FileRefused(f"{where}: {error.reason}.") from None
+    except UnicodeDecodeError:
+        raise FileRefused(f"{file}: its text cannot be decoded. Save the file as UTF-8.") from None
+    except OSError as error:
+        raise FileRefused(f"{file} cannot be read: {error.strerror}. Check the path and the permissions.") from None
+
+
+def _read(file: Path, key: str, work: Path, declared: Mapping[str, Any] | None) -> Reading:
+    plain = from_disk(key, file, work / "plain", LIMITS, ParquetFormat()).path
+    kind = _kind(key, plain)
+    if not plain.stat().st_size:
+        raise BadFile("it is empty. Export it again, with at least a header and one row")
+    dialect = dialect_of(plain, work) if kind == "csv" and declared is None else Dialect("", "")
+    found = dict(dialect.format if declared is None else declared)
+    if declared is None and (found or not suffixes.plain(key).endswith(f".{kind}")):
+        found = {"filetype": kind, **found}
+    plain.unlink()
+    chosen = TypeAdapter[Format](Format).validate_python(found) if found else None
+    connection = connect(MEMORY, None, work / "spill")
+    try:
+        got = from_disk(key, file, work / "data", LIMITS, chosen)
+        source = open_file(connection, key, got.path, got.survey, LIMITS, chosen)
+        if not source.names:
+            raise BadFile("it has no columns. Export it again, with a header")
+        types = dict.fromkeys(source.names, "string")
+        if kind != "csv":
+            types |= {**source.empty, **source.infer()}
+        decimals = _decimals(connection, got.path) if kind == "parquet" else {}
+        raw = work / "raw.parquet"
+        rows = to_parquet(connection, source, raw, types, list(types), Origin(key, datetime.now(UTC), 0, 0))
+        source.check(rows)
+        if not rows:
+            raise BadFile("it has a header and no row. Add a row, so that its types can be seen")
+        changed = _changed(connection, raw)
+    finally:
+        connection.close()
+    encoding, delimiter, notes = dialect.encoding, dialect.delimiter, dialect.notes
+    return Reading(file, raw, kind, rows, types, found, encoding, delimiter, decimals, changed, notes)
+
+
+def _kind(key: str, plain: Path) -> str:
+    """What the file is, by its first bytes, else by its suffix: csv, jsonl or parquet."""
+    with plain.open("rb") as data:
+        begin = data.read(4)
+    if begin.startswith(b"PK\x03\x04"):
+        raise BadFile("it is a spreadsheet or a zip archive. Save the sheet as CSV, or unzip the file")
+    if begin == b"PAR1" or suffixes.plain(key).endswith(".parquet"):
+        return "parquet"
+    first = first_character(plain)
+    if first == "{" or suffixes.plain(key).endswith(".jsonl"):
+        return "jsonl"
+    if first == "[" and suffixes.plain(key).endswith(".json"):
+        raise BadFile(
+            "it is one JSON array. JSON Lines has one object per line: "
+            f"`jq -c '.[]' {key} > {key}l` writes the array so"
+        )
+    return "csv"
+
+
+def _decimals(connection: duckdb.DuckDBPyConnection, parquet: Path) -> dict[str, str]:
+    """The type of each decimal column, as decimal(18,2)."""
+    relation = f"read_parquet({sql.text(str(parquet))}, hive_partitioning = false)"
+    found = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+    return {row[0]: row[1].lower() for row in found if row[1].startswith("DECIMAL") and not row[1].endswith("]")}
+
+
+def _changed(connection: duckdb.DuckDBPyConnection, raw: Path) -> dict[str, int]:
+    query = f"SELECT _airbyte_meta, count(*) FROM read_parquet({sql.text(str(raw))}) GROUP BY ALL"
+    counts: dict[str, int] = {}
+    for meta, rows in connection.execute(query).fetchall():
+        for change in json.loads(meta)["changes"]:
+            counts[change["field"]] = counts.get(change["field"], 0) + rows
+    return counts

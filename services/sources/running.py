@@ -1,0 +1,226 @@
+"""The pipeline on the platform that runs here: that of `make dev`, or that of `make up`."""
+
+import fcntl
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx
+from prefect.settings import PREFECT_API_URL
+from rich.console import Console
+from rich.markup import escape
+
+from blocks.errors import PlatformError
+from blocks.land import land
+from blocks.settings import Settings, seal
+from blocks.systems import landing_from
+from services.compose.prefect_api import Prefect
+from services.embedded.stack import CREDENTIALS, PROJECT, short
+from services.sources.outcome import Outcome, tests_of
+from services.sources.own import OwnServices, first_rows
+
+RUN_SECONDS = 900.0
+KNOWN_SECONDS = 20.0
+SENSOR_SECONDS = 60.0
+SHOWN_LINES = 10
+"""Lines of a failed run's log that are repeated."""
+
+
+class NotRun(PlatformError):
+    """The pipeline was not run, or failed; the text says what to do."""
+
+
+class Platform(Protocol):
+    """Where the pipeline runs."""
+
+    where: str
+
+    def run(self, name: str, landed: Path) -> Outcome:
+        """Run the pipeline on a file of the landing folder, and return what came of its source."""
+
+
+def platform_of(console: Console, data: Path) -> Platform:
+    """The platform that runs here, else services of its own.
+
+    Raises:
+        NotRun: what `make dev` has written about itself cannot be read.
+    """
+    if _in_shell_of_dev():
+        return Dev(console)
+    if is_held(data / "dev" / ".lock"):
+        variables = exported(data / "dev" / "env")
+        seal({**CREDENTIALS, **variables})
+        return Dev(console, variables["PREFECT_API_URL"])
+    if _compose_runs():
+        return Compose(console)
+    seal(CREDENTIALS)
+    return OwnServices(console, data)
+
+
+def published_of(data: Path) -> Path:
+    """The file of the tables that were published last, on this machine."""
+    if _in_shell_of_dev():
+        return Settings().published_path
+    dev, own = (data / each / "published" / "warehouse.duckdb" for each in ("dev", "."))
+    return dev if is_held(data / "dev" / ".lock") else own
+
+
+def _in_shell_of_dev() -> bool:
+    return Settings().s3_endpoint_url.startswith("http://127.0.0.1:")
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a process holds a lock file."""
+    with suppress(FileNotFoundError), lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def exported(script: Path) -> dict[str, str]:
+    """The variables that a shell's script exports to fixed values.
+
+    Raises:
+        NotRun: there is no such script yet.
+    """
+    try:
+        text = script.read_text(encoding="utf-8")
+    except OSError as error:
+        raise NotRun(
+            f"`make dev` is starting: {script} is not there yet. Try again when it says that it is up."
+        ) from error
+    pairs = [line.removeprefix("export ").partition("=") for line in text.splitlines() if line.startswith("export ")]
+    plain = {name: shlex.split(value) for name, _, value in pairs if "$" not in value}
+    return {name: value[0] if value else "" for name, value in plain.items() if name != "PATH"}
+
+
+class Dev:
+    """`make dev`, whose environment this process has: its sensor starts the run."""
+
+    where = "on the platform of make dev"
+
+    def __init__(self, console: Console, prefect: str = "") -> None:
+        self._console, self._settings = console, Settings()
+        self._api, self._prefect = self._settings.airbyte_server_url, prefect or str(PREFECT_API_URL.value() or "")
+
+    def run(self, name: str, landed: Path) -> Outcome:
+        """Land the file, follow the run that the sensor starts, and return what came of it.
+
+        Raises:
+            NotRun: the run does not start, or fails.
+        """
+        wait_until(
+            lambda: self._knows(name),
+            KNOWN_SECONDS,
+            f"The mock Airbyte does not know the stream {name}. Look at its log.",
+        )
+        prefect = Prefect(self._prefect, ps="make dev")
+        before = {run["id"] for run in prefect.pipelines()}
+        key = f"{self._settings.s3_prefix}{name}/{landed.name}"
+        with landed.open("rb") as body:
+            put = land(key, body, landing_from(self._settings), landed.stat().st_size)
+        if put["new"]:
+            run = run_for(prefect, key, before)
+        else:
+            run = prefect.start("full_pipeline", {"files": [{"key": key, "etag": put["etag"]}]})
+        with self._console.status("the flow full_pipeline starts") as status:
+            lines: list[str] = []
+
+            def say(line: str) -> None:
+                lines.append(line)
+                status.update(f"pipeline  [dim]{escape(line[:100])}[/dim]")
+
+            if prefect.follow(run, say, RUN_SECONDS):
+                raise NotRun("\n".join([*lines[-SHOWN_LINES:], f"The run {run['name']} has failed."]))
+        published = self._settings.published_path
+        return Outcome(name, first_rows(published, name), tests_of(results(prefect), name), short(published))
+
+    def _knows(self, name: str) -> bool:
+        with suppress(httpx.TransportError):
+            answer = httpx.get(f"{self._api}/sources", timeout=10, trust_env=False)
+            found = answer.json()["data"] if answer.is_success else []
+            return any(name == stream["name"] for source in found for stream in source["configuration"]["streams"])
+        return False
+
+
+class Compose:
+    """`make up`, by its own verbs."""
+
+    where = "on the platform of make up"
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def run(self, name: str, landed: Path) -> Outcome:
+        """Drop the file and follow its run.
+
+        Raises:
+            NotRun: a verb failed.
+        """
+        self._verb("up", "--yes")
+        self._verb("drop", f"--stream={name}", "--", str(landed))
+        self._verb("sql", "--", f"from {name} limit 5")
+        return Outcome(name, [], [], "the published tables: make sql Q=…")
+
+    def _verb(self, *arguments: str) -> None:
+        command = [sys.executable, "-P", "-s", "-m", "services.compose", *arguments]
+        if subprocess.run(command, cwd=PROJECT, check=False).returncode:  # noqa: S603
+            raise NotRun(f"`make {arguments[0]}` has failed; see above.")
+
+
+def _compose_runs() -> bool:
+    """Whether the platform of this clone is up in Docker."""
+    if not shutil.which("docker") or not (PROJECT / "data" / "compose.json").exists():
+        return False
+    command = [sys.executable, "-P", "-s", "-m", "services.compose", "ps"]
+    done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)  # noqa: S603
+    return done.returncode == 0 and bool(re.search(r"\bsensor\b.*\bUp\b", done.stdout))
+
+
+def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    """Wait for something.
+
+    Raises:
+        NotRun: it is not so after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise NotRun(otherwise)
+        time.sleep(0.2)
+
+
+def run_for(prefect: Prefect, key: str, before: set[str]) -> dict[str, Any]:
+    """The run on a file that the sensor starts.
+
+    Raises:
+        NotRun: it starts none.
+    """
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        new = (run for run in prefect.pipelines() if run["id"] not in before)
+        found[:] = [run for run in new if any(each["key"] == key for each in run["parameters"].get("files") or [])]
+        return bool(found)
+
+    wait_until(
+        is_there, SENSOR_SECONDS, f"The sensor started no run for {key} within {SENSOR_SECONDS:.0f} s. Look at its log."
+    )
+    return found[0]
+
+
+def results(prefect: Prefect) -> list[Mapping[str, Any]]:
+    """The newest results of dbt's nodes."""
+    body = {"artifacts": {"key": {"any_": ["dbt-results"]}}, "sort": "CREATED_DESC", "limit": 1}
+    newest = prefect.ask("artifacts/filter", body)
+    return list(json.loads(newest[0]["data"])) if newest else []
