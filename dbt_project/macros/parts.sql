@@ -102,8 +102,10 @@
 {% macro rows_of_files(relation, folder, files) -%}
     (
         select
+            {%- set notes = declared_notes(relation) -%}
             {%- for column in dict(airbyte_columns(), **declared_types(relation)) %}
-            null as {{ column }} {{- ',' if not loop.last }}
+            {%- set raw = notes.get(column, {}).get('column') %}
+            null as {{ raw_name(raw) if raw else column }} {{- ',' if not loop.last }}
             {%- endfor %}
         where false
         union all by name
