@@ -194,7 +194,7 @@ def banner(compose: Compose) -> str:
     width = max(map(len, tries)) + 2
     lines = "\n".join(f"  {command:<{width}}{meaning}" for command, meaning in tries.items())
     return f"""
-The platform is up, with profile {profile.name}{code}. The page says how it is; look there first.
+The platform is up, with profile {profile.name}{code}. The page shows its state; start there.
 
 {places}
   tables    {profile.make("sql")} Q="from agg_daily_performance limit 5"

@@ -15,11 +15,11 @@ SECONDS = 5.0
 
 
 def airbyte(settings: Settings, port: str) -> str:
-    """Address, on this machine, of the mock Airbyte's API; empty for a real one, and where it asks for a token."""
+    """Address, on this machine, of the mock Airbyte's page; empty for a real one, and where it asks for a token."""
     url = urlsplit(settings.airbyte_server_url)
     if settings.airbyte_client_id or url.hostname not in ("airbyte", *LOOPBACK):
         return ""
-    return settings.airbyte_server_url if url.hostname in LOOPBACK else f"http://127.0.0.1:{port}{url.path}"
+    return f"{url.scheme}://{url.netloc}/" if url.hostname in LOOPBACK else f"http://127.0.0.1:{port}/"
 
 
 def main() -> None:

@@ -6,12 +6,14 @@ import io
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import escape
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -38,8 +40,8 @@ HERE = Path(__file__).parent
 MAX_BODY_MB = 0.1
 AT_ONCE = 2
 """How many queries run at once; others wait for their turn."""
-SHOWN_ROWS, SHOWN_CELLS = 200, 2_000
-"""How much of an answer the page shows; the CSV file has all of it."""
+SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_SIZE = 200, 100, 100_000
+"""How much of an answer the page shows, in characters of HTML; the CSV file has all of it."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -57,6 +59,18 @@ READY_MADE = (
 """For dbt's and dbt-colibri's files, which hold their scripts within; they reach no address at all."""
 
 
+class Templates(PackageLoader):
+    """The templates; where `make dev` has a folder of logs, with its commands instead of Docker's."""
+
+    def __init__(self, logs: Path | None) -> None:
+        super().__init__("services.console")
+        self.logs = logs
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool] | None]:
+        text, *others = super().get_source(environment, template)
+        return without_docker(text, self.logs) if self.logs else text, *others  # type: ignore[return-value]
+
+
 class Page:
     """The page of one platform.
 
@@ -65,7 +79,7 @@ class Page:
         settings: the environment's.
         names: of the platform's things on the server.
         profile: its name, for people.
-        airbyte: address of the mock Airbyte's API for people on this machine; empty where nobody may ask it.
+        airbyte: address of the mock Airbyte's page on this machine; empty where there is none that people may see.
     """
 
     def __init__(self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "") -> None:
@@ -77,7 +91,7 @@ class Page:
         self.turns = CapacityLimiter(AT_ONCE)
         self.in_snowflake = settings.dbt_target == "snowflake"
         self.templates = Environment(
-            loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            loader=Templates(self.logs), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
         ui = prefect.page("/")
@@ -93,8 +107,9 @@ class Page:
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page from a template."""
-        text = self.templates.get_template(template).render(now=datetime.now(UTC), **more)
-        return HTMLResponse(without_docker(text, self.logs) if self.logs else text, status, HEADERS)
+        unknown = "facts" in more and not more["facts"].known
+        page = self.templates.get_template(template).render(now=datetime.now(UTC), unknown=unknown, **more)
+        return HTMLResponse(page, status, HEADERS)
 
     def tables(self) -> list[data.Table]:
         """The published tables; in Snowflake, as the last publication left them."""
@@ -119,13 +134,12 @@ class Page:
             raise HTTPException(404, f"There is no published table {name}.")
         facts = self.facts.now()
         versions = [(each, row) for each in facts.publications for row in each["changed"] if row["table"] == name]
-        written = data.written(self.published)
         return self.show(
             "table.html",
             table=found,
             relation=quoted(name),
             facts=facts,
-            profile=None if self.in_snowflake else data.profile(self.published, written, name),
+            profile=None if self.in_snowflake else data.profile(self.published, name),
             model=self.docs.model(name),
             versions=versions[:8],
             tables={each.name.rpartition(".")[2]: each.name for each in self.tables()},
@@ -157,10 +171,11 @@ class Page:
             sql=sql,
             error=error,
             answer=answer,
-            shown=min(SHOWN_ROWS, SHOWN_CELLS // max(len(answer.columns), 1) or 1) if answer else 0,
+            shown=shown(answer.rows) if answer else 0,
+            columns=SHOWN_COLUMNS,
             plot=answer and plot.draw(answer),
-            limits=f"{SECONDS:g} s, {MEMORY_MB} MB of memory in DuckDB, {ROWS:,} rows and {BYTES // 10**6} MB of text",
-            cell=CELL,
+            limits=f"{SECONDS:g} s, {MEMORY_MB} MB of memory, {ROWS:,} rows, {BYTES // 10**6} MB of text, "
+            f"{CELL:,} characters of a value",
             tables=self.tables(),
         )
 
@@ -222,11 +237,17 @@ def leads(settings: Settings) -> dict[str, str]:
     }
 
 
+def shown(rows: list[list[Any]]) -> int:
+    """How many rows the page has room for."""
+    sizes = (sum(len(escape(str(cell)[:200])) + 20 for cell in row[:SHOWN_COLUMNS]) for row in rows[:SHOWN_ROWS])
+    return sum(size <= SHOWN_SIZE for size in accumulate(sizes)) or 1
+
+
 def _csv(answer: Answer) -> Response:
-    text = io.StringIO()
+    text, name = io.StringIO(), f"first-{len(answer.rows)}-rows.csv" if answer.more else "result.csv"
     csv.writer(text).writerows([answer.columns, *answer.rows])
     return Response(
-        text.getvalue(), media_type="text/csv", headers={"content-disposition": 'attachment; filename="result.csv"'}
+        text.getvalue(), media_type="text/csv", headers={"content-disposition": f'attachment; filename="{name}"'}
     )
 
 

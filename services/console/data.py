@@ -29,10 +29,10 @@ class Table(NamedTuple):
 class Profile:
     """A table's columns as DuckDB's SUMMARIZE has them, first rows, plot, and the newest files of its rows.
 
-    What could not be read is empty, and `problem` says why.
+    It is empty where the table could not be read, and `problem` says why.
     """
 
-    plot_sql: str
+    plot_sql: str = ""
     columns: list[dict[str, Any]] = field(default_factory=list)
     sample: Answer = field(default_factory=Answer)
     plot: Plot | None = None
@@ -54,24 +54,27 @@ def written(file: Path) -> int:
     return file.stat().st_mtime_ns if file.is_file() else 0
 
 
-@lru_cache(maxsize=128)
-def profile(published: Path, _written: int, table: str) -> Profile:
-    """The profile of a table of the published file that was written then."""
-    relation = quoted(table)
-    found = Profile(f"from {relation} limit 100")
+def profile(published: Path, table: str) -> Profile:
+    """The profile of a published table."""
     try:
-        found.sample = read(published, f"from {relation} limit {SAMPLE}")
-        summary = read(published, f"summarize {relation}")
-        found.columns = [dict(zip(summary.columns, row, strict=True)) for row in summary.rows]
-        found.plot_sql = plot_sql(relation, found.columns)
-        found.plot = draw(read(published, found.plot_sql))
-        if FILE in found.sample.columns:
-            loaded = f"max({LOADED})" if LOADED in found.sample.columns else "null"
-            counted = f"select {FILE}, count(*), {loaded} from {relation} group by 1 order by 3 desc, 1 desc"  # noqa: S608
-            found.files = read(published, counted, FILES)
+        return _profile(published, written(published), table)
     except QueryFailed as error:
-        found.problem = str(error)
-    return found
+        return Profile(problem=str(error))
+
+
+@lru_cache(maxsize=128)
+def _profile(published: Path, _written: int, table: str) -> Profile:
+    relation = quoted(table)
+    sample = read(published, f"from {relation} limit {SAMPLE}")
+    summary = read(published, f"summarize {relation}")
+    columns = [dict(zip(summary.columns, row, strict=True)) for row in summary.rows]
+    sql = plot_sql(relation, columns)
+    files = None
+    if FILE in sample.columns:
+        loaded = f"max({LOADED})" if LOADED in sample.columns else "null"
+        counted = f"select {FILE}, count(*), {loaded} from {relation} group by 1 order by 3 desc, 1 desc"  # noqa: S608
+        files = read(published, counted, FILES)
+    return Profile(sql, columns, sample, draw(read(published, sql)), files)
 
 
 def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:

@@ -5,7 +5,7 @@ All of it is there already; nothing is measured here, and no secret but Prefect'
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 from typing import NamedTuple
@@ -50,6 +50,7 @@ class Run(NamedTuple):
     """A pipeline run; `began` is its planned start while it waits, `why` the sentence of its failure or its waiting."""
 
     name: str
+    flow: str
     state: str
     began: datetime
     seconds: float
@@ -61,13 +62,14 @@ class Run(NamedTuple):
 
 @dataclass
 class Snapshot:
-    """The platform at one moment. `problem` says why parts of it may be missing.
+    """The platform at one moment. `problem` says why parts may be old; `known` is when Prefect told the last ones.
 
     The rest are rows of artifacts. A test or model has its statuses, oldest first, as `history`; a source its age in
     hours; a publication the page of its run, and those of its tables that it changed.
     """
 
     at: datetime
+    known: datetime | None = None
     problem: str = ""
     incidents: list[Incident] = field(default_factory=list)
     watched: datetime | None = None
@@ -99,18 +101,21 @@ class Facts:
         with self._lock:
             now = datetime.now(UTC)
             if (now - self._last.at).total_seconds() > FRESH_SECONDS:
-                facts = Snapshot(now)
+                facts = replace(self._last, at=now, problem="")
                 for look in (self._look_at_the_watch, self._look_at_prefect):
                     try:
                         look(facts)
                     except PlatformError as error:
                         facts.problem += f"{error} "
+                if facts.problem and facts.known:
+                    facts.problem += f"The facts below are from {facts.known:%H:%M:%S} UTC."
                 self._last = facts
             return self._last
 
     def _look_at_the_watch(self, facts: Snapshot) -> None:
         looked = self.settings.alerts_dir / LOOKED
         facts.sensed = datetime.fromtimestamp(looked.stat().st_mtime, UTC) if looked.exists() else None
+        facts.watched, facts.incidents = None, []
         if state := IncidentStore(self.settings.alerts_dir).read():
             facts.watched = state.looked
             facts.incidents = [*untold(state, facts.at), *state.incidents.values()]
@@ -132,6 +137,7 @@ class Facts:
         facts.publications = [self._publication(each) for each in newest["published-tables"]]
         facts.synced = _by([each for each in newest["airbyte-sync"] if rows(each)][:1], "stream").get(ALL, [])
         facts.counts = [each[0] for _, each in sorted(_by(newest["row-counts"], "stream").items())]
+        facts.known = facts.at
 
     def _newest(self) -> dict[str, list[Json]]:
         """The newest artifacts of each of KEYS, newest first; asked for anew when there is another newest one."""
@@ -156,8 +162,9 @@ class Facts:
         found = self.prefect.ask("POST", "/artifacts/latest/filter", body) or []
         batches = [{"again": "", "named": 1, **row} for each in found for row in rows(each)]
         for row in batches:
-            row["why"] = _why("Failed", row["reason"])
-            row["fault_is_elsewhere"] = not row["named"] and "cannot load" in reason("Failed", row["reason"]).text
+            state, _, message = row["reason"].partition(": ")
+            row["why"] = _why(state, message)
+            row["fault_is_elsewhere"] = not row["named"] and "cannot load" in reason(state, message).text
         return batches
 
     def _asked(self, wanted: Json, sort: str, most: int) -> list[Json]:
@@ -187,6 +194,7 @@ class Facts:
         has_failed = name in ("Failed", "Crashed") or (name == "AwaitingRetry" and run["start_time"])
         return Run(
             name=shown(run["name"]),
+            flow=self.prefect.flow_name(run["flow_id"]),
             state=PLANNED if run["auto_scheduled"] and began > now else name,
             began=began,
             seconds=_seconds(run, now) if run["start_time"] else 0,
@@ -208,10 +216,10 @@ def _files(parameters: Json) -> list[str]:
 
 
 def _why(state: str, message: str) -> str:
-    """The reason, with the cell at fault where a sync failed; the text of an error of others may hold anything."""
+    """The reason, with the cell at fault where a sync or dbt failed; other errors' texts may hold anything."""
     error, text = parts(state, shown(USER.sub("//***@", message)))
-    if error == "SyncFailed":
-        return f"{error}: {text[:MOST]}"
+    if error in ("SyncFailed", "DbtFailed"):
+        return f"{error}: {text[:MOST]}{'…' if len(text) > MOST else ''}"
     told = reason(state, message)
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 

@@ -65,7 +65,15 @@ class Model(NamedTuple):
         """The models and tests that read this one and whose SQL names the column, also where they only join by it."""
         word = re.compile(rf"\b{re.escape(column)}\b", re.IGNORECASE)
         nodes = [self.project.nodes[each] for each in self._below()]
-        return [each["name"] for each in nodes if word.search(f"{each.get('raw_code')} {each.get('test_metadata')}")]
+        return [each["name"] for each in nodes if word.search(self._said_by(each))]
+
+    def _said_by(self, node: Json) -> str:
+        """A model's or test's SQL, or what a generic test is told of this model's columns."""
+        if not (told := node.get("test_metadata")):
+            return str(node.get("raw_code"))
+        own = node.get("attached_node") == self.id
+        left_out = ("model", "to", "field") if own else ("model", "column_name")  # those of the other model
+        return str([value for name, value in told["kwargs"].items() if name not in left_out])
 
     @property
     def has_contract(self) -> bool:

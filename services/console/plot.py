@@ -38,9 +38,10 @@ def kind(type_: str) -> str:
 
 
 def draw(answer: Answer) -> Plot | None:
-    """Plot the first numbers by the first times, else by names, else by other numbers; None where there are none.
+    """Plot the first numbers by the first times, else by names, else by other numbers; None for fewer than two points.
 
-    Where several rows have the same time or name, their mean is shown; of numbers alone, how many rows have each.
+    Where several rows have the same time or name, their mean is shown; of numbers alone, how many rows have each. The
+    title says if only the last POINTS, or the largest BARS, are shown.
     """
     kinds = [kind(each) for each in answer.types]
     by = next((kinds.index(each) for each in ("time", "name", "number") if each in kinds), 0)
@@ -52,11 +53,13 @@ def draw(answer: Answer) -> Plot | None:
         with suppress(TypeError, ValueError, OverflowError):  # null, an infinite number, a year before 1
             value = 1.0 if of is None else _finite(row[of])
             groups[_READ[kinds[by]](row[by])].append(value)
-    if not groups:
+    if len(groups) < 2:
         return None
     points = {each: sum(values) if of is None else fmean(values) for each, values in groups.items()}
     mean = "mean " if of is not None and len(points) < sum(map(len, groups.values())) else ""
-    title = f"{mean}{'rows' if of is None else answer.columns[of]} by {answer.columns[by]}"
+    most, which = (BARS, "largest") if kinds[by] == "name" else (POINTS, "last")
+    shown = f", the {which} {most} of {len(points):,}" if len(points) > most else ""
+    title = f"{mean}{'rows' if of is None else answer.columns[of]} by {answer.columns[by]}{shown}"
     try:
         return Plot(title, _bars(title, points) if kinds[by] == "name" else _line(title, points))
     except (ValueError, ArithmeticError):  # numbers too far apart for one scale, or one point alone
@@ -85,7 +88,7 @@ _READ: dict[str, Callable[[Any], Any]] = {"number": _finite, "name": _name, "tim
 
 
 def _line(title: str, points: dict[Any, float]) -> Markup:
-    chart, shown = leather.Chart(), sorted(points)[:POINTS]
+    chart, shown = leather.Chart(), sorted(points)[-POINTS:]
     if any(isinstance(each, datetime) for each in shown):
         style = "%Y-%m-%d" if all(each.time() == time() for each in shown) else "%m-%d %H:%M:%S"
         ticks = shown[:: len(shown) // MOST_TICKS + 1]

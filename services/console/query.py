@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from threading import Timer
+from threading import Lock, Timer
 from typing import Any
 
 import duckdb
@@ -29,7 +29,9 @@ CELL = 1_000
 """Characters of a value that are kept."""
 BYTES = 4_000_000
 """Size of an answer; rows beyond it are left out."""
-TOO_LARGE = f"The query needs more than {MEMORY_MB} MB of memory. Select fewer rows or columns, or aggregate them."
+TOO_LARGE = f"The query needs more memory than the {MEMORY_MB} MB that it may take. Select less, or aggregate it."
+_one_at_a_time = Lock()
+"""DuckDB keeps one instance of a file in a process, whose settings the first connection locks."""
 
 
 class QueryFailed(Exception):
@@ -85,12 +87,15 @@ def read(published: Path, sql: str, most: int = ROWS) -> Answer:
     limits = {"memory_limit": f"{MEMORY_MB}MB", "threads": "2", "temp_directory": "", "max_temp_directory_size": "0KB"}
     found = Answer()
     try:
-        with fenced(published, limits=limits) as connection:
+        with _one_at_a_time, fenced(published, limits=limits) as connection:
             timer = Timer(SECONDS, connection.interrupt)
             timer.daemon = True
             timer.start()
             try:
-                for statement in connection.extract_statements(sql):
+                statements = connection.extract_statements(sql)
+                if not statements:
+                    raise QueryFailed("There is no statement. Write one that reads, for example: show all tables")
+                for statement in statements:
                     connection.execute(statement)
                     if columns := connection.description:
                         rows, more = _rows(connection, most)
@@ -117,10 +122,10 @@ def _rows(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[list[list[A
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it; a long text is cut."""
+    """A value as JSON has it, a nested one as its text; a long text is cut."""
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = str(value)
+    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
     return text if len(text) <= CELL else f"{text[:CELL]}…"
 
 

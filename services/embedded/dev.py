@@ -173,7 +173,7 @@ def _banner(stack: Stack, first: bool) -> str:
     return f"""
 [bold]The platform is up.[/bold] {landed}; the sensor runs the pipeline on new files within seconds.
 
-  the page  {stack.console_url}  says how it is; look there first
+  the page  {stack.console_url}  shows the platform's state; start here
   Prefect   {stack.prefect_url}
   Airbyte   {stack.airbyte_url}
   S3        {stack.s3_url}  (bucket my-data-lake-landing)

@@ -1,7 +1,7 @@
 """Runs that failed for good, and batches that are parked: one incident each for a reason, however many there are."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -52,7 +52,9 @@ def failures(facts: Facts) -> list[Finding]:
         found[_id(incident.key)] = Finding(
             incident.kind, _id(incident.key), incident.what, incident.where, incident.since, incident.evidence
         )
-    for seen in [*_runs(facts), *_parked(facts)]:
+    parked = list(_parked(facts))
+    newest = {name: f"{BATCHES}{each.reason.id}" for each in parked for name in each.evidence}
+    for seen in [*_runs(facts), *parked]:
         id_ = seen.reason.id if seen.flow else f"{BATCHES}{seen.reason.id}"
         old = found.get(id_)
         evidence = {**(old.evidence if old else {}), **seen.evidence}
@@ -60,11 +62,13 @@ def failures(facts: Facts) -> list[Finding]:
         made = old or Finding(_kind(seen), id_, _what(seen), seen.where, seen.since, names={"flow": seen.flow})
         found[id_] = replace(made, evidence=evidence)
     held = _held(facts, {name: text for each in found.values() for name, text in each.evidence.items()})
-    left = [
-        replace(each, evidence={name: text for name, text in each.evidence.items() if name in held})
-        for each in found.values()
-    ]
+    left = [replace(each, evidence=_left(id_, each.evidence, held, newest)) for id_, each in found.items()]
     return [_with_batches(each) for each in left if each.evidence]
+
+
+def _left(id_: str, evidence: Mapping[str, str], held: Container[str], newest: Mapping[str, str]) -> Mapping[str, str]:
+    """What still holds of a finding's evidence: a batch that was parked again for another reason belongs there."""
+    return {name: text for name, text in evidence.items() if name in held and newest.get(name, id_) == id_}
 
 
 def _with_batches(finding: Finding) -> Finding:
@@ -109,7 +113,7 @@ def _runs(facts: Facts) -> Iterator[Seen]:
         if why.error == "StaleSource" or (_is_batch(run) and " OthersFailed: " not in text):
             continue  # the source's age says it; or the sensor tries the batch again, or parks it
         at = run.get("end_time") or state["timestamp"]
-        flow = flow_name(facts, run["flow_id"])
+        flow = facts.prefect.flow_name(run["flow_id"])
         evidence = {f"run {run['id']}": json.dumps([at, run["flow_id"], connections(run), selection(run)])}
         where = f"run {run['name']}, {facts.prefect.page('/runs/flow-run/' + run['id'])}"
         yield Seen(why, flow, where, moment(at), evidence)
@@ -137,17 +141,6 @@ def connections(run: Json) -> list[str]:
 def selection(run: Json) -> str:
     """What of dbt's project a run builds; empty for all."""
     return (run.get("parameters") or {}).get("select") or ""
-
-
-_flows: dict[str, str] = {}
-
-
-def flow_name(facts: Facts, flow_id: str) -> str:
-    """A flow's name, which never changes."""
-    if flow_id not in _flows:
-        found = facts.prefect.ask("GET", f"/flows/{flow_id}")
-        _flows[flow_id] = found["name"] if found else flow_id
-    return _flows[flow_id]
 
 
 def _held(facts: Facts, evidence: Mapping[str, str]) -> set[str]:

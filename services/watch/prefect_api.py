@@ -35,6 +35,7 @@ class Prefect:
         self._silent = False
         """Whether it did not answer: until `check` asks again, nobody waits for another answer."""
         self._client = client or httpx.Client(timeout=seconds, headers=_authorization(server))
+        self._flows: dict[str, str] = {}
 
     def check(self) -> None:
         """Find out whether the server and its database answer.
@@ -48,6 +49,17 @@ class Prefect:
         except NoAnswer:
             self._silent = True
             raise
+
+    def flow_name(self, id_: str) -> str:
+        """A flow's name, which never changes, by its id.
+
+        Raises:
+            NoAnswer
+        """
+        if id_ not in self._flows:
+            found = self.ask("GET", f"/flows/{id_}")
+            self._flows[id_] = found["name"] if found else id_
+        return self._flows[id_]
 
     def answered(self) -> None:
         """Go on where the server answered when it was last asked.

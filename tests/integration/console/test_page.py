@@ -4,9 +4,12 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import duckdb
 import pytest
@@ -20,9 +23,10 @@ from blocks.incidents import LOOKED, Incident, IncidentStore, State
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
 from services.bootstrap.pages import ask
-from services.console import facts
+from services.console import facts, query
 from services.console.app import Page, create_app, leads
-from services.watch.prefect_api import Prefect
+from services.console.data import Table
+from services.watch.prefect_api import NoAnswer, Prefect
 
 NAMES = Names("paged")
 GATE = {"added": "gate", "removed": ""}
@@ -71,6 +75,10 @@ def page(client: SyncPrefectClient, tmp_path: Path) -> Seen:
     return seen(str(client.api_url), tmp_path)
 
 
+def throw(error: Exception) -> NoReturn:
+    raise error
+
+
 def artifact(client: SyncPrefectClient, key: str, rows: list[dict[str, object]]) -> None:
     body = {"key": NAMES.artifact(key), "type": "table", "data": json.dumps(rows)}
     ask(client, "POST", "/artifacts/", body)
@@ -80,6 +88,85 @@ def tell_of_a_test(client: SyncPrefectClient, status: str) -> None:
     said = "Got 3 results" if status == "fail" else ""
     row = {"name": "unique_flights", "resource_type": "test", "status": status, "message": said}
     artifact(client, "dbt-results", [row])
+
+
+def test_pages_that_are_asked_for_at_once_are_all_shown(page: Seen) -> None:
+    page.publish()
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(page.web.get, ["/", "/tables/main.flights", "/sql"] * 10))
+    assert {each.status_code for each in answers} == {200}
+    assert not any("configuration" in each.text for each in answers)
+    assert page.get("/tables/main.flights").count('class="plot"') == 1
+
+
+def test_a_failure_to_read_a_table_is_not_kept(page: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.publish()
+    with monkeypatch.context() as broken:
+        broken.setattr(query, "fenced", lambda *_, **__: throw(duckdb.OutOfMemoryException("no")))
+        broken.setattr(page.page, "tables", lambda: [Table("main.flights", 5, 3)])
+        assert "more memory" in page.get("/tables/main.flights")
+    assert 'class="plot"' in page.get("/tables/main.flights")
+
+
+def test_what_is_not_known_yet_is_not_called_missing_and_what_was_known_is_shown_with_its_time(
+    client: SyncPrefectClient, page: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as down:
+        down.setattr(page.page.prefect, "check", lambda: throw(NoAnswer("It is away.")))
+        text = page.get("/")
+        assert "Unknown: Prefect does not answer." in text
+        assert not re.search("No sync yet|None yet|never", text)
+    page.page.facts.names = Names("away")
+    rows = [{"name": "known_test", "resource_type": "test", "status": "pass", "message": ""}]
+    body = {"key": Names("away").artifact("dbt-results"), "type": "table", "data": json.dumps(rows)}
+    ask(client, "POST", "/artifacts/", body)
+    assert "known_test" in page.get("/tests")
+    monkeypatch.setattr(page.page.prefect, "check", lambda: throw(NoAnswer("It is away.")))
+    page.page.facts._last = replace(page.page.facts._last, at=datetime.fromtimestamp(0, UTC))
+    text = page.web.get("/tests").text
+    assert "known_test" in text
+    assert "The facts below are from" in text
+
+
+def test_commands_in_what_people_wrote_stay_as_they_are(client: SyncPrefectClient, tmp_path: Path) -> None:
+    page = seen(str(client.api_url), tmp_path, profile="")
+    page.publish()
+    typed = "select 'make sql Q=1' as a, 'make up' as b"
+    text = page.web.post("/sql", data={"q": typed}).text
+    assert text.count("make sql Q=1") == text.count("make up") == 2
+
+
+def test_an_answer_of_any_size_makes_a_page_of_less_than_200_kb(page: Seen) -> None:
+    page.publish()
+    columns = ", ".join(f"repeat('<', 200) as c{n}" for n in range(10))
+    many = ", ".join(f"{n} as c{n}" for n in range(3000))
+    for sql in (f"select {columns} from range(1000)", f"select {many}", f"select 1 as {'x' * 25_000}"):
+        answer = page.web.post("/sql", data={"q": sql})
+        assert len(answer.content) < 200_000
+    assert "at most 100 columns" in page.web.post("/sql", data={"q": f"select {many}"}).text
+
+
+def test_a_file_of_rows_that_are_not_all_is_called_so(page: Seen) -> None:
+    page.publish()
+    answer = page.web.post("/sql", data={"q": "from range(20000)", "as": "csv"})
+    assert "first-10000-rows.csv" in answer.headers["content-disposition"]
+
+
+def test_a_test_is_said_to_use_the_columns_that_it_looks_at_alone(page: Seen) -> None:
+    page.publish()
+    model = {"schema": "main", "alias": "flights", "name": "flights", "description": "", "config": {},
+             "columns": {}, "raw_code": "select 1"}  # fmt: skip
+    told = {"model": "ref('late')", "column_name": "delay", "to": "ref('flights')", "field": "day"}
+    test = {"name": "relationships_late", "attached_node": "model.t.late", "test_metadata": {"kwargs": told}}
+    manifest = {"nodes": {"model.t.flights": model, "test.t.r": test}, "sources": {}, "exposures": {},
+                "parent_map": {}, "child_map": {"model.t.flights": ["test.t.r"]}}  # fmt: skip
+    folder = page.folder / "published" / "docs"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    found = page.page.docs.model("main.flights")
+    assert found
+    assert found.used_in("day") == ["relationships_late"]
+    assert found.used_in("delay") == found.used_in("model") == found.used_in("field") == []
 
 
 def test_an_empty_platform_says_what_it_is_and_what_to_type(page: Seen) -> None:
@@ -108,7 +195,7 @@ def test_skipped_tests_and_failed_models_are_not_counted_as_passed(client: SyncP
     body = {"key": Names("skipping").artifact("dbt-results"), "type": "table", "data": json.dumps(rows)}
     ask(client, "POST", "/artifacts/", body)
     text = " ".join(page.get("/tests").split())
-    assert "0 tests passed, 2 skipped, 1 model failed" in text
+    assert "1 model failed,</span> 0 tests passed, 2 skipped" in text
 
 
 def test_a_column_that_others_join_by_is_not_called_unused(page: Seen) -> None:
@@ -123,7 +210,7 @@ def test_a_column_that_others_join_by_is_not_called_unused(page: Seen) -> None:
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(told))
     text = " ".join(page.get("/tables/main.flights").split())
-    assert text.count("named in") == 2, "the column, and the sentence below"
+    assert text.count("also used by") == 1
     assert "has a contract" in text
 
 
@@ -213,17 +300,18 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
 ) -> None:
     key = "parked-batches-my-data-lake-1f3a5b"
     why = "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: 'a cell'"
+    why = f"Failed: Flow run encountered an exception: {why}"
     batch = {"batch": "abc123", "files": 2, "first": "inbound/flights/bad.csv", "attempts": 3, "reason": why}
     artifact(client, key, [batch])
     text = " ".join(page.get("/").split())
-    assert "2 files, the first is <code>inbound/flights/bad.csv</code>" in text
+    assert "<code>inbound/flights/bad.csv</code> and 1 more file" in text
     assert "Parked after 3 attempts" in text
     assert "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: &#39;a cell&#39;" in text
     assert 'make cursor ARGS="release abc123"' in text
     artifact(client, key, [{**batch, "named": 0, "again": "2026-01-01T10:20:30+00:00"}])
     text = " ".join(page.get("/").split())
     assert "Attempt 4 starts at 10:20:30 UTC." in text
-    assert "The file at fault is not in this batch." in text
+    assert "The file that it names is not in this batch." in text
     assert "Parked batches: 0" in text
     artifact(client, key, [])
     assert "abc123" not in page.get("/")
