@@ -37,7 +37,7 @@ PRINT, NEW = ".print", ".new"
 """The file that says of what the docs were made, and the folder in which new ones are."""
 COLIBRI = Path(sys.prefix) / "lineage"
 """Where dbt-colibri is installed, with what it needs: an environment of its own."""
-TRACED = "traced.json"
+TRACED, UNTRACED = "traced.json", "colibri-parsing-errors.json"
 _TRACE = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -167,6 +167,9 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
             node["compiled_code"] = (node.get("compiled_code") or "").replace(where, table)
         for source in manifest["sources"].values():
             source["relation_name"] = table if place(source) == where else source["relation_name"]
+    for id_, node in manifest["nodes"].items():
+        if node["config"].get("materialized") == "incremental":  # it reads its own table, whose columns must be known
+            node["depends_on"]["nodes"].append(id_)
     (folder / TRACED).write_text(json.dumps(manifest), encoding="utf-8")
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-I", "-S", "-c", _TRACE, str(COLIBRI), str(folder)],
@@ -174,6 +177,8 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
     )  # fmt: skip
     if done.returncode:
         logger.warning("The column lineage was not written: %s", done.stderr.strip()[-500:])
+    if (untraced := folder / "lineage" / UNTRACED).exists():
+        logger.warning("The columns of some models were not traced: %s", untraced.read_text(encoding="utf-8")[:2000])
     return not done.returncode
 
 

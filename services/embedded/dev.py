@@ -108,8 +108,10 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
         stack.samples_landed.touch()
     with console.status("the deployments of prefect.yaml are being registered"):
         deploy(processes, stack)
-    for name in COMMANDS:
-        start(processes, stack, name)
+    with console.status("the worker, the sensor and the page are starting"):
+        for name in COMMANDS:
+            start(processes, stack, name)
+        processes.wait_until_ready("console", f"{stack.console_url}/health")
     (stack.state / "env").write_text(script(stack.variables), encoding="utf-8")
     console.print(_banner(stack, first), highlight=False, soft_wrap=True)
     while True:

@@ -183,7 +183,7 @@ CAUSES: dict[str, Cause] = {
     "drift": Cause(
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
         "The last build that ran the test has no such warning.",
-        "The tables are published. Values that did not fit are null in them.",
+        "Values that did not fit are null in the tables.",
         'make dbt ARGS="show --select {subject}"',
         "when the build ends",
         advice="which shows the first rows",

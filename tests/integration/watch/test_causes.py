@@ -391,6 +391,19 @@ def test_a_batch_that_is_parked_for_its_tests_says_how_to_release_it(world: Worl
     store.forget(other)
 
 
+def test_a_batch_that_is_parked_again_for_another_reason_is_no_longer_part_of_the_first(world: World) -> None:
+    store = ParkedStore(world.s3, world.bucket, CURSOR)
+    for error in (
+        SYNC,
+        "FilesMissing: 1 of 1 files brought no row to raw: inbound/flights/6.csv. Such a file is empty.",
+    ):
+        store.park(parked_as(6, error))
+        world.lasting()
+        assert len(world.watch.state.incidents) == 1
+        store.forget(parked_as(6, error))
+    assert sorted(world.told()) == [("open", "batch_parked"), ("open", "batch_parked"), ("over", "batch_parked")]
+
+
 def test_a_run_of_a_selection_does_not_end_what_a_run_of_everything_began(world: World) -> None:
     world.failed("DbtFailed: `dbt build` failed on not_null_a (fail): Got 2 results.", "dbt-transform")
     world.lasting()
