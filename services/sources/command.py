@@ -11,13 +11,15 @@ from rich.markup import escape
 from blocks.errors import PlatformError
 from services.embedded.only_one import in_words
 from services.sources import listing
+from services.sources.declared import declared, is_generated
+from services.sources.drift import Drift, drift
 from services.sources.facts import facts_of
 from services.sources.names import identifier, table_name
 from services.sources.project import Change, Project, apply
 from services.sources.reading import FileRefused, read
 from services.sources.running import platform_of, published_of
 from services.sources.shown import show_diff, show_facts, show_result
-from services.sources.spec import spec_of
+from services.sources.spec import Spec, spec_of
 
 YES = ("1", "true", "yes", "y", "on")
 
@@ -28,7 +30,8 @@ class Refused(PlatformError):
 
 def run(options: argparse.Namespace) -> int:
     """Run a command; its exit code."""
-    console, errors = Console(), Console(stderr=True)
+    # Where no terminal bounds a line, tables keep theirs whole.
+    console, errors = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
     source = Sources(console, Project(), options.data.absolute(), str(getattr(options, "yes", "")).lower() in YES)
     try:
         if options.command == "add":
@@ -51,7 +54,7 @@ class Sources:
         self._console, self._project, self._data, self._yes = console, project, data, yes
 
     def add(self, file: Path, name: str, key: str, mart: str) -> int:
-        """Make a source of a file.
+        """Make a source of a file, or check the file against its source.
 
         Raises:
             PlatformError: the file, the name or the key cannot be used; or the pipeline fails on it.
@@ -60,29 +63,75 @@ class Sources:
             raise FileRefused(f"The file {str(file)!r} does not exist. Usage: make source FILE=path/to/orders.csv.")
         name = named(name or table_name(file.name), "NAME")
         with tempfile.TemporaryDirectory(prefix="source-") as folder:
-            work = Path(folder)
-            self._project.check_name(name, named(mart, "MART") if mart else "")
-            reading = read(file, work)
-            facts = facts_of(reading, [each.strip() for each in key.split(",") if each.strip()], work)
-            show_facts(self._console, facts)
-            spec = spec_of(name, facts, mart)
-            if mart and not spec.day:
-                raise Refused(
-                    f"MART={mart} needs a column of dates or times, and {file.name} has none. Leave MART= out."
-                )
-            changes = self._project.written(spec)
+            known = declared(self._project, name)
+            if known:
+                check_same(known, columns_of(key), mart)
+                return self._another(file, known, Path(folder))
+            return self._first(file, name, key, mart, Path(folder))
+
+    def _first(self, file: Path, name: str, key: str, mart: str, work: Path) -> int:
+        self._project.check_name(name, named(mart, "MART") if mart else "")
+        facts = facts_of(read(file, work), columns_of(key), work)
+        show_facts(self._console, facts)
+        spec = spec_of(name, facts, mart)
+        if mart and not spec.day:
+            raise Refused(f"MART={mart} needs a column of dates or times, and {file.name} has none. Leave it out.")
+        changes = self._project.written(spec)
         show_diff(self._console, self._project, changes)
         if not self._agreed(f"\nWrite this and load {file.name}?"):
             return 1
+        return self._write_and_load(name, file, changes)
+
+    def _another(self, file: Path, known: Spec, work: Path) -> int:
+        """Check another file of a source, ask what to do with each difference, and load it."""
+        facts = facts_of(read(file, work, known.format), [], work)
+        show_facts(self._console, facts)
+        found = drift(known, facts, work)
+        self._console.print(f"\n{file.name} is another file of the source {known.name}.", highlight=False)
+        if not found:
+            self._console.print("It is as declared.", highlight=False)
+        spec, rebuilds = known, False
+        for each in found:
+            answer = self._answer(each)
+            if answer == "refuse":
+                self._console.print(f"{file.name} was refused; nothing was changed.", highlight=False)
+                return 1
+            if answer == "take" and each.take:
+                spec, rebuilds = each.take(spec), rebuilds or each.rebuilds
+        own = is_generated(self._project, known.name)
+        changes = self._project.written(spec) if spec != known else []
+        show_diff(self._console, self._project, changes)
+        if changes and not own:
+            self._console.print(f"The stream {known.name} is yours: change it by hand, as shown.", highlight=False)
+        if not self._agreed(f"\nLoad {file.name}?"):
+            return 1
+        return self._write_and_load(known.name, file, changes, rebuilds)
+
+    def _answer(self, each: Drift) -> str:
+        """What a person wants done with a difference: take, leave or refuse. YES=1 takes up what can be."""
+        self._console.print(f"[yellow]differs[/yellow] {escape(each.said)}", highlight=False, soft_wrap=True)
+        if self._yes or not sys.stdin.isatty():
+            answer = "take" if self._yes and each.take else "refuse"
+            self._console.print(f"  {'taken up' if answer == 'take' else 'refused'}", highlight=False)
+            return answer
+        choices = {"t": "take", "l": "leave", "r": "refuse"}
+        offered = "[t]ake it up, [l]eave it, [r]efuse the file" if each.take else "[l]eave it, [r]efuse the file"
+        self._console.print(f"  If you leave it, {each.left}.", highlight=False, soft_wrap=True)
+        while True:
+            answer = choices.get(input(f"  {offered}? ").strip().lower()[:1], "")
+            if answer and (each.take or answer != "take"):
+                return answer
+
+    def _write_and_load(self, name: str, file: Path, changes: list[Change], rebuilds: bool = False) -> int:
         apply(changes)
         landed = self._project.land(file, name)
-        return self._load(name, landed, changes)
+        return self._load(name, landed, changes, rebuilds)
 
-    def _load(self, name: str, landed: Path, changes: list[Change]) -> int:
+    def _load(self, name: str, landed: Path, changes: list[Change], rebuilds: bool) -> int:
         platform = platform_of(self._console, self._data)
         self._console.print(f"The pipeline runs {platform.where}.", highlight=False)
         try:
-            outcome = platform.run(name, landed)
+            outcome = platform.run(name, landed, rebuilds)
         except PlatformError as error:
             raise PlatformError(
                 f"{error} What was written stays; correct it, or take it out: make source NAME={name} REMOVE=1."
@@ -126,6 +175,26 @@ class Sources:
             return True
         self._console.print("Nothing was changed.")
         return False
+
+
+def columns_of(key: str) -> list[str]:
+    """The names in KEY=."""
+    return [each.strip() for each in key.split(",") if each.strip()]
+
+
+def check_same(known: Spec, key: list[str], mart: str) -> None:
+    """Make sure that a source that is there has the key and the aggregate that a person names.
+
+    Raises:
+        Refused: it has others.
+    """
+    raw = [known.by_name[name].raw for name in known.key if name in known.by_name]
+    if (key and key not in (known.key, raw)) or (mart and mart != known.by_day):
+        has = f"its key is {', '.join(known.key) or 'none'}, and its table by day is {known.by_day or 'none'}"
+        raise Refused(
+            f"The source {known.name} is there already: {has}. Leave KEY= and MART= out, or begin anew: "
+            f"make source NAME={known.name} REMOVE=1."
+        )
 
 
 def named(name: str, variable: str) -> str:

@@ -37,12 +37,10 @@ YEAR = re.compile("[12][0-9]{3}")
 class Dialect:
     """How a file of CSV is read.
 
-    `format` has the settings of the stream's `format` that differ from its defaults, and `names` the columns where the
-    header cannot be used as it is. `notes` are sentences for a person about what was decided.
+    `format` has the settings of the stream's `format` that differ from its defaults, and `notes` are sentences for a
+    person about what was decided.
     """
 
-    encoding: str = "utf8"
-    delimiter: str = ","
     format: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -85,7 +83,7 @@ def dialect_of(plain: Path, work: Path) -> Dialect:
             f"column {at} is {name}" for at, (name, old) in enumerate(zip(names, first, strict=True), 1) if name != old
         )
         notes.append(f"The header has no name, or one name twice: {changed}. Columns are told by their place.")
-    return Dialect(encoding, delimiter, found, notes)
+    return Dialect(found, notes)
 
 
 def encoding_of(plain: Path) -> tuple[str, list[str]]:

@@ -77,7 +77,7 @@ def _read(file: Path, key: str, work: Path, declared: Mapping[str, Any] | None) 
     kind = _kind(key, plain)
     if not plain.stat().st_size:
         raise BadFile("it is empty. Export it again, with at least a header and one row")
-    dialect = dialect_of(plain, work) if kind == "csv" and declared is None else Dialect("", "")
+    dialect = dialect_of(plain, work) if kind == "csv" and declared is None else Dialect()
     found = dict(dialect.format if declared is None else declared)
     if declared is None and (found or not suffixes.plain(key).endswith(f".{kind}")):
         found = {"filetype": kind, **found}
@@ -101,8 +101,8 @@ def _read(file: Path, key: str, work: Path, declared: Mapping[str, Any] | None) 
         changed = _changed(connection, raw)
     finally:
         connection.close()
-    encoding, delimiter, notes = dialect.encoding, dialect.delimiter, dialect.notes
-    return Reading(file, raw, kind, rows, types, found, encoding, delimiter, decimals, changed, notes)
+    encoding, delimiter = str(found.get("encoding", "utf8")), str(found.get("delimiter", ",")).replace(r"\t", "\t")
+    return Reading(file, raw, kind, rows, types, found, encoding, delimiter, decimals, changed, dialect.notes)
 
 
 def _kind(key: str, plain: Path) -> str:

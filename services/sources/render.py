@@ -110,7 +110,7 @@ def mart_sql(spec: Spec) -> str:
 {{{{ config(
     materialized='incremental',
     incremental_strategy={how},
-    on_schema_change='append_new_columns',
+    on_schema_change='sync_all_columns',
     pre_hook="{{{{ note_changes({raw}) }}}}",
     post_hook=["{{{{ forget_deleted({raw}) }}}}", "{{{{ note_built() }}}}"],
 ) }}}}
@@ -216,8 +216,17 @@ def _described(column: ColumnSpec) -> str:
     if column.nulls:
         said += f" Null where the file has {' or '.join(map(repr, column.nulls))}."
     if column.paths:
-        said += f" JSON with {', '.join(column.paths[:20])}{' and more' if len(column.paths) > 20 else ''}."
+        said += f" {PATHS}{', '.join(column.paths)}."
     return said
+
+
+PATHS = "JSON with "
+
+
+def paths_of(description: str) -> tuple[str, ...]:
+    """The paths that a column's description lists."""
+    found = description.rpartition(PATHS)[2].removesuffix(".") if PATHS in description else ""
+    return tuple(found.split(", ")) if found else ()
 
 
 def _test(test: TestSpec, table: str, indent: str) -> Iterator[str]:

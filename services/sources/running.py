@@ -43,8 +43,11 @@ class Platform(Protocol):
 
     where: str
 
-    def run(self, name: str, landed: Path) -> Outcome:
-        """Run the pipeline on a file of the landing folder, and return what came of its source."""
+    def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
+        """Run the pipeline on a file of the landing folder, and return what came of its source.
+
+        With `rebuilds` its tables are built from scratch.
+        """
 
 
 def platform_of(console: Console, data: Path) -> Platform:
@@ -113,7 +116,7 @@ class Dev:
         self._console, self._settings = console, Settings()
         self._api, self._prefect = self._settings.airbyte_server_url, prefect or str(PREFECT_API_URL.value() or "")
 
-    def run(self, name: str, landed: Path) -> Outcome:
+    def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
         """Land the file, follow the run that the sensor starts, and return what came of it.
 
         Raises:
@@ -133,8 +136,15 @@ class Dev:
             run = run_for(prefect, key, before)
         else:
             run = prefect.start("full_pipeline", {"files": [{"key": key, "etag": put["etag"]}]})
-        with self._console.status("the flow full_pipeline starts") as status:
-            lines: list[str] = []
+        self._follow(prefect, run)
+        if rebuilds:
+            self._follow(prefect, prefect.start("dbt_transform", {"select": f"stg_{name}+", "full_refresh": True}))
+        published = self._settings.published_path
+        return Outcome(name, first_rows(published, name), tests_of(results(prefect), name), short(published))
+
+    def _follow(self, prefect: Prefect, run: dict[str, Any]) -> None:
+        lines: list[str] = []
+        with self._console.status(f"{run['name']} starts") as status:
 
             def say(line: str) -> None:
                 lines.append(line)
@@ -142,8 +152,6 @@ class Dev:
 
             if prefect.follow(run, say, RUN_SECONDS):
                 raise NotRun("\n".join([*lines[-SHOWN_LINES:], f"The run {run['name']} has failed."]))
-        published = self._settings.published_path
-        return Outcome(name, first_rows(published, name), tests_of(results(prefect), name), short(published))
 
     def _knows(self, name: str) -> bool:
         with suppress(httpx.TransportError):
@@ -161,7 +169,7 @@ class Compose:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def run(self, name: str, landed: Path) -> Outcome:
+    def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
         """Drop the file and follow its run.
 
         Raises:
@@ -169,6 +177,9 @@ class Compose:
         """
         self._verb("up", "--yes")
         self._verb("drop", f"--stream={name}", "--", str(landed))
+        if rebuilds:
+            parameters = json.dumps({"select": f"stg_{name}+", "full_refresh": True})
+            self._verb("run", f"--parameters={parameters}", "--", "dbt_transform")
         self._verb("sql", "--", f"from {name} limit 5")
         return Outcome(name, [], [], "the published tables: make sql Q=…")
 

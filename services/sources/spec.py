@@ -8,6 +8,8 @@ from blocks.errors import counted
 from services.sources.facts import Facts
 from services.sources.kinds import Column
 
+LISTED = 20
+"""Paths of a nested column that its description names."""
 FEW = 12
 """Values that a column may have at most to be tested for having no other."""
 OFTEN = 10
@@ -84,7 +86,9 @@ def spec_of(name: str, facts: Facts, by_day: str = "") -> Spec:
 
 def column_of(column: Column) -> ColumnSpec:
     """Return what to declare of a column."""
-    nulls, paths = tuple(sorted(column.spelled)), tuple(column.paths)
+    nulls, paths = tuple(sorted(column.spelled)), tuple(column.paths[:LISTED])
+    if len(column.paths) > LISTED:
+        paths += ("…",)
     return ColumnSpec(column.identifier, column.name, column.type, column.mock_type, column.format, nulls, paths)
 
 

@@ -1,0 +1,83 @@
+"""Reads a source back from what is written of it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.sources import entries, render
+from services.sources.project import Project
+from services.sources.spec import ColumnSpec, Spec, TestSpec
+
+
+def declared(project: Project, name: str) -> Spec | None:
+    """Return the source of this name as it is declared; None where there is no such stream, or dbt does not read it."""
+    stream = project.declared().get(name)
+    document = yaml.safe_load(project.sources_yml.read_text(encoding="utf-8"))
+    tables = [table for source in document["sources"] if source["name"] == "raw" for table in source["tables"] or ()]
+    table = next((each for each in tables if each["name"] == name), None)
+    if stream is None or table is None:
+        return None
+    columns = [_column(each, stream.get("columns", {})) for each in table.get("columns", [])]
+    raw = {column.raw.lower(): column.name for column in columns}
+    key = [raw.get(each.lower(), each) for each in stream.get("primaryKey", [])]
+    by_day, day = _by_day(project, name)
+    model = _model(project.models / "marts" / f"{name}.yml", name)
+    paths = {
+        each["name"]: render.paths_of(render.plain(each.get("description", ""))) for each in model.get("columns", [])
+    }
+    columns = [replace(column, paths=paths.get(column.name, ())) for column in columns]
+    tests = list(_tests(model))
+    return Spec(name, key, columns, tests, dict(stream.get("format") or {}), by_day, day)
+
+
+def is_generated(project: Project, name: str) -> bool:
+    """Whether the stream and its table in raw are `make source`'s own to change."""
+    places = ((project.connections, project.streams), (project.sources_yml, project.tables))
+    return all(entries.is_own(path.read_text(encoding="utf-8"), steps, name, render.ENTRY) for path, steps in places)
+
+
+def _column(column: Mapping[str, Any], types: Mapping[str, str]) -> ColumnSpec:
+    meta = render.plain((column.get("config") or {}).get("meta") or {})
+    raw = str(meta.get("column", column["name"]))
+    known = {name.lower(): (name, type_) for name, type_ in types.items()}
+    raw, mock_type = known.get(raw.lower(), (raw, "string"))
+    nulls = tuple(meta.get("null_values", ()))
+    return ColumnSpec(
+        str(column["name"]), raw, column.get("data_type", "varchar"), mock_type, meta.get("format", ""), nulls
+    )
+
+
+def _model(file: Path, name: str) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    models = yaml.safe_load(file.read_text(encoding="utf-8")).get("models", [])
+    model: dict[str, Any] = next((each for each in models if each["name"] == name), {})
+    return model
+
+
+def _tests(model: Mapping[str, Any]) -> Iterator[TestSpec]:
+    for test in model.get("data_tests", []):
+        yield _test(test, "")
+    for column in model.get("columns", []):
+        for test in column.get("data_tests", []):
+            yield _test(test, column["name"])
+
+
+def _test(test: str | Mapping[str, Any], column: str) -> TestSpec:
+    kind, settings = (test, {}) if isinstance(test, str) else next(iter(test.items()))
+    config = settings.get("config", {})
+    reason = render.plain(config.get("meta", {}).get("reason", ""))
+    return TestSpec(kind, dict(settings.get("arguments", {})), reason, column, config.get("severity") == "warn")
+
+
+def _by_day(project: Project, name: str) -> tuple[str, str]:
+    """The aggregate by day that was generated, and its column of time."""
+    for each in project.aggregates(name):
+        text = (project.models / "marts" / f"{each}.sql").read_text(encoding="utf-8")
+        if found := re.search(r"(?:cast\((\w+) as date\)|utc_day\('(\w+)'\) \}\}) as day", text):
+            return each, found[1] or found[2]
+    return "", ""

@@ -1,0 +1,227 @@
+"""How another file of a source differs from what is declared of it, and what can be done about each difference."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+
+from blocks.errors import counted
+from services.airbyte import sql
+from services.airbyte.convert import connect
+from services.sources.facts import Facts
+from services.sources.kinds import Column, strptime
+from services.sources.names import identifiers
+from services.sources.reading import MEMORY, Reading
+from services.sources.spec import ColumnSpec, Spec, TestSpec, column_of
+
+Change = Callable[[Spec], Spec]
+NUMBER = {
+    "bigint": "[+-]?[0-9]+([.]0*)?",
+    "double": "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?",
+}
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A difference: what it is, what leaving it means, and how to take it up; None if that cannot be."""
+
+    said: str
+    left: str
+    take: Change | None
+    rebuilds: bool = False
+
+
+def drift(spec: Spec, facts: Facts, work: Path) -> list[Drift]:
+    """Compare a file with what is declared.
+
+    Args:
+        spec: of the source.
+        facts: of the file, read by the stream's own format.
+        work: folder for what does not fit into memory.
+    """
+    connection = connect(MEMORY, None, work / "spill")
+    try:
+        connection.execute(f"CREATE VIEW f AS FROM read_parquet({sql.text(str(facts.reading.raw))})")
+        return [
+            *_more(spec, facts),
+            *_fewer(spec, facts),
+            *_types(spec, facts, connection),
+            *_tests(spec, facts, connection),
+        ]
+    finally:
+        connection.close()
+
+
+def _more(spec: Spec, facts: Facts) -> Iterator[Drift]:
+    known = {column.raw.lower() for column in spec.columns}
+    new = [column for column in facts.columns if column.name.lower() not in known]
+    names, _ = identifiers([*(column.name for column in spec.columns), *(column.name for column in new)])
+    for column in new:
+        added = replace(column_of(column), name=names[column.name])
+        yield Drift(
+            f"column {column.name!r} is new ({column.type})",
+            "raw has it as text, and the tables do not have it",
+            lambda before, added=added: replace(before, columns=[*before.columns, added]),  # type: ignore[misc]
+        )
+
+
+def _fewer(spec: Spec, facts: Facts) -> Iterator[Drift]:
+    there = {column.name.lower() for column in facts.columns}
+    for column in spec.columns:
+        if column.raw.lower() in there:
+            continue
+        if column.name in spec.key:
+            yield Drift(f"column {column.raw!r} is missing, and is part of the key", "the run fails on its rows", None)
+        else:
+            yield Drift(
+                f"column {column.raw!r} is missing",
+                "it is null in this file's rows",
+                lambda before, name=column.name: _may_be_null(before, name),  # type: ignore[misc]
+            )
+
+
+def _types(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> Iterator[Drift]:
+    found = {column.name.lower(): column for column in facts.columns}
+    for declared in spec.columns:
+        column = found.get(declared.raw.lower())
+        if column is None or declared.type in ("varchar", "text") or column.nulls == facts.reading.rows:
+            continue
+        if (column.type, column.format) == (declared.type, declared.format):
+            continue
+        count, example = _misfits(connection, declared, column)
+        if count:
+            wide = widened(declared, column)
+            how = f" ({declared.format})" if declared.format else ""
+
+            def take(before: Spec, wide: ColumnSpec = wide) -> Spec:
+                return _with_column(before, wide)
+
+            yield Drift(
+                f"{counted(count, 'value')} of {declared.raw!r} {'is' if count == 1 else 'are'} not "
+                f"{declared.type}{how}, such as {example[:40]!r}",
+                "staging has null there, and the test every_value_is_cast warns",
+                # An aggregate by the days of text would not be built.
+                take if declared.name != spec.day else None,
+                rebuilds=True,
+            )
+
+
+def widened(declared: ColumnSpec, column: Column) -> ColumnSpec:
+    """The column with a type that holds the values so far and those of the file."""
+    mock = declared.mock_type if declared.mock_type == column.mock_type else "string"
+    nulls = tuple(sorted({*declared.nulls, *column.spelled}))
+    scales = [_scale(each) for each in (declared.type, column.type)]
+    if None not in scales and "double" not in (declared.type, column.type):
+        wide = f"decimal(38,{max(scale or 0 for scale in scales)})"
+        return replace(declared, type=wide, mock_type="string", nulls=nulls)
+    if (declared.type, declared.format) == (column.type, column.format):
+        return replace(declared, nulls=nulls)
+    return replace(declared, type="varchar", mock_type=mock, format="", nulls=())
+
+
+def _scale(type_: str) -> int | None:
+    if type_.startswith("decimal"):
+        return int(type_.rstrip(")").split(",")[1])
+    return 0 if type_ == "bigint" else None
+
+
+def _misfits(connection: duckdb.DuckDBPyConnection, declared: ColumnSpec, column: Column) -> tuple[int, str]:
+    """How many values staging would make null, and one of them."""
+    name = sql.name(column.name)
+    text = f"trim({name}::VARCHAR)"
+    nulls = "".join(f" AND {text} <> {sql.text(each)}" for each in declared.nulls)
+    value = f"SELECT {text} AS t FROM f WHERE {text} <> ''{nulls}"
+    query = f"SELECT count(*), any_value(t) FROM ({value}) WHERE NOT coalesce({fits(declared)}, false)"
+    count, example = connection.execute(query).fetchone() or (0, "")
+    return int(count), str(example)
+
+
+def fits(declared: ColumnSpec) -> str:
+    """SQL for whether staging reads the text `t` as the declared type; the macro `cast_value` says the same."""
+    kind, target = declared.type, declared.type
+    if declared.format:
+        return f"try_strptime(t, {sql.text(strptime(declared.format))}) IS NOT NULL"
+    if (scale := _scale(kind)) and kind != "bigint":
+        return f"regexp_full_match(t, '[+-]?([0-9]+([.][0-9]{{0,{scale}}}0*)?|[.][0-9]{{1,{scale}}}0*)')"
+    if kind in NUMBER:
+        return f"regexp_full_match(t, '{NUMBER[kind]}') AND TRY_CAST(t AS {kind}) IS NOT NULL"
+    if kind == "boolean":
+        return "lower(t) IN ('true', 't', 'yes', 'y', 'false', 'f', 'no', 'n')"
+    return f"(t LIKE '____-__-__%' OR '{kind}' = 'json') AND TRY_CAST(t AS {target}) IS NOT NULL"
+
+
+def _tests(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> Iterator[Drift]:
+    raw = {column.name: column for column in spec.columns}
+    by_raw = {column.name.lower(): column for column in facts.columns}
+    there = {name: by_raw[column.raw.lower()] for name, column in raw.items() if column.raw.lower() in by_raw}
+    if spec.key and all(name in there for name in spec.key):
+        yield from _key(spec, there, facts.reading, connection)
+    for test in spec.tests:
+        if test.kind == "never_null":
+            for name in test.arguments["columns"]:
+                if name in there and (nulls := _nulls(there[name], raw[name])):
+                    yield Drift(
+                        f"{name} is null in {counted(nulls, 'row')}, and never was",
+                        "the test never_null warns",
+                        lambda before, name=name: _may_be_null(before, name),  # type: ignore[misc]
+                    )
+        elif test.kind == "accepted_values" and test.column in there:
+            yield from _values(test, there[test.column], connection)
+
+
+def _nulls(column: Column, declared: ColumnSpec) -> int:
+    spelled = sum(count for text, count in column.spelled.items() if text not in declared.nulls)
+    return column.nulls - spelled
+
+
+def _key(
+    spec: Spec, there: dict[str, Column], reading: Reading, connection: duckdb.DuckDBPyConnection
+) -> Iterator[Drift]:
+    names = ", ".join(sql.name(there[name].name) for name in spec.key)
+    empty = " OR ".join(f"{sql.name(there[name].name)} IS NULL" for name in spec.key)
+    query = f"SELECT (SELECT count(*) FROM (SELECT DISTINCT {names} FROM f)), (SELECT count(*) FROM f WHERE {empty})"
+    distinct, nulls = connection.execute(query).fetchone() or (0, 0)
+    shown = ", ".join(spec.key)
+    if nulls:
+        yield Drift(f"the key ({shown}) is null in {counted(nulls, 'row')}", "the test of the key fails", None)
+    elif twice := reading.rows - distinct:
+        left = "the last row of each key stays, the others are left out, and the test unique_in_each_file warns"
+        repeat = f"{counted(twice, 'row')} {'repeats' if twice == 1 else 'repeat'} one"
+        yield Drift(f"the key ({shown}) is not unique: {repeat}", left, None)
+
+
+def _values(test: TestSpec, column: Column, connection: duckdb.DuckDBPyConnection) -> Iterator[Drift]:
+    known = [str(value) for value in test.arguments["values"]]
+    name = sql.name(column.name)
+    listed = ", ".join(map(sql.text, known))
+    query = f"SELECT DISTINCT {name} FROM f WHERE {name} <> '' AND {name} NOT IN ({listed}) ORDER BY 1 LIMIT 20"
+    new = [row[0] for row in connection.execute(query).fetchall()]
+    if new:
+        yield Drift(
+            f"{test.column} has values that it never had: {', '.join(map(repr, new))}",
+            "the test accepted_values warns",
+            lambda before: _with_values(before, test, [*known, *new]),
+        )
+
+
+def _with_column(spec: Spec, column: ColumnSpec) -> Spec:
+    return replace(spec, columns=[column if each.name == column.name else each for each in spec.columns])
+
+
+def _may_be_null(spec: Spec, name: str) -> Spec:
+    tests = []
+    for test in spec.tests:
+        if test.kind == "never_null" and name in test.arguments["columns"]:
+            left = [each for each in test.arguments["columns"] if each != name]
+            if left:
+                tests.append(replace(test, arguments={"columns": left}))
+        else:
+            tests.append(test)
+    return replace(spec, tests=tests)
+
+
+def _with_values(spec: Spec, test: TestSpec, values: list[str]) -> Spec:
+    changed = replace(test, arguments={"values": sorted(values)})
+    same = [each.kind == test.kind and each.column == test.column for each in spec.tests]
+    return replace(spec, tests=[changed if is_it else each for each, is_it in zip(spec.tests, same, strict=True)])

@@ -1,0 +1,149 @@
+"""Another file of a source is compared with what is declared; each difference can be taken up, left or refused."""
+
+from pathlib import Path
+
+import pytest
+
+from services.sources.declared import declared, is_generated
+from services.sources.drift import Drift, drift
+from services.sources.facts import facts_of
+from services.sources.project import NameTaken, apply
+from services.sources.reading import read
+from services.sources.spec import Spec
+from tests.integration.dbt.project import broken
+from tests.integration.sources.desk import Desk, empty_desk
+from tests.integration.sources.files import CASES, lines
+
+FIRST = lines(
+    "Order ID,day,paid,amount,status,note",
+    lambda n: f"{n},{n % 28 + 1:02}.12.2013,{'yes' if n % 2 else 'no'},{n}.50,{'open' if n % 3 else 'shut'},n{n}",
+)
+SECOND = (
+    "Order ID,day,paid,amount,status,extra\n"
+    "2,2013-12-24,maybe,7.255,lost,x\n"
+    "41,25.12.2013,yes,,open,y\n"
+    "42,26.12.2013,no,8.00,open,z\n"
+    "42,26.12.2013,no,9.00,open,z\n"
+)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return empty_desk(tmp_path)
+
+
+def compared(desk: Desk, file: Path, name: str, work: Path) -> tuple[Spec, list[Drift]]:
+    work.mkdir()
+    known = declared(desk.project, name)
+    assert known
+    return known, drift(known, facts_of(read(file, work, known.format), [], work), work)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_written_is_read_back_and_the_same_file_changes_nothing(name: str, desk: Desk, tmp_path: Path) -> None:
+    case = CASES[name]
+    (file := tmp_path / case.name).write_bytes(case.content)
+    _, spec = desk.add(file, name, mart=case.mart)
+    known, found = compared(desk, file, name, tmp_path / "work")
+    assert known == spec
+    assert found == []
+    assert desk.project.written(known) == []
+
+
+def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk, s3_url: str, tmp_path: Path) -> None:
+    (first := tmp_path / "orders.csv").write_text(FIRST)
+    (second := tmp_path / "orders-2.csv").write_text(SECOND)
+    desk.add(first, "orders", key="Order ID")
+    desk.sync(s3_url, tmp_path / "lake")
+    platform = desk.platform(tmp_path / "lake")
+    assert broken(platform.build()) == []
+    known, found = compared(desk, second, "orders", tmp_path / "work")
+    said = "\n".join(each.said for each in found)
+    for words in (
+        "column 'extra' is new (varchar)",
+        "column 'note' is missing",
+        "1 value of 'day' is not date (DD.MM.YYYY), such as '2013-12-24'",
+        "1 value of 'paid' is not boolean, such as 'maybe'",
+        "1 value of 'amount' is not decimal(18,2), such as '7.255'",
+        "the key (order_id) is not unique: 1 row repeats one",
+        "amount is null in 1 row, and never was",
+        "status has values that it never had: 'lost'",
+    ):
+        assert words in said
+    spec = known
+    for each in found:
+        spec = each.take(spec) if each.take else spec
+    apply(desk.project.written(spec))
+    assert declared(desk.project, "orders") == spec
+    desk.project.land(second, "orders")
+    desk.sync(s3_url, tmp_path / "lake")
+    results = platform.results("build", "--full-refresh")
+    assert broken(results) == ["source_unique_in_each_file_raw_orders_order_id"]
+    query = "select order_id, day, paid, amount, status, note, extra from orders where order_id not between 3 and 40"
+    assert [tuple(map(str, row)) for row in platform.rows(f"{query} order by 1")] == [
+        ("1", "02.12.2013", "yes", "1.500", "open", "n1", "None"),
+        ("2", "2013-12-24", "maybe", "7.255", "lost", "None", "x"),
+        ("41", "25.12.2013", "yes", "None", "open", "None", "y"),
+        ("42", "26.12.2013", "no", "9.000", "open", "None", "z"),
+    ]
+
+
+def test_days_that_a_table_sums_up_by_cannot_become_text(desk: Desk, tmp_path: Path) -> None:
+    (first := tmp_path / "orders.csv").write_text(FIRST)
+    (second := tmp_path / "orders-2.csv").write_text(SECOND)
+    desk.add(first, "orders", key="Order ID", mart="orders_by_day")
+    _, found = compared(desk, second, "orders", tmp_path / "work")
+    assert [each.said[:19] for each in found if each.take is None] == ["1 value of 'day' is", "the key (order_id) "]
+
+
+def test_a_later_file_without_drift_costs_no_rebuild_and_replaces_its_keys(
+    desk: Desk, s3_url: str, tmp_path: Path
+) -> None:
+    (first := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(first, "orders", key="Order ID")
+    desk.sync(s3_url, tmp_path / "lake")
+    platform = desk.platform(tmp_path / "lake")
+    platform.build()
+    (second := tmp_path / "orders-2.csv").write_text(
+        "Order ID,day,paid,amount,status,note\n40,01.01.2014,no,1.00,open,new\n41,02.01.2014,no,2.00,shut,n41\n"
+    )
+    assert compared(desk, second, "orders", tmp_path / "work")[1] == []
+    desk.project.land(second, "orders")
+    desk.sync(s3_url, tmp_path / "lake")
+    assert broken(platform.build()) == []
+    assert platform.rows("select order_id, note from orders where order_id >= 39 order by 1") == [
+        (39, "n39"),
+        (40, "new"),
+        (41, "n41"),
+    ]
+    assert platform.rows("select least, greatest from _dbt_changes where least is not null") == [("40", "41")]
+
+
+def test_a_file_that_a_person_took_over_is_never_changed(desk: Desk, tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    _, spec = desk.add(file, "orders", key="Order ID")
+    mart = desk.project.models / "marts" / "orders.sql"
+    mart.write_text(mine := mart.read_text().partition("\n")[2] + "\n-- mine\n")
+    changes = desk.project.written(spec)
+    assert [(change.path, change.owned) for change in changes] == [(mart, False)]
+    apply(changes)
+    assert mart.read_text() == mine
+    apply(desk.project.removed("orders"))
+    assert mart.read_text() == mine
+    assert not (desk.project.models / "staging" / "stg_orders.sql").exists()
+    with pytest.raises(NameTaken, match=r"orders\.sql is a model of your own"):
+        desk.project.check_name("orders", "")
+
+
+def test_removing_a_source_leaves_the_project_as_it_was(desk: Desk, tmp_path: Path) -> None:
+    def texts() -> dict[Path, str]:
+        files = [*desk.project.models.rglob("*.*"), desk.project.connections]
+        return {file: file.read_text() for file in files}
+
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(file, "first", key="Order ID")
+    before = texts()
+    desk.add(file, "orders", key="Order ID", mart="orders_by_day")
+    assert is_generated(desk.project, "orders")
+    apply(desk.project.removed("orders"))
+    assert texts() == before

@@ -1,0 +1,93 @@
+"""The page "Your own data", as it stands, in a clone where nothing runs."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.clone import copy_project
+from tests.readme import PROJECT
+
+BLOCKS = re.findall(r"^```sh desk\n(.*?)^```$", (PROJECT / "docs" / "your-own-data.md").read_text(), re.M | re.S)
+SITE = next(path for path in sys.path if path.endswith("site-packages"))
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, with an environment that has this one's packages and the copy's own code."""
+    copy_project(folder := tmp_path_factory.mktemp("clone"))
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
+    site = next((folder / ".venv" / "lib").glob("python*")) / "site-packages"
+    (site / "of_the_clone.pth").write_text(f"{folder}\n{SITE}\n")
+    (folder / ".venv" / ".ready").write_text(f"{folder.resolve()}\n")
+    return folder
+
+
+def shell(clone: Path, commands: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    base = os.path.realpath(sys.executable)
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "MAKEFLAGS": f"-- PYTHON={base}", **more}
+    run = ["sh", "-euc", commands]
+    return subprocess.run(run, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=280)
+
+
+@pytest.fixture(scope="module")
+def said(clone: Path) -> list[str]:
+    """What each block of the page prints."""
+    found = []
+    for block in BLOCKS:
+        done = shell(clone, block)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found.append(done.stdout)
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_a_newcomer_gets_from_a_file_to_a_tested_table(said: list[str]) -> None:
+    first, table, second, listed, removed = said
+    assert "orders-2013-01-05.csv: 8 rows, 6 columns, CSV, comma-separated, UTF-8" in first
+    assert "key: order_id, unique in every row" in first
+    assert "pass  primary_key_orders" in first
+    assert "warn" not in first.partition("\nTests")[2]
+    assert "24.90" in table
+    assert "column 'coupon' is new (varchar)" in second
+    assert "amount is null in 1 row, and never was" in second
+    assert re.search(r"1009 +│ +false +│ +NULL +│ +NEW10", second)
+    assert re.search(r"1008 +│ +true +│ +15.00", second)
+    assert re.search(r"orders +order_id +9 +orders-2013-01-06\.csv", listed)
+    assert "delete localstack/landing/orders/orders-2013-01-05.csv" in removed
+
+
+def test_a_source_that_was_taken_out_leaves_the_clone_as_it_was(said: list[str], clone: Path) -> None:
+    command = ["git", "ls-files", "-z", "dbt_project", "services", "localstack"]
+    listed = subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+    names = [name for name in filter(None, listed.split("\0")) if (PROJECT / name).is_file()]
+    assert [name for name in names if (clone / name).read_bytes() != (PROJECT / name).read_bytes()] == []
+    assert not (clone / "localstack" / "landing" / "orders").exists()
+    assert list((clone / "dbt_project").rglob("*orders*.sql")) == []
+
+
+def test_without_an_answer_nothing_is_changed(said: list[str], clone: Path) -> None:
+    asked = shell(clone, "make source FILE=orders-2013-01-05.csv")
+    assert asked.returncode != 0
+    assert "Nothing was changed." in asked.stdout
+    assert not (clone / "localstack" / "landing" / "orders").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("make source", "does not exist. Usage: make source FILE=path/to/orders.csv."),
+        ("make source FILE=README.md NAME=select", "NAME=select is not a name that both warehouses take"),
+        ("make source NAME=nothing REMOVE=1", "There is no source nothing that make source wrote"),
+        ("make source FILE=README.md NAME=dim_airlines", "dim_airlines.sql is a model of your own"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(clone: Path, command: str, said: str) -> None:
+    refused = shell(clone, command)
+    assert refused.returncode != 0
+    assert said in " ".join(refused.stderr.split())
+    assert "Traceback" not in refused.stderr
