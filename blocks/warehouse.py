@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import duckdb
 
-from blocks import duckdb_file, lake
+from blocks import duckdb_copy, duckdb_file, lake
 from blocks.errors import PlatformError
 from blocks.turns import turn
 
@@ -105,35 +105,35 @@ class DuckDbWarehouse:
                 written.
             TurnMissed: another command used the warehouse for the whole of `wait_seconds`.
         """
-        with turn(self.path, self.wait_seconds, print), self._held() as connection:
-            known = duckdb_file.read(connection)
-            state = known[0] if known else duckdb_file.everything(connection)
+        with turn(self.path, self.wait_seconds, print), self._held() as file:
+            known = duckdb_file.read(file.connection)
+            state = known[0] if known else duckdb_copy.everything(file)
             if not state.graph:
                 raise PublishFailed(NOTHING_TESTED)
             try:
-                duckdb_file.publish(connection, state, self.published)
+                duckdb_copy.publish(file, state, self.published)
             except (OSError, duckdb.Error) as error:
                 raise self._failed(error) from error
         return str(self.published)
 
     @contextmanager
-    def _held(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _held(self) -> Iterator[duckdb_file.File]:
         """Open the warehouse, so that no other process can: what is copied stays as it is."""
         if not self.path.is_file():
             raise PublishFailed(f"There is no warehouse {self.path} to publish: run dbt first, or set WAREHOUSE_PATH.")
-        try:
-            connection = duckdb.connect(str(self.path))
-        except duckdb.Error as error:
-            locked = "Could not set lock on file" in str(error)
-            what_to_do = duckdb_file.broken(str(error), self.path) or (
-                "Close it in the process that has it open, if one is named, then run again."
-            )
-            raise (PublishBlocked if locked else PublishFailed)(
-                f"The warehouse {self.path} cannot be published: {error}. {what_to_do} "
-                "Readers keep the tables they have."
-            ) from error
-        with connection:
-            yield connection
+        with ExitStack() as held:
+            try:
+                file = held.enter_context(duckdb_file.opened(self.path))
+            except (OSError, duckdb.Error) as error:
+                locked = "Could not set lock on file" in str(error)
+                what_to_do = duckdb_file.broken(str(error), self.path) or (
+                    "Close it in the process that has it open, if one is named, then run again."
+                )
+                raise (PublishBlocked if locked else PublishFailed)(
+                    f"The warehouse {self.path} cannot be published: {error}. {what_to_do} "
+                    "Readers keep the tables they have."
+                ) from error
+            yield file
 
     def _failed(self, error: Exception) -> PublishFailed:
         said = str(error)

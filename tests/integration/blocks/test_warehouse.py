@@ -6,13 +6,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from unittest.mock import MagicMock
 
 import duckdb
 import pytest
 from snowflake.connector.errors import OperationalError
 
-from blocks import duckdb_file
+from blocks import duckdb_copy, duckdb_file
 from blocks import ledger as books
 from blocks.ledger import Graph, Node, State, Version
 from blocks.snowflake_warehouse import SnowflakeWarehouse
@@ -32,8 +33,9 @@ except PublishFailed as error:
 """
 
 
-def build(path: Path, value: int, rows: int = 1) -> None:
-    with duckdb.connect(str(path)) as connection:
+def build(path: Path, value: int, rows: int = 1, storage: str = "") -> None:
+    made = {"storage_compatibility_version": storage} if storage else {}
+    with duckdb.connect(str(path), config=made) as connection:
         connection.execute(f"create or replace table t as select {value} as value from range({rows})")
 
 
@@ -42,11 +44,11 @@ def value(path: Path) -> int:
         return int(connection.execute("select any_value(value) from t").fetchall()[0][0])
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path) -> DuckDbWarehouse:
+@pytest.fixture(params=[duckdb_file.OLDEST_READER, ""], ids=["copied as a file", "copied by tables"])
+def warehouse(tmp_path: Path, request: pytest.FixtureRequest) -> DuckDbWarehouse:
     """A warehouse that was published with value 1 and has been rebuilt with value 2."""
     made = DuckDbWarehouse(tmp_path / "warehouse.duckdb", tmp_path / "lake", tmp_path / "published" / "w.duckdb")
-    build(made.path, 1)
+    build(made.path, 1, storage=request.param)
     made.publish()
     build(made.path, 2)
     return made
@@ -132,28 +134,42 @@ def test_constraints_and_comments_are_published(warehouse: DuckDbWarehouse) -> N
 def test_what_is_copied_cannot_be_written_meanwhile(
     warehouse: DuckDbWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copy, refused = duckdb_file.Copy._table, list[int]()
+    copy, refused = duckdb_copy.Copy._fill, list[int]()
 
-    def write_meanwhile(self: duckdb_file.Copy, database: str, table: str) -> None:
+    def write_meanwhile(self: duckdb_copy.Copy, *arguments: Any) -> None:
         write = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute('update t set value = 99')"
-        refused.append(
-            subprocess.run([sys.executable, "-c", write, warehouse.path], check=False, timeout=60).returncode
-        )
-        copy(self, database, table)
+        for step in (lambda: None, lambda: copy(self, *arguments)):
+            step()
+            process = subprocess.run([sys.executable, "-c", write, warehouse.path], check=False, timeout=60)
+            refused.append(process.returncode)
 
-    monkeypatch.setattr(duckdb_file.Copy, "_table", write_meanwhile)
+    monkeypatch.setattr(duckdb_copy.Copy, "_fill", write_meanwhile)
     warehouse.publish()
-    assert refused == [1]
+    assert refused == [1, 1]
     assert value(warehouse.published) == 2
 
 
 def test_a_copy_that_differs_from_the_warehouse_reaches_no_reader(
     warehouse: DuckDbWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(self: duckdb_file.Copy, _database: str, table: str) -> None:
+    def half(self: duckdb_copy.Copy, _database: str, table: str) -> None:
         self.connection.execute(f"create table _platform_new.{table} as from {table} limit 0")
 
-    monkeypatch.setattr(duckdb_file.Copy, "_table", half)
+    def torn(self: duckdb_copy.Copy, new: Path) -> bool:
+        if made := clone(self, new):
+            with new.open("r+b") as file:
+                file.seek(blocks[0] * 262_144 + duckdb_file.HEADERS)
+                file.write(bytes(1000))
+        return made
+
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("create or replace table t as select hash(range) as value from range(1000); checkpoint")
+        blocks = connection.execute(
+            "select distinct block_id from pragma_storage_info('t') where block_id >= 0"
+        ).fetchall()[0]
+    clone = duckdb_copy.Copy._clone
+    monkeypatch.setattr(duckdb_copy.Copy, "_clone", torn)
+    monkeypatch.setattr(duckdb_copy.Copy, "_table", half)
     with pytest.raises(PublishFailed):
         warehouse.publish()
     assert_readers_keep_the_old_tables(warehouse)
@@ -235,6 +251,28 @@ def test_readers_keep_a_table_that_is_missing_from_the_warehouse(warehouse: Duck
     warehouse.publish()
     assert value(warehouse.published) == 1
     assert tables(warehouse.published) == {"main.t": 1, "main.u": 1}
+
+
+def test_a_table_whose_blocks_were_freed_and_used_again_has_another_print(warehouse: DuckDbWarehouse) -> None:
+    ledger, graph = duckdb_file.DuckDbLedger(warehouse.path), Graph(nodes={"t": Node(table="main.t")})
+    seen = set[str]()
+    for value_ in ("x", "y", "z", "y"):
+        with duckdb.connect(str(warehouse.path)) as connection:
+            connection.execute(
+                "create or replace table t as select if(range = 7, ?, 'a' || range % 3) as value from range(200_000)",
+                [value_],
+            )
+        seen.add(ledger.prints(graph, ["t"])["t"])
+        with duckdb.connect(str(warehouse.path)) as connection:
+            connection.execute("create or replace table other as from range(100_000)")
+        assert ledger.prints(graph, ["t"])["t"] in seen, "it is the same while others are written"
+    assert len(seen) >= 3
+    for statement in ("update t set value = 'b' where value = 'y'", "delete from t where value = 'b'"):
+        with duckdb.connect(str(warehouse.path)) as connection:
+            connection.execute(statement)
+        now = ledger.prints(graph, ["t"])["t"]
+        assert now not in seen, statement
+        seen.add(now)
 
 
 def test_a_file_that_is_no_warehouse_is_not_published(warehouse: DuckDbWarehouse) -> None:

@@ -1,0 +1,280 @@
+"""The readers' copy of the warehouse's tested tables: a file that takes the place of the one before in one step."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import duckdb
+
+from blocks import ledger
+from blocks.duckdb_fence import literal
+from blocks.duckdb_file import OLDEST_READER, File, identifier, names, prints, quoted, stored
+from blocks.ledger import Graph, Node, State, Version
+
+
+class Copy:
+    """A copy of tables in a new file, which replaces the published one once it is whole.
+
+    A warehouse that every reader's DuckDB can open is copied as a file, by reference where the file system can. Then what
+    readers do not get is dropped from the copy. Of any other warehouse, each table is copied.
+
+    Args:
+        file: the warehouse, which is kept from every other process while it is open.
+        published: the readers' file.
+    """
+
+    def __init__(self, file: File, published: Path) -> None:
+        self.file, self.connection, self.published = file, file.connection, published
+        [(self.own,)] = self.connection.execute("select current_database()").fetchall()
+
+    def make(self, fresh: Iterable[str], kept: Iterable[str]) -> None:
+        """Copy tables of the warehouse, and others as readers have them, and have readers see the new file.
+
+        Args:
+            fresh: `schema.table` of tables and views of the warehouse.
+            kept: `schema.table` of tables that stay as they are published, where they are.
+
+        Raises:
+            OSError, duckdb.Error: the copy cannot be made or read; readers keep the file that they have.
+        """
+        self.published.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(self.published)
+        with tempfile.TemporaryDirectory(dir=self.published.parent, prefix=_prefix(self.published)) as folder:
+            new = Path(folder, "new.duckdb")
+            self._fill(new, Path(folder), list(fresh), list(kept))
+            self._hand_over(new)
+
+    def _fill(self, new: Path, folder: Path, fresh: list[str], kept: list[str]) -> None:
+        tables = names(self.connection, "duckdb_tables", "sql")
+        cloned = {table for table in fresh if table.lower() in tables} if self._clone(new) else set[str]()
+        with self._attached(new, "_platform_new", "" if cloned else f"(storage_version '{OLDEST_READER}')"):
+            if cloned:
+                self._drop_all_but({table.lower() for table in cloned})
+            for table in fresh:
+                if table not in cloned:
+                    self._table(self.own, table)
+                    if table.lower() in tables:  # a view may show other rows each time
+                        self._compare(self.own, table)
+            with suppress(FileNotFoundError), self._old(folder) as old:
+                for table in kept:
+                    if table.lower() in old:
+                        self._table("_platform_old", table)
+                        self._compare("_platform_old", table)
+            self.connection.execute("checkpoint _platform_new")
+        self._check(new, cloned)
+
+    def _clone(self, new: Path) -> bool:
+        """Copy the file; False where the DuckDB of some reader could not open the copy."""
+        [(version,)] = self.connection.execute(
+            "select tags['storage_version'] from duckdb_databases() where database_name = current_database()"
+        ).fetchall()
+        if _number(version or "") > _number(OLDEST_READER):
+            return False
+        size = os.fstat(self.file.descriptor).st_size
+        with new.open("wb") as target:
+            done = 0
+            while done < size:
+                done += _some(self.file.descriptor, target.fileno(), done, size - done)
+        return True
+
+    def _drop_all_but(self, tables: set[str]) -> None:
+        of_copy = "where database_name = '_platform_new' and not internal"
+        found = self.connection.execute(
+            f"select 'view', schema_name, view_name from duckdb_views() {of_copy} union all "  # noqa: S608
+            f"select 'table', schema_name, table_name from duckdb_tables() {of_copy}"
+        ).fetchall()
+        for kind, schema, name in found:
+            if f"{schema}.{name}".lower() not in tables:
+                self.connection.execute(f"drop {kind} _platform_new.{quoted(f'{schema}.{name}')} cascade")
+        for (schema,) in self.connection.execute(
+            f"select schema_name from duckdb_schemas() {of_copy} and schema_name <> 'main'"  # noqa: S608
+        ).fetchall():
+            if not any(table.startswith(f"{schema}.".lower()) for table in tables):
+                self.connection.execute(f"drop schema _platform_new.{identifier(schema)} cascade")
+
+    def _compare(self, database: str, table: str) -> None:
+        """Read the rows of a copied table and of its original."""
+        content = "select count(*), sum(hash(_row)) from {}.{} as _row"
+        copied, original = (
+            self.connection.execute(content.format(identifier(each), quoted(table))).fetchall()
+            for each in ("_platform_new", database)
+        )
+        if copied != original:
+            raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {original}")
+
+    def _check(self, new: Path, cloned: Iterable[str]) -> None:
+        """Compare the blocks of the copied file with the warehouse's."""
+        descriptor = os.open(new, os.O_RDONLY)
+        try:
+            with duckdb.connect(str(new), read_only=True) as connection:
+                for table in cloned:
+                    copied, original = stored(File(connection, descriptor), table), stored(self.file, table)
+                    if copied != original:
+                        raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {original}")
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _attached(self, path: Path, alias: str, how: str) -> Iterator[None]:
+        self.connection.execute(f"attach {literal(str(path))} as {alias} {how}")
+        try:
+            yield
+        finally:
+            with suppress(duckdb.Error):  # after a failure that closed the database, the first error is the one to see
+                self.connection.execute(f"detach {alias}")
+
+    @contextmanager
+    def _old(self, folder: Path) -> Iterator[set[str]]:
+        """The published file under another name: what a reader left in a write-ahead log has no say."""
+        old = folder / "old.duckdb"
+        try:
+            old.hardlink_to(self.published)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without links
+            shutil.copyfile(self.published, old)
+        try:
+            self.connection.execute(f"attach {literal(str(old))} as _platform_old (read_only)")
+        except duckdb.Error:  # readers cannot read it either
+            yield set()
+            return
+        try:
+            names = self.connection.execute(
+                "select lower(schema_name || '.' || table_name) from duckdb_tables() "
+                "where database_name = '_platform_old' and not internal"
+            )
+            yield {name for (name,) in names.fetchall()}
+        finally:
+            self.connection.execute("detach _platform_old")
+
+    def _table(self, database: str, table: str) -> None:
+        """Copy a table with its constraints and comments, or what a view shows."""
+        source = f"{identifier(database)}.{quoted(table)}"
+        target = f"_platform_new.{quoted(table)}"
+        schema, _, name = table.partition(".")
+        self.connection.execute(f"create schema if not exists _platform_new.{identifier(schema)}")
+        facts = self.connection.execute(
+            "select sql, comment, schema_name, table_name from duckdb_tables() "
+            "where database_name = ? and lower(schema_name) = lower(?) and lower(table_name) = lower(?)",
+            [database, schema, name],
+        ).fetchall()
+        if not (facts and self._like(facts[0][0], source, target)):
+            self.connection.execute(f"create or replace table {target} as from {source}")
+        for what, comment in self._comments(database, facts, target):
+            self.connection.execute(f"comment on {what} is {literal(comment)}")
+
+    def _like(self, sql: str, source: str, target: str) -> bool:
+        """Copy by the statement that made the table, constraints and all; False where that cannot be done elsewhere."""
+        try:
+            self.connection.execute("use _platform_new")
+            self.connection.execute(sql)
+            self.connection.execute(f"insert into {target} from {source}")
+        except (duckdb.CatalogException, duckdb.BinderException, duckdb.ConstraintException, duckdb.ParserException):
+            return False
+        finally:
+            self.connection.execute(f"use {identifier(self.own)}")
+        return True
+
+    def _comments(
+        self, database: str, facts: list[tuple[str, str | None, str, str]], target: str
+    ) -> Iterator[tuple[str, str]]:
+        for _, comment, schema, name in facts:
+            if comment:
+                yield f"table {target}", comment
+            columns = self.connection.execute(
+                "select column_name, comment from duckdb_columns() where database_name = ? and schema_name = ? "
+                "and table_name = ? and comment is not null",
+                [database, schema, name],
+            )
+            for column, text in columns.fetchall():
+                yield f"column {target}.{identifier(column)}", text
+
+    def _hand_over(self, new: Path) -> None:
+        with new.open("rb") as file:
+            os.fsync(file.fileno())
+        # A client that opens it to write gets an error, rather than a log of its own beside the file.
+        new.chmod(0o444)
+        # Left by a reader that wrote and was killed: it belongs to the file that goes.
+        self.published.with_name(f"{self.published.name}.wal").unlink(missing_ok=True)
+        new.replace(self.published)
+        folder = os.open(self.published.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _some(source: int, target: int, offset: int, count: int) -> int:
+    """Copy some bytes between files, by reference where the file system can; return how many."""
+    if hasattr(os, "copy_file_range"):
+        with suppress(OSError):  # file systems of two kinds
+            if copied := os.copy_file_range(source, target, count, offset, offset):
+                return copied
+    if not (piece := os.pread(source, min(count, 1 << 20), offset)):
+        raise OSError("the warehouse is shorter than it was")
+    return os.pwrite(target, piece, offset)
+
+
+def _number(version: str) -> list[int]:
+    """A version as numbers that can be compared."""
+    return [int(part) for part in re.findall(r"[0-9]+", version)]
+
+
+def _prefix(published: Path) -> str:
+    return f".{published.name}."
+
+
+def _sweep(published: Path) -> None:
+    """Remove what a killed process left."""
+    for left in published.parent.iterdir():
+        if left.name.startswith(_prefix(published)):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def publish(file: File, state: State, published: Path) -> None:
+    """Have readers see each table that passed, as it was when it passed, and keep what they have of the others.
+
+    Raises:
+        OSError, duckdb.Error: as `Copy.make`.
+    """
+    graph = state.graph or Graph()
+    ledger.found(state, prints(file, graph, [id_ for id_, node in graph.nodes.items() if not node.ephemeral]))
+    Copy(file, published).make(*_to_publish(file.connection, graph, state))
+
+
+def everything(file: File) -> State:
+    """Every table of a file that dbt has not built under the platform, as if it had passed."""
+    tables = file.connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables() "
+        "where database_name = current_database() and not internal"
+    )
+    graph = Graph(nodes={name: Node(table=name) for (name,) in tables.fetchall()})
+    found = prints(file, graph, graph.nodes)
+    return State(graph=graph, versions={name: Version(id="", built=True, print=found[name]) for name in found})
+
+
+def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: State) -> tuple[list[str], list[str]]:
+    """`schema.table` of those that passed, and of those that did not.
+
+    A view that reads a source is neither: what it shows changes with raw, whatever was tested.
+    """
+    tables, views = names(connection, "duckdb_tables", "sql"), names(connection, "duckdb_views", "sql")
+    passed = ledger.passed(state, graph)
+
+    def still(node: str) -> bool:
+        """Whether a node shows the same rows as long as no table is built."""
+        known = graph.nodes.get(node)
+        if known is None:
+            return False
+        table = known.table.lower()
+        of_parents = known.ephemeral or (table not in tables and (known.view or table in views))
+        return not of_parents or all(map(still, known.parents))
+
+    fit = {id_: node for id_, node in graph.nodes.items() if not node.ephemeral and still(id_)}
+    return [node.table for id_, node in fit.items() if id_ in passed], [
+        node.table for id_, node in fit.items() if id_ not in passed
+    ]
