@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from blocks.ledger import Graph, Node, State, Version
 class Copy:
     """A copy of tables in a new file, which replaces the published one once it is whole.
 
-    A warehouse that every reader's DuckDB can open is copied as a file, by reference where the file system can. Then what
+    A warehouse that every reader's DuckDB can open is copied as a file, by reference where the file system can. What
     readers do not get is dropped from the copy. Of any other warehouse, each table is copied.
 
     Args:
@@ -31,11 +31,11 @@ class Copy:
         self.file, self.connection, self.published = file, file.connection, published
         [(self.own,)] = self.connection.execute("select current_database()").fetchall()
 
-    def make(self, fresh: Iterable[str], kept: Iterable[str]) -> None:
+    def make(self, fresh: Mapping[str, str], kept: Iterable[str]) -> None:
         """Copy tables of the warehouse, and others as readers have them, and have readers see the new file.
 
         Args:
-            fresh: `schema.table` of tables and views of the warehouse.
+            fresh: `schema.table` of tables and views of the warehouse, with their prints as they are now.
             kept: `schema.table` of tables that stay as they are published, where they are.
 
         Raises:
@@ -45,14 +45,15 @@ class Copy:
         _sweep(self.published)
         with tempfile.TemporaryDirectory(dir=self.published.parent, prefix=_prefix(self.published)) as folder:
             new = Path(folder, "new.duckdb")
-            self._fill(new, Path(folder), list(fresh), list(kept))
+            self._fill(new, Path(folder), fresh, list(kept))
             self._hand_over(new)
 
-    def _fill(self, new: Path, folder: Path, fresh: list[str], kept: list[str]) -> None:
+    def _fill(self, new: Path, folder: Path, fresh: Mapping[str, str], kept: list[str]) -> None:
         tables = names(self.connection, "duckdb_tables", "sql")
-        cloned = {table for table in fresh if table.lower() in tables} if self._clone(new) else set[str]()
-        with self._attached(new, "_platform_new", "" if cloned else f"(storage_version '{OLDEST_READER}')"):
-            if cloned:
+        whole = self._clone(new)
+        cloned = {table for table in fresh if table.lower() in tables} if whole else set[str]()
+        with self._attached(new, "_platform_new", "" if whole else f"(storage_version '{OLDEST_READER}')"):
+            if whole:
                 self._drop_all_but({table.lower() for table in cloned})
             for table in fresh:
                 if table not in cloned:
@@ -65,7 +66,7 @@ class Copy:
                         self._table("_platform_old", table)
                         self._compare("_platform_old", table)
             self.connection.execute("checkpoint _platform_new")
-        self._check(new, cloned)
+        self._check(new, {table: fresh[table] for table in cloned})
 
     def _clone(self, new: Path) -> bool:
         """Copy the file; False where the DuckDB of some reader could not open the copy."""
@@ -106,15 +107,15 @@ class Copy:
         if copied != original:
             raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {original}")
 
-    def _check(self, new: Path, cloned: Iterable[str]) -> None:
-        """Compare the blocks of the copied file with the warehouse's."""
+    def _check(self, new: Path, cloned: Mapping[str, str]) -> None:
+        """Compare the blocks of the copied file's tables with their prints."""
         descriptor = os.open(new, os.O_RDONLY)
         try:
             with duckdb.connect(str(new), read_only=True) as connection:
-                for table in cloned:
-                    copied, original = stored(File(connection, descriptor), table), stored(self.file, table)
-                    if copied != original:
-                        raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {original}")
+                for table, expected in cloned.items():
+                    copied = stored(File(connection, descriptor), table)
+                    if not expected.startswith(f"{copied} "):
+                        raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {expected}")
         finally:
             os.close(descriptor)
 
@@ -257,8 +258,8 @@ def everything(file: File) -> State:
     return State(graph=graph, versions={name: Version(id="", built=True, print=found[name]) for name in found})
 
 
-def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: State) -> tuple[list[str], list[str]]:
-    """`schema.table` of those that passed, and of those that did not.
+def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: State) -> tuple[dict[str, str], list[str]]:
+    """`schema.table` of those that passed, with their prints, and of those that did not.
 
     A view that reads a source is neither: what it shows changes with raw, whatever was tested.
     """
@@ -275,6 +276,5 @@ def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: Stat
         return not of_parents or all(map(still, known.parents))
 
     fit = {id_: node for id_, node in graph.nodes.items() if not node.ephemeral and still(id_)}
-    return [node.table for id_, node in fit.items() if id_ in passed], [
-        node.table for id_, node in fit.items() if id_ not in passed
-    ]
+    fresh = {node.table: state.versions[id_].print for id_, node in fit.items() if id_ in passed}
+    return fresh, [node.table for id_, node in fit.items() if id_ not in passed]

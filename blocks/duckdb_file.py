@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -48,7 +49,7 @@ class DuckDbLedger:
 
     def read(self) -> tuple[State, int]:
         """See `Ledger.read`; a file that it makes can be copied to the readers as it is."""
-        made = {} if self.path.exists() else {"storage_compatibility_version": OLDEST_READER}
+        made: dict[str, Any] = {} if self.path.exists() else {"storage_compatibility_version": OLDEST_READER}
         with duckdb.connect(str(self.path), config=made) as connection:
             connection.execute(
                 f"create table if not exists {RELATION} (number bigint, kind varchar, node varchar, value varchar)"
@@ -120,23 +121,34 @@ def prints(file: File, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def stored(file: File, table: str, database: str = "") -> str:
+def stored(file: File, table: str) -> str:
     """Number of rows and a hash of where and with which checksums a table's blocks lie in the file.
 
     DuckDB writes what changes into other blocks, so nothing but these need be read, however long the table is. A block
     that was freed is used again; its checksum tells the contents apart. Rows that are only deleted show in the number.
     """
-    name = (f"{identifier(database)}." if database else "") + quoted(table)
-    [(rows, segments, blocks)] = file.connection.execute(
-        f"select (select count(*) from {name}), coalesce(list(segment::varchar order by row_group_id, column_path, "  # noqa: S608
-        "segment_id), []), coalesce(list_sort(list_distinct(flatten(list([block_id] || additional_block_ids)))), []) "
-        f"from (select row_group_id, column_path, segment_id, segment, block_id, additional_block_ids "
-        f"from pragma_storage_info({literal(name)}) as segment)"
+    name = quoted(table)
+    # A constant is in no block, but in the statistics. Those of others tell more until the file is opened again.
+    [(rows, segments, blocks)] = file.connection.execute(f"""
+        select
+            (select count(*) from {name}),
+            coalesce(list(segment::varchar order by segment), []),
+            coalesce(list_sort(list_distinct(flatten(list(segment.blocks)))), [])
+        from (
+            select {{
+                row_group: row_group_id, path: column_path, number: segment_id, start: start, count: count,
+                compression: compression, place: block_offset, blocks: [block_id] || additional_block_ids,
+                constant: if(block_id < 0, stats::varchar, '')
+            }} as segment
+            from pragma_storage_info({literal(name)})
+        )
+    """).fetchall()  # noqa: S608 - names of the catalogue's
+    [(size,)] = file.connection.execute(
+        "select block_size from pragma_database_size() where database_name = current_database()"
     ).fetchall()
-    size = file.connection.execute("select block_size from pragma_database_size()").fetchall()[0][0]
     digest = sha256("\n".join(segments).encode())
     for block in blocks:
-        if block >= 0:  # a constant has none
+        if block >= 0:
             digest.update(os.pread(file.descriptor, CHECKSUM, HEADERS + block * size))
     return f"{rows} rows, {digest.hexdigest()}"
 
