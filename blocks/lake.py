@@ -24,6 +24,17 @@ def streams(lake: Path) -> dict[str, str]:
     }
 
 
+def written(lake: Path, since: datetime) -> dict[str, list[str]]:
+    """Each stream's Parquet files that were written at a time or later, where it has some."""
+    found = {
+        folder.name: [
+            str(file) for file in sorted(folder.glob("*.parquet")) if file.stat().st_mtime >= since.timestamp()
+        ]
+        for folder in sorted(lake.glob("*"))
+    }
+    return {name: files for name, files in found.items() if files}
+
+
 LOCK = ".lock"
 """The file in the lake by which Airbyte's stand-in learns that its files are being read."""
 LOCK_SECONDS = 60.0
@@ -101,9 +112,12 @@ def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]
         f"from {RAW} where _airbyte_extracted_at >= ? group by all"
     )
     counts: dict[int, dict[str, int]] = {job: {} for job in jobs}
+    if not jobs:
+        return counts
+    since = min(jobs.values())
     with reading(lake), duckdb.connect() as connection:
-        for name, glob in streams(lake).items():
-            for job, count in connection.execute(query, [glob, min(jobs.values())]).fetchall() if jobs else []:
+        for name, files in written(lake, since).items():
+            for job, count in connection.execute(query, [files, since]).fetchall():
                 if job in counts:
                     counts[job][name] = count
     return counts
@@ -121,18 +135,30 @@ def object_of_row(keys: Iterable[str]) -> str:
     return f"case when {FILE} ilike '%.zip#%' then left({FILE}, position('.zip#' in lower({FILE})) + 3) else {FILE} end"
 
 
-def arrived(lake: Path, keys: Iterable[str]) -> dict[str, datetime]:
-    """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
+def arrived(lake: Path, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
+    """Those of the object keys that raw holds rows of, each with the date of the newest version loaded.
+
+    `since` is when the first of the objects landed: whatever was loaded of them later is in files written later. The
+    other files are opened for keys that are not in these.
+    """
     wanted = list(keys)
-    key = object_of_row(wanted)
+    with reading(lake), duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        found = _arrived(connection, written(lake, since).values(), wanted) if since else {}
+        rest = [key for key in wanted if key not in found]
+        return found | (_arrived(connection, streams(lake).values(), rest) if rest else {})
+
+
+def _arrived(
+    connection: duckdb.DuckDBPyConnection, files: Iterable[str | list[str]], keys: list[str]
+) -> dict[str, datetime]:
+    key = object_of_row(keys)
     query = (
         f"select {key}, max(_ab_source_file_last_modified::timestamptz) "  # noqa: S608 - a constant
         f"from {RAW} where {key} in (select unnest(?)) group by all"
     )
-    with reading(lake), duckdb.connect() as connection:
-        connection.execute("set timezone = 'UTC'")
-        found = (connection.execute(query, [glob, wanted]).fetchall() for glob in streams(lake).values())
-        return newest(row for rows in found for row in rows)
+    rows = [row for some in files for row in connection.execute(query, [some, keys]).fetchall()]
+    return newest(rows)
 
 
 def newest(dated: Iterable[tuple[str, datetime]]) -> dict[str, datetime]:
@@ -141,6 +167,13 @@ def newest(dated: Iterable[tuple[str, datetime]]) -> dict[str, datetime]:
     for key, date in dated:
         found[key] = max(date, found.get(key, date))
     return found
+
+
+def first_landed(files: Iterable[LandedFile]) -> datetime | None:
+    """When the first of the files landed; None where that is not known of each."""
+    dates = [file.last_modified and _second(file.last_modified) for file in files]
+    known = [date for date in dates if date]
+    return min(known) if known and len(known) == len(dates) else None
 
 
 def missing(files: Iterable[LandedFile], loaded: dict[str, datetime]) -> list[LandedFile]:

@@ -97,21 +97,29 @@ class SnowflakeWarehouse:
                 columns.setdefault(str(table), []).append(str(column).lower())
         return {f"{readers}.{table}".lower(): Contents(counts[table], columns[table]) for table in sorted(counts)}
 
-    def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
+    def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
         """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""
         if not (wanted := list(keys)):
             return {}
-        found: list[tuple[str, datetime]] = []
-        key = lake.object_of_row(wanted).replace("%", "%%")
         with self._session() as connection, connection.cursor() as cursor:
-            for table in self._raw_tables(cursor):
-                cursor.execute(
-                    f"select {key}, max(_ab_source_file_last_modified) "  # noqa: S608 - from the catalogue
-                    f'from {self.raw_schema}."{table}" '
-                    f"where {key} in ({', '.join(['%s'] * len(wanted))}) group by 1",
-                    wanted,
-                )
-                found += [(key, _aware(date)) for key, date in cursor.fetchall()]
+            tables = self._raw_tables(cursor)
+            found = self._arrived(cursor, tables, wanted, since) if since else {}
+            rest = [key for key in wanted if key not in found]
+            return found | (self._arrived(cursor, tables, rest) if rest else {})
+
+    def _arrived(
+        self, cursor: "SnowflakeCursor", tables: Iterable[str], keys: list[str], since: datetime | None = None
+    ) -> dict[str, datetime]:
+        found: list[tuple[str, datetime]] = []
+        key = lake.object_of_row(keys).replace("%", "%%")
+        for table in tables:
+            cursor.execute(
+                f"select {key}, max(_ab_source_file_last_modified) "  # noqa: S608 - from the catalogue
+                f'from {self.raw_schema}."{table}" where {key} in ({", ".join(["%s"] * len(keys))}) '
+                f"{'and _airbyte_extracted_at >= %s::timestamp_tz ' if since else ''}group by 1",
+                [*keys, *([since.isoformat()] if since else [])],
+            )
+            found += [(key, _aware(date)) for key, date in cursor.fetchall()]
         return lake.newest(found)
 
     def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:

@@ -61,8 +61,11 @@ class Warehouse(Protocol):
     def published_tables(self) -> dict[str, "Contents"]:
         """Say what readers have, by `schema.table`."""
 
-    def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
-        """Those of the object keys that raw holds rows of, each with the date of the newest version loaded."""
+    def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
+        """Those of the object keys that raw holds rows of, each with the date of the newest version loaded.
+
+        `since` is a time before all of the objects landed, if it is known: what was loaded since is looked at first.
+        """
 
     def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
         """Count the rows that raw holds of syncs, by table; `jobs` are their ids with the time since when each has run.
@@ -160,9 +163,9 @@ class DuckDbWarehouse:
             ).fetchall()
         return {table: Contents(rows, columns) for table, rows, columns in sorted(found)}
 
-    def arrived(self, keys: Iterable[str]) -> dict[str, datetime]:
+    def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
         """See `Warehouse.arrived`."""
-        return lake.arrived(self.lake_dir, keys)
+        return lake.arrived(self.lake_dir, keys, since)
 
     def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
         """See `Warehouse.synced`."""

@@ -18,14 +18,14 @@ from blocks.dbt.errors import DbtFailed, StaleSource
 from blocks.dbt.project import warm_up
 from blocks.dbt.results import DbtResult, SourceFreshness
 from blocks.errors import shown
-from blocks.lake import missing
+from blocks.lake import first_landed, missing
 from blocks.landing import LandedFile, not_data
 from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
 from flows.dbt_transform import dbt_transform, every_row, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
-from flows.row_counts import check_counts
+from flows.row_counts import MARGIN, check_counts
 from flows.tags import tag_with_version, tagged, tags_of_the_deployment
 
 Result = TypeVar("Result")
@@ -60,7 +60,8 @@ def files_arrived(
 
     `ignored` has the reasons why files need not be there.
     """
-    loaded = connections.warehouse(profile).arrived(file.key for file in files)
+    first = first_landed(files)
+    loaded = connections.warehouse(profile).arrived((file.key for file in files), first and first - MARGIN)
     rows = [
         {
             "key": shown(file.key),

@@ -1,5 +1,6 @@
 """The raw zone is read as Airbyte's stand-in writes it: Parquet files, a folder a stream, with their origin."""
 
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -58,6 +59,29 @@ def test_a_zip_archive_has_arrived_once_rows_of_a_file_in_it_have(raw: Path) -> 
     )
     found = lake.arrived(raw, ["inbound/flights/a.ZIP", "inbound/flights/a.csv"])
     assert found == {"inbound/flights/a.ZIP": NEW, "inbound/flights/a.csv": NEW}
+
+
+def test_files_written_before_a_batch_landed_are_opened_only_for_keys_that_later_ones_lack(raw: Path) -> None:
+    since, key = datetime.now(UTC) - timedelta(hours=1), "inbound/flights/a.csv"
+    for old in ("1.parquet", "_schema.parquet"):
+        os.utime(raw / "flights" / old, (0, 0))
+    write(raw / "flights", "0.parquet", [("inbound/flights/z.csv", OLD)])
+    os.utime(raw / "flights" / "0.parquet", (0, 0))
+    found = {key: NEW, "inbound/flights/z.csv": OLD}
+    assert lake.arrived(raw, [*found, "inbound/flights/c.csv"], since) == found
+    (raw / "flights" / "1.parquet").write_bytes(b"not to be opened")
+    os.utime(raw / "flights" / "1.parquet", (0, 0))
+    assert lake.arrived(raw, [key], since) == {key: NEW}
+    with pytest.raises(duckdb.Error):
+        lake.arrived(raw, [key, "inbound/flights/z.csv"], since)
+
+
+@pytest.mark.parametrize(
+    ("dates", "first"),
+    [([], None), ([NEW, None], None), ([NEW, OLD], OLD), ([NEW.replace(tzinfo=None), NEW], NEW)],
+)
+def test_the_first_file_of_a_batch_is_known_if_all_are_dated(dates: list[datetime | None], first: object) -> None:
+    assert lake.first_landed(LandedFile(key="a", last_modified=date) for date in dates) == first
 
 
 def test_nothing_asked_for_is_nothing_found(raw: Path) -> None:
