@@ -1,8 +1,9 @@
 """What a day of flights costs with a long history behind it, beside the same day with one month behind it.
 
 It makes two lakes of the sample's January, shifted into the past, builds both whole, and then loads day after day into
-each. Every day is one `dbt build` without unit tests in a process of its own. Printed, and written as one object a
-figure, are the median processor time and the most memory: `ours` with the history, `floor` with the month.
+each. A process of its own does with each day what `full_pipeline` does once the sync has ended: it looks whether the
+files have arrived, builds and tests, publishes, counts, and asks for freshness. It starts no Prefect. Printed, and
+written as one object a figure, are medians: `ours` with the history, `floor` with the month.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import TypedDict
@@ -22,22 +24,42 @@ LANDING = ROOT / "localstack" / "landing"
 LATEST = ROOT / "data" / "bench" / "latest.json"
 MONTH, DAYS = 27_004, 31
 SMALL = ("airlines", "airports", "planes")
-BUILD = """
-import json, re, resource, sys
+DAY = """
+import json, re, resource, time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from dbt.cli.main import dbtRunner
-project = sys.argv[1]
-result = dbtRunner().invoke([
-    "--quiet", "--log-level-file", "none", "build", "--exclude-resource-type", "unit_test",
-    "--project-dir", project, "--profiles-dir", project,
-])
-if not result.success:
-    sys.exit(f"dbt build failed: {result.exception or [each.node.name for each in result.result if each.failures]}")
-used = resource.getrusage(resource.RUSAGE_SELF)
+
+SINCE = datetime.now(UTC) - timedelta(minutes=1)
+
+def used():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+from blocks import connections
+began, found = time.time() - time.process_time(), {}
+warehouse, dbt = connections.warehouse(None), connections.dbt(None, lambda line: None)
+
+def step(name, work):
+    before = used()
+    work()
+    found[name] = used() - before
+
+step("arrived", lambda: warehouse.arrived(KEYS, SINCE))
+step("dbt", lambda: dbt.run("build", "--exclude-resource-type", "unit_test"))
+step("published", warehouse.publish)
+step("counted", lambda: (warehouse.published_tables(), warehouse.synced({1: SINCE})))
+step("fresh", dbt.freshness)
 peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
-print(json.dumps([used.ru_utime + used.ru_stime, int(peak) / 1024]))
+print(json.dumps({"day": used(), "clock": time.time() - began, "memory": int(peak) / 1024, **found}))
 """
-"""A build that tells its processor seconds and the most memory that it held, in MiB."""
+"""What `full_pipeline` does with a day's files once the sync has ended, without Prefect; it tells what each costs."""
+FIGURES = {
+    "day": ("a day from raw to the readers, processor time", "s"),
+    "clock": ("a day from raw to the readers, by the clock", "s"),
+    "memory": ("a day's memory", "MiB"),
+    "dbt": ("of it dbt build, processor time", "s"),
+    "published": ("of it publication, processor time", "s"),
+}
 
 
 class Figure(TypedDict):
@@ -62,23 +84,32 @@ class Platform:
         for month in range(months):
             self._shifted(f"month-{month:05}", -DAYS * month)
 
-    def day(self) -> None:
-        """Load the next day's files, which continue the history."""
+    def day(self) -> list[str]:
+        """Load the next day's files, which continue the history; return their keys."""
         self.days += 1
         self._shifted(f"new-{self.days:03}", DAYS, f"where day = {self.days}")
+        return [f"inbound/{stream}/2013-02-{self.days:02}.csv.gz" for stream in ("flights", "weather")]
 
-    def build(self) -> tuple[float, float]:
-        """Run `dbt build`; its processor seconds and the most memory in MiB."""
+    def build(self, keys: Sequence[str] = ()) -> dict[str, float]:
+        """Build, publish and check what has been loaded; what the steps cost, by the names of `FIGURES`."""
         variables = {
             "LAKE_DIR": str(self.folder / "lake"),
             "WAREHOUSE_PATH": str(self.folder / "warehouse.duckdb"),
+            "PUBLISHED_PATH": str(self.folder / "published.duckdb"),
+            "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
             "DBT_TARGET_PATH": str(self.folder / "target"),
-            "FRESHNESS_THRESHOLD_HOURS": "24",
         }
-        command = [sys.executable, "-c", BUILD, str(ROOT / "dbt_project")]
-        done = subprocess.run(command, env=os.environ | variables, stdout=subprocess.PIPE, text=True, check=True)
-        seconds, peak = json.loads(done.stdout.splitlines()[-1])
-        return seconds, peak
+        script = f"KEYS = {list(keys)!r}\n{DAY}"
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | variables,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return found
 
     def _shifted(self, name: str, days: int, where: str = "") -> None:
         """Write the flights and the weather of January, so many days later, as one sync."""
@@ -117,18 +148,17 @@ class Platform:
 def figures(months: int, rounds: int, folder: Path) -> list[Figure]:
     """Measure both platforms by turns, so that other work on the machine falls on both."""
     floor, ours = Platform(folder / "month", 1), Platform(folder / "history", months)
-    measured: dict[Platform, list[tuple[float, float]]] = {floor: [], ours: []}
+    measured: dict[Platform, list[dict[str, float]]] = {floor: [], ours: []}
     for platform in measured:
         platform.build()
     for round_ in range(rounds + 1):
         for platform, builds in measured.items():
-            platform.day()
-            built = platform.build()
+            built = platform.build(platform.day())
             if round_:  # the first day is the first that is built incrementally, and parses the project once more
                 builds.append(built)
     found: list[Figure] = []
-    for number, (name, unit) in enumerate((("a day's processor time", "s"), ("a day's memory", "MiB"))):
-        mine, least = (median(built[number] for built in measured[each]) for each in (ours, floor))
+    for key, (name, unit) in FIGURES.items():
+        mine, least = (median(built[key] for built in measured[each]) for each in (ours, floor))
         found.append(
             {
                 "name": name,

@@ -75,7 +75,7 @@ def test_the_run_page_shows_figures_and_links_and_prefect_knows_what_each_table_
     assert made["raw://platform/flights"] == {f"s3://{platform.bucket}/inbound/flights"}
     assert made["dbt://platform/stg_flights"] == {"raw://platform/flights"}
     assert made["dbt://platform/agg_daily_performance"] == {
-        "dbt://platform/fct_flights", "dbt://platform/dim_airlines"
+        "dbt://platform/int_flights_by_day", "dbt://platform/dim_airlines"
     }  # fmt: skip
     published_of = made["published://platform/tables"]
     assert "dbt://platform/fct_flights" in published_of

@@ -1,5 +1,6 @@
 """The dbt project at work on the emulator, from the same lake as on DuckDB."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +15,12 @@ from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator
 class SnowflakePlatform(Platform):
     emulator: Emulator
 
-    def dbt(self, *arguments: str) -> dbtRunnerResult:
+    def dbt(self, *arguments: str, callback: Callable[[Any], None] | None = None) -> dbtRunnerResult:
         """Run dbt with the target `snowflake`."""
         with pytest.MonkeyPatch.context() as environment:
             for name, value in variables(self.emulator).items():
                 environment.setenv(name, value)
-            return super().dbt(*arguments, "--target", "snowflake")
+            return super().dbt(*arguments, "--target", "snowflake", callback=callback)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         return self.emulator.rows(query)
