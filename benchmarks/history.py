@@ -128,7 +128,8 @@ class Platform:
 
     def _write(self, stream: str, rows: str, days: int, name: str) -> None:
         """Write rows as Airbyte's destination does; rows with a date come from a file of that date."""
-        extracted = f"timestamptz '2013-02-01 00:00:00+00' + to_days({days}) + to_hours({self.days})"
+        # A new day is loaded now, so that the row counts of the last hour are taken.
+        extracted = "now()" if self.days else f"timestamptz '2013-02-01 00:00:00+00' + to_days({days})"
         key = f"'inbound/{stream}/' || " + ("date::date" if stream not in SMALL else "'all'")
         query = f"""
             select {"* exclude (date)" if stream not in SMALL else "*"},

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import duckdb
 
 from blocks import ledger
 from blocks.duckdb_fence import literal
-from blocks.duckdb_file import OLDEST_READER, File, identifier, names, prints, quoted, stored
+from blocks.duckdb_file import CHECKSUM, HEADERS, OLDEST_READER, File, block_size, identifier, names, prints, quoted
 from blocks.ledger import Graph, Node, State, Version
 
 
@@ -31,11 +31,11 @@ class Copy:
         self.file, self.connection, self.published = file, file.connection, published
         [(self.own,)] = self.connection.execute("select current_database()").fetchall()
 
-    def make(self, fresh: Mapping[str, str], kept: Iterable[str]) -> None:
+    def make(self, fresh: Iterable[str], kept: Iterable[str]) -> None:
         """Copy tables of the warehouse, and others as readers have them, and have readers see the new file.
 
         Args:
-            fresh: `schema.table` of tables and views of the warehouse, with their prints as they are now.
+            fresh: `schema.table` of tables and views of the warehouse.
             kept: `schema.table` of tables that stay as they are published, where they are.
 
         Raises:
@@ -45,13 +45,15 @@ class Copy:
         _sweep(self.published)
         with tempfile.TemporaryDirectory(dir=self.published.parent, prefix=_prefix(self.published)) as folder:
             new = Path(folder, "new.duckdb")
-            self._fill(new, Path(folder), fresh, list(kept))
+            self._fill(new, Path(folder), list(fresh), list(kept))
             self._hand_over(new)
 
-    def _fill(self, new: Path, folder: Path, fresh: Mapping[str, str], kept: list[str]) -> None:
+    def _fill(self, new: Path, folder: Path, fresh: list[str], kept: list[str]) -> None:
         tables = names(self.connection, "duckdb_tables", "sql")
-        whole = self._clone(new)
-        cloned = {table for table in fresh if table.lower() in tables} if whole else set[str]()
+        cloned = set[str]()
+        if whole := self._clone(new):
+            self._check(new)
+            cloned = {table for table in fresh if table.lower() in tables}
         with self._attached(new, "_platform_new", "" if whole else f"(storage_version '{OLDEST_READER}')"):
             if whole:
                 self._drop_all_but({table.lower() for table in cloned})
@@ -66,7 +68,6 @@ class Copy:
                         self._table("_platform_old", table)
                         self._compare("_platform_old", table)
             self.connection.execute("checkpoint _platform_new")
-        self._check(new, {table: fresh[table] for table in cloned})
 
     def _clone(self, new: Path) -> bool:
         """Copy the file; False where the DuckDB of some reader could not open the copy."""
@@ -107,17 +108,15 @@ class Copy:
         if copied != original:
             raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {original}")
 
-    def _check(self, new: Path, cloned: Mapping[str, str]) -> None:
-        """Compare the blocks of the copied file's tables with their prints."""
-        descriptor = os.open(new, os.O_RDONLY)
-        try:
-            with duckdb.connect(str(new), read_only=True) as connection:
-                for table, expected in cloned.items():
-                    copied = stored(File(connection, descriptor), table)
-                    if not expected.startswith(f"{copied} "):
-                        raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {expected}")
-        finally:
-            os.close(descriptor)
+    def _check(self, new: Path) -> None:
+        """Compare the checksums of the copied blocks with the warehouse's."""
+        size, own = block_size(self.connection), self.file.descriptor
+        with new.open("rb") as copy:
+            if (end := os.fstat(own).st_size) != os.fstat(copy.fileno()).st_size:
+                raise duckdb.IOException("the copy is not as long as the warehouse")
+            for place in range(HEADERS, end, size):
+                if os.pread(own, CHECKSUM, place) != os.pread(copy.fileno(), CHECKSUM, place):
+                    raise duckdb.IOException(f"the copy differs from the warehouse in the block at byte {place}")
 
     @contextmanager
     def _attached(self, path: Path, alias: str, how: str) -> Iterator[None]:
@@ -258,8 +257,8 @@ def everything(file: File) -> State:
     return State(graph=graph, versions={name: Version(id="", built=True, print=found[name]) for name in found})
 
 
-def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: State) -> tuple[dict[str, str], list[str]]:
-    """`schema.table` of those that passed, with their prints, and of those that did not.
+def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: State) -> tuple[list[str], list[str]]:
+    """`schema.table` of those that passed, and of those that did not.
 
     A view that reads a source is neither: what it shows changes with raw, whatever was tested.
     """
@@ -276,5 +275,5 @@ def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: Stat
         return not of_parents or all(map(still, known.parents))
 
     fit = {id_: node for id_, node in graph.nodes.items() if not node.ephemeral and still(id_)}
-    fresh = {node.table: state.versions[id_].print for id_, node in fit.items() if id_ in passed}
+    fresh = [node.table for id_, node in fit.items() if id_ in passed]
     return fresh, [node.table for id_, node in fit.items() if id_ not in passed]

@@ -143,14 +143,19 @@ def stored(file: File, table: str) -> str:
             from pragma_storage_info({literal(name)})
         )
     """).fetchall()  # noqa: S608 - names of the catalogue's
-    [(size,)] = file.connection.execute(
-        "select block_size from pragma_database_size() where database_name = current_database()"
-    ).fetchall()
+    size = block_size(file.connection)
     digest = sha256("\n".join(segments).encode())
     for block in blocks:
         if block >= 0:
             digest.update(os.pread(file.descriptor, CHECKSUM, HEADERS + block * size))
     return f"{rows} rows, {digest.hexdigest()}"
+
+
+def block_size(connection: duckdb.DuckDBPyConnection) -> int:
+    """Bytes of each block of the open file."""
+    query = "select block_size from pragma_database_size() where database_name = current_database()"
+    [(size,)] = connection.execute(query).fetchall()
+    return int(size)
 
 
 def quoted(table: str) -> str:

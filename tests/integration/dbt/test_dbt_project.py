@@ -131,7 +131,7 @@ def test_a_row_without_its_key_stops_the_build_before_the_marts(platform: Platfo
     before = platform.rows(FLIGHTS)
     platform.lake.load_landing("flights", "*-31.csv.gz", nulled="flight")
     results = platform.build("stg_flights", "fct_flights")
-    assert results["not_null_stg_flights_flight_number"].status == "fail"
+    assert results["whole_key_stg_flights_time_hour__carrier__flight_number"].status == "fail"
     assert results["fct_flights"].status == "skipped"
     assert platform.rows(FLIGHTS) == before
 

@@ -63,7 +63,7 @@ def test_a_time_that_is_none_stops_the_build_before_the_marts_since_it_is_a_key(
     platform.lake.load_landing("flights", "*-31.csv.gz", text=True, change="* replace ('1357034400' as time_hour)")
     results = platform.build("source:raw.flights", "stg_flights", "fct_flights")
     assert results["source_every_value_is_cast_raw_flights_"].failures == 928
-    assert results["not_null_stg_flights_time_hour"].status == "fail"
+    assert results["whole_key_stg_flights_time_hour__carrier__flight_number"].status == "fail"
     assert results["fct_flights"].status == "skipped"
 
 
