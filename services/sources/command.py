@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from services.sources.facts import facts_of
 from services.sources.names import identifier, table_name
 from services.sources.project import Change, Project, apply
 from services.sources.reading import FileRefused, read
+from services.sources.relations import days_until_stale, relationships
 from services.sources.running import platform_of, published_of
 from services.sources.shown import show_diff, show_facts, show_result
 from services.sources.spec import Spec, spec_of
@@ -74,6 +76,8 @@ class Sources:
         facts = facts_of(read(file, work), columns_of(key), work)
         show_facts(self._console, facts)
         spec = spec_of(name, facts, mart)
+        related = relationships(facts, self._project, published_of(self._data), work)
+        spec = replace(spec, tests=[*spec.tests, *related], late_days=days_until_stale(facts, work))
         if mart and not spec.day:
             raise Refused(f"MART={mart} needs a column of dates or times, and {file.name} has none. Leave it out.")
         changes = self._project.written(spec)

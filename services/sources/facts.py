@@ -19,6 +19,8 @@ OF_KEYS = ("bigint", "varchar", "text", "date", "timestamp", "timestamptz")
 ID = re.compile(r"(^|_)(id|key|code|uuid|guid|no|nr|number|sku|iata|icao|faa|iso\d?)$|[a-z]id$")
 WIDE = 50
 """Columns from which on it pays to read the file once into a table, rather than for each column."""
+NO_KEY = re.compile("(^|_)(name|title|text|description|comments?|notes?|address)$")
+"""Names of columns whose values are different by chance."""
 LEADING = 4
 """How many of the first columns a key of several columns is looked for in."""
 
@@ -115,9 +117,9 @@ class Keys:
         whole = [each for each in self._columns.values() if not each.nulls and each.type in OF_KEYS]
         names = [each.identifier for each in whole]
         alone = [each.identifier for each in whole if each.distinct == self._rows]
-        leading = [name for name in list(self._columns)[:LEADING] if name in names]
+        leading = [name for name in list(self._columns)[:LEADING] if name in names and not NO_KEY.search(name)]
         yield from ((name,) for name in alone if ID.search(name))
-        yield from ((name,) for name in alone if name == next(iter(self._columns)))
+        yield from ((name,) for name in alone if name == next(iter(self._columns)) and not NO_KEY.search(name))
         yield from ((name,) for name in alone if self._columns[name].type in ("date", "timestamp", "timestamptz"))
         for width in range(2, len(leading) + 1):
             yield from itertools.combinations(leading, width)

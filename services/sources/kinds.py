@@ -34,6 +34,7 @@ DAYS = {
     "DD-MON-YYYY": "[0-9]{1,2}-[A-Za-z]{3}-[0-9]{4}",
     "DD MON YYYY": "[0-9]{1,2} [A-Za-z]{3} [0-9]{4}",
     "MON DD, YYYY": "[A-Za-z]{3} [0-9]{1,2}, [0-9]{4}",
+    "MON DD YYYY": "[A-Za-z]{3} [0-9]{1,2} [0-9]{4}",
 }
 """The forms of a date beside ISO 8601's, in Snowflake's words, each with a regular expression."""
 TIMES = {

@@ -36,7 +36,12 @@ def choice(spec: Spec) -> list[str]:
 
 def source(spec: Spec) -> list[str]:
     """The table's entry in sources.yml."""
-    lines = [f"name: {spec.name}", f"description: Rows of the files in the landing folder {spec.name}/.", "columns:"]
+    lines = [f"name: {spec.name}", f"description: Rows of the files in the landing folder {spec.name}/."]
+    if spec.late_days:
+        reason = "Twice the usual distance of the days in the first file, and one."
+        late = {"freshness": {"warn_after": {"count": spec.late_days, "period": "day"}}, "meta": {"reason": reason}}
+        lines.append(f"config: {flow(late)}")
+    lines.append("columns:")
     for column in spec.columns:
         entry: dict[str, Any] = {"name": column.name, "data_type": column.type}
         if column.meta:

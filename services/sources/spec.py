@@ -55,7 +55,11 @@ class TestSpec:
 
 @dataclass(frozen=True)
 class Spec:
-    """A source as it is declared. `by_day` is the name of an aggregate, of which `day` is the column of time."""
+    """A source as it is declared.
+
+    `by_day` is the name of an aggregate, of which `day` is the column of time. A source without a new file for
+    `late_days` is late; 0 means that it never is.
+    """
 
     name: str
     key: list[str]
@@ -64,6 +68,7 @@ class Spec:
     format: dict[str, Any] = field(default_factory=dict)
     by_day: str = ""
     day: str = ""
+    late_days: int = 0
 
     @property
     def by_name(self) -> dict[str, ColumnSpec]:

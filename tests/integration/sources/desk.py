@@ -53,10 +53,11 @@ class Desk:
     def project(self) -> Project:
         return Project(self.folder, self.folder / "connections.yaml", self.folder / "localstack" / "landing")
 
-    def facts(self, file: Path, key: str = "") -> Facts:
-        with tempfile.TemporaryDirectory() as work:
-            reading = read(file, Path(work))
-            return facts_of(reading, key.split(",") if key else [], Path(work))
+    def facts(self, file: Path, key: str = "", work: Path | None = None) -> Facts:
+        """What a file is; its rows as raw has them stay in the folder `work`, if one is given."""
+        with tempfile.TemporaryDirectory() as folder:
+            reading = read(file, work or Path(folder))
+            return facts_of(reading, key.split(",") if key else [], Path(folder))
 
     def add(self, file: Path, name: str, key: str = "", mart: str = "") -> tuple[Facts, Spec]:
         """Write what `make source` writes, and land the file."""

@@ -206,8 +206,8 @@ CASES = {
     "names": of_csv(
         "hostile names.csv",
         lines(
-            'Order ID,a.b,a-b,"say ""x""",select,{{ x }},größe,名前,2013,Total',
-            lambda n: ",".join([str(n), *(f"{letter}{n}" for letter in "abcdefgh"), f"{n}.5"]),
+            'Order ID,a.b,a-b,"say ""x""",select,{{ x }},größe,名前,2013,date,user,Total',
+            lambda n: ",".join([str(n), *(f"{letter}{n}" for letter in "abcdefghij"), f"{n}.5"]),
         ),
         {
             "order_id": ("bigint", number),
@@ -219,6 +219,8 @@ CASES = {
             "grosse": ("varchar", text),
             "column_8": ("varchar", text),
             "_2013": ("varchar", text),
+            "date": ("varchar", text),
+            "user": ("varchar", text),
             "total": ("decimal(18,1)", decimal),
         },
         key=("order_id",),

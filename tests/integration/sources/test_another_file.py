@@ -1,5 +1,7 @@
 """Another file of a source is compared with what is declared; each difference can be taken up, left or refused."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from services.sources.drift import Drift, drift
 from services.sources.facts import facts_of
 from services.sources.project import NameTaken, apply
 from services.sources.reading import read
+from services.sources.relations import days_until_stale, relationships
 from services.sources.spec import Spec
 from tests.integration.dbt.project import broken
 from tests.integration.sources.desk import Desk, empty_desk
@@ -147,3 +150,39 @@ def test_removing_a_source_leaves_the_project_as_it_was(desk: Desk, tmp_path: Pa
     assert is_generated(desk.project, "orders")
     apply(desk.project.removed("orders"))
     assert texts() == before
+
+
+def test_values_that_are_keys_of_a_published_table_are_tested_to_be(desk: Desk, s3_url: str, tmp_path: Path) -> None:
+    (customers := tmp_path / "customers.csv").write_text(lines("id,city", lambda n: f"{n},c{n}", 9))
+    (orders := tmp_path / "orders.csv").write_text(
+        lines("order_id,customer_id,id,size", lambda n: f"o{n},{n % 9 + 1},{n},{n % 3}")
+    )
+    desk.add(customers, "customers")
+    desk.sync(s3_url, tmp_path / "lake")
+    platform = desk.platform(tmp_path / "lake")
+    platform.build()
+    found = relationships(desk.facts(orders, work=tmp_path), desk.project, platform.warehouse, tmp_path)
+    assert [(test.column, test.arguments) for test in found] == [
+        ("customer_id", {"to": "ref('customers')", "field": "id"})
+    ]
+    assert relationships(desk.facts(orders, work=tmp_path), desk.project, tmp_path / "none", tmp_path) == []
+    _, spec = desk.add(orders, "orders")
+    apply(desk.project.written(spec := replace(spec, tests=[*spec.tests, *found])))
+    assert declared(desk.project, "orders") == spec
+    desk.sync(s3_url, tmp_path / "lake")
+    results = platform.build()
+    assert broken(results) == []
+    assert results["relationships_orders_customer_id"].status == "pass"
+
+
+@pytest.mark.parametrize(("last", "gap", "late"), [(0, 1, 3), (2, 1, 3), (9, 1, 0), (5, 7, 15)])
+def test_a_source_is_late_when_files_of_its_days_are_due(
+    last: int, gap: int, late: int, desk: Desk, tmp_path: Path
+) -> None:
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=last + gap * at) for at in range(8)]
+    (file := tmp_path / "visits.csv").write_text("day,visits\n" + "".join(f"{day},1\n" for day in days))
+    assert days_until_stale(desk.facts(file, work=tmp_path), tmp_path) == late
+    _, spec = desk.add(file, "visits")
+    apply(desk.project.written(spec := replace(spec, late_days=late)))
+    assert declared(desk.project, "visits") == spec
