@@ -45,7 +45,7 @@ def step(name, work):
     found[name] = used() - before
 
 step("arrived", lambda: warehouse.arrived(KEYS, SINCE))
-step("dbt", lambda: dbt.run("build", "--exclude-resource-type", "unit_test"))
+step("dbt", lambda: dbt.run("build"))
 step("published", warehouse.publish)
 step("counted", lambda: (warehouse.published_tables(), warehouse.synced({1: SINCE})))
 step("fresh", dbt.freshness)
@@ -57,7 +57,7 @@ FIGURES = {
     "day": ("a day from raw to the readers, processor time", "s"),
     "clock": ("a day from raw to the readers, by the clock", "s"),
     "memory": ("a day's memory", "MiB"),
-    "dbt": ("of it dbt build, processor time", "s"),
+    "dbt": ("of it dbt build with all tests, processor time", "s"),
     "published": ("of it publication, processor time", "s"),
 }
 
