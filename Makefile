@@ -48,14 +48,18 @@ $(READY): requirements.lock requirements-lineage.lock pyproject.toml
 	@echo ../../../.. | tee $(VENV)/lib/python*/site-packages/_local_data_platform.pth > /dev/null
 	@pwd -P > $@
 
-# In a shell that says where S3 is, as one of `make dev` does, the sensor of that S3; elsewhere the one in Docker.
-CURSOR = $(if $(S3_ENDPOINT_URL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
-ALERTS = $(if $(S3_ENDPOINT_URL),$(OURS) -m services.watch,$(PLATFORM) alerts)
-
 PROFILE ?= local
 # Python alone: with -S and -P it finds its own library, and then what is ours.
 PLATFORM = $(CHECK_PYTHON); "$(PYTHON)" -s -S -P -c 'import runpy, sys; sys.path.append("."); \
   runpy.run_module("services.compose", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
+# In a shell that says where S3 is, as one of `make dev` does, the platform of that S3; elsewhere, and where a profile is
+# named, the one in Docker.
+DEV_SHELL := $(if $(filter command environment,$(firstword $(origin PROFILE))),,$(S3_ENDPOINT_URL))
+VERB = $(if $(DEV_SHELL),$(OURS) -m services.embedded.verbs,$(PLATFORM))
+INSTALLED = $(if $(DEV_SHELL),$(READY))
+CURSOR = $(if $(DEV_SHELL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
+ALERTS = $(if $(DEV_SHELL),$(OURS) -m services.watch,$(PLATFORM) alerts)
+
 # What a person types reaches Python as it is, past make and the shell.
 export TYPED_FLOW = $(value FLOW)
 export TYPED_PARAMETERS = $(value PARAMETERS)
@@ -93,8 +97,8 @@ up: ## Build and start the platform in Docker, and wait until its first tables a
 	@$(PLATFORM) up --yes="$$TYPED_YES" --takeover="$$TYPED_TAKEOVER"
 
 .PHONY: drop
-drop: ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=flights
-	@$(PLATFORM) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
+drop: $(INSTALLED) ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=flights
+	@$(VERB) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
 
 .PHONY: source
 source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv [NAME=] [KEY=] [MART=]; or NAME=orders REMOVE=1
@@ -106,32 +110,32 @@ sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness
 	@$(OURS) -m services.sources list
 
 .PHONY: sql
-sql: ## Query the published tables, or open a prompt: make sql [Q="from dim_airlines"]
-	@$(PLATFORM) sql $${TYPED_Q:+-- "$$TYPED_Q"}
+sql: $(INSTALLED) ## Query the published tables, or open a prompt: make sql [Q="from dim_airlines"]
+	@$(VERB) sql $${TYPED_Q:+-- "$$TYPED_Q"}
 
 .PHONY: down
-down: ## Stop the platform and keep its data
-	@$(PLATFORM) down
+down: $(INSTALLED) ## Stop the platform and keep its data
+	@$(VERB) down
 
 ##@ Runs
 
 .PHONY: run
-run: ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "dim_airlines"}']
-	@$(PLATFORM) run $${TYPED_PARAMETERS:+--parameters="$$TYPED_PARAMETERS"} -- "$$TYPED_FLOW"
+run: $(INSTALLED) ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "dim_airlines"}']
+	@$(VERB) run $${TYPED_PARAMETERS:+--parameters="$$TYPED_PARAMETERS"} -- "$$TYPED_FLOW"
 
 .PHONY: status
-status: $(if $(S3_ENDPOINT_URL),$(READY)) ## Show the sensor's position, and its running, waiting and parked batches
+status: $(INSTALLED) ## Show the sensor's position, and its running, waiting and parked batches
 	@$(CURSOR) show $(ARGS)
 
 .PHONY: cursor
-cursor: $(if $(S3_ENDPOINT_URL),$(READY)) ## Move the sensor's cursor or retry batches: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
+cursor: $(INSTALLED) ## Move the sensor's cursor or retry batches: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
 	@$(CURSOR) $(ARGS)
 
 # In a shell of `make dev` the file of its platform; elsewhere of the one in Docker.
-REMOVE = $(if $(S3_ENDPOINT_URL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$TYPED_YES"},$(PLATFORM) remove-file --yes="$$TYPED_YES")
+REMOVE = $(if $(DEV_SHELL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$TYPED_YES"},$(PLATFORM) remove-file --yes="$$TYPED_YES")
 
 .PHONY: remove-file
-remove-file: $(if $(S3_ENDPOINT_URL),$(READY)) ## Take a file out of landing, raw and the tables: make remove-file FILE=inbound/flights/bad.csv [YES=1]
+remove-file: $(INSTALLED) ## Take a file out of landing, raw and the tables: make remove-file FILE=inbound/flights/bad.csv [YES=1]
 	@$(REMOVE) -- "$$TYPED_FILE"
 
 .PHONY: dbt
@@ -139,56 +143,56 @@ dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show -
 	@$(OURS) -m blocks.dbt_command $(ARGS)
 
 .PHONY: alerts
-alerts: $(if $(S3_ENDPOINT_URL),$(READY)) ## List the alerts that the local receiver took, newest last: make alerts [ARGS=--json]
+alerts: $(INSTALLED) ## List the alerts that the local receiver took, newest last: make alerts [ARGS=--json]
 	@$(ALERTS) list $(ARGS)
 
 .PHONY: alert-test
-alert-test: $(if $(S3_ENDPOINT_URL),$(READY)) ## Send a test alert through the whole chain, and wait until it has arrived
+alert-test: $(INSTALLED) ## Send a test alert through the whole chain, and wait until it has arrived
 	@$(ALERTS) test
 
-##@ The platform in Docker
+##@ The platform
 
 .PHONY: ps
-ps: ## List the services and their health
-	@$(PLATFORM) ps
+ps: $(INSTALLED) ## List the services and their health
+	@$(VERB) ps
 
 .PHONY: logs
-logs: ## Follow the services' logs until Ctrl-C: make logs [SERVICE=worker]
-	@$(PLATFORM) logs $(SERVICE)
+logs: $(INSTALLED) ## Follow the services' logs until Ctrl-C: make logs [SERVICE=worker]
+	@$(VERB) logs $(SERVICE)
 
 .PHONY: reset
-reset: ## Stop the platform and delete its data after you confirm; YES=1 confirms
-	@$(PLATFORM) reset --yes="$$TYPED_YES"
+reset: $(INSTALLED) ## Stop the platform and delete its data after you confirm; YES=1 confirms
+	@$(VERB) reset --yes="$$TYPED_YES"
 
 .PHONY: backup
-backup: ## Save everything that cannot be made again to one file: make backup TO=platform.tar [PROFILE=production]
-	@$(PLATFORM) backup -- "$$TYPED_TO"
+backup: $(INSTALLED) ## Save everything that cannot be made again to one file: make backup TO=platform.tar [PROFILE=production]
+	@$(VERB) backup -- "$$TYPED_TO"
 
 .PHONY: restore
-restore: ## Make the platform what it was at a back-up: make restore FROM=platform.tar [YES=1 replaces one that is here]
-	@$(PLATFORM) restore --yes="$$TYPED_YES" -- "$$TYPED_FROM"
+restore: $(INSTALLED) ## Make the platform what it was at a back-up: make restore FROM=platform.tar [YES=1 replaces one that is here]
+	@$(VERB) restore --yes="$$TYPED_YES" -- "$$TYPED_FROM"
 
 .PHONY: adopt
-adopt: ## Use the volumes of a project that an earlier version or another folder created: make adopt PROJECT=name
-	@$(PLATFORM) adopt -- "$$TYPED_PROJECT"
+adopt: $(INSTALLED) ## Use the volumes of a project that an earlier version or another folder created: make adopt PROJECT=name
+	@$(VERB) adopt -- "$$TYPED_PROJECT"
 
 .PHONY: verify-offline
-verify-offline: ## Prove that a second platform works on a network without a way out
-	@$(PLATFORM) verify-offline
+verify-offline: $(INSTALLED) ## Prove that a second platform works on a network without a way out
+	@$(VERB) verify-offline
 
 ##@ Other environments
 
 .PHONY: doctor
-doctor: ## Check everything that a profile connects to, without changing it: make doctor PROFILE=production [ARGS=--json]
-	@$(PLATFORM) doctor $(ARGS)
+doctor: $(INSTALLED) ## Check everything that a profile connects to, without changing it: make doctor PROFILE=production [ARGS=--json]
+	@$(VERB) doctor $(ARGS)
 
 .PHONY: image
-image: ## Build the image that a production profile runs, from the newest commit: make image TAG=2027-01-31 [PROFILE=production]
-	@$(PLATFORM) image -- "$$TYPED_TAG"
+image: $(INSTALLED) ## Build the image that a production profile runs, from the newest commit: make image TAG=2027-01-31 [PROFILE=production]
+	@$(VERB) image -- "$$TYPED_TAG"
 
 .PHONY: promote
-promote: ## Show what a profile would change; APPLY=1 applies it: make promote PROFILE=production [ARGS="--from rehearsal"]
-	@$(PLATFORM) promote --apply="$$TYPED_APPLY" --takeover="$$TYPED_TAKEOVER" $(ARGS)
+promote: $(INSTALLED) ## Show what a profile would change; APPLY=1 applies it: make promote PROFILE=production [ARGS="--from rehearsal"]
+	@$(VERB) promote --apply="$$TYPED_APPLY" --takeover="$$TYPED_TAKEOVER" $(ARGS)
 
 ##@ Failures
 

@@ -67,14 +67,14 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     starting = verb("up", lambda compose, options: up(compose, options.yes, options.takeover))
-    _flag(starting, "--yes", "YES", "change a Prefect server that others use too without a question")
-    _flag(starting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
+    flag(starting, "--yes", "YES", "change a Prefect server that others use too without a question")
+    flag(starting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
     verb("image", lambda *_: 0).add_argument("tag", help="of the image, e.g. 2027-01-31")
     verb("down", lambda compose, _: compose.everything().run("down", "--remove-orphans"))
     verb("backup", lambda compose, options: backup(compose, options.to)).add_argument("to", help="the new file")
     restoring = verb("restore", lambda compose, options: restore(compose, options.source, options.yes))
     restoring.add_argument("source", help="the back-up")
-    _flag(restoring, "--yes", "YES", "replace the platform that is here")
+    flag(restoring, "--yes", "YES", "replace the platform that is here")
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose))
     verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
@@ -82,27 +82,27 @@ def _parser() -> argparse.ArgumentParser:
         "promote", lambda compose, options: promote(compose, options.origin, options.apply, options.takeover)
     )
     promoting.add_argument("--from", dest="origin", default="local", help="profile to compare with (default: local)")
-    _flag(promoting, "--apply", "APPLY", "do it")
-    _flag(promoting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
+    flag(promoting, "--apply", "APPLY", "do it")
+    flag(promoting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
     verb("adopt", lambda compose, _: print(f"This clone's project is {compose.project}.") or 0).add_argument("adopt")
-    _flag(verb("reset", reset), "--yes", "YES", "do not ask")
+    flag(verb("reset", reset), "--yes", "YES", "do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
     verb("alerts", alerts).add_argument("command", nargs=argparse.REMAINDER)
     verb("sql", sql).add_argument("query", nargs="*")
     removing = verb("remove-file", remove_file)
     removing.add_argument("file", help="the object's key in the landing bucket")
-    _flag(removing, "--yes", "YES", "do not ask")
+    flag(removing, "--yes", "YES", "do not ask")
     running = verb("run", run)
     running.add_argument("flow", help="the deployment, or the flow whose main one it is")
-    running.add_argument("--parameters", type=_parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
+    running.add_argument("--parameters", type=parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
     dropping = verb("drop", lambda compose, options: drop(compose, options.file, options.stream))
     dropping.add_argument("file", type=Path)
     dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
     return parser
 
 
-def _flag(parser: argparse.ArgumentParser, option: str, variable: str, meaning: str) -> None:
+def flag(parser: argparse.ArgumentParser, option: str, variable: str, meaning: str) -> None:
     """Add an option that is yes without a value, and otherwise what make's variable says."""
 
     def value(text: str) -> bool:
@@ -161,7 +161,7 @@ def remove_file(compose: Compose, options: argparse.Namespace) -> int:
     plan = ["flows.remove_file", "--profile", compose.profile.blocks, "--plan", "--", options.file]
     if code := compose.run("exec", "-T", "worker", *PYTHON, *plan):
         return code
-    if not options.yes and _answer("Remove the file? [y/N] ") != "y":
+    if not options.yes and answer("Remove the file? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1
     return prefect.follow(prefect.start("remove_file", {"key": options.file}), print, RUN_SECONDS)
@@ -172,7 +172,7 @@ def reset(compose: Compose, options: argparse.Namespace) -> int:
     engine, project = Engine(), compose.project or ""
     print(f"This removes all that the platform {project} keeps: raw rows, tables, Prefect's history, Airbyte's jobs.")
     print("\n".join(f"  {name}" for name in engine.volumes(project)) or "  It has no volume.")
-    if not options.yes and _answer("Remove it? [y/N] ") != "y":
+    if not options.yes and answer("Remove it? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1
     if code := compose.everything().run("down", "--volumes", "--remove-orphans"):
@@ -185,7 +185,8 @@ def reset(compose: Compose, options: argparse.Namespace) -> int:
     return 0
 
 
-def _answer(question: str) -> str:
+def answer(question: str) -> str:
+    """What a person types to a question, in lower case; nothing where nobody can."""
     try:
         return input(question).strip().lower()
     except EOFError:
@@ -193,7 +194,8 @@ def _answer(question: str) -> str:
         return ""
 
 
-def _parameters(text: str) -> dict[str, Any]:
+def parameters(text: str) -> dict[str, Any]:
+    """A run's parameters, as a person types them: a JSON object."""
     try:
         parameters = json.loads(text)
     except ValueError as error:

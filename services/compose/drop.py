@@ -33,7 +33,7 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
     if not landed["new"]:
         print("The same content was there already: nothing is new, so nothing runs.")
         return 0
-    return prefect.follow(_run_for(prefect, key, landed["etag"], before, profile.make("logs")), print, RUN_SECONDS)
+    return prefect.follow(run_for(prefect, key, landed["etag"], before, profile.make("logs")), print, RUN_SECONDS)
 
 
 def opened(file: Path) -> IO[bytes]:
@@ -63,7 +63,7 @@ def stream_of(file: Path) -> str:
     return folder
 
 
-def _run_for(prefect: Prefect, key: str, etag: str, before: set[str], make: str) -> dict[str, Any]:
+def run_for(prefect: Prefect, key: str, etag: str, before: set[str], make: str) -> dict[str, Any]:
     """The run on a version of a file. Those `before` are of the same version, which was removed from landing since."""
     begun = time.monotonic()
     while time.monotonic() - begun < SENSOR_SECONDS:

@@ -60,15 +60,15 @@ READY_MADE = (
 
 
 class Templates(PackageLoader):
-    """The templates; where `make dev` has a folder of logs, with its commands instead of Docker's."""
+    """The templates; beside `make dev` with its commands instead of Docker's."""
 
-    def __init__(self, logs: Path | None) -> None:
+    def __init__(self, in_docker: bool) -> None:
         super().__init__("services.console")
-        self.logs = logs
+        self.in_docker = in_docker
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool] | None]:
         text, *others = super().get_source(environment, template)
-        return without_docker(text, self.logs) if self.logs else text, *others  # type: ignore[return-value]
+        return text if self.in_docker else without_docker(text), *others  # type: ignore[return-value]
 
 
 class Page:
@@ -84,14 +84,13 @@ class Page:
 
     def __init__(self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "") -> None:
         self.settings, self.profile, self.prefect = settings, profile or "local", prefect
-        self.logs = None if profile else settings.alerts_dir.parent / "logs"
         self.published = settings.published_path
         self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
         self.facts = Facts(prefect, settings, names, self.docs)
         self.turns = CapacityLimiter(AT_ONCE)
         self.in_snowflake = settings.dbt_target == "snowflake"
         self.templates = Environment(
-            loader=Templates(self.logs), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            loader=Templates(bool(profile)), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
         ui = prefect.page("/")
@@ -100,7 +99,7 @@ class Page:
             "prefect": ui if ui.startswith("http") else "",
             "airbyte": airbyte,
             "docs": self.docs,
-            "in_docker": self.logs is None,
+            "in_docker": bool(profile),
         }
         for each in (words.ago, words.change, words.code, counted, words.number, words.span):
             self.templates.filters[each.__name__] = each

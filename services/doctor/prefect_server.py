@@ -21,7 +21,10 @@ APPLY = "`{}`, or `{} APPLY=1`, brings the server up to date."
 
 
 def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
-    """Whether the server answers, fits this client, and has the blocks, deployments and workers of the profile."""
+    """Whether the server answers, fits this client, and has the blocks, deployments and workers of the profile.
+
+    Beside `make dev`, where there is no profile, nothing is compared: it registers anew whenever it starts.
+    """
     url = PREFECT_API_URL.value()
     with get_client(sync_client=True) as client:
         if failure := client.api_healthcheck():
@@ -39,6 +42,9 @@ def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
         yield Finding("prefect answers", "ok", f"{url}")
         yield _versions(version)
         ours = platform(client, profile)
+        if not profile:
+            yield from _workers(ours)
+            return
         try:
             blocks, others = registration(ours, settings)
         except NotOurs as error:

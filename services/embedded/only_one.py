@@ -2,9 +2,10 @@
 
 import errno
 import fcntl
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def only_one(
         PlatformError: the other runs on after `seconds`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with (folder / ".lock").open("a") as lock:
         deadline, told = time.monotonic() + seconds, False
         while not _locked(lock.fileno()):
             if time.monotonic() >= deadline:
@@ -38,7 +39,17 @@ def only_one(
                 tell(f"Another `{command}` is running here; waiting for its end.")
                 told = True
             time.sleep(0.2)
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
         yield
+
+
+def holder(lock: Path) -> int | None:
+    """The id of the process that holds a folder by its lock file; None where none does."""
+    with suppress(FileNotFoundError, ValueError), lock.open() as file:
+        return None if _locked(file.fileno()) else int(file.read())
+    return None
 
 
 def _locked(descriptor: int) -> bool:

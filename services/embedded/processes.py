@@ -21,6 +21,13 @@ from blocks.settings import inherited
 OWN_PYTHON = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
+PID = ".pid"
+"""What the name of a file ends with that has a process's id, beside its log."""
+
+
+def pids(logs: Path) -> dict[str, int]:
+    """The ids of the processes that were started last with this folder of logs, by name, whether they run or not."""
+    return {file.stem: int(file.read_text(encoding="utf-8")) for file in sorted(logs.glob(f"*{PID}"))}
 
 
 class ServiceFailed(PlatformError):
@@ -73,6 +80,7 @@ class Processes:
                 start_new_session=True,
             )
         self.children[name] = child
+        (self.logs / f"{name}{PID}").write_text(f"{child.pid}\n", encoding="utf-8")
         return child
 
     def _home(self) -> dict[str, str]:

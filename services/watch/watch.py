@@ -218,7 +218,7 @@ class Watch:
         profile = f" PROFILE={self.profile}" if self.profile not in ("", "local") else ""
         names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile}
         text = template.format(**names)
-        return text if self.profile else without_docker(text, self.store.folder.parent / "logs")
+        return text if self.profile else without_docker(text)
 
     def _tests(self, now: datetime) -> list[Message]:
         """The test messages that people have asked for."""

@@ -1,0 +1,202 @@
+"""The verbs of the platform of `make dev`, in a terminal with its variables: `python -m services.embedded.verbs run`.
+
+They take what the verbs of the one in Docker take (services/compose).
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from blocks import sql
+from blocks.errors import PlatformError, shown
+from blocks.land import land
+from blocks.settings import PrefectServer, Settings
+from blocks.systems import landing_from
+from services.compose.__main__ import RUN_SECONDS, answer, flag, parameters
+from services.compose.drop import opened, run_for, stream_of
+from services.compose.prefect_api import Prefect
+from services.compose.profile import ComposeError
+from services.doctor.__main__ import main as doctor_main
+from services.embedded.only_one import holder
+from services.embedded.processes import pids
+from services.embedded.stack import short
+from services.watch.without_docker import LOGS
+
+STOP_SECONDS = 60.0
+LINES = "200"
+NOT_HERE = {
+    "promote": "`make dev` has no profile to bring to another server",
+    "backup": "everything is in one folder, which you can copy after `make down`",
+    "restore": "everything is in one folder, which you can put back before `make dev`",
+    "adopt": "the folder of `make dev` belongs to this clone alone",
+    "image": "`make dev` runs the code of this clone",
+    "verify-offline": "a process cannot be cut off the network as a container can",
+}
+"""Verbs that only the platform in Docker has, and why."""
+SAME = {"cursor": "blocks.cursor_command", "alerts": "services.watch", "remove-file": "flows.remove_file"}
+"""Verbs whose modules run here as they are."""
+
+
+class Dev:
+    """The platform of `make dev`.
+
+    Args:
+        settings: of its environment.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.state = settings, settings.alerts_dir.parent
+        self.logs = self.state / "logs"
+        self.prefect = Prefect(PrefectServer().api_url)
+
+    @property
+    def process(self) -> int | None:
+        """The id of the process of `make dev`; None where it does not run."""
+        return holder(self.state / ".lock")
+
+    def need(self) -> None:
+        """Make sure that it runs.
+
+        Raises:
+            ComposeError: it does not.
+        """
+        if not self.process:
+            raise ComposeError("The platform does not run. Start it in another terminal: make dev")
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Run a deployment and follow it; 0 where it completed."""
+        self.need()
+        return self.prefect.follow(self.prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
+
+    def drop(self, options: argparse.Namespace) -> int:
+        """Put a file into landing, and follow the sensor's run on it."""
+        self.need()
+        landing = landing_from(self.settings)
+        with opened(options.file) as content:
+            key = f"{landing.prefix}{options.stream or stream_of(options.file)}/{options.file.name}"
+            before = {run["id"] for run in self.prefect.pipelines()}
+            landed = land(key, content, landing, os.fstat(content.fileno()).st_size)
+        print(f"landed s3://{landing.bucket}/{shown(key)}")
+        if not landed["new"]:
+            print("The same content was there already: nothing is new, so nothing runs.")
+            return 0
+        run = run_for(self.prefect, key, str(landed["etag"]), before, "make logs")
+        return self.prefect.follow(run, print, RUN_SECONDS)
+
+    def ps(self, _: argparse.Namespace) -> int:
+        """List the processes that run."""
+        self.need()
+        for name, pid in pids(self.logs).items():
+            if _lives(pid):
+                print(f"{name:<10} {pid:>8}  {short(self._log(name))}")
+        return 0
+
+    def follow(self, options: argparse.Namespace) -> int:
+        """Show the logs until Ctrl-C."""
+        names = [LOGS.get(each, each) for each in options.service]
+        known = sorted(each.stem for each in self.logs.glob("*.log"))
+        if unknown := [each for each in names if each not in known]:
+            raise ComposeError(f"There is no log {', '.join(unknown)}. Those that there are: {', '.join(known)}.")
+        os.execvp("tail", ["tail", "-n", LINES, "-F", *(str(self._log(each)) for each in names or known)])  # noqa: S606, S607
+
+    def down(self, _: argparse.Namespace) -> int:
+        """End `make dev` as Ctrl-C does."""
+        if pid := self.process:
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self.process == pid:
+                if time.monotonic() > deadline:
+                    raise ComposeError(f"`make dev` (process {pid}) has not ended within {STOP_SECONDS:.0f} s.")
+                time.sleep(0.2)
+        print(f"Stopped. The state stays in {short(self.state)}.")
+        return 0
+
+    def reset(self, options: argparse.Namespace) -> int:
+        """Delete the state, after a question."""
+        print(f"This removes all that `make dev` keeps in {short(self.state)}: raw rows, tables, Prefect's history.")
+        if not options.yes and answer("Remove it? [y/N] ") != "y":
+            print("Nothing was removed.")
+            return 1
+        self.down(options)
+        shutil.rmtree(self.state, ignore_errors=True)
+        return 0
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def table() -> str:
+    """The verbs of both platforms as docs/commands.md has them."""
+    rows = [f"| `{name}` | {f'no: {NOT_HERE[name]}' if name in NOT_HERE else 'yes'} |" for name in sorted(known())]
+    return "\n".join(["| verb | with `make dev` |", "| --- | --- |", *rows])
+
+
+def known() -> set[str]:
+    """The verbs that there are here, or that say why not."""
+    return {*choices(_parser()), *NOT_HERE, *SAME}
+
+
+def choices(parser: argparse.ArgumentParser) -> set[str]:
+    """The verbs of a command line."""
+    return {name for action in parser._actions for name in (action.choices or ())}  # noqa: SLF001 - argparse has no other way
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.embedded.verbs", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, do: Callable[[Dev, argparse.Namespace], int], text: str = "") -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text or (do.__doc__ or "").splitlines()[0])
+        added.set_defaults(do=do)
+        return added
+
+    running = verb("run", Dev.run)
+    running.add_argument("flow", help="the deployment, or the flow whose main one it is")
+    running.add_argument("--parameters", type=parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
+    dropping = verb("drop", Dev.drop)
+    dropping.add_argument("file", type=Path)
+    dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
+    verb("sql", lambda _, options: sql.main(options.query), "query the published tables").add_argument(
+        "query", nargs="*"
+    )
+    verb("ps", Dev.ps)
+    verb("logs", Dev.follow).add_argument("service", nargs="*")
+    verb("down", Dev.down)
+    flag(verb("reset", Dev.reset), "--yes", "YES", "do not ask")
+    checking = verb("doctor", lambda _, options: doctor_main(["--profile", "", *options.more]), "check everything")
+    checking.add_argument("more", nargs=argparse.REMAINDER)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one verb; its exit code, or 1 with a text where it cannot be done."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if why := NOT_HERE.get(name := next(iter(arguments), "")):
+        print(f"Not beside `make dev`: {why}. For the platform in Docker: make {name} PROFILE=local", file=sys.stderr)
+        return 1
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.do(Dev(Settings()), options)
+    except (ComposeError, PlatformError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
