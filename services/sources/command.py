@@ -3,23 +3,26 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, counted
 from services.embedded.only_one import in_words
 from services.sources import listing
 from services.sources.declared import declared, is_generated
 from services.sources.drift import Drift, drift
 from services.sources.facts import facts_of
+from services.sources.folder import fetch, folder_of, is_url
 from services.sources.names import identifier, table_name
+from services.sources.outcome import Outcome
 from services.sources.project import Change, Project, apply
 from services.sources.reading import FileRefused, read
 from services.sources.relations import days_until_stale, relationships
-from services.sources.running import platform_of, published_of
+from services.sources.running import Dev, platform_of, published_of
 from services.sources.shown import show_diff, show_facts, show_result
 from services.sources.spec import Spec, spec_of
 
@@ -37,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     source = Sources(console, Project(), options.data.absolute(), str(getattr(options, "yes", "")).lower() in YES)
     try:
         if options.command == "add":
+            if is_url(options.file):
+                return source.add_folder(options.file, options.name, options.key, options.mart)
             return source.add(Path(options.file), options.name, options.key, options.mart)
         if options.command == "list":
             listing.show(console, listing.listed(Project(), published_of(options.data.absolute())))
@@ -71,20 +76,63 @@ class Sources:
                 return self._another(file, known, Path(folder))
             return self._first(file, name, key, mart, Path(folder))
 
+    def add_folder(self, url: str, name: str, key: str, mart: str) -> int:
+        """Make a source of a folder of the landing bucket, by its oldest file and what the others have besides.
+
+        Raises:
+            PlatformError: the folder, a file, the name or the key cannot be used; or the pipeline fails.
+        """
+        platform = platform_of(self._console, self._data)
+        if not isinstance(platform, Dev):
+            raise Refused(
+                f"{url} is read from the bucket of `make dev`, which does not run here. Start it, then try again."
+            )
+        folder = folder_of(url, platform.landing)
+        name = named(name or table_name(folder.name), "NAME")
+        if name in self._project.declared():
+            raise Refused(
+                f"The stream {name} is there already, and its files are loaded as they arrive. Choose another NAME=."
+            )
+        with tempfile.TemporaryDirectory(prefix="source-") as temporary:
+            spec: Spec | None = None
+            for number, file in enumerate(folder.files):
+                (work := Path(temporary) / str(number)).mkdir()
+                local = fetch(file, platform.landing, work)
+                if spec is None:
+                    spec = self._spec(local, name, key, mart, work)
+                    spec = replace(spec, globs=folder.globs(name, platform.landing.prefix))
+                    continue
+                facts = facts_of(read(local, work, spec.format), [], work)
+                self._console.print(f"{local.name}: {counted(facts.reading.rows, 'row')}", highlight=False)
+                taken = self._taken(spec, drift(spec, facts, work))
+                if taken is None:
+                    return self._refused(local.name)
+                spec = taken
+            changes = self._project.written(spec) if spec else []
+        show_diff(self._console, self._project, changes)
+        if not self._agreed(f"\nWrite this and load {counted(len(folder.files), 'file')}?"):
+            return 1
+        apply(changes)
+        return self._report(name, platform.load(name, folder.files), changes)
+
     def _first(self, file: Path, name: str, key: str, mart: str, work: Path) -> int:
-        self._project.check_name(name, named(mart, "MART") if mart else "")
-        facts = facts_of(read(file, work), columns_of(key), work)
-        show_facts(self._console, facts)
-        spec = spec_of(name, facts, mart)
-        related = relationships(facts, self._project, published_of(self._data), work)
-        spec = replace(spec, tests=[*spec.tests, *related], late_days=days_until_stale(facts, work))
-        if mart and not spec.day:
-            raise Refused(f"MART={mart} needs a column of dates or times, and {file.name} has none. Leave it out.")
+        spec = self._spec(file, name, key, mart, work)
         changes = self._project.written(spec)
         show_diff(self._console, self._project, changes)
         if not self._agreed(f"\nWrite this and load {file.name}?"):
             return 1
         return self._write_and_load(name, file, changes)
+
+    def _spec(self, file: Path, name: str, key: str, mart: str, work: Path) -> Spec:
+        """Show what a file is, and return what to declare of it."""
+        self._project.check_name(name, named(mart, "MART") if mart else "")
+        facts = facts_of(read(file, work), columns_of(key), work)
+        show_facts(self._console, facts)
+        spec = spec_of(name, facts, mart)
+        if mart and not spec.day:
+            raise Refused(f"MART={mart} needs a column of dates or times, and {file.name} has none. Leave it out.")
+        related = relationships(facts, self._project, published_of(self._data), work)
+        return replace(spec, tests=[*spec.tests, *related], late_days=days_until_stale(facts, work))
 
     def _another(self, file: Path, known: Spec, work: Path) -> int:
         """Check another file of a source, ask what to do with each difference, and load it."""
@@ -94,14 +142,10 @@ class Sources:
         self._console.print(f"\n{file.name} is another file of the source {known.name}.", highlight=False)
         if not found:
             self._console.print("It is as declared.", highlight=False)
-        spec, rebuilds = known, False
-        for each in found:
-            answer = self._answer(each)
-            if answer == "refuse":
-                self._console.print(f"{file.name} was refused; nothing was changed.", highlight=False)
-                return 1
-            if answer == "take" and each.take:
-                spec, rebuilds = each.take(spec), rebuilds or each.rebuilds
+        spec = self._taken(known, found)
+        if spec is None:
+            return self._refused(file.name)
+        rebuilds = any(each.rebuilds for each in found) and spec.columns != known.columns
         own = is_generated(self._project, known.name)
         changes = self._project.written(spec) if spec != known else []
         show_diff(self._console, self._project, changes)
@@ -110,6 +154,20 @@ class Sources:
         if not self._agreed(f"\nLoad {file.name}?"):
             return 1
         return self._write_and_load(known.name, file, changes, rebuilds)
+
+    def _taken(self, spec: Spec, found: Sequence[Drift]) -> Spec | None:
+        """What to declare once a person has decided on each difference; None where the file is refused."""
+        for each in found:
+            answer = self._answer(each)
+            if answer == "refuse":
+                return None
+            if answer == "take" and each.take:
+                spec = each.take(spec)
+        return spec
+
+    def _refused(self, file: str) -> int:
+        self._console.print(f"{file} was refused; nothing was changed.", highlight=False)
+        return 1
 
     def _answer(self, each: Drift) -> str:
         """What a person wants done with a difference: take, leave or refuse. YES=1 takes up what can be."""
@@ -140,6 +198,9 @@ class Sources:
             raise PlatformError(
                 f"{error} What was written stays; correct it, or take it out: make source NAME={name} REMOVE=1."
             ) from error
+        return self._report(name, outcome, changes)
+
+    def _report(self, name: str, outcome: Outcome, changes: Sequence[Change]) -> int:
         show_result(self._console, name, outcome.rows, outcome.tests)
         edit = ", ".join(self._project.short(each.path) for each in changes if each.path.suffix == ".sql")
         self._console.print(

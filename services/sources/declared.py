@@ -32,7 +32,8 @@ def declared(project: Project, name: str) -> Spec | None:
     columns = [replace(column, paths=paths.get(column.name, ())) for column in columns]
     tests = list(_tests(model))
     late = (((table.get("config") or {}).get("freshness") or {}).get("warn_after") or {}).get("count", 0)
-    return Spec(name, key, columns, tests, dict(stream.get("format") or {}), by_day, day, late)
+    form, globs = dict(stream.get("format") or {}), list(stream.get("globs") or [])
+    return Spec(name, key, columns, tests, form, by_day, day, late, globs)
 
 
 def is_generated(project: Project, name: str) -> bool:

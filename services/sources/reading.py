@@ -78,6 +78,8 @@ def _read(file: Path, key: str, work: Path, declared: Mapping[str, Any] | None) 
     if not plain.stat().st_size:
         raise BadFile("it is empty. Export it again, with at least a header and one row")
     dialect = dialect_of(plain, work) if kind == "csv" and declared is None else Dialect()
+    if kind == "csv" and declared is not None:
+        _check_is_like(plain, declared, dialect_of(plain, work))
     found = dict(dialect.format if declared is None else declared)
     if declared is None and (found or not suffixes.plain(key).endswith(f".{kind}")):
         found = {"filetype": kind, **found}
@@ -103,6 +105,22 @@ def _read(file: Path, key: str, work: Path, declared: Mapping[str, Any] | None) 
         connection.close()
     encoding, delimiter = str(found.get("encoding", "utf8")), str(found.get("delimiter", ",")).replace(r"\t", "\t")
     return Reading(file, raw, kind, rows, types, found, encoding, delimiter, decimals, changed, dialect.notes)
+
+
+def _check_is_like(plain: Path, declared: Mapping[str, Any], found: Dialect) -> None:
+    """Raise BadFile for a file that is written otherwise than its stream's, and would be misread without an error."""
+    own = "Write it as the others, or make it a source of its own with another NAME="
+    delimiters = [str(each.get("delimiter", ",")) for each in (found.format, declared)]
+    if delimiters[0] != delimiters[1]:
+        raise BadFile(f"its values are separated by {delimiters[0]!r}, those of the stream by {delimiters[1]!r}. {own}")
+    encodings = [str(each.get("encoding", "utf8")) for each in (found.format, declared)]
+    if encodings[0].startswith("utf") and encodings[0] != encodings[1] and not _is_ascii(plain):
+        raise BadFile(f"it is {encodings[0]}, and the files of the stream are {encodings[1]}. {own}")
+
+
+def _is_ascii(plain: Path) -> bool:
+    with plain.open("rb") as data:
+        return all(line.isascii() for line in data)
 
 
 def _kind(key: str, plain: Path) -> str:

@@ -24,6 +24,8 @@ def stream(spec: Spec) -> list[str]:
     lines = [f"name: {flow(spec.name)}"]
     if spec.key:
         lines.append(f"primaryKey: {flow([raw[name].raw for name in spec.key])}")
+    if spec.globs:
+        lines.append(f"globs: {flow(spec.globs)}")
     if spec.format:
         lines.append(f"format: {flow(spec.format)}")
     return [*lines, "columns:", *(f"  {flow(each.raw)}: {each.mock_type}" for each in spec.columns)]

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,8 +20,9 @@ from rich.markup import escape
 
 from blocks.errors import PlatformError
 from blocks.land import land
+from blocks.landing import LandedFile
 from blocks.settings import Settings, seal
-from blocks.systems import landing_from
+from blocks.systems import S3Landing, landing_from
 from services.compose.prefect_api import Prefect
 from services.embedded.stack import CREDENTIALS, PROJECT, short
 from services.sources.outcome import Outcome, tests_of
@@ -122,16 +123,12 @@ class Dev:
         Raises:
             NotRun: the run does not start, or fails.
         """
-        wait_until(
-            lambda: self._knows(name),
-            KNOWN_SECONDS,
-            f"The mock Airbyte does not know the stream {name}. Look at its log.",
-        )
+        self._wait_for(name)
         prefect = Prefect(self._prefect, ps="make dev")
         before = {run["id"] for run in prefect.pipelines()}
         key = f"{self._settings.s3_prefix}{name}/{landed.name}"
         with landed.open("rb") as body:
-            put = land(key, body, landing_from(self._settings), landed.stat().st_size)
+            put = land(key, body, self.landing, landed.stat().st_size)
         if put["new"]:
             run = run_for(prefect, key, before)
         else:
@@ -139,6 +136,26 @@ class Dev:
         self._follow(prefect, run)
         if rebuilds:
             self._follow(prefect, prefect.start("dbt_transform", {"select": f"stg_{name}+", "full_refresh": True}))
+        return self._outcome(prefect, name)
+
+    def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
+        """Run the pipeline on files that have landed already, and return what came of their source.
+
+        Raises:
+            NotRun: the run fails.
+        """
+        self._wait_for(name)
+        prefect = Prefect(self._prefect, ps="make dev")
+        given = {"files": [file.model_dump(mode="json") for file in files]}
+        self._follow(prefect, prefect.start("full_pipeline", given))
+        return self._outcome(prefect, name)
+
+    @property
+    def landing(self) -> S3Landing:
+        """The bucket in which files land."""
+        return landing_from(self._settings)
+
+    def _outcome(self, prefect: Prefect, name: str) -> Outcome:
         published = self._settings.published_path
         return Outcome(name, first_rows(published, name), tests_of(results(prefect), name), short(published))
 
@@ -152,6 +169,10 @@ class Dev:
 
             if prefect.follow(run, say, RUN_SECONDS):
                 raise NotRun("\n".join([*lines[-SHOWN_LINES:], f"The run {run['name']} has failed."]))
+
+    def _wait_for(self, name: str) -> None:
+        unknown = f"The mock Airbyte does not know the stream {name}. Its log says why: data/dev/logs/stand-ins.log."
+        wait_until(lambda: self._knows(name), KNOWN_SECONDS, unknown)
 
     def _knows(self, name: str) -> bool:
         with suppress(httpx.TransportError):

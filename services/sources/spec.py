@@ -69,6 +69,7 @@ class Spec:
     by_day: str = ""
     day: str = ""
     late_days: int = 0
+    globs: list[str] = field(default_factory=list)
 
     @property
     def by_name(self) -> dict[str, ColumnSpec]:

@@ -10,7 +10,7 @@ from services.sources.declared import declared, is_generated
 from services.sources.drift import Drift, drift
 from services.sources.facts import facts_of
 from services.sources.project import NameTaken, apply
-from services.sources.reading import read
+from services.sources.reading import FileRefused, read
 from services.sources.relations import days_until_stale, relationships
 from services.sources.spec import Spec
 from tests.integration.dbt.project import broken
@@ -120,6 +120,23 @@ def test_a_later_file_without_drift_costs_no_rebuild_and_replaces_its_keys(
         (41, "n41"),
     ]
     assert platform.rows("select least, greatest from _dbt_changes where least is not null") == [("40", "41")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("Nr;Größe\n3;x\n".encode(), "it is utf8, and the files of the stream are cp1252"),
+        (b"Nr,Groesse\n3,x\n4,y\n", "separated by ',', those of the stream by ';'"),
+    ],
+)
+def test_a_file_that_is_written_otherwise_is_refused(content: bytes, said: str, desk: Desk, tmp_path: Path) -> None:
+    (first := tmp_path / "sizes.csv").write_bytes("Nr;Größe\n1;groß\n2;klein\n".encode("cp1252"))
+    desk.add(first, "sizes")
+    (second := tmp_path / "sizes-2.csv").write_bytes(content)
+    with pytest.raises(FileRefused, match=said):
+        compared(desk, second, "sizes", tmp_path / "work")
+    second.write_bytes(b"Nr;Gr\xf6\xdfe\n3;plain\n")
+    assert compared(desk, second, "sizes", tmp_path / "more")[1] == []
 
 
 def test_a_file_that_a_person_took_over_is_never_changed(desk: Desk, tmp_path: Path) -> None:
