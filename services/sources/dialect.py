@@ -123,8 +123,10 @@ def encoding_of(plain: Path) -> tuple[str, list[str]]:
 ENOUGH = 100
 """Bytes beyond ASCII from which on a guess is better than the most frequent encoding, Windows-1252."""
 GUESSED = frozenset(
-    ["big5", "cp1250", "cp1251", "cp1253", "cp1255", "cp1256", "cp866", "cp932", "cp949", "euc_jp", "euc_kr"]
-    + ["gb18030", "gb2312", "gbk", "iso8859_2", "iso8859_5", "iso8859_7", "koi8_r", "shift_jis"]
+    (
+        *("big5", "cp1250", "cp1251", "cp1253", "cp1255", "cp1256", "cp866", "cp932", "cp949", "euc_jp", "euc_kr"),
+        *("gb18030", "gb2312", "gbk", "iso8859_2", "iso8859_5", "iso8859_7", "koi8_r", "shift_jis"),
+    )
 )
 """Encodings that people have files in, and that a guess can tell from Windows-1252."""
 
