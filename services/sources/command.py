@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError, counted
+from services.compose.profile import ComposeError
 from services.embedded.only_one import in_words
 from services.sources import listing
 from services.sources.declared import declared, is_generated
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - a traceback helps nobody here
-        errors.print(f"[red]make source failed.[/red] {escape(in_words(error, options.data))}", soft_wrap=True)
+        known = str(error) if isinstance(error, ComposeError) else in_words(error, options.data)
+        errors.print(f"[red]make source failed.[/red] {escape(known)}", soft_wrap=True)
         return 1
 
 
@@ -194,7 +196,7 @@ class Sources:
         self._console.print(f"The pipeline runs {platform.where}.", highlight=False)
         try:
             outcome = platform.run(name, landed, rebuilds)
-        except PlatformError as error:
+        except (PlatformError, ComposeError) as error:
             raise PlatformError(
                 f"{error} What was written stays; correct it, or take it out: make source NAME={name} REMOVE=1."
             ) from error

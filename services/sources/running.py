@@ -1,6 +1,5 @@
 """The pipeline on the platform that runs here: that of `make dev`, or that of `make up`."""
 
-import fcntl
 import json
 import re
 import shlex
@@ -14,23 +13,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
-from prefect.settings import PREFECT_API_URL
 from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError
 from blocks.land import land
 from blocks.landing import LandedFile
-from blocks.settings import Settings, seal
+from blocks.settings import PrefectServer, Settings, seal
 from blocks.systems import S3Landing, landing_from
+from services.compose.drop import run_for
 from services.compose.prefect_api import Prefect
+from services.embedded.only_one import holder
 from services.embedded.stack import CREDENTIALS, PROJECT, short
 from services.sources.outcome import Outcome, tests_of
 from services.sources.own import OwnServices, first_rows
 
 RUN_SECONDS = 900.0
 KNOWN_SECONDS = 20.0
-SENSOR_SECONDS = 60.0
 SHOWN_LINES = 10
 """Lines of a failed run's log that are repeated."""
 
@@ -59,10 +58,9 @@ def platform_of(console: Console, data: Path) -> Platform:
     """
     if _in_shell_of_dev():
         return Dev(console)
-    if is_held(data / "dev" / ".lock"):
-        variables = exported(data / "dev" / "env")
-        seal({**CREDENTIALS, **variables})
-        return Dev(console, variables["PREFECT_API_URL"])
+    if holder(data / "dev" / ".lock"):
+        seal({**CREDENTIALS, **exported(data / "dev" / "env")})
+        return Dev(console)
     if _compose_runs():
         return Compose(console)
     seal(CREDENTIALS)
@@ -74,21 +72,11 @@ def published_of(data: Path) -> Path:
     if _in_shell_of_dev():
         return Settings().published_path
     dev, own = (data / each / "published" / "warehouse.duckdb" for each in ("dev", "."))
-    return dev if is_held(data / "dev" / ".lock") else own
+    return dev if holder(data / "dev" / ".lock") else own
 
 
 def _in_shell_of_dev() -> bool:
     return Settings().s3_endpoint_url.startswith("http://127.0.0.1:")
-
-
-def is_held(lock: Path) -> bool:
-    """Whether a process holds a lock file."""
-    with suppress(FileNotFoundError), lock.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def exported(script: Path) -> dict[str, str]:
@@ -113,9 +101,9 @@ class Dev:
 
     where = "on the platform of make dev"
 
-    def __init__(self, console: Console, prefect: str = "") -> None:
+    def __init__(self, console: Console) -> None:
         self._console, self._settings = console, Settings()
-        self._api, self._prefect = self._settings.airbyte_server_url, prefect or str(PREFECT_API_URL.value() or "")
+        self._api, self._prefect = self._settings.airbyte_server_url, PrefectServer().api_url
 
     def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
         """Land the file, follow the run that the sensor starts, and return what came of it.
@@ -124,13 +112,13 @@ class Dev:
             NotRun: the run does not start, or fails.
         """
         self._wait_for(name)
-        prefect = Prefect(self._prefect, ps="make dev")
+        prefect = Prefect(self._prefect, ps="make ps")
         before = {run["id"] for run in prefect.pipelines()}
         key = f"{self._settings.s3_prefix}{name}/{landed.name}"
         with landed.open("rb") as body:
             put = land(key, body, self.landing, landed.stat().st_size)
         if put["new"]:
-            run = run_for(prefect, key, before)
+            run = run_for(prefect, key, str(put["etag"]), before, "make logs")
         else:
             run = prefect.start("full_pipeline", {"files": [{"key": key, "etag": put["etag"]}]})
         self._follow(prefect, run)
@@ -145,7 +133,7 @@ class Dev:
             NotRun: the run fails.
         """
         self._wait_for(name)
-        prefect = Prefect(self._prefect, ps="make dev")
+        prefect = Prefect(self._prefect, ps="make ps")
         given = {"files": [file.model_dump(mode="json") for file in files]}
         self._follow(prefect, prefect.start("full_pipeline", given))
         return self._outcome(prefect, name)
@@ -230,25 +218,6 @@ def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None
         if time.monotonic() > deadline:
             raise NotRun(otherwise)
         time.sleep(0.2)
-
-
-def run_for(prefect: Prefect, key: str, before: set[str]) -> dict[str, Any]:
-    """The run on a file that the sensor starts.
-
-    Raises:
-        NotRun: it starts none.
-    """
-    found: list[dict[str, Any]] = []
-
-    def is_there() -> bool:
-        new = (run for run in prefect.pipelines() if run["id"] not in before)
-        found[:] = [run for run in new if any(each["key"] == key for each in run["parameters"].get("files") or [])]
-        return bool(found)
-
-    wait_until(
-        is_there, SENSOR_SECONDS, f"The sensor started no run for {key} within {SENSOR_SECONDS:.0f} s. Look at its log."
-    )
-    return found[0]
 
 
 def results(prefect: Prefect) -> list[Mapping[str, Any]]:

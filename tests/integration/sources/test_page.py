@@ -4,12 +4,16 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from services.embedded.processes import free_ports
 from tests.e2e.clone import copy_project
+from tests.integration.test_readme import until
 from tests.readme import PROJECT
 
 BLOCKS = re.findall(r"^```sh desk\n(.*?)^```$", (PROJECT / "docs" / "your-own-data.md").read_text(), re.M | re.S)
@@ -91,3 +95,40 @@ def test_what_cannot_be_done_is_said_in_a_sentence(clone: Path, command: str, sa
     assert refused.returncode != 0
     assert said in " ".join(refused.stderr.split())
     assert "Traceback" not in refused.stderr
+
+
+@pytest.fixture
+def dev(clone: Path) -> Iterator[None]:
+    """`make dev` in the clone, on free ports."""
+    names = ("--prefect-port", "--s3-port", "--airbyte-port", "--console-port")
+    ports = [word for name, port in zip(names, free_ports(4), strict=True) for word in (name, str(port))]
+    command = [clone / ".venv" / "bin" / "python", "-P", "-s", "-m", "services.embedded", "dev", *ports]
+    output = clone / "dev.log"
+    with output.open("wb") as out:
+        process = subprocess.Popen(command, cwd=clone, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        until("make dev is up", lambda: process.poll() is not None or b"is up" in output.read_bytes())
+        assert process.poll() is None, output.read_text()
+        yield
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+@pytest.mark.timeout(400)
+def test_with_make_dev_the_sensor_loads_the_file_and_the_next(said: list[str], clone: Path, dev: None) -> None:
+    first = shell(clone, "make source FILE=orders-2013-01-05.csv YES=1")
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "on the platform of make dev" in first.stdout
+    assert "pass  primary_key_orders" in first.stdout
+    (clone / "orders-2013-01-07.csv").write_text(
+        "order_id,ordered_on,customer,zip,amount,paid\n1010,soon,Ada,01210,1.00,yes\n"
+    )
+    second = shell(clone, "make source FILE=orders-2013-01-07.csv YES=1")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "1 value of 'ordered_on' is not date, such as 'soon'" in second.stdout
+    with duckdb.connect(str(clone / "data" / "dev" / "published" / "warehouse.duckdb"), read_only=True) as connection:
+        found = connection.execute("select ordered_on from orders where order_id in (1001, 1010) order by 1").fetchall()
+    assert found == [("2013-01-02",), ("soon",)]
+    taken_out = shell(clone, "make source NAME=orders REMOVE=1 YES=1")
+    assert taken_out.returncode == 0, taken_out.stderr
