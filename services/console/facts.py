@@ -109,6 +109,7 @@ class Facts:
                         facts.problem += f"{error} "
                 if facts.problem and facts.known:
                     facts.problem += f"The facts below are from {facts.known:%H:%M:%S} UTC."
+                facts.at = datetime.now(UTC)  # a server that is silent is asked again only after a while
                 self._last = facts
             return self._last
 

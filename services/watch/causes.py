@@ -86,11 +86,12 @@ CAUSES: dict[str, Cause] = {
     "run_failed": Cause(
         "A run failed or crashed, and nothing will retry it. Further runs that fail for the same reason are the same "
         "incident.",
-        "A later run of the same flow, connection and selection completes, or one of everything.",
+        "A later run of the same flow (or of `full_pipeline`), connection and selection completes, or one of "
+        "everything.",
         KEPT,
         "make run FLOW={flow}{profile}",
         "when the run ends; where its process died, 60 s later, since it may be retried",
-        advice="once the cause is mended",
+        advice="once the cause is fixed",
     ),
     "batch_parked": Cause(
         "The sensor has parked a batch of files after its last attempt. Batches that are parked for one reason are one "
@@ -99,16 +100,17 @@ CAUSES: dict[str, Cause] = {
         "The rows of the batch's files are missing from the tables.",
         'make cursor{profile} ARGS="release {batch}"',
         "when the sensor parks the batch",
-        advice="once the cause is mended; forget instead of release if there is nothing left to load",
+        advice="once the cause is fixed; forget instead of release if there is nothing left to load",
     ),
     "publication_refused": Cause(
         "Tests or models failed in a run that nothing will retry, or in a batch's last attempt; nothing is published.",
-        "A later run of the same flow and selection completes, or one of everything; for a batch, it has gone through "
+        "A later run of the same flow (or of `full_pipeline`) and selection completes, or one of everything; for a "
+        "batch, it has gone through "
         "or is forgotten.",
         "Readers keep the tables that passed their tests last.",
         "make run FLOW={flow}{profile}",
         "when the run ends; for a batch, when the sensor parks it",
-        advice="once the data or the model is mended",
+        advice="once the data or the model is fixed",
     ),
     "source_stale": Cause(
         "A source's newest row is older than FRESHNESS_THRESHOLD_HOURS; looked at also while no run comes.",
@@ -184,7 +186,7 @@ CAUSES: dict[str, Cause] = {
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
         "The last build that ran the test has no such warning.",
         "Values that did not fit are null in the tables.",
-        'make dbt ARGS="show --select {subject}"',
+        'make dbt ARGS="show --select {subject} --output json"',
         "when the build ends",
         advice="which shows the first rows",
     ),

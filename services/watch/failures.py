@@ -156,16 +156,21 @@ def _held(facts: Facts, evidence: Mapping[str, str]) -> set[str]:
     oldest = min(moment(at) for at, *_ in runs.values())
     wanted = {"flow_runs": _ended(facts, ("COMPLETED",), oldest), "sort": "END_TIME_DESC"}
     done = list(facts.prefect.all("/flow_runs/filter", wanted))
-    return held | {name for name, run in runs.items() if name in bad and not any(_mends(each, run) for each in done)}
+    over = {name for name, run in runs.items() if any(_mends(facts, each, run) for each in done)}
+    return held | (bad & (runs.keys() - over))
 
 
-def _mends(done: Json, failed: list[Any]) -> bool:
-    """Whether a completed run shows that what a failed one met is over."""
+def _mends(facts: Facts, done: Json, failed: list[Any]) -> bool:
+    """Whether a completed run, of the same flow or one that contains it, shows that what a failed one met is over."""
     at, flow_id, ids, *selected = failed
+    name = facts.prefect.flow_name
+    same_flow = done["flow_id"] == flow_id or (
+        name(done["flow_id"]) == "full_pipeline" and name(flow_id) in ("airbyte_sync", "dbt_transform")
+    )
     own = connections(done)
     same = not own or not ids or not set(own).isdisjoint(ids)
     same = same and selection(done) in ("", *selected)
-    return bool(done["flow_id"] == flow_id and same and moment(done["end_time"]) > moment(at))
+    return bool(same_flow and same and moment(done["end_time"]) > moment(at))
 
 
 def _parked(facts: Facts) -> Iterator[Seen]:

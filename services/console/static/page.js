@@ -5,8 +5,10 @@ setInterval(async () => {
   if (!facts || document.hidden || facts.querySelector("a:focus, summary:focus") || facts.querySelector("details[open]")) return;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (!answer.ok) return;
+    if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    facts.replaceChildren(...page.querySelector("main").childNodes);
-  } catch { /* the platform is stopped; the next look may find it again */ }
+    for (const part of ["main", "footer"]) document.querySelector(part).replaceChildren(...page.querySelector(part).childNodes);
+  } catch { // the platform is stopped; the next look may find it again
+    document.querySelector("h1").textContent = "The platform does not answer. What you see is old.";
+  }
 }, SECONDS * 1000);

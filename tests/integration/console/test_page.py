@@ -185,7 +185,6 @@ def test_beside_make_dev_the_page_names_commands_that_work_without_docker(
         text = page.get(path)
         assert ". data/dev/env" in text
         assert not re.search(r"make up\b|docker", text)
-    assert "prefect deployment run full_pipeline/full-pipeline" in page.get("/")
 
 
 def test_skipped_tests_and_failed_models_are_not_counted_as_passed(client: SyncPrefectClient, page: Seen) -> None:
@@ -311,8 +310,8 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     artifact(client, key, [{**batch, "named": 0, "again": "2026-01-01T10:20:30+00:00"}])
     text = " ".join(page.get("/").split())
     assert "Attempt 4 starts at 10:20:30 UTC." in text
-    assert "The file that it names is not in this batch." in text
-    assert "Parked batches: 0" in text
+    assert "file made the sync fail; this batch is tried again" in text
+    assert "Batches: 0 parked, 1 to be tried again" in text
     artifact(client, key, [])
     assert "abc123" not in page.get("/")
 

@@ -404,6 +404,15 @@ def test_a_batch_that_is_parked_again_for_another_reason_is_no_longer_part_of_th
     assert sorted(world.told()) == [("open", "batch_parked"), ("open", "batch_parked"), ("over", "batch_parked")]
 
 
+def test_a_run_of_the_whole_pipeline_ends_what_a_run_of_its_part_began(world: World) -> None:
+    world.failed("DbtFailed: `dbt build` failed on not_null_a (fail): Got 2 results.", "dbt-transform")
+    world.lasting()
+    assert world.told() == [("open", "publication_refused")]
+    world.completed()
+    world.lasting()
+    assert world.told() == [("over", "publication_refused")]
+
+
 def test_a_run_of_a_selection_does_not_end_what_a_run_of_everything_began(world: World) -> None:
     world.failed("DbtFailed: `dbt build` failed on not_null_a (fail): Got 2 results.", "dbt-transform")
     world.lasting()
