@@ -18,6 +18,7 @@ SYSTEMS = [landing_from, airbyte_from, snowflake_from, dbt_from]
 
 def shown(block: Block) -> dict[str, Any]:
     values = {name: getattr(block, name) for name in type(block).model_fields}
+    values |= {name: ",".join(value) for name, value in values.items() if isinstance(value, list)}
     return {name: v.get_secret_value() if isinstance(v, SecretStr) else v for name, v in values.items()}
 
 
