@@ -159,7 +159,8 @@ def _sniffed(text: Path) -> tuple[str, str, str, int, bool]:
         f"FROM sniff_csv({sql.text(str(text))}, sample_size = {SNIFFED_ROWS})"
     )
     try:
-        row = duckdb.execute(query).fetchone()
+        with duckdb.connect() as connection:
+            row = connection.execute(query).fetchone()
     except duckdb.Error:
         row = None
     delimiter, quote, escape, skip, has_header, width = row or (",", '"', "", 0, True, 1)
