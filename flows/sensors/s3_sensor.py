@@ -30,6 +30,8 @@ PIPELINE = "full_pipeline/full-pipeline"
 
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 1e9
+RESTS, LONGEST_REST_SECONDS = 4, 10
+"""How long a sensor rests at least, in times that the listing took: a large bucket must not keep a processor busy."""
 BEAT_SECONDS = 20
 """How often the heartbeat is touched between two looks."""
 
@@ -182,7 +184,8 @@ def stay(first: Sensor, another: Callable[[], Sensor], poll_seconds: float, hear
         if batch:
             logger.info("handed on %s", run_name(batch))
         else:
-            _rest(begun + poll_seconds, beat)
+            took = 0.0 if looking and looking.arrivals else time.monotonic() - begun
+            _rest(max(begun + poll_seconds, time.monotonic() + min(RESTS * took, LONGEST_REST_SECONDS)), beat)
 
 
 def _rest(until: float, beat: Heartbeat | None) -> None:

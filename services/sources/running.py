@@ -22,7 +22,10 @@ from blocks.landing import LandedFile
 from blocks.settings import PrefectServer, Settings, seal
 from blocks.systems import S3Landing, landing_from
 from services.compose.drop import run_for
-from services.compose.prefect_api import Prefect
+from services.compose.engine import Compose as Engine
+from services.compose.prefect_api import Prefect, prefect_of
+from services.compose.profile import load
+from services.compose.project import project_name
 from services.embedded.only_one import holder
 from services.embedded.stack import CREDENTIALS, PROJECT, short
 from services.sources.outcome import Outcome, tests_of
@@ -190,7 +193,9 @@ class Compose:
             parameters = json.dumps({"select": f"stg_{name}+", "full_refresh": True})
             self._verb("run", f"--parameters={parameters}", "--", "dbt_transform")
         self._verb("sql", "--", f"from {name} limit 5")
-        return Outcome(name, [], [], "the published tables: make sql Q=…")
+        profile = load("local")
+        prefect = prefect_of(Engine(profile, project=project_name(profile)))
+        return Outcome(name, [], tests_of(results(prefect), name), "the published tables: make sql Q=…")
 
     def _verb(self, *arguments: str) -> None:
         command = [sys.executable, "-P", "-s", "-m", "services.compose", *arguments]

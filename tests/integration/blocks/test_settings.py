@@ -11,6 +11,7 @@ from blocks.settings import Settings, environment, inherited
 DEFAULTS = {
     "AIRBYTE_SERVER_URL": "http://localhost:8006/api/public/v1",
     "AIRBYTE_CONNECTION_ID": "your-airbyte-connection-uuid",
+    "AIRBYTE_CONNECTION_IDS": "",
     "AIRBYTE_CLIENT_ID": "",
     "AIRBYTE_CLIENT_SECRET": "",
     "AIRBYTE_SYNC_TIMEOUT_SECONDS": "3600.0",
