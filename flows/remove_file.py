@@ -107,6 +107,10 @@ def rebuild(key: str, streams: list[str], profile: str | None) -> DbtResult:
         return DbtResult(command="build")
     except DbtFailed as failure:
         show(failure.result)
+        get_run_logger().error(
+            "The file's rows are no longer in raw, but the tables could not be built without them, so readers keep "
+            "theirs. Fix what dbt names, then remove the file again."
+        )
         raise
 
 

@@ -34,7 +34,6 @@ from services.console.lineage import FILES, Docs
 from services.console.query import BYTES, CELL, MEMORY_MB, ROWS, SECONDS, Answer, QueryFailed, ask
 from services.guard.asgi import Guard
 from services.watch.prefect_api import Prefect
-from services.watch.without_docker import without_docker
 
 HERE = Path(__file__).parent
 MAX_BODY_MB = 0.1
@@ -59,18 +58,6 @@ READY_MADE = (
 """For dbt's and dbt-colibri's files, which hold their scripts within; they reach no address at all."""
 
 
-class Templates(PackageLoader):
-    """The templates; beside `make dev` with its commands instead of Docker's."""
-
-    def __init__(self, in_docker: bool) -> None:
-        super().__init__("services.console")
-        self.in_docker = in_docker
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool] | None]:
-        text, *others = super().get_source(environment, template)
-        return text if self.in_docker else without_docker(text), *others  # type: ignore[return-value]
-
-
 class Page:
     """The page of one platform.
 
@@ -90,7 +77,7 @@ class Page:
         self.turns = CapacityLimiter(AT_ONCE)
         self.in_snowflake = settings.dbt_target == "snowflake"
         self.templates = Environment(
-            loader=Templates(bool(profile)), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+            loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
         ui = prefect.page("/")

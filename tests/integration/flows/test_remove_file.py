@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from blocks.dbt.errors import DbtFailed
 from blocks.landing import LandedFile
 from flows import remove_file as removal
 from flows.full_pipeline import full_pipeline
@@ -107,3 +108,15 @@ def test_a_removal_says_what_it_means_and_asks(
     assert said.count("20 rows of flights") == 2
     assert said.count("Nothing was removed.") == 2
     assert loaded.raw_rows("flights") == 20
+
+
+def test_a_removal_that_another_files_rows_keep_from_its_end_says_what_is_done(
+    loaded: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded.put("flights/wrong.csv", flights(2).replace(",EWR,", ",XXX,"))
+    with pytest.raises(DbtFailed):
+        full_pipeline()
+    with pytest.raises(DbtFailed):
+        remove_file(FIRST)
+    assert "rows are no longer in raw, but the tables could not be built" in caplog.text
+    assert loaded.count("fct_flights") == 20
