@@ -27,7 +27,8 @@ KEEP, KEEP_DAYS = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", 90
 BUILT = {"airbyte", "snowflake"}
 """The stand-ins that have an image of their own to be built."""
 BUILD_LINES = 30
-NO_ENGINE = "`make dev` and `make demo` run the platform without Docker."
+DEV_SHELL = "In a terminal where you have typed `. data/dev/env`, commands use the platform of `make dev`."
+NO_ENGINE = f"`make dev` and `make demo` run the platform without Docker. {DEV_SHELL}"
 OLDEST_COMPOSE = (2, 20)
 STEERING = (
     "DOCKER_HOST",
@@ -212,7 +213,8 @@ class Compose:
     def how_to_start(self) -> str:
         """What a person does where something is not running."""
         make = self.profile.make
-        return f"`{make('up')}` starts the platform, `{make('ps')}` shows its state."
+        dev = f" {DEV_SHELL}" if (PROJECT / "data" / "dev" / "env").exists() else ""
+        return f"`{make('up')}` starts the platform, `{make('ps')}` shows its state.{dev}"
 
 
 def check_engine() -> None:
