@@ -40,25 +40,36 @@ class Narrator:
         self.console.print(f"[green]✓[/green] {name} [dim]{self.seconds[name]:.1f} s[/dim]", highlight=False)
 
 
-def demo(data: Path, console: Console) -> None:
-    """Start the services, load 30 days with the pipeline, load one more day, and report.
+@contextmanager
+def fresh_services(data: Path, narrator: Narrator) -> Iterator[tuple[Stack, WarmFlows]]:
+    """Services of their own without a former state, and a process that runs flows; all end with the block.
 
     Raises:
-        PlatformError: whatever went wrong, in words.
+        PlatformError: one of them did not start.
     """
     state = data / "demo" / "state"
     shutil.rmtree(state, ignore_errors=True)
     s3, airbyte, prefect = free_ports(3)
     stack = Stack(state, data / "published" / "warehouse.duckdb", s3, airbyte, prefect)
     stack.published.parent.mkdir(parents=True, exist_ok=True)
-    files, narrator = sample_files(), Narrator(console)
-    last_day = [file for file in files if file.name == LAST_DAY]
     with Processes(state / "logs") as processes:
         with narrator.step("services", "S3, the mock Airbyte, Prefect's server and dbt are starting") as status:
             stack.start(processes)
             flows = WarmFlows(processes, stack.variables)
             stack.wait_until_ready(processes)
             flows.wait_until_ready(status)
+        yield stack, flows
+
+
+def demo(data: Path, console: Console) -> None:
+    """Start the services, load 30 days with the pipeline, load one more day, and report.
+
+    Raises:
+        PlatformError: whatever went wrong, in words.
+    """
+    files, narrator = sample_files(), Narrator(console)
+    last_day = [file for file in files if file.name == LAST_DAY]
+    with fresh_services(data, narrator) as (stack, flows):
         console.print(
             f"  Prefect {stack.prefect_url}  S3 {stack.s3_url}  Airbyte {stack.airbyte_url}",
             style="dim",

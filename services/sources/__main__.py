@@ -11,6 +11,7 @@ def main() -> int:
     isolate("services.sources")
     import argparse
 
+    from services.compose.__main__ import flag
     from services.embedded.stack import DATA
 
     parser = argparse.ArgumentParser(prog="python -m services.sources", description=__doc__)
@@ -23,7 +24,7 @@ def main() -> int:
     remove = commands.add_parser("remove", help="take out what add wrote")
     remove.add_argument("name")
     for each in (add, remove):
-        each.add_argument("--yes", default="", help="1 answers every question with yes")
+        flag(each, "--yes", "YES", "answer every question with yes")
     for each in (add, remove, commands.add_parser("list", help="list the sources")):
         each.add_argument("--data", type=Path, default=DATA, help="folder of the platform's state")
     options = parser.parse_args()

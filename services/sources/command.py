@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError, counted
+from services.compose.__main__ import WORDS
+from services.compose.__main__ import answer as ask
 from services.compose.profile import ComposeError
 from services.embedded.only_one import in_words
 from services.sources import listing
@@ -27,8 +29,6 @@ from services.sources.running import Dev, platform_of, published_of
 from services.sources.shown import show_diff, show_facts, show_result
 from services.sources.spec import Spec, spec_of
 
-YES = ("1", "true", "yes", "y", "on")
-
 
 class Refused(PlatformError):
     """What was typed cannot be done; nothing was written."""
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Run a command; its exit code."""
     # Where no terminal bounds a line, tables keep theirs whole.
     console, errors = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
-    source = Sources(console, Project(), options.data.absolute(), str(getattr(options, "yes", "")).lower() in YES)
+    source = Sources(console, Project(), options.data.absolute(), getattr(options, "yes", False))
     try:
         if options.command == "add":
             if is_url(options.file):
@@ -236,9 +236,9 @@ class Sources:
         if self._yes:
             return True
         if not sys.stdin.isatty():
-            self._console.print(f"{question} There is no terminal to answer on: YES=1 says yes. Nothing was changed.")
+            self._console.print(f"{question} Nobody can answer here; YES=1 says yes. Nothing was changed.")
             return False
-        if input(f"{question} [y/N] ").strip().lower() in YES:
+        if WORDS.get(ask(f"{question} [y/N] "), False):
             return True
         self._console.print("Nothing was changed.")
         return False

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -62,7 +63,7 @@ def _more(spec: Spec, facts: Facts) -> Iterator[Drift]:
         yield Drift(
             f"column {column.name!r} is new ({column.type})",
             "raw has it as text, and the tables do not have it",
-            lambda before, added=added: replace(before, columns=[*before.columns, added]),  # type: ignore[misc]
+            partial(_with_new, column=added),
         )
 
 
@@ -77,7 +78,7 @@ def _fewer(spec: Spec, facts: Facts) -> Iterator[Drift]:
             yield Drift(
                 f"column {column.raw!r} is missing",
                 "it is null in this file's rows",
-                lambda before, name=column.name: _may_be_null(before, name),  # type: ignore[misc]
+                partial(_may_be_null, name=column.name),
             )
 
 
@@ -164,7 +165,7 @@ def _tests(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> I
                     yield Drift(
                         f"{name} is null in {counted(nulls, 'row')}, and never was",
                         "the test never_null warns",
-                        lambda before, name=name: _may_be_null(before, name),  # type: ignore[misc]
+                        partial(_may_be_null, name=name),
                     )
         elif test.kind == "accepted_values" and test.column in there:
             yield from _values(test, there[test.column], connection)
@@ -203,6 +204,10 @@ def _values(test: TestSpec, column: Column, connection: duckdb.DuckDBPyConnectio
             "the test accepted_values warns",
             lambda before: _with_values(before, test, [*known, *new]),
         )
+
+
+def _with_new(spec: Spec, column: ColumnSpec) -> Spec:
+    return replace(spec, columns=[*spec.columns, column])
 
 
 def _with_column(spec: Spec, column: ColumnSpec) -> Spec:

@@ -1,6 +1,5 @@
 """The pipeline on services of its own, where no platform runs."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +10,9 @@ import duckdb
 from rich.console import Console
 
 from services.airbyte import sql
-from services.embedded.demo import Narrator
+from services.embedded.demo import Narrator, fresh_services
 from services.embedded.only_one import only_one
-from services.embedded.processes import Processes, free_ports
 from services.embedded.stack import DATA, Stack, sample_files, short
-from services.embedded.warm_flows import WarmFlows
 from services.sources.outcome import Outcome, tests_of
 
 OTHER_SECONDS = 300.0
@@ -46,18 +43,8 @@ class OwnServices:
 
     @contextmanager
     def _running(self, newest: Path) -> Iterator[tuple[Stack, dict[str, Any]]]:
-        state = self._data / "demo" / "state"
-        shutil.rmtree(state, ignore_errors=True)
-        s3, airbyte, prefect = free_ports(3)
-        stack = Stack(state, self._data / "published" / "warehouse.duckdb", s3, airbyte, prefect)
-        stack.published.parent.mkdir(parents=True, exist_ok=True)
         narrator = Narrator(self._console)
-        with Processes(state / "logs") as processes:
-            with narrator.step("services", "S3, the mock Airbyte, Prefect's server and dbt are starting") as status:
-                stack.start(processes)
-                flows = WarmFlows(processes, stack.variables)
-                stack.wait_until_ready(processes)
-                flows.wait_until_ready(status)
+        with fresh_services(self._data, narrator) as (stack, flows):
             with narrator.step("pipeline", "the files land, and the flow full_pipeline starts") as status:
                 keys = stack.land(file for file in sample_files() if file != newest)
                 time.sleep(NEXT_SECOND)

@@ -1,7 +1,7 @@
 """The files of a source: its entry in the connections' YAML and in sources.yml, its models and their tests."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.sources.entries import flow
@@ -93,19 +93,11 @@ from newest
 def staging_yml(spec: Spec) -> str:
     """The view's description."""
     grain = (
-        f"One row a key ({', '.join(spec.key)}): its newest version in raw." if spec.key else "One row a row of a file."
+        f"One row per key ({', '.join(spec.key)}): its newest version in raw."
+        if spec.key
+        else "One row per row of a file."
     )
-    return "\n".join(
-        [
-            IN_YAML,
-            "models:",
-            f"  - name: stg_{spec.name}",
-            f"    description: {flow(grain)}",
-            "    columns:",
-            *_columns(spec, AIRBYTE, ()),
-            "",
-        ]
-    )
+    return _model_yml(f"stg_{spec.name}", grain, _columns(spec, AIRBYTE, ()))
 
 
 def mart_sql(spec: Spec) -> str:
@@ -135,20 +127,11 @@ where {{{{ changed }}}}
 
 def mart_yml(spec: Spec) -> str:
     """The table's description and tests; the reason of each test is in its `meta`."""
-    grain = f"One row a key ({', '.join(spec.key)})" if spec.key else "One row a row of a file, since no key was found"
+    of_key = f"One row per key ({', '.join(spec.key)})"
+    grain = of_key if spec.key else "One row per row of a file, since no key was found"
     of_table = [line for test in spec.tests if not test.column for line in _test(test, spec.name, "      ")]
-    return "\n".join(
-        [
-            IN_YAML,
-            "models:",
-            f"  - name: {spec.name}",
-            f"    description: {flow(f'{grain}. The newest version of a row replaces the older one.')}",
-            *(["    data_tests:", *of_table] if of_table else []),
-            "    columns:",
-            *_columns(spec, {name: said for name, said in AIRBYTE.items() if name != "_airbyte_meta"}, spec.tests),
-            "",
-        ]
-    )
+    columns = _columns(spec, {name: said for name, said in AIRBYTE.items() if name != "_airbyte_meta"}, spec.tests)
+    return _model_yml(spec.name, f"{grain}. The newest version of a row replaces the older one.", columns, of_table)
 
 
 def by_day_sql(spec: Spec) -> str:
@@ -174,18 +157,18 @@ def by_day_yml(spec: Spec) -> str:
     }
     columns |= {"row_count": f"Rows of {spec.name}."} | {name: f"Sum of {name}." for name in summed(spec)}
     test = TestSpec("unique", {}, "The rows are grouped by it.", "day", warns=False)
-    lines = [
-        IN_YAML,
-        "models:",
-        f"  - name: {spec.by_day}",
-        f"    description: One row a day of {spec.day} in {spec.name}.",
-    ]
-    lines.append("    columns:")
+    lines = list[str]()
     for name, said in columns.items():
         lines += [f"      - name: {name}", f"        description: {flow(said)}"]
         if name == "day":
             lines += ["        data_tests:", *_test(test, spec.by_day, "          ")]
-    return "\n".join([*lines, ""])
+    return _model_yml(spec.by_day, f"One row per day of {spec.day} in {spec.name}.", lines)
+
+
+def _model_yml(name: str, description: str, columns: Iterable[str], tests: Sequence[str] = ()) -> str:
+    """The file of a model: `columns` are the lines of its columns, `tests` those of the whole table's tests."""
+    head = [IN_YAML, "models:", f"  - name: {name}", f"    description: {flow(description)}"]
+    return "\n".join([*head, *(["    data_tests:", *tests] if tests else []), "    columns:", *columns, ""])
 
 
 def summed(spec: Spec) -> list[str]:
