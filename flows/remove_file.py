@@ -108,8 +108,8 @@ def rebuild(key: str, streams: list[str], profile: str | None) -> DbtResult:
     except DbtFailed as failure:
         show(failure.result)
         get_run_logger().error(
-            "The file's rows are no longer in raw, but the tables could not be built without them, so readers keep "
-            "theirs. Fix what dbt names, then remove the file again."
+            "The file's rows are no longer in raw, but the tables could not be built without them. Readers keep "
+            "the tables that they have. Fix what dbt names, then remove the file again."
         )
         raise
 

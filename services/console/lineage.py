@@ -68,7 +68,7 @@ class Model(NamedTuple):
         return [each["name"] for each in nodes if word.search(self._said_by(each))]
 
     def _said_by(self, node: Json) -> str:
-        """A model's or test's SQL, or what a generic test is told of this model's columns."""
+        """The SQL of a model or test, or the arguments of a generic test that name columns of this model."""
         if not (told := node.get("test_metadata")):
             return str(node.get("raw_code"))
         own = node.get("attached_node") == self.id

@@ -94,7 +94,7 @@ def read(published: Path, sql: str, most: int = ROWS) -> Answer:
             try:
                 statements = connection.extract_statements(sql)
                 if not statements:
-                    raise QueryFailed("There is no statement. Write one that reads, for example: show all tables")
+                    raise QueryFailed("Enter a statement that reads tables, for example: show all tables")
                 for statement in statements:
                     connection.execute(statement)
                     if columns := connection.description:

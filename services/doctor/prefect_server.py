@@ -23,7 +23,7 @@ APPLY = "`{}`, or `{} APPLY=1`, brings the server up to date."
 def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
     """Whether the server answers, fits this client, and has the blocks, deployments and workers of the profile.
 
-    Beside `make dev`, where there is no profile, nothing is compared: it registers anew whenever it starts.
+    `make dev` has no profile and registers everything whenever it starts, so nothing is compared there.
     """
     url = PREFECT_API_URL.value()
     with get_client(sync_client=True) as client:

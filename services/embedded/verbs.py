@@ -101,7 +101,7 @@ class Dev:
         names = [LOGS.get(each, each) for each in options.service]
         known = sorted(each.stem for each in self.logs.glob("*.log"))
         if unknown := [each for each in names if each not in known]:
-            raise ComposeError(f"There is no log {', '.join(unknown)}. Those that there are: {', '.join(known)}.")
+            raise ComposeError(f"There is no log {', '.join(unknown)}. The logs are: {', '.join(known)}.")
         os.execvp("tail", ["tail", "-n", LINES, "-F", *(str(self._log(each)) for each in names or known)])  # noqa: S606, S607
 
     def down(self, _: argparse.Namespace) -> int:
