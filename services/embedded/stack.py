@@ -12,12 +12,15 @@ import boto3
 
 from blocks.host import plain_path
 from blocks.settings import Settings
+from services.airbyte.settings import SAMPLE_CONFIG
 from services.embedded.processes import Processes
 from services.embedded.queue import make_queue, queue_url
 
 PROJECT = Path(__file__).parents[2]
 DATA = PROJECT / "data"
 LANDING = PROJECT / "localstack" / "landing"
+CONNECTIONS = SAMPLE_CONFIG.relative_to(PROJECT)
+"""The YAML of connections, from the folder of a checkout."""
 BUCKET, PREFIX = "my-data-lake-landing", "inbound/"
 CONNECTION_ID = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
 CREDENTIALS = {
@@ -36,7 +39,8 @@ class Stack:
     """S3, Airbyte and Prefect on three ports of 127.0.0.1, with their state in one folder.
 
     With `events`, the landing bucket tells the sensor through a queue what arrived. With `alerts_port`, messages of
-    the watch go to a receiver there, with `console_port` the page is there.
+    the watch go to a receiver there, with `console_port` the page is there. `project` is the checkout whose connections
+    and dbt project are used; the code is always this one's.
     """
 
     state: Path
@@ -47,6 +51,7 @@ class Stack:
     events: bool = False
     alerts_port: int = 0
     console_port: int = 0
+    project: Path = PROJECT
 
     def __post_init__(self) -> None:
         """Make sure that the state can be kept there, before anything starts."""
@@ -85,8 +90,8 @@ class Stack:
             "S3_BUCKET": BUCKET,
             "S3_PREFIX": PREFIX,
             "SENSOR_QUEUE_URL": queue_url(self.s3_url) if self.events else "",
-            "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
-            "DBT_PROFILES_DIR": str(PROJECT / "dbt_project"),
+            "DBT_PROJECT_DIR": str(self.project / "dbt_project"),
+            "DBT_PROFILES_DIR": str(self.project / "dbt_project"),
             # dbt by hand then names its target as the flows do, and parses nothing that they have parsed.
             "DBT_TARGET": "dev",
             "DBT_TARGET_PATH": str(self.state.parent / "cache" / "dbt"),
@@ -144,7 +149,8 @@ class Stack:
         ports = ["--s3-port", str(self.s3_port), "--airbyte-port", str(self.airbyte_port)]
         places = {"lake": self.state / "lake", "state": self.state / "airbyte", "s3": self.state / "s3"}
         folders = [f"--{name}-dir={place}" for name, place in places.items()]
-        processes.start("stand-ins", ["-m", "services.embedded.stand_ins", *ports, *folders], CREDENTIALS)
+        config = f"--config={self.project / CONNECTIONS}"
+        processes.start("stand-ins", ["-m", "services.embedded.stand_ins", *ports, config, *folders], CREDENTIALS)
 
     def wait_until_ready(self, processes: Processes) -> None:
         """Wait until all services answer.
@@ -201,6 +207,6 @@ def short(path: Path) -> str:
     return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 
-def sample_files() -> list[Path]:
+def sample_files(landing: Path = LANDING) -> list[Path]:
     """The files of the landing folder, by stream and name."""
-    return sorted(file for file in LANDING.glob("*/*") if file.is_file() and not file.name.startswith("."))
+    return sorted(file for file in landing.glob("*/*") if file.is_file() and not file.name.startswith("."))

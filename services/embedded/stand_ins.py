@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from services.airbyte.server import Server
-from services.airbyte.settings import Settings
+from services.airbyte.settings import SAMPLE_CONFIG, Settings
 from services.embedded.lifeline import follow_parent
 from services.embedded.s3_server import s3_server
 
@@ -17,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--s3-port", type=int, required=True)
     parser.add_argument("--airbyte-port", type=int, required=True)
+    parser.add_argument("--config", type=Path, default=SAMPLE_CONFIG, help="YAML file of connections")
     parser.add_argument("--lake-dir", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--s3-dir", type=Path, required=True, help="folder that keeps S3's objects")
@@ -25,6 +26,7 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     settings = Settings(
         port=options.airbyte_port,
+        config=options.config,
         lake_dir=options.lake_dir,
         state_dir=options.state_dir,
         s3_endpoint_url=f"http://127.0.0.1:{options.s3_port}",

@@ -25,9 +25,9 @@ def jobs(stage: Stage) -> list[int]:
 )
 def airbyte_blinks(stage: Stage) -> None:
     stage.fault("status", status=503, times=3)
-    flights = stage.flights()
-    stage.completes(stage.land(flights))
-    stage.await_published(flights)
+    orders = stage.orders()
+    stage.completes(stage.land(orders))
+    stage.await_published(orders)
 
 
 @scenario(
@@ -39,12 +39,12 @@ def airbyte_blinks(stage: Stage) -> None:
 )
 def airbyte_away(stage: Stage) -> None:
     fault = stage.fault("status", status=502)
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     stage.fails(key, "AirbyteUnavailable")
-    stage.unpublished(flights)
+    stage.unpublished(orders)
     stage.end_fault(fault)
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -56,10 +56,10 @@ def airbyte_away(stage: Stage) -> None:
 )
 def airbyte_rate_limit(stage: Stage) -> None:
     fault = stage.fault("status", status=429, operation="createJob", times=4)
-    flights = stage.flights()
-    stage.completes(stage.land(flights))
+    orders = stage.orders()
+    stage.completes(stage.land(orders))
     stage.expect(stage.struck(fault) == 4, "four refusals", stage.struck(fault))
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -72,10 +72,10 @@ def airbyte_rate_limit(stage: Stage) -> None:
 def airbyte_answer_lost(stage: Stage) -> None:
     before = jobs(stage)
     stage.fault("status", status=502, operation="createJob", after=True, times=1)
-    flights = stage.flights()
-    stage.completes(stage.land(flights))
+    orders = stage.orders()
+    stage.completes(stage.land(orders))
     stage.expect(len(jobs(stage)) == len(before) + 1, "one new sync job", jobs(stage))
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -90,15 +90,15 @@ def airbyte_already_running(stage: Stage) -> None:
     stage.step("start a sync by hand")
     body = {"connectionId": CONNECTION_ID, "jobType": "sync"}
     httpx.post(f"{stage.platform.airbyte_url}/jobs", json=body, trust_env=False, timeout=30).raise_for_status()
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     polled = stage.fault("slow", operation="getJob", seconds=0)
     stage.await_strike(polled)
     stage.step("the run waits for the sync that is running")
     stage.end_fault(stuck)
     stage.completes(key)
     stage.expect(len(jobs(stage)) <= len(before) + 2, "the sync by hand, and at most one more", jobs(stage))
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -110,15 +110,15 @@ def airbyte_already_running(stage: Stage) -> None:
 )
 def airbyte_sync_hangs(stage: Stage) -> None:
     stuck = stage.fault("stuck_running", times=1)
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     stage.await_strike(stuck)
     job = jobs(stage)[-1]
     stage.step(f"cancel job {job} in Airbyte")
     httpx.delete(f"{stage.platform.airbyte_url}/jobs/{job}", trust_env=False, timeout=30).raise_for_status()
     stage.fails(key, "SyncCancelled")
-    stage.unpublished(flights)
-    stage.await_published(flights)
+    stage.unpublished(orders)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -131,14 +131,14 @@ def airbyte_sync_hangs(stage: Stage) -> None:
 )
 def airbyte_zero_rows(stage: Stage) -> None:
     stage.fault("zero_rows", times=1)
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     stage.fails(key, "FilesMissing", key)
     stage.await_parked()
     stage.await_alert("batch_parked")
-    stage.unpublished(flights)
+    stage.unpublished(orders)
     stage.release()
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -150,9 +150,9 @@ def airbyte_zero_rows(stage: Stage) -> None:
 )
 def airbyte_file_disappears(stage: Stage) -> None:
     stage.fault("file_disappears", times=1)
-    flights = stage.flights()
-    stage.land(flights)
-    stage.await_published(flights)
+    orders = stage.orders()
+    stage.land(orders)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -163,7 +163,7 @@ def airbyte_file_disappears(stage: Stage) -> None:
     soak=disturb.kill("airbyte"),
 )
 def airbyte_killed(stage: Stage) -> None:
-    files = [stage.flights(SLOW_SYNC_ROWS // 400, day=day) for day in (5, 6, 7)]
+    files = [stage.orders(SLOW_SYNC_ROWS // 400, day=day) for day in (5, 6, 7)]
     known = len(jobs(stage))
     for each in files:
         stage.land(each)
@@ -182,9 +182,9 @@ def airbyte_killed(stage: Stage) -> None:
 )
 def airbyte_credentials(stage: Stage) -> None:
     fault = stage.fault("status", status=401)
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     stage.fails(key, "AirbyteUnauthorised", "AIRBYTE_CLIENT_ID")
-    stage.unpublished(flights)
+    stage.unpublished(orders)
     stage.end_fault(fault)
-    stage.await_published(flights)
+    stage.await_published(orders)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from services.scenarios.flights import Flights
+from services.scenarios.orders import Orders
 from services.scenarios.stage import Stage
 
 Disturbance = Callable[[Stage, Random], None]
@@ -47,26 +47,26 @@ def pause(*services: str) -> Disturbance:
     return disturb
 
 
-def spoil(spoiled: Callable[[Flights], bytes]) -> Disturbance:
+def spoil(spoiled: Callable[[Orders], bytes]) -> Disturbance:
     """A broken file, which is mended later."""
 
     def disturb(stage: Stage, draw: Random) -> None:
-        flights = stage.flights(draw.randint(1, 50))
-        stage.land(flights, spoiled(flights))
+        orders = stage.orders(draw.randint(1, 50))
+        stage.land(orders, spoiled(orders))
         _last(draw)
-        stage.land(flights)
+        stage.land(orders)
 
     return disturb
 
 
-def replace(again: Callable[[Flights], Flights]) -> Disturbance:
+def replace(again: Callable[[Orders], Orders]) -> Disturbance:
     """A file that is landed, and soon after it another version."""
 
     def disturb(stage: Stage, draw: Random) -> None:
-        flights = stage.flights(draw.randint(1, 50), delay=1)
-        stage.land(flights)
+        orders = stage.orders(draw.randint(1, 50), amount=1)
+        stage.land(orders)
         _last(draw)
-        stage.land(again(flights))
+        stage.land(again(orders))
 
     return disturb
 

@@ -4,18 +4,18 @@ import gzip
 
 from services.scenarios import disturb
 from services.scenarios.catalog import scenario
-from services.scenarios.flights import Flights
+from services.scenarios.orders import Orders
 from services.scenarios.stage import Stage
 
 
-def malformed(flights: Flights) -> bytes:
-    """The file with a row that ends after three columns."""
-    return gzip.compress(f"{flights.text}2013,2,1\n".encode())
+def malformed(orders: Orders) -> bytes:
+    """The file with a row that ends after two columns."""
+    return gzip.compress(f"{orders.text}1,2026-02-01\n".encode())
 
 
-def corrected(flights: Flights) -> Flights:
-    """The same flights in another file, with other values."""
-    return flights.changed(name=flights.name.replace(".csv", "-corrected.csv"), delay=2)
+def corrected(orders: Orders) -> Orders:
+    """The same orders in another file, with other values."""
+    return orders.changed(name=orders.name.replace(".csv", "-corrected.csv"), amount=2)
 
 
 @scenario(
@@ -26,7 +26,7 @@ def corrected(flights: Flights) -> Flights:
     soak=disturb.spoil(malformed),
 )
 def file_malformed(stage: Stage) -> None:
-    bad, good = stage.flights(), stage.flights()
+    bad, good = stage.orders(), stage.orders()
     bad_key = stage.land(bad, malformed(bad))
     stage.land(good)
     stage.fails(bad_key, bad.name)
@@ -41,16 +41,16 @@ def file_malformed(stage: Stage) -> None:
     does="fails the run by the file's name and publishes none of its rows; the whole file completes it",
     incident="https://github.com/pinterest/secor/issues/252",
     report="gzip files on S3 ended early, and each job that read one stopped",
-    soak=disturb.spoil(lambda flights: flights.content[:-8]),
+    soak=disturb.spoil(lambda orders: orders.content[:-8]),
 )
 def file_cut_off(stage: Stage) -> None:
-    flights = stage.flights(50)
-    key = stage.land(flights, flights.content[:-8])
-    stage.fails(key, flights.name)
-    stage.unpublished(flights)
+    orders = stage.orders(50)
+    key = stage.land(orders, orders.content[:-8])
+    stage.fails(key, orders.name)
+    stage.unpublished(orders)
     stage.step("the upload is repeated")
-    stage.land(flights)
-    stage.await_published(flights)
+    stage.land(orders)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -61,7 +61,7 @@ def file_cut_off(stage: Stage) -> None:
     alert="batch_parked",
 )
 def file_empty(stage: Stage) -> None:
-    empty, good = stage.flights(0), stage.flights()
+    empty, good = stage.orders(0), stage.orders()
     stage.land(good)
     key = stage.land(empty)
     reason = stage.await_parked()
@@ -77,14 +77,14 @@ def file_empty(stage: Stage) -> None:
     does="notices the second delivery and loads no row again",
     incident="https://github.com/HumanCellAtlas/data-store/issues/1410",
     report="each new object was announced three times, and processed three times",
-    soak=disturb.replace(lambda flights: flights),
+    soak=disturb.replace(lambda orders: orders),
 )
 def file_delivered_twice(stage: Stage) -> None:
-    flights = stage.flights()
-    stage.land(flights)
-    stage.await_published(flights)
+    orders = stage.orders()
+    stage.land(orders)
+    stage.await_published(orders)
     stage.settle()
-    stage.land(flights)
+    stage.land(orders)
     stage.settle()
 
 
@@ -93,13 +93,13 @@ def file_delivered_twice(stage: Stage) -> None:
     does="publishes the newer content, each row once",
     incident="https://github.com/ClickHouse/ClickHouse/pull/107934",
     report="an object that was overwritten while it was read gave wrong rows without an error",
-    soak=disturb.replace(lambda flights: flights.changed(delay=2)),
+    soak=disturb.replace(lambda orders: orders.changed(amount=2)),
 )
 def file_replaced(stage: Stage) -> None:
-    first = stage.flights(delay=1)
+    first = stage.orders(amount=1)
     key = stage.land(first)
     stage.run_for(key, "RUNNING")
-    second = first.changed(delay=2)
+    second = first.changed(amount=2)
     stage.land(second)
     stage.await_published(second)
 
@@ -111,7 +111,7 @@ def file_replaced(stage: Stage) -> None:
     report="a file that appeared late was passed over for ever, since newer ones were loaded",
 )
 def file_late(stage: Stage) -> None:
-    today, yesterday = stage.flights(day=20), stage.flights(day=19)
+    today, yesterday = stage.orders(day=20), stage.orders(day=19)
     stage.land(today)
     stage.await_published(today)
     stage.land(yesterday)
@@ -119,14 +119,14 @@ def file_late(stage: Stage) -> None:
 
 
 @scenario(
-    fails="the same flights are in two files, with other values",
+    fails="the same orders are in two files, with other values",
     does="keeps both in raw, and publishes the values of the newer file alone",
     incident="https://github.com/airbytehq/airbyte/issues/22112",
     report="records with one primary key were in the final table more than once",
     soak=disturb.replace(corrected),
 )
 def file_same_keys(stage: Stage) -> None:
-    first = stage.flights(delay=1)
+    first = stage.orders(amount=1)
     stage.land(first)
     stage.await_published(first)
     second = corrected(first)
@@ -141,9 +141,11 @@ def file_same_keys(stage: Stage) -> None:
     report="source-s3 failed on columns that the stream's schema did not have",
 )
 def file_other_columns(stage: Stage) -> None:
-    more, fewer = stage.flights(), stage.flights(tail="")
-    wider = "\n".join(f"{line},{'gate' if not number else 'A1'}" for number, line in enumerate(more.text.splitlines()))
-    narrower = "\n".join(",".join(cells[:11] + cells[12:]) for cells in (x.split(",") for x in fewer.text.splitlines()))
+    more, fewer = stage.orders(), stage.orders(note="")
+    wider = "\n".join(
+        f"{line},{'channel' if not number else 'shop'}" for number, line in enumerate(more.text.splitlines())
+    )
+    narrower = "\n".join(",".join(cells[:3] + cells[4:]) for cells in (x.split(",") for x in fewer.text.splitlines()))
     plain = [each.changed(name=each.name.removesuffix(".gz")) for each in (more, fewer)]
     stage.land(plain[0], f"{wider}\n".encode())
     stage.land(plain[1], f"{narrower}\n".encode())
@@ -157,7 +159,7 @@ def file_other_columns(stage: Stage) -> None:
     report="of files with one date, all but the first were never read",
 )
 def files_in_one_second(stage: Stage) -> None:
-    files = [stage.flights() for _ in range(10)]
+    files = [stage.orders() for _ in range(10)]
     for each in files:
         stage.land(each)
     stage.await_published(*files)
@@ -168,13 +170,13 @@ def files_in_one_second(stage: Stage) -> None:
     does="fails the run with the test's name; readers keep their tables until the file is corrected",
     incident="https://github.com/dbt-labs/dbt-core/issues/1054",
     report="dbt runs tests once the tables are built, so readers had the bad rows already",
-    soak=disturb.spoil(lambda flights: flights.changed(origin="XXX").content),
+    soak=disturb.spoil(lambda orders: orders.changed(region="nowhere").content),
 )
 def file_fails_tests(stage: Stage) -> None:
-    wrong = stage.flights(origin="XXX")
-    stage.fails(stage.land(wrong), "DbtFailed", "fct_flights", "origin")
+    wrong = stage.orders(region="nowhere")
+    stage.fails(stage.land(wrong), "DbtFailed", "accepted_values_orders_region")
     stage.unpublished(wrong)
     stage.step("the file is corrected")
-    right = wrong.changed(origin="LGA")
+    right = wrong.changed(region="south")
     stage.land(right)
     stage.await_published(right)

@@ -4,7 +4,7 @@ import time
 
 from services.scenarios import disturb
 from services.scenarios.catalog import scenario
-from services.scenarios.flights import Flights
+from services.scenarios.orders import Orders
 from services.scenarios.stage import PIPELINE, POOL, Stage
 
 HUNG_SECONDS, TURNS_SECONDS = 20, 600
@@ -12,12 +12,12 @@ DAILY = "full_pipeline/daily-full-pipeline"
 ALL_BUT_S3 = ("worker", "sensor", "airbyte", "prefect-server", "postgres")
 
 
-def killed_at_work(stage: Stage, flights: Flights, *services: str) -> None:
+def killed_at_work(stage: Stage, orders: Orders, *services: str) -> None:
     """Kill services while the run for a file is at work, and start them again; the rows must arrive once."""
-    stage.run_for(stage.land(flights), "RUNNING")
+    stage.run_for(stage.land(orders), "RUNNING")
     stage.kill(*services)
     stage.start()
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -28,7 +28,7 @@ def killed_at_work(stage: Stage, flights: Flights, *services: str) -> None:
     soak=disturb.kill("worker"),
 )
 def worker_killed(stage: Stage) -> None:
-    killed_at_work(stage, stage.flights(), "worker")
+    killed_at_work(stage, stage.orders(), "worker")
 
 
 @scenario(
@@ -40,13 +40,13 @@ def worker_killed(stage: Stage) -> None:
 )
 def worker_gone(stage: Stage) -> None:
     stage.kill("worker")
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     run = stage.run_for(key, "SCHEDULED")
     stage.expect(run["start_time"] is None, "a run that waits for a worker", run["state"])
     stage.await_alert("worker_gone")
     stage.start()
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -57,13 +57,13 @@ def worker_gone(stage: Stage) -> None:
     soak=disturb.kill("prefect-server"),
 )
 def prefect_killed(stage: Stage) -> None:
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     stage.run_for(key, "RUNNING")
     stage.await_building()
     stage.kill("prefect-server")
     stage.start()
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -74,7 +74,7 @@ def prefect_killed(stage: Stage) -> None:
     soak=disturb.kill("postgres"),
 )
 def database_killed(stage: Stage) -> None:
-    killed_at_work(stage, stage.flights(), "postgres")
+    killed_at_work(stage, stage.orders(), "postgres")
 
 
 @scenario(
@@ -85,15 +85,15 @@ def database_killed(stage: Stage) -> None:
     soak=disturb.pause("localstack"),
 )
 def s3_hangs(stage: Stage) -> None:
-    flights = stage.flights()
-    stage.land(flights)
+    orders = stage.orders()
+    stage.land(orders)
     stage.step(f"S3 answers nothing for {HUNG_SECONDS} s")
     stage.platform.pause("localstack")
     try:
         time.sleep(HUNG_SECONDS)
     finally:
         stage.platform.resume("localstack")
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -104,7 +104,7 @@ def s3_hangs(stage: Stage) -> None:
     soak=disturb.kill("sensor"),
 )
 def sensor_killed(stage: Stage) -> None:
-    first, second = stage.flights(), stage.flights()
+    first, second = stage.orders(), stage.orders()
     stage.land(first)
     stage.kill("sensor")
     stage.land(second)
@@ -120,7 +120,7 @@ def sensor_killed(stage: Stage) -> None:
     soak=disturb.kill(*ALL_BUT_S3),
 )
 def power_cut(stage: Stage) -> None:
-    killed_at_work(stage, stage.flights(50), *ALL_BUT_S3)
+    killed_at_work(stage, stage.orders(50), *ALL_BUT_S3)
 
 
 @scenario(
@@ -134,14 +134,14 @@ def power_cut(stage: Stage) -> None:
 def pool_paused(stage: Stage) -> None:
     stage.step("pause the work pool")
     stage.platform.prefect("PATCH", POOL, {"is_paused": True})
-    flights = stage.flights()
-    key = stage.land(flights)
+    orders = stage.orders()
+    key = stage.land(orders)
     run = stage.run_for(key, "SCHEDULED")
     stage.expect(run["start_time"] is None, "a run that waits", run["state"])
     stage.await_alert("pool_paused")
     stage.step("resume the work pool")
     stage.platform.prefect("PATCH", POOL, {"is_paused": False})
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -155,14 +155,14 @@ def deployment_deleted(stage: Stage) -> None:
     stage.step(f"delete the deployment {PIPELINE}")
     found = stage.platform.prefect("GET", f"deployments/name/{PIPELINE}")
     stage.platform.prefect("DELETE", f"deployments/{found['id']}")
-    flights = stage.flights()
-    stage.land(flights)
+    orders = stage.orders()
+    stage.land(orders)
     stage.platform.eventually(lambda: "no deployment" in stage.platform.logs("sensor") or None, "the sensor's warning")
     stage.step("the sensor warns that Prefect knows no such deployment")
     stage.await_alert("deployment_gone")
     stage.step("register the deployments")
     stage.platform.register()
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -174,16 +174,16 @@ def deployment_deleted(stage: Stage) -> None:
 )
 def run_cancelled(stage: Stage) -> None:
     stuck = stage.fault("stuck_running", times=1)
-    flights = stage.flights()
-    run = stage.run_for(stage.land(flights), "RUNNING")
+    orders = stage.orders()
+    run = stage.run_for(stage.land(orders), "RUNNING")
     stage.await_strike(stuck)
     stage.step("cancel the run")
     stage.platform.prefect("POST", f"flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING"}})
     stage.await_parked()
     stage.await_alert("batch_parked")
-    stage.unpublished(flights)
+    stage.unpublished(orders)
     stage.release()
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -194,13 +194,13 @@ def run_cancelled(stage: Stage) -> None:
     soak=disturb.runs(PIPELINE, 3),
 )
 def runs_at_once(stage: Stage) -> None:
-    flights = stage.flights()
-    stage.land(flights)
+    orders = stage.orders()
+    stage.land(orders)
     stage.step("start three runs by hand")
     started = [stage.platform.start_run(PIPELINE) for _ in range(3)]
     ended = [stage.platform.end_of_run(run, TURNS_SECONDS)["state_type"] for run in started]
     stage.expect(ended == ["COMPLETED"] * 3, "three completed runs", ended)
-    stage.await_published(flights)
+    stage.await_published(orders)
 
 
 @scenario(
@@ -216,9 +216,9 @@ def schedule_off(stage: Stage) -> None:
     path = f"deployments/{found['id']}/schedules/{schedule['id']}"
     stage.step(f"switch the schedule of {DAILY} off")
     stage.platform.prefect("PATCH", path, {"active": False})
-    flights = stage.flights()
-    stage.land(flights)
+    orders = stage.orders()
+    stage.land(orders)
     stage.await_alert("schedule_off")
-    stage.await_published(flights)
+    stage.await_published(orders)
     stage.step("switch it on")
     stage.platform.prefect("PATCH", path, {"active": True})

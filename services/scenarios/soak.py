@@ -14,13 +14,13 @@ from blocks.errors import PlatformError
 from services.embedded.only_one import only_one
 from services.scenarios.engines import remove, running
 from services.scenarios.every import SCENARIOS
-from services.scenarios.flights import FIRST, Account, reconcile
+from services.scenarios.orders import FIRST, Account, reconcile
 from services.scenarios.play import say
-from services.scenarios.stage import FLIGHTS_A_FILE, PIPELINE, Stage
+from services.scenarios.stage import ORDERS_A_FILE, PIPELINE, Stage
 from services.testing.running import PASSING, PlatformFailed, Running
 
 DISTURBERS_FIRST = 1_000_000
-"""The first flight number of the files that the disturbances land."""
+"""The first order number of the files that the disturbances land."""
 DROP_SECONDS = (2.0, 10.0)
 REST_SECONDS = (5.0, 20.0)
 """From one disturbance to the next."""
@@ -42,7 +42,7 @@ def soak(minutes: float, seed: int | None, engine: str, data: Path) -> int:
             dropper.start()
             try:
                 drawn = disturb(
-                    Stage(platform, numbers=count(DISTURBERS_FIRST, FLIGHTS_A_FILE), name="soak"), minutes, seed
+                    Stage(platform, numbers=count(DISTURBERS_FIRST, ORDERS_A_FILE), name="soak"), minutes, seed
                 )
             finally:
                 dropper.end()
@@ -65,7 +65,7 @@ class Dropper(Thread):
     def __init__(self, platform: Running, draw: Random) -> None:
         super().__init__(name="dropper", daemon=True)
         self.stage, self.draw = (
-            Stage(platform, say=lambda _: None, numbers=count(FIRST, FLIGHTS_A_FILE), name="soak"),
+            Stage(platform, say=lambda _: None, numbers=count(FIRST, ORDERS_A_FILE), name="soak"),
             draw,
         )
         self.files, self._ended = 0, Event()
@@ -73,10 +73,10 @@ class Dropper(Thread):
     def run(self) -> None:
         """Land files; one that S3 did not take is landed again until it does."""
         while not self._ended.wait(self.draw.uniform(*DROP_SECONDS)):
-            flights = self.stage.flights(self.draw.randint(1, FLIGHTS_A_FILE), day=self.draw.randint(1, 28))
+            orders = self.stage.orders(self.draw.randint(1, ORDERS_A_FILE), day=self.draw.randint(1, 28))
             while True:
                 with suppress(*PASSING):
-                    self.stage.land(flights)
+                    self.stage.land(orders)
                     break
                 time.sleep(1)
             self.files += 1

@@ -11,17 +11,17 @@ import httpx
 from blocks.cursor import Cursor, CursorStore
 from blocks.cursor_command import forget, put_back
 from blocks.names import Names
-from services.scenarios.flights import FIRST, FOLDER, MARK, Account, Flights, reconcile
+from services.scenarios.orders import FIRST, MARK, STREAM, Account, Orders, reconcile
 from services.testing.running import ENDED, Running
 
 PIPELINE, POOL = "full_pipeline/full-pipeline", "work_pools/local"
-FLIGHTS_A_FILE = 50
+ORDERS_A_FILE = 50
 ALERT_SECONDS = 180.0
 """The watch tells within two minutes of when it could know."""
 AWAY = frozenset({"worker_gone", "prefect_silent", "sensor_silent"})
 """Kinds of alerts that come if what was killed takes long to start again."""
 BESIDE = frozenset({"run_slow", "run_late", "disk_low", "drift"})
-"""Kinds of alerts that a slow or full machine, or the sample's own values, bring about in any scenario."""
+"""Kinds of alerts that a slow or full machine, or values unlike those of the first file, bring about."""
 SETTLED_SECONDS = 420.0
 """Longer than the sensor's three pauses before it parks a batch."""
 
@@ -37,7 +37,7 @@ class Stage:
     Args:
         platform: which is at work, and nobody else's.
         say: takes each step, in words.
-        numbers: gives each flight a number of its own.
+        numbers: gives each file the number of its first order.
         name: of the scenario that plays.
         told: how many alerts had come before it.
         beside: kinds of alerts that may come as well.
@@ -45,7 +45,7 @@ class Stage:
 
     platform: Running
     say: Callable[[str], object] = print
-    numbers: Iterator[int] = field(default_factory=lambda: count(FIRST, FLIGHTS_A_FILE))
+    numbers: Iterator[int] = field(default_factory=lambda: count(FIRST, ORDERS_A_FILE))
     name: str = "rehearsal"
     told: int = 0
     beside: frozenset[str] = BESIDE
@@ -56,15 +56,15 @@ class Stage:
         """Say what is done, or what is seen."""
         self.say(f"  - {text}")
 
-    def flights(self, rows: int = 3, **fields: Any) -> Flights:
-        """A file of flights that no other file has."""
+    def orders(self, rows: int = 3, **fields: Any) -> Orders:
+        """A file of orders that no other file has."""
         first = next(self.numbers)
-        return Flights(f"{MARK}{self.name}-{first}.csv.gz", first, rows, **fields)
+        return Orders(f"{MARK}{self.name}-{first}.csv.gz", first, rows, **fields)
 
-    def land(self, flights: Flights, content: bytes | None = None) -> str:
-        """Land a file of flights, or other content under its name; its key."""
-        key = f"{self.platform.prefix}{FOLDER}{flights.name}"
-        self.put(key, flights.content if content is None else content)
+    def land(self, orders: Orders, content: bytes | None = None) -> str:
+        """Land a file of orders, or other content under its name; its key."""
+        key = f"{self.platform.prefix}{STREAM}/{orders.name}"
+        self.put(key, orders.content if content is None else content)
         return key
 
     def put(self, key: str, content: bytes) -> None:
@@ -168,11 +168,11 @@ class Stage:
         self.step(f"the run fails: {message[:240]}")
         self.expect(all(word in message for word in words), f"an error with {', '.join(words)}", message)
 
-    def await_published(self, *files: Flights) -> None:
+    def await_published(self, *files: Orders) -> None:
         """Wait until readers see every row of the files."""
         for each in files:
-            where = f"flight_number between {each.numbers[0]} and {each.numbers[-1]}"
-            query = f"select count(*) from fct_flights where {where} and dep_delay_minutes = {each.delay}"
+            where = f"order_id between {each.numbers[0]} and {each.numbers[-1]}"
+            query = f"select count(*) from {STREAM} where {where} and amount = {each.amount}"
 
             def all_there(query: str = query, rows: int = each.count) -> bool | None:
                 return self.platform.rows(query)[0][0] >= rows or None
@@ -180,11 +180,11 @@ class Stage:
             self.platform.eventually(all_there, f"the rows of {each.name}", SETTLED_SECONDS)
         self.step(f"readers see {sum(each.count for each in files):,} rows of {len(files)} files")
 
-    def unpublished(self, flights: Flights) -> None:
+    def unpublished(self, orders: Orders) -> None:
         """See that readers have no row of a file."""
-        where = f"flight_number between {flights.numbers[0]} and {flights.numbers[-1]}"
-        found = self.platform.rows(f"select count(*) from fct_flights where {where}")[0][0]
-        self.expect(found == 0, f"no row of {flights.name} before the readers", f"{found} rows")
+        where = f"order_id between {orders.numbers[0]} and {orders.numbers[-1]}"
+        found = self.platform.rows(f"select count(*) from {STREAM} where {where}")[0][0]
+        self.expect(found == 0, f"no row of {orders.name} before the readers", f"{found} rows")
 
     def expect(self, true: bool, what: str, found: object) -> None:
         """Go on where something is as it should be.

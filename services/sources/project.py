@@ -11,7 +11,7 @@ import yaml
 
 from blocks.errors import PlatformError
 from services.airbyte.settings import SAMPLE_CONFIG
-from services.embedded.stack import CONNECTION_ID, LANDING, PROJECT
+from services.embedded.stack import CONNECTION_ID, CONNECTIONS, LANDING, PROJECT
 from services.sources import entries, render
 from services.sources.spec import Spec
 
@@ -169,6 +169,11 @@ class Project:
         if file.resolve() != target.resolve():
             shutil.copyfile(file, target)
         return target
+
+
+def project_of(root: Path) -> Project:
+    """The places of content in a checkout."""
+    return Project(root, root / CONNECTIONS, root / "localstack" / "landing")
 
 
 def apply(changes: Sequence[Change]) -> None:

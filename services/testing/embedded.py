@@ -16,7 +16,7 @@ from blocks.lake import reading
 from blocks.landing import AwsAccess, s3_client
 from services.embedded import dev
 from services.embedded.processes import Processes, free_ports
-from services.embedded.stack import BUCKET, CREDENTIALS, LANDING, PREFIX, Stack, sample_files
+from services.embedded.stack import BUCKET, CREDENTIALS, PREFIX, PROJECT, Stack, sample_files
 from services.receiver.messages import Messages
 from services.testing.running import Running, unless_busy
 
@@ -35,7 +35,6 @@ PROCESS = {
     "console": "console",
 }
 """The process that does a Compose service's work here; S3 and Airbyte share one, as Prefect and its database do."""
-FEW = [LANDING / "flights" / "flights-2013-01-01.csv.gz"]
 
 
 class EmbeddedPlatform(Running):
@@ -45,15 +44,18 @@ class EmbeddedPlatform(Running):
 
     Args:
         state: folder for the state, which is emptied at the start; caches are kept beside it.
+        project: the checkout whose content it works on: of its landing files, the first of each stream has landed.
     """
 
     bucket, prefix = BUCKET, PREFIX
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, project: Path = PROJECT) -> None:
         shutil.rmtree(state, ignore_errors=True)
         s3, airbyte, prefect, alerts, console = free_ports(5)
         published = state / "published" / "warehouse.duckdb"
-        self.stack = Stack(state, published, s3, airbyte, prefect, alerts_port=alerts, console_port=console)
+        self.stack = Stack(
+            state, published, s3, airbyte, prefect, alerts_port=alerts, console_port=console, project=project
+        )
         self.stack.published.parent.mkdir(parents=True)
         self.processes = Processes(state / "logs")
         self.lake = str(state / "lake")
@@ -62,7 +64,8 @@ class EmbeddedPlatform(Running):
         try:
             self.stack.start(self.processes)
             self.stack.wait_until_ready(self.processes)
-            self.stack.land([*FEW, *(file for file in sample_files() if file.parent.name != "flights")])
+            files = sample_files(self.stack.project / "localstack" / "landing")
+            self.stack.land({file.parent: file for file in reversed(files)}.values())
             self.start()
         except BaseException:
             self.__exit__()

@@ -7,11 +7,11 @@ import boto3
 import duckdb
 import pytest
 
-from services.scenarios.flights import Flights, reconcile
+from services.scenarios.orders import STREAM, Orders, reconcile
 from services.testing.running import Running
 
-LANDED = Flights("scenario-one.csv.gz", 10_000, 2, delay=1)
-ROWS = [(10_000, "N550WN", "LGA", 1), (10_001, "N550WN", "LGA", 1)]
+LANDED = Orders("scenario-one.csv.gz", 10_000, 2, amount=1)
+ROWS = [(10_000, "gift", "north", 1), (10_001, "gift", "north", 1)]
 
 
 class Held(Running):
@@ -22,10 +22,10 @@ class Held(Running):
 
     def __init__(self, folder: Path, s3: object, raw: list[int], marts: list[tuple], published: list[tuple]) -> None:
         self.lake, self._s3, self._marts, self._published = str(folder), s3, marts, published
-        (folder / "flights").mkdir()
-        rows = ", ".join(f"({number}, 'inbound/flights/{LANDED.name}', 'N550WN', 'LGA', 1)" for number in raw)
-        names = "flight, _ab_source_file_url, tailnum, origin, dep_delay"
-        duckdb.sql(f"copy (from (values {rows}) as t({names})) to '{folder}/flights/one.parquet'")
+        (folder / STREAM).mkdir()
+        rows = ", ".join(f"('{number}', 'inbound/{STREAM}/{LANDED.name}', 'gift', 'north', '1.00')" for number in raw)
+        names = "order_id, _ab_source_file_url, note, region, amount"
+        duckdb.sql(f"copy (from (values {rows}) as t({names})) to '{folder}/{STREAM}/one.parquet'")
 
     def s3(self):
         return self._s3
@@ -46,7 +46,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     with moto.mock_aws():
         client = boto3.client("s3", "us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
         client.create_bucket(Bucket=Held.bucket)
-        client.put_object(Bucket=Held.bucket, Key=f"inbound/flights/{LANDED.name}", Body=LANDED.content)
+        client.put_object(Bucket=Held.bucket, Key=f"inbound/{STREAM}/{LANDED.name}", Body=LANDED.content)
         yield client
 
 
@@ -57,11 +57,11 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         ([10_000], ROWS, ROWS, ["1 lost on the way to raw: 10001"]),
         ([10_000, 10_001], ROWS, ROWS[:1], ["1 lost in published: 10001"]),
         ([10_000, 10_001], [*ROWS, ROWS[0]], ROWS, ["1 doubled in marts: 10000"]),
-        ([10_000, 10_001], ROWS, [ROWS[0], (10_001, "N550WN", "LGA", 0)], ["1 old or wrong in published: 10001"]),
+        ([10_000, 10_001], ROWS, [ROWS[0], (10_001, "gift", "north", 0)], ["1 old or wrong in published: 10001"]),
         (
             [10_000, 10_001],
             ROWS,
-            [*ROWS, (10_002, "N550WN", "LGA", 1)],
+            [*ROWS, (10_002, "gift", "north", 1)],
             ["1 in published, though no file has it: 10002"],
         ),
     ],
@@ -83,6 +83,6 @@ def test_a_row_that_is_twice_in_raw_is_named(s3: object, tmp_path: Path) -> None
 
 def test_an_earlier_version_of_a_file_in_raw_doubles_no_row(s3: object, tmp_path: Path) -> None:
     held = Held(tmp_path, s3, [10_000, 10_001], ROWS, ROWS)
-    one = f"{tmp_path}/flights/one.parquet"
-    duckdb.sql(f"copy (select * replace ('XXX' as origin) from '{one}') to '{tmp_path}/flights/earlier.parquet'")
+    one = f"{tmp_path}/{STREAM}/one.parquet"
+    duckdb.sql(f"copy (select * replace ('east' as region) from '{one}') to '{tmp_path}/{STREAM}/earlier.parquet'")
     assert reconcile(held).is_even

@@ -1,4 +1,4 @@
-"""Flights that scenarios land, and the account of what became of every row."""
+"""Orders that scenarios land, and the account of what became of every row."""
 
 import csv
 import gzip
@@ -6,53 +6,48 @@ import io
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 from services.testing.running import Running
 
-COLUMNS = (
-    "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,"
-    "dest,air_time,distance,hour,minute,time_hour"
-)
-FOLDER = "flights/"
+STREAM = "orders"
+COLUMNS = "order_id,ordered_on,region,note,amount"
+REGIONS = ("north", "east", "south", "west")
 MARK = "scenario-"
 """In the names of the files that scenarios land."""
 FIRST = 10_000
-"""The sample's flights have lower numbers."""
+"""The orders that are there before any scenario have lower numbers."""
 MOST_NAMED = 5
 
 Key: TypeAlias = int
-"""A flight's number, which each row that a scenario lands has of its own."""
-Value: TypeAlias = tuple[str, str, int]
-"""What tells the versions of a flight apart: its plane, where it left, and its delay in minutes."""
+"""An order's number, which each row that a scenario lands has of its own."""
+Value: TypeAlias = tuple[str, str, Decimal]
+"""What tells the versions of an order apart: its note, its region and its amount."""
 
 
 @dataclass(frozen=True)
-class Flights:
-    """A file of flights: `count` rows with numbers from `first`, which left on a day of February 2013."""
+class Orders:
+    """A file of orders: `count` rows with numbers from `first`, which were placed on one day of February 2026."""
 
     name: str
     first: int
     count: int
     day: int = 1
-    delay: int = 0
-    tail: str = "N550WN"
-    origin: str = "LGA"
+    amount: int = 0
+    note: str = "gift"
+    region: str = REGIONS[0]
 
     @property
     def numbers(self) -> range:
-        """The numbers of its flights."""
+        """The numbers of its orders."""
         return range(self.first, self.first + self.count)
 
     @property
     def text(self) -> str:
         """The file as CSV."""
-        rows = (
-            f"2013,2,{self.day},1000,1000,{self.delay},1200,1200,0,WN,{number},{self.tail},{self.origin},MDW,127,725,10,0,"
-            f"2013-02-{self.day:02}T15:00:00Z"
-            for number in self.numbers
-        )
+        rows = (f"{number},2026-02-{self.day:02},{self.region},{self.note},{self.amount}.00" for number in self.numbers)
         return "\n".join([COLUMNS, *rows, ""])
 
     @property
@@ -60,9 +55,27 @@ class Flights:
         """The file as it is landed, gzipped."""
         return gzip.compress(self.text.encode(), mtime=0)
 
-    def changed(self, **fields: Any) -> "Flights":
-        """The same flights with other values."""
+    def changed(self, **fields: Any) -> "Orders":
+        """The same orders with other values."""
         return replace(self, **fields)
+
+
+@dataclass(frozen=True)
+class FirstOrders(Orders):
+    """The file that the source was made of: orders of many days, from all regions, some without a note."""
+
+    @property
+    def text(self) -> str:
+        """The file as CSV."""
+        rows = (
+            f"{number},{date(2026, 1, 1) + timedelta(number % 31)},{REGIONS[number % len(REGIONS)]},"
+            f"{self.note if number % 3 else ''},{number % 20}.99"
+            for number in self.numbers
+        )
+        return "\n".join([COLUMNS, *rows, ""])
+
+
+FIRST_FILE = FirstOrders("orders-2026-01.csv.gz", 1, 200)
 
 
 @dataclass
@@ -90,7 +103,7 @@ class Account:
 def reconcile(platform: Running) -> Account:
     """Compare landing, raw, marts and published tables row by row, for the files that scenarios have landed.
 
-    A flight is right where its values are those of the newest file that holds it.
+    An order is right where its values are those of the newest file that holds it.
     """
     landed = _landed(platform)
     places: dict[str, list[tuple[Key, Value]]] = {
@@ -114,34 +127,34 @@ def reconcile(platform: Running) -> Account:
     return account
 
 
-_IN_MARTS = f"select flight_number, tailnum, origin, dep_delay_minutes from fct_flights where flight_number >= {FIRST}"
+_IN_MARTS = f"select order_id, note, region, amount from {STREAM} where order_id >= {FIRST}"
 
 
 def _in_raw(platform: Running) -> str:
-    files = f"read_parquet('{platform.lake}/flights/*.parquet', union_by_name=true)"
-    return f"select flight, _ab_source_file_url, tailnum, origin, dep_delay from {files} where flight >= {FIRST}"
+    files = f"read_parquet('{platform.lake}/{STREAM}/*.parquet', union_by_name=true)"
+    return f"select order_id, _ab_source_file_url, note, region, amount from {files} where order_id::bigint >= {FIRST}"
 
 
 def _table(rows: list[tuple[object, ...]]) -> list[tuple[Key, Value]]:
-    return [(int(str(number)), (str(tail), str(origin), int(str(delay)))) for number, tail, origin, delay in rows]
+    return [(int(str(number)), (str(note), str(region), Decimal(str(amount)))) for number, note, region, amount in rows]
 
 
 def _landed(platform: Running) -> dict[Key, set[Value]]:
-    """Each flight of the files that are in the bucket, with its values in the newest of them.
+    """Each order of the files that are in the bucket, with its values in the newest of them.
 
     S3 dates objects to the second: of two in one second, either may be the newest.
     """
     versions: dict[Key, list[tuple[datetime, Value]]] = defaultdict(list)
     s3 = platform.s3()
     for page in s3.get_paginator("list_objects_v2").paginate(
-        Bucket=platform.bucket, Prefix=f"{platform.prefix}{FOLDER}{MARK}"
+        Bucket=platform.bucket, Prefix=f"{platform.prefix}{STREAM}/{MARK}"
     ):
         for each in page.get("Contents", []):
             body = s3.get_object(Bucket=platform.bucket, Key=each["Key"])["Body"].read()
             text = (gzip.decompress(body) if each["Key"].endswith(".gz") else body).decode()
             for row in csv.DictReader(io.StringIO(text)):
-                value = (row.get("tailnum") or "None", row["origin"], int(row["dep_delay"]))
-                versions[int(row["flight"])].append((each["LastModified"], value))
+                value = (row.get("note") or "None", row["region"], Decimal(row["amount"]))
+                versions[int(row["order_id"])].append((each["LastModified"], value))
     newest = {key: max(date for date, _ in found) for key, found in versions.items()}
     return {key: {value for date, value in found if date == newest[key]} for key, found in versions.items()}
 

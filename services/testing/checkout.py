@@ -1,0 +1,85 @@
+"""A copy of this checkout with other content, for whatever must not depend on what a person has put into theirs.
+
+`checkout(folder)` has no source yet: `services.sources.project.project_of(folder)` writes some into it.
+`checkout(folder, content)` has the files of the folder `content`, which is laid out as a checkout:
+`dbt_project/models/...`, `localstack/landing/STREAM/...` and the connections' YAML. A platform of the copy is
+`EmbeddedPlatform(state, folder)`, which runs the code of this checkout on the content of the copy, or
+`Platform(folder)`, whose containers run the code of the copy.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.embedded.stack import CONNECTIONS, PROJECT
+
+PLATFORM = (
+    "blocks",
+    "flows",
+    "schedules",
+    "services",
+    "prefect.yaml",
+    "localstack/init",
+    "dbt_project/dbt_project.yml",
+    "dbt_project/profiles.yml",
+    "dbt_project/macros",
+    "dbt_project/tests/generic",
+    "profiles/local.env",
+    "docker-compose.yml",
+    "docker-compose.scale.yml",
+    "Dockerfile",
+    ".dockerignore",
+    "requirements.lock",
+    "requirements-platform.lock",
+    "requirements-lineage.lock",
+)
+"""What the platform itself consists of."""
+SOURCES = Path("dbt_project", "models", "staging", "sources.yml")
+IGNORED = shutil.ignore_patterns("__pycache__", "secrets")
+
+
+def checkout(target: Path, content: Path | None = None, also: Iterable[str] = ()) -> None:
+    """Make a copy of this checkout, as it is on disk, with other content.
+
+    Args:
+        target: folder for the copy, which is emptied first.
+        content: folder with the files of the content by their paths in a checkout; without it, there is no source yet.
+        also: further paths of this checkout to copy, e.g. `tests`.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    for path in (*PLATFORM, *also):
+        copy = target / path
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if (PROJECT / path).is_dir():
+            shutil.copytree(PROJECT / path, copy, ignore=IGNORED, dirs_exist_ok=True)
+        else:
+            shutil.copy2(PROJECT / path, copy)
+    for folder in ("localstack/landing", "dbt_project/models/marts"):
+        (target / folder).mkdir(parents=True, exist_ok=True)
+    if content:
+        shutil.copytree(content, target, dirs_exist_ok=True)
+    else:
+        _declare_no_source(target)
+
+
+def _declare_no_source(target: Path) -> None:
+    """Write the connections and raw of this checkout, without their streams and tables."""
+    connections = _read(CONNECTIONS)
+    for each in (*connections["sources"], *connections["connections"]):
+        each.get("configuration", each.get("configurations", {}))["streams"] = []
+    _write(target / CONNECTIONS, connections)
+    raw = next(each for each in _read(SOURCES)["sources"] if each["name"] == "raw")
+    _write(target / SOURCES, {"sources": [{**raw, "tables": []}]})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((PROJECT / path).read_text(encoding="utf-8"))
+    return found
+
+
+def _write(file: Path, document: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(document, sort_keys=False, width=1000), encoding="utf-8")
