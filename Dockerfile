@@ -44,7 +44,9 @@ FROM base AS airbyte
 COPY --from=airbyte-packages /opt/venv /opt/venv
 COPY --from=sources /app/services/__init__.py services/
 COPY --from=sources /app/services/guard services/guard
+COPY --from=sources /app/services/content.py services/
 COPY --from=sources /app/services/airbyte services/airbyte
+COPY --from=sources /app/localstack/connections.yaml localstack/
 COPY --from=sources /app/services/answers.sh /usr/local/bin/answers
 RUN install -d -o platform /data /data/lake /data/state
 USER platform

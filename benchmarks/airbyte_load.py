@@ -29,7 +29,7 @@ MONTH = sorted((ROOT / "localstack" / "landing" / "flights").glob("*.csv.gz"))
 FILES, MONTHS = 7, 53  # 7 * 53 * 27,004 rows
 WORKSPACE, SOURCE, DESTINATION = (f"{n * 8}-{n * 4}-4{n * 3}-8{n * 3}-{n * 12}" for n in "123")
 CONNECTIONS = {"csv.gz": f"{'4' * 8}-4444-4444-8444-{'4' * 12}", "parquet": f"{'5' * 8}-5555-4555-8555-{'5' * 12}"}
-SAMPLE = yaml.safe_load((ROOT / "services" / "airbyte" / "nyc_flights.yaml").read_text())
+SAMPLE = yaml.safe_load((ROOT / "localstack" / "connections.yaml").read_text())
 COLUMNS = SAMPLE["sources"][0]["configuration"]["streams"][0]["columns"]
 COPY = """
 import duckdb, sys, time

@@ -36,8 +36,6 @@ class SyncMode(StrEnum):
     INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
 
 
-SAMPLE_PLACE = ("my-data-lake-landing", "inbound/")
-"""The bucket and the prefix of the sample's source."""
 LONGEST = 100  # prefix and stream together are the name of a folder, or of a table, which have 255 at most
 CREATED_AT = 1_767_225_600  # epoch seconds of 2026-01-01, for what the file gives no date
 SchemaUpdates = Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"]

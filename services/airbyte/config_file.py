@@ -7,8 +7,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from services.airbyte.config import SAMPLE_PLACE, Config, Destination, Source, definition
+from services.airbyte.config import Config, Destination, Source, definition
 from services.airbyte.destination_config import DestinationConfiguration, LakeConfiguration
+from services.content import BUCKET, PREFIX
 
 
 class ConfigError(Exception):
@@ -26,11 +27,11 @@ def load_config(path: Path, destination: Path | None = None) -> Config:
 
 
 def in_bucket(config: Config, bucket: str, prefix: str) -> Config:
-    """Return the config with this place in each source that reads the sample's; a person's own sources stay."""
+    """Return the config with this place in each source that reads BUCKET and PREFIX; the other sources stay."""
 
     def moved(source: Source) -> Source:
         read = source.configuration
-        if (read.bucket, read.prefix) != SAMPLE_PLACE:
+        if (read.bucket, read.prefix) != (BUCKET, PREFIX):
             return source
         place = read.model_copy(update={"bucket": bucket, "prefix": prefix})
         return source.model_copy(update={"configuration": place})

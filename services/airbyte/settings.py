@@ -6,9 +6,9 @@ from pydantic import ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.airbyte.formats.model import Limits
+from services.content import BUCKET, CONNECTIONS, PREFIX
 
 LIMITS = Limits()
-SAMPLE_CONFIG = Path(__file__).with_name("nyc_flights.yaml")
 
 
 class Settings(BaseSettings):
@@ -18,9 +18,7 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = 8006
-    config: Path = Field(
-        default=SAMPLE_CONFIG, description="YAML file of workspaces, sources, destinations, connections"
-    )
+    config: Path = Field(default=CONNECTIONS, description="YAML file of workspaces, sources, destinations, connections")
     destination: Path | None = Field(
         default=None, description="JSON file of the destination's configuration that replaces every lake of the config"
     )
@@ -36,9 +34,9 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = None
     s3_session_token: SecretStr | None = Field(default=None, description="where the access key is a temporary one")
     s3_bucket: str | None = Field(
-        default=None, description="bucket that sources read in the place of the sample's, my-data-lake-landing"
+        default=None, description=f"bucket of the sources that the file gives {BUCKET} and {PREFIX}"
     )
-    s3_prefix: str = Field(default="", description="prefix there, in the place of the sample's, inbound/")
+    s3_prefix: str = Field(default="", description="prefix of the same sources, used with s3_bucket")
 
     client_id: str | None = Field(default=None, description="with client_secret: every call needs a token")
     client_secret: SecretStr | None = None

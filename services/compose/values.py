@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from services.compose.forms import FORMS, RECEIVER, SECRET_NAMES, Values, on_snowflake, runs, without_stand_ins
+from services.content import BUCKET, CONNECTIONS, PREFIX
 
-SAMPLE_PLACE = {"bucket": "my-data-lake-landing", "prefix": "inbound/"}
-"""What the mock's file says where the profile decides; services/airbyte/config_file.py replaces it."""
-MOCK_CONFIG = Path(__file__).parents[1] / "airbyte" / "nyc_flights.yaml"
+REPLACED = {"bucket": BUCKET, "prefix": PREFIX}
+"""What the connections say where the profile decides; services/airbyte/config_file.py replaces it."""
 STAND_INS = {
     "localstack": {"S3_ENDPOINT_URL": "http://localstack:4566"},
     "airbyte": {"AIRBYTE_SERVER_URL": "http://airbyte:8006/api/public/v1"},
@@ -182,15 +181,15 @@ def _wrong_way(service: str, wanted: Mapping[str, str], values: Values) -> Itera
 
 
 def _unknown_to_the_mock(values: Values) -> Iterator[str]:
-    """The mock knows the connections of its file; a source that reads the sample's place there reads the profile's."""
-    config = MOCK_CONFIG.read_text(encoding="utf-8")
+    """The mock knows the connections of its file; sources of BUCKET and PREFIX read the profile's place."""
+    config = CONNECTIONS.read_text(encoding="utf-8")
     wanted = [("AIRBYTE_CONNECTION_ID", "connectionId"), ("S3_BUCKET", "bucket"), ("S3_PREFIX", "prefix")]
     asked = [(name, key, values.get(name, "")) for name, key in wanted]
     more = filter(None, values.get("AIRBYTE_CONNECTION_IDS", "").split(","))
     for name, key, value in [*asked, *(("AIRBYTE_CONNECTION_IDS", "connectionId", each) for each in more)]:
-        written = "|".join(map(re.escape, [value, *([SAMPLE_PLACE[key]] if key in SAMPLE_PLACE else [])]))
+        written = "|".join(map(re.escape, [value, *([REPLACED[key]] if key in REPLACED else [])]))
         if not re.search(rf"""\b{key}["']?:\s*["']?({written})["']?\s*([,}}#]|$)""", config, re.MULTILINE):
-            yield f"{name} is {value!r}, which {MOCK_CONFIG.name} of the mock Airbyte does not have."
+            yield f"{name} is {value!r}, which localstack/{CONNECTIONS.name} does not have."
 
 
 def secrets(values: Values) -> set[str]:

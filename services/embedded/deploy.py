@@ -10,8 +10,8 @@ from prefect import get_client
 
 from blocks.names import Names
 from services.bootstrap.drift import Platform
+from services.content import PROJECT
 from services.embedded.lifeline import follow_parent
-from services.embedded.stack import PROJECT
 
 if __name__ == "__main__":
     follow_parent()

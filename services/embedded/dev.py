@@ -15,9 +15,10 @@ from blocks.errors import PlatformError, shown
 from blocks.host import DIRECT, NO_PROXY_ENTRY, PROXY
 from blocks.incidents import LOOKED
 from blocks.settings import elsewhere
+from services.content import PROJECT
 from services.embedded.only_one import in_words, only_one
 from services.embedded.processes import Processes, check_port, free_ports
-from services.embedded.stack import PROJECT, Stack, sample_files, short
+from services.embedded.stack import Stack, sample_files, short
 
 POOL = "local"
 OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."

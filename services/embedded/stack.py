@@ -12,16 +12,11 @@ import boto3
 
 from blocks.host import plain_path
 from blocks.settings import Settings
-from services.airbyte.settings import SAMPLE_CONFIG
+from services.content import BUCKET, CONNECTIONS_FILE, LANDING, PREFIX, PROJECT
 from services.embedded.processes import Processes
 from services.embedded.queue import make_queue, queue_url
 
-PROJECT = Path(__file__).parents[2]
 DATA = PROJECT / "data"
-LANDING = PROJECT / "localstack" / "landing"
-CONNECTIONS = SAMPLE_CONFIG.relative_to(PROJECT)
-"""The YAML of connections, from the folder of a checkout."""
-BUCKET, PREFIX = "my-data-lake-landing", "inbound/"
 CONNECTION_ID = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -149,7 +144,7 @@ class Stack:
         ports = ["--s3-port", str(self.s3_port), "--airbyte-port", str(self.airbyte_port)]
         places = {"lake": self.state / "lake", "state": self.state / "airbyte", "s3": self.state / "s3"}
         folders = [f"--{name}-dir={place}" for name, place in places.items()]
-        config = f"--config={self.project / CONNECTIONS}"
+        config = f"--config={self.project / CONNECTIONS_FILE}"
         processes.start("stand-ins", ["-m", "services.embedded.stand_ins", *ports, config, *folders], CREDENTIALS)
 
     def wait_until_ready(self, processes: Processes) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from services.airbyte.server import Server
-from services.airbyte.settings import SAMPLE_CONFIG, Settings
+from services.airbyte.settings import Settings
+from services.content import CONNECTIONS
 from services.embedded.lifeline import follow_parent
 from services.embedded.s3_server import s3_server
 
@@ -17,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--s3-port", type=int, required=True)
     parser.add_argument("--airbyte-port", type=int, required=True)
-    parser.add_argument("--config", type=Path, default=SAMPLE_CONFIG, help="YAML file of connections")
+    parser.add_argument("--config", type=Path, default=CONNECTIONS, help="YAML file of connections")
     parser.add_argument("--lake-dir", type=Path, required=True)
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--s3-dir", type=Path, required=True, help="folder that keeps S3's objects")

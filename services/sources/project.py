@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from blocks.errors import PlatformError
-from services.airbyte.settings import SAMPLE_CONFIG
-from services.embedded.stack import CONNECTION_ID, CONNECTIONS, LANDING, PROJECT
+from services.content import CONNECTIONS, CONNECTIONS_FILE, LANDING, PROJECT
+from services.embedded.stack import CONNECTION_ID
 from services.sources import entries, render
 from services.sources.spec import Spec
 
@@ -35,7 +35,7 @@ class Project:
     """Where the user's content stands, and the connection that new streams belong to."""
 
     root: Path = PROJECT
-    connections: Path = SAMPLE_CONFIG
+    connections: Path = CONNECTIONS
     landing: Path = LANDING
     connection_id: str = CONNECTION_ID
 
@@ -173,7 +173,7 @@ class Project:
 
 def project_of(root: Path) -> Project:
     """The places of content in a checkout."""
-    return Project(root, root / CONNECTIONS, root / "localstack" / "landing")
+    return Project(root, root / CONNECTIONS_FILE, root / "localstack" / "landing")
 
 
 def apply(changes: Sequence[Change]) -> None:

@@ -26,8 +26,9 @@ from services.compose.engine import Compose as Engine
 from services.compose.prefect_api import Prefect, prefect_of
 from services.compose.profile import load
 from services.compose.project import project_name
+from services.content import PROJECT
 from services.embedded.only_one import holder
-from services.embedded.stack import CREDENTIALS, PROJECT, short
+from services.embedded.stack import CREDENTIALS, short
 from services.sources.outcome import Outcome, tests_of
 from services.sources.own import OwnServices, first_rows
 

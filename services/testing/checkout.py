@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from services.embedded.stack import CONNECTIONS, PROJECT
+from services.content import CONNECTIONS_FILE, PROJECT
 
 PLATFORM = (
     "blocks",
@@ -67,10 +67,10 @@ def checkout(target: Path, content: Path | None = None, also: Iterable[str] = ()
 
 def _declare_no_source(target: Path) -> None:
     """Write the connections and raw of this checkout, without their streams and tables."""
-    connections = _read(CONNECTIONS)
+    connections = _read(CONNECTIONS_FILE)
     for each in (*connections["sources"], *connections["connections"]):
         each.get("configuration", each.get("configurations", {}))["streams"] = []
-    _write(target / CONNECTIONS, connections)
+    _write(target / CONNECTIONS_FILE, connections)
     raw = next(each for each in _read(SOURCES)["sources"] if each["name"] == "raw")
     _write(target / SOURCES, {"sources": [{**raw, "tables": []}]})
 

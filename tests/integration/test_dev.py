@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from services.content import PROJECT
 from services.embedded.only_one import only_one
 from services.embedded.processes import free_ports
-from services.embedded.stack import PROJECT
 
 
 def test_a_second_make_dev_on_the_same_folder_starts_nothing_and_says_what_to_do(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded.stack import PROJECT
+from services.content import PROJECT
 
 LOOK = """
 import os, sys, urllib.request

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from services.compose.code import MOUNTED
-from services.embedded.stack import CONNECTIONS
+from services.content import CONNECTIONS_FILE
 from services.scenarios import content
 from services.scenarios.orders import FIRST_FILE, STREAM
 from services.testing.checkout import SOURCES, checkout
@@ -13,7 +13,7 @@ from services.testing.checkout import SOURCES, checkout
 
 def streams(folder: Path) -> list[str]:
     """The streams that each source and each connection of a checkout names."""
-    document = yaml.safe_load((folder / CONNECTIONS).read_text())
+    document = yaml.safe_load((folder / CONNECTIONS_FILE).read_text())
     named = [each["configuration"]["streams"] for each in document["sources"]]
     named += [each["configurations"]["streams"] for each in document["connections"]]
     return [stream["name"] for each in named for stream in each]

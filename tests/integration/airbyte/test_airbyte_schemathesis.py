@@ -11,7 +11,8 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from services.airbyte import operations
 from services.airbyte.operations import NOT_DONE, OPERATIONS
-from services.airbyte.settings import SAMPLE_CONFIG, Settings
+from services.airbyte.settings import Settings
+from services.content import CONNECTIONS
 from tests.integration.airbyte.running_mock import served
 
 DOCUMENT = Path(operations.__file__).with_name("openapi") / "public-api.yaml"
@@ -34,7 +35,7 @@ def base_url(tmp_path_factory: pytest.TempPathFactory, s3_url: str) -> Iterator[
     """A mock of the sample file, whose syncs find no bucket and fail."""
     home = tmp_path_factory.mktemp("schemathesis")
     access = {"s3_endpoint_url": s3_url, "s3_access_key_id": "test", "s3_secret_access_key": "test"}
-    mock = Settings(config=SAMPLE_CONFIG, lake_dir=home / "lake", state_dir=home / "state", retry_delay=0, **access)
+    mock = Settings(config=CONNECTIONS, lake_dir=home / "lake", state_dir=home / "state", retry_delay=0, **access)
     with served(mock) as root:
         yield f"{root}/api/public/v1"
 

@@ -27,8 +27,8 @@ from blocks.systems import AirbyteConnection, DbtConfig, S3Landing, SnowflakeCon
 from blocks.warehouse import DuckDbWarehouse
 from services.airbyte.app import create_app
 from services.airbyte.config_file import load_config
-from services.airbyte.settings import SAMPLE_CONFIG
 from services.airbyte.settings import Settings as MockSettings
+from services.content import CONNECTIONS
 
 # The emulator's own: DuckDB finds that it could fetch its results in a cheaper way.
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result:UserWarning")
@@ -246,7 +246,7 @@ def test_a_loaded_landing_block_asks_as_whom_it_was_saved_for(
 def test_a_loaded_airbyte_block_gives_a_client_that_reads_its_connection(
     prefect_server: None, variables: Callable[..., None], serve: Callable[[Any], str], s3_url: str, tmp_path: Path
 ) -> None:
-    (connection,) = load_config(SAMPLE_CONFIG).connections
+    (connection,) = load_config(CONNECTIONS).connections
     url = serve(
         create_app(
             MockSettings(

@@ -11,13 +11,13 @@ from blocks.dbt.project import Dbt
 
 PACKAGE = "{name: dates, version: 1.0.0, config-version: 2}"
 PROJECT = """\
-name: flights
+name: local_data_platform
 version: 1.0.0
 config-version: 2
-profile: flights
+profile: local_data_platform
 packages-install-path: "{{ env_var('DBT_PACKAGES_INSTALL_PATH', 'dbt_packages') }}"
 """
-PROFILES = "flights: {target: dev, outputs: {dev: {type: duckdb, path: ':memory:'}}}"
+PROFILES = "local_data_platform: {target: dev, outputs: {dev: {type: duckdb, path: ':memory:'}}}"
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.full_pipeline import full_pipeline
-from services.embedded.stack import CONNECTION_ID, CREDENTIALS, PROJECT
+from services.content import PROJECT
+from services.embedded.stack import CONNECTION_ID, CREDENTIALS
 from tests.integration.flows.modes import DEFAULT, Mode, OnSnowflake, emptied
 from tests.integration.flows.platform import Platform, flights, running_airbyte
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator

@@ -17,9 +17,9 @@ from prefect.client.schemas.objects import FlowRun
 
 from blocks import lake
 from services.airbyte.app import create_app
-from services.airbyte.settings import SAMPLE_CONFIG, Settings
+from services.airbyte.settings import Settings
+from services.content import CONNECTIONS, LANDING
 from services.embedded.processes import free_ports
-from services.embedded.stack import LANDING
 from tests.integration.servers import serving
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def flights(day: int, rows: int = 20) -> str:
 def running_airbyte(folder: Path, bucket: str, s3_url: str, **settings: Any) -> Iterator[str]:
     """The mock Airbyte with the sample's connection over a bucket; its base URL."""
     config = folder / "airbyte.yaml"
-    config.write_text(SAMPLE_CONFIG.read_text().replace("my-data-lake-landing", bucket))
+    config.write_text(CONNECTIONS.read_text().replace("my-data-lake-landing", bucket))
     (port,) = free_ports(1)
     app = create_app(
         Settings(

@@ -29,8 +29,9 @@ from blocks.landing import LandedFile, listing
 from flows.airbyte_sync import StartedSync, airbyte_sync, start_sync, wait_for_sync
 from flows.dbt_transform import dbt_deps, dbt_transform, publish, run_dbt
 from flows.full_pipeline import FilesMissing, full_pipeline, source_freshness
+from services.content import PROJECT
 from services.embedded.processes import free_ports
-from services.embedded.stack import CONNECTION_ID, PROJECT
+from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.modes import Mode, OnSnowflake, every_mode
 from tests.integration.flows.platform import Platform, flights, newest_run, running_airbyte
 

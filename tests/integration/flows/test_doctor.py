@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from blocks.errors import PlatformError
 from blocks.systems import AirbyteConnection
 from services.bootstrap.__main__ import main as bootstrap
+from services.content import PROJECT
 from services.doctor.__main__ import helped
 from services.doctor.__main__ import main as doctor
 from services.doctor.airbyte import sources, streams
@@ -25,7 +26,7 @@ from services.doctor.landing import conditional_write
 from services.doctor.machine import skew, versions
 from services.doctor.warehouse import room
 from services.embedded.processes import free_ports
-from services.embedded.stack import CONNECTION_ID, PROJECT
+from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.platform import Platform, flights, running_airbyte
 from tests.integration.snowflake.emulator import running_emulator
 

@@ -28,7 +28,7 @@ from blocks.runs import DeploymentRuns, parked_key
 from flows.full_pipeline import FilesMissing, full_pipeline
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import main, s3_file_sensor, sensor
-from services.embedded.stack import PROJECT
+from services.content import PROJECT
 from tests.integration.flows.platform import Platform, flights, sample
 
 WAIT_SECONDS = 60

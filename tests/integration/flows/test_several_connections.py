@@ -15,7 +15,8 @@ from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile, listing
 from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
 from flows.full_pipeline import full_pipeline
-from services.embedded.stack import CONNECTION_ID, PROJECT
+from services.content import PROJECT
+from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.platform import Platform, flights
 
 UNKNOWN = "00000000-0000-4000-8000-000000000000"

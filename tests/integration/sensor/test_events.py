@@ -11,7 +11,7 @@ from blocks.notifications import MOST_LETTER, Notifications, QueueUnusable
 from blocks.prefect_server import PrefectUnavailable
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import sensor
-from services.embedded.stack import BUCKET
+from services.content import BUCKET
 from tests.integration.sensor.conftest import Landing
 from tests.unit.sensor.world import FakeRuns, World
 

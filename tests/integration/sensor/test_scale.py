@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.embedded.stack import PROJECT
+from services.content import PROJECT
 
 MOST_MB = 150
 

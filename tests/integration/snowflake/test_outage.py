@@ -32,7 +32,7 @@ def test_dbt_runs_again_once_snowflake_is_back(
 ) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "one.sql").write_text("select 1 as one")
-    (tmp_path / "dbt_project.yml").write_text("{name: flights, profile: flights}")
+    (tmp_path / "dbt_project.yml").write_text("{name: outage, profile: local_data_platform}")
     shutil.copy(PROFILES, tmp_path)
     paths = {"DBT_PROJECT_DIR": tmp_path, "WAREHOUSE_PATH": tmp_path / "w", "DBT_TARGET_PATH": tmp_path / "target"}
     for name, value in {**variables(emulator), **paths, "DBT_TARGET": "snowflake"}.items():

@@ -141,14 +141,14 @@ def test_the_documentation_describes_the_tables_on_snowflake(both: Both) -> None
     assert run.success, run.exception
     catalog = json.loads((both.snowflake.folder / "target" / "catalog.json").read_text())
     assert set(MARTS) <= {name.rpartition(".")[2] for name in catalog["nodes"]}
-    assert catalog["nodes"]["model.flights.fct_flights"]["columns"]["FLIGHT_NUMBER"]["type"] == "NUMBER"
+    assert catalog["nodes"]["model.local_data_platform.fct_flights"]["columns"]["FLIGHT_NUMBER"]["type"] == "NUMBER"
 
 
 def test_a_seed_is_loaded_again_and_again(both: Both, tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "hubs.csv").write_text("faa,since\nJFK,1948-07-01\nEWR,1928-10-01\n")
     (tmp_path / "dbt_project.yml").write_text(
-        "{name: hubs, profile: flights, flags: {send_anonymous_usage_stats: false}}"
+        "{name: hubs, profile: local_data_platform, flags: {send_anonymous_usage_stats: false}}"
     )
     project = replace(both.snowflake, folder=tmp_path, project=tmp_path)
     for _ in range(2):

@@ -10,8 +10,9 @@ from typing import Any
 import boto3
 import yaml
 
-from services.airbyte.settings import SAMPLE_CONFIG, Settings
-from services.embedded.stack import BUCKET, CONNECTION_ID, PROJECT
+from services.airbyte.settings import Settings
+from services.content import BUCKET, CONNECTIONS, PROJECT
+from services.embedded.stack import CONNECTION_ID
 from services.sources.facts import Facts, facts_of
 from services.sources.project import Project, apply
 from services.sources.reading import read
@@ -125,6 +126,6 @@ def empty_desk(folder: Path) -> Desk:
     raw["sources"][0]["tables"] = []
     (models / "staging" / "sources.yml").write_text(yaml.safe_dump(raw, sort_keys=False, width=1000))
     (folder / "connections.yaml").write_text(CONFIG.replace("CONNECTION", CONNECTION_ID))
-    assert SAMPLE_CONFIG.is_file()
+    assert CONNECTIONS.is_file()
     assert BUCKET in CONFIG
     return Desk(folder)

@@ -7,14 +7,14 @@ import pytest
 from services.airbyte import config_schema
 from services.airbyte.catalog import Catalog
 from services.airbyte.config_file import ConfigError, load_config
-from services.airbyte.settings import SAMPLE_CONFIG
+from services.content import CONNECTIONS
 from tests.integration.airbyte.source_s3 import differences
 
-TEXT = SAMPLE_CONFIG.read_text(encoding="utf-8")
+TEXT = CONNECTIONS.read_text(encoding="utf-8")
 
 
 def test_the_sample_has_one_connection_of_five_streams(tmp_path: Path) -> None:
-    catalog = Catalog(load_config(SAMPLE_CONFIG), tmp_path)
+    catalog = Catalog(load_config(CONNECTIONS), tmp_path)
     (connection,) = catalog.connections.values()
     assert str(connection.connectionId) == "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
     folders = [synced.place for synced in catalog.streams_of(connection)]

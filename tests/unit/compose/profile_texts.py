@@ -16,7 +16,7 @@ FILLED = {
     "user": "PLATFORM",
     "role": "TRANSFORMER",
     "warehouse": "TRANSFORMING",
-    "database": "FLIGHTS",
+    "database": "PLATFORM",
     "schema": "MARTS",
 }
 PRODUCTION = (FOLDER / "production.env.example").read_text()

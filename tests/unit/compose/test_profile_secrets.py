@@ -13,11 +13,11 @@ import yaml
 
 from services.airbyte.config_file import ConfigError, load_config
 from services.airbyte.destination_config import Password, SnowflakeConfiguration
-from services.airbyte.settings import SAMPLE_CONFIG
 from services.compose import values
 from services.compose.forms import SECRET_NAMES
 from services.compose.profile import PROJECT, SCALED_SECRETS_FILE, SECRETS_FILE, ComposeError, load
 from services.compose.secrets import digests, prepare, secret
+from services.content import CONNECTIONS
 from tests.unit.compose.profile_texts import FILLED, KEY, TEXTS, checked
 
 
@@ -68,9 +68,9 @@ def test_a_secret_of_a_real_system_that_cannot_be_used_is_told_by_its_name(
 def test_the_mock_airbyte_loads_the_warehouse_of_the_profile(rehearsal: Path) -> None:
     profile = load("rehearsal", rehearsal)
     prepare(profile)
-    (destination,) = load_config(SAMPLE_CONFIG, profile.secrets_folder / "destination.json").destinations
+    (destination,) = load_config(CONNECTIONS, profile.secrets_folder / "destination.json").destinations
     assert isinstance(destination.configuration, SnowflakeConfiguration)
-    assert (destination.configuration.host, destination.configuration.database) == ("http://snowflake:8085", "FLIGHTS")
+    assert (destination.configuration.host, destination.configuration.database) == ("http://snowflake:8085", "PLATFORM")
     assert isinstance(destination.configuration.credentials, Password)
     password = destination.configuration.credentials.password.get_secret_value()
     assert password == secret(profile, "SNOWFLAKE_PASSWORD")
@@ -79,7 +79,7 @@ def test_the_mock_airbyte_loads_the_warehouse_of_the_profile(rehearsal: Path) ->
 def test_the_rehearsal_leads_to_snowflake_however_the_mocks_file_is_written(rehearsal: Path) -> None:
     profile = load("rehearsal", rehearsal)
     prepare(profile)
-    edited = yaml.safe_load(SAMPLE_CONFIG.read_text())
+    edited = yaml.safe_load(CONNECTIONS.read_text())
     second = edited["destinations"][0] | {"destinationId": str(uuid4()), "name": "Second lake"}
     edited["destinations"].append({key: value for key, value in second.items() if key != "configuration"})
     edited["connections"].append(
@@ -94,10 +94,10 @@ def test_a_connection_that_leads_elsewhere_than_the_profile_says_stops_the_mock_
     profile = load("rehearsal", rehearsal)
     prepare(profile)
     wanted = json.loads((profile.secrets_folder / "destination.json").read_text())
-    edited = yaml.safe_load(SAMPLE_CONFIG.read_text())
+    edited = yaml.safe_load(CONNECTIONS.read_text())
     edited["destinations"][0]["configuration"] = wanted | {"database": "ELSEWHERE"}
     (rehearsal / "edited.yaml").write_text(json.dumps(edited))
-    with pytest.raises(ConfigError, match=r"'NYC flights to the raw lake' leads to .*elsewhere\.raw .*flights\.raw "):
+    with pytest.raises(ConfigError, match=r"'NYC flights to the raw lake' leads to .*elsewhere\.raw .*platform\.raw "):
         load_config(rehearsal / "edited.yaml", profile.secrets_folder / "destination.json")
 
 
@@ -107,11 +107,11 @@ def test_a_connection_that_leads_elsewhere_than_the_profile_says_stops_the_mock_
 def test_the_mocks_connection_is_found_however_yaml_writes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    sample = SAMPLE_CONFIG.read_text()
+    sample = CONNECTIONS.read_text()
     written = f"connectionId: {FILLED['connection-uuid']}"
     assert written in sample
     (tmp_path / "edited.yaml").write_text(sample.replace(written, line.format(FILLED["connection-uuid"])))
-    monkeypatch.setattr(values, "MOCK_CONFIG", tmp_path / "edited.yaml")
+    monkeypatch.setattr(values, "CONNECTIONS", tmp_path / "edited.yaml")
     checked(tmp_path, "local", TEXTS["local"])
 
 

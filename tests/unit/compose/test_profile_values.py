@@ -11,11 +11,11 @@ import pytest
 from blocks.settings import Settings
 from services.airbyte.config import S3Configuration, Source
 from services.airbyte.config_file import in_bucket, load_config
-from services.airbyte.settings import SAMPLE_CONFIG
 from services.compose.forms import FORMS, SECRET_NAMES
 from services.compose.profile import PROJECT, ComposeError, load
 from services.compose.promote import differing
 from services.compose.secrets import prepare
+from services.content import CONNECTIONS
 from tests.unit.compose.profile_texts import FILLED, KEY, PRODUCTION, TEXTS, changed, checked
 
 LINES = [(profile, name) for profile, text in TEXTS.items() for name in re.findall(r"^(\w+)=", text, re.MULTILINE)]
@@ -195,7 +195,7 @@ def test_an_empty_prefix_is_the_buckets_root(tmp_path: Path) -> None:
 
 
 def test_the_mock_reads_the_place_of_the_profile_and_a_persons_own_sources_as_they_are() -> None:
-    config = load_config(SAMPLE_CONFIG)
+    config = load_config(CONNECTIONS)
     own = config.sources[0].model_copy(update={"name": "own", "configuration": place(config.sources[0], "own", "x/")})
     both = config.model_copy(update={"sources": [*config.sources, own]})
     found = [(each.configuration.bucket, each.configuration.prefix) for each in in_bucket(both, "acme", "").sources]
