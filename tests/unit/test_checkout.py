@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from services.compose.code import MOUNTED
@@ -30,12 +31,19 @@ def files(folder: Path) -> list[str]:
     return sorted(each.name for each in folder.rglob("*") if each.is_file())
 
 
-def test_without_content_a_copy_has_the_platform_and_no_source(tmp_path: Path) -> None:
+def test_a_copy_has_the_platform_and_nothing_of_a_persons_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content.write(own := tmp_path / "own")
+    for name in ("dbt_project/packages.yml", "dbt_project/tests/own.sql", "profiles/secrets/TOKEN", "profiles/own.env"):
+        (own / name).parent.mkdir(parents=True, exist_ok=True)
+        (own / name).touch()
+    monkeypatch.setattr("services.testing.checkout.PROJECT", own)
     checkout(tmp_path / "copy")
     assert [each for each in MOUNTED if not (tmp_path / "copy" / each).exists()] == []
     assert files(tmp_path / "copy" / "dbt_project" / "models") == ["sources.yml"]
     assert files(tmp_path / "copy" / "localstack" / "landing") == []
     assert (streams(tmp_path / "copy"), tables(tmp_path / "copy")) == ([], [])
+    assert files(tmp_path / "copy" / "profiles") == ["local.env"]
+    assert not [each for each in files(tmp_path / "copy" / "dbt_project") if each in ("packages.yml", "own.sql")]
 
 
 def test_a_copy_has_the_content_that_it_was_given_and_nothing_of_an_earlier_one(tmp_path: Path) -> None:
@@ -43,10 +51,9 @@ def test_a_copy_has_the_content_that_it_was_given_and_nothing_of_an_earlier_one(
     (given / "parcels.sql").write_text("select 1 as parcel")
     checkout(tmp_path / "copy")
     (tmp_path / "copy" / "dbt_project" / "models" / "marts" / "earlier.sql").touch()
-    checkout(tmp_path / "copy", tmp_path / "content", also=["profiles", "tests/unit"])
+    checkout(tmp_path / "copy", tmp_path / "content", also=["tests/unit"])
     assert files(tmp_path / "copy" / "dbt_project" / "models") == ["parcels.sql"]
     assert (tmp_path / "copy" / "tests" / "unit" / Path(__file__).name).is_file()
-    assert not (tmp_path / "copy" / "profiles" / "secrets").exists()
 
 
 def test_the_content_of_scenarios_is_one_source_as_make_source_writes_it(tmp_path: Path) -> None:
