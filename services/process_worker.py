@@ -4,6 +4,7 @@ Prefect's own ends with "already holding" where a run is handed out again while 
 it, leaves a run crashed whose process was killed, and cannot be asked to let its runs end.
 """
 
+import sys
 import warnings
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
@@ -16,7 +17,7 @@ from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.events.schemas.automations import EventTrigger
 from prefect.exceptions import PrefectException
 from prefect.states import AwaitingRetry
-from prefect.utilities.processutils import command_to_string, get_sys_executable
+from prefect.utilities.processutils import command_to_string
 from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
@@ -25,6 +26,7 @@ from blocks.names import Names
 from blocks.runs import attempts
 from services import drain
 from services.bootstrap.automations import BEATS, FREQUENCY, SILENT
+from services.forked import ENGINE
 
 
 class Job(ProcessJobConfiguration):
@@ -35,6 +37,8 @@ class Job(ProcessJobConfiguration):
     """
 
     names: ClassVar[Names] = Names()
+    engine: ClassVar[list[str]] = [sys.executable, "-m", ENGINE]
+    """The command of a run's process."""
 
     @classmethod
     async def resolve_for_flow_run(cls, flow_run: FlowRun, *, client: PrefectClient, **others: Any) -> Self:
@@ -42,12 +46,17 @@ class Job(ProcessJobConfiguration):
         job = await super().resolve_for_flow_run(flow_run, client=client, **others)
         if cls.names.tag not in flow_run.tags:
             return job
-        job.command = job.command or command_to_string([get_sys_executable(), "-m", "prefect.engine"])
         if longest := await cls._longest(client):
             own = job.env.get(FREQUENCY) or ""
             if not own.isdigit() or int(own) > longest:
                 job.env[FREQUENCY] = str(longest)
         return job
+
+    def prepare_for_flow_run(self, flow_run: FlowRun, *others: Any, **more: Any) -> None:
+        """Give the platform's runs a command, without which Prefect starts another Python first."""
+        if self.names.tag in flow_run.tags:
+            self.command = self.command or command_to_string(self.engine)
+        super().prepare_for_flow_run(flow_run, *others, **more)
 
     @classmethod
     async def _longest(cls, client: PrefectClient) -> int:

@@ -9,12 +9,14 @@ which retry a run once its heartbeats have stopped.
 import argparse
 import runpy
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -39,7 +41,7 @@ from blocks.attempts import ATTEMPTS, RETRIED
 from blocks.names import OURS
 from blocks.runs import attempts
 from blocks.settings import Settings
-from services import process_worker
+from services import forked, process_worker
 
 LIMIT = 4
 """Runs at once: each takes up to 0.6 GB while dbt works, and the worker's container has 3 GB."""
@@ -123,6 +125,19 @@ def numbered(name: str, folder: Path) -> str:
     raise AssertionError("there is no last number")
 
 
+@contextmanager
+def forks() -> Iterator[None]:
+    """Have the processes of runs forked from one that is started here, and ends with the block or with this process."""
+    if sys.platform != "linux":
+        yield
+        return
+    with TemporaryDirectory(prefix="runs-") as folder:
+        path = str(Path(folder) / "forks")
+        process_worker.Job.engine = forked.command(path)
+        with subprocess.Popen([sys.executable, "-m", "services.fork_server", path], stdin=subprocess.PIPE):  # noqa: S603
+            yield
+
+
 def main() -> None:
     """Retry what a killed worker left, then be a worker."""
     parser = argparse.ArgumentParser(prog="python -m services.worker", description=__doc__)
@@ -143,7 +158,8 @@ def main() -> None:
             print(f"{run.name} was {run.state_name} when the worker ended", flush=True)
     named = ["--pool", pool, "--name", options.name, "--limit", options.limit or str(LIMIT)]
     sys.argv = ["prefect", "worker", "start", *named, *others]
-    runpy.run_module("prefect", run_name="__main__")
+    with forks():
+        runpy.run_module("prefect", run_name="__main__")
 
 
 if __name__ == "__main__":

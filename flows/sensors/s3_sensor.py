@@ -30,6 +30,8 @@ PIPELINE = "full_pipeline/full-pipeline"
 
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 1e9
+POLL_SECONDS, OWN_POLL_SECONDS = 5, 1
+"""From one look to the next: at AWS, where each listing costs money, and at an S3 of one's own."""
 RESTS, LONGEST_REST_SECONDS = 4, 10
 """How long a sensor rests at least, in times that the listing took: a large bucket must not keep a processor busy."""
 BEAT_SECONDS = 20
@@ -204,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
         if deployment:
             _watch(deployment, heartbeat, **options)
         else:
-            s3_file_sensor(**options)
+            s3_file_sensor(**{name: value for name, value in options.items() if value is not None})
     except PlatformError as error:
         print(error, file=sys.stderr)
         return 1
@@ -213,7 +215,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _watch(deployment: str, heartbeat: Path | None, profile: str | None, poll_seconds: float, **options: Any) -> None:
+def _watch(
+    deployment: str, heartbeat: Path | None, profile: str | None, poll_seconds: float | None, **options: Any
+) -> None:
     spans: dict[str, Any] = {name: timedelta(seconds=options.pop(f"{name}_seconds")) for name, _, _ in SECONDS}
     names = connections.names(profile)
     profile = names.blocks(profile) if profile else None
@@ -229,6 +233,8 @@ def _watch(deployment: str, heartbeat: Path | None, profile: str | None, poll_se
         raise
     except PrefectUnavailable as error:
         get_logger("sensor").warning("%s", error)
+    if poll_seconds is None:
+        poll_seconds = OWN_POLL_SECONDS if connections.landing(profile).endpoint_url else POLL_SECONDS
     stay(first, made, poll_seconds, heartbeat)
 
 
@@ -241,7 +247,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prefix", help="where files land (default: the profile's, or S3_PREFIX)")
     parser.add_argument("--pattern", default="*", help="glob that the key below the prefix must match (default: *)")
     parser.add_argument("--max-batch", type=int, default=1000, help="files of one run, at most (default: 1000)")
-    parser.add_argument("--poll-seconds", type=_pause, default=5, help="from one poll to the next (default: 5)")
+    pause = f"from one poll to the next (default: {POLL_SECONDS}; {OWN_POLL_SECONDS} where S3_ENDPOINT_URL is set)"
+    parser.add_argument("--poll-seconds", type=_pause, help=pause)
     for name, seconds, meaning in SECONDS:
         parser.add_argument(f"--{name}-seconds", type=_seconds, default=seconds, help=f"{meaning} (default: {seconds})")
     return parser

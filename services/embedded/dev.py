@@ -25,7 +25,7 @@ OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m 
 MODULE = ["-m", "services.embedded.lifeline"]
 COMMANDS = {
     "worker": [*MODULE, "services.worker", "--pool", POOL, "--name", "make-dev"],
-    "sensor": [*MODULE, "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline", "--poll-seconds", "1"],
+    "sensor": [*MODULE, "flows.sensors.s3_sensor", "--watch", "full_pipeline/full-pipeline"],
     "alerts": [*MODULE, "services.receiver"],
     "watch": [*MODULE, "services.watch"],
     "console": [*MODULE, "services.console"],

@@ -18,6 +18,8 @@ READERS = {
     "services/airbyte/settings.py": "the stand-in for Airbyte imports nothing of the platform",
     "services/snowflake/settings.py": "the stand-in for Snowflake imports nothing of the platform",
     "services/guard/settings.py": "the guard runs in the stand-ins and in LocalStack, too",
+    "services/forked.py": "hands the environment that the worker has made for a run to its process",
+    "services/fork_server.py": "takes that environment over",
     "localstack/init/start.d/10-guard.py": "LocalStack's own Python runs it",
 }
 """The files that read the environment, and why each of them must."""
