@@ -78,6 +78,7 @@ export TYPED_TO = $(value TO)
 export TYPED_FROM = $(value FROM)
 export TYPED_TAG = $(value TAG)
 export TYPED_KEY = $(value KEY)
+export TYPED_ONLY = $(value ONLY)
 export TYPED_MART = $(value MART)
 REMOVE_SOURCE = $(filter command,$(firstword $(origin REMOVE)))
 export TYPED_PROJECT = $(value PROJECT)
@@ -248,9 +249,9 @@ e2e: $(READY) ## Run the platform's tests against the systems of a profile: make
 bench-load: $(READY) ## Load 10 million flights through the mock Airbyte, and compare with DuckDB's COPY
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
-.PHONY: bench-history
-bench-history: $(READY) ## Measure what a day costs with 10 million flights behind it: make bench-history ARGS="--rows 1000000"
-	@$(BIN)/python benchmarks/history.py $(ARGS)
+.PHONY: bench
+bench: $(READY) ## Measure what a day, a history and a run cost beside their floor: make bench [ONLY=history,dev,compose] [ARGS=--help]
+	@$(BIN)/python -m benchmarks --only="$$TYPED_ONLY" $(ARGS)
 
 # What the images hold of it: no tools, and for Linux alone.
 IMAGE_LOCK = $(UV) pip compile --quiet --python-version 3.13 --python-platform linux --generate-hashes \

@@ -2,26 +2,23 @@
 
 It makes two lakes of the sample's January, shifted into the past, builds both whole, and then loads day after day into
 each. A process of its own does with each day what `full_pipeline` does once the sync has ended: it looks whether the
-files have arrived, builds and tests, publishes, counts, and asks for freshness. It starts no Prefect. Printed, and
-written as one object a figure, are medians: `ours` with the history, `floor` with the month.
+files have arrived, builds and tests, publishes, counts, and asks for freshness. It starts no Prefect. The figures are
+medians: `ours` with the history, `floor` with the month.
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import TypedDict
 
 import duckdb
 
-ROOT = Path(__file__).resolve().parent.parent
+from benchmarks.figures import ROOT, Figure, figure
+
 LANDING = ROOT / "localstack" / "landing"
-LATEST = ROOT / "data" / "bench" / "latest.json"
 MONTH, DAYS = 27_004, 31
 SMALL = ("airlines", "airports", "planes")
 DAY = """
@@ -62,23 +59,11 @@ FIGURES = {
 }
 
 
-class Figure(TypedDict):
-    """One line of the benchmark; `rows` is the length of the history."""
-
-    name: str
-    ours: float
-    floor: float
-    ratio: float
-    unit: str
-    rounds: int
-    rows: int
-
-
 class Platform:
     """A lake of so many months, and its warehouse."""
 
     def __init__(self, folder: Path, months: int) -> None:
-        self.folder, self.days = folder, 0
+        self.folder, self.months, self.days = folder, months, 0
         for stream in SMALL:
             self._write(stream, f"from read_csv('{LANDING / stream}/*', nullstr = ['', 'NA'])", 0, stream)
         for month in range(months):
@@ -146,49 +131,23 @@ class Platform:
             connection.execute(f"copy ({query}) to '{file}' (format parquet)")
 
 
-def figures(months: int, rounds: int, folder: Path) -> list[Figure]:
-    """Measure both platforms by turns, so that other work on the machine falls on both."""
-    floor, ours = Platform(folder / "month", 1), Platform(folder / "history", months)
-    measured: dict[Platform, list[dict[str, float]]] = {floor: [], ours: []}
+def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
+    """Measure all histories and the month by turns, so that other work on the machine falls on each."""
+    months = [max(1, round(each / MONTH)) for each in rows]
+    platforms = [Platform(folder / f"{each}-months", each) for each in (1, *(each for each in months if each > 1))]
+    measured: dict[Platform, list[dict[str, float]]] = {each: [] for each in platforms}
     for platform in measured:
         platform.build()
-    for round_ in range(rounds + 1):
+    for round_ in range(min(rounds, DAYS - 1) + 1):
         for platform, builds in measured.items():
             built = platform.build(platform.day())
             if round_:  # the first day is the first that is built incrementally, and parses the project once more
                 builds.append(built)
-    found: list[Figure] = []
+    month, *histories = platforms
+    found = []
     for key, (name, unit) in FIGURES.items():
-        mine, least = (median(built[key] for built in measured[each]) for each in (ours, floor))
-        found.append(
-            {
-                "name": name,
-                "ours": round(mine, 2),
-                "floor": round(least, 2),
-                "ratio": round(mine / least, 2),
-                "unit": unit,
-                "rounds": rounds,
-                "rows": months * MONTH,
-            }
-        )
+        floor = median(built[key] for built in measured[month])
+        for each in histories or [month]:
+            ours = median(built[key] for built in measured[each])
+            found.append(figure(name, ours, floor, unit, rounds, each.months * MONTH))
     return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=10_000_000, help="flights in the history (default: 10000000)")
-    parser.add_argument("--rounds", type=int, default=3, help="days that are measured, 30 at most (default: 3)")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-history-") as folder:
-        found = figures(max(1, round(arguments.rows / MONTH)), min(arguments.rounds, DAYS - 1), Path(folder))
-    for each in found:
-        print(
-            f"{each['name']}: {each['ours']:g} {each['unit']} with {each['rows']:,} rows, "
-            f"{each['floor']:g} {each['unit']} with {MONTH:,}: {each['ratio']:.2f} times",
-        )
-    LATEST.parent.mkdir(parents=True, exist_ok=True)
-    LATEST.write_text(json.dumps(found, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Benchmarks: what is measured is said in docs/performance.md."""

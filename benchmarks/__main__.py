@@ -1,0 +1,39 @@
+"""`python -m benchmarks`: what the platform costs, beside what it could not cost less than, on this machine."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import drop, history
+from benchmarks.figures import LATEST, ROOT, keep, show
+
+PARTS = ("history", *drop.ENGINES)
+
+
+def main() -> None:
+    """Measure the parts one after the other; each is printed and kept as soon as it ends."""
+    parser = argparse.ArgumentParser(prog="make bench ONLY=… ARGS=…", description=__doc__)
+    parser.add_argument("--only", default="", help=f"some of {', '.join(PARTS)} (default: all but compose)")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000], help="flights in the histories")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
+    arguments = parser.parse_args()
+    chosen = arguments.only.replace(",", " ").split() or PARTS[:-1]
+    if unknown := sorted(set(chosen) - set(PARTS)):
+        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    console = Console()
+    for part in chosen:
+        console.print(f"{part}: measuring; other work on this machine changes what comes out", highlight=False)
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            if part == "history":
+                found = history.figures(arguments.rows, arguments.rounds, Path(folder))
+            else:
+                found = drop.figures(part, arguments.rounds, Path(folder))
+        keep(found)
+        show(found, console)
+    console.print(f"All figures: {LATEST.relative_to(ROOT)}", highlight=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""From a file's arrival to its published rows, under `make dev` or in Compose, beside `dbt build` by hand.
+
+A platform of its own has the sample but for some days of flights, which are landed one after the other. The times are
+Prefect's: when the task `publish` of the run for the file ended, and when runs were due and ended. The floor is
+`make dbt ARGS=build` in the same round, with nothing new to build.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import ROOT, Figure, figure
+from services.testing import Platform
+from services.testing.embedded import EmbeddedPlatform
+from services.testing.running import Running
+
+PIPELINE, TRANSFORM = "full_pipeline/full-pipeline", "dbt_transform/dbt-transform"
+FLIGHTS = sorted((ROOT / "localstack" / "landing" / "flights").glob("*.csv.gz"))
+ENGINES = ("dev", "compose")
+ROWS = 27_004
+PAUSE_SECONDS = 5.3
+"""After a run; no multiple of the sensor's pause, so that files meet it at any moment."""
+
+
+def figures(engine: str, rounds: int, folder: Path) -> list[Figure]:
+    """Land a file a round, and compare; the first round is for warming up."""
+    found: dict[str, list[float]] = {"published": [], "transform": [], "floor": []}
+    with platform(engine, folder) as running:
+        for round_, file in enumerate(FLIGHTS[-rounds - 1 :]):
+            seconds = {
+                "published": _published(running, file),
+                "transform": _transformed(running),
+                "floor": _by_hand(running),
+            }
+            if round_:
+                for name, value in seconds.items():
+                    found[name].append(value)
+    floor = median(found["floor"])
+    where = "make dev" if engine == "dev" else "Compose"
+    return [
+        figure(f"drop to published, {where}", median(found["published"]), floor, "s", rounds, ROWS),
+        figure(f"dbt_transform from due to end, {where}", median(found["transform"]), floor, "s", rounds, ROWS),
+    ]
+
+
+@contextmanager
+def platform(engine: str, folder: Path) -> Iterator[Running]:
+    """A platform of its own, with its first tables published."""
+    with EmbeddedPlatform(folder / "state") if engine == "dev" else Platform() as running:
+        running.eventually(lambda: running.rows("select 1 from fct_flights limit 1") or None, "the first tables", 900)
+        running.eventually(lambda: _is_idle(running) or None, "an idle platform")
+        yield running
+
+
+def _is_idle(running: Running) -> bool:
+    return all(run["state_type"] not in ("PENDING", "RUNNING") for run in running.flow_runs())
+
+
+def _published(running: Running, file: Path) -> float:
+    key = f"{running.prefix}flights/again-{file.name}"
+    time.sleep(PAUSE_SECONDS)
+    begun = time.time()
+    running.s3().put_object(Bucket=running.bucket, Key=key, Body=file.read_bytes())
+
+    def ended() -> dict[str, Any] | None:
+        runs = [run for run in running.flow_runs(PIPELINE) if key in str(run["parameters"].get("files"))]
+        return next((run for run in runs if run["state_type"] == "COMPLETED"), None)
+
+    run = running.eventually(ended, f"the run for {key}")
+    below = {"flow_runs": {"parent_flow_run_id": {"any_": [run["id"]]}}, "task_runs": {"name": {"like_": "publish"}}}
+    (publish,) = running.prefect("POST", "task_runs/filter", below)
+    return datetime.fromisoformat(publish["end_time"]).timestamp() - begun
+
+
+def _transformed(running: Running) -> float:
+    run = running.run(TRANSFORM)
+    due, end = (datetime.fromisoformat(run[name]) for name in ("expected_start_time", "end_time"))
+    return (end - due).total_seconds()
+
+
+def _by_hand(running: Running) -> float:
+    build = ["python", "-m", "blocks.dbt_command", "build"]
+    begun = time.monotonic()
+    if isinstance(running, Platform):
+        running.compose("exec", "-T", "worker", *build)
+    elif isinstance(running, EmbeddedPlatform):
+        subprocess.run(
+            [sys.executable, *build[1:]], env=running.stack.variables, cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+        )
+    return time.monotonic() - begun

@@ -1,0 +1,59 @@
+"""A benchmark's figures: an object each in data/bench/latest.json, and a bar each on the terminal."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from rich.console import Console
+
+ROOT = Path(__file__).resolve().parent.parent
+LATEST = ROOT / "data" / "bench" / "latest.json"
+WIDTH = 30
+
+
+class Figure(TypedDict):
+    """What was measured; `rows` is the length of the history, `floor` what it could not cost less than."""
+
+    name: str
+    ours: float
+    floor: float
+    ratio: float
+    unit: str
+    rounds: int
+    rows: int
+
+
+def figure(name: str, ours: float, floor: float, unit: str, rounds: int, rows: int) -> Figure:
+    """A figure, rounded; its ratio is taken before."""
+    return Figure(
+        name=name,
+        ours=round(ours, 2),
+        floor=round(floor, 2),
+        ratio=round(ours / floor, 2),
+        unit=unit,
+        rounds=rounds,
+        rows=rows,
+    )
+
+
+def keep(found: Sequence[Figure], file: Path = LATEST) -> None:
+    """Write figures to the file, in the place of those of the same name and rows."""
+    new = {(each["name"], each["rows"]) for each in found}
+    old: list[Figure] = json.loads(file.read_text()) if file.exists() else []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([*(each for each in old if (each["name"], each["rows"]) not in new), *found], indent=2))
+
+
+def show(found: Sequence[Figure], console: Console) -> None:
+    """Print each figure under its name, with a bar: what it could not cost less than, and what is more."""
+    for name in dict.fromkeys(each["name"] for each in found):
+        console.print(f"\n[bold]{name}[/bold]  [dim](▇ floor, ░ more)[/dim]", highlight=False)
+        same = [each for each in found if each["name"] == name]
+        longest = max(max(each["ours"], each["floor"]) for each in same)
+        for each in same:
+            least, mine = (round(WIDTH * value / longest) for value in (each["floor"], each["ours"]))
+            bar = "▇" * min(least, mine) + "░" * (mine - least)
+            values = f"{each['ours']:g} {each['unit']}, floor {each['floor']:g}, ratio {each['ratio']:.2f}"
+            console.print(f"  {each['rows']:>11,} rows  {bar:{WIDTH}}  {values}", highlight=False, soft_wrap=True)
+    console.print()
