@@ -101,10 +101,11 @@ up: ## Build and start the platform in Docker, and wait until its first tables a
 drop: $(INSTALLED) ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=flights
 	@$(VERB) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
 
+OF_PROFILE = $(if $(filter command environment,$(firstword $(origin PROFILE))),--profile="$(PROFILE)")
 .PHONY: source
-source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv [NAME=] [KEY=] [MART=]; or NAME=orders REMOVE=1
+source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv [NAME=] [KEY=] [MART=]; or FROM=connection; or NAME=orders REMOVE=1
 	@$(OURS) -m services.sources $(if $(REMOVE_SOURCE),remove --yes="$$TYPED_YES" -- "$$TYPED_NAME",add --name="$$TYPED_NAME" \
-	  --key="$$TYPED_KEY" --mart="$$TYPED_MART" --yes="$$TYPED_YES" -- "$$TYPED_FILE")
+	  --key="$$TYPED_KEY" --mart="$$TYPED_MART" --from="$$TYPED_FROM" $(OF_PROFILE) --yes="$$TYPED_YES" -- "$$TYPED_FILE")
 
 .PHONY: sources
 sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness, tables, and whose the files are

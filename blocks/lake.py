@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,16 @@ import duckdb
 
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
+
+
+@dataclass
+class Fill:
+    """Of a file in raw: its table, key and rows, and how many values it has by column, names in lower case."""
+
+    table: str
+    file: str
+    rows: int
+    values: dict[str, int]
 
 
 def streams(lake: Path) -> dict[str, str]:
@@ -95,6 +106,41 @@ def columns(lake: Path) -> dict[str, dict[str, str]]:
             name: {column.lower(): type_ for column, type_, *_ in connection.execute(query, [glob]).fetchall()}
             for name, glob in streams(lake).items()
         }
+
+
+def fills(lake: Path, since: datetime) -> list[Fill]:
+    """How many values each file loaded since then has in each column, by the footers of the Parquet files alone."""
+    query = (
+        "select file_name, path_in_schema, sum(num_values), sum(num_values - coalesce(stats_null_count, 0)), "
+        "max(stats_max_value) from parquet_metadata(?) group by all order by all"
+    )
+    found: list[Fill] = []
+    with reading(lake), duckdb.connect() as connection:
+        for name, files in written(lake, since).items():
+            by_file: dict[str, Fill] = {}
+            for file, column, rows, values, most in connection.execute(query, [files]).fetchall():
+                fill = by_file.setdefault(file, Fill(name, "", int(rows), {}))
+                fill.values[column.lower()] = int(values)
+                if column == FILE:
+                    fill.file = most or ""
+            found += by_file.values()
+    return found
+
+
+def example(lake: Path, name: str, column: str, file: str) -> str | None:
+    """Return a value that a column has in a file."""
+    query = f"select max(columns(lambda c: lower(c) = ?)::varchar) from {RAW} where {FILE} = ?"  # noqa: S608 - a constant
+    with reading(lake), duckdb.connect() as connection:
+        found = connection.execute(query, [column, streams(lake)[name], file]).fetchone()
+    return found[0] if found else None
+
+
+def export(lake: Path, name: str, target: Path) -> None:
+    """Write a stream's raw rows to a Parquet file, without Airbyte's own columns."""
+    own = "columns(lambda c: not starts_with(lower(c), '_airbyte_') and not starts_with(lower(c), '_ab_'))"
+    with reading(lake), duckdb.connect() as connection:
+        rows = connection.from_parquet(streams(lake)[name], union_by_name=True, hive_partitioning=False)
+        rows.select(duckdb.SQLExpression(own)).write_parquet(str(target))
 
 
 def rows_of(lake: Path, key: str) -> dict[str, int]:

@@ -81,6 +81,16 @@ class Tested(BaseModel):
     text: str = ""
 
 
+class Drift(BaseModel):
+    """What was told of drift, so that each change is told once.
+
+    `told` are the changes, and `filled` has by table and column the smallest share of values that are there in a file.
+    """
+
+    told: list[str] = []
+    filled: dict[str, dict[str, float]] = {}
+
+
 class State(BaseModel):
     """All that the ledger says."""
 
@@ -88,6 +98,7 @@ class State(BaseModel):
     versions: dict[str, Version] = {}
     tests: dict[str, Tested] = {}
     published: list[str] = []
+    drift: Drift = Drift()
 
 
 class Ledger(Protocol):
@@ -248,6 +259,7 @@ def settle(
         versions={node: version for node, version in state.versions.items() if node in graph.nodes},
         tests={test: result for test, result in state.tests.items() if test in tests},
         published=state.published,
+        drift=state.drift,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blocks import lake, ledger, snowflake_ledger
+from blocks import lake, ledger, snowflake_export, snowflake_ledger
 from blocks.ledger import Graph, Node, State, Version
 from blocks.turns import turn
 from blocks.warehouse import NOTHING_TESTED, Contents, PublishFailed, RawReadOnly, WarehouseUnreachable
@@ -136,6 +136,59 @@ class SnowflakeWarehouse:
                     if job is not None and int(job) in jobs:
                         counts.setdefault(int(job), {})[table.lower()] = int(count)
         return counts
+
+    def fills(self, since: datetime) -> list[lake.Fill]:
+        """See `Warehouse.fills`."""
+        found = []
+        with self._session() as connection, connection.cursor() as cursor:
+            for table in self._raw_tables(cursor):
+                cursor.execute(
+                    "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
+                    (snowflake_ledger.stored(self.raw_schema), table),
+                )
+                columns = [str(name) for (name,) in cursor.fetchall()]
+                counts = ", ".join(f"count({snowflake_export.quoted(name)})" for name in columns)
+                cursor.execute(
+                    f"select _ab_source_file_url, count(*), {counts} "  # noqa: S608 - names from the catalogue
+                    f"from {self.raw_schema}.{snowflake_export.quoted(table)} "
+                    "where _airbyte_extracted_at >= %s::timestamp_tz group by 1 order by 1",
+                    (since.isoformat(),),
+                )
+                names = [name.lower() for name in columns]
+                for file, rows, *values in cursor.fetchall():
+                    filled = dict(zip(names, map(int, values), strict=True))
+                    found.append(lake.Fill(table.lower(), str(file or ""), int(rows), filled))
+        return found
+
+    def example(self, table: str, column: str, file: str) -> str | None:
+        """See `Warehouse.example`."""
+        place = f"{self.raw_schema}.{snowflake_export.quoted(snowflake_ledger.stored(table))}"
+        name = snowflake_export.quoted(snowflake_ledger.stored(column))
+        with self._session() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"select max(cast({name} as varchar)) from {place} where _ab_source_file_url = %s",  # noqa: S608 - quoted
+                (file,),
+            )
+            found = cursor.fetchone()
+        return str(found[0]) if found and found[0] is not None else None
+
+    def raw_columns(self) -> dict[str, list[str]]:
+        """See `Warehouse.raw_columns`."""
+        with self._session() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                "select table_name, column_name from information_schema.columns where table_schema = %s "
+                "order by table_name, ordinal_position",
+                (snowflake_ledger.stored(self.raw_schema),),
+            )
+            found: dict[str, list[str]] = {}
+            for table, column in cursor.fetchall():
+                found.setdefault(str(table).lower(), []).append(str(column).lower())
+        return found
+
+    def export(self, table: str, target: Path) -> None:
+        """See `Warehouse.export`."""
+        with self._session() as connection, connection.cursor() as cursor:
+            snowflake_export.export(cursor, self.raw_schema, snowflake_ledger.stored(table), target)
 
     def rows_of(self, key: str) -> dict[str, int]:
         """See `Warehouse.rows_of`."""

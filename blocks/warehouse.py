@@ -73,6 +73,18 @@ class Warehouse(Protocol):
         A job whose rows cannot be told apart, since Airbyte's destination does not say `sync_id`, is left out.
         """
 
+    def fills(self, since: datetime) -> list[lake.Fill]:
+        """How many values each file loaded since then has in each column of raw."""
+
+    def example(self, table: str, column: str, file: str) -> str | None:
+        """Return a value that a column of raw has in a file."""
+
+    def raw_columns(self) -> dict[str, list[str]]:
+        """The columns of each table of raw, all names in lower case."""
+
+    def export(self, table: str, target: Path) -> None:
+        """Write a table of raw to a Parquet file, without Airbyte's own columns; of a large one the newest rows."""
+
     def rows_of(self, key: str) -> dict[str, int]:
         """Count the rows that raw holds of an object, in each of its tables that has some."""
 
@@ -170,6 +182,22 @@ class DuckDbWarehouse:
     def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
         """See `Warehouse.synced`."""
         return lake.synced(self.lake_dir, jobs)
+
+    def fills(self, since: datetime) -> list[lake.Fill]:
+        """See `Warehouse.fills`."""
+        return lake.fills(self.lake_dir, since)
+
+    def example(self, table: str, column: str, file: str) -> str | None:
+        """See `Warehouse.example`."""
+        return lake.example(self.lake_dir, table, column, file)
+
+    def raw_columns(self) -> dict[str, list[str]]:
+        """See `Warehouse.raw_columns`."""
+        return {name.lower(): list(columns) for name, columns in lake.columns(self.lake_dir).items()}
+
+    def export(self, table: str, target: Path) -> None:
+        """See `Warehouse.export`."""
+        lake.export(self.lake_dir, table, target)
 
     def rows_of(self, key: str) -> dict[str, int]:
         """See `Warehouse.rows_of`."""

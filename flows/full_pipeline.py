@@ -24,6 +24,7 @@ from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
 from flows.dbt_transform import dbt_transform, every_row, warehouse_slot
+from flows.drift import tell_drift
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.row_counts import MARGIN, check_counts
 from flows.tags import tag_with_version, tagged, tags_of_the_deployment
@@ -176,9 +177,11 @@ def full_pipeline(
         with tags_of_the_deployment():
             dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile, all_rows))
     except DbtFailed as error:
+        tell_drift(syncs, error.result, profile)
         if failed:
             raise failed from error
         raise
+    tell_drift(syncs, dbt, profile)
     if failed and arrived:
         raise OthersFailed(str(failed)) from failed
     if failed:

@@ -20,10 +20,24 @@ class _Wire(BaseModel):
 class _Stream(_Wire):
     name: str
     sync_mode: str | None = Field(None, alias="syncMode")
+    primary_key: list[list[str]] = Field([], alias="primaryKey")
 
 
 class _Configurations(_Wire):
     streams: list[_Stream] = []
+
+
+class _Properties(_Wire):
+    """What a source says of a stream: its key, each column as the path to it."""
+
+    name: str = Field(alias="streamName")
+    primary_key: list[list[str]] = Field([], alias="sourceDefinedPrimaryKey")
+
+
+class Discovered(_Wire):
+    """What a source says of its streams."""
+
+    streams: list[_Properties]
 
 
 class _FileStream(_Wire):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import httpx
 
-from blocks.airbyte.api import Connection, Job, JobDetails, JobReport, Source, report
+from blocks.airbyte.api import Connection, Discovered, Job, JobDetails, JobReport, Source, report
 from blocks.airbyte.errors import (
     AirbyteError,
     AirbyteUnavailable,
@@ -26,6 +26,8 @@ ATTEMPTS = 4
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.5, 10.0
 CANCEL_SECONDS = 5.0
 """How long one attempt to cancel waits for its answer: a run that is being ended has little time."""
+DISCOVERY_SECONDS = 300.0
+"""How long a source may take to say what its streams have."""
 REMOVAL_SECONDS = 3600.0
 """How long a removal may wait for the syncs and the dbt commands that use the files."""
 
@@ -62,6 +64,18 @@ class AirbyteClient(AirbyteServer):
             UnknownConnection, AirbyteUnauthorised, AirbyteUnavailable
         """
         return self._parse(Connection, self._get(f"/connections/{connection_id}", subject=connection_id))
+
+    def source_keys(self, source_id: str) -> dict[str, list[str]]:
+        """Ask a source for the key of each of its streams; a real one looks at its data, which may take a minute.
+
+        Raises:
+            UnknownConnection, AirbyteUnauthorised, AirbyteForbidden, AirbyteUnavailable
+        """
+        subject = f"source {source_id}"
+        response = self._send("GET", "/streams", params={"sourceId": source_id}, timeout=DISCOVERY_SECONDS)
+        self._raise_for(response, subject)
+        found = self._parse(Discovered, {"streams": response.json()})
+        return {each.name: [".".join(path) for path in each.primary_key] for each in found.streams}
 
     def connections_of(self, ids: Iterable[str], bucket: str, keys: Collection[str]) -> list[str]:
         """Those of some connections that read at least one of the objects.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-from blocks.dbt.results import RowCounts
+from blocks.dbt.results import Misfit, RowCounts
 from blocks.ledger import BEGUN, DONE, Ledger, graph_of, note, settle, to_look_at
 from blocks.settings import code_version
 
@@ -14,6 +14,8 @@ STOP_SECONDS = 60
 """How long a cancelled command may take to end."""
 COUNTED = "rows: "
 """How a line begins with which the macro `count_rows` tells its figures."""
+DRIFTED = "drift: "
+"""How a line begins with which the test `every_value_is_cast` names a column whose values do not fit."""
 OF_CHANGES = "looks at changes: "
 """How a line begins with which the macro `rows_to_test` names a test that need not look at every row."""
 
@@ -45,6 +47,7 @@ class Invocation:
         self.relation = relation
         self.running: set[str] = set()
         self.rows: list[RowCounts] = []
+        self.misfits: list[Misfit] = []
         self.of_changes: set[str] = set()
         self.manifest: Any = None
 
@@ -58,6 +61,8 @@ class Invocation:
             self.running.discard(event.data.node_info.node_name)
         elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(COUNTED):
             self.rows.append(RowCounts.model_validate_json(event.info.msg.removeprefix(COUNTED)))
+        elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(DRIFTED):
+            self.misfits.append(Misfit.model_validate_json(event.info.msg.removeprefix(DRIFTED)))
         elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(OF_CHANGES):
             self.of_changes.add(event.info.msg.removeprefix(OF_CHANGES))
 

@@ -14,7 +14,7 @@ from blocks import lake
 from blocks.dbt.command_line import OFFLINE, RECORDED, nothing_selected, verb
 from blocks.dbt.errors import DbtFailed, DbtTimedOut, NothingSelected, WarehouseAway, WarehouseLocked, failure
 from blocks.dbt.invocation import Invocation, cancel, note_in, release_warehouse
-from blocks.dbt.results import DbtResult, SourceFreshness, freshness_of, nodes_of
+from blocks.dbt.results import DbtResult, SourceFreshness, freshness_of, nodes_of, sources_of
 from blocks.errors import ConfigurationError, PlatformError, printable
 from blocks.ledger import Ledger
 from blocks.settings import environment
@@ -75,7 +75,13 @@ class Dbt:
         self._check_project()
         name = " ".join(command)
         outcome, errors, invocation = self._invoke(command, self._flags())
-        result = DbtResult(command=name, nodes=nodes_of(outcome.result, invocation.of_changes), rows=invocation.rows)
+        result = DbtResult(
+            command=name,
+            nodes=nodes_of(outcome.result, invocation.of_changes),
+            rows=invocation.rows,
+            misfits=invocation.misfits,
+            sources=sources_of(invocation.manifest),
+        )
         if not outcome.success:
             failure = self._failure(name, result, outcome.exception, errors)
             failure.result = result

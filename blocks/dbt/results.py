@@ -58,12 +58,36 @@ class RowCounts(BaseModel):
         return self.different_keys - self.in_staging
 
 
+class Misfit(BaseModel):
+    """Values in a file that are not of the type that a column is declared with; `example` is one of them."""
+
+    table: str
+    column: str
+    type: str
+    file: str
+    values: int
+    example: str | None = None
+
+
+class DeclaredSource(BaseModel):
+    """A table of raw as sources.yml declares it: its columns' names in raw, in lower case."""
+
+    id: str
+    table: str
+    columns: list[str]
+
+
 class DbtResult(BaseModel):
-    """The results of one dbt command, a node each, and the row counts of staging models with new rows."""
+    """The results of one dbt command, a node each, and the row counts of staging models with new rows.
+
+    `misfits` are what the tests of raw's types found, and `sources` what the project declares of raw.
+    """
 
     command: str
     nodes: list[DbtNode] = []
     rows: list[RowCounts] = []
+    misfits: list[Misfit] = []
+    sources: list[DeclaredSource] = []
 
     def counts(self) -> dict[str, int]:
         """How many nodes ended in each status, e.g. `{"success": 12, "pass": 60}`."""
@@ -114,6 +138,16 @@ def nodes_of(result: Any, changes_only: Container[str] = ()) -> list[DbtNode]:
         for each in getattr(result, "results", None) or []
         if hasattr(each, "node") and not (str(each.node.resource_type) == "operation" and str(each.status) == "success")
     ]
+
+
+def sources_of(manifest: Any) -> list[DeclaredSource]:
+    """Return what a manifest declares of raw; tables without columns are left out."""
+    found = []
+    for id_, node in (manifest.sources if manifest else {}).items():
+        columns = [str(column.meta.get("column", column.name)).lower() for column in node.columns.values()]
+        if columns:
+            found.append(DeclaredSource(id=id_, table=node.identifier.lower(), columns=columns))
+    return found
 
 
 NEVER = 1

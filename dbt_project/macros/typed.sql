@@ -38,12 +38,23 @@
     {%- if notes.null_values -%}
         {%- set texts = [] -%}
         {%- for text in notes.null_values -%}
-            {%- do texts.append("'" ~ text | replace("'", "''") | replace('\\', '\\\\' if target.type == 'snowflake' else '\\') ~ "'") -%}
+            {%- do texts.append(text_literal(text)) -%}
         {%- endfor -%}
         (case when trim(cast({{ column }} as varchar)) not in ({{ texts | join(', ') }}) then {{ column }} end)
     {%- else -%}
         {{- column -}}
     {%- endif -%}
+{%- endmacro %}
+
+{# Whether a value of raw is there and staging has null in its place. #}
+{% macro is_not_cast(name, type, raw, notes) -%}
+    ({{ raw_value(name, notes) }} is not null and cast({{ raw_value(name, notes) }} as varchar) <> ''
+    and {{ cast_declared(name, type, raw, notes) }} is null)
+{%- endmacro %}
+
+{# A text as SQL writes it. #}
+{% macro text_literal(text) -%}
+    '{{ text | replace("'", "''") | replace('\\', '\\\\' if target.type == 'snowflake' else '\\') }}'
 {%- endmacro %}
 
 {# A name of raw in quotes. Airbyte's names are upper case on Snowflake; DuckDB reads quoted names in any case. #}

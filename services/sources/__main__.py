@@ -17,10 +17,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m services.sources", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{add,remove,list}")
     add = commands.add_parser("add", help="make a source of a file, or check a file against its source")
-    add.add_argument("file", help="CSV, JSON Lines or Parquet, perhaps compressed")
+    add.add_argument(
+        "file", nargs="?", default="", help="CSV, JSON Lines or Parquet, perhaps compressed; or an s3:// URL"
+    )
+    add.add_argument("--from", dest="origin", default="", help="connection: the streams of the Airbyte connection")
     add.add_argument("--name", default="", help="of the stream and the table (default: the file's)")
     add.add_argument("--key", default="", help="columns of the key, with commas between them (default: found out)")
     add.add_argument("--mart", default="", help="name of a table with sums by day, which is made as well")
+    add.add_argument("--profile", default="", help="of a platform in Docker (default: the platform that runs here)")
     remove = commands.add_parser("remove", help="take out what add wrote")
     remove.add_argument("name")
     for each in (add, remove):

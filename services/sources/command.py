@@ -11,39 +11,39 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError, counted
+from blocks.hand_out import Files, Streams
+from blocks.landing import LandedFile
 from services.compose.__main__ import WORDS
 from services.compose.__main__ import answer as ask
 from services.compose.profile import ComposeError
 from services.embedded.only_one import in_words
 from services.sources import listing
+from services.sources.connection import StreamRefused, described, facts_of_stream, spec_of_stream, why_not
 from services.sources.declared import declared, is_generated
 from services.sources.drift import Drift, drift
 from services.sources.facts import facts_of
-from services.sources.folder import fetch, folder_of, is_url
-from services.sources.names import identifier, table_name
+from services.sources.folder import Folder, folder_of, is_url
+from services.sources.names import table_name
 from services.sources.outcome import Outcome
 from services.sources.project import Change, Project, apply
 from services.sources.reading import FileRefused, read
 from services.sources.relations import days_until_stale, relationships
-from services.sources.running import Dev, platform_of, published_of
-from services.sources.shown import show_diff, show_facts, show_result
+from services.sources.running import Platform, platform_of, published_of
+from services.sources.shown import show_diff, show_facts, show_result, show_streams
 from services.sources.spec import Spec, spec_of
-
-
-class Refused(PlatformError):
-    """What was typed cannot be done; nothing was written."""
+from services.sources.typed import Refused, check_same, columns_of, from_connection, named
 
 
 def run(options: argparse.Namespace) -> int:
     """Run a command; its exit code."""
     # Where no terminal bounds a line, tables keep theirs whole.
     console, errors = Console(width=None if sys.stdout.isatty() else 200), Console(stderr=True)
-    source = Sources(console, Project(), options.data.absolute(), getattr(options, "yes", False))
+    source = Sources(
+        console, Project(), options.data.absolute(), getattr(options, "yes", False), getattr(options, "profile", "")
+    )
     try:
         if options.command == "add":
-            if is_url(options.file):
-                return source.add_folder(options.file, options.name, options.key, options.mart)
-            return source.add(Path(options.file), options.name, options.key, options.mart)
+            return added(source, options)
         if options.command == "list":
             listing.show(console, listing.listed(Project(), published_of(options.data.absolute())))
             return 0
@@ -59,16 +59,17 @@ def run(options: argparse.Namespace) -> int:
 class Sources:
     """What a person types about sources."""
 
-    def __init__(self, console: Console, project: Project, data: Path, yes: bool) -> None:
+    def __init__(self, console: Console, project: Project, data: Path, yes: bool, profile: str = "") -> None:
         self._console, self._project, self._data, self._yes = console, project, data, yes
+        self._profile = profile
 
-    def add(self, file: Path, name: str, key: str, mart: str) -> int:
+    def add(self, path: str, name: str, key: str, mart: str) -> int:
         """Make a source of a file, or check the file against its source.
 
         Raises:
             PlatformError: the file, the name or the key cannot be used; or the pipeline fails on it.
         """
-        if not file.is_file():
+        if not (file := Path(path)).is_file():
             raise FileRefused(f"The file {str(file)!r} does not exist. Usage: make source FILE=path/to/orders.csv.")
         name = named(name or table_name(file.name), "NAME")
         with tempfile.TemporaryDirectory(prefix="source-") as folder:
@@ -78,44 +79,107 @@ class Sources:
                 return self._another(file, known, Path(folder))
             return self._first(file, name, key, mart, Path(folder))
 
-    def add_folder(self, url: str, name: str, key: str, mart: str) -> int:
-        """Make a source of a folder of the landing bucket, by its oldest file and what the others have besides.
+    def add_url(self, url: str, name: str, key: str, mart: str) -> int:
+        """Make a source of a folder of the landing bucket, or check one of its files against its source.
 
         Raises:
             PlatformError: the folder, a file, the name or the key cannot be used; or the pipeline fails.
         """
-        platform = platform_of(self._console, self._data)
-        if not isinstance(platform, Dev):
-            raise Refused(
-                f"{url} is read from the bucket of `make dev`, which does not run here. Start it, then try again."
-            )
-        folder = folder_of(url, platform.landing)
+        platform = platform_of(self._console, self._data, self._profile)
+        with tempfile.TemporaryDirectory(prefix="source-") as temporary:
+            work = Path(temporary)
+            folder = folder_of(url, lambda prefix: Files.model_validate_json(asked(platform, work, "files", prefix)))
+            stream = self._project.stream_of(folder.files[0].key.removeprefix(folder.root))
+            if not folder.is_file:
+                return self._folder(platform, folder, name, key, mart, work)
+            known = declared(self._project, name or stream) if name or stream else None
+            if known is None:
+                raise Refused(
+                    f"No source is declared for {url}. Name its folder to make one: "
+                    f"make source FILE={url.rpartition('/')[0]}/."
+                )
+            check_same(known, columns_of(key), mart)
+            return self._landed(platform, folder.files[0], known, work)
+
+    def _folder(self, platform: Platform, folder: Folder, name: str, key: str, mart: str, work: Path) -> int:
+        """Make a source of a folder by its oldest file and what the others have besides."""
         name = named(name or table_name(folder.name), "NAME")
         if name in self._project.declared():
             raise Refused(
-                f"The stream {name} is there already, and its files are loaded as they arrive. Choose another NAME=."
+                f"The stream {name} is there already, and its files are loaded as they arrive. Choose another NAME=, "
+                f"or compare one file: make source FILE=s3://…/{Path(folder.files[-1].key).name}."
             )
-        with tempfile.TemporaryDirectory(prefix="source-") as temporary:
-            spec: Spec | None = None
-            for number, file in enumerate(folder.files):
-                (work := Path(temporary) / str(number)).mkdir()
-                local = fetch(file, platform.landing, work)
-                if spec is None:
-                    spec = self._spec(local, name, key, mart, work)
-                    spec = replace(spec, globs=folder.globs(name, platform.landing.prefix))
-                    continue
-                facts = facts_of(read(local, work, spec.format), [], work)
-                self._console.print(f"{local.name}: {counted(facts.reading.rows, 'row')}", highlight=False)
-                taken = self._taken(spec, drift(spec, facts, work))
-                if taken is None:
-                    return self._refused(local.name)
-                spec = taken
-            changes = self._project.written(spec) if spec else []
+        spec: Spec | None = None
+        for number, file in enumerate(folder.files):
+            (own := work / str(number)).mkdir()
+            local = fetched(platform, file, own)
+            if spec is None:
+                spec = replace(self._spec(local, name, key, mart, own), globs=folder.globs(name))
+                continue
+            facts = facts_of(read(local, own, spec.format), [], own)
+            self._console.print(f"{local.name}: {counted(facts.reading.rows, 'row')}", highlight=False)
+            taken = self._taken(spec, drift(spec, facts, own))
+            if taken is None:
+                return self._refused(local.name)
+            spec = taken
+        changes = self._project.written(spec) if spec else []
         show_diff(self._console, self._project, changes)
         if not self._agreed(f"\nWrite this and load {counted(len(folder.files), 'file')}?"):
             return 1
         apply(changes)
-        return self._report(name, platform.load(name, folder.files), changes)
+        return self._report(platform.load(name, folder.files), changes)
+
+    def _landed(self, platform: Platform, file: LandedFile, known: Spec, work: Path) -> int:
+        """Compare a file that is in raw already with its source, and build the tables anew with what is taken up."""
+        local = fetched(platform, file, work)
+        spec = self._compared(local, known, work)
+        if spec is None:
+            return self._refused(local.name)
+        changes = self._changes(spec, known)
+        if not any(change.owned for change in changes):
+            self._console.print("Nothing is to be written: the tables stay as they are.", highlight=False)
+            return 0
+        if not self._agreed("\nWrite this and build the tables anew?"):
+            return 1
+        apply(changes)
+        return self._report(platform.build([known.name], True)[0], changes)
+
+    def add_streams(self, name: str) -> int:
+        """Make sources of the streams of the Airbyte connection that are in raw and not declared yet.
+
+        Raises:
+            PlatformError: nothing runs, Airbyte or the warehouse refuses, or the pipeline fails.
+        """
+        platform = platform_of(self._console, self._data, self._profile)
+        with tempfile.TemporaryDirectory(prefix="source-") as temporary:
+            work = Path(temporary)
+            streams = Streams.model_validate_json(asked(platform, work, "streams", "")).streams
+            known = set(self._project.raw_tables())
+            show_streams(self._console, described(streams, known))
+            new = [each for each in streams if each.table not in known and not why_not(each)]
+            new = [each for each in new if name in ("", each.name, each.table)]
+            written: dict[str, list[Change]] = {}
+            for number, stream in enumerate(new):
+                (own := work / str(number)).mkdir()
+                self._project.check_name(stream.table, "")
+                platform.ask(rows := own / "rows.parquet", "rows", stream.table)
+                try:
+                    facts = facts_of_stream(stream, rows, own)
+                except StreamRefused as error:
+                    self._console.print(f"[yellow]note[/yellow] {escape(str(error))}", highlight=False, soft_wrap=True)
+                    continue
+                show_facts(self._console, facts)
+                changes = self._project.written(spec_of_stream(stream, facts), in_airbyte=True)
+                show_diff(self._console, self._project, changes)
+                if self._agreed(f"\nWrite this for the stream {stream.name}?"):
+                    apply(changes)
+                    written[stream.table] = changes
+        if not written:
+            self._console.print("Nothing was written.", highlight=False)
+            return 0 if self._yes or not new else 1
+        for outcome in platform.build(list(written), False):
+            self._report(outcome, written[outcome.name])
+        return 0
 
     def _first(self, file: Path, name: str, key: str, mart: str, work: Path) -> int:
         spec = self._spec(file, name, key, mart, work)
@@ -138,24 +202,32 @@ class Sources:
 
     def _another(self, file: Path, known: Spec, work: Path) -> int:
         """Check another file of a source, ask what to do with each difference, and load it."""
+        spec = self._compared(file, known, work)
+        if spec is None:
+            return self._refused(file.name)
+        changes = self._changes(spec, known)
+        rebuilds = any(known.by_name.get(each.name, each) != each for each in spec.columns)
+        if not self._agreed(f"\nLoad {file.name}?"):
+            return 1
+        return self._write_and_load(known.name, file, changes, rebuilds)
+
+    def _compared(self, file: Path, known: Spec, work: Path) -> Spec | None:
+        """What to declare once a person has decided how another file differs; None where it is refused."""
         facts = facts_of(read(file, work, known.format), [], work)
         show_facts(self._console, facts)
         found = drift(known, facts, work)
         self._console.print(f"\n{file.name} is another file of the source {known.name}.", highlight=False)
         if not found:
             self._console.print("It is as declared.", highlight=False)
-        spec = self._taken(known, found)
-        if spec is None:
-            return self._refused(file.name)
-        rebuilds = any(each.rebuilds for each in found) and spec.columns != known.columns
-        own = is_generated(self._project, known.name)
+        return self._taken(known, found)
+
+    def _changes(self, spec: Spec, known: Spec) -> list[Change]:
+        """What is to be written; it is shown, and whose it is."""
         changes = self._project.written(spec) if spec != known else []
         show_diff(self._console, self._project, changes)
-        if changes and not own:
+        if changes and not is_generated(self._project, known.name):
             self._console.print(f"The stream {known.name} is yours: change it by hand, as shown.", highlight=False)
-        if not self._agreed(f"\nLoad {file.name}?"):
-            return 1
-        return self._write_and_load(known.name, file, changes, rebuilds)
+        return changes
 
     def _taken(self, spec: Spec, found: Sequence[Drift]) -> Spec | None:
         """What to declare once a person has decided on each difference; None where the file is refused."""
@@ -192,7 +264,7 @@ class Sources:
         return self._load(name, landed, changes, rebuilds)
 
     def _load(self, name: str, landed: Path, changes: list[Change], rebuilds: bool) -> int:
-        platform = platform_of(self._console, self._data)
+        platform = platform_of(self._console, self._data, self._profile)
         self._console.print(f"The pipeline runs {platform.where}.", highlight=False)
         try:
             outcome = platform.run(name, landed, rebuilds)
@@ -200,9 +272,10 @@ class Sources:
             raise PlatformError(
                 f"{error} What was written stays; correct it, or take it out: make source NAME={name} REMOVE=1."
             ) from error
-        return self._report(name, outcome, changes)
+        return self._report(outcome, changes)
 
-    def _report(self, name: str, outcome: Outcome, changes: Sequence[Change]) -> int:
+    def _report(self, outcome: Outcome, changes: Sequence[Change]) -> int:
+        name = outcome.name
         show_result(self._console, name, outcome.rows, outcome.tests)
         edit = ", ".join(self._project.short(each.path) for each in changes if each.path.suffix == ".sql")
         self._console.print(
@@ -244,32 +317,21 @@ class Sources:
         return False
 
 
-def columns_of(key: str) -> list[str]:
-    """The names in KEY=."""
-    return [each.strip() for each in key.split(",") if each.strip()]
+def added(source: Sources, options: argparse.Namespace) -> int:
+    """Add what a person names: a file, a place in S3, or the connection's streams; the exit code."""
+    if options.origin:
+        return source.add_streams(from_connection(options))
+    add = source.add_url if is_url(options.file) else source.add
+    return add(options.file, options.name, options.key, options.mart)
 
 
-def check_same(known: Spec, key: list[str], mart: str) -> None:
-    """Make sure that a source that is there has the key and the aggregate that a person names.
-
-    Raises:
-        Refused: it has others.
-    """
-    raw = [known.by_name[name].raw for name in known.key if name in known.by_name]
-    if (key and key not in (known.key, raw)) or (mart and mart != known.by_day):
-        has = f"its key is {', '.join(known.key) or 'none'}, and its table by day is {known.by_day or 'none'}"
-        raise Refused(
-            f"The source {known.name} is there already: {has}. Leave KEY= and MART= out, or begin anew: "
-            f"make source NAME={known.name} REMOVE=1."
-        )
+def asked(platform: Platform, work: Path, what: str, subject: str) -> bytes:
+    """What the platform answers."""
+    platform.ask(target := work / f"{what}.json", what, subject)
+    return target.read_bytes()
 
 
-def named(name: str, variable: str) -> str:
-    """Return a name that a person typed, if both warehouses take it.
-
-    Raises:
-        Refused: they do not.
-    """
-    if (possible := identifier(name)) != name:
-        raise Refused(f"{variable}={name} is not a name that both warehouses take. Choose another, such as {possible}.")
-    return name
+def fetched(platform: Platform, file: LandedFile, work: Path) -> Path:
+    """Download an object of the landing bucket; return where it is."""
+    platform.ask(target := work / Path(file.key).name, "file", file.key)
+    return target

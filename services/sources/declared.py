@@ -14,16 +14,14 @@ from services.sources.spec import ColumnSpec, Spec, TestSpec
 
 
 def declared(project: Project, name: str) -> Spec | None:
-    """Return the source of this name as it is declared; None where there is no such stream, or dbt does not read it."""
-    stream = project.declared().get(name)
-    document = yaml.safe_load(project.sources_yml.read_text(encoding="utf-8"))
-    tables = [table for source in document["sources"] if source["name"] == "raw" for table in source["tables"] or ()]
-    table = next((each for each in tables if each["name"] == name), None)
-    if stream is None or table is None:
+    """Return the source of this name as it is declared; None where dbt does not read such a stream."""
+    table = project.raw_tables().get(name)
+    if table is None:
         return None
+    stream = project.declared().get(name, {})
     columns = [_column(each, stream.get("columns", {})) for each in table.get("columns", [])]
     raw = {column.raw.lower(): column.name for column in columns}
-    key = [raw.get(each.lower(), each) for each in stream.get("primaryKey", [])]
+    key = [raw.get(each.lower(), each) for each in stream.get("primaryKey", _tested_key(table))]
     by_day, day = _by_day(project, name)
     model = _model(project.models / "marts" / f"{name}.yml", name)
     paths = {
@@ -36,10 +34,19 @@ def declared(project: Project, name: str) -> Spec | None:
     return Spec(name, key, columns, tests, form, by_day, day, late, globs)
 
 
+def _tested_key(table: Mapping[str, Any]) -> list[str]:
+    """The key of a stream that only Airbyte has, by the test on raw."""
+    tests = [each for each in table.get("data_tests", []) if isinstance(each, Mapping)]
+    named = (each["unique_in_each_file"] for each in tests if "unique_in_each_file" in each)
+    test = next(named, None) or {}
+    return list(test.get("arguments", {}).get("columns", []))
+
+
 def is_generated(project: Project, name: str) -> bool:
     """Whether the stream and its table in raw are `make source`'s own to change."""
     places = ((project.connections, project.streams), (project.sources_yml, project.tables))
-    return all(entries.is_own(path.read_text(encoding="utf-8"), steps, name, render.ENTRY) for path, steps in places)
+    own = [entries.is_own(path.read_text(encoding="utf-8"), steps, name, render.ENTRY) for path, steps in places]
+    return False not in own and True in own
 
 
 def _column(column: Mapping[str, Any], types: Mapping[str, str]) -> ColumnSpec:

@@ -18,6 +18,8 @@ from services.airbyte.formats.csv_file import check_is_header
 from services.airbyte.formats.model import BadFile
 
 PIECE = 1 << 20
+WIDE = 1000
+"""Bytes that tell UTF-16 without a mark, a quarter of which at least is 0."""
 SHOWN = 60
 """Characters of a line that a note repeats."""
 SAMPLE_LINES = 1000
@@ -101,19 +103,26 @@ def encoding_of(plain: Path) -> tuple[str, list[str]]:
     for mark, name in MARKS.items():
         if begin.startswith(mark):
             return name, []
-    if b"\0" in begin[:1000]:
+    if begin[:WIDE].count(b"\0") * 4 > len(begin[:WIDE]):
         return ("utf-16-le" if begin[1:2] == b"\0" else "utf-16-be"), ["The file is UTF-16 without a byte order mark."]
-    odd = _not_utf8(plain)
+    if b"\0" in begin:
+        line = begin[: begin.index(b"\0")].count(b"\n") + 1
+        raise BadFile("it has a byte 0, which is not text. Export the file again", line)
+    odd, utf8 = _not_utf8(plain)
     if not odd:
         return "utf8", []
     sample = b"\n".join(line for _, line in odd)
     best = from_bytes(sample, cp_exclusion=["utf_8", "utf_16", "utf_32"]).best()
     enough = sum(byte > 127 for byte in sample) >= ENOUGH
     encoding = best.encoding if best and enough and best.encoding in GUESSED else "cp1252"
+    if utf8 and encoding not in OF_SEVERAL_BYTES:
+        raise BadFile(
+            f"the line is not UTF-8, and line {utf8} is: two encodings. Save the whole file as UTF-8", odd[0][0]
+        )
     try:
         shown = sample.splitlines()[0].decode(encoding).strip()[:SHOWN]
-        for _, line in odd:
-            line.decode(encoding)
+        for _, each in odd:
+            each.decode(encoding)
     except UnicodeDecodeError:
         raise BadFile("the line is neither UTF-8 nor Windows-1252. Save the file as UTF-8", odd[0][0]) from None
     guess = f"The file is not UTF-8. It was read as {encoding}, a guess: line {odd[0][0]} is {shown!r}."
@@ -129,20 +138,25 @@ GUESSED = frozenset(
     )
 )
 """Encodings that people have files in, and that a guess can tell from Windows-1252."""
+OF_SEVERAL_BYTES = frozenset(("big5", "cp932", "cp949", "euc_jp", "euc_kr", "gb18030", "gb2312", "gbk", "shift_jis"))
+"""Encodings in which a line can look like UTF-8 by chance."""
 
 
-def _not_utf8(plain: Path) -> list[tuple[int, bytes]]:
-    """The first lines, with their numbers, that are not UTF-8."""
+def _not_utf8(plain: Path) -> tuple[list[tuple[int, bytes]], int]:
+    """The first lines, with their numbers, that are not UTF-8, and the number of the first that is, beyond ASCII."""
     found: list[tuple[int, bytes]] = []
+    utf8 = 0
     with plain.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 line.decode()
+                utf8 = utf8 or (0 if line.isascii() else number)
             except UnicodeDecodeError:
-                found.append((number, line))
-                if len(found) == SAMPLE_LINES:
-                    break
-    return found
+                if len(found) < SAMPLE_LINES:
+                    found.append((number, line))
+            if utf8 and len(found) == SAMPLE_LINES:
+                break
+    return found, utf8
 
 
 def _in_utf8(plain: Path, encoding: str, target: Path) -> Path:
@@ -164,10 +178,19 @@ def _sniffed(text: Path) -> tuple[str, str, str, int, bool]:
     except duckdb.Error:
         row = None
     delimiter, quote, escape, skip, has_header, width = row or (",", '"', "", 0, True, 1)
+    if skip == 1 and _is_prose(text):
+        return ",", '"', "", 0, True  # the header of one column, in whose text DuckDB sees the delimiter of a table
     quote, escape = ("" if value == "(empty)" else value for value in (quote, escape))
     if width == 1 and (other := _other_delimiter(text)):
-        return other, quote, escape, 0, True
+        return other, quote, escape, 0, False
     return delimiter, quote, escape, skip, has_header
+
+
+def _is_prose(text: Path) -> bool:
+    """Whether a file is one column of sentences: one name, and then a space behind each comma."""
+    with _open(text) as lines:
+        name, *rest = itertools.islice(lines, SAMPLE_LINES)
+    return bool(re.fullmatch("[a-z][a-z0-9_]*", name.strip())) and not any(re.search(",[^ ]", line) for line in rest)
 
 
 def _other_delimiter(text: Path) -> str:
@@ -182,7 +205,16 @@ def _other_delimiter(text: Path) -> str:
             continue
         if widths and widths[0] > 1 and (share := Counter(widths)[widths[0]] / len(widths)) >= AGREE:
             found[delimiter] = (share, widths[0])
+    if not found and _are_numbers(head[1:]):
+        return " "
     return max(found, key=lambda each: found[each]) if found else ""
+
+
+def _are_numbers(lines: Sequence[str]) -> bool:
+    """Whether each line has as many numbers, with one space between them: a space also stands within text."""
+    rows = [line.rstrip("\r\n").split(" ") for line in lines]
+    widths = {len(row) for row in rows}
+    return len(widths) == 1 and 1 not in widths and all(NUMBER.fullmatch(value) for row in rows for value in row)
 
 
 def _first_row(text: Path, skip: int, delimiter: str, quote: str, escape: str) -> tuple[list[str], int]:

@@ -30,7 +30,6 @@ class Drift:
     said: str
     left: str
     take: Change | None
-    rebuilds: bool = False
 
 
 def drift(spec: Spec, facts: Facts, work: Path) -> list[Drift]:
@@ -104,7 +103,6 @@ def _types(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> I
                 "staging has null there, and the test every_value_is_cast warns",
                 # An aggregate by the days of text would not be built.
                 take if declared.name != spec.day else None,
-                rebuilds=True,
             )
 
 

@@ -71,9 +71,15 @@ def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: 
 
 def take_out(text: str, path: Sequence[Step], name: str, mark: str) -> str:
     """Return the text without a marked entry; as it is where there is none, or where it is a person's own."""
-    block = text.splitlines(keepends=True)
-    span = _span(block, _list(text, path), name, mark)
-    return "".join([*block[: span[0]], *block[span[1] :]]) if span and span[2] else text
+    block, found = text.splitlines(keepends=True), _list(text, path)
+    span = _span(block, found, name, mark)
+    if not span or not span[2]:
+        return text
+    before = block[: span[0]]
+    if len(found.value) == 1:  # an empty list is written out: without it, the key would have no list
+        at = next(at for at in reversed(range(len(before))) if before[at].rstrip().endswith(":"))
+        before[at] = f"{before[at].rstrip()} []\n"
+    return "".join([*before, *block[span[1] :]])
 
 
 def is_own(text: str, path: Sequence[Step], name: str, mark: str) -> bool | None:

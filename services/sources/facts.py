@@ -65,7 +65,7 @@ def facts_of(reading: Reading, key: Sequence[str], work: Path) -> Facts:
         connection.execute(f"CREATE TEMP TABLE rows_of_file AS FROM {relation}")
         relation = "rows_of_file"
     try:
-        Columns(connection, relation, reading.rows).look(columns, reading.decimals, reading.kind == "csv")
+        Columns(connection, relation, reading.rows).look(columns, reading.decimals, reading.is_text)
         prover = Keys(connection, relation, columns, reading.rows)
         found = prover.named(key) if key else prover.found()
     finally:
@@ -122,7 +122,11 @@ class Keys:
         yield from ((name,) for name in alone if name == next(iter(self._columns)) and not NO_KEY.search(name))
         yield from ((name,) for name in alone if self._columns[name].type in ("date", "timestamp", "timestamptz"))
         for width in range(2, len(leading) + 1):
-            yield from itertools.combinations(leading, width)
+            yield from filter(self._is_no_accident, itertools.combinations(leading, width))
+
+    def _is_no_accident(self, key: Sequence[str]) -> bool:
+        """Whether a key of several columns has one that tells things apart: quantities are different by chance."""
+        return any(self._columns[name].type != "bigint" or ID.search(name) for name in key)
 
     def _distinct(self, key: Sequence[str]) -> int:
         values = ", ".join(value_of(self._columns[name]) for name in key)

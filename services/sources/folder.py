@@ -1,12 +1,12 @@
-"""A folder of the landing bucket as a source: its files are there already."""
+"""A folder of the landing bucket as a source, or one of its files: they are there already."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from blocks.errors import PlatformError
-from blocks.landing import NOT_S3, LandedFile, listing, not_data, unavailable
-from blocks.systems import S3Landing
+from blocks.hand_out import Files
+from blocks.landing import LandedFile, not_data
 
 
 class FolderRefused(PlatformError):
@@ -15,15 +15,20 @@ class FolderRefused(PlatformError):
 
 @dataclass(frozen=True)
 class Folder:
-    """Objects below a prefix, oldest first; `name` is the folder's own."""
+    """Objects below a prefix, oldest first; `name` is the folder's own, and `root` where Airbyte's source begins.
+
+    With `is_file` it is one object that a person has named.
+    """
 
     name: str
     prefix: str
+    root: str
     files: list[LandedFile]
+    is_file: bool = False
 
-    def globs(self, name: str, root: str) -> list[str]:
+    def globs(self, name: str) -> list[str]:
         """Which of the source's files belong to the stream of this name; none where they are in its own folder."""
-        return [] if self.prefix == f"{root}{name}/" else [f"{self.prefix.removeprefix(root)}**"]
+        return [] if self.prefix == f"{self.root}{name}/" else [f"{self.prefix.removeprefix(self.root)}**"]
 
 
 def is_url(file: str) -> bool:
@@ -31,43 +36,28 @@ def is_url(file: str) -> bool:
     return file.startswith("s3://")
 
 
-def folder_of(url: str, landing: S3Landing) -> Folder:
-    """List a folder.
+def folder_of(url: str, look: Callable[[str], Files]) -> Folder:
+    """List a folder, or find one file.
 
     Args:
-        url: s3://bucket/prefix/ with or without the last slash.
-        landing: the bucket that the platform reads, and the prefix below which its source does.
+        url: s3://bucket/prefix/ with or without the last slash, or s3://bucket/prefix/file.csv.
+        look: lists the landing bucket's objects below a prefix.
 
     Raises:
         FolderRefused: it is elsewhere, or holds no file of data.
-        blocks.landing.LandingUnavailable: S3 does not answer.
     """
-    parts = urlsplit(url)
-    prefix = f"{parts.path.strip('/')}/"
-    if parts.netloc != landing.bucket or not prefix.startswith(landing.prefix) or prefix == landing.prefix:
+    parts = urlsplit(url, allow_fragments=False)
+    path = f"{parts.path}?{parts.query}".removesuffix("?").strip("/")
+    found = look(path)
+    if parts.netloc != found.bucket or not path.startswith(found.root) or path == found.root.rstrip("/"):
         raise FolderRefused(
-            f"{url} is not a folder below s3://{landing.bucket}/{landing.prefix}, which Airbyte's source reads. "
+            f"{url} is not a folder below s3://{found.bucket}/{found.root}, which Airbyte's source reads. "
             "Copy the files there, or give a folder there."
         )
-    try:
-        found = [file for file in listing(landing.get_client(), landing.bucket, prefix) if file.key != prefix]
-    except NOT_S3 as error:
-        raise unavailable(landing.bucket, error) from error
-    files = sorted((file for file in found if not not_data(file)), key=lambda file: (file.date, file.key))
+    one = [file for file in found.files if file.key == path]
+    prefix = f"{path.rpartition('/')[0] if one else path}/"
+    below = [file for file in found.files if file.key.startswith(prefix) and file.key != prefix and not not_data(file)]
+    files = one or sorted(below, key=lambda file: (file.date, file.key))
     if not files:
         raise FolderRefused(f"{url} holds no file. Upload one, or correct the folder's name.")
-    return Folder(prefix.rstrip("/").rpartition("/")[2], prefix, files)
-
-
-def fetch(file: LandedFile, landing: S3Landing, work: Path) -> Path:
-    """Download an object; return where it is.
-
-    Raises:
-        blocks.landing.LandingUnavailable: S3 does not answer.
-    """
-    target = work / Path(file.key).name
-    try:
-        landing.get_client().download_file(landing.bucket, file.key, str(target))
-    except NOT_S3 as error:
-        raise unavailable(landing.bucket, error) from error
-    return target
+    return Folder(prefix.rstrip("/").rpartition("/")[2], prefix, found.root, files, bool(one))

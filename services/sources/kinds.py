@@ -23,7 +23,11 @@ FIRST = 20
 SAMPLE = 20_000
 """Rows that tell which types a column may have at all; every row is then asked about these."""
 ZONE = "(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
+COMPACT = "YYYYMMDD"
+NAMED_DATE = re.compile(r"(^|_)(date|day|datum|dt)(_|$)|date$")
+"""Names of columns whose eight digits are a date and not a number."""
 DAYS = {
+    COMPACT: "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])",
     "YYYY/MM/DD": "[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}",
     "YYYY.MM.DD": "[0-9]{4}[.][0-9]{1,2}[.][0-9]{1,2}",
     **{
@@ -122,6 +126,8 @@ def _kinds() -> Iterator[Kind]:
     yield _kind("timestamptz", f"{ISO_TIME} ?{ZONE}", "TRY_CAST(t AS TIMESTAMPTZ) IS NOT NULL")
     forms = {form: ("date", shape) for form, shape in DAYS.items()}
     for (day, shape), (clock, time) in itertools.product(DAYS.items(), TIMES.items()):
+        if day == COMPACT:
+            continue
         forms[f"{day} {clock}"] = ("timestamp", f"{shape} {time}")
     for form, (type_, shape) in forms.items():
         yield _kind(type_, shape, f"try_strptime(t, {sql.text(strptime(form))}) IS NOT NULL", form)
@@ -177,7 +183,7 @@ class Columns:
         possible = [kind for kind in kinds if all(kind.may_be(text) for (text,) in few)] if few else []
         possible = self._fitting(column, possible, f" LIMIT {SAMPLE}") if possible else []
         fitting = self._fitting(column, possible, "") if possible else []
-        fitting = [kind for kind in fitting if self._is_meant(column, kind)]
+        fitting = [kind for kind in fitting if self._is_meant(column, kind, fitting)]
         if not fitting:
             self._note_text(column)
         elif len(fitting) > 1 and fitting[0].format:
@@ -196,7 +202,10 @@ class Columns:
         found = self._one(f"SELECT {', '.join(tests)} FROM ({self._texts(column)}{limit})")
         return [kind for kind, fits in zip(kinds, found, strict=True) if fits]
 
-    def _is_meant(self, column: Column, kind: Kind) -> bool:
+    def _is_meant(self, column: Column, kind: Kind, fitting: Sequence[Kind]) -> bool:
+        is_date = bool(NAMED_DATE.search(column.identifier)) and any(each.format == COMPACT for each in fitting)
+        if is_date or kind.format == COMPACT:
+            return is_date and kind.format == COMPACT
         if kind.type in ("bigint", "decimal") and CODES.search(column.identifier):
             column.notes.append("stays text: its name says that its digits are a code")
             return False

@@ -1,7 +1,7 @@
 """The pipeline on services of its own, where no platform runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
+from blocks.errors import PlatformError
+from blocks.landing import LandedFile
 from services.airbyte import sql
 from services.embedded.demo import Narrator, fresh_services
 from services.embedded.only_one import only_one
@@ -20,6 +22,15 @@ NEXT_SECOND = 1.01
 """S3 dates objects to the second, and the newest file is to be loaded last."""
 FIRST = 5
 """Rows that are shown."""
+
+
+NOTHING_RUNS = (
+    "No platform runs here, so there is no bucket and no Airbyte to ask. Start `make dev` or `make up`, then try again."
+)
+
+
+class NothingRuns(PlatformError):
+    """What was asked for is on a platform, and none runs."""
 
 
 class OwnServices:
@@ -40,6 +51,22 @@ class OwnServices:
         with alone, self._running(landed) as (stack, result):
             nodes = result["dbt"]["nodes"]
             return Outcome(name, first_rows(stack.published, name), tests_of(nodes, name), short(stack.published))
+
+    def ask(self, target: Path, what: str, subject: str = "") -> None:  # noqa: ARG002 - there is nothing to ask
+        """Refuse: these services begin empty.
+
+        Raises:
+            NothingRuns: always.
+        """
+        raise NothingRuns(NOTHING_RUNS)
+
+    def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:  # noqa: ARG002 - as above
+        """Refuse, as `ask`."""
+        raise NothingRuns(NOTHING_RUNS)
+
+    def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:  # noqa: ARG002 - as above
+        """Refuse, as `ask`."""
+        raise NothingRuns(NOTHING_RUNS)
 
     @contextmanager
     def _running(self, newest: Path) -> Iterator[tuple[Stack, dict[str, Any]]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 
 from blocks.errors import PlatformError
 from services.content import CONNECTIONS, CONNECTIONS_FILE, LANDING, PROJECT
@@ -86,18 +87,37 @@ class Project:
         config = next(each for each in self.config()["sources"] if each["sourceId"] == source)
         return {each["name"]: each for each in config["configuration"]["streams"]}
 
-    def written(self, spec: Spec) -> list[Change]:
+    def raw_tables(self) -> dict[str, dict[str, Any]]:
+        """The tables of raw that sources.yml declares, by name."""
+        document = yaml.safe_load(self.sources_yml.read_text(encoding="utf-8"))
+        tables = [
+            table for source in document["sources"] if source["name"] == "raw" for table in source["tables"] or ()
+        ]
+        return {str(each["name"]): each for each in tables}
+
+    def stream_of(self, path: str) -> str:
+        """The declared stream that reads a file, by the file's path below the source's prefix; "" if none does."""
+        for name, stream in self.declared().items():
+            if globmatch(path, stream.get("globs") or [f"{name}/**"], flags=GLOBSTAR | SPLIT):
+                return name
+        return ""
+
+    def written(self, spec: Spec, in_airbyte: bool = False) -> list[Change]:
         """The changes that write a source. A file that is a person's own is changed only on paper.
+
+        With `in_airbyte` Airbyte has the stream, so that it is not declared for the mock.
 
         Raises:
             services.sources.entries.NotEditable: a YAML has another shape.
         """
-        streams = self._edited(self.connections, self.streams, spec.name, render.stream(spec))
-        if "configurations" in self._connection:
-            after = entries.put(streams.after or "", self.choices, spec.name, render.choice(spec), render.ENTRY)
-            streams = Change(streams.path, streams.before, after)
-        sources = self._edited(self.sources_yml, self.tables, spec.name, render.source(spec))
-        found = [streams, sources]
+        found = [self._edited(self.sources_yml, self.tables, spec.name, render.source(spec))]
+        known = spec.name in self.declared()
+        if known or not (in_airbyte or spec.name in self.raw_tables()):
+            streams = self._edited(self.connections, self.streams, spec.name, render.stream(spec))
+            if "configurations" in self._connection:
+                after = entries.put(streams.after or "", self.choices, spec.name, render.choice(spec), render.ENTRY)
+                streams = Change(streams.path, streams.before, after)
+            found.insert(0, streams)
         for name, text in render.models(spec).items():
             found.append(_own(self.models / name, text))
         return [change for change in found if change.before != change.after]

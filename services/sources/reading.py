@@ -48,6 +48,11 @@ class Reading:
     changed: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def is_text(self) -> bool:
+        """Whether every column is text, which may stand for another type."""
+        return self.kind in ("csv", "raw")
+
 
 def read(file: Path, work: Path, declared: Mapping[str, Any] | None = None) -> Reading:
     """Read a file whole.

@@ -16,12 +16,14 @@ import httpx
 from rich.console import Console
 from rich.markup import escape
 
+from blocks import hand_out
 from blocks.errors import PlatformError
 from blocks.land import land
 from blocks.landing import LandedFile
 from blocks.settings import PrefectServer, Settings, seal
 from blocks.systems import S3Landing, landing_from
 from services.compose.drop import run_for
+from services.compose.engine import PYTHON
 from services.compose.engine import Compose as Engine
 from services.compose.prefect_api import Prefect, prefect_of
 from services.compose.profile import load
@@ -47,6 +49,19 @@ class Platform(Protocol):
 
     where: str
 
+    def ask(self, target: Path, what: str, subject: str = "") -> None:
+        """Write to a file what `blocks.hand_out` answers.
+
+        Raises:
+            PlatformError: nothing runs that could be asked, or it refuses.
+        """
+
+    def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
+        """Run the pipeline on files that have landed already, and return what came of their source."""
+
+    def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:
+        """Build the tables of sources from what raw has; with `full_refresh` from scratch."""
+
     def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
         """Run the pipeline on a file of the landing folder, and return what came of its source.
 
@@ -54,19 +69,21 @@ class Platform(Protocol):
         """
 
 
-def platform_of(console: Console, data: Path) -> Platform:
-    """The platform that runs here, else services of its own.
+def platform_of(console: Console, data: Path, profile: str = "") -> Platform:
+    """The platform of a profile in Docker where one is named; else the one that runs here, else services of its own.
 
     Raises:
         NotRun: what `make dev` has written about itself cannot be read.
     """
+    if profile:
+        return Compose(console, profile)
     if _in_shell_of_dev():
         return Dev(console)
     if holder(data / "dev" / ".lock"):
         seal({**CREDENTIALS, **exported(data / "dev" / "env")})
         return Dev(console)
     if _compose_runs():
-        return Compose(console)
+        return Compose(console, "local")
     seal(CREDENTIALS)
     return OwnServices(console, data)
 
@@ -127,7 +144,7 @@ class Dev:
             run = prefect.start("full_pipeline", {"files": [{"key": key, "etag": put["etag"]}]})
         self._follow(prefect, run)
         if rebuilds:
-            self._follow(prefect, prefect.start("dbt_transform", {"select": f"stg_{name}+", "full_refresh": True}))
+            self._follow(prefect, prefect.start("dbt_transform", of_sources([name], True)))
         return self._outcome(prefect, name)
 
     def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
@@ -146,6 +163,21 @@ class Dev:
     def landing(self) -> S3Landing:
         """The bucket in which files land."""
         return landing_from(self._settings)
+
+    def ask(self, target: Path, what: str, subject: str = "") -> None:
+        """See `Platform.ask`."""
+        with target.open("wb") as out:
+            hand_out.answer(what, subject, out)
+
+    def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:
+        """See `Platform.build`.
+
+        Raises:
+            NotRun: the run fails.
+        """
+        prefect = Prefect(self._prefect, ps="make ps")
+        self._follow(prefect, prefect.start("dbt_transform", of_sources(names, full_refresh)))
+        return [self._outcome(prefect, name) for name in names]
 
     def _outcome(self, prefect: Prefect, name: str) -> Outcome:
         published = self._settings.published_path
@@ -177,10 +209,9 @@ class Dev:
 class Compose:
     """`make up`, by its own verbs."""
 
-    where = "on the platform of make up"
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, console: Console, profile: str) -> None:
+        self._console, self._profile = console, load(profile)
+        self.where = f"on the platform of {self._profile.make('up')}"
 
     def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
         """Drop the file and follow its run.
@@ -188,20 +219,77 @@ class Compose:
         Raises:
             NotRun: a verb failed.
         """
-        self._verb("up", "--yes")
+        self._start()
         self._verb("drop", f"--stream={name}", "--", str(landed))
         if rebuilds:
-            parameters = json.dumps({"select": f"stg_{name}+", "full_refresh": True})
-            self._verb("run", f"--parameters={parameters}", "--", "dbt_transform")
+            self._run("dbt_transform", of_sources([name], True))
+        return self._outcome(name)
+
+    def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
+        """See `Platform.load`.
+
+        Raises:
+            NotRun: a verb failed.
+        """
+        self._start()
+        self._run("full_pipeline", {"files": [file.model_dump(mode="json") for file in files]})
+        return self._outcome(name)
+
+    def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:
+        """See `Platform.build`.
+
+        Raises:
+            NotRun: a verb failed.
+        """
+        self._start()
+        self._run("dbt_transform", of_sources(names, full_refresh))
+        return [self._outcome(name) for name in names]
+
+    def ask(self, target: Path, what: str, subject: str = "") -> None:
+        """Ask within the worker's container, where S3, Airbyte and raw are, whatever the profile says of them.
+
+        Raises:
+            NotRun: the worker does not run, or a system refuses.
+        """
+        self._engine.need("worker")
+        words = ["blocks.hand_out", f"--profile={self._profile.blocks}", "--", what, subject]
+        command = self._engine.command("exec", "-T", "worker", *PYTHON, *words)
+        with target.open("wb") as out:
+            done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False)  # noqa: S603
+        if done.returncode:
+            raise NotRun(done.stderr.decode(errors="replace").strip() or "The worker's container does not answer.")
+
+    @property
+    def _engine(self) -> Engine:
+        return Engine(self._profile, project=project_name(self._profile))
+
+    def _start(self) -> None:
+        """Bring the platform up with what was written, if it runs this clone's code."""
+        if self._profile.image:
+            raise NotRun(
+                f"The profile {self._profile.name} runs the image {self._profile.image}, not this clone's code. Commit "
+                f"what was written here, then: make image TAG=…, {self._profile.make('promote')} APPLY=1."
+            )
+        self._verb("up", *(["--yes"] if self._profile.name == "local" else []))
+
+    def _run(self, flow: str, parameters: Mapping[str, Any]) -> None:
+        self._verb("run", f"--parameters={json.dumps(parameters)}", "--", flow)
+
+    def _outcome(self, name: str) -> Outcome:
         self._verb("sql", "--", f"from {name} limit 5")
-        profile = load("local")
-        prefect = prefect_of(Engine(profile, project=project_name(profile)))
-        return Outcome(name, [], tests_of(results(prefect), name), "the published tables: make sql Q=…")
+        where = f"the published tables: {self._profile.make('sql')} Q=…"
+        return Outcome(name, [], tests_of(results(prefect_of(self._engine)), name), where)
 
     def _verb(self, *arguments: str) -> None:
-        command = [sys.executable, "-P", "-s", "-m", "services.compose", *arguments]
+        profile = f"--profile={self._profile.name}"
+        command = [sys.executable, "-P", "-s", "-m", "services.compose", profile, *arguments]
         if subprocess.run(command, cwd=PROJECT, check=False).returncode:  # noqa: S603
             raise NotRun(f"`make {arguments[0]}` has failed; see above.")
+
+
+def of_sources(names: Sequence[str], full_refresh: bool) -> dict[str, Any]:
+    """The parameters of a `dbt_transform` of the tables of some sources."""
+    return {"select": " ".join(f"stg_{name}+" for name in names), "full_refresh": full_refresh}
 
 
 def _compose_runs() -> bool:

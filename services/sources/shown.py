@@ -51,7 +51,7 @@ def show_facts(console: Console, facts: Facts) -> None:
         console.print(f"and {counted(more, 'column')} more, which the diff shows", highlight=False)
 
 
-KINDS = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
+KINDS = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet", "raw": "text in raw", "typed": "typed in raw"}
 
 
 def show_diff(console: Console, project: Project, changes: Sequence[Change]) -> None:
@@ -83,3 +83,13 @@ def show_result(
         console.print(
             f"  [{color}]{test['status']:<5}[/{color}] {escape(test['name'])}", highlight=False, soft_wrap=True
         )
+
+
+def show_streams(console: Console, streams: Sequence[tuple[str, str, str, str]]) -> None:
+    """Print the streams of the connection."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("stream", "connection", "key", "what it is"):
+        table.add_column(name, overflow="fold")
+    for stream in streams:
+        table.add_row(*map(Text, stream))
+    console.print(table)

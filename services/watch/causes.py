@@ -188,7 +188,7 @@ CAUSES: dict[str, Cause] = {
         "Values that did not fit are null in the tables.",
         'make dbt ARGS="show --select {subject} --output json"',
         "when the build ends",
-        advice="which shows the first rows",
+        advice="which shows the first rows; the artifact `drift` of the run says what to type to decide",
     ),
     "volume_fall": Cause(
         "A stream's last 20 hours had fewer rows than ALERT_VOLUME_PERCENT of the same hours of the week before.",

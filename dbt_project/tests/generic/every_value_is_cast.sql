@@ -2,6 +2,8 @@
     Values of a source that are not of the type that sources.yml declares, by column and file: staging has null in their
     place. Warns with their number, and names the columns in the log. Mending the file ends the warning: only the newest
     load of each file counts, of its version and generation, as in staging.
+
+    A line `drift: ` gives the platform one such value of each column, for the run's page.
 #}
 {% test every_value_is_cast(model) %}
 
@@ -28,11 +30,7 @@
             {{ cast_value(own, airbyte_columns()[own], raw.get(own)) }} as {{ own }},
             {%- endfor %}
             {%- for name, type in columns.items() %}
-            count(case
-                when {{ raw_value(name, notes.get(name)) }} is not null
-                    and cast({{ raw_value(name, notes.get(name)) }} as varchar) <> ''
-                    and {{ cast_declared(name, type, raw, notes.get(name)) }} is null then 1
-            end) as not_cast_{{ loop.index }}
+            count(case when {{ is_not_cast(name, type, raw, notes.get(name)) }} then 1 end) as not_cast_{{ loop.index }}
             {{- ',' if not loop.last }}
             {%- endfor %}
         from {{ parts_to_test(model, changed) }}
@@ -59,6 +57,7 @@
 {%- elif execute and flags.WHICH in ['build', 'test', 'retry'] -%}
     {#- One query names the values and counts them; the test's own only hands the number on. -#}
     {%- set found = run_query(query).rows -%}
+    {%- set shown = [] -%}
     {%- for row in found[:20] -%}
         {%- for name, type in columns.items() -%}
             {%- set count = row[loop.index + 1] | int -%}
@@ -67,6 +66,18 @@
                     model.identifier ~ ': ' ~ count ~ ' values of ' ~ name ~ ' in ' ~ row[0] ~ ' are not ' ~ type
                     ~ '. Staging has null there.'
                 ) -%}
+                {%- if name not in shown and row[0] -%}
+                    {%- do shown.append(name) -%}
+                    {%- set value = 'cast(' ~ raw_value(name, notes.get(name)) ~ ' as varchar)' -%}
+                    {%- set examples = run_query(
+                        'select max(' ~ value ~ ') from ' ~ parts_to_test(model, changed) ~ ' where _ab_source_file_url = '
+                        ~ text_literal(row[0]) ~ ' and ' ~ is_not_cast(name, type, raw, notes.get(name))
+                    ).rows -%}
+                    {%- do log('drift: ' ~ tojson({
+                        'table': model.identifier, 'column': name, 'type': type, 'file': row[0], 'values': count,
+                        'example': examples[0][0]
+                    })) -%}
+                {%- endif -%}
             {%- endif -%}
         {%- endfor -%}
     {%- endfor -%}

@@ -71,23 +71,28 @@ class Desk:
 
     def sync(self, s3_url: str, lake: Path, destination: dict[str, Any] | None = None) -> None:
         """Load everything that has landed, by the mock Airbyte itself."""
-        bucket = f"desk-{lake.parent.name}".lower().replace("_", "-")
+        settings = self.mock(s3_url, lake, destination)
         client = boto3.client(
             "s3", endpoint_url=s3_url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
         )
-        client.create_bucket(Bucket=bucket)
+        client.create_bucket(Bucket=settings.s3_bucket)
         for file in (self.folder / "localstack" / "landing").glob("*/*"):
-            client.upload_file(str(file), bucket, f"inbound/{file.parent.name}/{file.name}")
+            client.upload_file(str(file), settings.s3_bucket, f"inbound/{file.parent.name}/{file.name}")
+        with served(settings) as url:
+            sync(url)
+
+    def mock(self, s3_url: str, lake: Path, destination: dict[str, Any] | None = None) -> Settings:
+        """The mock Airbyte over a bucket of the desk's own."""
         values: dict[str, Any] = {
             "config": self.project.connections, "lake_dir": lake, "state_dir": lake.with_name(f"{lake.name}-state"),
             "s3_endpoint_url": s3_url, "s3_region": "us-east-1", "s3_access_key_id": "test",
-            "s3_secret_access_key": "test", "s3_bucket": bucket, "s3_prefix": "inbound/",
+            "s3_secret_access_key": "test", "s3_bucket": f"desk-{lake.parent.name}".lower().replace("_", "-"),
+            "s3_prefix": "inbound/",
         }  # fmt: skip
         if destination:
             (file := lake.with_suffix(".json")).write_text(json.dumps(destination))
             values["destination"] = file
-        with served(Settings(**values)) as url:
-            sync(url)
+        return Settings(**values)
 
     def platform(self, lake: Path) -> Platform:
         """The project on DuckDB."""

@@ -105,8 +105,36 @@ def wide() -> Case:
     return of_csv("wide.csv", lines(header, row, 5), {f"c{at}": kinds[at % 3] for at in range(1000)}, key=("c0",))
 
 
+ORDINAL = date(2013, 1, 1).toordinal()
 ZONED = datetime(2013, 1, 1, 10, tzinfo=UTC)
 CASES = {
+    "compact_dates": of_csv(
+        "compact_dates.csv",
+        lines("date,code,level", lambda n: f"{date.fromordinal(ORDINAL + n):%Y%m%d},201301{n % 28 + 1:02},{n}.5"),
+        {"date": ("date", day("%Y%m%d")), "code": ("bigint", number), "level": ("decimal(18,1)", decimal)},
+        key=("date",),
+        said=("YYYYMMDD",),
+    ),
+    "spaces": of_csv(
+        "spaces.txt",
+        lines("Chins Situps Jumps", lambda n: f"{n % 30} {n * 10} {n}.5"),
+        {"chins": ("bigint", number), "situps": ("bigint", number), "jumps": ("decimal(18,1)", decimal)},
+        delimiter=" ",
+    ),
+    "spaces_no_header": of_csv(
+        "spaces_no_header.txt",
+        lines("0 0 0.5", lambda n: f"{n} {n % 3} {n}.5"),
+        {"f0": ("bigint", number), "f1": ("bigint", number), "f2": ("decimal(18,1)", decimal)},
+        delimiter=" ",
+        header=False,
+        key=("f0",),
+        said=("No header line was found",),
+    ),
+    "full_names": of_csv(
+        "full_names.csv",
+        lines("full name", lambda n: f"Ada Nr{n}"),
+        {"full_name": ("varchar", text)},
+    ),
     "plain": of_csv(
         "plain.csv",
         lines(
@@ -334,6 +362,9 @@ REFUSALS = [
     Refusal("array.json", b'[{"id": 1}]', ("array.json", "jq -c '.[]'")),
     Refusal("page.csv", b"<!DOCTYPE html>\n<html><body>a,b</body></html>\n", ("page.csv", "HTML", "Download")),
     Refusal("empty.csv", b"", ("empty.csv", "it is empty")),
+    Refusal("mixed.csv", b"id,name\n1,caf\xc3\xa9\n2,caf\xe9\n", ("mixed.csv, line 3", "two encodings", "as UTF-8")),
+    Refusal("sentences.csv", b"text\nhello, world\nbye, world\n", ("sentences.csv, line 2", "2 values", "1 column")),
+    Refusal("zero.csv", b"id,name\n1,a\n2,b\0c\n", ("zero.csv, line 3", "a byte 0", "Export the file again")),
     Refusal("header.csv", b"a,b\n", ("header.csv", "no row")),
     Refusal("cut.csv.gz", gzip.compress(str(list(range(9999))).encode())[:-900], ("cut.csv.gz", "gzip")),
     Refusal("lines.jsonl", b'{"a": 1}\n{"a": \n', ("lines.jsonl, line 2", "jq")),

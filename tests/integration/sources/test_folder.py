@@ -1,14 +1,15 @@
 """A folder of the landing bucket can be a source: its files are there already."""
 
-from pathlib import Path
+from io import BytesIO
 from uuid import uuid4
 
 import boto3
 import pytest
 from pydantic import SecretStr
 
+from blocks.hand_out import answer, files
 from blocks.systems import S3Landing
-from services.sources.folder import FolderRefused, fetch, folder_of
+from services.sources.folder import Folder, FolderRefused, folder_of
 
 
 @pytest.fixture
@@ -30,16 +31,32 @@ def landing(s3_url: str) -> S3Landing:
     return found
 
 
-def test_its_files_are_those_with_data_and_the_stream_finds_them_by_a_glob(landing: S3Landing, tmp_path: Path) -> None:
-    folder = folder_of(f"s3://{landing.bucket}/inbound/shop/parcels", landing)
-    assert folder.name == "parcels"
-    assert [file.key for file in folder.files] == ["inbound/shop/parcels/a.csv", "inbound/shop/parcels/b.csv"]
-    assert folder.globs("parcels", "inbound/") == ["shop/parcels/**"]
-    assert fetch(folder.files[0], landing, tmp_path).read_text() == "inbound/shop/parcels/a.csv"
+def folder(url: str, landing: S3Landing) -> Folder:
+    return folder_of(url, lambda prefix: files(landing, prefix))
+
+
+def test_its_files_are_those_with_data_and_the_stream_finds_them_by_a_glob(landing: S3Landing) -> None:
+    found = folder(f"s3://{landing.bucket}/inbound/shop/parcels", landing)
+    assert found.name == "parcels"
+    assert [file.key for file in found.files] == ["inbound/shop/parcels/a.csv", "inbound/shop/parcels/b.csv"]
+    assert found.globs("parcels") == ["shop/parcels/**"]
+    assert not found.is_file
+
+
+def test_one_of_its_files_can_be_named_and_is_handed_out(landing: S3Landing, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = folder(f"s3://{landing.bucket}/inbound/shop/parcels/b.csv", landing)
+    assert found.is_file
+    assert (found.name, [file.key for file in found.files]) == ("parcels", ["inbound/shop/parcels/b.csv"])
+    monkeypatch.setenv("S3_BUCKET", landing.bucket)
+    monkeypatch.setenv("S3_ENDPOINT_URL", landing.endpoint_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    answer("file", found.files[0].key, out := BytesIO())
+    assert out.getvalue() == b"inbound/shop/parcels/b.csv"
 
 
 def test_a_folder_of_the_streams_name_needs_no_glob(landing: S3Landing) -> None:
-    assert folder_of(f"s3://{landing.bucket}/inbound/shop/", landing).globs("shop", "inbound/") == []
+    assert folder(f"s3://{landing.bucket}/inbound/shop/", landing).globs("shop") == []
 
 
 @pytest.mark.parametrize(
@@ -53,5 +70,5 @@ def test_a_folder_of_the_streams_name_needs_no_glob(landing: S3Landing) -> None:
 )
 def test_another_place_is_refused(url: str, said: str, landing: S3Landing) -> None:
     with pytest.raises(FolderRefused) as refused:
-        folder_of(url.replace("BUCKET", landing.bucket), landing)
+        folder(url.replace("BUCKET", landing.bucket), landing)
     assert said.replace("BUCKET", landing.bucket) in str(refused.value)

@@ -1,0 +1,121 @@
+"""Hands a person's command what only the platform can reach: `python -m blocks.hand_out WHAT [SUBJECT]`.
+
+The answer goes to standard output: JSON for `files` below a prefix and for the connection's `streams`, bytes for one
+`file` of the landing bucket, and Parquet for the `rows` that raw has of a table.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel
+
+from blocks import connections
+from blocks.errors import PlatformError
+from blocks.landing import NOT_S3, LandedFile, listing, unavailable
+from blocks.systems import S3Landing
+
+
+class Files(BaseModel):
+    """The landing bucket, the prefix below which Airbyte's source reads, and the objects below another prefix."""
+
+    bucket: str
+    root: str
+    files: list[LandedFile]
+
+
+class OfferedStream(BaseModel):
+    """A stream that a connection syncs: its table in raw, and its key as the connection or the source declares it.
+
+    `columns` are those of raw's table, in lower case; empty where there is no table yet.
+    """
+
+    name: str
+    table: str
+    connection: str
+    key: list[str] = []
+    columns: list[str] = []
+
+
+class Streams(BaseModel):
+    """The streams of the connections that the settings name."""
+
+    streams: list[OfferedStream]
+
+
+def files(landing: S3Landing, prefix: str) -> Files:
+    """List the objects below a prefix.
+
+    Raises:
+        blocks.landing.LandingUnavailable: S3 does not answer.
+    """
+    try:
+        found = list(listing(landing.get_client(), landing.bucket, prefix))
+    except NOT_S3 as error:
+        raise unavailable(landing.bucket, error) from error
+    return Files(bucket=landing.bucket, root=landing.prefix, files=found)
+
+
+def streams(profile: str | None) -> Streams:
+    """Ask Airbyte for the streams of the connections, and the warehouse for what it has of them.
+
+    Raises:
+        blocks.airbyte.errors.AirbyteError, blocks.errors.ConfigurationError: Airbyte refuses, or knows no connection.
+    """
+    airbyte, raw = connections.airbyte_connection(profile), connections.warehouse(profile).raw_columns()
+    found = []
+    with airbyte.get_client() as client:
+        for connection in map(client.connection, airbyte.connections):
+            chosen = connection.configurations.streams
+            keys = {} if all(each.primary_key for each in chosen) else client.source_keys(connection.source_id)
+            for stream in chosen:
+                table = f"{connection.prefix or ''}{stream.name}".lower()
+                key = [".".join(path) for path in stream.primary_key] or keys.get(stream.name, [])
+                columns = raw.get(table, [])
+                found.append(
+                    OfferedStream(name=stream.name, table=table, connection=connection.name, key=key, columns=columns)
+                )
+    return Streams(streams=found)
+
+
+def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) -> None:
+    """Write one answer.
+
+    Raises:
+        PlatformError: a system does not answer, or refuses.
+    """
+    if what == "files":
+        out.write(files(connections.landing(profile), subject).model_dump_json().encode())
+    elif what == "streams":
+        out.write(streams(profile).model_dump_json().encode())
+    elif what == "file":
+        landing = connections.landing(profile)
+        try:
+            landing.get_client().download_fileobj(landing.bucket, subject, out)
+        except NOT_S3 as error:
+            raise unavailable(landing.bucket, error) from error
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            connections.warehouse(profile).export(subject, target := Path(folder) / "rows.parquet")
+            with target.open("rb") as rows:
+                shutil.copyfileobj(rows, out)
+
+
+def main() -> None:
+    """Write the answer to standard output."""
+    parser = argparse.ArgumentParser(prog="python -m blocks.hand_out", description=__doc__)
+    parser.add_argument("what", choices=("files", "file", "streams", "rows"))
+    parser.add_argument("subject", nargs="?", default="", help="prefix, key or table")
+    parser.add_argument("--profile", help="name of the saved blocks (default: the environment decides)")
+    options = parser.parse_args()
+    try:
+        answer(options.what, options.subject, sys.stdout.buffer, options.profile)
+    except PlatformError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Drift: what the files of a run have that is not as declared, told once for each change."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
+
+from blocks import connections
+from blocks.airbyte.api import SyncResult
+from blocks.dbt.results import DbtNode, DbtResult, DeclaredSource
+from blocks.errors import counted, shown
+from blocks.lake import Fill
+from blocks.ledger import Drift
+from blocks.turns import turn
+from blocks.warehouse import Warehouse
+from flows.dbt_transform import warehouse_slot
+from flows.row_counts import MARGIN
+from flows.tags import tagged
+
+AIRBYTES = ("_airbyte_", "_ab_")
+"""How the names of Airbyte's own columns begin."""
+ACCIDENT = 0.001
+"""A column without a value in a file is drift if that is no more probable than this, by the files before it."""
+TYPES_TEST = "every_value_is_cast"
+SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference from what is declared: what it is (`id` is the same as long as it lasts), and in which file."""
+
+    id: str
+    table: str
+    file: str
+    said: str
+    column: str = ""
+
+
+def tell_drift(syncs: Sequence[SyncResult], dbt: DbtResult | None, profile: str | None) -> None:
+    """Tell what differs from what is declared; a failure of that is only logged."""
+    if dbt is None or not (any(sync.rows for sync in syncs) or any(node.status == "warn" for node in dbt.nodes)):
+        return
+    try:
+        with warehouse_slot(profile):
+            drift_of(syncs, dbt, profile)
+    except Exception as error:  # noqa: BLE001 - the tables are right without it
+        get_run_logger().warning("The files were not compared with what is declared: %s", error)
+
+
+@task(name="drift", tags=tagged("warehouse"))
+def drift_of(syncs: Sequence[SyncResult], dbt: DbtResult, profile: str | None = None) -> list[str]:
+    """Put each change that was not told before into the artifact `drift`, and send an event of it; return the changes.
+
+    The columns are those of the files that were loaded since the syncs began, and the hour before. The values are
+    those that dbt's tests have just looked at.
+    """
+    project, warehouse = connections.dbt(profile), connections.warehouse(profile)
+    if project.ledger is None or project.warehouse is None:
+        return []
+    since = min((sync.started or datetime.now(UTC) for sync in syncs), default=datetime.now(UTC)) - MARGIN
+    fills = warehouse.fills(since) if any(sync.rows for sync in syncs) else []
+    with turn(project.warehouse, project.wait_seconds, get_run_logger().info):
+        state, last = project.ledger.read()
+        known = state.drift.model_copy(deep=True)
+        changes = [*_columns(fills, dbt.sources, known), *_values(dbt), *_tests(dbt, fills)]
+        forget(known, dbt)
+        new = list({each.id: each for each in changes if each.id not in known.told}.values())
+        lines = [_line(each, warehouse, profile) for each in new]
+        if new:
+            create_markdown_artifact(
+                "\n".join(["| what differs | in | what to type |", "| --- | --- | --- |", *lines]),
+                key=connections.names().artifact("drift"),
+                description="What differs from what is declared; each change is told once.",
+            )
+        for each in new:
+            emit_event(
+                "platform.drift",
+                resource={"prefect.resource.id": connections.names().asset("raw", each.table), "change": each.id},
+                payload={"table": each.table, "file": each.file, "column": each.column, "what": each.said},
+            )
+        known.told = sorted({*known.told, *(each.id for each in new)})
+        if known != state.drift:
+            state.drift = known
+            project.ledger.write(state, last)
+    return [each.said for each in new]
+
+
+def _columns(fills: Iterable[Fill], sources: Iterable[DeclaredSource], known: Drift) -> Iterator[Change]:
+    """The columns that are new in a file or missing from it; `known.filled` learns how full each is.
+
+    What the first file of a table has beside the declared columns is left out on purpose.
+    """
+    declared = {source.table: set(source.columns) for source in sources}
+    for fill in fills:
+        if (columns := declared.get(fill.table)) is None or not fill.rows:
+            continue
+        is_first, before = fill.table not in known.filled, known.filled.setdefault(fill.table, {})
+        for column, count in fill.values.items():
+            share, now = before.get(column), round(count / fill.rows, 3)
+            if column.startswith(AIRBYTES) or (column not in columns and not count):
+                continue
+            if column not in columns and share is None and not is_first:
+                said = f"Column `{_plain(column)}` is new: raw has it, and the tables do not."
+                yield Change(f"{fill.table} more {column}", fill.table, fill.file, said, column)
+            elif column in columns and not count and share and (1 - share) ** fill.rows < ACCIDENT:
+                said = f"Column `{_plain(column)}` is missing or has no value, and had values in the files before."
+                yield Change(f"{fill.table} fewer {column}", fill.table, fill.file, said)
+            before[column] = now if share is None else min(share, now)
+
+
+def _values(dbt: DbtResult) -> Iterator[Change]:
+    """The columns with values that are not of their type."""
+    for each in dbt.misfits:
+        such = f", such as `{_plain(each.example)}`" if each.example else ""
+        is_or_are = "is" if each.values == 1 else "are"
+        said = (
+            f"{counted(each.values, 'value')} of `{each.column}` {is_or_are} not {each.type}{such}: null in the tables."
+        )
+        yield Change(f"{each.table} type {each.column} {each.type}", each.table, each.file, said)
+
+
+def _tests(dbt: DbtResult, fills: Sequence[Fill]) -> Iterator[Change]:
+    """The other tests that warn: keys that repeat, values that a column never had, nulls where there were none."""
+    newest = {fill.table: fill.file for fill in fills}
+    tables = {source.id: source.table for source in dbt.sources}
+    for node in dbt.nodes:
+        if node.resource_type == "test" and node.status == "warn" and TYPES_TEST not in node.name:
+            table = next(iter(sorted(tables[id_] for id_ in ancestors(node, dbt.nodes) if id_ in tables)), "")
+            found = f" with {node.failures:,}" if node.failures else ""
+            said = (
+                f"The test `{node.name}` warns{found}. "
+                f'`make dbt ARGS="show --select {node.name} --output json"` shows the rows.'
+            )
+            yield Change(f"test {node.name}", table, newest.get(table, ""), said)
+
+
+def ancestors(node: DbtNode, nodes: Iterable[DbtNode]) -> set[str]:
+    """The ids of what a node is made of, as far as the command's results tell."""
+    parents = {each.id: each.parents for each in nodes}
+    found, ahead = set[str](), list(node.parents)
+    while ahead:
+        if (one := ahead.pop()) not in found:
+            found.add(one)
+            ahead += parents.get(one, [])
+    return found
+
+
+def forget(known: Drift, dbt: DbtResult) -> None:
+    """Drop the changes that are over, since their test passes, and those of tables that are gone."""
+    over = {f"test {node.name}" for node in dbt.nodes if node.resource_type == "test" and node.status == "pass"}
+    passed = {
+        parent for node in dbt.nodes if TYPES_TEST in node.name and node.status == "pass" for parent in node.parents
+    }
+    for source in dbt.sources:
+        if source.id in passed:
+            over |= {each for each in known.told if each.startswith(f"{source.table} type ")}
+    tables = {source.table for source in dbt.sources}
+    known.told = [
+        each for each in known.told if each not in over and (each.startswith("test ") or each.split(" ")[0] in tables)
+    ]
+    known.filled = {table: columns for table, columns in known.filled.items() if table in tables}
+
+
+def _line(change: Change, warehouse: Warehouse, profile: str | None) -> str:
+    said = change.said
+    if change.column and (value := warehouse.example(change.table, change.column, change.file)):
+        said += f" A value is `{_plain(value)}`."
+    bucket = connections.landing(profile).bucket
+    where, name = (f"`{_plain(change.file)}`", shown(change.file)) if change.file else ("", "")
+    command = f"`make source FILE='s3://{bucket}/{_plain(name, 1024)}'`" if name else "`make sources`"
+    return f"| {change.table}: {said} | {where} | {command} |"
+
+
+def _plain(text: str, most: int = SHOWN) -> str:
+    """Return a text as a cell of a table takes it within backticks."""
+    return shown(text).replace("`", "'").replace("|", "\\|")[:most]

@@ -1,0 +1,93 @@
+"""The streams of the Airbyte connection as sources: what they have is read from raw."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+
+from blocks.errors import PlatformError
+from blocks.hand_out import OfferedStream
+from services.airbyte import sql
+from services.sources.facts import Facts, facts_of
+from services.sources.names import identifier
+from services.sources.reading import Reading
+from services.sources.spec import Spec, spec_of
+
+FILE = "_ab_source_file_url"
+
+
+class StreamRefused(PlatformError):
+    """A stream cannot become a source as it is; the text says what to do."""
+
+
+def why_not(stream: OfferedStream) -> str:
+    """Say why a stream cannot become a source now, and what to do; empty if it can."""
+    if not stream.columns:
+        return f"raw has no table {stream.table} yet. Sync it first: make run FLOW=airbyte_sync"
+    if (possible := identifier(stream.table)) != stream.table:
+        return (
+            f"its table {stream.table} has a name that SQL takes only in quotes. Rename the stream, such as {possible}"
+        )
+    if FILE not in stream.columns:
+        return f"its rows do not come from files (raw has no {FILE}). Declare it in sources.yml by hand: docs/dbt.md"
+    return ""
+
+
+def reading_of(stream: OfferedStream, rows: Path) -> Reading:
+    """Return the rows of a stream, which stand in a Parquet file as raw has them, as those of a file are read.
+
+    Raises:
+        StreamRefused: there is no row.
+    """
+    with duckdb.connect() as connection:
+        relation = f"read_parquet({sql.text(str(rows))}, hive_partitioning = false)"
+        found = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
+        (count,) = connection.execute(f"SELECT count(*) FROM {relation}").fetchone() or (0,)
+    if not count:
+        raise StreamRefused(f"raw has no row of {stream.name}. Sync it again once its source has rows.")
+    decimals = {name: type_.lower() for name, type_, *_ in found if type_.startswith("DECIMAL")}
+    types = {name: "string" if name in decimals else sql.column_type(type_) for name, type_, *_ in found}
+    kind = "raw" if set(types.values()) == {"string"} and not decimals else "typed"
+    return Reading(Path(f"raw.{stream.table}"), rows, kind, count, types, {}, decimals=decimals)
+
+
+def facts_of_stream(stream: OfferedStream, rows: Path, work: Path) -> Facts:
+    """Look at every row of a stream; its key is the one that Airbyte declares, if it declares one.
+
+    Raises:
+        StreamRefused: there is no row, or raw lacks a column of the key.
+    """
+    facts = facts_of(reading_of(stream, rows), [], work)
+    if not stream.key:
+        return facts
+    names = {column.name.lower(): column.identifier for column in facts.columns}
+    if missing := [name for name in stream.key if name.lower() not in names]:
+        raise StreamRefused(f"raw lacks {', '.join(missing)}, the key of {stream.name}. Correct the key in Airbyte.")
+    return replace(facts, key=[names[name.lower()] for name in stream.key])
+
+
+def spec_of_stream(stream: OfferedStream, facts: Facts) -> Spec:
+    """Return what to declare of a stream.
+
+    A key of Airbyte's need not be unique in raw, which has each row's history.
+    """
+    spec = spec_of(stream.table, facts)
+    if not stream.key:
+        return spec
+    reason = f"The key that Airbyte declares for the stream {stream.name}."
+    tests = [replace(test, reason=reason) if test.kind == "primary_key" else test for test in spec.tests]
+    return replace(spec, tests=tests)
+
+
+def described(streams: Sequence[OfferedStream], declared: set[str]) -> list[tuple[str, str, str, str]]:
+    """Of each stream its name, its key, and whether it is declared, new, or why it cannot be."""
+    return [
+        (
+            each.name,
+            each.connection,
+            ", ".join(each.key) or "none",
+            "is declared" if each.table in declared else why_not(each) or f"is new, with {len(each.columns)} columns",
+        )
+        for each in streams
+    ]
