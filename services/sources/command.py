@@ -224,9 +224,10 @@ class Sources:
     def _changes(self, spec: Spec, known: Spec) -> list[Change]:
         """What is to be written; it is shown, and whose it is."""
         changes = self._project.written(spec) if spec != known else []
-        show_diff(self._console, self._project, changes)
         if changes and not is_generated(self._project, known.name):
-            self._console.print(f"The stream {known.name} is yours: change it by hand, as shown.", highlight=False)
+            self._console.print(f"The source {known.name} is yours: change it by hand, as shown.", highlight=False)
+            changes = [replace(change, owned=False) for change in changes]
+        show_diff(self._console, self._project, changes)
         return changes
 
     def _taken(self, spec: Spec, found: Sequence[Drift]) -> Spec | None:

@@ -43,10 +43,9 @@ def _tested_key(table: Mapping[str, Any]) -> list[str]:
 
 
 def is_generated(project: Project, name: str) -> bool:
-    """Whether the stream and its table in raw are `make source`'s own to change."""
-    places = ((project.connections, project.streams), (project.sources_yml, project.tables))
-    own = [entries.is_own(path.read_text(encoding="utf-8"), steps, name, render.ENTRY) for path, steps in places]
-    return False not in own and True in own
+    """Whether the table in raw is declared by `make source`, which then may change what belongs to it."""
+    text = project.sources_yml.read_text(encoding="utf-8")
+    return bool(entries.is_own(text, project.tables, name, render.ENTRY))
 
 
 def _column(column: Mapping[str, Any], types: Mapping[str, str]) -> ColumnSpec:

@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from services.sources import command, render
 from services.sources.declared import declared, is_generated
 from services.sources.drift import Drift, drift
 from services.sources.facts import facts_of
+from services.sources.outcome import Outcome
 from services.sources.project import NameTaken, apply
 from services.sources.reading import FileRefused, read
 from services.sources.relations import days_until_stale, relationships
@@ -153,6 +157,36 @@ def test_a_file_that_a_person_took_over_is_never_changed(desk: Desk, tmp_path: P
     assert not (desk.project.models / "staging" / "stg_orders.sql").exists()
     with pytest.raises(NameTaken, match=r"orders\.sql is a model of your own"):
         desk.project.check_name("orders", "")
+
+
+class Nowhere:
+    """A platform on which nothing is to be seen."""
+
+    where = "nowhere"
+
+    def run(self, name: str, *_: object) -> Outcome:
+        return Outcome(name, [], [], "nowhere")
+
+
+def test_of_a_source_that_is_a_persons_no_file_is_written(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(file, "orders", key="Order ID")
+    sources = desk.project.sources_yml
+    sources.write_text(sources.read_text().replace(f"{render.ENTRY}\n", "\n"))
+    for path in desk.project.files_of("orders"):
+        path.unlink()
+    before = {path: path.read_text() for path in (sources, desk.project.connections)}
+    monkeypatch.setattr(command, "platform_of", lambda *_: Nowhere())
+    out = Console(file=StringIO(), width=200)
+    (second := tmp_path / "orders-2.csv").write_text(
+        "Order ID,day,paid,amount,status,note,extra\n42,01.12.2013,no,1.00,open,n,x\n"
+    )
+    assert command.Sources(out, desk.project, tmp_path, yes=True).add(str(second), "orders", "", "") == 0
+    assert "The source orders is yours: change it by hand, as shown." in out.file.getvalue()  # type: ignore[attr-defined]
+    assert desk.project.files_of("orders") == []
+    assert {path: path.read_text() for path in before} == before
 
 
 def test_removing_a_source_leaves_the_project_as_it_was(desk: Desk, tmp_path: Path) -> None:

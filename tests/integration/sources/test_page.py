@@ -130,5 +130,12 @@ def test_with_make_dev_the_sensor_loads_the_file_and_the_next(said: list[str], c
     with duckdb.connect(str(clone / "data" / "dev" / "published" / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute("select ordered_on from orders where order_id in (1001, 1010) order by 1").fetchall()
     assert found == [("2013-01-02",), ("soon",)]
+    third = shell(clone, "make source FILE=s3://my-data-lake-landing/inbound/orders/orders-2013-01-07.csv YES=1")
+    assert third.returncode == 0, third.stdout + third.stderr
+    assert "It is as declared." in third.stdout
+    assert "the tables stay as they are" in third.stdout
+    streams = shell(clone, "make source FROM=connection")
+    assert streams.returncode == 0, streams.stdout + streams.stderr
+    assert re.search(r"^orders .* order_id +is declared$", streams.stdout, re.M), streams.stdout
     taken_out = shell(clone, "make source NAME=orders REMOVE=1 YES=1")
     assert taken_out.returncode == 0, taken_out.stderr
