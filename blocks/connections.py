@@ -183,5 +183,4 @@ def names(profile: str | None = None) -> Names:
 
     A deployment's run has its namespace set; for any other process `profile` gives it.
     """
-    chosen = Settings().prefect_namespace
-    return Names.of(profile, PREFECT_API_URL.value() or "", chosen) if profile else Names(chosen)
+    return Names.of(profile or "", PREFECT_API_URL.value() or "", Settings().prefect_namespace)

@@ -10,9 +10,10 @@ from blocks import connections
 from blocks.batches import Batch, Failed
 from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, counted, shown
-from blocks.incidents import Incident, IncidentStore, State, remedy, untold
+from blocks.incidents import IncidentStore, State, open_incidents, remedy
 from blocks.landing import BEGINNING, LandedFile, listing
 from blocks.settings import Settings, make
+from blocks.words import ago
 
 MOST_SHOWN = 100
 """Parked batches that are listed, newest first."""
@@ -48,14 +49,9 @@ def incidents(state: State | None, now: datetime) -> Iterator[str]:
         return
     for each in open_incidents(state, now):
         yield f"INCIDENT {each.key}: {shown(each.what)}"
-        yield f"  since {_time(each.since)}; look at {shown(each.where)}; type {remedy(each)}"
+        yield f"  since {_time(each.since)}, {ago(now, each.since)}; look at {shown(each.where)}; type {remedy(each)}"
     if not open_incidents(state, now):
         yield f"no incident is open; the watch looked at {_time(state.looked)}"
-
-
-def open_incidents(state: State | None, now: datetime) -> list[Incident]:
-    """The incidents that the watch knows, and those that no message can tell."""
-    return [*(state.incidents.values() if state else []), *untold(state, now)]
 
 
 def status(options: argparse.Namespace) -> int:

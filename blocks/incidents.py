@@ -207,6 +207,11 @@ class State(BaseModel):
         return message.id in self.failures and self.failures[message.id].is_aside
 
 
+def open_incidents(state: State | None, now: datetime) -> list[Incident]:
+    """The incidents that the watch knows, and those that no message can tell."""
+    return [*untold(state, now), *(state.incidents.values() if state else [])]
+
+
 def untold(state: State | None, now: datetime) -> list[Incident]:
     """The incidents that no message can tell: the watch does not look, or its messages do not arrive."""
     return [*silent(state, now), *unsent(state, now)]

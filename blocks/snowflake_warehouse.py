@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from blocks import lake, ledger, snowflake_export, snowflake_ledger
 from blocks.ledger import Graph, Node, State, Version
+from blocks.published import Contents
 from blocks.turns import turn
-from blocks.warehouse import NOTHING_TESTED, Contents, PublishFailed, RawReadOnly, WarehouseUnreachable
+from blocks.warehouse import NOTHING_TESTED, PublishFailed, RawReadOnly, WarehouseUnreachable
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection

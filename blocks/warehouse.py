@@ -3,7 +3,6 @@
 import errno
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +11,7 @@ import duckdb
 
 from blocks import duckdb_copy, duckdb_file, lake
 from blocks.errors import PlatformError
+from blocks.published import Contents, QueryFailed, contents
 from blocks.turns import turn
 
 if TYPE_CHECKING:
@@ -40,14 +40,6 @@ class RawReadOnly(PlatformError):
     """The platform may not delete rows from raw."""
 
 
-@dataclass(frozen=True)
-class Contents:
-    """The number of rows, and the names of the columns, of a published table."""
-
-    rows: int
-    columns: list[str]
-
-
 class Warehouse(Protocol):
     """What the flows ask of a warehouse beside dbt's work."""
 
@@ -58,7 +50,7 @@ class Warehouse(Protocol):
         the platform has never run dbt, there is no ledger, and all tables are published.
         """
 
-    def published_tables(self) -> dict[str, "Contents"]:
+    def published_tables(self) -> dict[str, Contents]:
         """Say what readers have, by `schema.table`."""
 
     def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
@@ -164,16 +156,9 @@ class DuckDbWarehouse:
     def published_tables(self) -> dict[str, Contents]:
         """See `Warehouse.published_tables`."""
         try:
-            opened = duckdb.connect(str(self.published), read_only=True)
-        except duckdb.Error:  # nothing is published, or nobody can read it: the next publication replaces it
+            return contents(self.published)
+        except QueryFailed:  # nobody can read it: the next publication replaces it
             return {}
-        with opened as connection:
-            found = connection.execute(
-                "select schema_name || '.' || table_name, any_value(estimated_size), "
-                "list(column_name order by column_index) from duckdb_tables() join duckdb_columns() "
-                "using (database_name, schema_name, table_name, internal) where not internal group by all"
-            ).fetchall()
-        return {table: Contents(rows, columns) for table, rows, columns in sorted(found)}
 
     def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
         """See `Warehouse.arrived`."""

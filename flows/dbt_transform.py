@@ -17,9 +17,9 @@ from prefect.tasks import exponential_backoff
 from blocks import connections, dbt_packages, docs
 from blocks.dbt.errors import DbtFailed
 from blocks.dbt.results import DbtNode, DbtResult
+from blocks.published import Contents, change, changed
 from blocks.settings import code_version, docs_dir
 from blocks.turns import TurnMissed
-from blocks.warehouse import Contents
 from flows.assets import link_to_page, models_built, published
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 from flows.tags import tag_with_version, tagged
@@ -126,8 +126,11 @@ def publish(profile: str | None = None, nodes: Sequence[DbtNode] = ()) -> str:
         description="Where readers have the tables, and which version of the platform published them.",
     )
     now = warehouse.published_tables()
+    tables = versions(before, now)
+    for each in changed(tables):
+        get_run_logger().info("%s: %s", each["table"], change(each))
     create_table_artifact(
-        versions(before, now),
+        tables,
         key=connections.names().artifact("published-tables"),
         description="The tables that readers have now, beside what they had before.",
     )
@@ -198,9 +201,9 @@ def dbt_transform(
         except DbtFailed as failure:
             show(failure.result)
             raise
+        show(result)
         models_built(result.nodes)
         publish(profile, result.nodes)
-    show(result)
     return result
 
 

@@ -88,9 +88,9 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
     dbt_deps(profile)
     with warehouse_slot(profile):
         result = rebuild(key, list(rows) if are_all else [], profile)
+        show(result)
         models_built(result.nodes)
         publish(profile, result.nodes)
-    show(result)
     return RemovalResult(key=key, rows=rows, dbt=result)
 
 

@@ -14,14 +14,6 @@ SECONDS = 5.0
 """How long an answer of Prefect may take: a person waits for the page."""
 
 
-def airbyte(settings: Settings, port: str) -> str:
-    """Address, on this machine, of the mock Airbyte's page; empty for a real one, and where it asks for a token."""
-    url = urlsplit(settings.airbyte_server_url)
-    if settings.airbyte_client_id or url.hostname not in ("airbyte", *LOOPBACK):
-        return ""
-    return f"{url.scheme}://{url.netloc}/" if url.hostname in LOOPBACK else f"http://127.0.0.1:{port}/"
-
-
 def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(prog="python -m services.console", description=__doc__)
@@ -32,10 +24,12 @@ def main() -> None:
     options = parser.parse_args()
     settings, server = Settings(), PrefectServer()
     profile = options.profile
-    names = (
-        Names.of(profile, server.api_url, settings.prefect_namespace) if profile else Names(settings.prefect_namespace)
-    )
-    page = Page(Prefect(server, seconds=SECONDS), settings, names, profile, airbyte(settings, options.airbyte_port))
+    names = Names.of(profile, server.api_url, settings.prefect_namespace)
+    url = urlsplit(settings.airbyte_server_url)
+    # The mock's page, as this machine reaches it; a real Airbyte, or one that asks for a token, has none for people.
+    has_page = not settings.airbyte_client_id and url.hostname in ("airbyte", *LOOPBACK)
+    airbyte = f"http://127.0.0.1:{options.airbyte_port or url.port}/" if has_page else ""
+    page = Page(Prefect(server, seconds=SECONDS), settings, names, profile, airbyte)
     serve(create_app(page), options.host, options.port)
 
 

@@ -4,14 +4,13 @@ import csv
 import hmac
 import io
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CancelScope, CapacityLimiter, create_task_group, to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import escape
 from starlette.applications import Starlette
@@ -26,28 +25,27 @@ from starlette.staticfiles import StaticFiles
 from blocks.duckdb_file import broken, quoted
 from blocks.errors import USER, counted
 from blocks.names import Names
+from blocks.published import LIMITS, Answer, QueryFailed, change
 from blocks.settings import Settings
 from blocks.snowflake_warehouse import published_schema
-from services.console import data, plot, words
+from blocks.words import ago, span
+from services.console import data, plot
 from services.console.facts import Facts
 from services.console.lineage import FILES, Docs
-from services.console.query import BYTES, CELL, MEMORY_MB, ROWS, SECONDS, Answer, QueryFailed, ask
+from services.console.query import ask
+from services.console.words import code, number
 from services.guard.asgi import Guard
 from services.watch.prefect_api import Prefect
 
 HERE = Path(__file__).parent
 MAX_BODY_MB = 0.1
-AT_ONCE = 2
-"""How many queries run at once; others wait for their turn."""
+AT_ONCE, WAITING = 2, 6
+"""How many queries run at once, and how many wait for their turn."""
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_SIZE = 200, 100, 100_000
 """How much of an answer the page shows, in characters of HTML; the CSV file has all of it."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",  # with no-referrer, a browser would hide from the guard that a form is our own
-    "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
 READY_MADE = (
@@ -56,6 +54,9 @@ READY_MADE = (
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 """For dbt's and dbt-colibri's files, which hold their scripts within; they reach no address at all."""
+
+
+ELSEWHERE = "The rows are in Snowflake, and this page holds no login to it. Use `make sql`, with this profile."
 
 
 class Page:
@@ -88,7 +89,7 @@ class Page:
             "docs": self.docs,
             "in_docker": bool(profile),
         }
-        for each in (words.ago, words.change, words.code, counted, words.number, words.span):
+        for each in (ago, change, code, counted, number, span):
             self.templates.filters[each.__name__] = each
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
@@ -125,7 +126,7 @@ class Page:
             table=found,
             relation=quoted(name),
             facts=facts,
-            profile=None if self.in_snowflake else data.profile(self.published, name),
+            profile=data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, name),
             model=self.docs.model(name),
             versions=versions[:8],
             tables={each.name.rpartition(".")[2]: each.name for each in self.tables()},
@@ -136,19 +137,28 @@ class Page:
         return self._sql(request.query_params.get("q", ""))
 
     async def run(self, request: Request) -> Response:
-        """Run a query, and show its rows or return them as CSV."""
+        """Run a query, and show its rows or return them as CSV; the query ends when its reader leaves."""
         form = dict(parse_qsl((await request.body()).decode(errors="replace")))
-        return await to_thread.run_sync(self._run, form.get("q", ""), form.get("as") == "csv", limiter=self.turns)
-
-    def _run(self, sql: str, as_csv: bool) -> Response:
+        sql, error = form.get("q", ""), ""
+        answer: Answer | None = None
         try:
-            if self.in_snowflake:
-                raise QueryFailed("The tables of this profile are in Snowflake, and this page holds no login to it. "
-                                  f"Use `make sql PROFILE={self.profile}`.")  # fmt: skip
-            answer = ask(self.published, sql)
-        except QueryFailed as failure:
-            return self._sql(sql, error=str(failure))
-        return _csv(answer) if as_csv else self._sql(sql, answer)
+            async with create_task_group() as tasks:
+                tasks.start_soon(_until_left, request, tasks.cancel_scope)
+                answer = await self._ask(sql)
+                tasks.cancel_scope.cancel()
+        except* QueryFailed as failed:
+            error = str(failed.exceptions[0])
+        if answer and form.get("as") == "csv":
+            return _csv(answer)
+        return await to_thread.run_sync(self._sql, sql, answer, error)
+
+    async def _ask(self, sql: str) -> Answer:
+        if self.in_snowflake:
+            raise QueryFailed(ELSEWHERE)
+        if self.turns.statistics().tasks_waiting >= WAITING:
+            raise QueryFailed(f"{AT_ONCE} queries are running and {WAITING} are waiting. Try again in a minute.")
+        async with self.turns:
+            return await ask(self.published, sql)
 
     def _sql(self, sql: str, answer: Answer | None = None, error: str = "") -> Response:
         return self.show(
@@ -160,8 +170,7 @@ class Page:
             shown=shown(answer.rows) if answer else 0,
             columns=SHOWN_COLUMNS,
             plot=answer and plot.draw(answer),
-            limits=f"{SECONDS:g} s, {MEMORY_MB} MB of memory, {ROWS:,} rows, {BYTES // 10**6} MB of text, "
-            f"{CELL:,} characters of a value",
+            limits=LIMITS,
             tables=self.tables(),
         )
 
@@ -196,31 +205,32 @@ class Page:
     def _is_known(self, authorization: str) -> bool:
         login = self.prefect.server.api_auth_string.get_secret_value()
         key = self.prefect.server.api_key.get_secret_value()
-        scheme, _, coded = authorization.partition(" ")
         try:
-            given = b64decode(coded, validate=True) if scheme.lower() == "basic" else b""
+            given = b64decode(authorization.removeprefix("Basic "))
         except ValueError:
             given = b""
         given = given if login else given.partition(b":")[2]  # a key is the password, of any user
         return not (login or key) or hmac.compare_digest(given, (login or key).encode())
 
 
+async def _until_left(request: Request, scope: CancelScope) -> None:
+    """Cancel what is done for a request whose body is read, once its reader has left."""
+    await request.receive()
+    scope.cancel()
+
+
 def leads(settings: Settings) -> dict[str, str]:
     """Where each part of the data path leads, without a login that an address may have."""
+    places: list[Any] = [settings.lake_dir, settings.warehouse_path, settings.published_path]
     if settings.dbt_target == "snowflake":
         raw = f"Snowflake {settings.snowflake_account}, {settings.snowflake_database}"
         models = f"{raw}.{settings.snowflake_schema}"
-        published = published_schema(models)
-    else:
-        raw, models, published = map(str, (settings.lake_dir, settings.warehouse_path, settings.published_path))
+        places = [raw, models, published_schema(models)]
     s3 = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
-    return {
-        "landing": f"{s3} at {USER.sub('//', settings.s3_endpoint_url)}" if settings.s3_endpoint_url else s3,
-        "sync": USER.sub("//", settings.airbyte_server_url),
-        "raw": raw,
-        "models": models,
-        "published": published,
-    }
+    s3 += f" at {settings.s3_endpoint_url}" if settings.s3_endpoint_url else ""
+    parts = ("landing", "sync", "raw", "models", "published")
+    shown = [USER.sub("//", str(place)) for place in (s3, settings.airbyte_server_url, *places)]
+    return dict(zip(parts, shown, strict=True))
 
 
 def shown(rows: list[list[Any]]) -> int:
@@ -249,11 +259,7 @@ def create_app(page: Page) -> Guard:
         Route("/health", lambda _: PlainTextResponse("ok")),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    handlers: dict[Any, Callable[[Request, Exception], Response | Awaitable[Response]]] = {
-        HTTPException: page.failed,
-        QueryFailed: page.failed,
-        500: page.failed,
-    }
     login = [Middleware(BaseHTTPMiddleware, dispatch=page.guarded)]
-    app = Starlette(routes=routes, exception_handlers=handlers, middleware=login)
+    failures = dict.fromkeys((HTTPException, QueryFailed, 500), page.failed)
+    app = Starlette(routes=routes, exception_handlers=failures, middleware=login)
     return Guard(app, MAX_BODY_MB, pages=True, other_types="/sql")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from blocks.duckdb_file import identifier, quoted
 from blocks.lake import FILE
+from blocks.published import Answer, QueryFailed, contents, read
 from services.console.plot import Plot, draw, kind
-from services.console.query import Answer, QueryFailed, read
 
 MOST_NAMES = 50
 """A column of text with more different values than this has no bars."""
@@ -42,11 +42,7 @@ class Profile:
 
 def tables(published: Path) -> list[Table]:
     """The published tables, by name."""
-    sql = (
-        "select schema_name || '.' || table_name, estimated_size, column_count from duckdb_tables() "
-        "where not internal order by all"
-    )
-    return [Table(*each) for each in read(published, sql).rows] if published.exists() else []
+    return [Table(name, each.rows, len(each.columns)) for name, each in contents(published).items()]
 
 
 def written(file: Path) -> int:
@@ -66,8 +62,7 @@ def profile(published: Path, table: str) -> Profile:
 def _profile(published: Path, _written: int, table: str) -> Profile:
     relation = quoted(table)
     sample = read(published, f"from {relation} limit {SAMPLE}")
-    summary = read(published, f"summarize {relation}")
-    columns = [dict(zip(summary.columns, row, strict=True)) for row in summary.rows]
+    columns = read(published, f"summarize {relation}").records
     sql = plot_sql(relation, columns)
     files = None
     if FILE in sample.columns:
@@ -83,26 +78,19 @@ def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:
     A measure is averaged over time where there is a time, else by the values of a text; without a measure, rows are
     counted. Of numbers alone, one's distribution is shown.
     """
-    own = [(each["column_name"], each) for each in columns if not each["column_name"].startswith("_")]
+    own = [each for each in columns if not each["column_name"].startswith("_")]
     times, numbers, names = (
-        [name for name, each in own if kind(each["column_type"]) == wanted] for wanted in ("time", "number", "name")
+        [each for each in own if kind(each["column_type"]) == wanted] for wanted in ("time", "number", "name")
     )
     # Of a key each value has one row, which says nothing; the number of values is an estimate.
-    few = [
-        name
-        for name, each in own
-        if name in names and 1 < int(each["approx_unique"] or 0) <= min(MOST_NAMES, 0.8 * int(each["count"]))
-    ]
-    measures = [name for name, each in own if each["column_type"].startswith(("DOUBLE", "FLOAT", "DECIMAL"))]
+    few = [each for each in names if 1 < int(each["approx_unique"] or 0) <= min(MOST_NAMES, 0.8 * int(each["count"]))]
+    measures = [each["column_name"] for each in numbers if each["column_type"].startswith(("DOUBLE", "FLOAT", "DEC"))]
     if by := [*times, *few]:
-        name = identifier(by[0])
-        of = f"{name}::date as {name}" if times else name
-        value = (
-            f"avg({identifier(measures[0])}) as {identifier(f'mean {measures[0]}')}" if measures else "count(*) as rows"
-        )
-        order = "1" if times else "2 desc"
-        return f"select {of}, {value} from {relation} where {name} is not null group by 1 order by {order}"  # noqa: S608
+        name = identifier(by[0]["column_name"])
+        of, order = (f"{name}::date as {name}", "1") if times else (name, "2 desc")
+        mean = [f"avg({identifier(each)}) as {identifier(f'mean {each}')}" for each in measures] or ["count(*) as rows"]
+        return f"select {of}, {mean[0]} from {relation} where {name} is not null group by 1 order by {order}"  # noqa: S608
     if numbers:
-        name = identifier(numbers[0])
+        name = identifier(numbers[0]["column_name"])
         return f"select bin as {name}, count as rows from histogram_values({relation}, {name}, bin_count := 24)"  # noqa: S608
     return f"from {relation} limit 100"

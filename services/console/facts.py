@@ -10,23 +10,24 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import NamedTuple
 
+from blocks.dbt.results import FAILED
 from blocks.errors import USER, PlatformError, shown
-from blocks.incidents import LOOKED, Incident, IncidentStore, untold
+from blocks.incidents import LOOKED, Incident, IncidentStore, open_incidents
 from blocks.names import Names
+from blocks.published import changed
 from blocks.settings import Settings
 from services.console.lineage import Docs
 from services.watch.prefect_api import Json, Prefect, moment
 from services.watch.reasons import MOST, parts, reason
-from services.watch.results import ALL, rows
+from services.watch.results import ALL, Source, rows, sources
 
 FRESH_SECONDS = 5.0
 """For how long facts are shown again before they are asked for anew."""
-RUNS, WAITING, HISTORY = 10, 30, 20
+RUNS, WAITING = 10, 30
 KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness")
 """The artifacts whose rows are shown, by their plain names."""
 PLANNED = "Planned"
 PIPELINES = ("full_pipeline", "remove_file", "airbyte_sync", "dbt_transform")
-BAD = frozenset({"fail", "error", "runtime error", "partial success"})
 WAITS = {
     "Late": "No worker has taken it yet.",
     "Pending": "A worker is starting it.",
@@ -64,8 +65,8 @@ class Run(NamedTuple):
 class Snapshot:
     """The platform at one moment. `problem` says why parts may be old; `known` is when Prefect told the last ones.
 
-    The rest are rows of artifacts. A test or model has its statuses, oldest first, as `history`; a source its age in
-    hours; a publication the page of its run, and those of its tables that it changed.
+    The rest are rows of artifacts. A test or model has its statuses, oldest first, as `history`; a publication the
+    page of its run, and those of its tables that it changed.
     """
 
     at: datetime
@@ -78,7 +79,7 @@ class Snapshot:
     waiting: list[Run] = field(default_factory=list)
     planned: Run | None = None
     failed: list[Json] = field(default_factory=list)
-    sources: list[Json] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
     tests: list[Json] = field(default_factory=list)
     models: list[Json] = field(default_factory=list)
     publications: list[Json] = field(default_factory=list)
@@ -93,8 +94,6 @@ class Facts:
         self.prefect, self.settings, self.names, self.docs = prefect, settings, names, docs
         self._last = Snapshot(datetime.fromtimestamp(0, UTC))
         self._lock = Lock()
-        self._history: dict[str, tuple[str, list[Json]]] = {}
-        """By a key: when the newest artifact was made, and the newest ones; the id of `latest` is never another."""
 
     def now(self) -> Snapshot:
         """The facts as they are, or were a moment ago."""
@@ -116,20 +115,19 @@ class Facts:
     def _look_at_the_watch(self, facts: Snapshot) -> None:
         looked = self.settings.alerts_dir / LOOKED
         facts.sensed = datetime.fromtimestamp(looked.stat().st_mtime, UTC) if looked.exists() else None
-        facts.watched, facts.incidents = None, []
-        if state := IncidentStore(self.settings.alerts_dir).read():
-            facts.watched = state.looked
-            facts.incidents = [*untold(state, facts.at), *state.incidents.values()]
+        state = IncidentStore(self.settings.alerts_dir).read()
+        facts.watched, facts.incidents = (state.looked, open_incidents(state, facts.at)) if state else (None, [])
 
     def _look_at_prefect(self, facts: Snapshot) -> None:
         self.prefect.check()
-        newest = self._newest()
+        found = self.prefect.newest(map(self.names.artifact, KEYS))
+        newest = dict(zip(KEYS, found.values(), strict=True))
         facts.runs = self._runs(facts.at)
         waiting = self._waiting(facts.at)
         facts.waiting = [each for each in waiting if each.state != PLANNED]
         facts.planned = next((each for each in waiting if each.state == PLANNED), None)
         facts.failed = self._failed()
-        facts.sources = [_source(row, facts.at) for each in newest["freshness"][:1] for row in rows(each)]
+        facts.sources = sources(newest["freshness"], facts.at, self.settings.freshness_threshold_hours)
         checks = [_check(results) for results in _by(newest["dbt-results"], "name").values()]
         checks = [each for each in checks if not self.docs.lacks(each["name"], each["at"])]
         checks.sort(key=lambda each: (not each["is_bad"], each["status"] != "warn", each["name"]))
@@ -140,22 +138,9 @@ class Facts:
         facts.counts = [each[0] for _, each in sorted(_by(newest["row-counts"], "stream").items())]
         facts.known = facts.at
 
-    def _newest(self) -> dict[str, list[Json]]:
-        """The newest artifacts of each of KEYS, newest first; asked for anew when there is another newest one."""
-        keys = {self.names.artifact(plain): plain for plain in KEYS}
-        latest = self.prefect.ask("POST", "/artifacts/latest/filter", {"artifacts": {"key": {"any_": list(keys)}}})
-        for each in latest or []:
-            if self._history.get(keys[each["key"]], ("",))[0] != each["updated"]:
-                body = {"artifacts": {"key": {"any_": [each["key"]]}}, "sort": "CREATED_DESC", "limit": HISTORY}
-                found = self.prefect.ask("POST", "/artifacts/filter", body) or []
-                self._history[keys[each["key"]]] = each["updated"], found
-        return {plain: self._history.get(plain, ("", []))[1] for plain in KEYS}
-
     def _publication(self, artifact: Json) -> Json:
-        tables = rows(artifact)
-        changed = [each for each in tables if each["rows"] != each["before"] or each["added"] or each["removed"]]
-        url = self._run_url(artifact["flow_run_id"])
-        return {"at": moment(artifact["created"]), "url": url, "tables": tables, "changed": changed}
+        at, tables = moment(artifact["created"]), rows(artifact)
+        return {"at": at, "url": self._run_url(artifact["flow_run_id"]), "tables": tables, "changed": changed(tables)}
 
     def _failed(self) -> list[Json]:
         """The batches that wait for their next attempt or for a person, as the sensors have told Prefect."""
@@ -198,11 +183,11 @@ class Facts:
             flow=self.prefect.flow_name(run["flow_id"]),
             state=PLANNED if run["auto_scheduled"] and began > now else name,
             began=began,
-            seconds=_seconds(run, now) if run["start_time"] else 0,
+            seconds=run["estimated_run_time"],
             files=_files(run.get("parameters") or {}),
             why=_why(name, (run["state"] or {}).get("message") or "") if has_failed else WAITS.get(name, ""),
             url=self._run_url(run["id"]),
-            steps=_steps(steps, began, now),
+            steps=_steps(steps, began),
         )
 
     def _run_url(self, id_: str | None) -> str:
@@ -225,31 +210,20 @@ def _why(state: str, message: str) -> str:
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 
 
-def _seconds(run: Json, now: datetime) -> float:
-    end = moment(run["end_time"]) if run["end_time"] else now
-    return max((end - moment(run["start_time"])).total_seconds(), 0.0)
-
-
-def _steps(tasks: Iterable[Json], began: datetime, now: datetime) -> list[Step]:
+def _steps(tasks: Iterable[Json], began: datetime) -> list[Step]:
     found, end = list[Step](), 0.0
     for task in sorted(tasks, key=lambda each: str(each["start_time"])):
-        start, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), _seconds(task, now)
+        start, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), task["estimated_run_time"]
         name = task["name"].rpartition("-")[0] or task["name"]
         found.append(Step(shown(name), task["state_type"], start, seconds, int(start < end)))
         end = max(end, start + seconds)
     return found
 
 
-def _source(row: Json, now: datetime) -> Json:
-    loaded, limit = moment(row["loaded_at"]) if row.get("loaded_at") else None, float(row.get("limit_hours") or 0)
-    age = (now - loaded).total_seconds() / 3600 if loaded else None
-    return {"name": row["source"], "loaded": loaded, "age": age, "limit": limit, "is_late": age is None or age > limit}
-
-
 def _check(results: list[Json]) -> Json:
     """A test or model by its results, newest first."""
     last, history = results[0], [each["status"] for each in reversed(results)]
-    return {"seconds": 0, "message": "", **last, "history": history, "is_bad": last["status"] in BAD}
+    return {"seconds": 0, "message": "", **last, "history": history, "is_bad": last["status"] in FAILED}
 
 
 def _by(artifacts: Iterable[Json], column: str) -> dict[str, list[Json]]:

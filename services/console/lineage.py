@@ -18,10 +18,10 @@ Edges = Mapping[Any, list[Any]]
 
 
 class Project(NamedTuple):
-    """A project's nodes by id, models' ids by their tables, and where each node or (node, column) leads."""
+    """A project's nodes by id and by name, models' ids by their tables, and where each node or (node, column) leads."""
 
     nodes: dict[str, Json]
-    names: frozenset[str]
+    named: dict[str, Json]
     models: dict[str, str]
     parents: Edges
     children: Edges
@@ -36,12 +36,13 @@ class Model(NamedTuple):
     project: Project
 
     @property
-    def description(self) -> str:
-        return str(self.project.nodes[self.id]["description"])
+    def node(self) -> Json:
+        """The model as dbt's manifest has it."""
+        return self.project.nodes[self.id]
 
     @property
     def columns(self) -> dict[str, str]:
-        return {name.lower(): each["description"] for name, each in self.project.nodes[self.id]["columns"].items()}
+        return {name.lower(): each["description"] for name, each in self.node["columns"].items()}
 
     @property
     def reads(self) -> list[str]:
@@ -57,15 +58,24 @@ class Model(NamedTuple):
         return self._names(each for each in reached(self.id, self.project.parents) if each.startswith("source."))
 
     def tests(self, column: str) -> list[str]:
-        """The tests of a column; of none, those of the whole table."""
+        """The tests of a column, and the unit tests with rows that have it; of none, the tests of the whole table."""
         below = (self.project.nodes[each] for each in self._below() if each.startswith("test."))
-        return [each["name"] for each in below if (each.get("column_name") or "") == column]
+        found = [each["name"] for each in below if (each.get("column_name") or "") == column]
+        units = (each for id_, each in self.project.nodes.items() if id_.startswith("unit_test."))
+        return found + [each["name"] for each in units if column and mentions(self._rows_in(each), column)]
+
+    def _rows_in(self, unit_test: Json) -> str:
+        """The rows of a unit test that have this model's columns: as SQL, or their columns' names."""
+        name = self.node["name"]
+        inputs = {f"ref('{name}')", "this"} if unit_test["model"] == name else {f"ref('{name}')"}
+        parts = [each for each in unit_test["given"] if each["input"].replace('"', "'") in inputs]
+        parts += [unit_test["expect"]] if unit_test["model"] == name else []
+        return str([rows if isinstance(rows := each["rows"] or [], str) else [*map(list, rows)] for each in parts])
 
     def used_in(self, column: str) -> list[str]:
         """The models and tests that read this one and whose SQL names the column, also where they only join by it."""
-        word = re.compile(rf"\b{re.escape(column)}\b", re.IGNORECASE)
-        nodes = [self.project.nodes[each] for each in self._below()]
-        return [each["name"] for each in nodes if word.search(self._said_by(each))]
+        nodes = [self.project.nodes[each] for each in self._below() if not each.startswith("unit_test.")]
+        return [each["name"] for each in nodes if mentions(self._said_by(each), column)]
 
     def _said_by(self, node: Json) -> str:
         """The SQL of a model or test, or the arguments of a generic test that name columns of this model."""
@@ -74,11 +84,6 @@ class Model(NamedTuple):
         own = node.get("attached_node") == self.id
         left_out = ("model", "to", "field") if own else ("model", "column_name")  # those of the other model
         return str([value for name, value in told["kwargs"].items() if name not in left_out])
-
-    @property
-    def has_contract(self) -> bool:
-        """Whether dbt refuses to build it without each of its columns."""
-        return bool(self.project.nodes[self.id].get("config", {}).get("contract", {}).get("enforced"))
 
     def upstream(self, column: str) -> list[str]:
         return self._columns(column, self.project.made_of)
@@ -118,15 +123,11 @@ class Docs:
 
     def lacks(self, name: str, at: datetime) -> bool:
         """Whether the project has lost a test or model that ran then; False until its docs are written again."""
-        return written(self.folder / MANIFEST) > at.timestamp() * 1e9 and name not in self._read().names
+        return written(self.folder / MANIFEST) > at.timestamp() * 1e9 and name not in self._read().named
 
     def sql(self, test: str) -> str:
         """The query whose rows a test counts; empty where none is known."""
-        nodes = self._read().nodes.values()
-        found = (
-            each.get("compiled_code") for each in nodes if each["name"] == test and each["resource_type"] == "test"
-        )
-        return (next(found, "") or "").strip()
+        return (self._read().named.get(test, {}).get("compiled_code") or "").strip()
 
     def _read(self) -> Project:
         files = self.folder / MANIFEST, self.folder / "lineage" / "colibri-manifest.json"
@@ -136,7 +137,7 @@ class Docs:
 @lru_cache(maxsize=2)
 def _project(manifest: tuple[Path, int], lineage: tuple[Path, int]) -> Project:
     if not manifest[1]:
-        return Project({}, frozenset(), {}, {}, {}, {}, {})
+        return Project({}, {}, {}, {}, {}, {}, {})
     told = json.loads(manifest[0].read_bytes())
     made_of, feeding = defaultdict[Any, list[Any]](list), defaultdict[Any, list[Any]](list)
     for edge in json.loads(lineage[0].read_bytes())["lineage"]["edges"] if lineage[1] else []:
@@ -147,9 +148,14 @@ def _project(manifest: tuple[Path, int], lineage: tuple[Path, int]) -> Project:
     models = {id_: each for id_, each in told["nodes"].items() if id_.startswith(("model.", "seed.", "snapshot."))}
     tables = {each["alias"].lower(): id_ for id_, each in models.items()}
     tables |= {f"{each['schema']}.{each['alias']}".lower(): id_ for id_, each in models.items()}
-    nodes = {**told["nodes"], **told["sources"], **told["exposures"]}
-    names = frozenset(each["name"] for part in (nodes, told.get("unit_tests", {})) for each in part.values())
-    return Project(nodes, names, tables, told["parent_map"], told["child_map"], made_of, feeding)
+    nodes = {**told["nodes"], **told["sources"], **told["exposures"], **told["unit_tests"]}
+    named = {each["name"]: each for each in nodes.values()}
+    return Project(nodes, named, tables, told["parent_map"], told["child_map"], made_of, feeding)
+
+
+def mentions(text: str, column: str) -> bool:
+    """Whether a text has a column's name as a word."""
+    return bool(re.search(rf"\b{re.escape(column)}\b", text, re.IGNORECASE))
 
 
 def reached(start: Any, edges: Edges) -> list[Any]:

@@ -13,7 +13,7 @@ import leather
 from leather import svg
 from markupsafe import Markup, escape
 
-from services.console.query import Answer
+from blocks.published import Answer
 
 WIDTH, HEIGHT, BAR = 720, 220, 24
 BARS, POINTS, MOST_TICKS = 15, 400, 6

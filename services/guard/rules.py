@@ -13,8 +13,15 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-ADDED = {"x-frame-options": "SAMEORIGIN", "cross-origin-resource-policy": "same-origin"}
-"""What every answer carries: no page from elsewhere may show it in a frame or load it as a part of itself."""
+ADDED = {
+    "x-frame-options": "SAMEORIGIN",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+    "referrer-policy": "same-origin",  # with no-referrer, a browser would hide that a form is the server's own
+    "x-content-type-options": "nosniff",
+}
+"""What every answer carries: no page from elsewhere may show it in a frame, load it as a part of itself, or open it."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:/@\[\]]+?))\.?(?::([0-9]{1,5}))?", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json", re.IGNORECASE)
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})

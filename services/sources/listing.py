@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import yaml
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from blocks.published import QueryFailed, read
 from services.airbyte import sql
 from services.sources import entries, render
 from services.sources.project import Project
@@ -80,12 +80,11 @@ def _published(published: Path, models: list[str]) -> tuple[int | None, str]:
     """The rows of the first of the tables, and its newest file with the time at which that was loaded."""
     if not published.exists() or not models:
         return None, ""
-    with suppress(duckdb.Error), duckdb.connect(str(published), read_only=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        newest = "arg_max(_ab_source_file_url, _airbyte_extracted_at), max(_airbyte_extracted_at)::TIMESTAMP"
-        row = connection.execute(f"SELECT count(*), {newest} FROM {sql.name(models[0])}").fetchone()
-        if row and row[1]:
-            return int(row[0]), f"{row[1].rpartition('/')[2]} ({row[2]:%Y-%m-%d %H:%M} UTC)"
+    newest = "arg_max(_ab_source_file_url, _airbyte_extracted_at), max(_airbyte_extracted_at)::TIMESTAMP::VARCHAR"
+    with suppress(QueryFailed):
+        [[count, file, loaded]] = read(published, f"SELECT count(*), {newest} FROM {sql.name(models[0])}").rows
+        if file:
+            return count, f"{file.rpartition('/')[2]} ({loaded[:16]} UTC)"
     return None, ""
 
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from rich.console import Console
 
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
+from blocks.published import read
 from services.airbyte import sql
 from services.embedded.demo import Narrator, fresh_services
 from services.embedded.only_one import only_one
@@ -81,8 +81,5 @@ class OwnServices:
 
 def first_rows(published: Path, name: str) -> list[dict[str, Any]]:
     """The first rows of a published table, by column, without Airbyte's own columns."""
-    with duckdb.connect(str(published), read_only=True) as connection:
-        query = f"SELECT COLUMNS(lambda c: NOT starts_with(c, '_a')) FROM {sql.name(name)} LIMIT {FIRST}"
-        found = connection.execute(query)
-        columns = [each[0] for each in found.description or ()]
-        return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
+    query = f"SELECT COLUMNS(lambda c: NOT starts_with(c, '_a')) FROM {sql.name(name)} LIMIT {FIRST}"
+    return read(published, query).records

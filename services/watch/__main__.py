@@ -47,9 +47,7 @@ def watch(settings: Settings, profile: str) -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # which logs each URL, and that of the receiver is a secret
     server = PrefectServer()
-    names = (
-        Names.of(profile, server.api_url, settings.prefect_namespace) if profile else Names(settings.prefect_namespace)
-    )
+    names = Names.of(profile, server.api_url, settings.prefect_namespace)
     store = IncidentStore(settings.alerts_dir)
     store.hold()
     Watch(store, Prefect(server), settings, names, names.blocks(profile) if profile else "").run()

@@ -4,7 +4,7 @@ Prefect's own client is not used here: it takes 100 MB of memory and 3 s to impo
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,8 @@ from blocks.settings import PrefectServer
 
 SECONDS = 15.0
 PAGE = 200
+HISTORY = 20
+"""How many artifacts of a key are asked for."""
 READY = "/ready"
 """Unlike /health, this also asks the server's database. Prefect Cloud has no such page: its 404 is an answer."""
 EVENTS = "/events"
@@ -36,6 +38,8 @@ class Prefect:
         """Whether it did not answer: until `check` asks again, nobody waits for another answer."""
         self._client = client or httpx.Client(timeout=seconds, headers=_authorization(server))
         self._flows: dict[str, str] = {}
+        self._artifacts: dict[str, tuple[str, list[Json]]] = {}
+        """By key: when the newest was changed, and the newest ones; the id of `latest` is never another."""
 
     def check(self) -> None:
         """Find out whether the server and its database answer.
@@ -96,6 +100,21 @@ class Prefect:
             yield from page
             if len(page) < PAGE:
                 return
+
+    def newest(self, keys: Iterable[str]) -> dict[str, list[Json]]:
+        """The newest artifacts of each key, newest first; they are asked for again only when one has changed.
+
+        Raises:
+            NoAnswer
+        """
+        found: dict[str, list[Json]] = {key: [] for key in keys}
+        latest = self.ask("POST", "/artifacts/latest/filter", {"artifacts": {"key": {"any_": list(found)}}})
+        for key, changed in ((each["key"], each["updated"]) for each in latest or []):
+            if self._artifacts.get(key, ("",))[0] != changed:
+                body = {"artifacts": {"key": {"any_": [key]}}, "sort": "CREATED_DESC", "limit": HISTORY}
+                self._artifacts[key] = changed, self.ask("POST", "/artifacts/filter", body) or []
+            found[key] = self._artifacts[key][1]
+        return found
 
     def block(self, kind: str, name: str) -> Json | None:
         """The values of a saved block, with its secrets; None if there is none."""

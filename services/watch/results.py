@@ -1,11 +1,12 @@
 """What the last runs found out about the data, by their artifacts: the sources' age, tests that warn, streams' rows."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.watch.causes import Finding
 from services.watch.prefect_api import Json, moment
@@ -15,8 +16,6 @@ HOURS = timedelta(hours=20)
 """A stream's rows are counted over so long before its last load, so that of a daily load one is in it."""
 DAYS, ENOUGH = 7, 3
 """How many such windows of the days before are compared, and how many of them must have rows."""
-MOST_BUILDS = 20
-"""How many builds since the last look are asked for."""
 OVERLAP = timedelta(minutes=1)
 """How far before the last look a build is asked for: the server's clock may be another."""
 ALL = "(all)"
@@ -24,23 +23,50 @@ _volume: dict[str, list[Finding]] = {}
 """The findings about rows, by the time of the artifact that was the newest then; its id is that of all with its key."""
 
 
+class Source(NamedTuple):
+    """A source, with its status when it was measured, and the age in hours of its newest row; infinite without rows."""
+
+    name: str
+    status: str
+    loaded: datetime | None
+    limit: float
+    age: float
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the newest row is older than the source's limit."""
+        return self.age > self.limit
+
+
+def sources(measured: list[Json], now: datetime, limit: float) -> list[Source]:
+    """The sources by the newest of the artifacts about them.
+
+    Args:
+        measured: the artifacts, newest first.
+        now: the time.
+        limit: hours after which a source is stale that names no limit.
+    """
+    found = []
+    for row in rows(measured[0]) if measured else []:
+        loaded = moment(row["loaded_at"]) if row.get("loaded_at") else None
+        age = (now - loaded) / timedelta(hours=1) if loaded else math.inf
+        found.append(Source(row["source"], row["status"], loaded, float(row.get("limit_hours") or limit), age))
+    return found
+
+
 def freshness(facts: Facts) -> list[Finding]:
     """Sources whose newest row is too old by now, whether or not a run has looked lately."""
-    artifact = _latest(facts, "freshness")
     found = []
-    for row in rows(artifact):
-        source, loaded = row["source"], row.get("loaded_at")
-        limit = float(row.get("limit_hours") or facts.settings.freshness_threshold_hours)
-        where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('freshness')}")
-        if not loaded:
-            if row["status"] not in ("pass", "warn"):
-                found.append(Finding("source_stale", source, f"The source {source} has no row.", where))
-        elif facts.now - moment(loaded) > timedelta(hours=limit):
-            what = (
-                f"The source {source} is stale: its newest row was loaded on {moment(loaded):%Y-%m-%d at %H:%M} UTC, "
-            )
+    where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('freshness')}")
+    for source in sources(_newest(facts, "freshness"), facts.now, facts.settings.freshness_threshold_hours):
+        name, limit = source.name, source.limit
+        if not source.loaded:
+            if source.status not in ("pass", "warn"):
+                found.append(Finding("source_stale", name, f"The source {name} has no row.", where))
+        elif source.is_late:
+            what = f"The source {name} is stale: its newest row was loaded on {source.loaded:%Y-%m-%d at %H:%M} UTC, "
             what += f"and the threshold is {limit:g} h."
-            found.append(Finding("source_stale", source, what, where, moment(loaded) + timedelta(hours=limit)))
+            found.append(Finding("source_stale", name, what, where, source.loaded + timedelta(hours=limit)))
     return found
 
 
@@ -65,24 +91,17 @@ def drift(facts: Facts) -> list[Finding]:
 
 def _since(facts: Facts, key: str) -> list[Json]:
     """The artifacts since the last look, oldest first; the newest one at least."""
-    newest, since = _latest(facts, key), facts.state.looked - OVERLAP
-    if not newest or moment(newest["created"]) <= since:
-        return [newest] if newest else []
-    body = {
-        "artifacts": {"key": {"any_": [facts.names.artifact(key)]}},
-        "sort": "CREATED_DESC",
-        "limit": MOST_BUILDS,
-    }
-    found: list[Json] = facts.prefect.ask("POST", "/artifacts/filter", body) or []
-    return [each for each in reversed(found) if moment(each["created"]) > since] or [newest]
+    newest, since = _newest(facts, key), facts.state.looked - OVERLAP
+    return [each for each in reversed(newest) if moment(each["created"]) > since] or newest[:1]
 
 
 def volume(facts: Facts) -> list[Finding]:
     """Streams of which far fewer rows have come than usual."""
     share = facts.settings.alert_volume_percent / 100
-    latest = _latest(facts, "airbyte-sync")
-    if not latest or not share:
+    newest = _newest(facts, "airbyte-sync")
+    if not newest or not share:
         return []
+    latest = newest[0]
     if latest["updated"] not in _volume:
         key = facts.names.artifact("airbyte-sync")
         since = moment(latest["updated"]) - timedelta(days=DAYS + 1)
@@ -129,13 +148,13 @@ def _fell(stream: str, now: int, usual: int) -> str:
     return f"The stream {stream} had {now:,} rows in its last {HOURS.seconds // 3600} hours; {usual:,} are usual."
 
 
-def _latest(facts: Facts, key: str) -> Json | None:
-    found: Json | None = facts.prefect.ask("GET", f"/artifacts/{facts.names.artifact(key)}/latest")
-    return found
+def _newest(facts: Facts, key: str) -> list[Json]:
+    named = facts.names.artifact(key)
+    return facts.prefect.newest([named])[named]
 
 
-def rows(artifact: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def rows(artifact: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The rows of a table artifact."""
-    data = (artifact or {}).get("data") or "[]"
+    data = artifact.get("data") or "[]"
     found = json.loads(data) if isinstance(data, str) else data
     return [each for each in found if isinstance(each, dict)]

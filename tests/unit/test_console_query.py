@@ -3,12 +3,18 @@
 import time
 from pathlib import Path
 
+import anyio
 import duckdb
 import pytest
 
+from blocks import published as reading
+from blocks.published import Answer, QueryFailed
 from services.console import data, query
 from services.console.plot import draw
-from services.console.query import Answer, QueryFailed, ask
+
+
+def ask(file: Path, sql: str) -> Answer:
+    return anyio.run(query.ask, file, sql)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +88,9 @@ def test_a_query_that_needs_more_memory_than_its_limit_fails(published: Path) ->
 
 def test_rows_and_values_beyond_the_limits_are_left_out_and_that_is_told(published: Path) -> None:
     many = ask(published, "select range as a from range(20000)")
-    assert (len(many.rows), many.more) == (query.ROWS, True)
+    assert (len(many.rows), many.more) == (reading.ROWS, True)
     [[text]] = ask(published, "select repeat('x', 5000)").rows
-    assert len(text) == query.CELL + 1
+    assert len(text) == reading.CELL + 1
 
 
 def test_nothing_published_is_told(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from blocks import duckdb_copy, duckdb_file
 from blocks import ledger as books
 from blocks.ledger import Graph, Node, State, Version
 from blocks.snowflake_warehouse import SnowflakeWarehouse
-from blocks.warehouse import Contents, DuckDbWarehouse, PublishBlocked, PublishFailed, WarehouseUnreachable, tables
+from blocks.published import Contents
+from blocks.warehouse import DuckDbWarehouse, PublishBlocked, PublishFailed, WarehouseUnreachable, tables
 
 Held = Callable[[Path], AbstractContextManager[int]]
 PUBLISH_WITH_LITTLE_ROOM = """

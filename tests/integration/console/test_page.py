@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,21 +13,26 @@ from types import SimpleNamespace
 from typing import NoReturn
 
 import duckdb
+import httpx
 import pytest
+import uvicorn
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Pending, Scheduled
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from blocks import published
 from blocks.incidents import LOOKED, Incident, IncidentStore, State
 from blocks.names import Names
+from blocks.published import SECONDS
 from blocks.settings import PrefectServer, Settings
 from services.bootstrap.pages import ask
-from services.console import facts, query
-from services.console.app import Page, create_app, leads
+from services.console import app, facts
+from services.console.app import AT_ONCE, Page, create_app, leads
 from services.console.data import Table
 from services.watch.prefect_api import NoAnswer, Prefect
+from tests.integration.servers import serving
 
 NAMES = Names("paged")
 GATE = {"added": "gate", "removed": ""}
@@ -102,7 +108,7 @@ def test_pages_that_are_asked_for_at_once_are_all_shown(page: Seen) -> None:
 def test_a_failure_to_read_a_table_is_not_kept(page: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     page.publish()
     with monkeypatch.context() as broken:
-        broken.setattr(query, "fenced", lambda *_, **__: throw(duckdb.OutOfMemoryException("no")))
+        broken.setattr(published, "fenced", lambda *_, **__: throw(duckdb.OutOfMemoryException("no")))
         broken.setattr(page.page, "tables", lambda: [Table("main.flights", 5, 3)])
         assert "more memory" in page.get("/tables/main.flights")
     assert 'class="plot"' in page.get("/tables/main.flights")
@@ -158,7 +164,7 @@ def test_a_test_is_said_to_use_the_columns_that_it_looks_at_alone(page: Seen) ->
              "columns": {}, "raw_code": "select 1"}  # fmt: skip
     told = {"model": "ref('late')", "column_name": "delay", "to": "ref('flights')", "field": "day"}
     test = {"name": "relationships_late", "attached_node": "model.t.late", "test_metadata": {"kwargs": told}}
-    manifest = {"nodes": {"model.t.flights": model, "test.t.r": test}, "sources": {}, "exposures": {},
+    manifest = {"nodes": {"model.t.flights": model, "test.t.r": test}, "sources": {}, "exposures": {}, "unit_tests": {},
                 "parent_map": {}, "child_map": {"model.t.flights": ["test.t.r"]}}  # fmt: skip
     folder = page.folder / "published" / "docs"
     folder.mkdir()
@@ -174,6 +180,8 @@ def test_an_empty_platform_says_what_it_is_and_what_to_type(page: Seen) -> None:
     assert "Nothing is published yet" in text
     assert "Files land in S3" in text
     assert "make run FLOW=full_pipeline" in text
+    for path in ("/", "/sql"):
+        assert "No sources yet: <code>make source FILE=orders.csv</code>" in page.get(path)
 
 
 def test_beside_make_dev_the_page_names_commands_that_work_without_docker(
@@ -197,6 +205,27 @@ def test_skipped_tests_and_failed_models_are_not_counted_as_passed(client: SyncP
     assert "1 model failed,</span> 0 tests passed, 2 skipped" in text
 
 
+def test_a_unit_test_is_listed_at_the_columns_that_its_rows_have(page: Seen) -> None:
+    page.publish()
+    model = {"schema": "main", "alias": "flights", "name": "flights", "description": "", "columns": {},
+             "config": {"contract": {"enforced": False}}}  # fmt: skip
+    own = {"name": "own", "model": "flights", "given": [{"input": "ref('late')", "rows": [{"worst": 1}]}],
+           "expect": {"rows": [{"delay": 1}]}}  # fmt: skip
+    of_another = {"name": "of_another", "model": "late", "expect": {"rows": [{"worst": 1}]},
+                  "given": [{"input": 'ref("flights")', "rows": "select 1 as delay, 'day' as x"}]}  # fmt: skip
+    told = {"nodes": {"model.t.flights": model}, "sources": {}, "exposures": {}, "parent_map": {},
+            "unit_tests": {"unit_test.t.own": own, "unit_test.t.of_another": of_another},
+            "child_map": {"model.t.flights": ["unit_test.t.own"]}}  # fmt: skip
+    folder = page.folder / "published" / "docs"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(told))
+    found = page.page.docs.model("main.flights")
+    assert found
+    assert found.tests("delay") == ["own", "of_another"]
+    assert found.tests("worst") == found.tests("") == found.feeds == []
+    assert "/tests#of_another" in page.get("/tables/main.flights")
+
+
 def test_a_column_that_others_join_by_is_not_called_unused(page: Seen) -> None:
     page.publish()
     model = {"schema": "main", "alias": "flights", "name": "flights", "description": "", "config": {},
@@ -204,7 +233,7 @@ def test_a_column_that_others_join_by_is_not_called_unused(page: Seen) -> None:
     model["config"] = {"contract": {"enforced": True}}
     joins = {**model, "alias": "late", "name": "late", "raw_code": "select x from flights join days on flights.Day = d"}
     told = {"nodes": {"model.t.flights": model, "model.t.late": joins}, "sources": {}, "exposures": {},
-            "parent_map": {}, "child_map": {"model.t.flights": ["model.t.late"]}}  # fmt: skip
+            "unit_tests": {}, "parent_map": {}, "child_map": {"model.t.flights": ["model.t.late"]}}  # fmt: skip
     folder = page.folder / "published" / "docs"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(told))
@@ -227,8 +256,16 @@ def test_a_published_table_appears_with_its_profile_its_plot_and_the_files_of_it
 def test_a_table_whose_columns_lineage_is_not_written_is_shown_with_its_docs(page: Seen) -> None:
     page.publish()
     model = {"schema": "main", "alias": "flights", "name": "flights", "description": "One row a day.",
+             "config": {"contract": {"enforced": False}},
              "columns": {"delay": {"description": "In minutes."}}}  # fmt: skip
-    told = {"nodes": {"model.t.flights": model}, "sources": {}, "exposures": {}, "parent_map": {}, "child_map": {}}
+    told = {
+        "nodes": {"model.t.flights": model},
+        "sources": {},
+        "exposures": {},
+        "unit_tests": {},
+        "parent_map": {},
+        "child_map": {},
+    }
     folder = page.folder / "published" / "docs"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(told))
@@ -271,7 +308,7 @@ def test_a_failing_test_appears_with_its_history_and_clears(client: SyncPrefectC
 def test_a_failing_test_clears_when_the_project_no_longer_has_it(client: SyncPrefectClient, page: Seen) -> None:
     manifest = page.folder / "published" / "docs" / "manifest.json"
     manifest.parent.mkdir(parents=True)
-    told = {part: {} for part in ("nodes", "sources", "exposures", "parent_map", "child_map")}
+    told = {part: {} for part in ("nodes", "sources", "exposures", "unit_tests", "parent_map", "child_map")}
     manifest.write_text(json.dumps(told))
     tell_of_a_test(client, "fail")  # a new test, whose failure kept the docs from being written anew
     assert "unique_flights" in page.get("/")
@@ -310,10 +347,40 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     artifact(client, key, [{**batch, "named": 0, "again": "2026-01-01T10:20:30+00:00"}])
     text = " ".join(page.get("/").split())
     assert "Attempt 4 starts at 10:20:30 UTC." in text
-    assert "file made the sync fail; this batch is tried again" in text
+    assert text.index("failed on a file of another batch") < text.index("bad row in line 3")
     assert "Batches: 0 parked, 1 to be tried again" in text
     artifact(client, key, [])
     assert "abc123" not in page.get("/")
+
+
+def test_a_parked_batch_whose_file_was_removed_says_so_beside_the_command_that_forgets_it(
+    client: SyncPrefectClient, page: Seen
+) -> None:
+    @flow(name="remove_file")
+    def removes(key: str) -> None: ...
+
+    page.page.facts.names = Names()
+    batch = {"batch": "abc123", "files": 1, "first": "inbound/bad.csv", "attempts": 3, "reason": "It is bad."}
+    rows = json.dumps([batch, {**batch, "batch": "def456", "first": "inbound/other.csv"}])
+    ask(client, "POST", "/artifacts/", {"key": "parked-batches-mine-1f3a", "type": "table", "data": rows})
+    removes(key="inbound/bad.csv")
+    _, removed, other = " ".join(page.get("/").split()).split("Parked after 3 attempts")
+    assert "This file was removed." in removed
+    assert 'make cursor ARGS="forget abc123"' in removed
+    assert "This file was removed." not in other
+
+
+def test_a_heading_says_when_a_run_may_yet_change_it(client: SyncPrefectClient, page: Seen) -> None:
+    @flow(name="full_pipeline")
+    def runs() -> None:
+        said.append(page.get("/"))
+
+    said: list[str] = []
+    page.publish()
+    page.page.facts.names = Names()
+    runs()
+    assert "All is well, as of the run before the present one" in " ".join(said[0].split())
+    assert "the present one" not in page.get("/")
 
 
 def test_runs_that_wait_are_shown_with_their_files(client: SyncPrefectClient, page: Seen) -> None:
@@ -388,6 +455,28 @@ def test_sql_runs_by_a_form_of_the_page_alone(page: Seen) -> None:
         assert page.web.post("/sql", data=form, headers=headers).status_code == 403
     assert page.web.post("/sql", data=form, headers={"host": "evil.example"}).status_code == 421
     assert "2013-01-01" not in page.get("/sql?q=from+flights")
+
+
+def test_a_query_ends_when_its_reader_leaves_and_the_next_one_need_not_wait(page: Seen) -> None:
+    page.publish()
+    endless = "with recursive t(a) as (select 1 union all select a + 1 from t) select max(a) from t"
+    turns = page.page.turns.statistics
+    server = uvicorn.Server(uvicorn.Config(create_app(page.page), port=0, log_level="warning"))
+    with serving(server) as url:
+        for _ in range(AT_ONCE + 1):
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(f"{url}/sql", data={"q": endless}, timeout=1)
+        deadline = time.monotonic() + SECONDS / 2  # by itself, each would take SECONDS
+        while turns().borrowed_tokens or turns().tasks_waiting:
+            assert time.monotonic() < deadline, "the queries go on"
+            time.sleep(0.05)
+        assert httpx.post(f"{url}/sql", data={"q": "select 41 + 1"}).status_code == 200
+
+
+def test_of_many_queries_at_once_some_are_refused(page: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    page.publish()
+    monkeypatch.setattr(app, "WAITING", 0)
+    assert "are waiting. Try again" in page.web.post("/sql", data={"q": "select 1"}).text
 
 
 def test_a_query_that_fails_says_why_and_keeps_its_text(page: Seen) -> None:

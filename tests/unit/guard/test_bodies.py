@@ -132,6 +132,7 @@ def test_no_answer_lets_a_page_from_elsewhere_read_it(client: TestClient) -> Non
     assert [name for name in answer.headers if name.startswith("access-control-")] == []
     assert answer.headers["x-frame-options"] == "SAMEORIGIN"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_a_websocket_is_opened_by_the_servers_own_pages_and_by_clients_alone(client: TestClient) -> None:
