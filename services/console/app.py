@@ -3,6 +3,7 @@
 import csv
 import hmac
 import io
+import re
 from base64 import b64decode
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -12,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from anyio import CancelScope, CapacityLimiter, create_task_group, to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import escape
+from markupsafe import Markup, escape
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -33,7 +34,6 @@ from services.console import data, plot
 from services.console.facts import Facts
 from services.console.lineage import FILES, Docs
 from services.console.query import ask
-from services.console.words import code, number
 from services.guard.asgi import Guard
 from services.watch.prefect_api import Prefect
 
@@ -54,8 +54,6 @@ READY_MADE = (
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 """For dbt's and dbt-colibri's files, which hold their scripts within; they reach no address at all."""
-
-
 ELSEWHERE = "The rows are in Snowflake, and this page holds no login to it. Use `make sql`, with this profile."
 
 
@@ -71,7 +69,7 @@ class Page:
     """
 
     def __init__(self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "") -> None:
-        self.settings, self.profile, self.prefect = settings, profile or "local", prefect
+        self.settings, self.profile, self.prefect, self.airbyte = settings, profile, prefect, airbyte
         self.published = settings.published_path
         self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
         self.facts = Facts(prefect, settings, names, self.docs)
@@ -81,22 +79,14 @@ class Page:
             loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        ui = prefect.page("/")
-        self.templates.globals |= {
-            "platform": self.profile,
-            "prefect": ui if ui.startswith("http") else "",
-            "airbyte": airbyte,
-            "docs": self.docs,
-            "in_docker": bool(profile),
-        }
-        for each in (ago, change, code, counted, number, span):
-            self.templates.filters[each.__name__] = each
+        self.templates.globals |= {"page": self, "limits": LIMITS, "most_columns": SHOWN_COLUMNS}
+        self.templates.filters |= {each.__name__: each for each in (ago, change, code, counted, quoted, span)}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page from a template."""
-        unknown = "facts" in more and not more["facts"].known
-        page = self.templates.get_template(template).render(now=datetime.now(UTC), unknown=unknown, **more)
-        return HTMLResponse(page, status, HEADERS)
+        return HTMLResponse(
+            self.templates.get_template(template).render(now=datetime.now(UTC), **more), status, HEADERS
+        )
 
     def tables(self) -> list[data.Table]:
         """The published tables; in Snowflake, as the last publication left them."""
@@ -115,22 +105,14 @@ class Page:
 
     def table(self, request: Request) -> Response:
         """One published table."""
-        name = request.path_params["name"]
-        found = next((each for each in self.tables() if each.name == name), None)
+        name, tables, facts = request.path_params["name"], self.tables(), self.facts.now()
+        found = next((each for each in tables if each.name == name), None)
         if found is None:
             raise HTTPException(404, f"There is no published table {name}.")
-        facts = self.facts.now()
         versions = [(each, row) for each in facts.publications for row in each["changed"] if row["table"] == name]
-        return self.show(
-            "table.html",
-            table=found,
-            relation=quoted(name),
-            facts=facts,
-            profile=data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, name),
-            model=self.docs.model(name),
-            versions=versions[:8],
-            tables={each.name.rpartition(".")[2]: each.name for each in self.tables()},
-        )
+        profile = data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, name)
+        by_model = {each.name.rpartition(".")[2]: each.name for each in tables}
+        return self.show("table.html", table=found, facts=facts, profile=profile, versions=versions, by_model=by_model)
 
     def form(self, request: Request) -> Response:
         """The SQL box; a query in the address is only put into it."""
@@ -161,18 +143,9 @@ class Page:
             return await ask(self.published, sql)
 
     def _sql(self, sql: str, answer: Answer | None = None, error: str = "") -> Response:
-        return self.show(
-            "sql.html",
-            status=400 if error else 200,
-            sql=sql,
-            error=error,
-            answer=answer,
-            shown=shown(answer.rows) if answer else 0,
-            columns=SHOWN_COLUMNS,
-            plot=answer and plot.draw(answer),
-            limits=LIMITS,
-            tables=self.tables(),
-        )
+        status, tables, drawn = 400 if error else 200, self.tables(), answer and plot.draw(answer)
+        most = shown(answer.rows) if answer else 0
+        return self.show("sql.html", status, sql=sql, error=error, answer=answer, most=most, plot=drawn, tables=tables)
 
     def ready_made(self, request: Request) -> Response:
         """dbt's docs or dbt-colibri's lineage, as the last publication left them."""
@@ -189,7 +162,7 @@ class Page:
         status, detail = getattr(error, "status_code", 500), "The page failed; its log has the reason."
         if isinstance(error, HTTPException | QueryFailed):
             detail = getattr(error, "detail", "") or broken(str(error), self.published) or str(error)
-        return self.show("error.html", status, code=status, detail=detail)
+        return self.show("base.html", status, code=status, detail=detail)
 
     async def guarded(self, request: Request, answer: RequestResponseEndpoint) -> Response:
         """Ask for the login of Prefect's server where it has one, and add the security headers."""
@@ -231,6 +204,11 @@ def leads(settings: Settings) -> dict[str, str]:
     parts = ("landing", "sync", "raw", "models", "published")
     shown = [USER.sub("//", str(place)) for place in (s3, settings.airbyte_server_url, *places)]
     return dict(zip(parts, shown, strict=True))
+
+
+def code(text: str) -> Markup:
+    """A text whose commands in backticks are shown as such."""
+    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
 
 
 def shown(rows: list[list[Any]]) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
-from typing import NamedTuple
 
 from blocks.dbt.results import FAILED
 from blocks.errors import USER, PlatformError, shown
@@ -37,36 +36,13 @@ WAITS = {
 """Why a run has not started, by the name of its state."""
 
 
-class Step(NamedTuple):
-    """A step of a run, in seconds from the run's beginning; the `lane` is 1 while another step is under way."""
-
-    name: str
-    state: str
-    start: float
-    seconds: float
-    lane: int
-
-
-class Run(NamedTuple):
-    """A pipeline run; `began` is its planned start while it waits, `why` the sentence of its failure or its waiting."""
-
-    name: str
-    flow: str
-    state: str
-    began: datetime
-    seconds: float
-    files: list[str]
-    why: str
-    url: str
-    steps: list[Step]
-
-
 @dataclass
 class Snapshot:
     """The platform at one moment. `problem` says why parts may be old; `known` is when Prefect told the last ones.
 
-    The rest are rows of artifacts. A test or model has its statuses, oldest first, as `history`; a publication the
-    page of its run, and those of its tables that it changed.
+    A run has the time at which it `began`, its planned start while it waits, its seconds, files, steps and page, and
+    `why` it failed or waits. The rest are rows of artifacts. A test or model has its statuses, oldest first, as
+    `history`; a publication the page of its run, and those of its tables that it changed.
     """
 
     at: datetime
@@ -75,9 +51,9 @@ class Snapshot:
     incidents: list[Incident] = field(default_factory=list)
     watched: datetime | None = None
     sensed: datetime | None = None
-    runs: list[Run] = field(default_factory=list)
-    waiting: list[Run] = field(default_factory=list)
-    planned: Run | None = None
+    runs: list[Json] = field(default_factory=list)
+    waiting: list[Json] = field(default_factory=list)
+    planned: Json | None = None
     failed: list[Json] = field(default_factory=list)
     sources: list[Source] = field(default_factory=list)
     tests: list[Json] = field(default_factory=list)
@@ -124,8 +100,8 @@ class Facts:
         newest = dict(zip(KEYS, found.values(), strict=True))
         facts.runs = self._runs(facts.at)
         waiting = self._waiting(facts.at)
-        facts.waiting = [each for each in waiting if each.state != PLANNED]
-        facts.planned = next((each for each in waiting if each.state == PLANNED), None)
+        facts.waiting = [each for each in waiting if each["state"] != PLANNED]
+        facts.planned = next((each for each in waiting if each["state"] == PLANNED), None)
         facts.failed = self._failed()
         facts.sources = sources(newest["freshness"], facts.at, self.settings.freshness_threshold_hours)
         checks = [_check(results) for results in _by(newest["dbt-results"], "name").values()]
@@ -161,12 +137,12 @@ class Facts:
         body = {"flows": {"name": {"any_": list(PIPELINES)}}, "flow_runs": wanted, "sort": sort, "limit": most}
         return self.prefect.ask("POST", "/flow_runs/filter", body) or []
 
-    def _waiting(self, now: datetime) -> list[Run]:
+    def _waiting(self, now: datetime) -> list[Json]:
         states = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "PAUSED"]}}}
         found = self._asked(states, "EXPECTED_START_TIME_ASC", WAITING)
         return [self._run(each, [], now, moment(each["expected_start_time"])) for each in found]
 
-    def _runs(self, now: datetime) -> list[Run]:
+    def _runs(self, now: datetime) -> list[Json]:
         found = self._asked({"start_time": {"is_null_": False}}, "START_TIME_DESC", RUNS)
         ids = {"flow_runs": {"id": {"any_": [each["id"] for each in found]}}, "limit": 200}
         steps: dict[str, list[Json]] = defaultdict(list)
@@ -175,20 +151,20 @@ class Facts:
                 steps[step["flow_run_id"]].append(step)
         return [self._run(each, steps[each["id"]], now, moment(each["start_time"])) for each in found]
 
-    def _run(self, run: Json, steps: Iterable[Json], now: datetime, began: datetime) -> Run:
-        name = run["state_name"] or ""
+    def _run(self, run: Json, steps: Iterable[Json], now: datetime, began: datetime) -> Json:
+        name, message = run["state_name"] or "", (run["state"] or {}).get("message") or ""
         has_failed = name in ("Failed", "Crashed") or (name == "AwaitingRetry" and run["start_time"])
-        return Run(
-            name=shown(run["name"]),
-            flow=self.prefect.flow_name(run["flow_id"]),
-            state=PLANNED if run["auto_scheduled"] and began > now else name,
-            began=began,
-            seconds=run["estimated_run_time"],
-            files=_files(run.get("parameters") or {}),
-            why=_why(name, (run["state"] or {}).get("message") or "") if has_failed else WAITS.get(name, ""),
-            url=self._run_url(run["id"]),
-            steps=_steps(steps, began),
-        )
+        return {
+            "name": shown(run["name"]),
+            "flow": self.prefect.flow_name(run["flow_id"]),
+            "state": PLANNED if run["auto_scheduled"] and began > now else name,
+            "began": began,
+            "seconds": run["estimated_run_time"],
+            "files": _files(run.get("parameters") or {}),
+            "why": _why(name, message) if has_failed else WAITS.get(name, ""),
+            "url": self._run_url(run["id"]),
+            "steps": _steps(steps, began),
+        }
 
     def _run_url(self, id_: str | None) -> str:
         where = self.prefect.page(f"/runs/flow-run/{id_}")
@@ -210,12 +186,13 @@ def _why(state: str, message: str) -> str:
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 
 
-def _steps(tasks: Iterable[Json], began: datetime) -> list[Step]:
-    found, end = list[Step](), 0.0
+def _steps(tasks: Iterable[Json], began: datetime) -> list[Json]:
+    """A run's tasks with their `start` in seconds from its beginning; `lane` is 1 while another task is under way."""
+    found, end = list[Json](), 0.0
     for task in sorted(tasks, key=lambda each: str(each["start_time"])):
         start, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), task["estimated_run_time"]
-        name = task["name"].rpartition("-")[0] or task["name"]
-        found.append(Step(shown(name), task["state_type"], start, seconds, int(start < end)))
+        name, lane = shown(task["name"].rpartition("-")[0] or task["name"]), int(start < end)
+        found.append({"name": name, "state": task["state_type"], "start": start, "seconds": seconds, "lane": lane})
         end = max(end, start + seconds)
     return found
 

@@ -4,10 +4,9 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, time
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import leather
 from leather import svg
@@ -22,8 +21,7 @@ NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "U
            "FLOAT", "DOUBLE", "DECIMAL")  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Plot:
+class Plot(NamedTuple):
     """What a plot shows, in words, and the plot."""
 
     title: str
@@ -67,8 +65,7 @@ def draw(answer: Answer) -> Plot | None:
 
 
 def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
+    if not math.isfinite(number := float(value)):
         raise ValueError(number)
     return number
 
