@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -170,4 +171,15 @@ def _after(batch: Batch, outcome: Outcome, now: datetime, attempts: int, pause: 
         return None
     retry_at = now + pause * 2 ** (batch.attempt - 1) if outcome.again and batch.attempt < attempts else None
     following = batch.model_copy(update={"attempt": batch.attempt + 1})
-    return Failed(batch=following, reason=outcome.reason, retry_at=retry_at)
+    reason = own_first(outcome.reason, [file.key for file in batch.files])
+    return Failed(batch=following, reason=reason, retry_at=retry_at)
+
+
+def own_first(reason: str, keys: Sequence[str]) -> str:
+    """Put what a reason says of these files before what it says of others, since a long reason is cut.
+
+    Where several files are at fault, the mock Airbyte's message names each as `s3://BUCKET/KEY`, and parts them by `; `.
+    """
+    head, *faults = re.split(r"(?:(?<=failed: )|; )(?=s3://)", reason)
+    faults.sort(key=lambda fault: not any(f"/{key}" in fault for key in keys))
+    return head + "; ".join(faults)

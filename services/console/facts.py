@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Lock
 
+from blocks.batches import own_first
 from blocks.dbt.results import FAILED
 from blocks.errors import USER, PlatformError, shown
 from blocks.incidents import LOOKED, Incident, IncidentStore, open_incidents
@@ -152,7 +153,8 @@ class Facts:
         return [self._run(each, steps[each["id"]], now, moment(each["start_time"])) for each in found]
 
     def _run(self, run: Json, steps: Iterable[Json], now: datetime, began: datetime) -> Json:
-        name, message = run["state_name"] or "", (run["state"] or {}).get("message") or ""
+        name, files = run["state_name"] or "", _files(run.get("parameters") or {})
+        message = own_first((run["state"] or {}).get("message") or "", files)
         has_failed = name in ("Failed", "Crashed") or (name == "AwaitingRetry" and run["start_time"])
         return {
             "name": shown(run["name"]),
@@ -160,7 +162,7 @@ class Facts:
             "state": PLANNED if run["auto_scheduled"] and began > now else name,
             "began": began,
             "seconds": run["estimated_run_time"],
-            "files": _files(run.get("parameters") or {}),
+            "files": files,
             "why": _why(name, message) if has_failed else WAITS.get(name, ""),
             "url": self._run_url(run["id"]),
             "steps": _steps(steps, began),

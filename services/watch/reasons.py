@@ -103,7 +103,7 @@ def _told(error: str, text: str) -> str:
     if error == "DbtFailed" and nodes:
         return f"dbt failed on {', '.join(nodes)}."
     own = _BEFORE_CELLS.sub(r"\1", _HEAD.sub("", text))
-    files = list(dict.fromkeys(_FILE.findall(own)))
+    files = sorted(set(_FILE.findall(own)))  # in whichever order a message names them, the reason is the same
     if files:
         line = _LINE.search(own)
         at = f", {line[0]}" if line and len(files) == 1 else ""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from blocks.batches import MOST_BYTES, MOST_FILES, MOST_WAITING, Accepted, Batch, Batches, Failed, Outcome
+from blocks.batches import MOST_BYTES, MOST_FILES, MOST_WAITING, Accepted, Batch, Batches, Failed, Outcome, own_first
 from blocks.landing import LandedFile
 
 NOW = datetime(2013, 1, 1, tzinfo=UTC)
@@ -48,6 +48,15 @@ def test_the_last_attempt_parks_the_batch_with_its_reason() -> None:
     settled = running(4).settled({"run": FAILED}, NOW, 4, MINUTE)
     assert [each.reason for each in settled.parked] == ["the disk is full"]
     assert settled.due(NOW + timedelta(days=1000)) is None
+
+
+def test_of_a_reason_with_several_files_a_batch_has_what_is_said_of_its_own_first() -> None:
+    other, own = "s3://bucket/inbound/b.csv, line 7: it is short", "s3://bucket/a, line 5: a quote is not closed"
+    told = Outcome(well=False, again=True, reason=f"SyncFailed: job 2 failed: {other}; {own}. Mend the cause.")
+    [failed] = running(1).settled({"run": told}, NOW, 4, MINUTE).failed
+    assert failed.reason == f"SyncFailed: job 2 failed: {own}. Mend the cause.; {other}"
+    for reason in (f"job 2 failed: {other}", "of s3://bucket/c and s3://bucket/a it knows nothing"):
+        assert own_first(reason, ["a"]) == reason
 
 
 def test_a_run_that_ended_well_is_forgotten_and_one_that_goes_on_is_not() -> None:

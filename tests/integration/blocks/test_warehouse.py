@@ -16,8 +16,8 @@ from snowflake.connector.errors import OperationalError
 from blocks import duckdb_copy, duckdb_file
 from blocks import ledger as books
 from blocks.ledger import Graph, Node, State, Version
-from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.published import Contents
+from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.warehouse import DuckDbWarehouse, PublishBlocked, PublishFailed, WarehouseUnreachable, tables
 
 Held = Callable[[Path], AbstractContextManager[int]]
