@@ -178,7 +178,7 @@ def _after(batch: Batch, outcome: Outcome, now: datetime, attempts: int, pause: 
 def own_first(reason: str, keys: Sequence[str]) -> str:
     """Put what a reason says of these files before what it says of others, since a long reason is cut.
 
-    Where several files are at fault, the mock Airbyte's message names each as `s3://BUCKET/KEY`, and parts them by `; `.
+    Where several files are at fault, the mock Airbyte's message names each as `s3://BUCKET/KEY`, parted by `; `.
     """
     head, *faults = re.split(r"(?:(?<=failed: )|; )(?=s3://)", reason)
     faults.sort(key=lambda fault: not any(f"/{key}" in fault for key in keys))
