@@ -90,7 +90,7 @@ COPY --from=sources /app .
 # written, behind a new one; the entrypoint puts there what was parsed.
 RUN python -c "from blocks import connections, dbt_packages; dbt_packages.install(connections.dbt(None), print)" && \
     python -m blocks.dbt_command parse --no-use-colors && cp -r /home/platform/dbt /home/platform/parsed && python -c "import flows.sensors.s3_sensor, \
-    services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker, services.watch.__main__, services.receiver.__main__, services.console.__main__, services.console.query"
+    services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker, services.fork_server, services.watch.__main__, services.receiver.__main__, services.console.__main__, services.console.query"
 # Which version of the platform this is; `make image TAG=…` says it. Each run and each published table says it again.
 ARG VERSION="" COMMIT=""
 LABEL org.opencontainers.image.title="local-data-platform" org.opencontainers.image.version=$VERSION \
