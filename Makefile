@@ -86,7 +86,7 @@ export TYPED_PROJECT = $(value PROJECT)
 ##@ The first day
 
 .PHONY: demo
-demo: $(READY) ## Run the whole pipeline once on sample data, without Docker
+demo: $(READY) ## Run the whole pipeline once on the files of localstack/landing, without Docker
 	@$(OURS) -m services.embedded demo
 
 .PHONY: dev
@@ -98,7 +98,7 @@ up: ## Build and start the platform in Docker, and wait until its first tables a
 	@$(PLATFORM) up --yes="$$TYPED_YES" --takeover="$$TYPED_TAKEOVER"
 
 .PHONY: drop
-drop: $(INSTALLED) ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=flights
+drop: $(INSTALLED) ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=orders
 	@$(VERB) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
 
 OF_PROFILE = $(if $(filter command environment,$(firstword $(origin PROFILE))),--profile="$(PROFILE)")
@@ -111,8 +111,12 @@ source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv
 sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness, tables, and whose the files are
 	@$(OURS) -m services.sources list
 
+.PHONY: sample
+sample: $(READY) ## Take the sample out, or put it back: make sample [REMOVE=1] [YES=1]
+	@$(OURS) -m services.sample $(if $(REMOVE_SOURCE),remove,restore) --yes="$$TYPED_YES"
+
 .PHONY: sql
-sql: $(INSTALLED) ## Query the published tables, or open a prompt: make sql [Q="from dim_airlines"]
+sql: $(INSTALLED) ## Query the published tables, or open a prompt: make sql [Q="from orders"]
 	@$(VERB) sql $${TYPED_Q:+-- "$$TYPED_Q"}
 
 .PHONY: down
@@ -122,7 +126,7 @@ down: $(INSTALLED) ## Stop the platform and keep its data
 ##@ Runs
 
 .PHONY: run
-run: $(INSTALLED) ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "dim_airlines"}']
+run: $(INSTALLED) ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "orders"}']
 	@$(VERB) run $${TYPED_PARAMETERS:+--parameters="$$TYPED_PARAMETERS"} -- "$$TYPED_FLOW"
 
 .PHONY: status
@@ -137,11 +141,11 @@ cursor: $(INSTALLED) ## Move the sensor's cursor or retry batches: make cursor A
 REMOVE = $(if $(DEV_SHELL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$TYPED_YES"},$(PLATFORM) remove-file --yes="$$TYPED_YES")
 
 .PHONY: remove-file
-remove-file: $(INSTALLED) ## Take a file out of landing, raw and the tables: make remove-file FILE=inbound/flights/bad.csv [YES=1]
+remove-file: $(INSTALLED) ## Take a file out of landing, raw and the tables: make remove-file FILE=inbound/orders/bad.csv [YES=1]
 	@$(REMOVE) -- "$$TYPED_FILE"
 
 .PHONY: dbt
-dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show --select dim_airlines"
+dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show --select orders"
 	@$(OURS) -m blocks.dbt_command $(ARGS)
 
 .PHONY: alerts
@@ -223,17 +227,18 @@ EVERY_EXAMPLE := --hypothesis-profile=exhaustive
 # The linters run beside the tests, which leave a processor idle while they wait for containers.
 .PHONY: test
 test: $(READY) ## Run the linters, and every test that is not marked as exhaustive
-	@$(MAKE) --no-print-directory --jobs=2 lint sample
+	@$(MAKE) --no-print-directory --jobs=2 lint examples
 
 .PHONY: test-all
 test-all: $(READY) ## Run the linters, and every test with more examples each
-	@$(MAKE) --no-print-directory --jobs=2 lint everything
+	@$(MAKE) --no-print-directory --jobs=2 lint every-example
 
-.PHONY: sample everything
-sample: $(READY)
-	@$(BIN)/pytest $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
-everything: $(READY)
-	@$(BIN)/pytest $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
+# The platform's tests run on the sample, not on a person's own content.
+.PHONY: examples every-example
+examples: $(READY)
+	@$(OURS) -m services.sample test $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
+every-example: $(READY)
+	@$(OURS) -m services.sample test $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
 
 .PHONY: coverage
 coverage: $(READY) ## Run every test and report which lines none of them runs; fail below 80%
@@ -247,7 +252,7 @@ e2e: $(READY) ## Run the platform's tests against the systems of a profile: make
 	@$(BIN)/pytest tests/e2e/test_platform.py --profile $(PROFILE) $(ARGS)
 
 .PHONY: bench-load
-bench-load: $(READY) ## Load 10 million flights through the mock Airbyte, and compare with DuckDB's COPY
+bench-load: $(READY) ## Load 10 million rows through the mock Airbyte, and compare with DuckDB's COPY
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
 .PHONY: bench

@@ -85,7 +85,7 @@ class LandedFile(BaseModel):
     S3 dates an object by the start of its upload, to the second.
     """
 
-    key: str = Field(description="the object's key, e.g. inbound/flights/flights-2013-01-31.csv.gz")
+    key: str = Field(description="the object's key, e.g. inbound/orders/orders-2024-01-31.csv.gz")
     etag: str = Field("", description="the version's ETag, without quotes")
     size: int = Field(0, description="bytes")
     last_modified: datetime | None = Field(None, description="as S3 dates the object")

@@ -1,4 +1,4 @@
-"""SQL on the published warehouse: `python -m blocks.sql "from dim_airlines"`.
+"""SQL on the published warehouse: `python -m blocks.sql "from orders"`.
 
 Without a query, it opens a prompt, or runs standard input as a script if that is not a terminal. The prompt opens the
 file for each statement, so that it sees the newest publication and never blocks a pipeline.

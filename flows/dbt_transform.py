@@ -24,6 +24,10 @@ from flows.assets import link_to_page, models_built, published
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 from flows.tags import tag_with_version, tagged
 
+NO_MODEL = (
+    "The dbt project has no model yet, so nothing is built or published. `make source FILE=orders.csv` turns a file "
+    "into a table."
+)
 TEST_ALL = ("--vars", "{test_all: true}")
 """What makes the tests of dbt's project look at every row."""
 SCHEDULED = "auto-scheduled"
@@ -181,7 +185,7 @@ def dbt_transform(
     keep the others as they are.
 
     Args:
-        select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
+        select: dbt's node selection, e.g. `stg_orders+`; without it, everything.
         full_refresh: rebuild incremental models from scratch.
         profile: name of the saved blocks to connect with; without one, the environment decides.
         test_all: have the tests look at every row, or only at what may have changed since they last passed; without
@@ -202,8 +206,11 @@ def dbt_transform(
             show(failure.result)
             raise
         show(result)
-        models_built(result.nodes)
-        publish(profile, result.nodes)
+        if result.nodes:
+            models_built(result.nodes)
+            publish(profile, result.nodes)
+        else:
+            get_run_logger().warning(NO_MODEL)
     return result
 
 

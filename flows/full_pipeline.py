@@ -142,7 +142,7 @@ def full_pipeline(
             AIRBYTE_CONNECTION_ID and AIRBYTE_CONNECTION_IDS; of these, where the run is for files, the ones that
             read one of them.
         files: the landed files that this run is for; it checks that each has reached raw.
-        select: dbt's node selection, e.g. `fct_flights+`; without it, everything.
+        select: dbt's node selection, e.g. `stg_orders+`; without it, everything.
         full_refresh: rebuild incremental models from scratch.
         profile: name of the saved blocks to connect with; without one, the environment decides.
         test_all: have the tests look at every row, or only at what may have changed since they last passed; without

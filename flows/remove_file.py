@@ -53,7 +53,7 @@ def remove_from_raw(key: str, profile: str | None = None) -> tuple[dict[str, int
     if place == "nowhere" and not before:
         raise NothingToRemove(
             f"Neither raw nor s3://{landing.bucket} has {key}. Give the object's whole key, such as "
-            f"{landing.prefix}flights/flights-2013-01-31.csv.gz; raw has it in _ab_source_file_url."
+            f"{landing.prefix}orders/orders-2024-01-31.csv.gz; raw has it in _ab_source_file_url."
         )
     with connections.airbyte_connection(profile).get_client() as client:
         removed = client.remove_file(landing.bucket, key)
@@ -74,7 +74,7 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
     same keys, its rows are the newest again. Run it again if it was interrupted.
 
     Args:
-        key: the object's key in the landing bucket, e.g. inbound/flights/flights-2013-01-31.csv.gz.
+        key: the object's key in the landing bucket, e.g. inbound/orders/orders-2024-01-31.csv.gz.
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:

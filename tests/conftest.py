@@ -42,6 +42,7 @@ hypothesis.settings.register_profile("few", max_examples=10, deadline=None)
 hypothesis.settings.register_profile("exhaustive", max_examples=100, deadline=None)
 hypothesis.settings.load_profile("few")
 
+collect_ignore = ["sample_content"]
 pytest_plugins = ["services.testing.fixtures"]
 
 

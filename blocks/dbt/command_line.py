@@ -23,12 +23,10 @@ def verb(command: Sequence[str]) -> str:
 
 
 def nothing_selected(command: Sequence[str], nodes: Sequence[DbtNode], manifest: Any) -> str:
-    """Return why a command that ran no node failed, with names that a person may have meant; else empty."""
+    """Return why a selection matches no node, with names that a person may have meant; else empty."""
     asked = _selection(command)
-    if nodes or manifest is None or verb(command) not in RECORDED - {"retry"} or not (asked or "build" in command):
+    if nodes or manifest is None or verb(command) not in RECORDED - {"retry"} or not asked:
         return ""
-    if not asked:
-        return "The dbt project has no node to build. Add a model, or set DBT_PROJECT_DIR to your project's folder."
     names = sorted({node.name for node in manifest.nodes.values()})
     words = [word for each in asked for word in re.findall(r"[A-Za-z_][\w]*", each)]
     near = list(dict.fromkeys(name for word in words for name in get_close_matches(word, names)))

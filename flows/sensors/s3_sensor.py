@@ -97,7 +97,7 @@ def s3_file_sensor(
     Args:
         bucket: landing bucket; the profile's, or S3_BUCKET, without it.
         prefix: where files land; the profile's, or S3_PREFIX, without it.
-        pattern: glob that the key below the prefix must match, e.g. `flights/*.csv.gz`.
+        pattern: glob that the key below the prefix must match, e.g. `orders/*.csv.gz`.
         poll_seconds: pause between two polls; with SENSOR_QUEUE_URL, how long a poll waits for events.
         max_polls: how often to look; 1 looks once, which suits a schedule.
         max_batch: how many files one pipeline run takes at most.

@@ -110,7 +110,7 @@ class S3Configuration(_Entry):
     sourceType: Literal["s3"] = "s3"
     bucket: str
     prefix: str = ""
-    streams: list[Stream] = Field(min_length=1)
+    streams: list[Stream]
 
 
 class Source(_Entry):

@@ -201,7 +201,7 @@ def parameters(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text} is not JSON: {error}") from None
     if not isinstance(parameters, dict):
-        raise argparse.ArgumentTypeError(f'{text} is not a JSON object such as {{"select": "dim_airlines"}}')
+        raise argparse.ArgumentTypeError(f'{text} is not a JSON object such as {{"select": "orders"}}')
     return parameters
 
 

@@ -8,7 +8,8 @@ from typing import IO, Any
 
 from services.compose.engine import PYTHON, Compose
 from services.compose.prefect_api import Prefect, prefect_of, printable
-from services.compose.profile import PROJECT, ComposeError
+from services.compose.profile import ComposeError
+from services.content import LANDING
 
 SENSOR_SECONDS = 60.0
 RUN_SECONDS = 900.0
@@ -47,7 +48,7 @@ def opened(file: Path) -> IO[bytes]:
             return file.open("rb")
     except OSError as error:
         raise ComposeError(f"The file {str(file)!r} cannot be read: {error.strerror}.") from error
-    raise ComposeError(f"The file {str(file)!r} does not exist. Usage: make drop FILE=path/to/new.csv STREAM=flights.")
+    raise ComposeError(f"The file {str(file)!r} does not exist. Usage: make drop FILE=path/to/new.csv STREAM=orders.")
 
 
 def stream_of(file: Path) -> str:
@@ -56,8 +57,10 @@ def stream_of(file: Path) -> str:
     Raises:
         ComposeError: its folder is not a stream's.
     """
-    streams = sorted(folder.name for folder in (PROJECT / "localstack" / "landing").iterdir() if folder.is_dir())
+    streams = sorted(folder.name for folder in LANDING.iterdir() if folder.is_dir())
     folder = file.absolute().parent.name
+    if not streams:
+        raise ComposeError(f"There is no stream yet. Make one of the file: make source FILE={file}.")
     if folder not in streams:
         raise ComposeError(f"Which stream is {file.name} for? Add STREAM=, one of {', '.join(streams)}.")
     return folder

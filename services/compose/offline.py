@@ -5,10 +5,10 @@ from pathlib import Path
 
 from services.compose.engine import PYTHON, Compose
 from services.compose.profile import ComposeError
-from services.compose.up import READY, start
+from services.compose.up import NO_SOURCE, READY, has_landed, start
 
 PIPELINE_SECONDS = 300.0
-ROWS = "select count(*) as flights from fct_flights"
+TABLES = "select schema_name, table_name, estimated_size as rows from duckdb_tables() order by all"
 WAY_OUT = "import socket; socket.create_connection(('1.1.1.1', 443), timeout=5)"
 # What stands between a page and the CDN that it would need: every address that it loads from must be its own server's.
 PAGES = """
@@ -30,11 +30,15 @@ def verify_offline(platform: Compose) -> int:
         start(compose)
         if compose.succeeds("exec", "-T", "worker", "python", "-c", WAY_OUT):
             raise ComposeError("The network leads out: nothing is proved.")
-        _wait_for_tables(compose)
+        if landed := has_landed(compose):
+            _wait_for_tables(compose)
         if not compose.succeeds("exec", "-T", "worker", "python", "-c", PAGES):
             raise ComposeError("A page of Prefect's or of the mock Airbyte's loads from elsewhere.")
-        compose.run("exec", "-T", "worker", *PYTHON, "blocks.sql", ROWS)
-        print("Proved: from landing to published tables without a network.")
+        if landed:
+            compose.run("exec", "-T", "worker", *PYTHON, "blocks.sql", TABLES)
+            print("Proved: from landing to published tables without a network.")
+        else:
+            print(f"Proved: every service starts without a network. {NO_SOURCE}")
     finally:
         compose.run("down", "--volumes", "--remove-orphans")
     return 0

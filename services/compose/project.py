@@ -138,7 +138,7 @@ def _say(what: str, profile: Profile, name: str) -> None:
 
 
 def _name(profile: Profile, clone: Path, attempt: int) -> str:
-    """E.g. flights-1f3a5b7c, and flights-1f3a5b7c-rehearsal for another profile than the local one."""
+    """E.g. platform-1f3a5b7c, and platform-1f3a5b7c-rehearsal for another profile than the local one."""
     digest = sha256(f"{clone.resolve()}{attempt or ''}".encode(errors="surrogateescape")).hexdigest()[:8]
     words = [_slug(clone.name)[:LONGEST_FOLDER].strip("-") or "platform", digest]
     return "-".join(words if profile.name == "local" else [*words, _slug(profile.name) or "profile"])

@@ -1,6 +1,7 @@
-"""`make up`: everything is started, healthy, and the sample data have become tables."""
+"""`make up`: everything is started, healthy, and what has landed has become tables."""
 
 import fcntl
+import re
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from services.compose.code import choose_code
 from services.compose.engine import PORTS, STATES, Compose, steered, stuck
@@ -23,6 +25,7 @@ MARTS_SECONDS = 900.0
 CHANGES = 3
 """What bootstrap's brief plan ends with where something would change."""
 
+NO_SOURCE = "There is no source yet: `make source FILE=orders.csv` turns a file of yours into a table."
 READY = ("test", "-f", "/data/published/warehouse.duckdb")
 
 
@@ -140,7 +143,7 @@ def taken_ports(compose: Compose) -> list[str]:
 
 
 def wait_for_marts(compose: Compose, started: datetime) -> None:
-    """Wait until tables are published; on a platform that has some, they are there at once.
+    """Wait until tables are published, if a file has landed; on a platform that has some, they are there at once.
 
     Args:
         compose: the platform.
@@ -151,6 +154,9 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
     """
     prefect, begun = prefect_of(compose), time.monotonic()
     snowflake = compose.profile.values["DBT_TARGET"] == "snowflake"
+    if not has_landed(compose):
+        print(NO_SOURCE, flush=True)
+        return
     while snowflake or not compose.succeeds("exec", "-T", "worker", *READY):
         runs = prefect.pipelines()
         if snowflake and any(run["state_type"] == "COMPLETED" for run in runs):
@@ -161,7 +167,15 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
         if time.monotonic() - begun > MARTS_SECONDS:
             raise ComposeError(f"No tables after {MARTS_SECONDS:.0f} s; `{compose.profile.make('logs')}` shows why.")
         time.sleep(0.5)
-    print(f"The sample data are tables after {time.monotonic() - begun:.0f} s more.", flush=True)
+    print(f"What has landed is in the tables after {time.monotonic() - begun:.0f} s more.", flush=True)
+
+
+def has_landed(compose: Compose) -> bool:
+    """Whether LocalStack's bucket has a file for Airbyte."""
+    values = compose.profile.values
+    url = f"localhost:4566/{values['S3_BUCKET']}?list-type=2&prefix={quote(values['S3_PREFIX'])}"
+    listed = compose.output("exec", "-T", "localstack", "curl", "-fsS", url)
+    return any(not key.startswith("_cursors/") for key in re.findall("<Key>(.*?)</Key>", listed))
 
 
 def banner(compose: Compose) -> str:
@@ -187,7 +201,7 @@ def banner(compose: Compose) -> str:
     )
     tries = {
         f"{profile.make('run')} FLOW=full_pipeline": "runs a deployment and follows its log",
-        f"{profile.make('drop')} FILE=new.csv STREAM=flights": "puts a file into landing and follows what it sets off",
+        f"{profile.make('drop')} FILE=new.csv STREAM=orders": "puts a file into landing and follows what it sets off",
         f"{profile.make('logs')} SERVICE=worker": "what a service says",
         profile.make("down"): "stops everything; the data stay",
     }
@@ -197,7 +211,7 @@ def banner(compose: Compose) -> str:
 The platform is up, with profile {profile.name}{code}. The page shows its state; start there.
 
 {places}
-  tables    {profile.make("sql")} Q="from agg_daily_performance limit 5"
+  tables    {profile.make("sql")} Q="show all tables"
 
 Try next:
 {lines}

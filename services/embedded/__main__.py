@@ -17,7 +17,7 @@ def main() -> int:
     seal(CREDENTIALS)
     parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,dev,run}")
-    demo = commands.add_parser("demo", help="run the whole pipeline once on sample data, and report")
+    demo = commands.add_parser("demo", help="run the whole pipeline once on the landing folder, and report")
     demo.add_argument("--data", type=Path, default=DATA, help="folder that takes the state and the result")
     dev = commands.add_parser("dev", help="serve the platform until Ctrl-C")
     dev.add_argument("--prefect-port", type=int, default=4200, help="Prefect's UI and API (default: 4200)")

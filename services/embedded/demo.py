@@ -1,8 +1,9 @@
-"""The demo: a month of real flights through the whole pipeline, on services that end with it."""
+"""The demo: the files of the landing folder through the whole pipeline, on services that end with it."""
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from rich.markup import escape
 from rich.status import Status
 
 from blocks import lake, warehouse
+from blocks.errors import counted
+from services.content import BUCKET, PREFIX
 from services.embedded.only_one import in_words, only_one
 from services.embedded.processes import Processes, free_ports
 from services.embedded.report import Part, report
-from services.embedded.stack import Stack, sample_files, short
+from services.embedded.stack import Stack, landing_files, short
 from services.embedded.warm_flows import WarmFlows
 
-LAST_DAY = "flights-2013-01-31.csv.gz"
 OTHER_DEMO_SECONDS = 120.0
+NO_SOURCE = "There is no source yet. Make one of a file of yours, then try again: make source FILE=orders.csv"
 
 
 class Narrator:
@@ -62,33 +65,48 @@ def fresh_services(data: Path, narrator: Narrator) -> Iterator[tuple[Stack, Warm
 
 
 def demo(data: Path, console: Console) -> None:
-    """Start the services, load 30 days with the pipeline, load one more day, and report.
+    """Start the services, load all files but the last, load the last, and report.
 
     Raises:
         PlatformError: whatever went wrong, in words.
     """
-    files, narrator = sample_files(), Narrator(console)
-    last_day = [file for file in files if file.name == LAST_DAY]
+    files, narrator = landing_files(), Narrator(console)
+    if not files:
+        console.print(NO_SOURCE)
+        return
+    last = last_of(files)
     with fresh_services(data, narrator) as (stack, flows):
         console.print(
             f"  Prefect {stack.prefect_url}  S3 {stack.s3_url}  Airbyte {stack.airbyte_url}",
             style="dim",
             soft_wrap=True,
         )
-        parts = [
-            _part(narrator, stack, flows, "30 days", [file for file in files if file not in last_day]),
-            _part(narrator, stack, flows, "day 31", last_day),
-        ]
+        before = [file for file in files if file != last]
+        parts = [_part(narrator, stack, flows, counted(len(before), "file"), before)]
+        if last:
+            parts.append(_part(narrator, stack, flows, "the last file", [last]))
     report(console, parts, narrator.seconds, stack)
 
 
+def last_of(files: Sequence[Path]) -> Path | None:
+    """The last file, by name, of the stream with the most files; None where no stream has a second file."""
+    streams = Counter(file.parent for file in files)
+    [(stream, count)] = streams.most_common(1)
+    return max(file for file in files if file.parent == stream) if count > 1 else None
+
+
 def _part(narrator: Narrator, stack: Stack, flows: WarmFlows, name: str, files: list[Path]) -> Part:
-    with narrator.step(f"land {name}", f"{len(files)} files go to s3://my-data-lake-landing/inbound/"):
+    with narrator.step(f"land {name}", f"{_named(files)} to s3://{BUCKET}/{PREFIX}"):
         keys = stack.land(files)
     with narrator.step(f"pipeline on {name}", "the flow full_pipeline starts") as status:
         result = flows.pipeline(keys, status)
     counts = {**lake.rows(stack.state / "lake"), **warehouse.tables(stack.published)}
     return Part(name=name, files=len(files), rows=counts, result=result)
+
+
+def _named(files: Sequence[Path]) -> str:
+    """The files in a few words: a single one by its name."""
+    return f"{files[0].parent.name}/{files[0].name} goes" if len(files) == 1 else f"{len(files)} files go"
 
 
 def main(data: Path) -> int:

@@ -18,7 +18,7 @@ from blocks.settings import elsewhere
 from services.content import PROJECT
 from services.embedded.only_one import in_words, only_one
 from services.embedded.processes import Processes, check_port, free_ports
-from services.embedded.stack import Stack, sample_files, short
+from services.embedded.stack import Stack, landing_files, short
 
 POOL = "local"
 OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
@@ -105,7 +105,7 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
         stack.start(processes)
         stack.wait_until_ready(processes)
         first = not stack.samples_landed.exists()
-        stack.land(sample_files() if first else [])
+        stack.land(landing_files() if first else [])
         stack.samples_landed.touch()
     with console.status("the deployments of prefect.yaml are being registered"):
         deploy(processes, stack)
@@ -172,7 +172,9 @@ def script(variables: Mapping[str, str]) -> str:
 
 
 def _banner(stack: Stack, first: bool) -> str:
-    landed = "The sample files have landed" if first else "What had landed is there again"
+    landed = "What had landed is there again" if not first else "The landing folder's files have landed"
+    if not landing_files():
+        landed = "There is no source yet: `make source FILE=orders.csv` turns a file into a table"
     return f"""
 [bold]The platform is up.[/bold] {landed}; the sensor runs the pipeline on new files within seconds.
 

@@ -2,19 +2,24 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from blocks import warehouse
+from blocks.published import read
+from services.airbyte import sql
+from services.content import PROJECT
 from services.embedded.stack import Stack, short
 
 BAR_WIDTH = 40
-ON_TIME = """
-    select flight_date, sum(on_time) / sum(flights) from agg_daily_performance group by all order by all
-"""
+MOST_TABLES, MOST_ROWS, MOST_COLUMNS = 3, 3, 6
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,10 @@ def report(console: Console, parts: list[Part], seconds: dict[str, float], stack
     console.print(seconds_table(parts, seconds))
     for part in parts:
         console.print(f"dbt on {part.name}: {_counts(part.result['dbt']['nodes'])}", highlight=False)
-    console.print(f"freshness: {_freshness(parts[-1].result['freshness'])}", highlight=False)
-    console.print("\n[bold]Flights on time[/bold], by day (arrived less than 15 minutes late)")
-    for line in chart(stack):
+    console.print(
+        f"freshness: {_freshness(parts[-1].result['freshness']) or 'no source has a threshold'}", highlight=False
+    )
+    for line in charts(PROJECT / "dbt_project" / "models", stack.published) or first_rows_of_tables(stack.published):
         console.print(line, highlight=False)
     console.print(_closing(stack), highlight=False)
 
@@ -44,13 +50,15 @@ def report(console: Console, parts: list[Part], seconds: dict[str, float], stack
 def rows_table(parts: list[Part]) -> Table:
     """Rows of each layer's tables after each run, and what the last run added."""
     table = Table(title="Rows by layer", title_justify="left", box=None)
-    for column in ("table", *(f"after {part.name}" for part in parts), "moved"):
+    moves = ["moved"] if len(parts) > 1 else []
+    for column in ("table", *(f"after {part.name}" for part in parts), *moves):
         table.add_column(column, justify="left" if column == "table" else "right")
     first, last = parts[0].rows, parts[-1].rows
     for name in last:
         moved = last[name] - first.get(name, 0)
         counts = [f"{part.rows.get(name, 0):,}" for part in parts]
-        table.add_row(escape(name if "." in name else f"raw.{name}"), *counts, f"+{moved:,}" if moved else "")
+        more = [f"+{moved:,}" if moved else ""] if moves else []
+        table.add_row(escape(name if "." in name else f"raw.{name}"), *counts, *more)
     return table
 
 
@@ -64,11 +72,49 @@ def seconds_table(parts: list[Part], seconds: dict[str, float]) -> Table:
     return table
 
 
-def chart(stack: Stack) -> list[str]:
-    """A bar a day: the share of flights on time."""
-    with duckdb.connect(str(stack.published), read_only=True) as connection:
-        days = connection.execute(ON_TIME).fetchall()
-    return [f"{day}  {'█' * round(rate * BAR_WIDTH):{BAR_WIDTH}} {rate:4.0%}" for day, rate in days]
+def charts(models: Path, published: Path) -> list[str]:
+    """The charts that models declare, if they are published: a title, and a bar for each row of the query.
+
+    A model's `config: meta: {chart: {title: …, sql: …}}` has a query of a label and a share, 0 to 1, of the published
+    tables.
+    """
+    lines = list[str]()
+    with duckdb.connect(str(published), read_only=True) as connection:
+        there = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
+        for file in sorted(models.rglob("*.yml")):
+            for model in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("models") or ():
+                chart = ((model.get("config") or {}).get("meta") or {}).get("chart")
+                if chart and model["name"] in there:
+                    lines += ["", f"[bold]{escape(chart['title'])}[/bold]"]
+                    lines += [_bar(label, share) for label, share in connection.execute(chart["sql"]).fetchall()]
+    return lines
+
+
+def _bar(label: object, share: float) -> str:
+    return f"{escape(str(label))}  {'█' * round(share * BAR_WIDTH):{BAR_WIDTH}} {share:4.0%}"
+
+
+def first_rows_of_tables(published: Path) -> list[str | Table]:
+    """The first rows and columns of the first published tables, each below its name."""
+    found = list[str | Table]()
+    for name in list(warehouse.tables(published))[:MOST_TABLES]:
+        schema, _, table = name.partition(".")
+        rows = first_rows(published, table, schema, MOST_ROWS)
+        shown = Table(box=None, pad_edge=False)
+        columns = list(rows[0])[:MOST_COLUMNS] if rows else []
+        for column in columns:
+            shown.add_column(column, overflow="ellipsis", no_wrap=True)
+        for row in rows:
+            shown.add_row(*(Text("" if row[column] is None else str(row[column])) for column in columns))
+        found += [f"\n[bold]First rows of {escape(name)}[/bold]", shown]
+    return found
+
+
+def first_rows(published: Path, table: str, schema: str = "main", count: int = 5) -> list[dict[str, Any]]:
+    """The first rows of a published table, by column, without Airbyte's own columns."""
+    which = f"{sql.name(schema)}.{sql.name(table)}"
+    query = f"SELECT COLUMNS(lambda c: NOT starts_with(c, '_a')) FROM {which} LIMIT {count}"  # noqa: S608
+    return read(published, query).records
 
 
 def _counts(nodes: list[dict[str, Any]]) -> str:

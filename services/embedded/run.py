@@ -1,4 +1,4 @@
-"""One command on services of its own and the sample files; both end with the command, and nothing is kept."""
+"""One command on services of its own and the landing folder's files; both end with the command, and nothing is kept."""
 
 import signal
 import subprocess
@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks import warehouse
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, counted
 from blocks.settings import inherited
 from services.embedded.processes import Processes, free_ports
-from services.embedded.stack import Stack, sample_files
+from services.embedded.stack import Stack, landing_files
 
 
 def main(command: Sequence[str]) -> int:
-    """Run the command where it finds S3 with the sample files, the mock Airbyte and Prefect; its exit code.
+    """Run the command where it finds S3 with the landing folder's files, the mock Airbyte and Prefect; its exit code.
 
     What is said here goes to standard error: standard output is the command's.
     """
@@ -44,8 +44,8 @@ def _run(command: Sequence[str], folder: Path, console: Console) -> int:
         console.print("S3, the mock Airbyte and Prefect are starting for this command alone; nothing of it is kept.")
         stack.start(processes)
         stack.wait_until_ready(processes)
-        landed = stack.land(sample_files())
-        console.print(f"{len(landed)} sample files have landed.")
+        landed = stack.land(landing_files())
+        console.print(f"{counted(len(landed), 'file')} of the landing folder landed.")
         # The project's folder, where dbt would put its packages, may be one that cannot be written.
         own = {**stack.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder / "dbt_packages")}
         ended = subprocess.run(command, env=inherited(own), check=False).returncode  # noqa: S603

@@ -123,7 +123,7 @@ class Stack:
 
     @property
     def samples_landed(self) -> Path:
-        """A file that is there once the sample files have landed; one of those that a person deletes stays deleted."""
+        """A file that is there once the landing folder has been loaded: what a person deletes later stays deleted."""
         return self.state / "s3" / "samples-landed"
 
     def start(self, processes: Processes) -> None:
@@ -159,7 +159,7 @@ class Stack:
             _copy_database(self._database, self._template)
 
     def land(self, files: Iterable[Path]) -> list[str]:
-        """Upload sample files to the landing bucket, each below its stream; return their keys."""
+        """Upload files to the landing bucket, each below its stream; return their keys."""
         session = boto3.Session(
             CREDENTIALS["AWS_ACCESS_KEY_ID"],
             CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
@@ -202,6 +202,6 @@ def short(path: Path) -> str:
     return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 
-def sample_files(landing: Path = LANDING) -> list[Path]:
+def landing_files(landing: Path = LANDING) -> list[Path]:
     """The files of the landing folder, by stream and name."""
     return sorted(file for file in landing.glob("*/*") if file.is_file() and not file.name.startswith("."))

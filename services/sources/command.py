@@ -307,15 +307,20 @@ class Sources:
         return 0
 
     def _agreed(self, question: str) -> bool:
-        if self._yes:
-            return True
-        if not sys.stdin.isatty():
-            self._console.print(f"{question} Nobody can answer here; YES=1 says yes. Nothing was changed.")
-            return False
-        if WORDS.get(ask(f"{question} [y/N] "), False):
-            return True
-        self._console.print("Nothing was changed.")
+        return agreed(self._console, question, self._yes)
+
+
+def agreed(console: Console, question: str, yes: bool) -> bool:
+    """Whether a person says yes, or has said so by YES=1."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        console.print(f"{question} Nobody can answer here; YES=1 says yes. Nothing was changed.")
         return False
+    if WORDS.get(ask(f"{question} [y/N] "), False):
+        return True
+    console.print("Nothing was changed.")
+    return False
 
 
 def added(source: Sources, options: argparse.Namespace) -> int:

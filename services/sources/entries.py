@@ -1,7 +1,7 @@
 """Entries of a list in a person's YAML, put in and taken out as text: no other line of the file changes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -47,11 +47,7 @@ def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: 
         NotEditable: the list is not there, or is written in one line.
     """
     found, block = _list(text, path), text.splitlines(keepends=True)
-    if isinstance(found, yaml.SequenceNode) and found.flow_style and found.value:
-        where = " > ".join(map(str, path))
-        raise NotEditable(
-            f"The list {where} is written in one line. Write each entry on lines of its own, then try again."
-        )
+    _check_lines(found, path)
     span = _span(block, found, name, mark)
     if span and not span[2]:
         return text
@@ -75,17 +71,93 @@ def take_out(text: str, path: Sequence[Step], name: str, mark: str) -> str:
     span = _span(block, found, name, mark)
     if not span or not span[2]:
         return text
-    before = block[: span[0]]
-    if len(found.value) == 1:  # an empty list is written out: without it, the key would have no list
-        at = next(at for at in reversed(range(len(before))) if before[at].rstrip().endswith(":"))
-        before[at] = f"{before[at].rstrip()} []\n"
-    return "".join([*before, *block[span[1] :]])
+    return "".join([*_emptied(block, span[0], len(found.value) == 1), *block[span[1] :]])
+
+
+def names(text: str, path: Sequence[Step]) -> list[str]:
+    """The names of a list's entries, in their order."""
+    return [_text(entry, "name") or "" for entry in _list(text, path).value]
+
+
+def select(text: str, path: Sequence[Step], kept: Callable[[str], bool]) -> str:
+    """Return the text without the entries of a list that are not kept, whoever owns them, and the comments above them.
+
+    Raises:
+        NotEditable: the list is not there, or is written in one line.
+    """
+    found, block = _list(text, path), text.splitlines(keepends=True)
+    spans = _spans(block, found, path)
+    goes = [not kept(_text(entry, "name") or "") for entry in found.value]
+    if not any(goes):
+        return text
+    stays = [line for span, gone in zip(spans, goes, strict=True) if not gone for line in block[slice(*span)]]
+    return "".join([*_emptied(block, spans[0][0], not stays), *stays, *block[spans[-1][1] :]])
+
+
+def join(text: str, path: Sequence[Step], other: str) -> str:
+    """Return the text with the entries of the same list of another document after its own, with their comments.
+
+    Raises:
+        NotEditable: one of the lists is not there, or is written in one line.
+    """
+    theirs, source = _list(other, path), other.splitlines(keepends=True)
+    ours, block = _list(text, path), text.splitlines(keepends=True)
+    by = _indent(block, ours) - _indent(source, theirs)
+    lines = [_moved(line, by) for span in _spans(source, theirs, path) for line in source[slice(*span)]]
+    if not ours.value:
+        at = ours.start_mark.line
+        block[at] = block[at].replace("[]", "", 1).rstrip() + "\n"
+        return "".join([*block[: at + 1], *lines, *block[at + 1 :]])
+    end = _spans(block, ours, path)[-1][1]
+    if not block[end - 1].endswith("\n"):
+        block[end - 1] += "\n"
+    return "".join([*block[:end], *lines, *block[end:]])
 
 
 def is_own(text: str, path: Sequence[Step], name: str, mark: str) -> bool | None:
     """Whether an entry is marked; None where there is no such entry."""
     span = _span(text.splitlines(keepends=True), _list(text, path), name, mark)
     return span[2] if span else None
+
+
+def _check_lines(found: yaml.SequenceNode, path: Sequence[Step]) -> None:
+    if found.flow_style and found.value:
+        where = " > ".join(map(str, path))
+        raise NotEditable(
+            f"The list {where} is written in one line. Write each entry on lines of its own, then try again."
+        )
+
+
+def _spans(block: Sequence[str], found: yaml.SequenceNode, path: Sequence[Step]) -> list[tuple[int, int]]:
+    """First line and line after the last of each entry, with the comments above it."""
+    if not found.value:
+        return []
+    _check_lines(found, path)
+    indent = _indent(block, found)
+    begin = found.value[0].start_mark.line
+    while block[begin - 1].strip().startswith("#"):
+        begin -= 1
+    spans = list[tuple[int, int]]()
+    for entry in found.value:
+        end = _end(block, entry.start_mark.line, indent)
+        spans.append((begin, end))
+        begin = end
+    return spans
+
+
+def _emptied(block: Sequence[str], at: int, is_empty: bool) -> list[str]:
+    """The lines before an entry; the list's own says that it is empty, if it is."""
+    lines = list(block[:at])
+    if is_empty:  # without it, the key would have no list
+        own = next(at for at in reversed(range(at)) if not re.match(r"\s*(#|$)", lines[at]))
+        head, mark, comment = lines[own].rstrip().partition("#")
+        lines[own] = f"{head.rstrip()} []{'  #' + comment if mark else ''}\n"
+    return lines
+
+
+def _moved(line: str, by: int) -> str:
+    """A line moved to the right, or to the left."""
+    return line if not line.strip() else " " * by + line if by >= 0 else line[-by:]
 
 
 def _list(text: str, path: Sequence[Step]) -> yaml.SequenceNode:

@@ -10,18 +10,15 @@ from rich.console import Console
 
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
-from blocks.published import read
-from services.airbyte import sql
 from services.embedded.demo import Narrator, fresh_services
 from services.embedded.only_one import only_one
-from services.embedded.stack import DATA, Stack, sample_files, short
+from services.embedded.report import first_rows
+from services.embedded.stack import DATA, Stack, landing_files, short
 from services.sources.outcome import Outcome, tests_of
 
 OTHER_SECONDS = 300.0
 NEXT_SECOND = 1.01
 """S3 dates objects to the second, and the newest file is to be loaded last."""
-FIRST = 5
-"""Rows that are shown."""
 
 
 NOTHING_RUNS = (
@@ -73,13 +70,7 @@ class OwnServices:
         narrator = Narrator(self._console)
         with fresh_services(self._data, narrator) as (stack, flows):
             with narrator.step("pipeline", "the files land, and the flow full_pipeline starts") as status:
-                keys = stack.land(file for file in sample_files() if file != newest)
+                keys = stack.land(file for file in landing_files() if file != newest)
                 time.sleep(NEXT_SECOND)
                 result = flows.pipeline([*keys, *stack.land([newest])], status)
             yield stack, result
-
-
-def first_rows(published: Path, name: str) -> list[dict[str, Any]]:
-    """The first rows of a published table, by column, without Airbyte's own columns."""
-    query = f"SELECT COLUMNS(lambda c: NOT starts_with(c, '_a')) FROM {sql.name(name)} LIMIT {FIRST}"
-    return read(published, query).records

@@ -30,9 +30,10 @@ from services.compose.profile import load
 from services.compose.project import project_name
 from services.content import PROJECT
 from services.embedded.only_one import holder
+from services.embedded.report import first_rows
 from services.embedded.stack import CREDENTIALS, short
 from services.sources.outcome import Outcome, tests_of
-from services.sources.own import OwnServices, first_rows
+from services.sources.own import OwnServices
 
 RUN_SECONDS = 900.0
 KNOWN_SECONDS = 20.0

@@ -17,7 +17,7 @@ from blocks.landing import AwsAccess, s3_client
 from services.content import BUCKET, PREFIX, PROJECT
 from services.embedded import dev
 from services.embedded.processes import Processes, free_ports
-from services.embedded.stack import CREDENTIALS, Stack, sample_files
+from services.embedded.stack import CREDENTIALS, Stack, landing_files
 from services.receiver.messages import Messages
 from services.testing.running import Running, unless_busy
 
@@ -65,7 +65,7 @@ class EmbeddedPlatform(Running):
         try:
             self.stack.start(self.processes)
             self.stack.wait_until_ready(self.processes)
-            files = sample_files(self.stack.project / "localstack" / "landing")
+            files = landing_files(self.stack.project / "localstack" / "landing")
             self.stack.land({file.parent: file for file in reversed(files)}.values())
             self.start()
         except BaseException:

@@ -133,7 +133,7 @@ def test_a_block_of_python_works_as_it_stands(dev: Dev, code: str) -> None:
     dev.run("python -m blocks.connections --name production").check_returncode()
     done = dev.run(f"python - <<'END'\n{code}END\n")
     assert done.returncode == 0, done.stderr
-    assert "NYC flights" in done.stdout
+    assert "Landing to the raw lake" in done.stdout
 
 
 def test_the_daily_run_is_planned_ahead(dev: Dev) -> None:

@@ -85,7 +85,7 @@ def test_no_variable_of_pythons_leads_a_verb_to_modules_of_a_persons_own(tmp_pat
 def test_make_alone_lists_every_verb_by_subject_with_those_of_the_first_day_first() -> None:
     listed = make(PROJECT).stdout
     verbs = re.findall(r"^  make ([a-z0-9-]+)", listed, re.MULTILINE)
-    assert verbs[:8] == ["demo", "dev", "up", "drop", "source", "sources", "sql", "down"]
+    assert verbs[:9] == ["demo", "dev", "up", "drop", "source", "sources", "sample", "sql", "down"]
     assert sorted({*verbs, "help"}) == sorted(
         re.findall(r"(?m)^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text())
     )

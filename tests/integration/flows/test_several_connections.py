@@ -157,7 +157,7 @@ def test_an_interrupted_run_cancels_all_its_syncs_and_stays_interrupted_even_if_
         [sys.executable, "-c", script], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as run:
         assert run.stdout
-        for name in ("second", "NYC flights to the raw lake"):
+        for name in ("second", "Landing to the raw lake"):
             assert any(f"{name}: running, 0 rows" in line for line in run.stdout)
         platform.fault("status", status=502, operation="cancelJob", **({"times": refusals} if refusals else {}))
         run.send_signal(signal.SIGINT)

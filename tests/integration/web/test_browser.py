@@ -92,4 +92,4 @@ def test_prefects_own_pages_work(urls: dict[str, str], secret: None) -> None:
 
 
 def test_the_mocks_own_page_works(urls: dict[str, str]) -> None:
-    assert "NYC flights" in dom(urls["airbyte"])
+    assert "Landing to the raw lake" in dom(urls["airbyte"])

@@ -288,7 +288,7 @@ def test_a_command_in_a_message_acts_on_the_profile_that_it_is_about(profiles: P
 
 def test_no_text_of_the_verbs_names_a_command_without_its_profile() -> None:
     """But for those that are about another clone, or about no platform."""
-    without = r"adopt|dev\b|demo|image TAG|install|down` there|up` of this profile"
+    without = r"adopt|dev\b|demo|source|image TAG|install|down` there|up` of this profile"
     files = [*(PROJECT / "services" / "compose").glob("*.py"), *(PROJECT / "services" / "doctor").glob("*.py")]
     code = {file: re.sub(r'"""[\s\S]*?"""|#.*', "", file.read_text()) for file in files}
     found = [

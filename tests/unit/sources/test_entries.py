@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.sources.entries import NotEditable, flow, is_own, put, take_out
+from services.sources.entries import NotEditable, flow, is_own, join, names, put, select, take_out
 
 MARK = "# generated"
 PERSONS = """\
@@ -89,3 +89,31 @@ def yaml_takes(text: str) -> bool:
         return bool(yaml.safe_load(yaml.safe_dump({"a": text}, allow_unicode=True)) == {"a": text})
     except yaml.YAMLError:
         return False
+
+
+@pytest.mark.parametrize("before", ["a:\n  b: []\nc: 1\n", "a:\n  b: []  # none yet\n", "a:\n  b:  []\n"])
+def test_a_list_whose_last_entry_is_taken_out_is_empty_again(before: str) -> None:
+    text = put(before, ["a", "b"], "x", ["name: x"], MARK)
+    after = take_out(text, ["a", "b"], "x", MARK)
+    assert yaml.safe_load(after) == yaml.safe_load(before)
+    assert after == before.replace("b:  []", "b: []")
+
+
+def test_entries_are_parted_with_the_comments_above_them_and_joined_again() -> None:
+    persons = select(PERSONS, TABLES, lambda name: name == "weather")
+    assert names(persons, TABLES) == ["weather"]
+    assert "# about the next" in persons
+    assert "# the last of them" not in persons
+    others = select(PERSONS, TABLES, lambda name: name == "flights")
+    assert "# about the next" not in others
+    assert yaml.safe_load(join(others, TABLES, persons)) == yaml.safe_load(PERSONS)
+    none = select(PERSONS, TABLES, lambda name: False)
+    assert yaml.safe_load(none)["sources"][0]["tables"] == []
+    assert none.endswith("# about what follows\nother: [1, 2]\n")
+    assert yaml.safe_load(join(join(none, TABLES, others), TABLES, persons)) == yaml.safe_load(PERSONS)
+
+
+def test_entries_are_indented_as_those_that_they_join() -> None:
+    assert join("a:\n    - name: x\n", ["a"], "a:\n- name: y\n  # why\n  b:\n  - 1\n") == (
+        "a:\n    - name: x\n    - name: y\n      # why\n      b:\n      - 1\n"
+    )
