@@ -8,6 +8,7 @@ from rich.console import Console
 
 from benchmarks import drop, history
 from benchmarks.figures import LATEST, ROOT, keep, show
+from services.sample.files import Sample
 
 PARTS = ("history", *drop.ENGINES)
 
@@ -22,6 +23,8 @@ def main() -> None:
     chosen = arguments.only.replace(",", " ").split() or PARTS[:-1]
     if unknown := sorted(set(chosen) - set(PARTS)):
         parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    if not Sample(ROOT).is_in_place:
+        parser.error("what is measured is the sample, which was taken out: `make sample` puts it back")
     console = Console()
     for part in chosen:
         console.print(f"{part}: measuring; other work on this machine changes what comes out", highlight=False)
