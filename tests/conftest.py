@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import chdir
@@ -34,6 +35,8 @@ if Path(".env").exists() or Path("prefect.toml").exists():
     # A person's own, which Prefect would read here.
     with chdir(HOME):
         importlib.import_module("prefect")
+# A shell starts its background jobs with SIGINT ignored, and all that the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Its reaper is one more image to pull; fixtures and `remove_left_behind` clean up here.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
