@@ -1,6 +1,5 @@
 """Takes the sample out, and puts it back."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -9,11 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import counted
+from services.readers import still_read
 from services.sample import shared
 from services.sample.files import AWAY, SHARED, Sample, SampleError
 
-REF = re.compile(r"""(?:\bref\(\s*(?:'[^']*'\s*,\s*)?|\bsource\(\s*'raw'\s*,\s*)['"](\w+)['"]""")
-"""The names of models and sources that a file of dbt reads."""
 MOST_NAMED = 8
 Agreed = Callable[[str], bool]
 
@@ -87,14 +85,8 @@ def _write(file: Path, text: str) -> None:
 
 def _check_readers(sample: Sample, files: Iterable[Path], streams: Sequence[str]) -> None:
     goes = {file.stem for file in files if file.suffix == ".sql"} | set(streams)
-    for file in sample.others():
-        if file.suffix in (".sql", ".yml", ".yaml") and file.is_relative_to("dbt_project"):
-            text = (sample.root / file).read_text(encoding="utf-8")
-            if read := sorted(goes.intersection(REF.findall(text))):
-                raise SampleError(
-                    f"{file} reads {', '.join(read)} of the sample. Change or delete that file, then try again. "
-                    "Nothing was changed."
-                )
+    if said := still_read(sample.root, sample.others(), goes, "the sample"):
+        raise SampleError(said)
 
 
 def _check_free(folder: Path, files: Iterable[Path]) -> None:

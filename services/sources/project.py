@@ -1,6 +1,7 @@
 """The three places where a source stands: the connections' YAML, the dbt project, the landing folder."""
 
 import difflib
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,18 @@ from wcmatch.glob import GLOBSTAR, SPLIT, globmatch
 from blocks.errors import PlatformError
 from services.content import CONNECTIONS, CONNECTIONS_FILE, LANDING, PROJECT
 from services.embedded.stack import CONNECTION_ID
+from services.readers import still_read
+from services.sample.files import PLACES
 from services.sources import entries, render
 from services.sources.spec import Spec
 
 
 class NameTaken(PlatformError):
-    """A model or a stream has this name already, and is a person's own."""
+    """A model has this name already, and is a person's own or another source's."""
+
+
+class StillRead(PlatformError):
+    """A file that stays reads what would go; nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,11 @@ class Project:
         return [change for change in found if change.before != change.after]
 
     def removed(self, name: str) -> list[Change]:
-        """The changes that take a source out; what a person has taken over stays."""
+        """The changes that take a source out; what a person has taken over stays.
+
+        Raises:
+            StillRead: a file that stays reads what would go.
+        """
         before = self.connections.read_text(encoding="utf-8")
         after = entries.take_out(before, self.streams, name, render.ENTRY)
         if "configurations" in self._connection:
@@ -134,7 +145,9 @@ class Project:
             Change(self.sources_yml, raw, entries.take_out(raw, self.tables, name, render.ENTRY)),
         ]
         found += [_own(path, None) for path in self.files_of(name)]
-        return [change for change in found if change.before != change.after]
+        found = [change for change in found if change.before != change.after]
+        self._check_readers(name, found)
+        return found
 
     def files_of(self, name: str) -> list[Path]:
         """The models of a source that are there: its staging model, its table, and the tables made of that."""
@@ -150,18 +163,54 @@ class Project:
         return sorted(each for each, text in texts.items() if text.startswith(render.IN_SQL) and ref in text)
 
     def check_name(self, name: str, mart: str) -> None:
-        """Make sure that no model of a person's own would be hidden.
+        """Make sure that no model of a person's own, or of another source, would be hidden.
 
         Raises:
             NameTaken: there is one.
         """
+        if mart in (name, f"stg_{name}"):
+            raise NameTaken(f"MART={mart} is a table of the source itself. Choose another name for it.")
         for model in filter(None, (f"stg_{name}", name, mart)):
-            for path in self.models.rglob(f"{model}.sql"):
-                if not path.read_text(encoding="utf-8").startswith(render.IN_SQL):
+            remedy = "Choose another MART=." if model == mart else "Give the source another name: NAME=."
+            for path in self._models_called(model):
+                if owner := self._owner(path):
+                    if owner != name:
+                        raise NameTaken(f"{model} is a table of {owner}. {remedy}")
+                else:
                     raise NameTaken(
-                        f"{self.short(path)} is a model of your own, and the source would need that name. "
-                        "Give the source another: NAME=."
+                        f"{self.short(path)} is a model of your own, and the source would need that name. {remedy}"
                     )
+
+    def _models_called(self, name: str) -> list[Path]:
+        """The files that dbt makes a relation of this name of."""
+        places = {"models": (".sql", ".py"), "snapshots": (".sql",), "seeds": (".csv",)}
+        files = [
+            path
+            for folder, suffixes in places.items()
+            for path in (self.root / "dbt_project" / folder).rglob("*.*")
+            if path.suffix in suffixes
+        ]
+        return sorted(path for path in files if path.stem.lower() == name)
+
+    def _owner(self, model: Path) -> str:
+        """The source that a generated model belongs to; "" for a person's own."""
+        text = model.read_text(encoding="utf-8") if model.suffix == ".sql" else ""
+        found = re.search(r"source\('raw', '(\w+)'\)", text) or re.search(r"ref\('(\w+)'\)", text)
+        return found[1] if found and text.startswith(render.IN_SQL) else ""
+
+    def _check_readers(self, name: str, changes: Sequence[Change]) -> None:
+        """Make sure that no file that stays reads what the changes take out.
+
+        Raises:
+            StillRead: one does.
+        """
+        gone = {change.path for change in changes if change.owned and change.after is None}
+        goes = {path.stem for path in gone if path.suffix == ".sql"}
+        if any(change.path == self.sources_yml and change.owned for change in changes):
+            goes.add(name)
+        files = [path for place in PLACES for path in sorted((self.root / place).rglob("*.*")) if path not in gone]
+        if said := still_read(self.root, (path.relative_to(self.root) for path in files), goes, f"the source {name}"):
+            raise StillRead(said)
 
     def _edited(self, path: Path, steps: Sequence[entries.Step], name: str, lines: Sequence[str]) -> Change:
         before = path.read_text(encoding="utf-8")

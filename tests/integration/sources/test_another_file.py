@@ -13,7 +13,7 @@ from services.sources.declared import declared, is_generated
 from services.sources.drift import Drift, drift
 from services.sources.facts import facts_of
 from services.sources.outcome import Outcome
-from services.sources.project import NameTaken, apply
+from services.sources.project import NameTaken, StillRead, apply
 from services.sources.reading import FileRefused, read
 from services.sources.relations import days_until_stale, relationships
 from services.sources.spec import Spec
@@ -152,11 +152,58 @@ def test_a_file_that_a_person_took_over_is_never_changed(desk: Desk, tmp_path: P
     assert [(change.path, change.owned) for change in changes] == [(mart, False)]
     apply(changes)
     assert mart.read_text() == mine
+    with pytest.raises(StillRead, match=r"marts/orders\.sql reads orders, stg_orders of the source orders\. Change or"):
+        desk.project.removed("orders")
+    mart.write_text(mine := "select 1 as one\n")
     apply(desk.project.removed("orders"))
     assert mart.read_text() == mine
     assert not (desk.project.models / "staging" / "stg_orders.sql").exists()
     with pytest.raises(NameTaken, match=r"orders\.sql is a model of your own"):
         desk.project.check_name("orders", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("models/marts/mine.sql", "select * from {{ ref('orders') }}"),
+        ("models/mine.yml", "models: [{name: mine, data_tests: [{relationships: {to: ref('orders')}}]}]"),
+        ("tests/none.sql", "select * from {{ source('raw', 'orders') }}"),
+    ],
+)
+def test_a_source_that_is_read_stays(file: str, text: str, desk: Desk, tmp_path: Path) -> None:
+    (first := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(first, "orders", key="Order ID")
+    (reader := desk.folder / "dbt_project" / file).parent.mkdir(exist_ok=True)
+    reader.write_text(text)
+    with pytest.raises(StillRead, match=rf"^dbt_project/{file} reads orders of the source orders\."):
+        desk.project.removed("orders")
+    reader.unlink()
+    assert desk.project.removed("orders")
+
+
+@pytest.mark.parametrize(
+    ("name", "mart", "said"),
+    [
+        ("orders_by_day", "", r"orders_by_day is a table of orders\. Give the source another name: NAME="),
+        ("items", "orders", r"orders is a table of orders\. Choose another MART="),
+        ("items", "stg_orders", r"stg_orders is a table of orders\. Choose another MART="),
+        ("items", "orders_by_day", r"orders_by_day is a table of orders\. Choose another MART="),
+        ("items", "items", r"MART=items is a table of the source itself"),
+        ("items", "mine", r"mine\.py is a model of your own.* Choose another MART="),
+        ("codes", "", r"Codes\.csv is a model of your own"),
+    ],
+)
+def test_no_table_of_another_source_or_of_a_person_is_overwritten(
+    name: str, mart: str, said: str, desk: Desk, tmp_path: Path
+) -> None:
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(file, "orders", key="Order ID", mart="orders_by_day")
+    (desk.project.models / "mine.py").touch()
+    (seeds := desk.folder / "dbt_project" / "seeds").mkdir(exist_ok=True)
+    (seeds / "Codes.csv").touch()
+    with pytest.raises(NameTaken, match=said):
+        desk.project.check_name(name, mart)
+    desk.project.check_name("orders", "orders_by_day")
 
 
 class Nowhere:
