@@ -110,6 +110,7 @@ def mart_sql(spec: Spec) -> str:
     materialized='incremental',
     incremental_strategy={how},
     on_schema_change='sync_all_columns',
+    meta={{'columns_of': 'stg_{spec.name}'}},
     pre_hook="{{{{ note_changes({raw}) }}}}",
     post_hook=["{{{{ forget_deleted({raw}) }}}}", "{{{{ note_built() }}}}"],
 ) }}}}

@@ -1,0 +1,28 @@
+{#- Whether dbt builds an incremental model from scratch. It asks this by itself, and by `is_incremental()`.
+
+A model may name, in its `meta` as `columns_of`, the model whose columns it takes. Once one of its columns has another type
+there, or is not in the table yet, the table is built from scratch: what it has was cast to the former type, and the
+values that did not fit are null. -#}
+{% macro should_full_refresh() %}
+    {%- set asked = config.get('full_refresh') -%}
+    {%- do return((flags.FULL_REFRESH if asked is none else asked) or has_other_columns()) -%}
+{% endmacro %}
+
+{% macro has_other_columns() %}
+    {%- set origin = (config.get('meta') or {}).get('columns_of') -%}
+    {%- if not execute or not origin or load_relation(this) is none -%}
+        {%- do return(false) -%}
+    {%- endif -%}
+    {%- set built = {} -%}
+    {%- for column in adapter.get_columns_in_relation(this) -%}
+        {%- do built.update({column.name | lower: column.data_type | lower}) -%}
+    {%- endfor -%}
+    {%- for column in adapter.get_columns_in_relation(ref(origin)) -%}
+        {%- set name = column.name | lower -%}
+        {%- if name in model.columns and built.get(name) != column.data_type | lower -%}
+            {%- do log(this.identifier ~ ' is built from scratch: ' ~ name ~ ' is ' ~ column.data_type ~ ', and was ' ~ built.get(name, 'missing'), info=true) -%}
+            {%- do return(true) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- do return(false) -%}
+{% endmacro %}
