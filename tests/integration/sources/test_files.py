@@ -151,3 +151,12 @@ def test_a_file_that_cannot_be_right_is_refused_with_its_name_line_and_remedy(
         desk.facts(file, refusal.key)
     for words in refusal.said:
         assert words in str(refused.value)
+
+
+def test_a_build_without_news_builds_no_table_from_scratch(built: Platform, snowflake: SnowflakePlatform) -> None:
+    for platform in (built, snowflake):
+        said: list[Any] = []
+        assert platform.dbt("run", "--select", "config.materialized:incremental", callback=said.append).success
+        messages = [event.info.msg for event in said]
+        assert any("incremental model" in each for each in messages)
+        assert [each for each in messages if "from scratch" in each] == []
