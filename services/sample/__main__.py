@@ -19,7 +19,7 @@ def main() -> int:
     from services.sample.checkout import run_tests
     from services.sample.files import Sample
     from services.sample.move import put_back, take_out
-    from services.sources.command import agreed
+    from services.sources.asking import agreed
 
     parser = argparse.ArgumentParser(prog="python -m services.sample", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{restore,remove,test}")

@@ -13,11 +13,10 @@ from rich.markup import escape
 from blocks.errors import PlatformError, counted
 from blocks.hand_out import Files, Streams
 from blocks.landing import LandedFile
-from services.compose.__main__ import WORDS
-from services.compose.__main__ import answer as ask
 from services.compose.profile import ComposeError
 from services.embedded.only_one import in_words
 from services.sources import listing
+from services.sources.asking import agreed, taken
 from services.sources.connection import StreamRefused, described, facts_of_stream, spec_of_stream, why_not
 from services.sources.declared import declared, is_generated
 from services.sources.drift import Drift, drift
@@ -118,10 +117,9 @@ class Sources:
                 continue
             facts = facts_of(read(local, own, spec.format), [], own)
             self._console.print(f"{local.name}: {counted(facts.reading.rows, 'row')}", highlight=False)
-            taken = self._taken(spec, drift(spec, facts, own))
-            if taken is None:
+            spec = self._taken(spec, drift(spec, facts, own))
+            if spec is None:
                 return self._refused(local.name)
-            spec = taken
         changes = self._project.written(spec) if spec else []
         show_diff(self._console, self._project, changes)
         if not self._agreed(f"\nWrite this and load {counted(len(folder.files), 'file')}?"):
@@ -232,32 +230,11 @@ class Sources:
 
     def _taken(self, spec: Spec, found: Sequence[Drift]) -> Spec | None:
         """What to declare once a person has decided on each difference; None where the file is refused."""
-        for each in found:
-            answer = self._answer(each)
-            if answer == "refuse":
-                return None
-            if answer == "take" and each.take:
-                spec = each.take(spec)
-        return spec
+        return taken(self._console, spec, found, self._yes)
 
     def _refused(self, file: str) -> int:
         self._console.print(f"{file} was refused; nothing was changed.", highlight=False)
         return 1
-
-    def _answer(self, each: Drift) -> str:
-        """What a person wants done with a difference: take, leave or refuse. YES=1 takes up what can be."""
-        self._console.print(f"[yellow]differs[/yellow] {escape(each.said)}", highlight=False, soft_wrap=True)
-        if self._yes or not sys.stdin.isatty():
-            answer = "take" if self._yes and each.take else "refuse"
-            self._console.print(f"  {'taken up' if answer == 'take' else 'refused'}", highlight=False)
-            return answer
-        choices = {"t": "take", "l": "leave", "r": "refuse"}
-        offered = "[t]ake it up, [l]eave it, [r]efuse the file" if each.take else "[l]eave it, [r]efuse the file"
-        self._console.print(f"  If you leave it, {each.left}.", highlight=False, soft_wrap=True)
-        while True:
-            answer = choices.get(input(f"  {offered}? ").strip().lower()[:1], "")
-            if answer and (each.take or answer != "take"):
-                return answer
 
     def _write_and_load(self, name: str, file: Path, changes: list[Change], rebuilds: bool = False) -> int:
         apply(changes)
@@ -308,19 +285,6 @@ class Sources:
 
     def _agreed(self, question: str) -> bool:
         return agreed(self._console, question, self._yes)
-
-
-def agreed(console: Console, question: str, yes: bool) -> bool:
-    """Whether a person says yes, or has said so by YES=1."""
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        console.print(f"{question} Nobody can answer here; YES=1 says yes. Nothing was changed.")
-        return False
-    if WORDS.get(ask(f"{question} [y/N] "), False):
-        return True
-    console.print("Nothing was changed.")
-    return False
 
 
 def added(source: Sources, options: argparse.Namespace) -> int:

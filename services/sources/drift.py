@@ -22,14 +22,20 @@ NUMBER = {
     "double": "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?",
 }
 
+NO_VALUE = "the key must have a value in every row"
+
 
 @dataclass(frozen=True)
 class Drift:
-    """A difference: what it is, what leaving it means, and how to take it up; None if that cannot be."""
+    """A difference: what it is, what leaving it means, and how to take it up.
+
+    Where that cannot be, `take` is None, and `because` is the reason.
+    """
 
     said: str
     left: str
     take: Change | None
+    because: str = ""
 
 
 def drift(spec: Spec, facts: Facts, work: Path) -> list[Drift]:
@@ -72,7 +78,12 @@ def _fewer(spec: Spec, facts: Facts) -> Iterator[Drift]:
         if column.raw.lower() in there:
             continue
         if column.name in spec.key:
-            yield Drift(f"column {column.raw!r} is missing, and is part of the key", "the run fails on its rows", None)
+            yield Drift(
+                f"column {column.raw!r} is missing, and is part of the key",
+                "the run fails on its rows",
+                None,
+                NO_VALUE,
+            )
         else:
             yield Drift(
                 f"column {column.raw!r} is missing",
@@ -103,6 +114,7 @@ def _types(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> I
                 "staging has null there, and the test every_value_is_cast warns",
                 # An aggregate by the days of text would not be built.
                 take if declared.name != spec.day else None,
+                f"{spec.by_day} groups by it",
             )
 
 
@@ -183,11 +195,14 @@ def _key(
     distinct, nulls = connection.execute(query).fetchone() or (0, 0)
     shown = ", ".join(spec.key)
     if nulls:
-        yield Drift(f"the key ({shown}) is null in {counted(nulls, 'row')}", "the test of the key fails", None)
+        yield Drift(
+            f"the key ({shown}) is null in {counted(nulls, 'row')}", "the test of the key fails", None, NO_VALUE
+        )
     elif twice := reading.rows - distinct:
         left = "the last row of each key stays, the others are left out, and the test unique_in_each_file warns"
         repeat = f"{counted(twice, 'row')} {'repeats' if twice == 1 else 'repeat'} one"
-        yield Drift(f"the key ({shown}) is not unique: {repeat}", left, None)
+        because = "the table has one row per key"
+        yield Drift(f"the key ({shown}) is not unique: {repeat}", left, None, because)
 
 
 def _values(test: TestSpec, column: Column, connection: duckdb.DuckDBPyConnection) -> Iterator[Drift]:

@@ -102,7 +102,10 @@ def test_days_that_a_table_sums_up_by_cannot_become_text(desk: Desk, tmp_path: P
     (second := tmp_path / "orders-2.csv").write_text(SECOND)
     desk.add(first, "orders", key="Order ID", mart="orders_by_day")
     _, found = compared(desk, second, "orders", tmp_path / "work")
-    assert [each.said[:19] for each in found if each.take is None] == ["1 value of 'day' is", "the key (order_id) "]
+    assert [(each.said[:19], each.because) for each in found if each.take is None] == [
+        ("1 value of 'day' is", "orders_by_day groups by it"),
+        ("the key (order_id) ", "the table has one row per key"),
+    ]
 
 
 def test_a_later_file_without_drift_costs_no_rebuild_and_replaces_its_keys(

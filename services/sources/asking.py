@@ -1,0 +1,70 @@
+"""What a person is asked, and what an answer means where nobody can be asked."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+
+from blocks.errors import counted
+from services.compose.__main__ import WORDS
+from services.compose.__main__ import answer as ask
+from services.sources.drift import Drift
+from services.sources.spec import Spec
+
+CHOICES = {"t": "take", "l": "leave", "r": "refuse"}
+
+
+def taken(console: Console, spec: Spec, found: Sequence[Drift], yes: bool) -> Spec | None:
+    """Show how a file differs, and return what to declare once a person has decided; None where the file is refused.
+
+    `yes` takes up every difference, and refuses the file if one of them cannot be taken up.
+    """
+    for each in found:
+        console.print(f"[yellow]differs[/yellow] {escape(each.said)}", highlight=False, soft_wrap=True)
+        if not each.take:
+            console.print(f"  It cannot be taken up, because {escape(each.because)}.", highlight=False, soft_wrap=True)
+    stuck = sum(not each.take for each in found)
+    if yes and stuck:
+        said = f"YES=1 takes up every difference, and {stuck} of {len(found)} cannot be taken up."
+        console.print(f"{said} In a terminal, without YES=1, you can leave a difference.", highlight=False)
+        return None
+    if found and not yes and not sys.stdin.isatty():
+        remedy = "Type the command in a terminal" + ("." if stuck else ", or take up every difference with YES=1.")
+        console.print(f"Nobody can answer here. {remedy}", highlight=False)
+        return None
+    if found and yes:
+        console.print(f"{counted(len(found), 'difference')} taken up.", highlight=False)
+    for each in found:
+        answer = "take" if yes else _answer(console, each)
+        if answer == "refuse":
+            return None
+        if answer == "take" and each.take:
+            spec = each.take(spec)
+    return spec
+
+
+def _answer(console: Console, each: Drift) -> str:
+    """What a person wants done with a difference: take, leave or refuse."""
+    console.print(f"\n{escape(each.said)}\n  If you leave it, {each.left}.", highlight=False, soft_wrap=True)
+    offered = "[t]ake it up, [l]eave it, [r]efuse the file" if each.take else "[l]eave it, [r]efuse the file"
+    while True:
+        try:
+            answer = CHOICES.get(input(f"  {offered}? ").strip().lower()[:1], "")
+        except EOFError:
+            return "refuse"
+        if answer and (each.take or answer != "take"):
+            return answer
+
+
+def agreed(console: Console, question: str, yes: bool) -> bool:
+    """Whether a person says yes, or has said so by YES=1."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        console.print(f"{question} Nobody can answer here; YES=1 says yes. Nothing was changed.")
+        return False
+    if WORDS.get(ask(f"{question} [y/N] "), False):
+        return True
+    console.print("Nothing was changed.")
+    return False

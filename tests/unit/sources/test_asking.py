@@ -1,0 +1,58 @@
+"""All differences are shown before the first question, and nobody is asked where nobody can answer."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from services.sources.asking import taken
+from services.sources.drift import Drift
+from services.sources.spec import Spec
+
+SPEC = Spec("orders", ["id"], [])
+LATE = Drift("column 'a' is new", "raw has it", lambda spec: replace(spec, late_days=1))
+KEY = Drift("the key is null", "the test fails", None, "the table has one row per key")
+Told = tuple[Spec | None, str]
+
+
+@pytest.fixture
+def decide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
+    def decide(*found: Drift, yes: bool = False, answers: str = "") -> Told:
+        out = StringIO()
+        console = Console(file=out, width=200)
+        monkeypatch.setattr(sys.stdin, "isatty", lambda: bool(answers), raising=False)
+        monkeypatch.setattr("builtins.input", lambda question: (console.print(question, markup=False), typed.pop(0))[1])
+        typed = list(answers)
+        return taken(console, SPEC, found, yes), out.getvalue()
+
+    return decide
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_all_differences_are_shown_where_one_cannot_be_taken_up(yes: bool, decide: Callable[..., Told]) -> None:
+    spec, said = decide(KEY, LATE, yes=yes)
+    assert spec is None
+    assert "the key is null" in said
+    assert "column 'a' is new" in said
+    assert "It cannot be taken up, because the table has one row per key." in said
+    assert ("YES=1 takes up every difference, and 1 of 2 cannot be taken up." in said) is yes
+    assert ("Nobody can answer here. Type the command in a terminal." in said) is not yes
+
+
+def test_without_a_terminal_yes_is_offered_and_does_what_it_says(decide: Callable[..., Told]) -> None:
+    spec, said = decide(LATE)
+    assert spec is None
+    assert "Type the command in a terminal, or take up every difference with YES=1." in said
+    assert decide(LATE, yes=True)[0] == replace(SPEC, late_days=1)
+
+
+def test_every_difference_is_shown_before_the_first_question(decide: Callable[..., Told]) -> None:
+    spec, said = decide(LATE, KEY, answers="ltl")
+    assert spec == SPEC
+    assert said.index("differs the key is null") < said.index("[t]ake it up")
+    assert said.count("[l]eave it, [r]efuse the file?") == 3
+    assert decide(LATE, KEY, answers="tr")[0] is None
+    assert decide(LATE, KEY, answers="tl")[0] == replace(SPEC, late_days=1)
