@@ -17,11 +17,12 @@ class NotEditable(PlatformError):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that begins as a number does: some readers take 08123 for one."""
+    """Quotes text that begins as a number does, which some readers take for one, and escapes the ends of lines."""
 
 
 def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="'" if re.match("[-+.]?[0-9]", text) else None)
+    style = '"' if re.search("[\n\x85\u2028\u2029]", text) else "'" if re.match("[-+.]?[0-9]", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _quoted)

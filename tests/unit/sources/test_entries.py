@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.sources.entries import NotEditable, flow, is_own, join, names, put, select, take_out
@@ -77,6 +77,8 @@ def test_a_file_may_lack_its_last_line_end() -> None:
 
 
 @given(st.text(max_size=20))
+@example("\n")
+@example("\x85\u2028")
 def test_any_text_is_one_line_of_yaml_that_reads_as_itself(text: str) -> None:
     if yaml_takes(text):
         assert "\n" not in flow({"a": text})
