@@ -190,8 +190,8 @@ def full_pipeline(
     if without_rows := [file.key for file in absent if file.key not in loaded]:
         raise FilesMissing(
             f"{len(without_rows)} of {len(batch)} files brought no row to raw: {', '.join(without_rows[:5])}. "
-            "Such a file is empty, is in a folder that is not a stream of the connection, or was replaced meanwhile. "
-            "Everything else was loaded and published."
+            "Such a file is empty, was removed or replaced meanwhile, or is in a folder that is not a stream of the "
+            "connection. Everything else was loaded and published."
         )
     if absent:
         names = ", ".join(shown(file.key) for file in absent[:5])

@@ -71,6 +71,7 @@ class Page:
     def __init__(self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "") -> None:
         self.settings, self.profile, self.prefect, self.airbyte = settings, profile, prefect, airbyte
         self.published = settings.published_path
+        self.env = _from_here(settings.alerts_dir.parent / "env")
         self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
         self.facts = Facts(prefect, settings, names, self.docs)
         self.turns = CapacityLimiter(AT_ONCE)
@@ -184,6 +185,11 @@ class Page:
             given = b""
         given = given if login else given.partition(b":")[2]  # a key is the password, of any user
         return not (login or key) or hmac.compare_digest(given, (login or key).encode())
+
+
+def _from_here(path: Path) -> str:
+    """A path as a person types it where `make` works."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 async def _until_left(request: Request, scope: CancelScope) -> None:

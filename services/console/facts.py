@@ -18,12 +18,14 @@ from blocks.published import changed
 from blocks.settings import Settings
 from services.console.lineage import Docs
 from services.watch.prefect_api import Json, Prefect, moment
-from services.watch.reasons import MOST, parts, reason
+from services.watch.reasons import parts, reason
 from services.watch.results import ALL, Source, rows, sources
 
 FRESH_SECONDS = 5.0
 """For how long facts are shown again before they are asked for anew."""
 RUNS, WAITING = 10, 30
+MOST_SHOWN = 2_000
+"""Characters of a reason."""
 KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness")
 """The artifacts whose rows are shown, by their plain names."""
 PLANNED = "Planned"
@@ -183,7 +185,7 @@ def _why(state: str, message: str) -> str:
     """The reason, with the cell at fault where a sync or dbt failed; other errors' texts may hold anything."""
     error, text = parts(state, shown(USER.sub("//***@", message)))
     if error in ("SyncFailed", "DbtFailed"):
-        return f"{error}: {text[:MOST]}{'…' if len(text) > MOST else ''}"
+        return f"{error}: {text[:MOST_SHOWN]}{'…' if len(text) > MOST_SHOWN else ''}"
     told = reason(state, message)
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 

@@ -191,7 +191,7 @@ def test_beside_make_dev_the_page_names_commands_that_work_without_docker(
     page.publish()
     for path in ("/", "/sql", "/tests", "/tables/main.flights"):
         text = page.get(path)
-        assert ". data/dev/env" in text
+        assert f"<code>. {page.page.settings.alerts_dir.parent}/env</code>" in text
         assert not re.search(r"make up\b|docker", text)
 
 
