@@ -265,11 +265,11 @@ class Sources:
         """Take out what was written for a source, and its files in the landing folder."""
         name = named(name, "NAME")
         changes = self._project.removed(name)
-        landed = sorted((self._project.landing / name).glob("*")) if changes else []
-        if not changes:
+        if not any(change.owned for change in changes):
             raise Refused(
                 f"There is no source {name} that make source wrote. `make sources` lists those that are there."
             )
+        landed = sorted((self._project.landing / name).glob("*"))
         show_diff(self._console, self._project, changes)
         for file in landed:
             self._console.print(f"delete {self._project.short(file)}", highlight=False)

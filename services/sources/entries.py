@@ -34,7 +34,7 @@ def flow(value: object) -> str:
     return str(text)[1:-2]
 
 
-def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: str) -> str:
+def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: str, *, whoever: bool = False) -> str:
     """Return the text with an entry in a list: a new one at its end, or one in the place of a marked one.
 
     Args:
@@ -43,6 +43,7 @@ def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: 
         name: what the entry's `name` is.
         lines: of the entry, the first without its `- `, as they would stand without indentation.
         mark: the comment above the entry that says who owns it.
+        whoever: replace one without the mark, too.
 
     Raises:
         NotEditable: the list is not there, or is written in one line.
@@ -50,7 +51,7 @@ def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: 
     found, block = _list(text, path), text.splitlines(keepends=True)
     _check_lines(found, path)
     span = _span(block, found, name, mark)
-    if span and not span[2]:
+    if span and not span[2] and not whoever:
         return text
     indent = _indent(block, found)
     entry = [f"{' ' * indent}{line}\n" for line in (mark, f"- {lines[0]}", *(f"  {line}" for line in lines[1:]))]
@@ -66,11 +67,11 @@ def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: 
     return "".join([*block[:end], *entry, *block[end:]])
 
 
-def take_out(text: str, path: Sequence[Step], name: str, mark: str) -> str:
-    """Return the text without a marked entry; as it is where there is none, or where it is a person's own."""
+def take_out(text: str, path: Sequence[Step], name: str, mark: str, *, whoever: bool = False) -> str:
+    """Return the text without a marked entry, with `whoever` without one that is a person's own, too."""
     block, found = text.splitlines(keepends=True), _list(text, path)
     span = _span(block, found, name, mark)
-    if not span or not span[2]:
+    if not span or not (span[2] or whoever):
         return text
     return "".join([*_emptied(block, span[0], len(found.value) == 1), *block[span[1] :]])
 

@@ -30,12 +30,16 @@ class StillRead(PlatformError):
 
 @dataclass(frozen=True)
 class Change:
-    """A file with its text before (None where it is not there) and after (None where it goes)."""
+    """A file with its text before (None where it is not there) and after (None where it goes).
+
+    `entry` is the name of an entry that is a person's own in a file that is shared.
+    """
 
     path: Path
     before: str | None
     after: str | None
     owned: bool = True
+    entry: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,14 +121,11 @@ class Project:
         Raises:
             services.sources.entries.NotEditable: a YAML has another shape.
         """
-        found = [self._edited(self.sources_yml, self.tables, spec.name, render.source(spec))]
-        known = spec.name in self.declared()
-        if known or not (in_airbyte or spec.name in self.raw_tables()):
-            streams = self._edited(self.connections, self.streams, spec.name, render.stream(spec))
-            if "configurations" in self._connection:
-                after = entries.put(streams.after or "", self.choices, spec.name, render.choice(spec), render.ENTRY)
-                streams = Change(streams.path, streams.before, after)
-            found.insert(0, streams)
+        table = (self.tables, render.source(spec))
+        found = self._put(self.sources_yml, spec.name, [table])
+        if not in_airbyte and (spec.name in self.declared() or spec.name not in self.raw_tables()):
+            lines = [render.stream(spec), render.choice(spec)]
+            found = [*self._put(self.connections, spec.name, list(zip(self._lists, lines, strict=False))), *found]
         for name, text in render.models(spec).items():
             found.append(_own(self.models / name, text))
         return [change for change in found if change.before != change.after]
@@ -135,14 +136,9 @@ class Project:
         Raises:
             StillRead: a file that stays reads what would go.
         """
-        before = self.connections.read_text(encoding="utf-8")
-        after = entries.take_out(before, self.streams, name, render.ENTRY)
-        if "configurations" in self._connection:
-            after = entries.take_out(after, self.choices, name, render.ENTRY)
-        raw = self.sources_yml.read_text(encoding="utf-8")
         found = [
-            Change(self.connections, before, after),
-            Change(self.sources_yml, raw, entries.take_out(raw, self.tables, name, render.ENTRY)),
+            *self._taken_out(self.connections, name, self._lists),
+            *self._taken_out(self.sources_yml, name, [self.tables]),
         ]
         found += [_own(path, None) for path in self.files_of(name)]
         found = [change for change in found if change.before != change.after]
@@ -212,9 +208,32 @@ class Project:
         if said := still_read(self.root, (path.relative_to(self.root) for path in files), goes, f"the source {name}"):
             raise StillRead(said)
 
-    def _edited(self, path: Path, steps: Sequence[entries.Step], name: str, lines: Sequence[str]) -> Change:
-        before = path.read_text(encoding="utf-8")
-        return Change(path, before, entries.put(before, steps, name, lines, render.ENTRY))
+    @property
+    def _lists(self) -> list[list[entries.Step]]:
+        """The steps to the lists of the connections' YAML that have an entry for each stream."""
+        return [self.streams, *([self.choices] if "configurations" in self._connection else [])]
+
+    def _put(
+        self, path: Path, name: str, places: Sequence[tuple[Sequence[entries.Step], Sequence[str]]]
+    ) -> list[Change]:
+        """The change that writes an entry's lines into lists; on paper, that of the entries that are a person's."""
+        before = after = path.read_text(encoding="utf-8")
+        for steps, lines in places:
+            after = entries.put(after, steps, name, lines, render.ENTRY)
+        wanted = after
+        for steps, lines in places:
+            wanted = entries.put(wanted, steps, name, lines, render.ENTRY, whoever=True)
+        if yaml.safe_load(wanted) == yaml.safe_load(after):
+            wanted = after
+        return [Change(path, before, after), Change(path, after, wanted, owned=False, entry=name)]
+
+    def _taken_out(self, path: Path, name: str, lists: Sequence[Sequence[entries.Step]]) -> list[Change]:
+        """The change that takes an entry out of lists, on paper if one of them is a person's: they belong together."""
+        before = after = path.read_text(encoding="utf-8")
+        owned = all(entries.is_own(before, steps, name, render.ENTRY) is not False for steps in lists)
+        for steps in lists:
+            after = entries.take_out(after, steps, name, render.ENTRY, whoever=not owned)
+        return [Change(path, before, after, owned, "" if owned else name)]
 
     def short(self, path: Path) -> str:
         """A path from the project's folder."""

@@ -58,9 +58,10 @@ def show_diff(console: Console, project: Project, changes: Sequence[Change]) -> 
     """Print what would be written, and what would have been in files that a person has taken over."""
     for change in changes:
         if not change.owned:
-            path = escape(project.short(change.path))
+            path = project.short(change.path)
+            what = escape(f"The entry {change.entry} in {path}" if change.entry else path)
             console.print(
-                f"\n[yellow]{path} is yours and stays as it is.[/yellow] It would have become:", highlight=False
+                f"\n[yellow]{what} is yours and stays as it is.[/yellow] It would have become:", highlight=False
             )
         for line in project.diff([change]):
             console.print(Text(line, style=COLORS.get(line[:1], "")), soft_wrap=True)

@@ -1,5 +1,6 @@
 """Another file of a source is compared with what is declared; each difference can be taken up, left or refused."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -16,7 +17,9 @@ from services.sources.outcome import Outcome
 from services.sources.project import NameTaken, StillRead, apply
 from services.sources.reading import FileRefused, read
 from services.sources.relations import days_until_stale, relationships
+from services.sources.shown import show_diff
 from services.sources.spec import Spec
+from services.sources.typed import Refused
 from tests.integration.dbt.project import broken
 from tests.integration.sources.desk import Desk, empty_desk
 from tests.integration.sources.files import CASES, lines
@@ -239,6 +242,38 @@ def test_of_a_source_that_is_a_persons_no_file_is_written(
     assert "The source orders is yours: change it by hand, as shown." in out.file.getvalue()  # type: ignore[attr-defined]
     assert desk.project.files_of("orders") == []
     assert {path: path.read_text() for path in before} == before
+
+
+@pytest.mark.parametrize(
+    ("entry", "old", "new"),
+    [(0, "day: string", "day: integer"), (1, "incremental_append", "full_refresh_append")],
+)
+def test_an_entry_that_a_person_took_over_stays_and_is_shown(
+    entry: int, old: str, new: str, desk: Desk, tmp_path: Path
+) -> None:
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    _, spec = desk.add(file, "orders", key="Order ID")
+    connections = desk.project.connections
+    text = connections.read_text().splitlines(keepends=True)
+    marks = [at for at, line in enumerate(text) if line.strip() == render.ENTRY]
+    del text[marks[entry]]
+    connections.write_text("".join(text))
+    assert desk.project.written(spec) == []
+    connections.write_text(mine := "".join(text).replace(old, new))
+    changes = [each for each in desk.project.written(spec) if each.entry]
+    assert [(each.path, each.owned, each.entry) for each in changes] == [(connections, False, "orders")]
+    show_diff(out := Console(file=StringIO(), width=200), desk.project, changes)
+    said = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "The entry orders in connections.yaml is yours and stays as it is. It would have become:" in said
+    assert re.search(rf"^-.*{new}$", said, re.M)
+    assert re.search(rf"^\+.*{old}$", said, re.M)
+    [change, *_] = desk.project.removed("orders")
+    assert (change.path, change.owned, change.entry) == (connections, False, "orders")
+    apply(desk.project.removed("orders"))
+    assert connections.read_text() == mine
+    assert "orders" not in desk.project.sources_yml.read_text()
+    with pytest.raises(Refused, match="no source orders that make source wrote"):
+        command.Sources(out, desk.project, tmp_path, yes=True).remove("orders")
 
 
 def test_removing_a_source_leaves_the_project_as_it_was(desk: Desk, tmp_path: Path) -> None:
