@@ -53,9 +53,14 @@ def _column(column: Mapping[str, Any], types: Mapping[str, str]) -> ColumnSpec:
     raw = str(meta.get("column", column["name"]))
     known = {name.lower(): (name, type_) for name, type_ in types.items()}
     raw, mock_type = known.get(raw.lower(), (raw, "string"))
-    nulls = tuple(meta.get("null_values", ()))
     return ColumnSpec(
-        str(column["name"]), raw, column.get("data_type", "varchar"), mock_type, meta.get("format", ""), nulls
+        str(column["name"]),
+        raw,
+        column.get("data_type", "varchar"),
+        mock_type,
+        meta.get("format", ""),
+        tuple(meta.get("null_values", ())),
+        optional=bool(meta.get("optional")),
     )
 
 

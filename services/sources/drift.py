@@ -75,7 +75,7 @@ def _more(spec: Spec, facts: Facts) -> Iterator[Drift]:
 def _fewer(spec: Spec, facts: Facts) -> Iterator[Drift]:
     there = {column.name.lower() for column in facts.columns}
     for column in spec.columns:
-        if column.raw.lower() in there:
+        if column.raw.lower() in there or column.optional:
             continue
         if column.name in spec.key:
             yield Drift(
@@ -88,7 +88,7 @@ def _fewer(spec: Spec, facts: Facts) -> Iterator[Drift]:
             yield Drift(
                 f"column {column.raw!r} is missing",
                 "it is null in this file's rows",
-                partial(_may_be_null, name=column.name),
+                partial(_may_be_missing, name=column.name),
             )
 
 
@@ -237,6 +237,10 @@ def _may_be_null(spec: Spec, name: str) -> Spec:
         else:
             tests.append(test)
     return replace(spec, tests=tests)
+
+
+def _may_be_missing(spec: Spec, name: str) -> Spec:
+    return _may_be_null(_with_column(spec, replace(spec.by_name[name], optional=True)), name)
 
 
 def _with_values(spec: Spec, test: TestSpec, values: list[str]) -> Spec:

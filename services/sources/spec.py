@@ -18,7 +18,10 @@ OFTEN = 10
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """A column: `name` is an identifier, `raw` the file's name for it, `nulls` the texts that stand for null."""
+    """A column: `name` is an identifier, `raw` the file's name for it, `nulls` the texts that stand for null.
+
+    An `optional` column may be missing from a file.
+    """
 
     name: str
     raw: str
@@ -27,10 +30,11 @@ class ColumnSpec:
     format: str = ""
     nulls: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    optional: bool = False
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What staging's macros need beside the type."""
+        """What staging's macros, and the comparison with another file, need beside the type."""
         found: dict[str, Any] = {}
         if self.raw.lower() != self.name or self.raw != self.raw.strip():
             found["column"] = self.raw
@@ -38,6 +42,8 @@ class ColumnSpec:
             found["format"] = self.format
         if self.nulls:
             found["null_values"] = list(self.nulls)
+        if self.optional:
+            found["optional"] = True
         return found
 
 

@@ -100,6 +100,17 @@ def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk,
     ]
 
 
+def test_a_missing_column_that_was_taken_up_is_not_asked_about_again(desk: Desk, tmp_path: Path) -> None:
+    (first := tmp_path / "orders.csv").write_text(FIRST)
+    (second := tmp_path / "orders-2.csv").write_text("Order ID,day,paid,amount,status\n41,01.12.2013,yes,1.00,open\n")
+    desk.add(first, "orders", key="Order ID")
+    known, [missing] = compared(desk, second, "orders", tmp_path / "work")
+    assert missing.said == "column 'note' is missing"
+    assert missing.take
+    apply(desk.project.written(missing.take(known)))
+    assert compared(desk, second, "orders", tmp_path / "again")[1] == []
+
+
 def test_days_that_a_table_sums_up_by_cannot_become_text(desk: Desk, tmp_path: Path) -> None:
     (first := tmp_path / "orders.csv").write_text(FIRST)
     (second := tmp_path / "orders-2.csv").write_text(SECOND)
