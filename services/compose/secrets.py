@@ -62,8 +62,6 @@ def prepare(profile: Profile) -> None:
     for name in SECRET_NAMES:
         (folder / name).touch()  # Compose mounts all of them; an empty file counts as unset
         (folder / name).chmod(0o444)
-    for old in folder.glob("*.yaml"):  # an earlier version's, with a password in it
-        old.unlink()
     _write_once(folder / DESTINATION, json.dumps(_destination(profile), indent=2) + "\n")
     if not (folder / KEY).is_file():
         _write(folder / KEY, secrets.token_hex(32))
