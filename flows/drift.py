@@ -37,6 +37,7 @@ class Change:
     file: str
     said: str
     column: str = ""
+    shows_value: bool = False
 
 
 def tell_drift(syncs: Sequence[SyncResult], dbt: DbtResult | None, profile: str | None) -> None:
@@ -61,7 +62,7 @@ def drift_of(syncs: Sequence[SyncResult], dbt: DbtResult, profile: str | None = 
     if project.ledger is None or project.warehouse is None:
         return []
     since = min((sync.started or datetime.now(UTC) for sync in syncs), default=datetime.now(UTC)) - MARGIN
-    fills = warehouse.fills(since) if any(sync.rows for sync in syncs) else []
+    fills = warehouse.fills(since)  # also of files that another run has loaded
     with turn(project.warehouse, project.wait_seconds, get_run_logger().info):
         state, last = project.ledger.read()
         known = state.drift.model_copy(deep=True)
@@ -104,10 +105,10 @@ def _columns(fills: Iterable[Fill], sources: Iterable[DeclaredSource], known: Dr
                 continue
             if column not in columns and share is None and not is_first:
                 said = f"Column `{_plain(column)}` is new: raw has it, and the tables do not."
-                yield Change(f"{fill.table} more {column}", fill.table, fill.file, said, column)
+                yield Change(f"{fill.table} more {column}", fill.table, fill.file, said, column, shows_value=True)
             elif column in columns and not count and share and (1 - share) ** fill.rows < ACCIDENT:
                 said = f"Column `{_plain(column)}` is missing or has no value, and had values in the files before."
-                yield Change(f"{fill.table} fewer {column}", fill.table, fill.file, said)
+                yield Change(f"{fill.table} fewer {column}", fill.table, fill.file, said, column)
             before[column] = now if share is None else min(share, now)
 
 
@@ -119,7 +120,7 @@ def _values(dbt: DbtResult) -> Iterator[Change]:
         said = (
             f"{counted(each.values, 'value')} of `{each.column}` {is_or_are} not {each.type}{such}: null in the tables."
         )
-        yield Change(f"{each.table} type {each.column} {each.type}", each.table, each.file, said)
+        yield Change(f"{each.table} type {each.column} {each.type}", each.table, each.file, said, each.column)
 
 
 def _tests(dbt: DbtResult, fills: Sequence[Fill]) -> Iterator[Change]:
@@ -166,7 +167,7 @@ def forget(known: Drift, dbt: DbtResult) -> None:
 
 def _line(change: Change, warehouse: Warehouse, profile: str | None) -> str:
     said = change.said
-    if change.column and (value := warehouse.example(change.table, change.column, change.file)):
+    if change.shows_value and (value := warehouse.example(change.table, change.column, change.file)):
         said += f" A value is `{_plain(value)}`."
     bucket = connections.landing(profile).bucket
     where, name = (f"`{_plain(change.file)}`", shown(change.file)) if change.file else ("", "")
