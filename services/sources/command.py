@@ -19,7 +19,7 @@ from services.sources import listing
 from services.sources.asking import agreed, taken
 from services.sources.connection import StreamRefused, described, facts_of_stream, spec_of_stream, why_not
 from services.sources.declared import declared, is_generated
-from services.sources.drift import Drift, drift
+from services.sources.drift import Drift, declared_key, drift
 from services.sources.facts import facts_of
 from services.sources.folder import Folder, folder_of, is_url
 from services.sources.names import table_name
@@ -204,7 +204,10 @@ class Sources:
         if spec is None:
             return self._refused(file.name)
         changes = self._changes(spec, known)
-        rebuilds = any(known.by_name.get(each.name, each) != each for each in spec.columns)
+        # That a column may be missing changes no value of the tables.
+        was = {column.name: replace(column, optional=False) for column in known.columns}
+        now = [replace(column, optional=False) for column in spec.columns]
+        rebuilds = any(was.get(column.name, column) != column for column in now)
         if not self._agreed(f"\nLoad {file.name}?"):
             return 1
         return self._write_and_load(known.name, file, changes, rebuilds)
@@ -212,8 +215,8 @@ class Sources:
     def _compared(self, file: Path, known: Spec, work: Path) -> Spec | None:
         """What to declare once a person has decided how another file differs; None where it is refused."""
         facts = facts_of(read(file, work, known.format), [], work)
-        show_facts(self._console, facts)
         found = drift(known, facts, work)
+        show_facts(self._console, facts, declared_key(known, found))
         self._console.print(f"\n{file.name} is another file of the source {known.name}.", highlight=False)
         if not found:
             self._console.print("It is as declared.", highlight=False)

@@ -1,6 +1,6 @@
 """How another file of a source differs from what is declared of it, and what can be done about each difference."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ class Drift:
     left: str
     take: Change | None
     because: str = ""
+    is_of_key: bool = False
 
 
 def drift(spec: Spec, facts: Facts, work: Path) -> list[Drift]:
@@ -57,6 +58,14 @@ def drift(spec: Spec, facts: Facts, work: Path) -> list[Drift]:
         ]
     finally:
         connection.close()
+
+
+def declared_key(spec: Spec, found: Sequence[Drift]) -> str:
+    """What to say of a source's key, and whether it holds in a file that differs by what was found."""
+    if not spec.key:
+        return "none is declared, so each row of the file is a row of the table"
+    holds = "does not hold in this file" if any(each.is_of_key for each in found) else "unique in every row"
+    return f"{', '.join(spec.key)} as declared, {holds}"
 
 
 def _more(spec: Spec, facts: Facts) -> Iterator[Drift]:
@@ -83,6 +92,7 @@ def _fewer(spec: Spec, facts: Facts) -> Iterator[Drift]:
                 "the run fails on its rows",
                 None,
                 NO_VALUE,
+                is_of_key=True,
             )
         else:
             yield Drift(
@@ -195,14 +205,13 @@ def _key(
     distinct, nulls = connection.execute(query).fetchone() or (0, 0)
     shown = ", ".join(spec.key)
     if nulls:
-        yield Drift(
-            f"the key ({shown}) is null in {counted(nulls, 'row')}", "the test of the key fails", None, NO_VALUE
-        )
+        said = f"the key ({shown}) is null in {counted(nulls, 'row')}"
+        yield Drift(said, "the test of the key fails", None, NO_VALUE, is_of_key=True)
     elif twice := reading.rows - distinct:
         left = "the last row of each key stays, the others are left out, and the test unique_in_each_file warns"
         repeat = f"{counted(twice, 'row')} {'repeats' if twice == 1 else 'repeat'} one"
         because = "the table has one row per key"
-        yield Drift(f"the key ({shown}) is not unique: {repeat}", left, None, because)
+        yield Drift(f"the key ({shown}) is not unique: {repeat}", left, None, because, is_of_key=True)
 
 
 def _values(test: TestSpec, column: Column, connection: duckdb.DuckDBPyConnection) -> Iterator[Drift]:

@@ -63,6 +63,8 @@ LIKE = {
 }
 """What text may look like that nevertheless stays text, and how to recognize it."""
 
+IS_CODE = "stays text: its name says that its digits are a code"
+
 
 @dataclass
 class Column:
@@ -206,8 +208,9 @@ class Columns:
         is_date = bool(NAMED_DATE.search(column.identifier)) and any(each.format == COMPACT for each in fitting)
         if is_date or kind.format == COMPACT:
             return is_date and kind.format == COMPACT
-        if kind.type in ("bigint", "decimal") and CODES.search(column.identifier):
-            column.notes.append("stays text: its name says that its digits are a code")
+        if kind.type in ("bigint", "decimal", "double") and CODES.search(column.identifier):
+            if IS_CODE not in column.notes:
+                column.notes.append(IS_CODE)
             return False
         if kind.type == "boolean":
             values = {value.strip().lower() for value in column.values} - set(NULLS)

@@ -13,7 +13,6 @@ from rich.text import Text
 
 from blocks.published import QueryFailed, read
 from services.airbyte import sql
-from services.sources import entries, render
 from services.sources.project import Project
 
 
@@ -42,19 +41,15 @@ def listed(project: Project, published: Path) -> list[Listed]:
 def _listed(
     project: Project, name: str, stream: Mapping[str, Any], table: Mapping[str, Any], published: Path
 ) -> Listed:
-    own = entries.is_own(project.connections.read_text(encoding="utf-8"), project.streams, name, render.ENTRY)
     models = readers(project, name)
     rows, newest = _published(published, models)
     config = table.get("config") or {}
     freshness = config.get("freshness") or table.get("freshness") or {}
     says = [f"{kind.removesuffix('_after')} after {_age(freshness[kind])}" for kind in freshness]
-    files = {path: path.read_text(encoding="utf-8").startswith(MARKS) for path in project.files_of(name)}
-    owner = "yours" if not own else "generated" if all(files.values()) else "generated, partly yours"
+    own = project.ownership(name)
+    owner = "generated" if all(own) else "partly yours" if any(own) else "yours"
     key = ", ".join(stream.get("primaryKey", [])) or "none"
     return Listed(name, key, rows, newest, ", ".join(says) or "none", ", ".join(models) or "none", owner)
-
-
-MARKS = (render.IN_SQL, render.IN_YAML)
 
 
 def _age(limit: Mapping[str, Any]) -> str:

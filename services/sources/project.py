@@ -151,6 +151,12 @@ class Project:
         paths = [self.models / f"{each}{suffix}" for each in names for suffix in (".sql", ".yml")]
         return [path for path in paths if path.exists()]
 
+    def ownership(self, name: str) -> list[bool]:
+        """Whether each entry and file of a source is `make source`'s own."""
+        lists = [*((self.connections, steps) for steps in self._lists), (self.sources_yml, self.tables)]
+        own = [entries.is_own(path.read_text(encoding="utf-8"), steps, name, render.ENTRY) for path, steps in lists]
+        return [*(each for each in own if each is not None), *(_own(path, None).owned for path in self.files_of(name))]
+
     def aggregates(self, name: str) -> list[str]:
         """The generated tables that are made of a source's."""
         ref = f"ref('{name}')"

@@ -54,6 +54,14 @@ class Reading:
         return self.kind in ("csv", "raw")
 
 
+REMEDIES = {
+    "set the stream's format.skip_rows_before_header": "remove the lines above it",
+    "Upload the file again": "Export or download the file again",
+    "Upload it again": "Export or download it again",
+}
+"""What the mock Airbyte says to do about a file in a bucket, and what helps with one on disk, whose stream is new."""
+
+
 def read(file: Path, work: Path, declared: Mapping[str, Any] | None = None) -> Reading:
     """Read a file whole.
 
@@ -70,7 +78,10 @@ def read(file: Path, work: Path, declared: Mapping[str, Any] | None = None) -> R
         return _read(file, key, work, declared)
     except BadFile as error:
         where = f"{file}, line {error.line}" if error.line else str(file)
-        raise FileRefused(f"{where}: {error.reason}.") from None
+        reason = error.reason
+        for remedy, ours in REMEDIES.items():
+            reason = reason.replace(remedy, ours)
+        raise FileRefused(f"{where}: {reason}.") from None
     except UnicodeDecodeError:
         raise FileRefused(f"{file}: its text cannot be decoded. Save the file as UTF-8.") from None
     except OSError as error:

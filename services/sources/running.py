@@ -289,8 +289,8 @@ class Compose:
 
 
 def of_sources(names: Sequence[str], full_refresh: bool) -> dict[str, Any]:
-    """The parameters of a `dbt_transform` of the tables of some sources."""
-    return {"select": " ".join(f"stg_{name}+" for name in names), "full_refresh": full_refresh}
+    """The parameters of a `dbt_transform` of some sources: their tests in raw, and all that is made of them."""
+    return {"select": " ".join(f"source:raw.{name}+" for name in names), "full_refresh": full_refresh}
 
 
 def _compose_runs() -> bool:

@@ -17,19 +17,17 @@ SHOWN = 40
 COLORS = {"+": "green", "-": "red", "@": "cyan"}
 
 
-def show_facts(console: Console, facts: Facts) -> None:
-    """Print what the file is."""
+def show_facts(console: Console, facts: Facts, key: str = "") -> None:
+    """Print what the file is; `key` is what to say of the key of its source, if it has one already."""
     reading = facts.reading
     parts = [counted(reading.rows, "row"), counted(len(facts.columns), "column"), KINDS[reading.kind]]
     if reading.kind == "csv":
         delimiter = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}.get(reading.delimiter, reading.delimiter)
         parts += [f"{delimiter}-separated", reading.encoding.replace("utf8", "UTF-8")]
     console.print(f"[bold]{escape(reading.file.name)}[/bold]: {escape(', '.join(parts))}", highlight=False)
-    if facts.key:
-        key = f"{', '.join(facts.key)}, unique in every row"
-    else:
-        key = "none was found, so each row of a file is a row of the table; KEY= names one"
-    console.print(f"key: {key}", highlight=False)
+    none = "none was found, so each row of a file is a row of the table; KEY= names one"
+    proved = f"{', '.join(facts.key)}, unique in every row" if facts.key else none
+    console.print(f"key: {escape(key or proved)}", highlight=False)
     for note in facts.notes:
         console.print(f"[yellow]note[/yellow] {escape(note)}", highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)

@@ -138,10 +138,10 @@ CASES = {
     "plain": of_csv(
         "plain.csv",
         lines(
-            "id,zip,phone,big,price,day,at,ratio",
+            "id,zip,phone,big,price,day,at,ratio,postcode",
             lambda n: (
                 f"{n},0{n:04},+49 30 {n:06},{10**19 + n},{n}.50,2013-01-{n % 28 + 1:02},"
-                f"2013-01-01 10:{n % 60:02}:00,{n / 7!r}"
+                f"2013-01-01 10:{n % 60:02}:00,{n / 7!r},{10_000 + n}"
             ),
         ),
         {
@@ -153,6 +153,7 @@ CASES = {
             "day": ("date", day("%Y-%m-%d")),
             "at_": ("timestamp", time("%Y-%m-%d %H:%M:%S")),
             "ratio": ("double", float),
+            "postcode": ("varchar", text),
         },
         key=("id",),
         said=("stays text",),
@@ -356,7 +357,7 @@ class Refusal:
 
 BROKEN = "id,name\n1,a\n2,b\n3,c,d\n4,e\n"
 REFUSALS = [
-    Refusal("broken.csv", BROKEN.encode(), ("broken.csv, line 4", "3 values", "2 columns")),
+    Refusal("broken.csv", BROKEN.encode(), ("broken.csv, line 4", "3 values", "2 columns", "remove the lines")),
     Refusal("open.csv", b'id,name\n1,a\n2,"b\n3,c\n', ("open.csv", "quote")),
     Refusal("book.xlsx", b"PK\x03\x04" + b"\0" * 50, ("book.xlsx", "Save the sheet as CSV")),
     Refusal("array.json", b'[{"id": 1}]', ("array.json", "jq -c '.[]'")),
@@ -366,9 +367,9 @@ REFUSALS = [
     Refusal("sentences.csv", b"text\nhello, world\nbye, world\n", ("sentences.csv, line 2", "2 values", "1 column")),
     Refusal("zero.csv", b"id,name\n1,a\n2,b\0c\n", ("zero.csv, line 3", "a byte 0", "Export the file again")),
     Refusal("header.csv", b"a,b\n", ("header.csv", "no row")),
-    Refusal("cut.csv.gz", gzip.compress(str(list(range(9999))).encode())[:-900], ("cut.csv.gz", "gzip")),
+    Refusal("cut.csv.gz", gzip.compress(str(list(range(9999))).encode())[:-900], ("cut.csv.gz", "Export or")),
     Refusal("lines.jsonl", b'{"a": 1}\n{"a": \n', ("lines.jsonl, line 2", "jq")),
-    Refusal("cut.parquet", b"PAR1" + b"x" * 40, ("cut.parquet", "Upload it again")),
+    Refusal("cut.parquet", b"PAR1" + b"x" * 40, ("cut.parquet", "Export or download it again")),
     Refusal("twice.csv", b"id,name\n1,a\n1,b\n", ("KEY=id is not unique", "1 is there 2 times"), key="id"),
     Refusal("keys.csv", b"id,name\n1,a\n,b\n", ("KEY=id", "without a value", "1 rows"), key="id"),
     Refusal("other.csv", b"id,name\n1,a\n2,b\n", ("KEY names nr", "id, name"), key="nr"),

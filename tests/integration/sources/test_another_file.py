@@ -11,8 +11,9 @@ from rich.console import Console
 
 from services.sources import command, render
 from services.sources.declared import declared, is_generated
-from services.sources.drift import Drift, drift
+from services.sources.drift import Drift, declared_key, drift
 from services.sources.facts import facts_of
+from services.sources.listing import listed
 from services.sources.outcome import Outcome
 from services.sources.project import NameTaken, StillRead, apply
 from services.sources.reading import FileRefused, read
@@ -108,7 +109,9 @@ def test_a_missing_column_that_was_taken_up_is_not_asked_about_again(desk: Desk,
     assert missing.said == "column 'note' is missing"
     assert missing.take
     apply(desk.project.written(missing.take(known)))
-    assert compared(desk, second, "orders", tmp_path / "again")[1] == []
+    known, found = compared(desk, second, "orders", tmp_path / "again")
+    assert found == []
+    assert declared_key(known, found) == "order_id as declared, unique in every row"
 
 
 def test_days_that_a_table_sums_up_by_cannot_become_text(desk: Desk, tmp_path: Path) -> None:
@@ -268,7 +271,10 @@ def test_an_entry_that_a_person_took_over_stays_and_is_shown(
     text = connections.read_text().splitlines(keepends=True)
     marks = [at for at, line in enumerate(text) if line.strip() == render.ENTRY]
     del text[marks[entry]]
+    [before] = listed(desk.project, tmp_path / "none")
     connections.write_text("".join(text))
+    [after] = listed(desk.project, tmp_path / "none")
+    assert (before.owner, after.owner) == ("generated", "partly yours")
     assert desk.project.written(spec) == []
     connections.write_text(mine := "".join(text).replace(old, new))
     changes = [each for each in desk.project.written(spec) if each.entry]

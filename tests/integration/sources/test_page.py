@@ -127,6 +127,8 @@ def test_with_make_dev_the_sensor_loads_the_file_and_the_next(said: list[str], c
     second = shell(clone, "make source FILE=orders-2013-01-07.csv YES=1")
     assert second.returncode == 0, second.stdout + second.stderr
     assert "1 value of 'ordered_on' is not date, such as 'soon'" in second.stdout
+    assert "key: order_id as declared, unique in every row" in second.stdout
+    assert "pass  source_every_value_is_cast_raw_orders_" in second.stdout
     with duckdb.connect(str(clone / "data" / "dev" / "published" / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute("select ordered_on from orders where order_id in (1001, 1010) order by 1").fetchall()
     assert found == [("2013-01-02",), ("soon",)]
