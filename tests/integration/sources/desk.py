@@ -76,8 +76,11 @@ class Desk:
             "s3", endpoint_url=s3_url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
         )
         client.create_bucket(Bucket=settings.s3_bucket)
+        # S3 dates objects to the second: what is there stays older than what comes.
+        there = {each["Key"] for each in client.list_objects_v2(Bucket=settings.s3_bucket).get("Contents", [])}
         for file in (self.folder / "localstack" / "landing").glob("*/*"):
-            client.upload_file(str(file), settings.s3_bucket, f"inbound/{file.parent.name}/{file.name}")
+            if (key := f"inbound/{file.parent.name}/{file.name}") not in there:
+                client.upload_file(str(file), settings.s3_bucket, key)
         with served(settings) as url:
             sync(url)
 
