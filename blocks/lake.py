@@ -137,10 +137,10 @@ def example(lake: Path, name: str, column: str, file: str) -> str | None:
 
 def export(lake: Path, name: str, target: Path) -> None:
     """Write a stream's raw rows to a Parquet file, without Airbyte's own columns."""
-    own = "columns(lambda c: not starts_with(lower(c), '_airbyte_') and not starts_with(lower(c), '_ab_'))"
+    others = " and ".join(f"not starts_with(lower(c), '{each}')" for each in AIRBYTES)
     with reading(lake), duckdb.connect() as connection:
         rows = connection.from_parquet(streams(lake)[name], union_by_name=True, hive_partitioning=False)
-        rows.select(duckdb.SQLExpression(own)).write_parquet(str(target))
+        rows.select(duckdb.SQLExpression(f"columns(lambda c: {others})")).write_parquet(str(target))
 
 
 def rows_of(lake: Path, key: str) -> dict[str, int]:
@@ -170,6 +170,8 @@ def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]
 
 
 FILE = "_ab_source_file_url"
+AIRBYTES = ("_airbyte_", "_ab_")
+"""How the names of Airbyte's own columns begin."""
 RAW = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
 """A stream's files. A folder above them may have a name like id=2024, which would take the place of a column."""
 

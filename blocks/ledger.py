@@ -6,7 +6,7 @@ state, the sum of all rows before it (the platform writes it when dbt has ended)
 by its print.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 from uuid import uuid4
@@ -44,12 +44,17 @@ class Graph(BaseModel):
 
     def line(self, node: str) -> set[str]:
         """A node and all that it is built from, by id."""
-        found, ahead = set[str](), [node]
-        while ahead:
-            if (one := ahead.pop()) not in found:
-                found.add(one)
-                ahead += self.nodes[one].parents if one in self.nodes else []
-        return found
+        return reached([node], lambda one: self.nodes[one].parents if one in self.nodes else ())
+
+
+def reached(ids: Iterable[str], parents: Callable[[str], Iterable[str]]) -> set[str]:
+    """Return the given ids and those of all that they are built from; `parents` has those of one."""
+    found, ahead = set[str](), list(ids)
+    while ahead:
+        if (one := ahead.pop()) not in found:
+            found.add(one)
+            ahead += parents(one)
+    return found
 
 
 class Version(BaseModel):
@@ -82,7 +87,7 @@ class Tested(BaseModel):
 
 
 class Drift(BaseModel):
-    """What was told of drift, so that each change is told once.
+    """The drift that was reported, so that each change is reported once.
 
     `told` are the changes, and `filled` has by table and column the smallest share of values that are there in a file.
     """

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from blocks.lake import AIRBYTES
+
 if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
@@ -43,7 +45,7 @@ def export(cursor: "SnowflakeCursor", schema: str, table: str, target: Path) -> 
     columns = {
         str(name): _type(str(type_), precision, scale)
         for name, type_, precision, scale in cursor.fetchall()
-        if not str(name).lower().startswith(("_airbyte_", "_ab_"))
+        if not str(name).lower().startswith(AIRBYTES)
     }
     cursor.execute(
         f"select {', '.join(map(quoted, columns))} from {schema}.{quoted(table)} "  # noqa: S608 - from the catalogue

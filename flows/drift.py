@@ -10,20 +10,18 @@ from prefect.events import emit_event
 
 from blocks import connections
 from blocks.airbyte.api import SyncResult
-from blocks.dbt.results import DbtNode, DbtResult, DeclaredSource
+from blocks.dbt.results import DbtResult, DeclaredSource
 from blocks.errors import counted, shown
-from blocks.lake import Fill
-from blocks.ledger import Drift
+from blocks.lake import AIRBYTES, Fill
+from blocks.ledger import Drift, reached
 from blocks.turns import turn
 from blocks.warehouse import Warehouse
 from flows.dbt_transform import warehouse_slot
 from flows.row_counts import MARGIN
 from flows.tags import tagged
 
-AIRBYTES = ("_airbyte_", "_ab_")
-"""How the names of Airbyte's own columns begin."""
 ACCIDENT = 0.001
-"""A column without a value in a file is drift if that is no more probable than this, by the files before it."""
+"""An empty column counts as drift if earlier files make that at most this probable."""
 TYPES_TEST = "every_value_is_cast"
 SHOWN = 60
 
@@ -74,7 +72,7 @@ def drift_of(syncs: Sequence[SyncResult], dbt: DbtResult, profile: str | None = 
             create_markdown_artifact(
                 "\n".join(["| what differs | in | what to type |", "| --- | --- | --- |", *lines]),
                 key=connections.names().artifact("drift"),
-                description="What differs from what is declared; each change is told once.",
+                description="How the files differ from what is declared. Each change is reported once.",
             )
         for each in new:
             emit_event(
@@ -127,26 +125,23 @@ def _tests(dbt: DbtResult, fills: Sequence[Fill]) -> Iterator[Change]:
     """The other tests that warn: keys that repeat, values that a column never had, nulls where there were none."""
     newest = {fill.table: fill.file for fill in fills}
     tables = {source.id: source.table for source in dbt.sources}
+    parents = {node.id: node.parents for node in dbt.nodes}
     for node in dbt.nodes:
         if node.resource_type == "test" and node.status == "warn" and TYPES_TEST not in node.name:
-            table = next(iter(sorted(tables[id_] for id_ in ancestors(node, dbt.nodes) if id_ in tables)), "")
+            table = next(
+                iter(
+                    sorted(
+                        tables[id_] for id_ in reached(node.parents, lambda one: parents.get(one, [])) if id_ in tables
+                    )
+                ),
+                "",
+            )
             found = f" with {node.failures:,}" if node.failures else ""
             said = (
                 f"The test `{node.name}` warns{found}. "
                 f'`make dbt ARGS="show --select {node.name} --output json"` shows the rows.'
             )
             yield Change(f"test {node.name}", table, newest.get(table, ""), said)
-
-
-def ancestors(node: DbtNode, nodes: Iterable[DbtNode]) -> set[str]:
-    """The ids of what a node is made of, as far as the command's results tell."""
-    parents = {each.id: each.parents for each in nodes}
-    found, ahead = set[str](), list(node.parents)
-    while ahead:
-        if (one := ahead.pop()) not in found:
-            found.add(one)
-            ahead += parents.get(one, [])
-    return found
 
 
 def forget(known: Drift, dbt: DbtResult) -> None:
