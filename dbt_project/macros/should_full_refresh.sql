@@ -5,12 +5,16 @@ there, or is not in the table yet, the table is built from scratch: what it has 
 values that did not fit are null. -#}
 {% macro should_full_refresh() %}
     {%- set asked = config.get('full_refresh') -%}
-    {%- do return((flags.FULL_REFRESH if asked is none else asked) or has_other_columns()) -%}
+    {#- Kept, so that the hooks after the build get the answer that it got. -#}
+    {%- if execute and 'has_other_columns' not in model -%}
+        {%- do model.update({'has_other_columns': has_other_columns()}) -%}
+    {%- endif -%}
+    {%- do return((flags.FULL_REFRESH if asked is none else asked) or model.get('has_other_columns', false)) -%}
 {% endmacro %}
 
 {% macro has_other_columns() %}
     {%- set origin = (config.get('meta') or {}).get('columns_of') -%}
-    {%- if not execute or not origin or load_relation(this) is none -%}
+    {%- if not origin or load_relation(this) is none -%}
         {%- do return(false) -%}
     {%- endif -%}
     {%- set built = {} -%}
