@@ -22,7 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = arguments.only.replace(",", " ").split() or PARTS[:-1]
     if unknown := sorted(set(chosen) - set(PARTS)):
-        parser.error(f"there is no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+        parser.error(f"unknown: {', '.join(unknown)}. Choose from {', '.join(PARTS)}.")
     if not Sample(ROOT).is_in_place:
         parser.error("what is measured is the sample, which was taken out: `make sample` puts it back")
     console = Console()

@@ -1,4 +1,4 @@
-"""How people are told times."""
+"""Durations and times in words."""
 
 from datetime import datetime
 

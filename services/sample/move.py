@@ -22,8 +22,7 @@ def take_out(sample: Sample, console: Console, agreed: Agreed) -> int:
     Raises:
         SampleError: it is out already, or models of the user's read its tables.
     """
-    if not sample.is_in_place:
-        sample.home  # noqa: B018 - says so where it is nowhere
+    if sample.home != sample.root:
         raise SampleError(f"The sample was taken out already: it is in {AWAY}. `make sample` puts it back.")
     files, streams, texts = sample.files(), sample.streams(), _texts(sample.root)
     _check_readers(sample, files, streams)
