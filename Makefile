@@ -109,7 +109,7 @@ source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv
 
 .PHONY: sources
 sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness, tables, and whose the files are
-	@$(OURS) -m services.sources list
+	@$(OURS) -m services.sources list $(OF_PROFILE)
 
 .PHONY: sample
 sample: $(READY) ## Take the sample out, or put it back: make sample [REMOVE=1] [YES=1]

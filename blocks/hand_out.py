@@ -1,13 +1,14 @@
 """Hands a person's command what only the platform can reach: `python -m blocks.hand_out WHAT [SUBJECT]`.
 
-The answer goes to standard output: JSON for `files` below a prefix and for the connection's `streams`, bytes for one
-`file` of the landing bucket, and Parquet for the `rows` that raw has of a table.
+The answer goes to standard output: JSON for `files` below a prefix, for the connection's `streams` and for the
+`tables`, bytes for one `file` of the landing bucket, and Parquet for the `rows` that raw has of a table.
 """
 
 import argparse
 import shutil
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -15,8 +16,10 @@ from pydantic import BaseModel
 
 from blocks import connections
 from blocks.errors import PlatformError
+from blocks.lake import FILE
 from blocks.landing import NOT_S3, LandedFile, listing, unavailable
 from blocks.systems import S3Landing
+from blocks.warehouse import Warehouse
 
 
 class Files(BaseModel):
@@ -44,6 +47,20 @@ class Streams(BaseModel):
     """The streams of the connections that the settings name."""
 
     streams: list[OfferedStream]
+
+
+class Newest(BaseModel):
+    """The file of a row, and when that row was loaded."""
+
+    file: str
+    loaded: datetime
+
+
+class Tables(BaseModel):
+    """The rows of each published table by its name, and the newest file of each table of raw that has files."""
+
+    rows: dict[str, int] = {}
+    newest: dict[str, Newest] = {}
 
 
 def files(landing: S3Landing, prefix: str) -> Files:
@@ -81,6 +98,16 @@ def streams(profile: str | None) -> Streams:
     return Streams(streams=found)
 
 
+def tables(warehouse: Warehouse) -> Tables:
+    """Ask a warehouse what readers have, and what was loaded last."""
+    rows = {name.rpartition(".")[2].lower(): each.rows for name, each in warehouse.published_tables().items()}
+    with_files = [table for table, columns in warehouse.raw_columns().items() if FILE in columns]
+    newest = {table: warehouse.newest_file(table) for table in with_files}
+    return Tables(
+        rows=rows, newest={table: Newest(file=each[0], loaded=each[1]) for table, each in newest.items() if each}
+    )
+
+
 def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) -> None:
     """Write one answer.
 
@@ -91,6 +118,8 @@ def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) 
         out.write(files(connections.landing(profile), subject).model_dump_json().encode())
     elif what == "streams":
         out.write(streams(profile).model_dump_json().encode())
+    elif what == "tables":
+        out.write(tables(connections.warehouse(profile)).model_dump_json().encode())
     elif what == "file":
         landing = connections.landing(profile)
         try:
@@ -107,7 +136,7 @@ def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) 
 def main() -> None:
     """Write the answer to standard output."""
     parser = argparse.ArgumentParser(prog="python -m blocks.hand_out", description=__doc__)
-    parser.add_argument("what", choices=("files", "file", "streams", "rows"))
+    parser.add_argument("what", choices=("files", "file", "streams", "rows", "tables"))
     parser.add_argument("subject", nargs="?", default="", help="prefix, key or table")
     parser.add_argument("--profile", help="name of the saved blocks (default: the environment decides)")
     options = parser.parse_args()

@@ -135,6 +135,17 @@ def example(lake: Path, name: str, column: str, file: str) -> str | None:
     return found[0] if found else None
 
 
+def newest_file(lake: Path, name: str) -> tuple[str, datetime] | None:
+    """Return the file of the row that was loaded last, and when."""
+    if name not in (known := streams(lake)):
+        return None
+    query = f"select {FILE}, _airbyte_extracted_at::timestamptz from {RAW} order by 2 desc, 1 desc limit 1"  # noqa: S608 - a constant
+    with reading(lake), duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        found = connection.execute(query, [known[name]]).fetchone()
+    return (found[0], found[1].astimezone(UTC)) if found and found[0] else None
+
+
 def export(lake: Path, name: str, target: Path) -> None:
     """Write a stream's raw rows to a Parquet file, without Airbyte's own columns."""
     others = " and ".join(f"not starts_with(lower(c), '{each}')" for each in AIRBYTES)

@@ -173,6 +173,16 @@ class SnowflakeWarehouse:
             found = cursor.fetchone()
         return str(found[0]) if found and found[0] is not None else None
 
+    def newest_file(self, table: str) -> tuple[str, datetime] | None:
+        """See `Warehouse.newest_file`."""
+        place = f"{self.raw_schema}.{snowflake_export.quoted(snowflake_ledger.stored(table))}"
+        with self._session() as connection, connection.cursor() as cursor:
+            cursor.execute(
+                f"select _ab_source_file_url, _airbyte_extracted_at from {place} order by 2 desc, 1 desc limit 1"  # noqa: S608 - quoted
+            )
+            found = cursor.fetchone()
+        return (str(found[0]), found[1].astimezone(UTC)) if found and found[0] is not None else None
+
     def raw_columns(self) -> dict[str, list[str]]:
         """See `Warehouse.raw_columns`."""
         with self._session() as connection, connection.cursor() as cursor:

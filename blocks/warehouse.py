@@ -71,6 +71,9 @@ class Warehouse(Protocol):
     def example(self, table: str, column: str, file: str) -> str | None:
         """Return a value that a column of raw has in a file."""
 
+    def newest_file(self, table: str) -> tuple[str, datetime] | None:
+        """Return the file of the row of a table of raw that was loaded last, and when that was."""
+
     def raw_columns(self) -> dict[str, list[str]]:
         """The columns of each table of raw, all names in lower case."""
 
@@ -175,6 +178,10 @@ class DuckDbWarehouse:
     def example(self, table: str, column: str, file: str) -> str | None:
         """See `Warehouse.example`."""
         return lake.example(self.lake_dir, table, column, file)
+
+    def newest_file(self, table: str) -> tuple[str, datetime] | None:
+        """See `Warehouse.newest_file`."""
+        return lake.newest_file(self.lake_dir, table)
 
     def raw_columns(self) -> dict[str, list[str]]:
         """See `Warehouse.raw_columns`."""

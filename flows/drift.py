@@ -92,19 +92,25 @@ def _columns(fills: Iterable[Fill], sources: Iterable[DeclaredSource], known: Dr
 
     What the first file of a table has beside the declared columns is left out on purpose.
     """
-    declared = {source.table: set(source.columns) for source in sources}
+    declared = {source.table: source for source in sources}
     for fill in fills:
-        if (columns := declared.get(fill.table)) is None or not fill.rows:
+        if (source := declared.get(fill.table)) is None or not fill.rows:
             continue
         is_first, before = fill.table not in known.filled, known.filled.setdefault(fill.table, {})
         for column, count in fill.values.items():
             share, now = before.get(column), round(count / fill.rows, 3)
-            if column.startswith(AIRBYTES) or (column not in columns and not count):
+            if column.startswith(AIRBYTES) or (column not in source.columns and not count):
                 continue
-            if column not in columns and share is None and not is_first:
+            if column not in source.columns and share is None and not is_first:
                 said = f"Column `{_plain(column)}` is new: raw has it, and the tables do not."
                 yield Change(f"{fill.table} more {column}", fill.table, fill.file, said, column, shows_value=True)
-            elif column in columns and not count and share and (1 - share) ** fill.rows < ACCIDENT:
+            elif (
+                column in source.columns
+                and column not in source.optional
+                and not count
+                and share
+                and (1 - share) ** fill.rows < ACCIDENT
+            ):
                 said = f"Column `{_plain(column)}` is missing or has no value, and had values in the files before."
                 yield Change(f"{fill.table} fewer {column}", fill.table, fill.file, said, column)
             before[column] = now if share is None else min(share, now)

@@ -70,11 +70,15 @@ class Misfit(BaseModel):
 
 
 class DeclaredSource(BaseModel):
-    """A table of raw as sources.yml declares it: its columns' names in raw, in lower case."""
+    """A table of raw as sources.yml declares it: its columns' names in raw, in lower case.
+
+    Files may lack the `optional` ones, by `meta.optional`.
+    """
 
     id: str
     table: str
     columns: list[str]
+    optional: list[str] = []
 
 
 class DbtResult(BaseModel):
@@ -144,9 +148,10 @@ def sources_of(manifest: Any) -> list[DeclaredSource]:
     """Return what a manifest declares of raw; tables without columns are left out."""
     found = []
     for id_, node in (manifest.sources if manifest else {}).items():
-        columns = [str(column.meta.get("column", column.name)).lower() for column in node.columns.values()]
-        if columns:
-            found.append(DeclaredSource(id=id_, table=node.identifier.lower(), columns=columns))
+        named = {str(each.meta.get("column", each.name)).lower(): each.meta for each in node.columns.values()}
+        if named:
+            optional = [column for column, meta in named.items() if meta.get("optional")]
+            found.append(DeclaredSource(id=id_, table=node.identifier.lower(), columns=list(named), optional=optional))
     return found
 
 

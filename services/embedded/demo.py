@@ -43,6 +43,16 @@ class Narrator:
         self.console.print(f"[green]✓[/green] {name} [dim]{self.seconds[name]:.1f} s[/dim]", highlight=False)
 
 
+def state_of(data: Path) -> Path:
+    """The folder of what the last demo has left."""
+    return data / "demo" / "state"
+
+
+def published_of(data: Path) -> Path:
+    """The file of the tables that the last demo has published."""
+    return data / "published" / "warehouse.duckdb"
+
+
 @contextmanager
 def fresh_services(data: Path, narrator: Narrator) -> Iterator[tuple[Stack, WarmFlows]]:
     """Services of their own without a former state, and a process that runs flows; all end with the block.
@@ -50,10 +60,10 @@ def fresh_services(data: Path, narrator: Narrator) -> Iterator[tuple[Stack, Warm
     Raises:
         PlatformError: one of them did not start.
     """
-    state = data / "demo" / "state"
+    state = state_of(data)
     shutil.rmtree(state, ignore_errors=True)
     s3, airbyte, prefect = free_ports(3)
-    stack = Stack(state, data / "published" / "warehouse.duckdb", s3, airbyte, prefect)
+    stack = Stack(state, published_of(data), s3, airbyte, prefect)
     stack.published.parent.mkdir(parents=True, exist_ok=True)
     with Processes(state / "logs") as processes:
         with narrator.step("services", "S3, the mock Airbyte, Prefect's server and dbt are starting") as status:

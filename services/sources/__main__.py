@@ -24,12 +24,14 @@ def main() -> int:
     add.add_argument("--name", default="", help="of the stream and the table (default: the file's)")
     add.add_argument("--key", default="", help="columns of the key, with commas between them (default: found out)")
     add.add_argument("--mart", default="", help="name of a table with sums by day, which is made as well")
-    add.add_argument("--profile", default="", help="of a platform in Docker (default: the platform that runs here)")
     remove = commands.add_parser("remove", help="take out what add wrote")
     remove.add_argument("name")
     for each in (add, remove):
         flag(each, "--yes", "YES", "answer every question with yes")
-    for each in (add, remove, commands.add_parser("list", help="list the sources")):
+    show = commands.add_parser("list", help="list the sources")
+    for each in (add, show):
+        each.add_argument("--profile", default="", help="of a platform in Docker (default: what runs here)")
+    for each in (add, remove, show):
         each.add_argument("--data", type=Path, default=DATA, help="folder of the platform's state")
     options = parser.parse_args()
     from services.sources.command import run

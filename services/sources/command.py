@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError, counted
-from blocks.hand_out import Files, Streams
+from blocks.hand_out import Files, Streams, Tables
 from blocks.landing import LandedFile
 from services.compose.profile import ComposeError
 from services.embedded.only_one import in_words
@@ -44,8 +44,7 @@ def run(options: argparse.Namespace) -> int:
         if options.command == "add":
             return added(source, options)
         if options.command == "list":
-            listing.show(console, listing.listed(Project(), published_of(options.data.absolute())))
-            return 0
+            return source.show()
         return source.remove(options.name)
     except KeyboardInterrupt:
         return 130
@@ -265,15 +264,21 @@ class Sources:
         return 0
 
     def remove(self, name: str) -> int:
-        """Take out what was written for a source, and its files in the landing folder."""
+        """Take out what was written for a source, and its files in the landing folder unless its stream stays."""
         name = named(name, "NAME")
         changes = self._project.removed(name)
         if not any(change.owned for change in changes):
             raise Refused(
                 f"There is no source {name} that make source wrote. `make sources` lists those that are there."
             )
-        landed = sorted((self._project.landing / name).glob("*"))
+        stays = any(each.path == self._project.connections and not each.owned for each in changes)
+        folder = self._project.landing / name
+        landed = [] if stays else sorted(folder.glob("*"))
         show_diff(self._console, self._project, changes)
+        if stays and folder.exists():
+            self._console.print(
+                f"The files in {self._project.short(folder)} stay, as the stream does.", highlight=False
+            )
         for file in landed:
             self._console.print(f"delete {self._project.short(file)}", highlight=False)
         if not self._agreed(f"\nTake the source {name} out?"):
@@ -284,6 +289,18 @@ class Sources:
         if landed:
             landed[0].parent.rmdir()
         self._console.print("What the tables and raw hold of it stays until they are rebuilt.", highlight=False)
+        return 0
+
+    def show(self) -> int:
+        """List the sources, with the rows and files of the platform that runs here, else of the last run."""
+        platform, there = platform_of(self._console, self._data, self._profile), Tables()
+        with tempfile.TemporaryDirectory(prefix="source-") as work:
+            try:
+                there = Tables.model_validate_json(asked(platform, Path(work), "tables", ""))
+            except PlatformError as error:
+                note = f"[yellow]note[/yellow] Rows and files are not known: {escape(str(error))}"
+                self._console.print(note, highlight=False, soft_wrap=True)
+        listing.show(self._console, listing.listed(self._project, there))
         return 0
 
     def _agreed(self, question: str) -> bool:

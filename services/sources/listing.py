@@ -1,7 +1,6 @@
 """`make sources`: what there is, by stream."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from blocks.published import QueryFailed, read
-from services.airbyte import sql
+from blocks.hand_out import Tables
 from services.sources.project import Project
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A source: `rows` and `newest` are those of its published table, None and "" where there is none."""
+    """A source: `rows` of its published table, `newest` file in raw; None and "" where there is none."""
 
     stream: str
     key: str
@@ -29,20 +27,18 @@ class Listed:
     owner: str
 
 
-def listed(project: Project, published: Path) -> list[Listed]:
+def listed(project: Project, there: Tables) -> list[Listed]:
     """Every stream of the connection, in the order of its source."""
     raw = yaml.safe_load(project.sources_yml.read_text(encoding="utf-8"))["sources"]
     tables = {each["name"]: each for source in raw if source["name"] == "raw" for each in source["tables"]}
-    return [
-        _listed(project, name, stream, tables.get(name, {}), published) for name, stream in project.declared().items()
-    ]
+    return [_listed(project, name, stream, tables.get(name, {}), there) for name, stream in project.declared().items()]
 
 
-def _listed(
-    project: Project, name: str, stream: Mapping[str, Any], table: Mapping[str, Any], published: Path
-) -> Listed:
+def _listed(project: Project, name: str, stream: Mapping[str, Any], table: Mapping[str, Any], there: Tables) -> Listed:
     models = readers(project, name)
-    rows, newest = _published(published, models)
+    rows = next((there.rows[model] for model in models if model in there.rows), None)
+    last = there.newest.get(name)
+    newest = f"{last.file.rpartition('/')[2]} ({last.loaded:%Y-%m-%d %H:%M} UTC)" if last else ""
     config = table.get("config") or {}
     freshness = config.get("freshness") or table.get("freshness") or {}
     says = [f"{kind.removesuffix('_after')} after {_age(freshness[kind])}" for kind in freshness]
@@ -69,18 +65,6 @@ def readers(project: Project, name: str) -> list[str]:
                 found.append(path)
                 wanted.append(f"ref('{path.stem}')")
     return [path.stem for path in found if path.parent.name == "marts"]
-
-
-def _published(published: Path, models: list[str]) -> tuple[int | None, str]:
-    """The rows of the first of the tables, and its newest file with the time at which that was loaded."""
-    if not published.exists() or not models:
-        return None, ""
-    newest = "arg_max(_ab_source_file_url, _airbyte_extracted_at), max(_airbyte_extracted_at)::TIMESTAMP::VARCHAR"
-    with suppress(QueryFailed):
-        [[count, file, loaded]] = read(published, f"SELECT count(*), {newest} FROM {sql.name(models[0])}").rows
-        if file:
-            return count, f"{file.rpartition('/')[2]} ({loaded[:16]} UTC)"
-    return None, ""
 
 
 def show(console: Console, sources: list[Listed]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 from rich.console import Console
 
 from blocks.errors import PlatformError
+from blocks.hand_out import tables
 from blocks.landing import LandedFile
-from services.embedded.demo import Narrator, fresh_services
+from blocks.warehouse import DuckDbWarehouse
+from services.embedded.demo import Narrator, fresh_services, published_of, state_of
 from services.embedded.only_one import only_one
 from services.embedded.report import first_rows
 from services.embedded.stack import DATA, Stack, landing_files, short
@@ -50,12 +52,16 @@ class OwnServices:
             return Outcome(name, first_rows(stack.published, name), tests_of(nodes, name), short(stack.published))
 
     def ask(self, target: Path, what: str, subject: str = "") -> None:  # noqa: ARG002 - there is nothing to ask
-        """Refuse: these services begin empty.
+        """Answer of the `tables` that the last run has left, and refuse the rest: these services begin empty.
 
         Raises:
-            NothingRuns: always.
+            NothingRuns: something else was asked for.
         """
-        raise NothingRuns(NOTHING_RUNS)
+        if what != "tables":
+            raise NothingRuns(NOTHING_RUNS)
+        state = state_of(self._data)
+        left = DuckDbWarehouse(state / "warehouse.duckdb", state / "lake", published_of(self._data))
+        target.write_text(tables(left).model_dump_json(), encoding="utf-8")
 
     def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:  # noqa: ARG002 - as above
         """Refuse, as `ask`."""

@@ -29,6 +29,7 @@ from services.compose.prefect_api import Prefect, prefect_of
 from services.compose.profile import load
 from services.compose.project import project_name
 from services.content import PROJECT
+from services.embedded.demo import published_of as of_demo
 from services.embedded.only_one import holder
 from services.embedded.report import first_rows
 from services.embedded.stack import CREDENTIALS, short
@@ -93,8 +94,7 @@ def published_of(data: Path) -> Path:
     """The file of the tables that were published last, on this machine."""
     if _in_shell_of_dev():
         return Settings().published_path
-    dev, own = (data / each / "published" / "warehouse.duckdb" for each in ("dev", "."))
-    return dev if holder(data / "dev" / ".lock") else own
+    return of_demo(data / "dev" if holder(data / "dev" / ".lock") else data)
 
 
 def _in_shell_of_dev() -> bool:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ class JsonlFile:
         if survey.long and survey.fractions:
             self._keep_digits()
         self._types = self._types_of_keys(connection, limits.columns + 1)
-        self.names = sorted(self._types)
+        self.names = self._in_order(self._types)
         try:
             check_names(self.names, "the file", limits.columns)
         except BadFile as error:
@@ -138,6 +138,19 @@ class JsonlFile:
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise self.bad_file(error) from None
 
+    def _in_order(self, names: Collection[str]) -> list[str]:
+        """The names as the first lines have them, and after these the others by the alphabet."""
+        first: list[str] = []
+        with self.path.open("rb") as lines:
+            for _ in range(LINES_FOR_ORDER):
+                if not (line := lines.readline(LONG_LINE)):
+                    break
+                try:
+                    first += json.loads(line) if line.strip() else ()
+                except (ValueError, RecursionError):
+                    break
+        return list(dict.fromkeys([*(name for name in first if name in names), *sorted(names)]))
+
     def _keep_digits(self) -> None:
         """Write the file anew with numbers that a double rounds as text, since DuckDB reads fractions as doubles."""
         rewritten = self.path.with_suffix(".digits")
@@ -158,6 +171,7 @@ ONE_A_LINE = (
 )
 LONG_LINE = 1 << 20
 """Bytes of a line from which on copies of it count."""
+LINES_FOR_ORDER = 100
 MOST_TYPES = 8
 """How many types DuckDB tells a JSON value's by."""
 OBJECT = "coalesce(json_type(f.line) = 'OBJECT', false)"

@@ -64,7 +64,7 @@ def events(of: str) -> list[str]:
 def test_each_change_is_told_once_in_an_artifact_and_an_event(loaded: Platform, mode: Mode) -> None:
     before = len(artifacts())
     keep_text(loaded, "flights", "dep_delay")
-    key = loaded.put("flights/2013-01-02.csv.gz", changed(2, "soon"))
+    key = loaded.put(f"flights/2013-01-02-{loaded.bucket}.csv.gz", changed(2, "soon"))
     full_pipeline()
     assert len(artifacts()) == before + 1
     text = artifacts()[0]
@@ -105,6 +105,12 @@ def test_a_column_is_missing_where_that_is_no_accident(shares: list[float], rows
     declared = [DeclaredSource(id="source.raw.orders", table="orders", columns=["note"])]
     assert bool(list(_columns(files, declared, known))) is told
     assert json.loads(known.model_dump_json())["filled"] == {"orders": {"note": 0}}
+
+
+def test_a_column_that_may_be_missing_is_not_told() -> None:
+    declared = DeclaredSource(id="source.raw.orders", table="orders", columns=["note"], optional=["note"])
+    files = [Fill("orders", "first", 100, {"note": 100}), Fill("orders", "last", 100, {"note": 0})]
+    assert list(_columns(files, [declared], Drift())) == []
 
 
 def test_a_column_is_new_where_the_first_file_did_not_have_it() -> None:

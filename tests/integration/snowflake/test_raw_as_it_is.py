@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from blocks import connections
+from blocks import connections, hand_out
 from blocks.lake import Fill
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 from tests.integration.snowflake.project import variables
@@ -49,6 +49,8 @@ def test_a_batch_is_looked_at_alone_and_a_table_is_exported(emulator: Emulator, 
     assert isinstance(fill, Fill)
     assert warehouse.example("orders", "50%", "in/new.csv") == "x"
     assert warehouse.example("orders", "50%", "in/old.csv") is None
+    newest = hand_out.tables(warehouse).newest["orders"]
+    assert (newest.file, datetime.now(UTC) - newest.loaded < timedelta(hours=1)) == ("in/new.csv", True)
     assert warehouse.raw_columns()["orders"][3:6] == ["id", "zip code", "50%"]
     warehouse.export("orders", target := tmp_path / "rows.parquet")
     with duckdb.connect() as connection:

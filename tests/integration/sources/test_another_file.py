@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from blocks.hand_out import Tables
 from services.sources import command, render
 from services.sources.declared import declared, is_generated
 from services.sources.drift import Drift, declared_key, drift
@@ -271,9 +272,9 @@ def test_an_entry_that_a_person_took_over_stays_and_is_shown(
     text = connections.read_text().splitlines(keepends=True)
     marks = [at for at, line in enumerate(text) if line.strip() == render.ENTRY]
     del text[marks[entry]]
-    [before] = listed(desk.project, tmp_path / "none")
+    [before] = listed(desk.project, Tables())
     connections.write_text("".join(text))
-    [after] = listed(desk.project, tmp_path / "none")
+    [after] = listed(desk.project, Tables())
     assert (before.owner, after.owner) == ("generated", "partly yours")
     assert desk.project.written(spec) == []
     connections.write_text(mine := "".join(text).replace(old, new))
@@ -291,6 +292,20 @@ def test_an_entry_that_a_person_took_over_stays_and_is_shown(
     assert "orders" not in desk.project.sources_yml.read_text()
     with pytest.raises(Refused, match="no source orders that make source wrote"):
         command.Sources(out, desk.project, tmp_path, yes=True).remove("orders")
+
+
+def test_the_files_of_a_stream_that_stays_are_not_deleted(desk: Desk, tmp_path: Path) -> None:
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(file, "orders", key="Order ID")
+    landed = desk.project.land(file, "orders")
+    mine = desk.project.connections.read_text().replace(f"{render.ENTRY}\n", "\n", 1)
+    desk.project.connections.write_text(mine)
+    out = Console(file=StringIO(), width=200)
+    assert command.Sources(out, desk.project, tmp_path, yes=True).remove("orders") == 0
+    assert landed.read_text() == FIRST
+    said = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "delete localstack" not in said
+    assert "The files in localstack/landing/orders stay, as the stream does." in said
 
 
 def test_removing_a_source_leaves_the_project_as_it_was(desk: Desk, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The streams of the Airbyte connection become sources, with types from what raw has."""
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,9 @@ def test_streams_in_raw_become_tested_tables_and_the_others_are_named(
         ("01210", "1.5"),
         ("94103", "2.0"),
     ]
+    shown = Console(file=io.StringIO(), width=200)
+    assert command.Sources(shown, desk.project, tmp_path, yes=True).show() == 0
+    assert re.search(r"^parcels .* 1\.csv \(20\d\d-\d\d-\d\d \d\d:\d\d UTC\)", shown.file.getvalue(), re.M)  # type: ignore[attr-defined]
     assert desk.project.connections.read_text() == before, "Airbyte has the streams already"
     assert declared(desk.project, "later") is None
     assert "Nothing was written." in typed()
