@@ -46,6 +46,8 @@ MOST_REASON = 500
 """Characters of a batch's reason in the artifact."""
 DATE_LAG = timedelta(seconds=2)
 """How far a Date header may be behind: it has whole seconds, and Prefect's uvicorn renews it once a second."""
+MOST_NAMES = 20
+"""Further files of a batch that the artifact names."""
 SLUG = 100
 """Characters of a cursor's place in the name of its artifact."""
 
@@ -209,6 +211,7 @@ def _row(failed: Failed) -> dict[str, str | int]:
         "batch": failed.batch.id,
         "files": len(files),
         "first": shown(files[0]),
+        "others": "\n".join(map(shown, files[1 : MOST_NAMES + 1])),
         "named": int(any(each in failed.reason for each in files)),
         "again": failed.retry_at.isoformat() if failed.retry_at else "",
         "attempts": failed.batch.attempt - 1,

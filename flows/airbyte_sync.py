@@ -12,9 +12,9 @@ from prefect.tasks import exponential_backoff
 from pydantic import BaseModel, Field
 
 from blocks import connections
-from blocks.airbyte.api import Job, SyncResult
+from blocks.airbyte.api import Job, JobReport, SyncResult
 from blocks.airbyte.client import check_connection_id
-from blocks.airbyte.errors import AirbyteError, SyncsFailed
+from blocks.airbyte.errors import AirbyteError, SyncFailed, SyncsFailed
 from blocks.errors import PlatformError, shown
 from flows.assets import link_to_page, raw_loaded
 from flows.retry import if_temporary
@@ -86,15 +86,21 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
             raise SyncLeft(f"This run was cancelled; it no longer waits for Airbyte job {job.job_id}.")
 
     with airbyte.get_client() as client:
-        job = client.wait(
-            started.job,
-            airbyte.sync_timeout_seconds,
-            on_poll,
-            waited=(datetime.now(UTC) - started.at).total_seconds(),
-        )
+        waited = (datetime.now(UTC) - started.at).total_seconds()
+        try:
+            job = client.wait(started.job, airbyte.sync_timeout_seconds, on_poll, waited)
+        except SyncFailed as failure:
+            if failure.job:
+                failure.partial = [_result(started, failure.job, client.report(failure.job.job_id))]
+            raise
         report = client.report(job.job_id)
     for warning in report.warnings:
         logger.warning("%s: %s", started.connection_name, shown(warning))
+    return _result(started, job, report)
+
+
+def _result(started: StartedSync, job: Job, report: JobReport) -> SyncResult:
+    """What a sync has moved, by its job at its end and what Airbyte reports of it."""
     return SyncResult(
         connection_id=started.connection_id,
         connection_name=started.connection_name,
@@ -167,6 +173,7 @@ def _failure(failures: list[BaseException], results: list[SyncResult]) -> BaseEx
     if isinstance(failure, AirbyteError):
         failure.rows = sum(each.rows for each in [*results, *failures] if isinstance(each, SyncResult | AirbyteError))
         failure.results = results
+        failure.partial = [one for each in failures if isinstance(each, AirbyteError) for one in each.partial]
     return failure
 
 

@@ -1,7 +1,7 @@
 """The whole path: sync, transform, freshness."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -17,9 +17,9 @@ from blocks.batches import FilesMissing, OthersFailed
 from blocks.dbt.errors import DbtFailed, StaleSource
 from blocks.dbt.project import warm_up
 from blocks.dbt.results import DbtResult, SourceFreshness
-from blocks.errors import shown
+from blocks.errors import PlatformError, shown
 from blocks.lake import first_landed, missing
-from blocks.landing import LandedFile, not_data
+from blocks.landing import CURSORS, LandedFile, LandingUnavailable, look_up, not_data, objects
 from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
@@ -56,21 +56,18 @@ def warm_up_dbt() -> None:
 )
 def files_arrived(
     files: list[LandedFile], profile: str | None = None, ignored: Mapping[str, str] = NOTHING
-) -> dict[str, datetime]:
+) -> tuple[dict[str, datetime], dict[str, str]]:
     """The keys of those files that raw holds rows of, each with the date of the newest version loaded.
 
-    `ignored` has the reasons why files need not be there.
+    The second part has the reasons why others need not be there: those of `ignored`, and that a file was removed.
     """
     first = first_landed(files)
     loaded = connections.warehouse(profile).arrived((file.key for file in files), first and first - MARGIN)
+    unexplained = [file.key for file in files if file.key not in loaded and file.key not in ignored]
+    gone = dict.fromkeys(removed(unexplained, profile), "it was removed from the bucket before it was loaded")
+    why = {**ignored, **gone}
     rows = [
-        {
-            "key": shown(file.key),
-            "etag": file.etag,
-            "bytes": file.size,
-            "loaded": str(loaded.get(file.key)),
-            "ignored": "" if file.key in loaded else ignored.get(file.key, ""),
-        }
+        {"key": shown(file.key), "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))}
         for file in files
     ]
     create_table_artifact(
@@ -78,7 +75,14 @@ def files_arrived(
         key=connections.names().artifact("landed-files"),
         description="The run's files; raw has the key in _ab_source_file_url.",
     )
-    return loaded
+    without = [{"key": shown(each.key), "why": why[each.key]} for each in files if each.key in why.keys() - loaded]
+    if without:
+        create_table_artifact(
+            without,
+            key=connections.names().artifact("files-without-rows"),
+            description="Those of the run's files that brought no row, for a reason that is no fault of the run.",
+        )
+    return loaded, why
 
 
 @task(
@@ -178,21 +182,15 @@ def full_pipeline(
             dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile, all_rows))
     except DbtFailed as error:
         tell_drift(syncs, error.result, profile)
-        if failed:
+        if error.result and error.result.nodes:
+            measure(syncs, failed, error.result, profile)
+        if failed and not arrived:
             raise failed from error
-        raise
+        raise  # a sync that failed on the files of others is told by the runs of these
     tell_drift(syncs, dbt, profile)
-    if failed and arrived:
-        raise OthersFailed(str(failed)) from failed
-    if failed:
-        raise failed
-    # By key alone: an older version is there where the content is unchanged, which no sync loads again.
-    if without_rows := [file.key for file in absent if file.key not in loaded]:
-        raise FilesMissing(
-            f"{len(without_rows)} of {len(batch)} files brought no row to raw: {', '.join(without_rows[:5])}. "
-            "Such a file is empty, was removed or replaced meanwhile, or is in a folder that is not a stream of the "
-            "connection. Everything else was loaded and published."
-        )
+    if failure := failed_sync(failed, arrived) or missing_rows(absent, loaded, batch):
+        measure(syncs, failed, dbt, profile)
+        raise failure
     if absent:
         names = ", ".join(shown(file.key) for file in absent[:5])
         get_run_logger().warning("raw has an older version of %s: the content is unchanged, or has no rows", names)
@@ -202,12 +200,65 @@ def full_pipeline(
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
 
 
+def failed_sync(failed: AirbyteError | None, arrived: bool) -> PlatformError | None:
+    """Why the run fails after a sync that failed; `arrived` says that all of the run's own files are in raw."""
+    if not (failed and arrived):
+        return failed
+    others = OthersFailed(str(failed))
+    others.__cause__ = failed
+    return others
+
+
+def missing_rows(
+    absent: Iterable[LandedFile], loaded: Container[str], batch: Sequence[LandedFile]
+) -> FilesMissing | None:
+    """Why the run fails for files that brought no row.
+
+    By key alone: an older version is there where the content is unchanged, which no sync loads again.
+    """
+    keys = [file.key for file in absent if file.key not in loaded]
+    if not keys:
+        return None
+    return FilesMissing(
+        f"{len(keys)} of {len(batch)} files brought no row to raw: {', '.join(keys[:5])}. Such a file is empty, was "
+        "replaced meanwhile, or is in a folder that is not a stream of the connection. Everything else was loaded and "
+        "published."
+    )
+
+
+def measure(syncs: list[SyncResult], failed: AirbyteError | None, dbt: DbtResult, profile: str | None) -> None:
+    """Put the row counts and ages on the page of a run that fails for another reason."""
+    loads = [*syncs, *(failed.partial if failed else ())]
+    try:
+        check_counts(loads, dbt.rows, profile, compare=False)
+        check_freshness(profile)
+    except PlatformError as error:
+        get_run_logger().warning("%s", error)
+
+
+def removed(keys: list[str], profile: str | None) -> list[str]:
+    """Those of the keys that somebody has removed from the landing bucket.
+
+    None in a bucket without a sensor's cursor, which is perhaps another one than the files were found in, nor where S3
+    does not say.
+    """
+    landing = connections.landing(profile)
+    try:
+        s3, bucket = landing.get_client(), landing.bucket
+        if not keys or not next(objects(s3, bucket, CURSORS), None):
+            return []
+        return [key for key, found in look_up(s3, bucket, keys) if found is None]
+    except LandingUnavailable as error:
+        get_run_logger().warning("Files that brought no row may have been removed. %s", error)
+        return []
+
+
 def arrival(
     files: list[LandedFile], syncs: Sequence[SyncResult], profile: str | None
 ) -> tuple[dict[str, str], dict[str, datetime], list[LandedFile]]:
     """Why some of the files need not be in raw, which of them are there, and which ought to be and are not."""
     ignored = ignorable(files, syncs)
-    loaded = files_arrived(files, profile, ignored) if files else {}
+    loaded, ignored = files_arrived(files, profile, ignored) if files else ({}, ignored)
     absent = [file for file in missing(files, loaded) if file.key in loaded or file.key not in ignored]
     return ignored, loaded, absent
 

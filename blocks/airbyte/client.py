@@ -263,7 +263,7 @@ class AirbyteClient(AirbyteServer):
 
 
 def _with_rows(job: Job, failure: Failure) -> Failure:
-    failure.rows = job.rows_synced
+    failure.rows, failure.job = job.rows_synced, job
     return failure
 
 

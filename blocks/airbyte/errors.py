@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 
-from blocks.airbyte.api import SyncResult
+from blocks.airbyte.api import Job, SyncResult
 from blocks.errors import PlatformError
 
 
 class AirbyteError(PlatformError):
     """Something went wrong between the platform and Airbyte.
 
-    `rows` were moved nevertheless, by all syncs of the run; `results` are those of the syncs that succeeded.
+    `rows` were moved nevertheless, by all syncs of the run; `results` are those of the syncs that succeeded, `partial`
+    those of the ones that did not.
     """
 
     rows = 0
     results: Sequence[SyncResult] = ()
+    partial: Sequence[SyncResult] = ()
 
 
 class AirbyteUnavailable(AirbyteError):
@@ -37,7 +39,12 @@ class ConnectionInactive(AirbyteError):
 
 
 class SyncFailed(AirbyteError):
-    """The sync ended without success; `rows` were moved by then, of the streams and files that went well."""
+    """The sync ended without success; `rows` were moved by then, of the streams and files that went well.
+
+    `job` is the sync's job at its end.
+    """
+
+    job: Job | None = None
 
 
 class SyncsFailed(SyncFailed):

@@ -81,7 +81,7 @@ class Page:
             lstrip_blocks=True,
         )  # fmt: skip
         self.templates.globals |= {"page": self, "limits": LIMITS, "most_columns": SHOWN_COLUMNS}
-        self.templates.filters |= {each.__name__: each for each in (ago, change, code, counted, quoted, span)}
+        self.templates.filters |= {each.__name__: each for each in (ago, change, code, counted, labelled, quoted, span)}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page from a template."""
@@ -215,6 +215,12 @@ def leads(settings: Settings) -> dict[str, str]:
 def code(text: str) -> Markup:
     """A text whose commands in backticks are shown as such."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
+
+
+def labelled(cells: str, heads: list[str]) -> Markup:
+    """A row's cells with the names of their columns, which a narrow window shows beside them."""
+    names = (f' data-label="{escape(head.lstrip("#"))}"' for head in heads)
+    return Markup(re.sub(r"<t[hd]\b", lambda cell: cell[0] + next(names, ""), cells))  # noqa: S704 - escaped already
 
 
 def shown(rows: list[list[Any]]) -> int:

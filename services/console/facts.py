@@ -3,6 +3,7 @@
 All of it is there already; nothing is measured here, and no secret but Prefect's own is needed.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -26,8 +27,9 @@ FRESH_SECONDS = 5.0
 RUNS, WAITING = 10, 30
 MOST_SHOWN = 2_000
 """Characters of a reason."""
-KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness")
+KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness", "files-without-rows")
 """The artifacts whose rows are shown, by their plain names."""
+JOB = re.compile(r"(?<=\bjob) \d+")
 PLANNED = "Planned"
 PIPELINES = ("full_pipeline", "remove_file", "airbyte_sync", "dbt_transform")
 WAITS = {
@@ -43,9 +45,10 @@ WAITS = {
 class Snapshot:
     """The platform at one moment. `problem` says why parts may be old; `known` is when Prefect told the last ones.
 
-    A run has the time at which it `began`, its planned start while it waits, its seconds, files, steps and page, and
-    `why` it failed or waits. The rest are rows of artifacts. A test or model has its statuses, oldest first, as
-    `history`; a publication the page of its run, and those of its tables that it changed.
+    A run has the time at which it `began`, its planned start while it waits, its seconds, files, steps and page, `why`
+    it failed or waits, and its files `without` rows. The rest are rows of artifacts. A test or model has its statuses,
+    oldest first, as `history`; a publication the page of its run, and those of its tables that it changed. A run or
+    batch has the `same` reason as the one before it, or another.
     """
 
     at: datetime
@@ -101,7 +104,10 @@ class Facts:
         self.prefect.check()
         found = self.prefect.newest(map(self.names.artifact, KEYS))
         newest = dict(zip(KEYS, found.values(), strict=True))
-        facts.runs = self._runs(facts.at)
+        facts.runs = told_once(self._runs(facts.at))
+        for run in facts.runs:
+            left_out = (each for each in newest["files-without-rows"] if each["flow_run_id"] == run["id"])
+            run["without"] = rows(next(left_out, {}))
         waiting = self._waiting(facts.at)
         facts.waiting = [each for each in waiting if each["state"] != PLANNED]
         facts.planned = next((each for each in waiting if each["state"] == PLANNED), None)
@@ -125,12 +131,12 @@ class Facts:
         """The batches that wait for their next attempt or for a person, as the sensors have told Prefect."""
         body = {"artifacts": {"key": {"like_": f"{self.names.artifact('parked-batches')}%"}}}
         found = self.prefect.ask("POST", "/artifacts/latest/filter", body) or []
-        batches = [{"again": "", "named": 1, **row} for each in found for row in rows(each)]
+        batches = [{"again": "", "named": 1, "others": "", **row} for each in found for row in rows(each)]
         for row in batches:
             state, _, message = row["reason"].partition(": ")
             row["why"] = _why(state, message)
             row["fault_is_elsewhere"] = not row["named"] and "cannot load" in reason(state, message).text
-        return batches
+        return told_once(batches)
 
     def _asked(self, wanted: Json, sort: str, most: int) -> list[Json]:
         """The pipelines' own runs, without those within others."""
@@ -159,6 +165,7 @@ class Facts:
         message = own_first((run["state"] or {}).get("message") or "", files)
         has_failed = name in ("Failed", "Crashed") or (name == "AwaitingRetry" and run["start_time"])
         return {
+            "id": run["id"],
             "name": shown(run["name"]),
             "flow": self.prefect.flow_name(run["flow_id"]),
             "state": PLANNED if run["auto_scheduled"] and began > now else name,
@@ -184,10 +191,21 @@ def _files(parameters: Json) -> list[str]:
 def _why(state: str, message: str) -> str:
     """The reason, with the cell at fault where a sync or dbt failed; other errors' texts may hold anything."""
     error, text = parts(state, shown(USER.sub("//***@", message)))
-    if error in ("SyncFailed", "DbtFailed"):
+    if error == "OthersFailed":
+        error = "SyncFailed for other files than this run's, which are loaded and published"
+    if error.startswith(("SyncFailed", "DbtFailed")):
         return f"{error}: {text[:MOST_SHOWN]}{'…' if len(text) > MOST_SHOWN else ''}"
     told = reason(state, message)
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
+
+
+def told_once(found: list[Json]) -> list[Json]:
+    """Note as `same` on each whose reason is that of the one before; attempts differ by the number of Airbyte's job."""
+    before = ""
+    for each in found:
+        plain = JOB.sub("", each["why"])
+        each["same"], before = bool(plain) and plain == before, plain
+    return found
 
 
 def _steps(tasks: Iterable[Json], began: datetime) -> list[Json]:

@@ -79,7 +79,6 @@ def times() -> str:
 
 
 PLAIN = {"profile": "", "subject": "NAME", "flow": "FLOW", "batch": "BATCH"}
-KEPT = "Readers keep the tables of the last good run; newer rows are missing from them."
 LATER = "New rows do not reach the tables until this is over. What readers have stays as it is."
 
 CAUSES: dict[str, Cause] = {
@@ -88,7 +87,7 @@ CAUSES: dict[str, Cause] = {
         "incident.",
         "A later run of the same flow (or of `full_pipeline`), connection and selection completes, or one of "
         "everything.",
-        KEPT,
+        "Rows that the run could not load or publish are missing from the tables.",
         "make run FLOW={flow}{profile}",
         "when the run ends; where its process died, 60 s later, since it may be retried",
         advice="once the cause is fixed",

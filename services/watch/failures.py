@@ -36,10 +36,14 @@ BATCHES = "batches-"
 
 @dataclass
 class Seen:
-    """What speaks for one reason: runs (their ids, with when they ended, flow and connections) and batches."""
+    """What speaks for one reason: runs (their ids, with when they ended, flow and connections) and batches.
+
+    `others` says that a run's own files are loaded, and the sync failed on others.
+    """
 
     reason: Reason
     flow: str = ""
+    others: bool = False
     where: str = ""
     since: datetime | None = None
     evidence: dict[str, str] = field(default_factory=dict)
@@ -92,6 +96,8 @@ def _kind(seen: Seen) -> str:
 
 def _what(seen: Seen) -> str:
     error = seen.reason
+    if seen.others:
+        return f"A sync failed, but not on the files of its run, which are published: {error.error}: {error.text}"
     if seen.flow:
         return f"A run of {seen.flow} failed, and nothing retries it: {error.error}: {error.text}"
     return f"A batch of files is parked, its last attempt failed: {error.error}: {error.text}"
@@ -110,13 +116,14 @@ def _runs(facts: Facts) -> Iterator[Seen]:
             continue
         why = reason(state["name"], state.get("message") or "")
         text = state.get("message") or ""
-        if why.error == "StaleSource" or (_is_batch(run) and " OthersFailed: " not in text):
+        others = " OthersFailed: " in text
+        if why.error == "StaleSource" or (_is_batch(run) and not others):
             continue  # the source's age says it; or the sensor tries the batch again, or parks it
         at = run.get("end_time") or state["timestamp"]
         flow = facts.prefect.flow_name(run["flow_id"])
         evidence = {f"run {run['id']}": json.dumps([at, run["flow_id"], connections(run), selection(run)])}
         where = f"run {run['name']}, {facts.prefect.page('/runs/flow-run/' + run['id'])}"
-        yield Seen(why, flow, where, moment(at), evidence)
+        yield Seen(why, flow, others, where, moment(at), evidence)
 
 
 def _ended(facts: Facts, types: tuple[str, ...], since: datetime) -> Json:
@@ -190,7 +197,7 @@ def _seen(folder: str, failed: Failed) -> Seen:
     evidence = {f"batch {folder} {failed.batch.id}": str(len(failed.batch.files))}
     files = failed.batch.files
     where = f"batch {failed.batch.id} of {counted(len(files), 'file')}, first {files[0].key}; make status"
-    return Seen(reason(state, message), "", where, None, evidence)
+    return Seen(reason(state, message), where=where, evidence=evidence)
 
 
 def _not_done(facts: Facts, batches: set[str]) -> set[str]:

@@ -17,12 +17,15 @@ import httpx
 import pytest
 import uvicorn
 from prefect import flow, get_client
+from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.states import Pending, Scheduled
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from blocks import published
+from blocks.airbyte.errors import SyncFailed
+from blocks.batches import OthersFailed
 from blocks.incidents import LOOKED, Incident, IncidentStore, State
 from blocks.names import Names
 from blocks.published import SECONDS
@@ -338,9 +341,11 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     why = "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: 'a cell'"
     why = f"Failed: Flow run encountered an exception: {why}"
     batch = {"batch": "abc123", "files": 2, "first": "inbound/flights/bad.csv", "attempts": 3, "reason": why}
+    batch["others"] = "inbound/flights/good.csv"
     artifact(client, key, [batch])
     text = " ".join(page.get("/").split())
-    assert "<code>inbound/flights/bad.csv</code> and 1 more file" in text
+    assert "<code>inbound/flights/bad.csv</code>" in text
+    assert re.search("1 more</summary> *<div><code>inbound/flights/good.csv</code>", text)
     assert "Parked after 3 attempts" in text
     assert "SyncFailed: The file inbound/flights/bad.csv has a bad row in line 3: &#39;a cell&#39;" in text
     assert 'make cursor ARGS="release abc123"' in text
@@ -442,6 +447,61 @@ def test_a_failed_run_is_shown_with_its_steps_its_sentence_and_a_link(page: Seen
     text = page.get("/")
     assert "Failed" in text
     assert "The run&#39;s page has its text." in text
+
+
+def test_attempts_that_fail_for_one_reason_tell_it_once(page: Seen) -> None:
+    @flow(name="full_pipeline")
+    def fails(job: int) -> None:
+        raise SyncFailed(f"Airbyte job {job} of connection c failed: in.csv, line 3. Mend it.")
+
+    page.page.facts.names = Names()
+    for job in (41, 42):
+        with pytest.raises(SyncFailed):
+            fails(job)
+    text = page.get("/")
+    assert text.count("line 3. Mend it.") == 1
+    assert "For the same reason as the run above." in text
+
+
+def test_a_run_whose_own_files_are_loaded_says_so_and_names_the_file_that_failed(page: Seen) -> None:
+    @flow(name="full_pipeline")
+    def fails() -> None:
+        raise OthersFailed("Airbyte job 7 of connection c failed: s3://b/in/broken.csv, line 3: 'x' is no integer.")
+
+    page.page.facts.names = Names()
+    with pytest.raises(OthersFailed):
+        fails()
+    text = page.get("/")
+    assert "other files than this run&#39;s, which are loaded and published: Airbyte job 7" in text
+    assert "in/broken.csv, line 3" in text
+
+
+def test_a_run_names_its_file_that_was_removed_before_it_was_loaded(client: SyncPrefectClient, page: Seen) -> None:
+    why = "it was removed from the bucket before it was loaded"
+
+    @flow(name="full_pipeline")
+    def loads() -> None:
+        create_table_artifact(
+            [{"key": "in/gone.csv", "why": why}], key=page.page.facts.names.artifact("files-without-rows")
+        )
+
+    page.page.facts.names = Names()
+    loads()
+    text = page.get("/")
+    assert f"<code>in/gone.csv</code> brought no row: {why}." in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "marked"), [("worker_gone", "Prefect"), ("run_failed", ""), ("batch_parked", "Landing")]
+)
+def test_an_incident_marks_the_part_that_it_is_about(page: Seen, kind: str, marked: str) -> None:
+    now = datetime.now(UTC)
+    incident = Incident(key=f"{kind}/x", kind=kind, what="W", since=now, opened=now, impact="I", where="", command="c",
+                        advice="", probe="p")  # fmt: skip
+    IncidentStore(page.folder / "alerts").save(State(began=now, looked=now, incidents={incident.key: incident}))
+    page.page.facts.names = Names("healthy")
+    text = re.sub("<[^>]*>", "", " ".join(page.get("/").split()))
+    assert re.findall(r"(\w+) ✕ problem", text) == ([marked] if marked else [])
 
 
 def test_sql_runs_by_a_form_of_the_page_alone(page: Seen) -> None:

@@ -1,5 +1,6 @@
 """Whatever is wrong, the run says what, where and what to do; nothing is lost, and mending it completes the work."""
 
+import json
 import re
 import shutil
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from prefect.artifacts import Artifact
 
 from blocks.airbyte.client import AirbyteClient
 from blocks.airbyte.errors import (
@@ -23,6 +25,7 @@ from blocks.airbyte.errors import (
     SyncTimedOut,
     UnknownConnection,
 )
+from blocks.batches import OthersFailed
 from blocks.dbt.errors import DbtFailed, StaleSource, WarehouseLocked
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile, listing
@@ -56,6 +59,14 @@ def fails(flow, kind: type[PlatformError], **parameters) -> str:
     return text
 
 
+def of_the_last_run(key: str) -> list[dict[str, Any]]:
+    """The rows of an artifact of the newest run of the pipeline."""
+    found = Artifact.get(key)
+    assert found is not None
+    assert found.flow_run_id == newest_run("full_pipeline").id
+    return json.loads(str(found.data))
+
+
 # -- files ---------------------------------------------------------------------------------------------------------
 
 
@@ -79,6 +90,18 @@ def test_a_broken_row_fails_its_stream_by_file_and_line_and_the_mended_file_comp
     loaded.put("flights/2013-01-02.csv.gz", good)
     full_pipeline(files=[LandedFile(key=key)])
     assert loaded.count("fct_flights") == 40
+
+
+@every_mode
+def test_a_batch_beside_a_broken_file_is_told_as_loaded_and_its_rows_are_counted(loaded: Platform) -> None:
+    broken = loaded.put("flights/2013-01-02.csv.gz", flights(2) + "2013,1,2,one field too few\n")
+    header = "origin,year,month,day,hour,temp,time_hour\n"
+    key = loaded.put("weather/late.csv.gz", f"{header}EWR,2013,2,1,1,30.5,2013-02-01T06:00:00Z\n")
+    text = fails(full_pipeline, OthersFailed, files=[LandedFile(key=key)])
+    assert broken in text
+    [weather] = [each for each in of_the_last_run("row-counts") if each["stream"] == "weather"]
+    assert weather["written"] == weather["found in raw"] == 1
+    assert of_the_last_run("freshness")
 
 
 @every_mode
@@ -293,6 +316,9 @@ def test_a_failing_dbt_test_is_named_and_the_published_tables_stay(loaded: Platf
     )
     loaded.put("flights/2013-01-02.csv.gz", flights(2))
     text = fails(full_pipeline, DbtFailed)
+    [counted] = [each for each in of_the_last_run("row-counts") if each["stream"] == "flights"]
+    assert counted["written"] == counted["found in raw"] == 20
+    assert of_the_last_run("freshness")
     assert "no_flight_to_iah (fail)" in text
     assert loaded.count("fct_flights") == 20
 

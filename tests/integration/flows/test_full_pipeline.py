@@ -112,6 +112,13 @@ def test_a_file_of_the_batch_that_brought_no_row_fails_the_run_after_all_else_we
     assert platform.count("fct_flights") == 20
 
 
+def test_files_of_another_bucket_than_the_sensors_are_missed_and_not_taken_for_removed(platform: Platform) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    with pytest.raises(FilesMissing, match=r"inbound/flights/elsewhere\.csv"):
+        full_pipeline(files=[LandedFile(key="inbound/flights/elsewhere.csv")])
+
+
 @every_mode
 def test_files_that_an_adopted_sync_was_too_early_for_are_loaded_by_a_second_one(platform: Platform) -> None:
     platform.put_reference()

@@ -25,6 +25,7 @@ from blocks.cursor_command import put_back
 from blocks.landing import LandedFile, LandingUnavailable
 from blocks.prefect_server import PrefectUnavailable
 from blocks.runs import DeploymentRuns, parked_key
+from flows.airbyte_sync import airbyte_sync
 from flows.full_pipeline import FilesMissing, full_pipeline
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import main, s3_file_sensor, sensor
@@ -262,6 +263,37 @@ def test_a_batch_with_a_file_that_brings_no_row_is_parked_at_once(platform: Plat
     (parked,) = looking(deployment).store.parked.named([])
     assert FilesMissing.__name__ in parked.reason
     assert stray in parked.reason
+
+
+def test_a_file_that_was_removed_after_it_was_seen_holds_up_neither_its_batch_nor_the_sensor(
+    platform: Platform, deployment: str
+) -> None:
+    platform.put_reference()
+    platform.put("flights/2013-01-01.csv.gz", flights(1))
+    gone = platform.put("flights/2013-01-02.csv.gz", flights(2))
+    s3_file_sensor(deployment=deployment)
+    platform.s3.delete_object(Bucket=platform.bucket, Key=gone)
+    work(run := under_way(deployment))
+    assert platform.count("fct_flights") == 20
+    assert [each.state_name for each in runs_of(deployment)] == ["Completed"]
+    told = Artifact.get("files-without-rows")
+    assert told is not None
+    assert told.flow_run_id == run.id
+    assert f'[{{"key": "{gone}", "why": "it was removed from the bucket before it was loaded"}}]' == told.data
+    assert s3_file_sensor(deployment=deployment).files == []
+    assert looking(deployment).store.parked.named([]) == []
+
+
+def test_a_batch_all_of_whose_files_were_removed_ends(platform: Platform, deployment: str) -> None:
+    platform.put_reference()
+    airbyte_sync()
+    gone = platform.put("flights/2013-01-02.csv.gz", flights(2))
+    s3_file_sensor(deployment=deployment, pattern="flights/*")
+    platform.s3.delete_object(Bucket=platform.bucket, Key=gone)
+    work(under_way(deployment))
+    assert s3_file_sensor(deployment=deployment, pattern="flights/*").files == []
+    store = looking(deployment, pattern="flights/*").store
+    assert (store.load()[0].accepted, store.parked.named([])) == ([], [])
 
 
 def test_a_deployment_that_is_not_there_is_named_and_the_files_wait(platform: Platform) -> None:

@@ -357,6 +357,15 @@ def test_a_batchs_failed_run_is_no_incident_until_the_batch_is_parked(world: Wor
         assert world.told() == [("open", "batch_parked")]
 
 
+def test_a_sync_that_failed_on_other_files_than_its_batchs_is_told_as_such(world: World) -> None:
+    world.failed(f"OthersFailed: {SYNC.partition(': ')[2]}")
+    world.lasting()
+    (incident,) = world.watch.state.incidents.values()
+    assert "not on the files of its run, which are published: SyncFailed: it cannot load inbound/flights/a.csv" in (
+        incident.what
+    )
+
+
 def test_parked_batches_are_reported_beside_a_run_that_failed_for_the_same_reason(world: World) -> None:
     with parked_batch(world):
         world.failed(SYNC)
