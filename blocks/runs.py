@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -46,8 +47,8 @@ MOST_REASON = 500
 """Characters of a batch's reason in the artifact."""
 DATE_LAG = timedelta(seconds=2)
 """How far a Date header may be behind: it has whole seconds, and Prefect's uvicorn renews it once a second."""
-MOST_NAMES = 20
-"""Further files of a batch that the artifact names."""
+MOST_NAMES = 400
+"""Characters of the names of a batch's further files in the artifact, which holds many batches."""
 SLUG = 100
 """Characters of a cursor's place in the name of its artifact."""
 
@@ -207,11 +208,13 @@ def _event(bucket: str, file: LandedFile) -> Event:
 
 def _row(failed: Failed) -> dict[str, str | int]:
     files = [each.key for each in failed.batch.files]
+    others = [shown(each) for each in files[1:MOST_NAMES]]
+    ends = accumulate(len(each) + 1 for each in others)
     return {
         "batch": failed.batch.id,
         "files": len(files),
         "first": shown(files[0]),
-        "others": "\n".join(map(shown, files[1 : MOST_NAMES + 1])),
+        "others": "\n".join(name for name, end in zip(others, ends, strict=True) if end <= MOST_NAMES),
         "named": int(any(each in failed.reason for each in files)),
         "again": failed.retry_at.isoformat() if failed.retry_at else "",
         "attempts": failed.batch.attempt - 1,

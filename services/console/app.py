@@ -35,6 +35,7 @@ from services.console.facts import Facts
 from services.console.lineage import FILES, Docs
 from services.console.query import ask
 from services.guard.asgi import Guard
+from services.guard.rules import Refusal
 from services.watch.prefect_api import Prefect
 
 HERE = Path(__file__).parent
@@ -47,6 +48,7 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
+    "x-frame-options": "DENY",
 }
 READY_MADE = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -99,10 +101,10 @@ class Page:
     # -- what answers -------------------------------------------------------------------------------------
 
     def home(self, _: Request) -> Response:
-        return self.show("home.html", facts=self.facts.now(), tables=self.tables(), leads=leads(self.settings))
+        return self.show("home.html", facts=self.facts.now(), **self._named(), leads=leads(self.settings))
 
     def tests(self, _: Request) -> Response:
-        return self.show("tests.html", facts=self.facts.now())
+        return self.show("tests.html", facts=self.facts.now(), **self._named())
 
     def table(self, request: Request) -> Response:
         """One published table."""
@@ -112,8 +114,14 @@ class Page:
             raise HTTPException(404, f"There is no published table {name}.")
         versions = [(each, row) for each in facts.publications for row in each["changed"] if row["table"] == name]
         profile = data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, name)
-        by_model = {each.name.rpartition(".")[2]: each.name for each in tables}
-        return self.show("table.html", table=found, facts=facts, profile=profile, versions=versions, by_model=by_model)
+        return self.show(
+            "table.html", table=found, facts=facts, profile=profile, versions=versions, **self._named(tables)
+        )
+
+    def _named(self, tables: list[data.Table] | None = None) -> dict[str, Any]:
+        """The published tables, also by their models' names."""
+        tables = self.tables() if tables is None else tables
+        return {"tables": tables, "by_model": {each.name.rpartition(".")[2]: each.name for each in tables}}
 
     def form(self, request: Request) -> Response:
         """The SQL box; a query in the address is only put into it."""
@@ -151,11 +159,11 @@ class Page:
     def ready_made(self, request: Request) -> Response:
         """dbt's docs or dbt-colibri's lineage, as the last publication left them."""
         kind = request.path_params["kind"]
-        if kind not in FILES:  # dbt's page asks for images by names that its script fills in later
+        if kind.endswith((".svg", ".png", ".ico")):  # images of dbt's page, which this platform does not have
             return FileResponse(HERE / "static" / "icon.svg")
-        file = self.docs.file(kind)
+        file = self.docs.file(kind) if kind in FILES else None
         if file is None:
-            raise HTTPException(404, "The docs are written after a publication. None has written them yet.")
+            raise HTTPException(404, "There are no such docs. They are written after a publication.")
         return FileResponse(file, media_type="text/html", headers={"content-security-policy": READY_MADE})
 
     def failed(self, _: Request, error: Exception) -> Response:
@@ -232,9 +240,15 @@ def shown(rows: list[list[Any]]) -> int:
 def _csv(answer: Answer) -> Response:
     text, name = io.StringIO(), f"first-{len(answer.rows)}-rows.csv" if answer.more else "result.csv"
     csv.writer(text).writerows([answer.columns, *answer.rows])
-    return Response(
-        text.getvalue(), media_type="text/csv", headers={"content-disposition": f'attachment; filename="{name}"'}
-    )
+    headers = {"content-disposition": f'attachment; filename="{name}"', "x-more-rows": str(answer.more).lower()}
+    return Response(text.getvalue(), media_type="text/csv", headers=headers)
+
+
+def refused(refusal: Refusal) -> Response:
+    """The page of a body that is not read; it shows nothing of the platform, since nobody was asked for a login yet."""
+    head = f"<!doctype html><html lang=en><title>{refusal.status}</title><link rel=stylesheet href=/static/page.css>"
+    text = f"{head}<h1>{refusal.status}</h1><p>{escape(refusal.message)}</p><a href=/sql>Back to SQL</a>"
+    return HTMLResponse(text, refusal.status, HEADERS)
 
 
 def create_app(page: Page) -> Guard:
@@ -252,4 +266,4 @@ def create_app(page: Page) -> Guard:
     login = [Middleware(BaseHTTPMiddleware, dispatch=page.guarded)]
     failures = dict.fromkeys((HTTPException, QueryFailed, 500), page.failed)
     app = Starlette(routes=routes, exception_handlers=failures, middleware=login)
-    return Guard(app, MAX_BODY_MB, pages=True, other_types="/sql")
+    return Guard(app, MAX_BODY_MB, pages=True, other_types="/sql", page=refused)

@@ -121,6 +121,14 @@ class Docs:
         id_ = project.models.get(name) or project.models.get(name.rpartition(".")[2])  # readers may have another schema
         return Model(id_, project) if id_ else None
 
+    def about(self, name: str) -> list[Model]:
+        """The models that a test is about; of a model, itself; of a source's test, none."""
+        project = self._read()
+        node = project.named.get(name, {})
+        own = node.get("attached_node") or node.get("unique_id", "")
+        ids = [own] if own in project.models.values() else project.parents.get(own, [])
+        return [Model(each, project) for each in ids if each in project.models.values()]
+
     def lacks(self, name: str, at: datetime) -> bool:
         """Whether the project has lost a test or model that ran then; False until its docs are written again."""
         return written(self.folder / MANIFEST) > at.timestamp() * 1e9 and name not in self._read().named

@@ -2,10 +2,11 @@
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.guard.rules import ADDED, Refusal, is_cors, joined
@@ -33,16 +34,23 @@ class Guard:
         pages: the application has pages for people; see `Rules`.
         other_types: paths that take other bodies than JSON; see `Rules`.
         streamed: path of uploads, which the application reads, and limits, itself.
+        page: makes the answer to a refused body, for a person; without it, the answer is JSON.
     """
 
     def __init__(
-        self, app: ASGIApp, max_body_mb: float, pages: bool = False, other_types: str = r"(?!)", streamed: str = ""
+        self,
+        app: ASGIApp,
+        max_body_mb: float,
+        pages: bool = False,
+        other_types: str = r"(?!)",
+        streamed: str = "",
+        page: Callable[[Refusal], Response] | None = None,
     ) -> None:
         settings = GuardSettings()
         self.app = app
         self.limit = round((settings.max_body_mb or max_body_mb) * MEGABYTE)
         self.rules = settings.rules(pages=pages, other_types=other_types)
-        self._streamed = streamed
+        self._streamed, self._page = streamed, page or _as_json
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +78,7 @@ class Guard:
         except Refused as error:
             if "expect" not in headers:
                 await _discard(receive)
-            await _refuse(error.args[0], scope, receive, send)
+            await _refuse(error.args[0], scope, receive, send, self._page)
         except TimeoutError:
             if body.complete:
                 raise  # the application's own
@@ -162,16 +170,21 @@ async def _discard(receive: Receive) -> None:
                 pass
 
 
-async def _refuse(refused: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+def _as_json(refused: Refusal) -> Response:
+    return JSONResponse({"message": refused.message, "status": refused.status}, refused.status)
+
+
+async def _refuse(
+    refused: Refusal, scope: Scope, receive: Receive, send: Send, page: Callable[[Refusal], Response] = _as_json
+) -> None:
     if scope["type"] == "websocket":
         await receive()  # websocket.connect
         await send({"type": "websocket.close", "code": 1008, "reason": refused.message[:120]})
         return
     # The rest of a body that is not read would be taken for the next request.
-    close = {"connection": "close", **ADDED}
-    await JSONResponse({"message": refused.message, "status": refused.status}, refused.status, close)(
-        scope, receive, send
-    )
+    answer = page(refused)
+    answer.headers["connection"] = "close"
+    await answer(scope, receive, _closed_to_others(send))
 
 
 def _without_encoding(scope: Scope, content: bytes) -> Scope:
@@ -198,7 +211,8 @@ def _closed_to_others(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message["headers"] if not is_cors(name.decode("latin-1"))]
             message = {**message, "headers": headers}
-            MutableHeaders(scope=message).update(ADDED)
+            for name, value in ADDED.items():
+                MutableHeaders(scope=message).setdefault(name, value)
         await send(message)
 
     return closed

@@ -3,7 +3,7 @@
 
 {%- set changed = rows_to_test(model) %}
 
-select {{ columns | join(', ') }}
+select {{ columns | join(', ') }}{{ and_file() }}
 from {{ model }}
 where ({{ columns | join(' is null or ') }} is null)
     {%- if changed %} and {{ changed }} {% endif %}

@@ -1,7 +1,7 @@
 {# Rows whose key is null in part, and keys that more than one row has. #}
 {% test primary_key(model, columns) %}
 
-select {{ columns | join(', ') }}, count(*) as rows_with_this_key
+select {{ columns | join(', ') }}, count(*) as rows_with_this_key{{ and_file(grouped=true) }}
 from {{ model }}
 {%- set changed = rows_to_test(model, columns) %}
 {% if changed %} where {{ changed }} {% endif %}

@@ -1,7 +1,7 @@
 // Shows new facts without a reload, while the page can be seen. Without JavaScript, reload the page.
-const SECONDS = 30;
+const SECONDS = 10;
 const facts = document.querySelector("main[data-refresh]");
-setInterval(async () => {
+const look = async () => {
   if (!facts || document.hidden || facts.querySelector("a:focus, summary:focus") || facts.querySelector("details[open]")) return;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
@@ -11,4 +11,6 @@ setInterval(async () => {
   } catch { // the platform is stopped; the next look may find it again
     document.querySelector("h1").textContent = "The platform does not answer. What you see is old.";
   }
-}, SECONDS * 1000);
+};
+setInterval(look, SECONDS * 1000);
+document.addEventListener("visibilitychange", look);

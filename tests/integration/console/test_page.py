@@ -511,6 +511,10 @@ def test_sql_runs_by_a_form_of_the_page_alone(page: Seen) -> None:
     assert "delay by day" in own.text
     csv = page.web.post("/sql", data={**form, "as": "csv"})
     assert csv.text.splitlines()[:2] == ["day,delay", "2013-01-01,0.0"]
+    assert csv.headers["x-more-rows"] == "false"
+    cut = page.web.post("/sql", data={"q": "from range(10001)", "as": "csv"})
+    assert cut.headers["x-more-rows"] == "true"
+    assert "first-10000-rows.csv" in cut.headers["content-disposition"]
     for headers in ({"origin": "http://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
         assert page.web.post("/sql", data=form, headers=headers).status_code == 403
     assert page.web.post("/sql", data=form, headers={"host": "evil.example"}).status_code == 421
@@ -533,6 +537,15 @@ def test_a_query_ends_when_its_reader_leaves_and_the_next_one_need_not_wait(page
         assert httpx.post(f"{url}/sql", data={"q": "select 41 + 1"}).status_code == 200
 
 
+def test_a_statement_that_is_too_long_is_answered_by_a_page_that_shows_nothing_of_the_platform(page: Seen) -> None:
+    answer = page.web.post("/sql", data={"q": "x" * 200_000})
+    assert answer.status_code == 413
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["x-frame-options"] == "DENY"
+    assert "The body is larger than 0.1 MB" in answer.text
+    assert "trial" not in answer.text
+
+
 def test_of_many_queries_at_once_some_are_refused(page: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     page.publish()
     monkeypatch.setattr(app, "WAITING", 0)
@@ -553,7 +566,7 @@ def test_every_answer_has_security_headers_and_names_no_other_host(page: Seen) -
         answer = page.web.get(path)
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["x-frame-options"]
+        assert answer.headers["x-frame-options"] == "DENY"
         assert 'src="http' not in answer.text
         assert len(answer.content) < 200_000
 
@@ -613,3 +626,5 @@ def test_the_ready_made_pages_reach_no_address_at_all_and_are_not_there_before_a
     assert "connect-src data: blob:;" in policy
     assert "/ready-made/docs" in page.get("/")
     assert page.web.get("/ready-made/../../secret").status_code == 404
+    assert page.web.get("/ready-made/anything").status_code == 404
+    assert page.web.get("/ready-made/logo.svg").headers["content-type"].startswith("image/svg")

@@ -63,10 +63,10 @@ class Platform:
         with duckdb.connect(str(self.warehouse), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
-    def sql(self, statement: str) -> None:
-        """Change the warehouse behind dbt's back."""
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Change or ask the warehouse behind dbt's back."""
         with duckdb.connect(str(self.warehouse)) as connection:
-            connection.execute(statement)
+            return connection.execute(statement).fetchall()
 
     @property
     def warehouse(self) -> Path:

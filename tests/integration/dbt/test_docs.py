@@ -87,6 +87,8 @@ def test_a_columns_lineage_reaches_raw_and_names_what_it_feeds_and_its_tests(fol
     assert model.tests("") == []
     assert model.sources == ["raw.flights"]
     assert "worst is null" in Docs(folder).sql("not_null_late_worst")
+    assert Docs(folder).about("not_null_late_worst") == Docs(folder).about("late") == [model]
+    assert Docs(folder).about("no_such_test") == []
     above = Docs(folder).model("main.stg_flights")
     assert above is not None
     assert set(above.downstream("delay")) == {"late.worst", "held.delay"}

@@ -28,6 +28,9 @@ def test_all_rows_are_looked_at_once_a_dimension_has_changed(platform: Platform)
     platform.lake.load_landing("airlines", where="carrier <> 'HA'")
     results = build(platform, "+dim_airlines")
     assert (results[OF_AIRLINES].status, results[OF_AIRLINES].failures) == ("fail", 31)
+    files = platform.sql(f"select distinct _ab_source_file_url from ({results[OF_AIRLINES].node.compiled_code})")
+    assert len(files) > 1
+    assert all("flights-2013-01-" in file for (file,) in files), "each row that fails names its file"
 
 
 def test_a_row_that_no_load_brought_is_found_by_a_full_run_alone(platform: Platform) -> None:
@@ -37,3 +40,6 @@ def test_a_row_that_no_load_brought_is_found_by_a_full_run_alone(platform: Platf
     assert build(platform)[KEY].status == "pass"
     found = build(platform, "--vars", "{test_all: true}")[KEY]
     assert (found.status, found.failures) == ("fail", 1)
+    [(*_, first_file, last_file)] = platform.sql(found.node.compiled_code)
+    assert first_file == last_file
+    assert "flights-2013-01-10" in first_file
