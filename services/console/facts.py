@@ -32,6 +32,7 @@ KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshn
 JOB = re.compile(r"(?<=\bjob) \d+")
 PLANNED = "Planned"
 PIPELINES = ("full_pipeline", "remove_file", "airbyte_sync", "dbt_transform")
+OTHERS = "The files of this run are loaded and published. The sync failed on others. "
 WAITS = {
     "Late": "No worker has taken it yet.",
     "Pending": "A worker is starting it.",
@@ -46,9 +47,9 @@ class Snapshot:
     """The platform at one moment. `problem` says why parts may be old; `known` is when Prefect told the last ones.
 
     A run has the time at which it `began`, its planned start while it waits, its seconds, files, steps and page, `why`
-    it failed or waits, and its files `without` rows. The rest are rows of artifacts. A test or model has its statuses,
-    oldest first, as `history`; a publication the page of its run, and those of its tables that it changed. A run or
-    batch has the `same` reason as the one before it, or another.
+    it failed or waits, what holds `but` for that, and its files `without` rows. A run or batch has the `same` reason as
+    one before it, or another. The rest are rows of artifacts. A test or model has its statuses, oldest first, as
+    `history`; a publication the page of its run, and those of its tables that it changed.
     """
 
     at: datetime
@@ -173,6 +174,7 @@ class Facts:
             "seconds": run["estimated_run_time"],
             "files": files,
             "why": _why(name, message) if has_failed else WAITS.get(name, ""),
+            "but": OTHERS if " OthersFailed: " in message else "",
             "url": self._run_url(run["id"]),
             "steps": _steps(steps, began),
         }
@@ -191,20 +193,20 @@ def _files(parameters: Json) -> list[str]:
 def _why(state: str, message: str) -> str:
     """The reason, with the cell at fault where a sync or dbt failed; other errors' texts may hold anything."""
     error, text = parts(state, shown(USER.sub("//***@", message)))
-    if error == "OthersFailed":
-        error = "SyncFailed for other files than this run's, which are loaded and published"
-    if error.startswith(("SyncFailed", "DbtFailed")):
+    error = "SyncFailed" if error == "OthersFailed" else error
+    if error in ("SyncFailed", "DbtFailed"):
         return f"{error}: {text[:MOST_SHOWN]}{'…' if len(text) > MOST_SHOWN else ''}"
     told = reason(state, message)
     return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
 
 
 def told_once(found: list[Json]) -> list[Json]:
-    """Note as `same` on each whose reason is that of the one before; attempts differ by the number of Airbyte's job."""
-    before = ""
+    """Note as `same` on each whose reason one before has told; attempts differ by the number of Airbyte's job."""
+    told = set[str]()
     for each in found:
         plain = JOB.sub("", each["why"])
-        each["same"], before = bool(plain) and plain == before, plain
+        each["same"] = plain in told
+        told.add(plain)
     return found
 
 

@@ -460,7 +460,7 @@ def test_attempts_that_fail_for_one_reason_tell_it_once(page: Seen) -> None:
             fails(job)
     text = page.get("/")
     assert text.count("line 3. Mend it.") == 1
-    assert "For the same reason as the run above." in text
+    assert "For the same reason as a run above." in text
 
 
 def test_a_run_whose_own_files_are_loaded_says_so_and_names_the_file_that_failed(page: Seen) -> None:
@@ -472,7 +472,9 @@ def test_a_run_whose_own_files_are_loaded_says_so_and_names_the_file_that_failed
     with pytest.raises(OthersFailed):
         fails()
     text = page.get("/")
-    assert "other files than this run&#39;s, which are loaded and published: Airbyte job 7" in text
+    assert (
+        "The files of this run are loaded and published. The sync failed on others. SyncFailed: Airbyte job 7" in text
+    )
     assert "in/broken.csv, line 3" in text
 
 
