@@ -106,9 +106,9 @@ class Facts:
         found = self.prefect.newest(map(self.names.artifact, KEYS))
         newest = dict(zip(KEYS, found.values(), strict=True))
         facts.runs = told_once(self._runs(facts.at))
+        without = {each["flow_run_id"]: rows(each) for each in reversed(newest["files-without-rows"])}
         for run in facts.runs:
-            left_out = (each for each in newest["files-without-rows"] if each["flow_run_id"] == run["id"])
-            run["without"] = rows(next(left_out, {}))
+            run["without"] = without.get(run["id"], [])
         waiting = self._waiting(facts.at)
         facts.waiting = [each for each in waiting if each["state"] != PLANNED]
         facts.planned = next((each for each in waiting if each["state"] == PLANNED), None)

@@ -629,4 +629,4 @@ def test_the_ready_made_pages_reach_no_address_at_all_and_are_not_there_before_a
     assert "/ready-made/docs" in page.get("/")
     assert page.web.get("/ready-made/../../secret").status_code == 404
     assert page.web.get("/ready-made/anything").status_code == 404
-    assert page.web.get("/ready-made/logo.svg").headers["content-type"].startswith("image/svg")
+    assert page.web.get("/ready-made/{{ icon }}").headers["content-type"].startswith("image/svg")
