@@ -144,6 +144,10 @@ REMOVE = $(if $(DEV_SHELL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$T
 remove-file: $(INSTALLED) ## Take a file out of landing, raw and the tables: make remove-file FILE=inbound/orders/bad.csv [YES=1]
 	@$(REMOVE) -- "$$TYPED_FILE"
 
+.PHONY: compact
+compact: $(INSTALLED) ## Merge the small files of raw into large ones: make compact [STREAM=orders]
+	@$(VERB) compact -- "$$TYPED_STREAM"
+
 .PHONY: dbt
 dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show --select orders"
 	@$(OURS) -m blocks.dbt_command $(ARGS)
@@ -256,7 +260,7 @@ bench-load: $(READY) ## Load 10 million rows through the mock Airbyte, and compa
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## Measure what a day, a history and a run cost beside their floor: make bench [ONLY=history,dev,compose] [ARGS=--help]
+bench: $(READY) ## Measure what a day, a history and a run cost beside their floor: make bench [ONLY=history,compaction,dev,compose] [ARGS=--help]
 	@$(BIN)/python -m benchmarks --only="$$TYPED_ONLY" $(ARGS)
 
 # What the images hold of it: no tools, and for Linux alone.

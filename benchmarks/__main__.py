@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import drop, history
+from benchmarks import compaction, drop, history
 from benchmarks.figures import LATEST, ROOT, keep, show
 from services.sample.files import Sample
 
-PARTS = ("history", *drop.ENGINES)
+PARTS = ("history", "compaction", *drop.ENGINES)
 
 
 def main() -> None:
@@ -31,6 +31,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             if part == "history":
                 found = history.figures(arguments.rows, arguments.rounds, Path(folder))
+            elif part == "compaction":
+                found = compaction.figures(arguments.rounds, Path(folder))
             else:
                 found = drop.figures(part, arguments.rounds, Path(folder))
         keep(found)

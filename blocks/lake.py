@@ -109,22 +109,40 @@ def columns(lake: Path) -> dict[str, dict[str, str]]:
 
 
 def fills(lake: Path, since: datetime) -> list[Fill]:
-    """How many values each file loaded since then has in each column, by the footers of the Parquet files alone."""
+    """How many values each file loaded since then has in each column, by the footers of the Parquet files alone.
+
+    Where several files were merged into one Parquet file, the rows that were loaded since then are counted.
+    """
     query = (
         "select file_name, path_in_schema, sum(num_values), sum(num_values - coalesce(stats_null_count, 0)), "
-        "max(stats_max_value) from parquet_metadata(?) group by all order by all"
+        "min(stats_min_value), max(stats_max_value) from parquet_metadata(?) group by all order by all"
     )
     found: list[Fill] = []
     with reading(lake), duckdb.connect() as connection:
         for name, files in written(lake, since).items():
             by_file: dict[str, Fill] = {}
-            for file, column, rows, values, most in connection.execute(query, [files]).fetchall():
+            merged = list[str]()
+            for file, column, rows, values, least, most in connection.execute(query, [files]).fetchall():
                 fill = by_file.setdefault(file, Fill(name, "", int(rows), {}))
                 fill.values[column.lower()] = int(values)
                 if column == FILE:
                     fill.file = most or ""
-            found += by_file.values()
+                    merged += [file] if least != most else []
+            found += [fill for file, fill in by_file.items() if file not in merged]
+            for file in merged:
+                found += _counted(connection, name, file, since)
     return found
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, name: str, file: str, since: datetime) -> Iterator[Fill]:
+    rows = connection.execute(
+        f"select {FILE}, count(*), count(columns(*)) from {RAW} "  # noqa: S608 - a constant
+        "where _airbyte_extracted_at >= ? group by 1 order by 1",
+        [file, since],
+    )
+    columns = [column[0].lower() for column in rows.description[2:]]
+    for key, count, *values in rows.fetchall():
+        yield Fill(name, key or "", count, dict(zip(columns, values, strict=True)))
 
 
 def example(lake: Path, name: str, column: str, file: str) -> str | None:

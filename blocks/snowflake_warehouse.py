@@ -231,6 +231,10 @@ class SnowflakeWarehouse:
                     ) from error
         return counts
 
+    def compact(self) -> dict[str, tuple[int, int]]:
+        """Do nothing: Snowflake merges its micro-partitions itself."""
+        return {}
+
     def _rows(self, table: str, key: str) -> str:
         """What stands behind FROM for the rows of an object."""
         return f'{self.raw_schema}."{table}" where {lake.object_of_row([key]).replace("%", "%%")} = %s'

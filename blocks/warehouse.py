@@ -90,6 +90,13 @@ class Warehouse(Protocol):
             RawReadOnly: this warehouse, or its role, may only read raw.
         """
 
+    def compact(self) -> dict[str, tuple[int, int]]:
+        """Merge raw's small files where Airbyte itself does not; return how many each table had, and has.
+
+        Raises:
+            RawReadOnly: this warehouse may only read raw.
+        """
+
 
 class DuckDbWarehouse:
     """A DuckDB file that dbt writes, Parquet files as its raw zone, and a copy for readers.
@@ -199,6 +206,13 @@ class DuckDbWarehouse:
         """Refuse: the lake belongs to the mock Airbyte."""
         raise RawReadOnly(
             f"The rows of {key} cannot be removed: only the mock Airbyte writes the lake {self.lake_dir}, and at "
+            "AIRBYTE_SERVER_URL is another server, or an older mock. Update it, or correct AIRBYTE_SERVER_URL."
+        )
+
+    def compact(self) -> dict[str, tuple[int, int]]:
+        """Refuse: the lake belongs to the mock Airbyte."""
+        raise RawReadOnly(
+            f"The files of {self.lake_dir} cannot be merged: only the mock Airbyte writes them, and at "
             "AIRBYTE_SERVER_URL is another server, or an older mock. Update it, or correct AIRBYTE_SERVER_URL."
         )
 

@@ -12,6 +12,7 @@ from blocks.airbyte.api import Connection, Discovered, Job, JobDetails, JobRepor
 from blocks.airbyte.errors import (
     AirbyteError,
     AirbyteUnavailable,
+    CompactionFailed,
     ConnectionInactive,
     RemovalFailed,
     SyncCancelled,
@@ -28,8 +29,8 @@ CANCEL_SECONDS = 5.0
 """How long one attempt to cancel waits for its answer: a run that is being ended has little time."""
 DISCOVERY_SECONDS = 300.0
 """How long a source may take to say what its streams have."""
-REMOVAL_SECONDS = 3600.0
-"""How long a removal may wait for the syncs and the dbt commands that use the files."""
+FILES_SECONDS = 3600.0
+"""How long a change of raw's files may wait for the syncs and the dbt commands that use them."""
 
 Failure = TypeVar("Failure", bound=SyncFailed)
 
@@ -181,21 +182,39 @@ class AirbyteClient(AirbyteServer):
         Raises:
             RemovalFailed: a destination refuses.
         """
+        answer = self._of_mock("/_mock/removals", {"bucket": bucket, "key": key})
+        if "notRemoved" in answer:
+            raise RemovalFailed(f"The rows of {key} were not removed: {answer['notRemoved']}")
+        return answer.get("removed")
+
+    def compact(self, stream: str = "") -> dict[str, tuple[int, int]] | None:
+        """Have the mock Airbyte merge the small files of a stream, or of all streams, in raw.
+
+        Returns:
+            How many files each table had, and has; None where the server is not the mock, or an older one.
+
+        Raises:
+            CompactionFailed: there is no such stream, or its files stay as they are.
+        """
+        answer = self._of_mock("/_mock/compactions", {"stream": stream})
+        if "notCompacted" in answer:
+            raise CompactionFailed(f"Raw was not compacted: {answer['notCompacted']}")
+        counts = answer.get("compacted")
+        return None if counts is None else {name: (before, after) for name, (before, after) in counts.items()}
+
+    def _of_mock(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """Ask the mock Airbyte for what the real one does not do; return its answer, or nothing from another server."""
         base, public, _ = self.server_url.rpartition("/api/public/v1")
         if not public:
-            return None
-        response = self._send(
-            "POST", f"{base}/_mock/removals", json={"bucket": bucket, "key": key}, timeout=REMOVAL_SECONDS
-        )
+            return {}
+        response = self._send("POST", f"{base}{path}", json=wanted, timeout=FILES_SECONDS)
         if response.status_code == 401:
             raise self._unauthorised(response)
         try:
             answer = response.json()
         except ValueError:
-            return None
-        if isinstance(answer, dict) and "notRemoved" in answer:
-            raise RemovalFailed(f"The rows of {key} were not removed: {answer['notRemoved']}")
-        return answer.get("removed") if isinstance(answer, dict) else None
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
     def report(self, job_id: int) -> JobReport:
         """Why a job failed, and what each stream moved, where the server offers its Configuration API."""

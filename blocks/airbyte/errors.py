@@ -61,3 +61,7 @@ class SyncTimedOut(SyncFailed):
 
 class RemovalFailed(AirbyteError):
     """The rows of a file could not be taken out of raw."""
+
+
+class CompactionFailed(AirbyteError):
+    """The small files of raw could not be merged."""

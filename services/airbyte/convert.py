@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import duckdb
@@ -61,7 +62,7 @@ def write_empty(
     origin = Origin("", datetime.now(UTC), 0, 0, date_as_text)
     declared = [f"NULL::{sql.DUCKDB_TYPES[type_]} AS {sql.name(name)}" for name, type_ in columns.items()]
     query = f"SELECT {', '.join(declared + _airbyte_columns(origin, [], NUMBER))} LIMIT 0"
-    _copy(connection, query, target, len(columns))
+    copy(connection, query, target, len(columns))
 
 
 def to_parquet(
@@ -82,7 +83,7 @@ def to_parquet(
     wrong: duckdb.Error | None = None
     for reading in source.readings(columns):
         try:
-            return _copy(connection, _select(reading, columns, names, origin), target, len(columns))
+            return copy(connection, _select(reading, columns, names, origin), target, len(columns))
         except duckdb.OperationalError as error:
             if str(source.path) not in str(error):
                 raise  # the disk or the memory, which is not the file's fault
@@ -194,10 +195,13 @@ def _numbered(row: str) -> str:
     return f"{sql.text(str(uuid4())[:24])} || ({row} + 100000000000)::VARCHAR"
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, query: str, target: Path, width: int) -> int:
+def copy(
+    connection: duckdb.DuckDBPyConnection, query: str, target: Path, width: int, values: Sequence[Any] = ()
+) -> int:
+    """Write a query's rows, of `width` columns, to a Parquet file; return their number."""
     rows = min(max(HELD // max(width, 1) // VECTOR, 1) * VECTOR, ROW_GROUP)
     distinct = DISTINCT * WIDE // max(width, WIDE)
     connection.execute(f"SET disabled_optimizers = '{'common_subexpressions' if width > WIDE else ''}'")
     options = f"FORMAT parquet, ROW_GROUP_SIZE {rows}, DICTIONARY_SIZE_LIMIT {distinct}"
-    row = connection.execute(f"COPY ({query}) TO {sql.text(str(target))} ({options})").fetchone()
+    row = connection.execute(f"COPY ({query}) TO {sql.text(str(target))} ({options})", values).fetchone()
     return int(row[0]) if row else 0

@@ -53,7 +53,7 @@ def open_destination(
 ) -> Destination:
     """The stream's place; `waiting` is called while it waits for somebody. Raises DestinationError."""
     if task.snowflake is None:
-        overwrites = stream.overwrite and not (task.clear or task.prepare_only or task.remove)
+        overwrites = stream.overwrite and not (task.clear or task.prepare_only or task.remove or task.compact)
         label = f"{task.job_id}-{os.getpid()}"
         return LakeFolder(
             connection, Path(stream.place), label, stream.generation, overwrites, waiting, task.like_airbyte

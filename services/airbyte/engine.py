@@ -16,11 +16,22 @@ from services.airbyte.catalog import Catalog, SyncedStream
 from services.airbyte.config import Connection
 from services.airbyte.destination_config import LakeConfiguration
 from services.airbyte.discovery import Discovery
+from services.airbyte.errors import CompactionFailed, RemovalFailed
 from services.airbyte.faults import Fault, FaultKind, Faults
 from services.airbyte.jobs import CLEARS, TERMINAL, Job, JobStatus
 from services.airbyte.lake_lock import lock_file
 from services.airbyte.names import has_schema, printable
-from services.airbyte.protocol import Committed, Failed, Ignored, NewColumns, Reading, Removed, SyncTask, Widened
+from services.airbyte.protocol import (
+    Committed,
+    Compacted,
+    Failed,
+    Ignored,
+    NewColumns,
+    Reading,
+    Removed,
+    SyncTask,
+    Widened,
+)
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tasks import Tasks
@@ -30,12 +41,8 @@ log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
 
 
-Told = Committed | Ignored | NewColumns | Removed | Widened
+Told = Committed | Compacted | Ignored | NewColumns | Removed | Widened
 """What a worker says that it has done."""
-
-
-class RemovalFailed(Exception):
-    """The rows of an object could not be removed; the text says why."""
 
 
 class Engine:
@@ -51,6 +58,7 @@ class Engine:
         self._disabled: set[int] = set()  # jobs that have found columns that wait for approval
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
         self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._folders = asyncio.Lock()  # who changes files beside the syncs
 
     async def start(self) -> None:
         """Put the typed empty files in place and go on with the jobs that the last stop interrupted."""
@@ -72,7 +80,8 @@ class Engine:
             for lake in {Path(synced.place).parent for synced in streams}:
                 lock_file(lake)
             if not all(has_schema(Path(s.place), s.columns) for s in streams):
-                await self._prepare(connection)
+                async with self._folders:
+                    await self._prepare(connection)
 
     async def stop(self) -> None:
         """End every worker. Jobs stay as they are in the store, so that the next start goes on with them."""
@@ -106,7 +115,7 @@ class Engine:
                 continue
             streams = self._catalog.streams_of(connection)
             prefixed = {each.stream.name: f"{connection.prefix}{each.stream.name}" for each in streams}
-            async with self._turns[connection.connectionId], self._slots:
+            async with self._turns[connection.connectionId], self._slots, self._folders:
                 removed: dict[str, int] = {}
 
                 def hear(told: Told, removed: dict[str, int] = removed) -> None:
@@ -124,6 +133,40 @@ class Engine:
         if failed:
             raise RemovalFailed("; ".join(failed))
         return rows
+
+    async def compact(self, stream: str = "") -> dict[str, tuple[int, int]]:
+        """Merge the small files of a stream, or of all, in the lake; return how many each folder had, and has.
+
+        A connection's turn comes once its syncs have ended, and none begins meanwhile.
+
+        Raises:
+            CompactionFailed: there is no such stream in the lake, or its files stay as they are.
+        """
+        counts: dict[str, tuple[int, int]] = {}
+        failed: list[str] = []
+        folders: set[str] = set()
+        for connection in list(self._catalog.connections.values()):
+            if not isinstance(self._catalog.destination_of(connection).configuration, LakeConfiguration):
+                continue
+            every = {f"{connection.prefix}{each.stream.name}": each for each in self._catalog.streams_of(connection)}
+            wanted = [each for name, each in every.items() if stream in ("", name, each.stream.name)]
+            folders |= set(every)
+            if not wanted:
+                continue
+            async with self._turns[connection.connectionId], self._slots, self._folders:
+
+                def hear(told: Told, prefix: str = connection.prefix) -> None:
+                    if isinstance(told, Compacted):
+                        counts[f"{prefix}{told.stream}"] = told.before, told.after
+
+                task = self._tasks_of.compaction(connection, wanted)
+                problems = await self._work(task, hear)
+                failed += [each["externalMessage"] for each in problems]
+        if stream and not counts and not failed and folders:
+            failed.append(f"there is no stream {stream!r} in the lake. It has: {', '.join(sorted(folders))}")
+        if failed:
+            raise CompactionFailed("; ".join(failed))
+        return counts
 
     def cancel(self, connection_id: UUID) -> None:
         """Cancel whatever runs on the connection; what it has committed stays."""
@@ -244,7 +287,7 @@ class Engine:
                     match message:
                         case Reading() as reading:
                             at[reading.stream] = reading.key
-                        case Committed() | Ignored() | NewColumns() | Removed() | Widened() as done:
+                        case Committed() | Compacted() | Ignored() | NewColumns() | Removed() | Widened() as done:
                             hear(done)
                             if isinstance(done, Committed):
                                 at.pop(done.stream, None)

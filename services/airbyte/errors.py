@@ -1,4 +1,4 @@
-"""What stops a stream, apart from its files."""
+"""What stops a stream, apart from its files, and a change of what it has loaded."""
 
 
 class SchemaChanged(Exception):
@@ -15,3 +15,11 @@ class DestinationError(Exception):
     def __init__(self, failure_type: str, message: str) -> None:
         super().__init__(message)
         self.failure_type = failure_type
+
+
+class RemovalFailed(Exception):
+    """The rows of an object could not be removed; the text says why."""
+
+
+class CompactionFailed(Exception):
+    """The files of a stream could not be merged; the text says why."""

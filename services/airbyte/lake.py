@@ -9,7 +9,9 @@ from pathlib import Path
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.convert import write_empty
+from services.airbyte.compaction import ORDER, WORK, compact, sweep
+from services.airbyte.convert import copy, write_empty
+from services.airbyte.durable import commit, sync
 from services.airbyte.errors import DestinationError
 from services.airbyte.formats.model import is_reserved
 from services.airbyte.lake_lock import LakeInUse, alone
@@ -59,6 +61,7 @@ class LakeFolder:
         self._place.mkdir(parents=True, exist_ok=True)
         for leftover in self._place.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
+        sweep(self._hidden / WORK)
         columns = dict(declared) or self._known()
         self.set_columns(columns)
         if self._overwrites:
@@ -80,7 +83,7 @@ class LakeFolder:
             os.utime(schema)  # the newest is the one in force
         else:
             write_empty(self._connection, columns, temporary := self._place / ".schema.tmp", self._date_as_text)
-            _commit(temporary, schema)
+            commit(temporary, schema)
         if stale := set(self._folder.glob(SCHEMA_FILES)) - {schema}:
             self._remove_if_unread(stale)
 
@@ -98,7 +101,7 @@ class LakeFolder:
 
     def add(self, target: str, _rows: int, _columns: Mapping[str, str]) -> None:
         """Commit the temporary file."""
-        _commit(self.temporary, self._folder / target)
+        commit(self.temporary, self._folder / target)
 
     def keep_only(self, targets: Collection[str]) -> None:
         """Have readers find the rows of these files and no others.
@@ -130,7 +133,7 @@ class LakeFolder:
         self.keep_only(())
 
     def remove(self, key: str, _targets: Collection[str]) -> int:
-        """Remove the files that hold the rows of an object; return their number.
+        """Remove the rows of an object: a file that holds no others goes, and another is written anew.
 
         Raises:
             DestinationError: dbt has read the lake all the time.
@@ -141,10 +144,14 @@ class LakeFolder:
         relation = "read_parquet(?, filename = '_airbyte_file', union_by_name = true, hive_partitioning = false)"
         query = f"SELECT _airbyte_file, count(*) FROM {relation} WHERE {condition} GROUP BY ALL"  # noqa: S608 - a constant
         found = self._connection.execute(query, [files, *values]).fetchall()
+        left = {Path(name): self._without(name, condition, values) for name, _ in found}
         try:
             with alone(self._place.parent, self._waiting):
-                for name, _ in found:
-                    Path(name).unlink(missing_ok=True)
+                for file, rest in left.items():
+                    if rest:
+                        commit(rest, file)
+                    else:
+                        file.unlink(missing_ok=True)
         except LakeInUse as error:
             raise DestinationError(
                 "system_error",
@@ -152,6 +159,22 @@ class LakeFolder:
                 "hangs, end it, and try again.",
             ) from None
         return sum(rows for _, rows in found)
+
+    def _without(self, name: str, condition: str, values: tuple[str, ...]) -> Path | None:
+        """The other rows of a file, in their order, in a file that readers do not see; None where it has no others."""
+        self._waiting()
+        rest = self._place / f".{Path(name).name}.tmp"
+        relation = "read_parquet(?, hive_partitioning = false)"
+        width = len(self._connection.execute(f"DESCRIBE FROM {relation}", [name]).fetchall())
+        query = f"FROM {relation} WHERE ({condition}) IS NOT TRUE ORDER BY {ORDER}"
+        if copy(self._connection, query, rest, width, [name, *values]):
+            return rest
+        rest.unlink()
+        return None
+
+    def compact(self, recorded: Collection[str]) -> tuple[int, int]:
+        """Merge the small files among these; return how many files with rows there were, and are. See `compact`."""
+        return compact(self._connection, self._place, recorded, self.temporary, self._waiting)
 
     def close(self) -> None:
         self.temporary.unlink(missing_ok=True)
@@ -178,7 +201,7 @@ class LakeFolder:
             shutil.rmtree(self._before, ignore_errors=True)
             self._place.rename(self._before)
         link.replace(self._place)
-        _sync(self._place.parent)
+        sync(self._place.parent)
         self._remove_all_but(self._folder)
 
     def _remove_all_but(self, *folders: Path) -> None:
@@ -204,18 +227,3 @@ class LakeFolder:
             f"DESCRIBE FROM read_parquet({sql.text(str(newest[0]))}, hive_partitioning = false)"
         ).fetchall()
         return {row[0]: sql.column_type(row[1]) for row in found if not is_reserved(row[0])}
-
-
-def _commit(temporary: Path, target: Path) -> None:
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(target)
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

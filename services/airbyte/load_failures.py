@@ -2,12 +2,15 @@
 
 import errno
 import re
+from pathlib import Path
 
 import duckdb
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from services.airbyte.protocol import SyncTask
 
+MOST_MESSAGE = 2000
+"""Characters of a failure's message: a parser may quote the whole row."""
 WRONG_SETTINGS = {
     **dict.fromkeys(("NoSuchBucket", "404"), "Correct the bucket's name."),
     **dict.fromkeys(
@@ -53,3 +56,11 @@ def local_failure(error: OSError | duckdb.Error, place: str, key: str) -> str:
     if isinstance(error, duckdb.OutOfMemoryException):
         return f"{key} needs more memory than MOCK_AIRBYTE_MEMORY_LIMIT allows: {text}. Raise it and sync again."
     return f"cannot write {key} into {place}: {text}"
+
+
+def shortened(message: str, work_dir: str, key: str) -> str:
+    """A failure's text without its middle if it is long, and with the object's key in place of the mock's own copy."""
+    message = re.sub(rf"{re.escape(str(Path(work_dir)))}/.*?-[0-9a-f]{{16}}(\.\w+)?", lambda _: key, message)
+    if len(message) <= MOST_MESSAGE:
+        return message
+    return f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"

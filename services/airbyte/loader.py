@@ -4,7 +4,6 @@ A file is committed under a name made of what it holds. So a run that died betwe
 is repeated without harm: the next one finds the name and only reports it.
 """
 
-import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,12 +25,14 @@ from services.airbyte.errors import DestinationError, SchemaChanged
 from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.csv_file import CsvFile
 from services.airbyte.formats.model import BadFile, check_shared, widest
+from services.airbyte.lake import LakeFolder
 from services.airbyte.like_airbyte import History
-from services.airbyte.load_failures import local_failure, s3_failure, unforeseen
+from services.airbyte.load_failures import MOST_MESSAGE, local_failure, s3_failure, shortened, unforeseen
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import (
     Committed,
+    Compacted,
     Discovered,
     Failed,
     Ignored,
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 Emit = Callable[[Message], None]
-MOST_MESSAGE = 2000
-"""Characters of a failure's message: a parser may quote the whole row."""
 
 
 def run(task: SyncTask, emit: Emit) -> None:
@@ -99,14 +98,7 @@ class _StreamLoader:
                 open_destination(self._connection, self._task, self._stream, self._waiting)
             ) as self._destination:
                 self._columns = self._destination.prepare(self._stream.columns)
-                if self._task.clear:
-                    self._destination.clear()
-                elif self._task.remove:
-                    self._key = self._task.remove
-                    rows = self._destination.remove(self._task.remove, self._stream.targets)
-                    self._emit(Removed(self._stream.name, rows))
-                elif not self._task.prepare_only:
-                    self._load_all()
+                self._do()
         except SchemaChanged as error:
             self._emit(NewColumns(self._stream.name, error.names, self._key))
         except BadFile as error:
@@ -125,6 +117,19 @@ class _StreamLoader:
         except Exception as error:  # noqa: BLE001 - one stream's surprise must not end the others
             self._fail("system_error", unforeseen(error, self._key), detail=traceback.format_exc())
         return True
+
+    def _do(self) -> None:
+        if self._task.clear:
+            self._destination.clear()
+        elif self._task.remove:
+            self._key = self._task.remove
+            self._emit(Removed(self._stream.name, self._destination.remove(self._key, self._stream.targets)))
+        elif self._task.compact:
+            self._key = "the merged files"
+            if isinstance(self._destination, LakeFolder):
+                self._emit(Compacted(self._stream.name, *self._destination.compact(self._stream.targets)))
+        elif not self._task.prepare_only:
+            self._load_all()
 
     def _discover(self) -> None:
         client = objects.connect(self._task.s3)
@@ -332,15 +337,8 @@ class _StreamLoader:
         self._emit(Reading(self._stream.name, self._key))
 
     def _fail(self, failure_type: str, message: str, origin: str = "source", detail: str = "") -> None:
-        message = self._without_local_files(message)
-        if len(message) > MOST_MESSAGE:
-            message = f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
+        message = shortened(message, self._task.work_dir, self._key)
         self._emit(Failed(self._stream.name, failure_type, message, origin, detail[-MOST_MESSAGE:]))
-
-    def _without_local_files(self, message: str) -> str:
-        """Call a file on the disk of the mock by the object that it was made of, which is what a person knows."""
-        local = rf"{re.escape(str(Path(self._task.work_dir)))}/.*?-[0-9a-f]{{16}}(\.\w+)?"
-        return re.sub(local, lambda _: self._key, message)
 
 
 UNREAD = ("", 0, "")

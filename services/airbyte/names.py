@@ -10,6 +10,8 @@ from services.airbyte.formats.suffixes import is_archive
 UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except line ends, line and text-direction marks, and halves of surrogate pairs."""
 SCHEMA_FILES = "_schema-*.parquet"
+COMPACTED = "_compacted-"
+"""How the name of a file begins that was made of others; that of a file made of one object does not begin with _."""
 
 
 def schema_name(columns: Mapping[str, str]) -> str:

@@ -29,7 +29,8 @@ class StreamTask:
     says where in Snowflake `table` is. With a `dedup_key` the newest row of each key is kept. Without `columns` they
     are inferred; of any column only those in `selected` (lower case) are loaded. `read` maps a key to (etag, version,
     date) of the newest version of it that was read; older states have no date. `targets` are the names of the files to
-    remove. `new_columns` says what becomes of columns that the stream lacks, unless a person has `approved` them.
+    remove, or to merge. `new_columns` says what becomes of columns that the stream lacks, unless a person has
+    `approved` them.
     """
 
     name: str
@@ -54,9 +55,9 @@ class SyncTask:
     """One attempt.
 
     With `prepare_only` just the place of each stream is made ready, with `clear` all its rows go, with `remove` those
-    of the object that has this key, and with `discover` nothing is written and its columns are reported. With `vanish`
-    every file that is new is gone when it is to be read: a fault. `like_airbyte` is the mock's setting. `snowflake` is
-    the destination's configuration if it is not the lake.
+    of the object that has this key, with `compact` its small files are merged, and with `discover` nothing is written
+    and its columns are reported. With `vanish` every file that is new is gone when it is to be read: a fault.
+    `like_airbyte` is the mock's setting. `snowflake` is the destination's configuration if it is not the lake.
     """
 
     job_id: int
@@ -75,6 +76,7 @@ class SyncTask:
     discover: bool = False
     vanish: bool = False
     remove: str = ""
+    compact: bool = False
     like_airbyte: bool = False
 
     def to_line(self) -> bytes:
@@ -151,6 +153,16 @@ class Removed:
 
 
 @dataclass(frozen=True)
+class Compacted:
+    """How many files with rows a stream had, and has."""
+
+    stream: str
+    before: int
+    after: int
+    type: Literal["compacted"] = "compacted"
+
+
+@dataclass(frozen=True)
 class Discovered:
     """The columns of a stream's files and their types."""
 
@@ -186,7 +198,7 @@ class Done:
     type: Literal["done"] = "done"
 
 
-Message = Committed | Ignored | Removed | Failed | Reading | Discovered | Widened | NewColumns | Done
+Message = Committed | Compacted | Ignored | Removed | Failed | Reading | Discovered | Widened | NewColumns | Done
 _TYPES: dict[str, type[Message]] = {each.type: each for each in get_args(Message)}
 
 

@@ -215,11 +215,15 @@ class Store:
         rows = self._db.execute(sql, (str(connection_id), stream, generation))
         return {key: (etag, version, modified) for key, etag, version, modified in rows}
 
-    def targets(self, connection_id: UUID, stream: str, key: str) -> list[str]:
-        """The names under which an object's files were committed, of all versions and generations."""
-        condition, values = of_object(key, "key")
+    def targets(self, connection_id: UUID, stream: str, key: str = "") -> list[str]:
+        """The names under which an object's files were committed, or those of all, of all versions and generations."""
+        condition, values = of_object(key, "key") if key else ("true", ())
         sql = f"SELECT target FROM read_files WHERE connection_id = ? AND stream = ? AND {condition}"  # noqa: S608 - a constant
         return [target for (target,) in self._db.execute(sql, (str(connection_id), stream, *values))]
+
+    def flush(self) -> None:
+        """Have all that was recorded so far outlive a power failure."""
+        self._db.execute("PRAGMA wal_checkpoint(FULL)")
 
     def forget(self, connection_id: UUID, key: str) -> None:
         """Have an object count as one that was never read."""

@@ -47,6 +47,13 @@ class Tasks:
         found = [replace(each, targets=self._store.targets(id_, each.name, key)) for each in task.streams]
         return replace(task, streams=found, work_dir=f"{task.work_dir}-{id_}", prepare_only=False, remove=key)
 
+    def compaction(self, connection: Connection, streams: list[SyncedStream]) -> SyncTask:
+        """What merges the small files of the streams, as far as the state knows them."""
+        id_, task = connection.connectionId, self.attempt(connection, None, streams)
+        self._store.flush()  # a file that the state forgot would be loaded again
+        known = [replace(each, targets=self._store.targets(id_, each.name)) for each in task.streams]
+        return replace(task, streams=known, work_dir=f"{task.work_dir}-{id_}", prepare_only=False, compact=True)
+
     def source(self, source: Source, folder: str, streams: list[StreamTask]) -> SyncTask:
         """What every task on the source's files has."""
         settings = self._settings

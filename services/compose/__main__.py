@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     running = verb("run", run)
     running.add_argument("flow", help="the deployment, or the flow whose main one it is")
     running.add_argument("--parameters", type=parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
+    verb("compact", compact).add_argument("stream", help="stream whose files are merged; all without it")
     dropping = verb("drop", lambda compose, options: drop(compose, options.file, options.stream))
     dropping.add_argument("file", type=Path)
     dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
@@ -165,6 +166,13 @@ def remove_file(compose: Compose, options: argparse.Namespace) -> int:
         print("Nothing was removed.")
         return 1
     return prefect.follow(prefect.start("remove_file", {"key": options.file}), print, RUN_SECONDS)
+
+
+def compact(compose: Compose, options: argparse.Namespace) -> int:
+    """Merge raw's small files; 0 where the run completed."""
+    prefect = prefect_of(compose)
+    compose.need("worker")
+    return prefect.follow(prefect.start("compact", {"stream": options.stream}), print, RUN_SECONDS)
 
 
 def reset(compose: Compose, options: argparse.Namespace) -> int:

@@ -73,6 +73,11 @@ class Dev:
         self.need()
         return self.prefect.follow(self.prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
 
+    def compact(self, options: argparse.Namespace) -> int:
+        """Merge raw's small files; 0 where the run completed."""
+        self.need()
+        return self.prefect.follow(self.prefect.start("compact", {"stream": options.stream}), print, RUN_SECONDS)
+
     def drop(self, options: argparse.Namespace) -> int:
         """Put a file into landing, and follow the sensor's run on it."""
         self.need()
@@ -166,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
     running = verb("run", Dev.run)
     running.add_argument("flow", help="the deployment, or the flow whose main one it is")
     running.add_argument("--parameters", type=parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
+    verb("compact", Dev.compact).add_argument("stream", help="stream whose files are merged; all without it")
     dropping = verb("drop", Dev.drop)
     dropping.add_argument("file", type=Path)
     dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")

@@ -114,6 +114,7 @@ def _told(error: str, text: str) -> str:
 
 PLATFORM = SAFE | {
     "AirbyteError",
+    "CompactionFailed",
     "CursorUnreadable",
     "DbtFailed",
     "LandingReadOnly",

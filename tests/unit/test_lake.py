@@ -37,3 +37,23 @@ def test_a_syncs_rows_are_counted(odd: Path) -> None:
 
 def test_a_folder_takes_the_place_of_no_column(odd: Path) -> None:
     assert lake.columns(odd)["odd"]["id"] == "INTEGER"
+
+
+def test_the_values_of_files_that_were_merged_are_counted_by_file_like_those_of_others(tmp_path: Path) -> None:
+    (folder := tmp_path / "orders").mkdir()
+    own = "'{}' as _ab_source_file_url, timestamptz '2013-02-0{} 00:00:00Z' as _airbyte_extracted_at"
+    old = f"select 1 as id, 'x' as Name, 3 as count_star, {own.format('old.csv', 1)} from range(3)"
+    values = "i as id, if(i > 1, null, 'x') as Name, null::int as count_star"
+    new = f"select {values}, {own.format('new.csv', 2)} from range(4) t(i)"
+    newer = new.replace("new.csv", "newer.csv")
+    duckdb.sql(f"copy ({new}) to '{folder}/new.parquet'; copy ({newer}) to '{folder}/newer.parquet'")
+    since = datetime(2013, 2, 2, tzinfo=UTC)
+    apart = lake.fills(tmp_path, since)
+    for file in folder.iterdir():
+        file.unlink()
+    duckdb.sql(f"copy ({old} union all {new} union all {newer}) to '{folder}/merged.parquet'")
+    assert lake.fills(tmp_path, since) == apart
+    assert [(fill.file, fill.rows, fill.values["name"], fill.values["count_star"]) for fill in apart] == [
+        ("new.csv", 4, 2, 0),
+        ("newer.csv", 4, 2, 0),
+    ]

@@ -1,11 +1,11 @@
-"""`/_mock`: the faults that the mock is to produce (list, add, remove, clear), what it believes, and removed files."""
+"""`/_mock`: the faults that the mock is to produce (list, add, remove, clear), what it believes, and raw's files."""
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.airbyte.engine import RemovalFailed
+from services.airbyte.errors import CompactionFailed, RemovalFailed
 from services.airbyte.faults import FaultKind, FaultRequest, Faults
 from services.airbyte.requests import aside
 from services.airbyte.state import state as everything
@@ -16,6 +16,12 @@ class Removal(BaseModel):
 
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
+
+
+class Compaction(BaseModel):
+    """The stream whose small files are to be merged; without a name all are."""
+
+    stream: str = ""
 
 
 def _faults(request: Request) -> Faults:
@@ -78,7 +84,20 @@ async def remove_file(request: Request) -> Response:
         return JSONResponse({"notRemoved": str(error)}, 409)
 
 
-FILES: list[Route] = [aside("/removals", remove_file, "POST")]
+async def compact(request: Request) -> Response:
+    """Merge the small files of streams, once the syncs that run have ended; answers with files before and after."""
+    try:
+        wanted = Compaction.model_validate_json(await request.body())
+    except ValidationError as error:
+        said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+        return JSONResponse({"errors": said}, 422)
+    try:
+        return JSONResponse({"compacted": await request.app.state.mock.engine.compact(wanted.stream)})
+    except CompactionFailed as error:
+        return JSONResponse({"notCompacted": str(error)}, 409)
+
+
+FILES: list[Route] = [aside("/removals", remove_file, "POST"), aside("/compactions", compact, "POST")]
 ROUTES: list[Route] = [
     aside("/state", state),
     aside("/faults", list_),

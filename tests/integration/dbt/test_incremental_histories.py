@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from services.airbyte import compaction
+from services.airbyte.convert import connect
 from tests.integration.dbt.histories import forked
 from tests.integration.dbt.lake import Lake
 from tests.integration.dbt.project import Platform
@@ -83,9 +85,15 @@ def load(platform: Platform, random: Random, minute: int) -> str:
 
 
 def compact(platform: Platform, random: Random) -> str:
-    """Put some of a stream's Parquet files into one, as whoever looks after the lake may."""
-    files = sorted((platform.lake.folder / "flights").glob("*.parquet"))
+    """Merge some of a stream's Parquet files, as the mock Airbyte does, or in no order, as somebody else may."""
+    folder = platform.lake.folder / "flights"
+    files = sorted(folder.glob("*.parquet"))
     merged = random.sample(files, random.randint(1, len(files)))
+    if random.random() < 0.5:
+        with connect("1GB", 2, folder.parent / ".spill") as connection:
+            known = {file.name for file in merged}
+            before, after = compaction.compact(connection, folder, known, folder / ".new.tmp", lambda: None)
+        return f"{before} files became {after}"
     names = ", ".join(f"'{file}'" for file in merged)
     new = merged[0].with_suffix(".new")
     duckdb.connect().execute(
@@ -168,3 +176,27 @@ def test_an_incremental_build_leaves_what_staging_and_the_facts_show(
                 assert platform.rows(held) == platform.rows(wanted), "\n".join([table, *history])
     platform.results("run", "--select", *ALL)
     assert differing(platform, from_scratch(platform, tmp_path / "scratch")) == [], "\n".join(history)
+
+
+def test_after_a_compaction_nothing_counts_as_changed(
+    empty: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    platform = empty.copy(tmp_path)
+    for day in DAYS[:3]:
+        platform.lake.load_landing("flights", f"*-{day}.csv.gz", at=f"timestamptz '2013-02-{day} 00:00:00+00'")
+    platform.results("run", "--select", *ALL)
+    noted = "select source, file, row_count, least, greatest, number from _dbt_loads order by all"
+    tables = {table: platform.rows(held) for table, (held, _) in COMPARED.items()}
+    loads, folder = platform.rows(noted), platform.lake.folder / "flights"
+    with connect("1GB", 2, tmp_path / "spill") as connection:
+        known = {file.name for file in folder.glob("*.parquet")}
+        before, after = compaction.compact(connection, folder, known, folder / ".new.tmp", lambda: None)
+    assert (before, after) == (4, 1), "with the typed file of no rows"
+    platform.results("run", "--select", *ALL)
+    assert platform.rows(noted) == loads
+    assert {table: platform.rows(held) for table, (held, _) in COMPARED.items()} == tables
+    platform.lake.load_landing("flights", f"*-{DAYS[3]}.csv.gz", at="timestamptz '2013-02-04 00:00:00+00'")
+    platform.results("run", "--select", *ALL)
+    assert len(platform.rows("select * from fct_flights")) > len(tables["fct_flights"])
+    assert differing(platform, from_scratch(platform, tmp_path / "scratch")) == []

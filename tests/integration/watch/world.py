@@ -47,10 +47,12 @@ def registered() -> Iterator[SyncPrefectClient]:
     """A server that knows the platform's deployments, and has a worker that asks for work."""
     with get_client(sync_client=True) as client:
         Platform(client, NAMES, profile=None, owner="tests", watched=False).apply(lambda _: None)
-        daily = next(each for each in client.read_deployments() if each.name == NAMES.name("daily-full-pipeline"))
         # A test's clock may pass any hour, and there is no worker that would start what is planned for it.
-        path, rare = f"/deployments/{daily.id}/schedules/{daily.schedules[0].id}", {"cron": "0 0 29 2 *"}
-        client.request("PATCH", path, json={"schedule": rare})  # type: ignore[arg-type]
+        rare = {"schedule": {"cron": "0 0 29 2 *"}}
+        for each in client.read_deployments():
+            for schedule in each.schedules:
+                path = f"/deployments/{each.id}/schedules/{schedule.id}"
+                client.request("PATCH", path, json=rare)  # type: ignore[arg-type]
         yield client
         for each in client.read_deployments():
             client.delete_deployment(each.id)

@@ -1,0 +1,87 @@
+"""What a day of flights costs while raw has a Parquet file for each object, beside the same raw compacted."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from copy import copy
+from pathlib import Path
+from statistics import median
+
+import duckdb
+
+from benchmarks.figures import Figure, figure
+from benchmarks.history import MONTH, SMALL, Platform
+from blocks import lake
+from services.airbyte.compaction import compact
+from services.airbyte.convert import connect
+from services.airbyte.names import COMPACTED
+
+MONTHS = 17
+"""Of two streams with a file a day: more than 1,000 files."""
+FIGURES = {
+    "files": ("Parquet files in raw", "files"),
+    "opened": ("whether an old file has arrived, processor time", "s"),
+    "clock": ("a day from raw to the readers, by the clock", "s"),
+    "day": ("the same, processor time", "s"),
+}
+
+
+class SmallFiles(Platform):
+    """A lake whose history has a Parquet file for each object, as many syncs leave it."""
+
+    def _write(self, stream: str, rows: str, days: int, name: str) -> None:
+        super()._write(stream, rows, days, name)
+        if stream in SMALL or self.days:
+            return
+        month = self.folder / "lake" / stream / f"{name}.parquet"
+        with duckdb.connect() as connection:
+            connection.execute(f"create table month as from '{month}'")
+            month.unlink()
+            keys = connection.execute("select distinct _ab_source_file_url from month order by 1").fetchall()
+            for number, (key,) in enumerate(keys):
+                file = month.with_stem(f"{name}-{number:02}")
+                connection.execute(f"copy (from month where _ab_source_file_url = '{key}') to '{file}'")
+
+    def opened(self) -> float:
+        """Ask for a file that is not among the newest; return the seconds of processor time."""
+        before = time.process_time()
+        assert lake.arrived(self.folder / "lake", ["inbound/flights/2013-01-31.csv.gz"])
+        return time.process_time() - before
+
+    def files(self) -> list[Path]:
+        """The Parquet files of raw."""
+        return sorted(self.folder.glob("lake/*/*.parquet"))
+
+    def compact(self) -> float:
+        """Merge the files, as a worker of the mock Airbyte does; return the seconds by the clock."""
+        began = time.perf_counter()
+        with connect("2GB", None, self.folder / "spill") as connection:
+            for folder in sorted((self.folder / "lake").iterdir()):
+                known = {file.name for file in folder.glob("*.parquet")}
+                compact(connection, folder, known, folder / ".new.tmp", lambda: None)
+        assert list(self.folder.glob(f"lake/*/{COMPACTED}*"))
+        return time.perf_counter() - began
+
+
+def figures(rounds: int, folder: Path) -> list[Figure]:
+    """Measure many small files and few large ones by turns; the floor is what the large ones cost."""
+    many = SmallFiles(folder / "many", MONTHS)
+    many.build()
+    shutil.copytree(many.folder, folder / "few")
+    (few := copy(many)).folder = folder / "few"
+    print(f"compacted {len(few.files())} files in {few.compact():.1f} s")
+    measured: dict[str, list[dict[str, float]]] = {"many": [], "few": []}
+    counts = {"many": len(many.files()), "few": len(few.files())}
+    for round_ in range(rounds + 1):
+        for name, each in (("many", many), ("few", few)):
+            built = {"opened": each.opened(), **each.build(each.day()), "files": counts[name]}
+            if round_:  # the first day is the first that is built incrementally
+                measured[name].append(built)
+    return [
+        figure(name, *(_median(measured[which], key) for which in ("many", "few")), unit, rounds, MONTHS * MONTH)
+        for key, (name, unit) in FIGURES.items()
+    ]
+
+
+def _median(measured: Sequence[dict[str, float]], key: str) -> float:
+    return median(each[key] for each in measured)
