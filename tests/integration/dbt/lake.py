@@ -61,7 +61,8 @@ class Lake:
         if nulled:
             change = f"* replace (null as {nulled})"
         for path in sorted((LANDING / stream).glob(pattern)):
-            name = f"{len(list((self.folder / stream).iterdir())):04}-{path.name}"
+            there = [int(file.name[:4]) for file in (self.folder / stream).glob("[0-9]*.parquet")]
+            name = f"{max(there, default=0) + 1:04}-{path.name}"  # not one that is there, also where files were merged
             how = "all_varchar=true, nullstr='never'" if text else f"types={STREAMS[stream]}"
             rows = f"select {change} from read_csv('{path}', header=true, {how}) where {where}"
             modified = f"strftime({at}, '%Y-%m-%dT%H:%M:%S.%fZ')" if text else at
