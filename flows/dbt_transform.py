@@ -34,6 +34,11 @@ SCHEDULED = "auto-scheduled"
 """The tag that Prefect gives each run that a schedule has started."""
 
 
+def options_of(all_rows: bool) -> Sequence[str]:
+    """Return what dbt is told beside what to build."""
+    return TEST_ALL if all_rows else ()
+
+
 def every_row(test_all: bool | None) -> bool:
     """Whether tests look at every row: as asked, else where a schedule has started this run."""
     return SCHEDULED in flow_run.tags if test_all is None else test_all
@@ -106,8 +111,8 @@ def run_dbt(
     arguments: Sequence[str] = (),
 ) -> DbtResult:
     """Run one dbt command over the selected nodes; dbt's own lines go to the log."""
-    options = [*arguments, *(["--select", select] if select else []), *(["--full-refresh"] if full_refresh else [])]
-    return connections.dbt(profile, get_run_logger().info).run(command, *options)
+    selection = [*(["--select", select] if select else []), *(["--full-refresh"] if full_refresh else [])]
+    return connections.dbt(profile, get_run_logger().info).run(command, *selection, options=arguments)
 
 
 @task(
@@ -201,7 +206,7 @@ def dbt_transform(
     dbt_deps(profile)
     with warehouse_slot(profile):
         try:
-            result = run_dbt("build", select, full_refresh, profile, TEST_ALL if every_row(test_all) else ())
+            result = run_dbt("build", select, full_refresh, profile, options_of(every_row(test_all)))
         except DbtFailed as failure:
             show(failure.result)
             raise

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from blocks.landing import CURSORS, LandedFile, LandingUnavailable, look_up, not
 from blocks.webhook import ping
 from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
-from flows.dbt_transform import dbt_transform, every_row, warehouse_slot
+from flows.dbt_transform import dbt_transform, every_row, options_of, warehouse_slot
 from flows.drift import tell_drift
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.row_counts import MARGIN, check_counts
@@ -43,9 +44,11 @@ class PipelineResult(BaseModel):
 
 
 @task(tags=tagged("dbt"))
-def warm_up_dbt() -> None:
-    """Import dbt while Airbyte works."""
+def warm_up_dbt(profile: str | None = None, options: Sequence[str] = ()) -> None:
+    """Import dbt and parse its project while Airbyte works; what is wrong with it is told when it is built."""
     warm_up()
+    with suppress(PlatformError):
+        connections.dbt(profile, get_run_logger().info).parse_ahead(*options)
 
 
 @task(
@@ -160,7 +163,7 @@ def full_pipeline(
     link_to_page()
     all_rows = every_row(test_all)  # asked for here: the schedule's tag is on this run, and not on its subflows
     seconds: dict[str, float] = {}
-    warm = warm_up_dbt.submit()
+    warm = warm_up_dbt.submit(profile, options_of(all_rows))
     batch = files or []
     if batch and not connection_ids and len(connections.airbyte_connection(profile).connections) > 1:
         connection_ids = connections_of(batch, profile)

@@ -18,12 +18,15 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from services.forked import ENGINE, STREAMS
 
 IMPORTED = ("prefect.flow_engine", "prefect.runner", "dbt.cli.main", "dbt.adapters.duckdb", "boto3")
 """What a run imports for long, and nobody edits."""
+MACROS = ("dbt.include.global_project", "dbt.include.duckdb")
+"""The packages whose macros every dbt command compiles anew."""
 ASKING_SECONDS = 10.0
 
 
@@ -46,6 +49,7 @@ def main(path: Path) -> None:
     atexit.register(ending.answer)  # before the packages', since the last one is called first
     for name in IMPORTED:
         importlib.import_module(name)
+    compile_macros()
     gc.collect()
     gc.freeze()  # else the collector of each copy would write into what it shares with the others
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies here
@@ -76,6 +80,20 @@ def main(path: Path) -> None:
     _take_place(run, streams, asking)
     ending.code = _engine()
     sys.exit(ending.code)
+
+
+def compile_macros() -> None:
+    """Compile the macros of dbt and of its adapter into dbt's own cache, whose keys are the macros' texts."""
+    from dbt_common.clients._jinja_blocks import BlockTag
+    from dbt_common.clients.jinja import extract_toplevel_blocks, template_cache
+
+    for name in MACROS:
+        folder = Path(str(importlib.import_module(name).__file__)).parent
+        for file in sorted(folder.rglob("*.sql")):
+            text = file.read_text(encoding="utf-8").strip()  # as dbt does
+            for block in extract_toplevel_blocks(text, {"macro", "materialization", "test", "data_test"}, False):
+                if isinstance(block, BlockTag):
+                    template_cache.get_node_template(SimpleNamespace(name=block.block_name, macro_sql=block.full_block))
 
 
 def _read(asking: socket.socket) -> tuple[dict[str, Any], list[int]]:

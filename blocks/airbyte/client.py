@@ -24,7 +24,7 @@ from blocks.errors import ConfigurationError
 from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET
 
 ATTEMPTS = 4
-FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 0.5, 10.0
+FIRST_POLL_SECONDS, FIRST_RETRY_SECONDS, LAST_POLL_SECONDS = 0.25, 0.5, 10.0
 CANCEL_SECONDS = 5.0
 """How long one attempt to cancel waits for its answer: a run that is being ended has little time."""
 DISCOVERY_SECONDS = 300.0
@@ -119,7 +119,7 @@ class AirbyteClient(AirbyteServer):
             UnknownConnection, ConnectionInactive, AirbyteUnauthorised, AirbyteUnavailable
         """
         before = self.newest_job(connection_id)
-        deadline, pause = time.monotonic() + timeout, FIRST_POLL_SECONDS
+        deadline, pause = time.monotonic() + timeout, FIRST_RETRY_SECONDS
         while True:
             try:
                 response = self._send("POST", "/jobs", json={"connectionId": connection_id, "jobType": "sync"})
@@ -258,7 +258,7 @@ class AirbyteClient(AirbyteServer):
 
     def _repeated(self, method: str, path: str, subject: str, **request: Any) -> httpx.Response:
         """Send what may arrive more than once, again where the server may recover by itself."""
-        pause = FIRST_POLL_SECONDS
+        pause = FIRST_RETRY_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 response = self._send(method, path, **request)

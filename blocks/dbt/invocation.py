@@ -49,6 +49,7 @@ class Invocation:
         self.rows: list[RowCounts] = []
         self.misfits: list[Misfit] = []
         self.of_changes: set[str] = set()
+        self.parsed: Any = None
         self.manifest: Any = None
 
     def hear(self, event: Any) -> None:

@@ -22,6 +22,8 @@ from blocks.turns import TurnMissed, turn
 
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
 _one_at_a_time = threading.Lock()
+_parsed: dict[tuple[object, ...], Any] = {}
+"""A manifest that was parsed ahead, by all that it depends on but for the files. For one command, which changes it."""
 
 
 def warm_up() -> None:
@@ -60,8 +62,12 @@ class Dbt:
         self.warehouse, self.ledger = warehouse, ledger
         self.timeout_seconds, self.wait_seconds = timeout_seconds, wait_seconds
 
-    def run(self, *command: str) -> DbtResult:
+    def run(self, *command: str, options: Sequence[str] = ()) -> DbtResult:
         """Run a dbt command, e.g. `run("build", "--select", "staging")`.
+
+        Args:
+            command: it and its arguments.
+            options: further arguments; where `parse_ahead` was given the same, its manifest is taken.
 
         Raises:
             ConfigurationError: there is no dbt project.
@@ -73,8 +79,9 @@ class Dbt:
             DbtFailed: a node failed, or the project cannot be used.
         """
         self._check_project()
+        command = (*command, *options)
         name = " ".join(command)
-        outcome, errors, invocation = self._invoke(command, self._flags())
+        outcome, errors, invocation = self._invoke(command, self._flags(), self._project(options))
         result = DbtResult(
             command=name,
             nodes=nodes_of(outcome.result, invocation.of_changes),
@@ -89,6 +96,33 @@ class Dbt:
         if reason := nothing_selected(command, result.nodes, invocation.manifest):
             raise NothingSelected(reason)
         return result
+
+    def parse_ahead(self, *options: str) -> None:
+        """Parse the project, so that the next `run` of a command with these options in this process need not.
+
+        Where the warehouse is in use or the project has a fault nothing happens: the command itself waits, or says so.
+
+        Args:
+            options: what the command has besides its selection, e.g. `--vars`.
+        """
+        from dbt.cli.main import dbtRunner
+
+        with ExitStack() as held:
+            try:
+                # dbt keeps what it has parsed in a file, which another command may be writing.
+                if self.warehouse:
+                    held.enter_context(turn(self.warehouse, 0, lambda _: None))
+                self._use_dbt(held, 0)
+            except TurnMissed:
+                return
+            outcome = dbtRunner(callbacks=[self._warn]).invoke(["parse", *options, *self._flags()])
+            release_warehouse()
+            if outcome.success:
+                _parsed[self._project(options)] = outcome.result
+
+    def _project(self, options: Sequence[str]) -> tuple[object, ...]:
+        """What a manifest depends on beside the project's files."""
+        return (self.project_dir, self.target, tuple(sorted(self.variables.items())), *options)
 
     def freshness(self) -> list[SourceFreshness]:
         """Ask dbt how old each source's newest row is, whatever the answer.
@@ -118,7 +152,9 @@ class Dbt:
             raise NothingSelected(reason)
         return 0 if outcome.success else 1
 
-    def _invoke(self, command: Sequence[str], flags: Sequence[str]) -> tuple[Any, list[str], "Invocation"]:
+    def _invoke(
+        self, command: Sequence[str], flags: Sequence[str], project: tuple[object, ...] = ()
+    ) -> tuple[Any, list[str], "Invocation"]:
         """Run dbt when it is this command's turn; give its outcome and the errors that it told."""
         errors: list[str] = []
         ledger = self.ledger if verb(command) in RECORDED else None
@@ -128,6 +164,8 @@ class Dbt:
             callbacks.append(lambda event: self._tell(event, errors))
         with ExitStack() as held:
             self._take_turn(command, held)
+            invocation.parsed = _parsed.pop(project, None)
+            _parsed.clear()  # this command may change what a manifest is made of, as `dbt deps` does
             try:
                 if ledger:
                     ledger.read()  # dbt's hooks write into it
@@ -144,14 +182,17 @@ class Dbt:
     def _take_turn(self, command: Sequence[str], held: ExitStack) -> None:
         if self.warehouse and verb(command) not in OFFLINE:
             held.enter_context(turn(self.warehouse, self.wait_seconds, self.log))
-        if not _one_at_a_time.acquire(timeout=self.wait_seconds):
+        self._use_dbt(held, self.wait_seconds)
+        if (folder := self.variables.get("LAKE_DIR")) and verb(command) not in OFFLINE:
+            held.enter_context(lake.reading(Path(folder)))
+
+    def _use_dbt(self, held: ExitStack, wait_seconds: float) -> None:
+        if not _one_at_a_time.acquire(timeout=wait_seconds):
             raise TurnMissed(
-                f"Another dbt command ran in this process for more than {self.wait_seconds:g} s "
+                f"Another dbt command ran in this process for more than {wait_seconds:g} s "
                 "(WAREHOUSE_WAIT_SECONDS). If it hangs, end the process, then run again."
             )
         held.callback(_one_at_a_time.release)
-        if (folder := self.variables.get("LAKE_DIR")) and verb(command) not in OFFLINE:
-            held.enter_context(lake.reading(Path(folder)))
         held.enter_context(environment(self.variables))
 
     def _within_time(
@@ -165,7 +206,7 @@ class Dbt:
 
         def work() -> None:
             try:
-                outcomes.append(dbtRunner(callbacks=callbacks).invoke(arguments))
+                outcomes.append(dbtRunner(invocation.parsed, callbacks).invoke(arguments))
             finally:
                 release_warehouse()
 
@@ -205,6 +246,10 @@ class Dbt:
                     f"There is no dbt project in {self.project_dir.absolute()}: {file} is missing. "
                     "Set DBT_PROJECT_DIR to the project's folder (a relative path counts from the current folder)."
                 )
+
+    def _warn(self, event: Any) -> None:
+        if event.info.level == "warn":
+            self.log(printable(event.info.msg))
 
     def _tell(self, event: Any, errors: list[str]) -> None:
         text = event.info.msg

@@ -123,7 +123,7 @@
 {#
     A column as one of the types bigint, double, decimal(18,2), boolean, date, timestamp (without a zone), timestamptz,
     varchar, text and json; null where its value is not one. Empty text is null in varchar, and stays in text. With a
-    `format`, such as DD/MM/YYYY HH24:MI, a date or timestamp is written so.
+    `format`, such as DD/MM/YYYY HH24:MI or 1.234,56, a date, timestamp or number is written so.
 #}
 {% macro cast_value(column, type, raw_type=none, format=none) -%}
     {%- set types = 'bigint|double|decimal[(][0-9]+,[0-9]+[)]|boolean|date|timestamp|timestamptz|varchar|text|json' -%}
@@ -137,12 +137,38 @@
 {%- endmacro %}
 
 {# Whole numbers, also as 5.0, and numbers: no NaN, no 0x1F, no 1_000, no digit that the type would round. #}
-{% macro number_pattern(type) -%}
-    {%- if type.startswith('decimal') -%}
+{% macro number_pattern(type, format=none) -%}
+    {%- set marks = number_marks(format) -%}
+    {%- if marks -%}
+        {%- set scale = type.split(',')[1][:-1] if type.startswith('decimal') else '0' -%}
+        {%- set fraction = '[0-9]*' if type == 'double' else '[0-9]{0,' ~ scale ~ '}0*' -%}
+        {%- set grouped = '[0-9]{1,3}([' ~ marks[0] | replace("'", "''") ~ '][0-9]{3})+|' if marks[0] else '' -%}
+        {{- '[+-]?(' ~ grouped ~ '[0-9]+)([' ~ marks[1] ~ ']' ~ fraction ~ ')?' -}}
+    {%- elif type.startswith('decimal') -%}
         {%- set scale = type.split(',')[1][:-1] -%}
         {{- '[+-]?([0-9]+([.][0-9]{0,' ~ scale ~ '}0*)?|[.][0-9]{1,' ~ scale ~ '}0*)' -}}
     {%- else -%}
         {{- '[+-]?[0-9]+([.]0*)?' if type == 'bigint' else '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?' -}}
+    {%- endif -%}
+{%- endmacro %}
+
+{#
+    The marks of a number's format, such as 1.234,56, as it has them between its thousands and before its fraction; none
+    where the format is a date's or is not there.
+#}
+{% macro number_marks(format) -%}
+    {%- set found = modules.re.fullmatch("1(.?)234(.)56", format or '') -%}
+    {{ return(found.groups() if found else none) }}
+{%- endmacro %}
+
+{# SQL for the text of a number, as SQL itself writes numbers. #}
+{% macro number_text(text, format) -%}
+    {%- set marks = number_marks(format) -%}
+    {%- if not marks -%}
+        {{- text -}}
+    {%- else -%}
+        {%- set whole = 'replace(' ~ text ~ ', ' ~ text_literal(marks[0]) ~ ", '')" if marks[0] else text -%}
+        replace({{ whole }}, {{ text_literal(marks[1]) }}, '.')
     {%- endif -%}
 {%- endmacro %}
 
@@ -178,7 +204,8 @@
         {%- set exact = "'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT'" ~ (", 'FLOAT', 'DOUBLE'" if type == 'double') -%}
         case
             when typeof({{ column }}) in ({{ exact }}) then try_cast({{ column }} as {{ type }})
-            when regexp_full_match({{ text }}, '{{ number_pattern(type) }}') then try_cast({{ text }} as {{ type }})
+            when regexp_full_match({{ text }}, '{{ number_pattern(type, format) }}')
+                then try_cast({{ number_text(text, format) }} as {{ type }})
         end
     {%- elif type == 'boolean' -%}
         {{ truth_value(text) }}
@@ -237,7 +264,10 @@
         end
     {%- else -%}
         {%- set number = {'bigint': 'number(38, 0)', 'double': 'float'}.get(type, type) -%}
-        case when {{ text }} rlike '{{ number_pattern(type) }}' then try_cast({{ text }} as {{ number }}) end
+        case
+            when {{ text }} rlike '{{ number_pattern(type, format) }}'
+                then try_cast({{ number_text(text, format) }} as {{ number }})
+        end
     {%- endif -%}
 {%- endmacro %}
 

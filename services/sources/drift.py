@@ -11,7 +11,7 @@ from blocks.errors import counted
 from services.airbyte import sql
 from services.airbyte.convert import connect
 from services.sources.facts import Facts
-from services.sources.kinds import Column, strptime
+from services.sources.kinds import NUMBERS, Column, number_shape, plain_number, strptime
 from services.sources.names import identifiers
 from services.sources.reading import MEMORY, Reading
 from services.sources.spec import ColumnSpec, Spec, TestSpec, column_of
@@ -161,6 +161,10 @@ def _misfits(connection: duckdb.DuckDBPyConnection, declared: ColumnSpec, column
 def fits(declared: ColumnSpec) -> str:
     """SQL for whether staging reads the text `t` as the declared type; the macro `cast_value` says the same."""
     kind, target = declared.type, declared.type
+    if declared.format in NUMBERS:
+        digits = "[0-9]*" if (scale := _scale(kind)) is None else f"[0-9]{{0,{scale}}}0*"
+        shape, plain = number_shape(declared.format, digits), plain_number("t", declared.format)
+        return f"regexp_full_match(t, {sql.text(shape)}) AND TRY_CAST({plain} AS {kind}) IS NOT NULL"
     if declared.format:
         return f"try_strptime(t, {sql.text(strptime(declared.format))}) IS NOT NULL"
     if (scale := _scale(kind)) and kind != "bigint":

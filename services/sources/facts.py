@@ -11,7 +11,7 @@ import duckdb
 from blocks.errors import PlatformError
 from services.airbyte import sql
 from services.airbyte.convert import connect
-from services.sources.kinds import IS_NULL, Column, Columns, strptime
+from services.sources.kinds import IS_NULL, NUMBERS, Column, Columns, plain_number, strptime
 from services.sources.names import identifiers
 from services.sources.reading import MEMORY, Reading
 
@@ -152,6 +152,8 @@ def value_of(column: Column) -> str:
     text = f"(CASE WHEN NOT {IS_NULL.replace('lower(t)', f'lower(trim({name}))')} THEN trim({name}) END)"
     if column.type == "boolean":
         return f"lower({text}) IN ('true', 't', 'yes', 'y')"
+    if column.format in NUMBERS:
+        return f"TRY_CAST({plain_number(text, column.format)} AS {column.type})"
     if column.format:
         return f"try_strptime({text}, {sql.text(strptime(column.format))})::{column.type}"
     return f"TRY_CAST({text} AS {column.type})"

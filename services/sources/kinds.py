@@ -41,6 +41,17 @@ DAYS = {
     "MON DD YYYY": "[A-Za-z]{3} [0-9]{1,2} [0-9]{4}",
 }
 """The forms of a date beside ISO 8601's, in Snowflake's words, each with a regular expression."""
+NUMBERS = {
+    "1,234.56": (",", "."),
+    "1.234,56": (".", ","),
+    "1 234,56": (" ", ","),
+    "1'234.56": ("'", "."),
+    "1234,56": ("", ","),
+}
+"""The forms of a number beside SQL's, each with its mark between thousands and its decimal mark."""
+SPACED = "1 234,56"
+NO_CODE = "-?(0([^0-9].*)?|[1-9].*)"
+"""A regular expression for a number without a plus sign and leading zeros."""
 TIMES = {
     "HH24:MI:SS": "[0-9]{1,2}:[0-9]{2}:[0-9]{2}",
     "HH24:MI": "[0-9]{1,2}:[0-9]{2}",
@@ -112,6 +123,20 @@ def strptime(form: str) -> str:
     return "".join(STRPTIME.get(part, part) for part in parts)
 
 
+def plain_number(text: str, form: str) -> str:
+    """SQL for the text of a number that is written in a form, as SQL itself writes it."""
+    thousands, point = NUMBERS[form]
+    without = f"replace({text}, {sql.text(thousands)}, '')" if thousands else text
+    return f"replace({without}, {sql.text(point)}, '.')"
+
+
+def number_shape(form: str, fraction: str) -> str:
+    """A regular expression for numbers of a form, of whose digits behind the decimal mark `fraction` is one."""
+    thousands, point = (f"[{mark}]" if mark else "" for mark in NUMBERS[form])
+    grouped = f"[0-9]{{1,3}}({thousands}[0-9]{{3}})+|" if thousands else ""
+    return f"[+-]?({grouped}[0-9]+)({point}{fraction})?"
+
+
 def _kind(type_: str, shape: str, value: str, form: str = "", some: str = "true") -> Kind:
     """A kind of the texts that match `shape` and of which the SQL `value` is true."""
     return Kind(type_, shape, f"(regexp_full_match(t, {sql.text(shape)}) AND {value})", form, some)
@@ -126,6 +151,11 @@ def _kinds() -> Iterator[Kind]:
     yield _kind("date", ISO_DAY, "TRY_CAST(t AS DATE) IS NOT NULL")
     yield _kind("timestamp", ISO_TIME, "TRY_CAST(t AS TIMESTAMP) IS NOT NULL")
     yield _kind("timestamptz", f"{ISO_TIME} ?{ZONE}", "TRY_CAST(t AS TIMESTAMPTZ) IS NOT NULL")
+    for form, (thousands, point) in NUMBERS.items():
+        digits = "length(regexp_replace(t, '[^0-9]', '', 'g')) <= 38"
+        test = f"regexp_full_match(t, {sql.text(NO_CODE)}) AND {digits}"
+        mark = f"contains(t, {sql.text(thousands or point)})"
+        yield _kind("decimal", number_shape(form, "[0-9]+"), test, form, mark)
     forms = {form: ("date", shape) for form, shape in DAYS.items()}
     for (day, shape), (clock, time) in itertools.product(DAYS.items(), TIMES.items()):
         if day == COMPACT:
@@ -190,7 +220,8 @@ class Columns:
             self._note_text(column)
         elif len(fitting) > 1 and fitting[0].format:
             forms = " and as ".join(kind.format for kind in fitting)
-            column.notes.append(f"stays text: its dates can be read as {forms}")
+            what = "numbers" if fitting[0].type == "decimal" else "dates"
+            column.notes.append(f"stays text: its {what} can be read as {forms}")
         else:
             kind = fitting[0]
             column.type, column.format = kind.type, kind.format
@@ -212,6 +243,8 @@ class Columns:
             if IS_CODE not in column.notes:
                 column.notes.append(IS_CODE)
             return False
+        if kind.format == SPACED:  # of one length and with blanks between its digits it is rather a code
+            return bool(self._one(f"SELECT count(DISTINCT length(t)) > 1 FROM ({self._texts(column)})")[0])
         if kind.type == "boolean":
             values = {value.strip().lower() for value in column.values} - set(NULLS)
             return any(values == set(pair) for pair in PAIRS) or values <= {"true", "false"}
@@ -219,9 +252,12 @@ class Columns:
 
     def _decimal(self, column: Column, is_exact: bool) -> str:
         """The decimal that keeps every digit, with room for larger values; a double for a measure if it keeps them."""
-        whole, part = "split_part(ltrim(t, '-'), '.', 1)", "split_part(t, '.', 2)"
+        text = plain_number("t", column.format) if column.format else "t"
+        whole, part = f"split_part(ltrim({text}, '+-'), '.', 1)", f"split_part({text}, '.', 2)"
         query = f"SELECT max(length({whole})), max(length({part})) FROM ({self._texts(column)}) WHERE NOT {IS_NULL}"
         before, scale = self._one(query)
+        if not scale and before <= WHOLE:
+            return "bigint"
         if scale > MONEY and is_exact:
             return "double"
         return f"decimal({18 if before + scale <= 15 else 38},{scale})"
@@ -283,6 +319,8 @@ class Columns:
 MOST_VALUES = 12
 MONEY = 9
 """Digits behind the point that an amount or a rate may have; more are a measure's."""
+WHOLE = 18
+"""Digits that a `bigint` surely holds."""
 TIMES_OF_TEXT = ("date", "timestamp", "timestamptz")
 TYPES = {
     "integer": "bigint",

@@ -71,6 +71,38 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
+def test_a_project_is_parsed_ahead_for_one_command_with_the_same_options(project: Project) -> None:
+    options = ("--vars", "{test_all: true}")
+    project.dbt.parse_ahead(*options)
+    project.write("models/more.sql", "select 1 as id")
+
+    def built(options: tuple[str, ...]) -> bool:
+        return "more" in [node.name for node in project.dbt.run("build", options=options).nodes]
+
+    assert not built(options)
+    assert built(options)
+    project.dbt.parse_ahead(*options)
+    project.write("models/more.sql", "this cannot be parsed: {{ ")
+    with pytest.raises(DbtFailed):
+        built(())
+    project.dbt.parse_ahead()
+    with pytest.raises(DbtFailed):
+        built(())
+    project.write("models/more.sql", "select 1 as id")
+    project.dbt.parse_ahead()
+    project.dbt.run("deps")
+    project.write("models/another.sql", "select 1 as id")
+    assert "another" in [node.name for node in project.dbt.run("build").nodes]
+
+
+def test_nothing_is_parsed_ahead_while_another_command_uses_the_warehouse(project: Project) -> None:
+    dbt = Dbt(project.folder, "dev", project.dbt.variables, project.lines.append, warehouse=project.warehouse)
+    with turn(project.warehouse, 0, print):
+        dbt.parse_ahead()
+    project.write("models/more.sql", "select 1 as id")
+    assert "more" in [node.name for node in dbt.run("build").nodes]
+
+
 def test_a_build_reports_its_nodes_and_leaves_the_warehouse_free(project: Project) -> None:
     result = project.dbt.run("build")
     assert [(node.name, node.resource_type, node.status) for node in result.nodes] == [

@@ -13,6 +13,7 @@ import pytest
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 
+from blocks import connections
 from services import forked
 from services.bootstrap.prefect_yaml import PROJECT
 
@@ -141,3 +142,19 @@ def test_without_a_server_a_run_is_started_anew(start: Start, tmp_path: Path) ->
         said, _ = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "services.fork_server" not in (tmp_path / "parent").read_text()
+
+
+def test_macros_are_compiled_under_the_texts_that_dbt_asks_for(tmp_path: Path) -> None:
+    script = f"""
+import services.fork_server
+from dbt.cli.main import dbtRunner
+from dbt_common.clients.jinja import template_cache
+services.fork_server.compile_macros()
+project = {str(PROJECT / "dbt_project")!r}
+parsed = dbtRunner().invoke(["parse", "--project-dir", project, "--profiles-dir", project, "--quiet"]).result
+texts = [macro.macro_sql for macro in parsed.macros.values() if macro.package_name in ("dbt", "dbt_duckdb")]
+assert len(texts) > 300, len(texts)
+assert set(texts) <= set(template_cache.file_cache)
+"""
+    variables = connections.dbt(None).variables | {"DBT_TARGET_PATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, **variables}, check=True)

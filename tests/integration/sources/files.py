@@ -29,6 +29,12 @@ def decimal(value: str) -> Decimal | None:
     return Decimal(value) if value else None
 
 
+def written(thousands: str, point: str) -> Cell:
+    """A decimal with other marks than Python's."""
+    marks = str.maketrans({thousands: None, point: "."} if thousands else {point: "."})
+    return lambda value: decimal(value.translate(marks))
+
+
 def day(form: str) -> Cell:
     return lambda value: time(form)(value).date() if value else None
 
@@ -166,12 +172,33 @@ CASES = {
             "nr": ("bigint", number),
             "grosse": ("varchar", text),
             "datum": ("date", day("%d.%m.%Y")),
-            "preis": ("varchar", text),
+            "preis": ("decimal(18,2)", written("", ",")),
         },
         encoding="cp1252",
         delimiter=";",
         key=("nr",),
-        said=("cp1252", "decimal comma"),
+        said=("cp1252", "1234,56"),
+    ),
+    "marks": of_csv(
+        "marks.csv",
+        lines(
+            "id;us;eu;fr;ch;people;either;code",
+            lambda n: f"{n};{n},234.5;{'-' if n == 3 else ''}{n}.234,56;{'' if n == 5 else f'{n} 000,5'};{n}'234.25;"
+            f"{n * 10**6:,};{n},234;732 829 3{n:02}",
+        ),
+        {
+            "id": ("bigint", number),
+            "us": ("decimal(18,1)", written(",", ".")),
+            "eu": ("decimal(18,2)", written(".", ",")),
+            "fr": ("decimal(18,1)", written(" ", ",")),
+            "ch": ("decimal(18,2)", written("'", ".")),
+            "people": ("bigint", lambda value: int(value.replace(",", ""))),
+            "either": ("varchar", text),
+            "code": ("varchar", text),
+        },
+        delimiter=";",
+        key=("id",),
+        said=("stays text: its numbers can be read as 1,234.56 and as 1234,56", "1'234.56"),
     ),
     "tabs": of_csv(
         "notes.tsv",
