@@ -57,10 +57,14 @@ class Newest(BaseModel):
 
 
 class Tables(BaseModel):
-    """The rows of each published table by its name, and the newest file of each table of raw that has files."""
+    """The rows of each published table by its name, and the newest file of each table of raw that has files.
+
+    `hours` is FRESHNESS_THRESHOLD_HOURS.
+    """
 
     rows: dict[str, int] = {}
     newest: dict[str, Newest] = {}
+    hours: float | None = None
 
 
 def files(landing: S3Landing, prefix: str) -> Files:
@@ -98,14 +102,13 @@ def streams(profile: str | None) -> Streams:
     return Streams(streams=found)
 
 
-def tables(warehouse: Warehouse) -> Tables:
+def tables(warehouse: Warehouse, hours: float | None = None) -> Tables:
     """Ask a warehouse what readers have, and what was loaded last."""
     rows = {name.rpartition(".")[2].lower(): each.rows for name, each in warehouse.published_tables().items()}
     with_files = [table for table, columns in warehouse.raw_columns().items() if FILE in columns]
     newest = {table: warehouse.newest_file(table) for table in with_files}
-    return Tables(
-        rows=rows, newest={table: Newest(file=each[0], loaded=each[1]) for table, each in newest.items() if each}
-    )
+    dated = {table: Newest(file=each[0], loaded=each[1]) for table, each in newest.items() if each}
+    return Tables(rows=rows, newest=dated, hours=hours)
 
 
 def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) -> None:
@@ -119,7 +122,8 @@ def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) 
     elif what == "streams":
         out.write(streams(profile).model_dump_json().encode())
     elif what == "tables":
-        out.write(tables(connections.warehouse(profile)).model_dump_json().encode())
+        hours = connections.dbt_config(profile).freshness_threshold_hours
+        out.write(tables(connections.warehouse(profile), hours).model_dump_json().encode())
     elif what == "file":
         landing = connections.landing(profile)
         try:

@@ -42,14 +42,15 @@ def _counting(manifest: Any) -> dict[str, str]:
 class Invocation:
     """One run of dbt: what it says while it works."""
 
-    def __init__(self, relation: str) -> None:
+    def __init__(self, relation: str, parsed: Any = None) -> None:
         self.id = uuid4().hex
         self.relation = relation
         self.running: set[str] = set()
+        self.begun = False
         self.rows: list[RowCounts] = []
         self.misfits: list[Misfit] = []
         self.of_changes: set[str] = set()
-        self.parsed: Any = None
+        self.parsed = parsed
         self.manifest: Any = None
 
     def hear(self, event: Any) -> None:
@@ -57,6 +58,7 @@ class Invocation:
         if self.manifest is None:
             self._take_manifest()
         if event.info.name == "NodeStart":
+            self.begun = True
             self.running.add(event.data.node_info.node_name)
         elif event.info.name == "NodeFinished":
             self.running.discard(event.data.node_info.node_name)

@@ -32,6 +32,14 @@ def warm_up() -> None:
     importlib.import_module("dbt.adapters.duckdb")
 
 
+def _is_of_project(error: BaseException | None) -> bool:
+    """Whether dbt says that the project itself is wrong."""
+    from dbt.exceptions import ParsingError
+    from dbt_common.exceptions import CompilationError
+
+    return isinstance(error, CompilationError | ParsingError)
+
+
 class Dbt:
     """A dbt project with one target.
 
@@ -158,18 +166,25 @@ class Dbt:
         """Run dbt when it is this command's turn; give its outcome and the errors that it told."""
         errors: list[str] = []
         ledger = self.ledger if verb(command) in RECORDED else None
-        invocation = Invocation(ledger.relation if ledger else "")
-        callbacks: list[Callable[[Any], None]] = [invocation.hear]
-        if flags:
-            callbacks.append(lambda event: self._tell(event, errors))
         with ExitStack() as held:
             self._take_turn(command, held)
-            invocation.parsed = _parsed.pop(project, None)
+            parsed = _parsed.pop(project, None)
             _parsed.clear()  # this command may change what a manifest is made of, as `dbt deps` does
             try:
                 if ledger:
                     ledger.read()  # dbt's hooks write into it
-                outcome = self._within_time([*command, *flags], callbacks, invocation, held)
+                for options in ([], ["--no-partial-parse"]):
+                    invocation = Invocation(ledger.relation if ledger else "", parsed)
+                    callbacks: list[Callable[[Any], None]] = [invocation.hear]
+                    if flags:
+                        callbacks.append(lambda event: self._tell(event, errors))
+                    outcome = self._within_time([*command, *flags, *options], callbacks, invocation, held)
+                    if options or invocation.begun or not _is_of_project(outcome.exception):
+                        break
+                    # What dbt remembers of a project can be wrong, as after a snapshot's file was deleted.
+                    self.log("dbt parses the whole project anew, in case what it remembers of it is wrong.")
+                    errors.clear()
+                    parsed = None
                 if ledger and invocation.manifest is not None:
                     note_in(ledger, invocation, outcome)
             except PlatformError:

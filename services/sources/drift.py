@@ -11,7 +11,8 @@ from blocks.errors import counted
 from services.airbyte import sql
 from services.airbyte.convert import connect
 from services.sources.facts import Facts
-from services.sources.kinds import NUMBERS, Column, number_shape, plain_number, strptime
+from services.sources.forms import NUMBERS, number_shape, plain_number, strptime
+from services.sources.kinds import Column
 from services.sources.names import identifiers
 from services.sources.reading import MEMORY, Reading
 from services.sources.spec import ColumnSpec, Spec, TestSpec, column_of

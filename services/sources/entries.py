@@ -190,9 +190,11 @@ def _span(block: Sequence[str], found: yaml.SequenceNode, name: str, mark: str) 
     entry = _step(found, {"name": name})
     if entry is None:
         return None
-    first = entry.start_mark.line
-    marked = first > 0 and block[first - 1].strip() == mark
-    return first - marked, _end(block, first, _indent(block, found)), marked
+    first = above = entry.start_mark.line
+    while above > 0 and block[above - 1].strip().startswith("#") and block[above].strip() != mark:
+        above -= 1
+    marked = block[above].strip() == mark
+    return above if marked else first, _end(block, first, _indent(block, found)), marked
 
 
 def _indent(block: Sequence[str], found: yaml.SequenceNode) -> int:

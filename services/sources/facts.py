@@ -11,7 +11,8 @@ import duckdb
 from blocks.errors import PlatformError
 from services.airbyte import sql
 from services.airbyte.convert import connect
-from services.sources.kinds import IS_NULL, NUMBERS, Column, Columns, plain_number, strptime
+from services.sources.forms import NUMBERS, plain_number, strptime
+from services.sources.kinds import IS_NULL, Column, Columns
 from services.sources.names import identifiers
 from services.sources.reading import MEMORY, Reading
 

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from services.airbyte import sql
+from services.sources.forms import COMPACT, DAYS, NO_CODE, NUMBERS, SPACED, TIMES, number_shape, plain_number, strptime
 
 NULLS = ("na", "n/a", "#n/a", "null", "none", "nil", "nan", "\\n", "-", "--", "?", ".")
 """Texts, in lower case, that stand for null in a column whose other values are of a type."""
@@ -23,46 +24,10 @@ FIRST = 20
 SAMPLE = 20_000
 """Rows that tell which types a column may have at all; every row is then asked about these."""
 ZONE = "(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
-COMPACT = "YYYYMMDD"
 NAMED_DATE = re.compile(r"(^|_)(date|day|datum|dt)(_|$)|date$")
 """Names of columns whose eight digits are a date and not a number."""
-DAYS = {
-    COMPACT: "(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])",
-    "YYYY/MM/DD": "[0-9]{4}/[0-9]{1,2}/[0-9]{1,2}",
-    "YYYY.MM.DD": "[0-9]{4}[.][0-9]{1,2}[.][0-9]{1,2}",
-    **{
-        order.replace("/", mark): "[0-9]{1,2}%s[0-9]{1,2}%s[0-9]{4}" % ((f"[{mark}]",) * 2)
-        for mark in "/-."
-        for order in ("DD/MM/YYYY", "MM/DD/YYYY")
-    },
-    "DD-MON-YYYY": "[0-9]{1,2}-[A-Za-z]{3}-[0-9]{4}",
-    "DD MON YYYY": "[0-9]{1,2} [A-Za-z]{3} [0-9]{4}",
-    "MON DD, YYYY": "[A-Za-z]{3} [0-9]{1,2}, [0-9]{4}",
-    "MON DD YYYY": "[A-Za-z]{3} [0-9]{1,2} [0-9]{4}",
-}
-"""The forms of a date beside ISO 8601's, in Snowflake's words, each with a regular expression."""
-NUMBERS = {
-    "1,234.56": (",", "."),
-    "1.234,56": (".", ","),
-    "1 234,56": (" ", ","),
-    "1'234.56": ("'", "."),
-    "1234,56": ("", ","),
-}
-"""The forms of a number beside SQL's, each with its mark between thousands and its decimal mark."""
-SPACED = "1 234,56"
-NO_CODE = "-?(0([^0-9].*)?|[1-9].*)"
-"""A regular expression for a number without a plus sign and leading zeros."""
-TIMES = {
-    "HH24:MI:SS": "[0-9]{1,2}:[0-9]{2}:[0-9]{2}",
-    "HH24:MI": "[0-9]{1,2}:[0-9]{2}",
-    "HH12:MI:SS AM": "[0-9]{1,2}:[0-9]{2}:[0-9]{2} [AaPp][Mm]",
-    "HH12:MI AM": "[0-9]{1,2}:[0-9]{2} [AaPp][Mm]",
-}
-STRPTIME = {
-    "YYYY": "%Y", "MON": "%b", "MM": "%m", "DD": "%d", "HH24": "%H", "HH12": "%I", "MI": "%M", "SS": "%S", "AM": "%p"
-}  # fmt: skip
 ISO_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-ISO_TIME = f"{ISO_DAY}([ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?)"
+ISO_TIME = f"{ISO_DAY}([ T]([01][0-9]|2[0-3]):[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?)"
 LIKE = {
     "a number with separators of thousands": "-?[0-9]{1,3}([., '][0-9]{3})+([.,][0-9]+)?",
     "an amount of a currency": "-?[$€£¥] ?[0-9.,]+|-?[0-9.,]+ ?[$€£¥]",
@@ -70,10 +35,14 @@ LIKE = {
     "a number with a decimal comma": "-?[0-9]+,[0-9]+",
     "a number with leading zeros or a sign": r"([+][0-9]|0[0-9]|-0[0-9])[0-9.]*",
     "a whole number of more than 64 bits": "-?[0-9]{19,}",
+    "a time of day": "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?",
+    "a time with more than six digits of a second": f"{ISO_DAY}[ T][0-9:]{{8}}[.][0-9]{{7,}} ?({ZONE})?",
     "a date with two digits of the year": "[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2}",
 }
 """What text may look like that nevertheless stays text, and how to recognize it."""
 
+WORDS_FOR = {"bigint": "whole numbers", "date": "dates", "timestamp": "times", "timestamptz": "times with a zone"}
+"""How the values of some types are called; those of the others are numbers."""
 IS_CODE = "stays text: its name says that its digits are a code"
 
 
@@ -115,26 +84,6 @@ class Kind:
     def may_be(self, text: str) -> bool:
         """Whether a text looks so."""
         return bool(re.fullmatch(self.shape, text))
-
-
-def strptime(form: str) -> str:
-    """Return a form of a date as DuckDB's strptime has it."""
-    parts = re.split("(YYYY|MON|MM|DD|HH24|HH12|MI|SS|AM)", form)
-    return "".join(STRPTIME.get(part, part) for part in parts)
-
-
-def plain_number(text: str, form: str) -> str:
-    """SQL for the text of a number that is written in a form, as SQL itself writes it."""
-    thousands, point = NUMBERS[form]
-    without = f"replace({text}, {sql.text(thousands)}, '')" if thousands else text
-    return f"replace({without}, {sql.text(point)}, '.')"
-
-
-def number_shape(form: str, fraction: str) -> str:
-    """A regular expression for numbers of a form, of whose digits behind the decimal mark `fraction` is one."""
-    thousands, point = (f"[{mark}]" if mark else "" for mark in NUMBERS[form])
-    grouped = f"[0-9]{{1,3}}({thousands}[0-9]{{3}})+|" if thousands else ""
-    return f"[+-]?({grouped}[0-9]+)({point}{fraction})?"
 
 
 def _kind(type_: str, shape: str, value: str, form: str = "", some: str = "true") -> Kind:
@@ -212,12 +161,13 @@ class Columns:
         if column.nulls == self._rows:
             return
         few = self._connection.execute(f"{self._texts(column)} AND NOT {IS_NULL} LIMIT {FIRST}").fetchall()
-        possible = [kind for kind in kinds if all(kind.may_be(text) for (text,) in few)] if few else []
+        alike = {kind: sum(kind.may_be(text) for (text,) in few) for kind in kinds}
+        possible = [kind for kind in kinds if alike[kind] == len(few)] if few else []
         possible = self._fitting(column, possible, f" LIMIT {SAMPLE}") if possible else []
         fitting = self._fitting(column, possible, "") if possible else []
         fitting = [kind for kind in fitting if self._is_meant(column, kind, fitting)]
         if not fitting:
-            self._note_text(column)
+            self._note_text(column, [kind for kind in kinds if few and alike[kind] * 2 >= len(few)])
         elif len(fitting) > 1 and fitting[0].format:
             forms = " and as ".join(kind.format for kind in fitting)
             what = "numbers" if fitting[0].type == "decimal" else "dates"
@@ -273,29 +223,42 @@ class Columns:
             column.notes.append(f"taken for null: {listed}")
             column.distinct -= len(column.spelled)
 
-    def _note_text(self, column: Column) -> None:
+    def _note_text(self, column: Column, kinds: Sequence[Kind]) -> None:
         """Say what the text looks like that nevertheless stays text."""
         if column.notes:
             return
-        tests = [f"count(*) FILTER (regexp_full_match(t, {sql.text(shape)}))" for shape in LIKE.values()]
-        odd = f"count(*) FILTER ({IS_NULL})"
-        number = "count(*) FILTER (TRY_CAST(t AS DOUBLE) IS NOT NULL)"
-        *found, nulls, numbers, values = self._one(
-            f"SELECT {', '.join([*tests, odd, number])}, count(*) FROM ({self._texts(column)})"
-        )
-        looks = [(count, what) for what, count in zip(LIKE, found, strict=True) if count]
-        if (looks and max(looks)[0] * 2 >= values - nulls) or (looks and numbers * 2 >= values):
-            count, what = max(looks)
-            column.notes.append(f"stays text: {count:,} of {values:,} values look like {what}")
-        elif numbers * 2 >= values and numbers < values:
-            example = self._one(
-                f"SELECT t FROM ({self._texts(column)}) WHERE TRY_CAST(t AS DOUBLE) IS NULL AND NOT {IS_NULL} LIMIT 1"
-            )[0]
-            column.notes.append(
-                f"stays text: {numbers:,} of {values:,} values are numbers, and {example[:40]!r} is not"
-            )
+        texts, others = self._texts(column), "true"
+        values, nulls = self._one(f"SELECT count(*), count(*) FILTER ({IS_NULL}) FROM ({texts})")
+        if nearly := self._nearly(column, kinds, values - nulls):
+            kind, count = nearly
+            others = f"NOT {IS_NULL} AND NOT coalesce({kind.test}, false)"
+        tests = [f"count(*) FILTER (regexp_full_match(t, {sql.text(shape)}) AND {others})" for shape in LIKE.values()]
+        looks = dict(zip(LIKE, self._one(f"SELECT {', '.join(tests)} FROM ({texts})"), strict=True))
+        what = max(looks, key=lambda each: looks[each])
+        left = values - nulls - (count if nearly else 0)
+        if looks[what] and looks[what] * 2 >= left:
+            column.notes.append(f"stays text: {looks[what]:,} of {values:,} values look like {what}")
+        elif nearly and left:
+            (example,) = self._one(f"SELECT t FROM ({texts}) WHERE {others} LIMIT 1")
+            said = f"{count:,} of {values:,} values are {WORDS_FOR.get(kind.type, 'numbers')}"
+            column.notes.append(f"stays text: {said}, and {example[:40]!r} is not")
+        if column.mock_type == "string" and (quoted := self._one(f"SELECT count(*) {self._quoted(column)}")[0]):
+            column.notes.append(f"{quoted:,} values begin with a blank and a quotation mark, as the file has them")
         if nulls:
             column.notes.append(f"{nulls:,} values such as NA stay text")
+
+    def _nearly(self, column: Column, kinds: Sequence[Kind], values: int) -> tuple[Kind, int] | None:
+        """The kind of which most values are, at least half of them, with their number."""
+        if not (kinds := [kind for kind in kinds if kind.type != "boolean"]):
+            return None
+        counts = ", ".join(f"count(*) FILTER ({kind.test} AND NOT {IS_NULL})" for kind in kinds)
+        found = self._one(f"SELECT {counts} FROM ({self._texts(column)} LIMIT {SAMPLE})")
+        _, kind = max(zip(found, kinds, strict=True), key=lambda each: each[0])
+        (count,) = self._one(f"SELECT count(*) FILTER ({kind.test} AND NOT {IS_NULL}) FROM ({self._texts(column)})")
+        return (kind, count) if count and count * 2 >= values else None
+
+    def _quoted(self, column: Column) -> str:
+        return f"FROM {self._relation} WHERE regexp_matches({sql.name(column.name)}, '^ +[\"'']')"
 
     def _texts(self, column: Column) -> str:
         value = f"trim({sql.name(column.name)})"

@@ -16,11 +16,11 @@ from services.sources.project import Project
 
 @dataclass(frozen=True)
 class Listed:
-    """A source: `rows` of its published table, `newest` file in raw; None and "" where there is none."""
+    """A source: `rows` of its published table, `newest` file in raw; "" where there is none."""
 
     stream: str
     key: str
-    rows: int | None
+    rows: str
     newest: str
     freshness: str
     tables: str
@@ -36,21 +36,24 @@ def listed(project: Project, there: Tables) -> list[Listed]:
 
 def _listed(project: Project, name: str, stream: Mapping[str, Any], table: Mapping[str, Any], there: Tables) -> Listed:
     models = readers(project, name)
-    rows = next((there.rows[model] for model in models if model in there.rows), None)
+    table_of = next((model for model in models if model in there.rows), "")
+    of = "" if table_of == name else f" in {table_of}"
+    rows = f"{there.rows[table_of]:,}{of}" if table_of else ""
     last = there.newest.get(name)
     newest = f"{last.file.rpartition('/')[2]} ({last.loaded:%Y-%m-%d %H:%M} UTC)" if last else ""
     config = table.get("config") or {}
     freshness = config.get("freshness") or table.get("freshness") or {}
-    says = [f"{kind.removesuffix('_after')} after {_age(freshness[kind])}" for kind in freshness]
+    says = [f"{kind.removesuffix('_after')} after {_age(freshness[kind], there.hours)}" for kind in freshness]
     own = project.ownership(name)
     owner = "generated" if all(own) else "partly yours" if any(own) else "yours"
     key = ", ".join(stream.get("primaryKey", [])) or "none"
     return Listed(name, key, rows, newest, ", ".join(says) or "none", ", ".join(models) or "none", owner)
 
 
-def _age(limit: Mapping[str, Any]) -> str:
+def _age(limit: Mapping[str, Any], hours: float | None) -> str:
     count = limit["count"]
-    number = count if isinstance(count, int) else "FRESHNESS_THRESHOLD_HOURS"
+    of_setting = "FRESHNESS_THRESHOLD_HOURS" if hours is None else f"{hours:g}"
+    number = count if isinstance(count, int) else of_setting
     return f"{number} {limit['period']}{'s' if number != 1 else ''}"
 
 
@@ -73,7 +76,6 @@ def show(console: Console, sources: list[Listed]) -> None:
     for column in ("stream", "key", "rows", "newest file", "freshness", "tables", "files"):
         table.add_column(column, justify="right" if column == "rows" else "left", overflow="fold")
     for each in sources:
-        rows = "" if each.rows is None else f"{each.rows:,}"
-        values = (each.stream, each.key, rows, each.newest, each.freshness, each.tables, each.owner)
+        values = (each.stream, each.key, each.rows, each.newest, each.freshness, each.tables, each.owner)
         table.add_row(*map(Text, values))
     console.print(table)

@@ -62,6 +62,10 @@ REMEDIES = {
 """What the mock Airbyte says to do about a file in a bucket, and what helps with one on disk, whose stream is new."""
 
 
+PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz"}
+"""How compressed files begin."""
+
+
 def read(file: Path, work: Path, declared: Mapping[str, Any] | None = None) -> Reading:
     """Read a file whole.
 
@@ -143,6 +147,9 @@ def _kind(key: str, plain: Path) -> str:
     """What the file is, by its first bytes, else by its suffix: csv, jsonl or parquet."""
     with plain.open("rb") as data:
         begin = data.read(4)
+    if packed := next((name for magic, name in PACKED.items() if begin.startswith(magic)), ""):
+        remedy = f"Rename it to {key}.gz" if packed == "gzip" else "Unpack it"
+        raise BadFile(f"it is compressed with {packed}, which its name does not say. {remedy}")
     if begin.startswith(b"PK\x03\x04"):
         raise BadFile("it is a spreadsheet or a zip archive. Save the sheet as CSV, or unzip the file")
     if begin == b"PAR1" or suffixes.plain(key).endswith(".parquet"):

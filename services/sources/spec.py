@@ -1,5 +1,6 @@
 """What is declared of a source: its stream, its columns, its tests. It is written from it, and read back."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ LISTED = 20
 """Paths of a nested column that its description names."""
 FEW = 12
 """Values that a column may have at most to be tested for having no other."""
+FREE = re.compile("(^|_)(comments?|notes?|remarks?|description|text)$")
+"""Names of columns that may have any text."""
 OFTEN = 10
 """How often each of them must be there on average, so that few values are no accident."""
 
@@ -124,4 +127,5 @@ def is_enumerated(column: Column, facts: Facts) -> bool:
     plain = not any(set("'\\{}") & set(value) for value in column.values)
     often = facts.reading.rows - column.nulls >= OFTEN * len(column.values)
     of_text = column.type in ("varchar", "text") and column.identifier not in facts.key
+    of_text = of_text and not FREE.search(column.identifier)
     return of_text and plain and often and 1 < len(column.values) <= FEW and "" not in column.values

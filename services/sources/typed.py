@@ -3,7 +3,7 @@
 import argparse
 
 from blocks.errors import PlatformError
-from services.sources.names import identifier
+from services.sources.names import identifier, table_name
 from services.sources.spec import Spec
 
 
@@ -44,6 +44,18 @@ def check_same(known: Spec, key: list[str], mart: str) -> None:
             f"The source {known.name} is there already: {has}. Leave KEY= and MART= out, or begin anew: "
             f"make source NAME={known.name} REMOVE=1."
         )
+
+
+def of_file(name: str) -> str:
+    """Return the name that a file's name gives its source.
+
+    Raises:
+        Refused: both warehouses would not take it.
+    """
+    found = table_name(name)
+    if identifier(found) != found:
+        raise Refused(f"{name} would give its source the name {found!r}, which SQL does not take. Choose one: NAME=…")
+    return found
 
 
 def named(name: str, variable: str) -> str:

@@ -75,7 +75,7 @@ class JsonlFile:
                     if not isinstance(value := json.loads(line), dict):
                         return BadFile(f"the line is JSON, but not an object. {ONE_A_LINE}", number)
                     if twice := _name_twice(line):
-                        return BadFile(f"the line has the name {twice!r} twice", number)
+                        return BadFile(f"the line has the name {twice!r} twice. Keep one of them", number)
                     json.dumps(value, ensure_ascii=False).encode()
                 except RecursionError:
                     continue  # DuckDB reads any depth

@@ -129,7 +129,7 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
         if position > len(seen):
             raise BadFile(f"{where} names column {name!r} twice. Rename one", line)
         if is_reserved(name):
-            raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself", line)
+            raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself. Rename it", line)
 
 
 def is_reserved(name: str) -> bool:

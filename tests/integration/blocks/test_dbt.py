@@ -95,6 +95,22 @@ def test_a_project_is_parsed_ahead_for_one_command_with_the_same_options(project
     assert "another" in [node.name for node in project.dbt.run("build").nodes]
 
 
+def test_a_project_is_parsed_anew_where_what_dbt_remembers_of_it_is_wrong(project: Project) -> None:
+    from dbt.contracts.graph.manifest import Manifest
+
+    project.dbt.run("build")
+    remembered = project.folder / "target" / "partial_parse.msgpack"
+    manifest = Manifest.from_msgpack(remembered.read_bytes())
+    (gone,) = (name for name in manifest.nodes if name.endswith(".orders"))
+    del manifest.nodes[gone]
+    remembered.write_bytes(manifest.to_msgpack())
+    assert {"orders", "totals"} <= {node.name for node in project.dbt.run("build").nodes}
+    assert any("parses the whole project anew" in line for line in project.lines)
+    project.write("models/totals.sql", "select * from {{ ref('missing') }}")
+    with pytest.raises(DbtFailed, match="missing"):
+        project.dbt.run("build")
+
+
 def test_nothing_is_parsed_ahead_while_another_command_uses_the_warehouse(project: Project) -> None:
     dbt = Dbt(project.folder, "dev", project.dbt.variables, project.lines.append, warehouse=project.warehouse)
     with turn(project.warehouse, 0, print):

@@ -200,6 +200,27 @@ CASES = {
         key=("id",),
         said=("stays text: its numbers can be read as 1,234.56 and as 1234,56", "1'234.56"),
     ),
+    "nearly": of_csv(
+        "nearly.csv",
+        lines(
+            "id,day,at,mass,medal,clock,fine",
+            lambda n: f"{n},2013-02-{30 if n == 7 else n % 28 + 1:02},2013-01-01 {24 if n == 7 else n % 24:02}:00:00,"
+            f"{'[98]' if n == 4 else f'{n}.5'}, 'gold',0{n % 10}:30,2013-01-01 10:00:00.{n:09}",
+        ),
+        {
+            "id": ("bigint", number),
+            **dict.fromkeys(("day", "at_", "mass", "medal", "clock", "fine"), ("varchar", text)),
+        },
+        key=("id",),
+        said=(
+            "values are dates, and '2013-02-30' is not",
+            "values are times, and '2013-01-01 24:00:00' is not",
+            "values are numbers, and '[98]' is not",
+            "values begin with a blank and a quotation mark",
+            "look like a time of day",
+            "look like a time with more than six digits of a second",
+        ),
+    ),
     "tabs": of_csv(
         "notes.tsv",
         "id\tnote\tempty\n" + f'1\t"a\nb"\t\n2\t"say ""hi"""\t\n3\t{"x" * 1_000_000}\t\n4\t  padded \t\n5\t\t\n',
@@ -393,6 +414,7 @@ REFUSALS = [
     Refusal("mixed.csv", b"id,name\n1,caf\xc3\xa9\n2,caf\xe9\n", ("mixed.csv, line 3", "two encodings", "as UTF-8")),
     Refusal("sentences.csv", b"text\nhello, world\nbye, world\n", ("sentences.csv, line 2", "2 values", "1 column")),
     Refusal("zero.csv", b"id,name\n1,a\n2,b\0c\n", ("zero.csv, line 3", "a byte 0", "Export the file again")),
+    Refusal("packed.csv", gzip.compress(b"a,b\n1,2\n"), ("packed.csv", "gzip", "Rename it to packed.csv.gz")),
     Refusal("header.csv", b"a,b\n", ("header.csv", "no row")),
     Refusal("cut.csv.gz", gzip.compress(str(list(range(9999))).encode())[:-900], ("cut.csv.gz", "Export or")),
     Refusal("lines.jsonl", b'{"a": 1}\n{"a": \n', ("lines.jsonl, line 2", "jq")),

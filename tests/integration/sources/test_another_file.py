@@ -238,6 +238,48 @@ class Nowhere:
         return Outcome(name, [], [], "nowhere")
 
 
+LATER = "Order ID,day,paid,amount,status,note,extra\n42,01.12.2013,no,1.00,open,n,x\n"
+
+
+def typed(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Load another file, which has a column more, and take that up; return what is printed."""
+    monkeypatch.setattr(command, "platform_of", lambda *_: Nowhere())
+    (second := tmp_path / "orders-2.csv").write_text(LATER)
+    out = Console(file=StringIO(), width=200)
+    assert command.Sources(out, desk.project, tmp_path, yes=True).add(str(second), "orders", "", "") == 0
+    return out.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("whose", ["entry", "table"])
+def test_where_a_person_must_change_something_nothing_else_is_changed(
+    whose: str, desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(file, "orders", key="Order ID")
+    path = desk.project.connections if whose == "entry" else desk.project.models / "marts" / "orders.sql"
+    mark = render.ENTRY if whose == "entry" else render.IN_SQL
+    path.write_text(path.read_text().replace(mark, mark.replace("Generated", "Was generated")))
+    before = {each: each.read_text() for each in [*desk.project.models.rglob("*.*"), desk.project.connections]}
+    said = typed(desk, tmp_path, monkeypatch)
+    assert "The source orders is yours: change it by hand, as shown." in said
+    assert {each: each.read_text() for each in before} == before
+
+
+def test_a_person_is_told_that_an_edit_of_what_is_generated_goes(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (file := tmp_path / "orders.csv").write_text(FIRST)
+    desk.add(file, "orders", key="Order ID")
+    connections = desk.project.connections
+    connections.write_text(connections.read_text().replace("day: string", "day: string # a day"))
+    text = connections.read_text().replace(f"{render.ENTRY}\n", f"{render.ENTRY}\n        # mine\n", 1)
+    connections.write_text(text)
+    said = typed(desk, tmp_path, monkeypatch)
+    assert "connections.yaml was edited by hand where it is generated: the diff takes that back." in said
+    assert "marts/orders.sql was edited" not in said
+    assert "extra: string" in connections.read_text()
+
+
 def test_of_a_source_that_is_a_persons_no_file_is_written(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
