@@ -114,14 +114,13 @@ class Page:
             raise HTTPException(404, f"There is no published table {name}.")
         versions = [(each, row) for each in facts.publications for row in each["changed"] if row["table"] == name]
         profile = data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, name)
-        return self.show(
-            "table.html", table=found, facts=facts, profile=profile, versions=versions, **self._named(tables)
-        )
+        shown = {"table": found, "facts": facts, "profile": profile, "versions": versions, **self._named(tables)}
+        return self.show("table.html", 200, with_files={each.model for each in tables if each.files}, **shown)
 
     def _named(self, tables: list[data.Table] | None = None) -> dict[str, Any]:
         """The published tables, also by their models' names."""
         tables = self.tables() if tables is None else tables
-        return {"tables": tables, "by_model": {each.name.rpartition(".")[2]: each.name for each in tables}}
+        return {"tables": tables, "by_model": {each.model: each.name for each in tables}}
 
     def form(self, request: Request) -> Response:
         """The SQL box; a query in the address is only put into it."""

@@ -18,11 +18,17 @@ SAMPLE = 10
 
 
 class Table(NamedTuple):
-    """A published table; `name` is `schema.table`."""
+    """A published table; `name` is `schema.table`, and with `files` its rows say which file they are from."""
 
     name: str
     rows: int
     columns: int
+    files: bool = False
+
+    @property
+    def model(self) -> str:
+        """The name without the schema."""
+        return self.name.rpartition(".")[2]
 
 
 @dataclass
@@ -42,7 +48,9 @@ class Profile:
 
 def tables(published: Path) -> list[Table]:
     """The published tables, by name."""
-    return [Table(name, each.rows, len(each.columns)) for name, each in contents(published).items()]
+    return [
+        Table(name, each.rows, len(each.columns), FILE in each.columns) for name, each in contents(published).items()
+    ]
 
 
 def written(file: Path) -> int:

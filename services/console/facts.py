@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from threading import Lock
 
 from blocks.batches import own_first
@@ -224,7 +225,9 @@ def _steps(tasks: Iterable[Json], began: datetime) -> list[Json]:
 def _check(results: list[Json]) -> Json:
     """A test or model by its results, newest first."""
     last, history = results[0], [each["status"] for each in reversed(results)]
-    return {"seconds": 0, "message": "", **last, "history": history, "is_bad": last["status"] in FAILED}
+    since = list(takewhile(lambda each: each["status"] == last["status"], results))[-1]["at"]
+    more = {"history": history, "since": since, "is_bad": last["status"] in FAILED}
+    return {"seconds": 0, "message": "", **last, **more}
 
 
 def _by(artifacts: Iterable[Json], column: str) -> dict[str, list[Json]]:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +56,17 @@ class Model(NamedTuple):
     def sources(self) -> list[str]:
         """Those of raw that it is made of, through whichever models."""
         return self._names(each for each in reached(self.id, self.project.parents) if each.startswith("source."))
+
+    def nearest(self, names: Container[str]) -> list[str]:
+        """Those of some models that it is made of without another of them between."""
+        found, todo = list[str](), [self.id]
+        for one in todo:  # which grows meanwhile
+            for each in self.project.parents.get(one, []):
+                if (name := str(self.project.nodes.get(each, {}).get("name"))) in names:
+                    found.append(name)
+                elif each not in todo:
+                    todo.append(each)
+        return list(dict.fromkeys(found))
 
     def tests(self, column: str) -> list[str]:
         """The tests of a column, and the unit tests with rows that have it; of none, the tests of the whole table."""

@@ -184,7 +184,7 @@ CAUSES: dict[str, Cause] = {
     "drift": Cause(
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
         "The last build that ran the test has no such warning.",
-        "Values that did not fit are null in the tables.",
+        "The tables are published. Values of another type are null; of rows with one key, the newest counts.",
         'make dbt ARGS="show --select {subject} --output json"',
         "when the build ends",
         advice="which shows the first rows; the artifact `drift` of the run says what to type to decide",

@@ -84,8 +84,7 @@ def drift(facts: Facts) -> list[Finding]:
             elif status != "skipped":
                 warns.discard(name)
     return [
-        Finding("drift", name, f"The test {name} warns: values do not fit what is declared.", where)
-        for name in sorted(warns)
+        Finding("drift", name, f"The test {name} warns: rows are not as declared.", where) for name in sorted(warns)
     ]
 
 

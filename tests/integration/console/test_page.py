@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -256,6 +257,21 @@ def test_a_published_table_appears_with_its_profile_its_plot_and_the_files_of_it
     assert "main.flights" not in page.get("/")
 
 
+def test_rows_of_an_aggregate_are_looked_up_where_files_are_known(page: Seen) -> None:
+    page.publish()
+    with duckdb.connect(str(page.folder / "published" / "warehouse.duckdb")) as connection:
+        connection.execute("create table totals as select count(*) as n from flights")
+    model = {"schema": "main", "alias": "flights", "name": "flights", "description": "", "columns": {}, "raw_code": "",
+             "config": {"contract": {"enforced": False}}}  # fmt: skip
+    nodes = {f"model.t.{name}": {**model, "alias": name, "name": name} for name in ("flights", "sums", "totals")}
+    parents = {"model.t.totals": ["model.t.sums"], "model.t.sums": ["model.t.flights"]}
+    told = {"nodes": nodes, "sources": {}, "exposures": {}, "unit_tests": {}, "parent_map": parents, "child_map": {}}
+    (folder := page.folder / "published" / "docs").mkdir()
+    (folder / "manifest.json").write_text(json.dumps(told))
+    text = re.sub("<[^>]*>", "", " ".join(page.get("/tables/main.totals").split()))
+    assert "The column _ab_source_file_url of flights has the file of each row: query it by" in text
+
+
 def test_a_table_whose_columns_lineage_is_not_written_is_shown_with_its_docs(page: Seen) -> None:
     page.publish()
     model = {"schema": "main", "alias": "flights", "name": "flights", "description": "One row a day.",
@@ -303,9 +319,12 @@ def test_a_failing_test_appears_with_its_history_and_clears(client: SyncPrefectC
     assert "unique_flights" in text
     assert "Got 3 results" in text
     assert "1 pass, 1 fail" in page.get("/tests")
+    assert "since" not in page.get("/tests")
+    tell_of_a_test(client, "fail")
+    assert re.search(r"fail<div[^>]*>since \d+ s ago", page.get("/tests"))
     tell_of_a_test(client, "pass")
     assert "unique_flights" not in page.get("/")
-    assert "2 pass, 1 fail" in page.get("/tests")
+    assert "2 pass, 2 fail" in page.get("/tests")
 
 
 def test_a_failing_test_clears_when_the_project_no_longer_has_it(client: SyncPrefectClient, page: Seen) -> None:
@@ -404,6 +423,19 @@ def test_runs_that_wait_are_shown_with_their_files(client: SyncPrefectClient, pa
     assert "Pending. A worker is starting it." in text
 
 
+def test_a_run_that_no_worker_takes_is_in_the_heading_and_at_the_tables(client: SyncPrefectClient, page: Seen) -> None:
+    @flow(name="full_pipeline")
+    def waits() -> None: ...
+
+    page.page.facts.names = Names()
+    page.publish()
+    client.create_flow_run(waits, state=Scheduled(name="Late"))
+    text = re.sub("<[^>]*>", "", " ".join(page.get("/").split()))
+    assert "? A run waits for a worker" in text
+    assert re.search(r"Late, since it was due \d+ s ago. No worker has taken it yet.", text)
+    assert "What may hold newer data up: " in page.get("/tables/main.flights")
+
+
 def test_each_part_of_the_path_says_where_it_leads_without_a_login(page: Seen) -> None:
     text = page.get("/")
     for place in ("s3://my-data-lake-landing/inbound/", "http://localhost:8006/api/public/v1", "data/lake"):
@@ -447,6 +479,24 @@ def test_a_failed_run_is_shown_with_its_steps_its_sentence_and_a_link(page: Seen
     text = page.get("/")
     assert "Failed" in text
     assert "The run&#39;s page has its text." in text
+
+
+def test_the_sync_is_marked_where_it_failed_in_a_run_that_failed_for_another_reason_too(page: Seen) -> None:
+    @flow(name="airbyte_sync")
+    def syncs() -> None:
+        raise SyncFailed("Airbyte job 7 of connection c failed.")
+
+    @flow(name="full_pipeline")
+    def fails() -> None:
+        with suppress(SyncFailed):
+            syncs()
+        raise ValueError("dbt failed, too")
+
+    page.page.facts.names = Names()
+    with pytest.raises(ValueError, match="too"):
+        fails()
+    text = re.sub("<[^>]*>", "", " ".join(page.get("/").split()))
+    assert "Airbyte sync ✕ problem" in text
 
 
 def test_attempts_that_fail_for_one_reason_tell_it_once(page: Seen) -> None:
