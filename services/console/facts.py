@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from threading import Lock
 
@@ -122,7 +122,7 @@ class Facts:
         facts.models = [each for each in checks if each["resource_type"] in ("model", "seed", "snapshot")]
         facts.publications = [self._publication(each) for each in newest["published-tables"]]
         facts.synced = _by([each for each in newest["airbyte-sync"] if rows(each)][:1], "stream").get(ALL, [])
-        facts.counts = [each[0] for _, each in sorted(_by(newest["row-counts"], "stream").items())]
+        facts.counts = [_stream(each, facts.at) for _, each in sorted(_by(newest["row-counts"], "stream").items())]
         facts.known = facts.at
 
     def _publication(self, artifact: Json) -> Json:
@@ -228,6 +228,12 @@ def _check(results: list[Json]) -> Json:
     since = list(takewhile(lambda each: each["status"] == last["status"], results))[-1]["at"]
     more = {"history": history, "since": since, "is_bad": last["status"] in FAILED}
     return {"seconds": 0, "message": "", **last, **more}
+
+
+def _stream(loads: list[Json], now: datetime) -> Json:
+    """A stream by its loads, newest first: the last that had rows, and the rows of a `day` until now."""
+    last = next((each for each in loads if each["in the files"]), loads[0])
+    return {**last, "day": sum(each["in the files"] for each in loads if now - each["at"] < timedelta(days=1))}
 
 
 def _by(artifacts: Iterable[Json], column: str) -> dict[str, list[Json]]:

@@ -132,6 +132,20 @@ def test_a_failing_test_appears_without_a_reload_of_the_page_and_clears(world: W
     world.assert_no_trouble()
 
 
+def test_what_a_person_has_opened_stays_open_while_facts_change(world: World) -> None:
+    batch = {"batch": "b", "files": 3, "first": "in/a.csv", "others": "in/b.csv\nin/c.csv", "attempts": 4,
+             "reason": "Failed: no", "again": "", "named": 1}  # fmt: skip
+    world.tell("parked-batches-x", [batch])
+    page = world.home()
+    lists = page.locator("#waiting details")
+    lists.first.evaluate("list => list.open = true")
+    before = page.locator("footer").inner_text()
+    page.wait_for_function("text => document.querySelector('footer').innerText !== text", arg=before, timeout=30_000)
+    assert page.locator("#waiting details[open]").inner_text().split() == ["2", "more", "in/b.csv", "in/c.csv"]
+    world.tell("parked-batches-x", [])
+    world.assert_no_trouble()
+
+
 def test_every_page_is_accessible_and_fits_its_window_in_light_and_dark_and_every_link_leads_somewhere(
     world: World, tmp_path: Path
 ) -> None:
@@ -155,7 +169,7 @@ def test_every_page_is_accessible_and_fits_its_window_in_light_and_dark_and_ever
             assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             known |= set(page.eval_on_selector_all("a", "all => all.map(each => each.href)"))
         page.close()
-    assert f"{world.url}/ready-made/lineage?model=model.trial.late" in known
+    assert f"{world.url}/ready-made/lineage?model=model.trial.late&parents=all&children=all" in known
     for link in known:
         assert world.page.request.get(link).ok, link
         if "#" in link and link.startswith(world.url) and "#!" not in link:

@@ -1,13 +1,16 @@
 // Shows new facts without a reload, while the page can be seen. Without JavaScript, reload the page.
 const SECONDS = 10;
 const facts = document.querySelector("main[data-refresh]");
+const name = (list) => [list.closest("section")?.id, list.closest("tr")?.querySelector("a, code")?.textContent, list.querySelector("summary").textContent].join();
 const look = async () => {
-  if (!facts || document.hidden || facts.querySelector("a:focus, summary:focus") || facts.querySelector("details[open]")) return;
+  if (!facts || document.hidden || facts.querySelector("a:focus, summary:focus") || !getSelection().isCollapsed) return;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (!answer.ok) throw new Error(answer.statusText);
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const open = new Set([...facts.querySelectorAll("details[open]")].map(name));
     for (const part of ["main", "footer"]) document.querySelector(part).replaceChildren(...page.querySelector(part).childNodes);
+    for (const list of facts.querySelectorAll("details")) list.open = open.has(name(list));
   } catch { // the platform is stopped; the next look may find it again
     document.querySelector("h1").textContent = "The platform does not answer. What you see is old.";
   }

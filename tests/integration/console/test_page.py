@@ -456,6 +456,8 @@ def test_a_versions_diff_a_sources_age_and_a_streams_rows_are_shown(client: Sync
     )
     mine = {"stream": "mine", "job": 8, "in the files": 3, "rejected": 0, "all of raw": "not counted", "in staging": ""}
     artifact(client, "row-counts", [mine])
+    artifact(client, "row-counts", [{**mine, "in the files": 4}])
+    artifact(client, "row-counts", [{**mine, "in the files": 0}])
     syncs = [{"connection": each, "job": 7, "stream": "(all)", "rows": 1_000} for each in ("a", "b")]
     artifact(client, "airbyte-sync", syncs)
     artifact(client, "published-tables", [{"table": "main.flights", "rows": 12, "before": 10, "columns": 2, **GATE}])
@@ -466,6 +468,9 @@ def test_a_versions_diff_a_sources_age_and_a_streams_rows_are_shown(client: Sync
     assert "<b>13 <span" in text
     assert "<b>2,000 <span" in text
     assert "not counted" in text
+    assert re.findall(r'data-label="(last 24 h|in the load)"[^>]*>(\d+)<', text) == [
+        ("last 24 h", "12"), ("in the load", "12"), ("last 24 h", "7"), ("in the load", "4"),
+    ]  # fmt: skip
 
 
 def test_a_failed_run_is_shown_with_its_steps_its_sentence_and_a_link(page: Seen) -> None:
