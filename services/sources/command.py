@@ -25,7 +25,7 @@ from services.sources.folder import Folder, folder_of, is_url
 from services.sources.outcome import Outcome
 from services.sources.project import Change, Project, apply
 from services.sources.reading import FileRefused, read
-from services.sources.relations import days_until_stale, relationships
+from services.sources.relations import days_until_stale, late_after, relationships
 from services.sources.running import Platform, platform_of, published_of
 from services.sources.shown import show_diff, show_facts, show_result, show_streams
 from services.sources.spec import Spec, spec_of
@@ -118,6 +118,8 @@ class Sources:
             spec = self._taken(spec, drift(spec, facts, own))
             if spec is None:
                 return self._refused(local.name)
+        if spec and not spec.late_days:
+            spec = replace(spec, late_days=late_after(file.date.date() for file in folder.files))
         changes = self._project.written(spec) if spec else []
         show_diff(self._console, self._project, changes)
         if not self._agreed(f"\nWrite this and load {counted(len(folder.files), 'file')}?"):

@@ -1,8 +1,11 @@
 """What a file says beside its own columns: whose keys its values are, and how often the next file is due."""
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
+from statistics import median
 
 import duckdb
 
@@ -73,23 +76,28 @@ def _is_key(connection: duckdb.DuckDBPyConnection, table: str, key: str) -> bool
 
 
 def days_until_stale(facts: Facts, work: Path) -> int:
-    """After how many days without a file a source is late: twice the usual distance of the file's days, and one.
-
-    It is 0 where the days do not tell: there are few, or the newest is so long ago that no next file seems to be due.
-    """
+    """After how many days without a file a source is late, by the days of its rows; 0 where these do not tell."""
     column = facts.by_name.get(facts.days)
     if column is None:
         return 0
     file = f"read_parquet({sql.text(str(facts.reading.raw))}, hive_partitioning = false)"
     connection = connect(MEMORY, None, work / "spill")
     try:
-        days = f"SELECT DISTINCT ({value_of(column)})::DATE AS day FROM {file} WHERE day IS NOT NULL"
-        gaps = f"SELECT day, day - lag(day) OVER (ORDER BY day) AS gap FROM ({days})"
-        query = f"SELECT count(*), median(gap), current_date - max(day) FROM ({gaps})"
-        count, gap, age = connection.execute(query).fetchone() or (0, None, None)
+        query = f"SELECT DISTINCT ({value_of(column)})::DATE AS day FROM {file} WHERE day IS NOT NULL"
+        return late_after(day for (day,) in connection.execute(query).fetchall())
     except duckdb.Error:
         return 0
     finally:
         connection.close()
-    late = 2 * math.ceil(gap or 0) + 1
-    return late if count >= DAYS and 0 <= age <= late else 0
+
+
+def late_after(days: Iterable[date]) -> int:
+    """Twice the usual distance of some days, and one.
+
+    It is 0 where the days do not tell: there are few, or the newest is so long ago that no next file seems to be due.
+    """
+    known = sorted(set(days))
+    if len(known) < DAYS:
+        return 0
+    late = 2 * math.ceil(median((after - before).days for before, after in itertools.pairwise(known))) + 1
+    return late if 0 <= (datetime.now(UTC).date() - known[-1]).days <= late else 0

@@ -40,7 +40,7 @@ def source(spec: Spec) -> list[str]:
     """The table's entry in sources.yml."""
     lines = [f"name: {spec.name}", f"description: Rows of the files in the landing folder {spec.name}/."]
     if spec.late_days:
-        reason = "Twice the usual distance of the days in the first file, and one."
+        reason = "Twice the usual distance of the days in the first file, or of the files' dates, and one."
         late = {"freshness": {"warn_after": {"count": spec.late_days, "period": "day"}}, "meta": {"reason": reason}}
         lines.append(f"config: {flow(late)}")
     lines.append("columns:")

@@ -18,7 +18,7 @@ from services.sources.listing import listed
 from services.sources.outcome import Outcome
 from services.sources.project import NameTaken, StillRead, apply
 from services.sources.reading import FileRefused, read
-from services.sources.relations import days_until_stale, relationships
+from services.sources.relations import days_until_stale, late_after, relationships
 from services.sources.shown import show_diff
 from services.sources.spec import Spec
 from services.sources.typed import Refused
@@ -395,6 +395,8 @@ def test_a_source_is_late_when_files_of_its_days_are_due(
     days = [today - timedelta(days=last + gap * at) for at in range(8)]
     (file := tmp_path / "visits.csv").write_text("day,visits\n" + "".join(f"{day},1\n" for day in days))
     assert days_until_stale(desk.facts(file, work=tmp_path), tmp_path) == late
+    assert late_after(days) == late
+    assert late_after(days[:4]) == 0
     _, spec = desk.add(file, "visits")
     apply(desk.project.written(spec := replace(spec, late_days=late)))
     assert declared(desk.project, "visits") == spec
