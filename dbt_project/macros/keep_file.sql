@@ -15,7 +15,7 @@
 {# dbt's own tests, with the files of the rows that they return. #}
 {% macro default__test_not_null(model, column_name) %}
 
-select {{ column_name }}{{ and_file() }}
+select {{ '*' if should_store_failures() else column_name ~ and_file() }}
 from {{ model }}
 where {{ column_name }} is null
 

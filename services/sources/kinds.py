@@ -206,7 +206,7 @@ class Columns:
         whole, part = f"split_part(ltrim({text}, '+-'), '.', 1)", f"split_part({text}, '.', 2)"
         query = f"SELECT max(length({whole})), max(length({part})) FROM ({self._texts(column)}) WHERE NOT {IS_NULL}"
         before, scale = self._one(query)
-        if not scale and before <= WHOLE:
+        if column.format and not scale and before <= WHOLE:
             return "bigint"
         if scale > MONEY and is_exact:
             return "double"
