@@ -163,11 +163,10 @@ class SnowflakeWarehouse:
 
     def example(self, table: str, column: str, file: str) -> str | None:
         """See `Warehouse.example`."""
-        place = f"{self.raw_schema}.{snowflake_export.quoted(snowflake_ledger.stored(table))}"
         name = snowflake_export.quoted(snowflake_ledger.stored(column))
         with self._session() as connection, connection.cursor() as cursor:
             cursor.execute(
-                f"select max(cast({name} as varchar)) from {place} where _ab_source_file_url = %s",  # noqa: S608 - quoted
+                f"select max(cast({name} as varchar)) from {self._place(table)} where _ab_source_file_url = %s",  # noqa: S608 - quoted
                 (file,),
             )
             found = cursor.fetchone()
@@ -175,10 +174,10 @@ class SnowflakeWarehouse:
 
     def newest_file(self, table: str) -> tuple[str, datetime] | None:
         """See `Warehouse.newest_file`."""
-        place = f"{self.raw_schema}.{snowflake_export.quoted(snowflake_ledger.stored(table))}"
         with self._session() as connection, connection.cursor() as cursor:
             cursor.execute(
-                f"select _ab_source_file_url, _airbyte_extracted_at from {place} order by 2 desc, 1 desc limit 1"  # noqa: S608 - quoted
+                f"select _ab_source_file_url, _airbyte_extracted_at from {self._place(table)} "  # noqa: S608 - quoted
+                "order by 2 desc, 1 desc limit 1"
             )
             found = cursor.fetchone()
         return (str(found[0]), found[1].astimezone(UTC)) if found and found[0] is not None else None
@@ -234,6 +233,9 @@ class SnowflakeWarehouse:
     def compact(self) -> dict[str, tuple[int, int]]:
         """Do nothing: Snowflake merges its micro-partitions itself."""
         return {}
+
+    def _place(self, table: str) -> str:
+        return f"{self.raw_schema}.{snowflake_export.quoted(snowflake_ledger.stored(table))}"
 
     def _rows(self, table: str, key: str) -> str:
         """What stands behind FROM for the rows of an object."""

@@ -37,7 +37,11 @@ class WarehouseUnreachable(PlatformError):
 
 
 class RawReadOnly(PlatformError):
-    """The platform may not delete rows from raw."""
+    """The platform may only read raw."""
+
+
+NOT_THE_MOCK = "at AIRBYTE_SERVER_URL is another server, or an older mock. Update it, or correct AIRBYTE_SERVER_URL."
+"""Why nobody changes the files of a lake, and what to do."""
 
 
 class Warehouse(Protocol):
@@ -205,15 +209,14 @@ class DuckDbWarehouse:
     def remove(self, key: str) -> dict[str, int]:
         """Refuse: the lake belongs to the mock Airbyte."""
         raise RawReadOnly(
-            f"The rows of {key} cannot be removed: only the mock Airbyte writes the lake {self.lake_dir}, and at "
-            "AIRBYTE_SERVER_URL is another server, or an older mock. Update it, or correct AIRBYTE_SERVER_URL."
+            f"The rows of {key} cannot be removed: only the mock Airbyte writes the lake {self.lake_dir}, and "
+            f"{NOT_THE_MOCK}"
         )
 
     def compact(self) -> dict[str, tuple[int, int]]:
         """Refuse: the lake belongs to the mock Airbyte."""
         raise RawReadOnly(
-            f"The files of {self.lake_dir} cannot be merged: only the mock Airbyte writes them, and at "
-            "AIRBYTE_SERVER_URL is another server, or an older mock. Update it, or correct AIRBYTE_SERVER_URL."
+            f"The files of {self.lake_dir} cannot be merged: only the mock Airbyte writes them, and {NOT_THE_MOCK}"
         )
 
 

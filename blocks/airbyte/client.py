@@ -194,7 +194,7 @@ class AirbyteClient(AirbyteServer):
             How many files each table had, and has; None where the server is not the mock, or an older one.
 
         Raises:
-            CompactionFailed: there is no such stream, or its files stay as they are.
+            CompactionFailed: there is no such stream, or its files could not be merged.
         """
         answer = self._of_mock("/_mock/compactions", {"stream": stream})
         if "notCompacted" in answer:

@@ -165,6 +165,7 @@ class Dbt:
     ) -> tuple[Any, list[str], "Invocation"]:
         """Run dbt when it is this command's turn; give its outcome and the errors that it told."""
         errors: list[str] = []
+        tell: list[Callable[[Any], None]] = [lambda event: self._tell(event, errors)] if flags else []
         ledger = self.ledger if verb(command) in RECORDED else None
         with ExitStack() as held:
             self._take_turn(command, held)
@@ -173,18 +174,14 @@ class Dbt:
             try:
                 if ledger:
                     ledger.read()  # dbt's hooks write into it
-                for options in ([], ["--no-partial-parse"]):
-                    invocation = Invocation(ledger.relation if ledger else "", parsed)
-                    callbacks: list[Callable[[Any], None]] = [invocation.hear]
-                    if flags:
-                        callbacks.append(lambda event: self._tell(event, errors))
-                    outcome = self._within_time([*command, *flags, *options], callbacks, invocation, held)
-                    if options or invocation.begun or not _is_of_project(outcome.exception):
-                        break
+                relation = ledger.relation if ledger else ""
+                outcome, invocation = self._attempt([*command, *flags], Invocation(relation, parsed), tell, held)
+                if not invocation.begun and _is_of_project(outcome.exception):
                     # What dbt remembers of a project can be wrong, as after a snapshot's file was deleted.
                     self.log("dbt parses the whole project anew, in case what it remembers of it is wrong.")
                     errors.clear()
-                    parsed = None
+                    anew = [*command, *flags, "--no-partial-parse"]
+                    outcome, invocation = self._attempt(anew, Invocation(relation), tell, held)
                 if ledger and invocation.manifest is not None:
                     note_in(ledger, invocation, outcome)
             except PlatformError:
@@ -193,6 +190,11 @@ class Dbt:
                 name = " ".join(command)
                 raise self._failure(name, DbtResult(command=name), error, errors) from error
         return outcome, errors, invocation
+
+    def _attempt(
+        self, arguments: list[str], invocation: Invocation, tell: Sequence[Callable[[Any], None]], held: ExitStack
+    ) -> tuple[Any, Invocation]:
+        return self._within_time(arguments, [invocation.hear, *tell], invocation, held), invocation
 
     def _take_turn(self, command: Sequence[str], held: ExitStack) -> None:
         if self.warehouse and verb(command) not in OFFLINE:
