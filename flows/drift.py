@@ -134,14 +134,8 @@ def _tests(dbt: DbtResult, fills: Sequence[Fill]) -> Iterator[Change]:
     parents = {node.id: node.parents for node in dbt.nodes}
     for node in dbt.nodes:
         if node.resource_type == "test" and node.status == "warn" and TYPES_TEST not in node.name:
-            table = next(
-                iter(
-                    sorted(
-                        tables[id_] for id_ in reached(node.parents, lambda one: parents.get(one, [])) if id_ in tables
-                    )
-                ),
-                "",
-            )
+            above = reached(node.parents, lambda one: parents.get(one, []))
+            table = min((tables[id_] for id_ in above if id_ in tables), default="")
             found = f" with {node.failures:,}" if node.failures else ""
             said = (
                 f"The test `{node.name}` warns{found}. "

@@ -140,7 +140,7 @@ class Engine:
         A connection's turn comes once its syncs have ended, and none begins meanwhile.
 
         Raises:
-            CompactionFailed: there is no such stream in the lake, or its files stay as they are.
+            CompactionFailed: there is no such stream in the lake, or its files could not be merged.
         """
         counts: dict[str, tuple[int, int]] = {}
         failed: list[str] = []

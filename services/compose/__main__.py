@@ -123,9 +123,14 @@ def logs(compose: Compose, options: argparse.Namespace) -> int:
 
 def run(compose: Compose, options: argparse.Namespace) -> int:
     """Run a deployment and follow it; 0 where it completed."""
+    return followed(compose, options.flow, options.parameters)
+
+
+def followed(compose: Compose, flow: str, parameters: dict[str, Any]) -> int:
+    """Start a run and follow it; 0 where it completed."""
     prefect = prefect_of(compose)
     compose.need("worker")
-    return prefect.follow(prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
+    return prefect.follow(prefect.start(flow, parameters), print, RUN_SECONDS)
 
 
 def cursor(compose: Compose, options: argparse.Namespace) -> int:
@@ -170,9 +175,7 @@ def remove_file(compose: Compose, options: argparse.Namespace) -> int:
 
 def compact(compose: Compose, options: argparse.Namespace) -> int:
     """Merge raw's small files; 0 where the run completed."""
-    prefect = prefect_of(compose)
-    compose.need("worker")
-    return prefect.follow(prefect.start("compact", {"stream": options.stream}), print, RUN_SECONDS)
+    return followed(compose, "compact", {"stream": options.stream})
 
 
 def reset(compose: Compose, options: argparse.Namespace) -> int:

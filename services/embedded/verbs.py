@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from blocks import sql
 from blocks.errors import PlatformError, shown
@@ -70,13 +71,16 @@ class Dev:
 
     def run(self, options: argparse.Namespace) -> int:
         """Run a deployment and follow it; 0 where it completed."""
+        return self.followed(options.flow, options.parameters)
+
+    def followed(self, flow: str, parameters: dict[str, Any]) -> int:
+        """Start a run and follow it; 0 where it completed."""
         self.need()
-        return self.prefect.follow(self.prefect.start(options.flow, options.parameters), print, RUN_SECONDS)
+        return self.prefect.follow(self.prefect.start(flow, parameters), print, RUN_SECONDS)
 
     def compact(self, options: argparse.Namespace) -> int:
         """Merge raw's small files; 0 where the run completed."""
-        self.need()
-        return self.prefect.follow(self.prefect.start("compact", {"stream": options.stream}), print, RUN_SECONDS)
+        return self.followed("compact", {"stream": options.stream})
 
     def drop(self, options: argparse.Namespace) -> int:
         """Put a file into landing, and follow the sensor's run on it."""

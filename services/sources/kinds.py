@@ -242,7 +242,10 @@ class Columns:
             (example,) = self._one(f"SELECT t FROM ({texts}) WHERE {others} LIMIT 1")
             said = f"{count:,} of {values:,} values are {WORDS_FOR.get(kind.type, 'numbers')}"
             column.notes.append(f"stays text: {said}, and {example[:40]!r} is not")
-        if column.mock_type == "string" and (quoted := self._one(f"SELECT count(*) {self._quoted(column)}")[0]):
+        beginning = f"regexp_matches({sql.name(column.name)}, '^ +[\"'']')"
+        if column.mock_type == "string" and (
+            quoted := self._one(f"SELECT count(*) FROM {self._relation} WHERE {beginning}")[0]
+        ):
             column.notes.append(f"{quoted:,} values begin with a blank and a quotation mark, as the file has them")
         if nulls:
             column.notes.append(f"{nulls:,} values such as NA stay text")
@@ -256,9 +259,6 @@ class Columns:
         _, kind = max(zip(found, kinds, strict=True), key=lambda each: each[0])
         (count,) = self._one(f"SELECT count(*) FILTER ({kind.test} AND NOT {IS_NULL}) FROM ({self._texts(column)})")
         return (kind, count) if count and count * 2 >= values else None
-
-    def _quoted(self, column: Column) -> str:
-        return f"FROM {self._relation} WHERE regexp_matches({sql.name(column.name)}, '^ +[\"'']')"
 
     def _texts(self, column: Column) -> str:
         value = f"trim({sql.name(column.name)})"

@@ -24,6 +24,11 @@ class Compaction(BaseModel):
     stream: str = ""
 
 
+def _invalid(error: ValidationError) -> Response:
+    said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+    return JSONResponse({"errors": said}, 422)
+
+
 def _faults(request: Request) -> Faults:
     faults: Faults = request.app.state.mock.faults
     return faults
@@ -37,8 +42,7 @@ async def add(request: Request) -> Response:
     try:
         wanted = FaultRequest.model_validate_json(await request.body())
     except ValidationError as error:
-        said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-        return JSONResponse({"errors": said}, 422)
+        return _invalid(error)
     if wanted.kind is FaultKind.REFUSE:
         return _refuse(request, wanted)
     return JSONResponse(_faults(request).add(wanted).model_dump(mode="json", exclude_none=True), 201)
@@ -76,8 +80,7 @@ async def remove_file(request: Request) -> Response:
     try:
         wanted = Removal.model_validate_json(await request.body())
     except ValidationError as error:
-        said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-        return JSONResponse({"errors": said}, 422)
+        return _invalid(error)
     try:
         return JSONResponse({"removed": await request.app.state.mock.engine.remove(wanted.bucket, wanted.key)})
     except RemovalFailed as error:
@@ -89,8 +92,7 @@ async def compact(request: Request) -> Response:
     try:
         wanted = Compaction.model_validate_json(await request.body())
     except ValidationError as error:
-        said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-        return JSONResponse({"errors": said}, 422)
+        return _invalid(error)
     try:
         return JSONResponse({"compacted": await request.app.state.mock.engine.compact(wanted.stream)})
     except CompactionFailed as error:
