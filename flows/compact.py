@@ -41,7 +41,7 @@ def compact(stream: str = "", profile: str | None = None) -> dict[str, tuple[int
         profile: name of the saved blocks to connect with; without one, the environment decides.
 
     Raises:
-        blocks.airbyte.errors.CompactionFailed: there is no such stream, or its files stay as they are.
+        blocks.airbyte.errors.CompactionFailed: there is no such stream, or its files could not be merged.
         blocks.airbyte.errors.AirbyteError, blocks.warehouse.RawReadOnly
     """
     return compact_raw(stream, profile)

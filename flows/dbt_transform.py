@@ -35,7 +35,7 @@ SCHEDULED = "auto-scheduled"
 
 
 def options_of(all_rows: bool) -> Sequence[str]:
-    """Return what dbt is told beside what to build."""
+    """Return dbt's options besides the selection."""
     return TEST_ALL if all_rows else ()
 
 

@@ -45,7 +45,7 @@ class PipelineResult(BaseModel):
 
 @task(tags=tagged("dbt"))
 def warm_up_dbt(profile: str | None = None, options: Sequence[str] = ()) -> None:
-    """Import dbt and parse its project while Airbyte works; what is wrong with it is told when it is built."""
+    """Import dbt and parse its project while Airbyte works. The build reports what is wrong with the project."""
     warm_up()
     with suppress(PlatformError):
         connections.dbt(profile, get_run_logger().info).parse_ahead(*options)
@@ -83,7 +83,7 @@ def files_arrived(
         create_table_artifact(
             without,
             key=connections.names().artifact("files-without-rows"),
-            description="Those of the run's files that brought no row, for a reason that is no fault of the run.",
+            description="Files of this run that brought no rows, and why. The run does not fail for them.",
         )
     return loaded, why
 
@@ -189,7 +189,7 @@ def full_pipeline(
             measure(syncs, failed, error.result, profile)
         if failed and not arrived:
             raise failed from error
-        raise  # a sync that failed on the files of others is told by the runs of these
+        raise  # the runs of the other files report that the sync failed on those
     tell_drift(syncs, dbt, profile)
     if failure := failed_sync(failed, arrived) or missing_rows(absent, loaded, batch):
         measure(syncs, failed, dbt, profile)
