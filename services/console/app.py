@@ -1,10 +1,8 @@
 """The page's addresses. It only reads: the one POST runs a query, in a child process, on the published copy."""
 
 import csv
-import hmac
 import io
 import re
-from base64 import b64decode
 from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
@@ -16,8 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -35,6 +31,7 @@ from services.console.facts import Facts
 from services.console.lineage import FILES, Docs
 from services.console.query import ask
 from services.guard.asgi import Guard
+from services.guard.login import Login
 from services.guard.rules import Refusal
 from services.watch.prefect_api import Prefect
 
@@ -87,9 +84,7 @@ class Page:
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page from a template."""
-        return HTMLResponse(
-            self.templates.get_template(template).render(now=datetime.now(UTC), **more), status, HEADERS
-        )
+        return HTMLResponse(self.templates.get_template(template).render(now=datetime.now(UTC), **more), status)
 
     def tables(self) -> list[data.Table]:
         """The published tables; in Snowflake, as the last publication left them."""
@@ -101,10 +96,16 @@ class Page:
     # -- what answers -------------------------------------------------------------------------------------
 
     def home(self, _: Request) -> Response:
-        return self.show("home.html", facts=self.facts.now(), **self._named(), leads=leads(self.settings))
+        return self.show("home.html", **self._checked(), leads=leads(self.settings))
 
     def tests(self, _: Request) -> Response:
-        return self.show("tests.html", facts=self.facts.now(), **self._named())
+        return self.show("tests.html", **self._checked())
+
+    def _checked(self) -> dict[str, Any]:
+        facts = self.facts.now()
+        failing, broken = ([one for one in each if one["is_bad"]] for each in (facts.tests, facts.models))
+        statuses = [each["status"] for each in facts.tests]
+        return {"facts": facts, "failing": failing, "broken": broken, "statuses": statuses, **self._named()}
 
     def table(self, request: Request) -> Response:
         """One published table."""
@@ -172,27 +173,6 @@ class Page:
             detail = getattr(error, "detail", "") or broken(str(error), self.published) or str(error)
         return self.show("base.html", status, code=status, detail=detail)
 
-    async def guarded(self, request: Request, answer: RequestResponseEndpoint) -> Response:
-        """Ask for the login of Prefect's server where it has one, and add the security headers."""
-        if request.url.path == "/health" or self._is_known(request.headers.get("authorization", "")):
-            response = await answer(request)
-        else:
-            asked = {"www-authenticate": 'Basic realm="Log in as on the Prefect server", charset="UTF-8"'}
-            response = PlainTextResponse("Log in with the Prefect server's user and password.", 401, asked)
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        return response
-
-    def _is_known(self, authorization: str) -> bool:
-        login = self.prefect.server.api_auth_string.get_secret_value()
-        key = self.prefect.server.api_key.get_secret_value()
-        try:
-            given = b64decode(authorization.removeprefix("Basic "))
-        except ValueError:
-            given = b""
-        given = given if login else given.partition(b":")[2]  # a key is the password, of any user
-        return not (login or key) or hmac.compare_digest(given, (login or key).encode())
-
 
 def _from_here(path: Path) -> str:
     """A path as a person types it where `make` works."""
@@ -247,7 +227,7 @@ def refused(refusal: Refusal) -> Response:
     """The page of a body that is not read; it shows nothing of the platform, since nobody was asked for a login yet."""
     head = f"<!doctype html><html lang=en><title>{refusal.status}</title><link rel=stylesheet href=/static/page.css>"
     text = f"{head}<h1>{refusal.status}</h1><p>{escape(refusal.message)}</p><a href=/sql>Back to SQL</a>"
-    return HTMLResponse(text, refusal.status, HEADERS)
+    return HTMLResponse(text, refusal.status)
 
 
 def create_app(page: Page) -> Guard:
@@ -262,7 +242,7 @@ def create_app(page: Page) -> Guard:
         Route("/health", lambda _: PlainTextResponse("ok")),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
-    login = [Middleware(BaseHTTPMiddleware, dispatch=page.guarded)]
-    failures = dict.fromkeys((HTTPException, QueryFailed, 500), page.failed)
-    app = Starlette(routes=routes, exception_handlers=failures, middleware=login)
-    return Guard(app, MAX_BODY_MB, pages=True, other_types="/sql", page=refused)
+    app = Starlette(routes=routes, exception_handlers=dict.fromkeys((HTTPException, QueryFailed, 500), page.failed))
+    server = page.prefect.server
+    login = Login(app, server.api_auth_string.get_secret_value(), server.api_key.get_secret_value())
+    return Guard(login, MAX_BODY_MB, pages=True, other_types="/sql", page=refused, headers=HEADERS)

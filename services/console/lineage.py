@@ -59,14 +59,8 @@ class Model(NamedTuple):
 
     def nearest(self, names: Container[str]) -> list[str]:
         """Those of some models that it is made of without another of them between."""
-        found, todo = list[str](), [self.id]
-        for one in todo:  # which grows meanwhile
-            for each in self.project.parents.get(one, []):
-                if (name := str(self.project.nodes.get(each, {}).get("name"))) in names:
-                    found.append(name)
-                elif each not in todo:
-                    todo.append(each)
-        return list(dict.fromkeys(found))
+        ends = {id_ for id_, each in self.project.nodes.items() if each["name"] in names}
+        return self._names(each for each in reached(self.id, self.project.parents, ends) if each in ends)
 
     def tests(self, column: str) -> list[str]:
         """The tests of a column, and the unit tests with rows that have it; of none, the tests of the whole table."""
@@ -177,9 +171,10 @@ def mentions(text: str, column: str) -> bool:
     return bool(re.search(rf"\b{re.escape(column)}\b", text, re.IGNORECASE))
 
 
-def reached(start: Any, edges: Edges) -> list[Any]:
-    """Everything that edges lead to from a start, near ones first."""
+def reached(start: Any, edges: Edges, ends: Container[Any] = ()) -> list[Any]:
+    """Everything that edges lead to from a start, near ones first; those from one of the ends are not followed."""
     found = list(dict.fromkeys(edges.get(start, [])))
     for one in found:  # which grows meanwhile
-        found += [each for each in dict.fromkeys(edges.get(one, [])) if each not in found]
+        if one not in ends:
+            found += [each for each in dict.fromkeys(edges.get(one, [])) if each not in found]
     return found

@@ -2,8 +2,9 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -35,6 +36,7 @@ class Guard:
         other_types: paths that take other bodies than JSON; see `Rules`.
         streamed: path of uploads, which the application reads, and limits, itself.
         page: makes the answer to a refused body, for a person; without it, the answer is JSON.
+        headers: for every answer that lacks them, beside those of `rules.ADDED`.
     """
 
     def __init__(
@@ -45,18 +47,21 @@ class Guard:
         other_types: str = r"(?!)",
         streamed: str = "",
         page: Callable[[Refusal], Response] | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         settings = GuardSettings()
         self.app = app
         self.limit = round((settings.max_body_mb or max_body_mb) * MEGABYTE)
         self.rules = settings.rules(pages=pages, other_types=other_types)
         self._streamed, self._page = streamed, page or _as_json
+        self._added = {**ADDED, **headers}
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
+        send = _closed_to_others(send, self._added)
         headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         local, _ = scope.get("server") or ("", None)
         if refused := self.rules.refusal(scope.get("method", "GET"), scope["path"], headers, local):
@@ -68,13 +73,13 @@ class Guard:
     async def _answer(self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send) -> None:
         has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
         if not has_body or (self._streamed and scope["path"].startswith(self._streamed)):
-            return await self.app(scope, receive, _closed_to_others(send))
+            return await self.app(scope, receive, send)
         body = Body(self, headers)
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 content = await body.read(receive)
             if content is not None:
-                await self.app(_without_encoding(scope, content), _replay(content, receive), _closed_to_others(send))
+                await self.app(_without_encoding(scope, content), _replay(content, receive), send)
         except Refused as error:
             if "expect" not in headers:
                 await _discard(receive)
@@ -184,7 +189,7 @@ async def _refuse(
     # The rest of a body that is not read would be taken for the next request.
     answer = page(refused)
     answer.headers["connection"] = "close"
-    await answer(scope, receive, _closed_to_others(send))
+    await answer(scope, receive, send)
 
 
 def _without_encoding(scope: Scope, content: bytes) -> Scope:
@@ -206,12 +211,12 @@ def _replay(content: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _closed_to_others(send: Send) -> Send:
+def _closed_to_others(send: Send, added: Mapping[str, str]) -> Send:
     async def closed(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message["headers"] if not is_cors(name.decode("latin-1"))]
             message = {**message, "headers": headers}
-            for name, value in ADDED.items():
+            for name, value in added.items():
                 MutableHeaders(scope=message).setdefault(name, value)
         await send(message)
 
