@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import compaction, drop, history
-from benchmarks.figures import LATEST, ROOT, keep, show
+from benchmarks import compaction, drop, history, pipeline
+from benchmarks.figures import LATEST, ROOT, draw, keep, show
 from services.sample.files import Sample
 
-PARTS = ("history", "compaction", *drop.ENGINES)
+PARTS = ("history", "pipeline", "compaction", *drop.ENGINES)
 
 
 def main() -> None:
@@ -31,13 +31,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             if part == "history":
                 found = history.figures(arguments.rows, arguments.rounds, Path(folder))
+            elif part == "pipeline":
+                found = pipeline.figures(arguments.rows, arguments.rounds, Path(folder))
             elif part == "compaction":
                 found = compaction.figures(arguments.rounds, Path(folder))
             else:
                 found = drop.figures(part, arguments.rounds, Path(folder))
         keep(found)
         show(found, console)
-    console.print(f"All figures: {LATEST.relative_to(ROOT)}", highlight=False)
+    for file in (LATEST, *draw()):
+        console.print(f"Written: {file.relative_to(ROOT)}", highlight=False)
 
 
 if __name__ == "__main__":

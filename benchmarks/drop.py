@@ -31,12 +31,12 @@ PAUSE_SECONDS = 5.3
 def figures(engine: str, rounds: int, folder: Path) -> list[Figure]:
     """Land a file a round, and compare; the first round is for warming up."""
     found: dict[str, list[float]] = {"published": [], "transform": [], "floor": []}
-    with platform(engine, folder) as running:
+    with settled(EmbeddedPlatform(folder / "state") if engine == "dev" else Platform()) as running:
         for round_, file in enumerate(FLIGHTS[-rounds - 1 :]):
             seconds = {
                 "published": _published(running, file),
                 "transform": _transformed(running),
-                "floor": _by_hand(running),
+                "floor": by_hand(running),
             }
             if round_:
                 for name, value in seconds.items():
@@ -50,9 +50,9 @@ def figures(engine: str, rounds: int, folder: Path) -> list[Figure]:
 
 
 @contextmanager
-def platform(engine: str, folder: Path) -> Iterator[Running]:
-    """A platform of its own, with its first tables published."""
-    with EmbeddedPlatform(folder / "state") if engine == "dev" else Platform() as running:
+def settled(platform: Platform | EmbeddedPlatform) -> Iterator[Running]:
+    """A platform that has published its first tables, and does nothing."""
+    with platform as running:
         running.eventually(lambda: running.rows("select 1 from fct_flights limit 1") or None, "the first tables", 900)
         running.eventually(lambda: _is_idle(running) or None, "an idle platform")
         yield running
@@ -84,7 +84,8 @@ def _transformed(running: Running) -> float:
     return (end - due).total_seconds()
 
 
-def _by_hand(running: Running) -> float:
+def by_hand(running: Running) -> float:
+    """How many seconds `make dbt ARGS=build` takes, by the clock."""
     build = ["python", "-m", "blocks.dbt_command", "build"]
     begun = time.monotonic()
     if isinstance(running, Platform):

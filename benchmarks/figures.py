@@ -1,15 +1,18 @@
-"""A benchmark's figures: an object each in data/bench/latest.json, and a bar each on the terminal."""
+"""A benchmark's figures: an object each in data/bench/latest.json, a bar each on the terminal, and pictures."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
+import leather
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parent.parent
 LATEST = ROOT / "data" / "bench" / "latest.json"
 WIDTH = 30
+PICTURE = 640, 360
 
 
 class Figure(TypedDict):
@@ -43,6 +46,24 @@ def keep(found: Sequence[Figure], file: Path = LATEST) -> None:
     old: list[Figure] = json.loads(file.read_text()) if file.exists() else []
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps([*(each for each in old if (each["name"], each["rows"]) not in new), *found], indent=2))
+
+
+def draw(file: Path = LATEST) -> list[Path]:
+    """Draw each kept figure that was measured with several sizes, against size, as SVG files; return those."""
+    kept: list[Figure] = json.loads(file.read_text())
+    drawn = []
+    for name in dict.fromkeys(each["name"] for each in kept):
+        same = sorted((each for each in kept if each["name"] == name), key=lambda each: each["rows"])
+        if len(same) > 1:
+            drawn.append(file.with_name(f"{re.sub(r'[^a-z]+', '-', name.lower())}.svg"))
+            leather.theme.background_color = "#ffffff"
+            chart = leather.Chart(f"{name}, {same[0]['unit']} by rows of history")
+            chart.add_line([(each["rows"] / 1e6, each["ours"]) for each in same], name="ours")
+            chart.add_line([(each["rows"] / 1e6, each["floor"]) for each in same], name="floor")
+            chart.add_x_axis(name="million rows")
+            chart.add_y_scale(0, max(max(each["ours"], each["floor"]) for each in same))
+            chart.to_svg(str(drawn[-1]), *PICTURE)
+    return drawn
 
 
 def show(found: Sequence[Figure], console: Console) -> None:

@@ -104,7 +104,7 @@ class EmbeddedPlatform(Running):
 
     def kill(self, *services: str) -> None:
         """End services as a power cut would, and the runs that a worker has started: each leads a group of its own."""
-        runs = _descendants(self.processes.children["worker"].pid) if "worker" in services else []
+        runs = descendants(self.processes.children["worker"].pid) if "worker" in services else []
         self._signal(signal.SIGKILL, services)
         for run in runs:
             with suppress(ProcessLookupError):
@@ -185,7 +185,7 @@ class EmbeddedPlatform(Running):
         return Messages(self.stack.alerts).read()
 
 
-def _descendants(process: int) -> list[int]:
+def descendants(process: int) -> list[int]:
     """The processes that a process has started, and those that these have started."""
     table = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout  # noqa: S607
     pairs = [(int(parent), int(child)) for parent, child in map(str.split, table.splitlines())]

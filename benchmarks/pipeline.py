@@ -1,0 +1,113 @@
+"""`full_pipeline` with a long history, under `make dev`, beside the same day by hand: Airbyte's sync, then `dbt build`.
+
+A platform of its own finds the history in its lake. Of the days that follow, the pipeline loads one and a person the
+next: the floor is a sync that is asked for through Airbyte's API, and `make dbt ARGS=build` once it has succeeded. The
+pipeline also publishes, counts rows and asks for freshness. Its time is Prefect's, from due to end.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from threading import Event, Thread
+
+import duckdb
+import httpx
+
+from benchmarks import history
+from benchmarks.drop import PIPELINE, by_hand, settled
+from benchmarks.figures import Figure, figure
+from services.embedded.stack import CONNECTION_ID
+from services.testing.embedded import EmbeddedPlatform, descendants
+
+LIMIT_MIB = 1536.0
+"""What the worker and its run may take."""
+LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.25
+
+
+def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
+    """Measure each history on a platform of its own; the first round is for warming up."""
+    return [each for wanted in rows for each in _figures(max(1, round(wanted / history.MONTH)), rounds, folder)]
+
+
+def _figures(months: int, rounds: int, folder: Path) -> Iterator[Figure]:
+    running = EmbeddedPlatform(folder / f"{months}-months")
+    history.Platform(running.stack.state, months)
+    ours, floor, memory = list[float](), list[float](), list[float]()
+    with settled(running):
+        running.pause("sensor")
+        for round_ in range(rounds + 1):
+            _land(running, 2 * round_ + 1, folder)
+            with _peak(running) as peak:
+                seconds = _piped(running)
+            _land(running, 2 * round_ + 2, folder)
+            least = _synced(running) + by_hand(running)
+            if round_:
+                ours.append(seconds)
+                floor.append(least)
+                memory.append(max(peak))
+    size = months * history.MONTH
+    yield figure("full_pipeline from due to end, make dev", median(ours), median(floor), "s", rounds, size)
+    yield figure("memory of the worker and its run, make dev", median(memory), LIMIT_MIB, "MiB", rounds, size)
+
+
+def _land(running: EmbeddedPlatform, day: int, folder: Path) -> None:
+    """Upload the flights and the weather of a day of February, made of January's."""
+    for stream in ("flights", "weather"):
+        february = folder / f"{stream}-2013-02-{day:02}.csv.gz"
+        query = f"""
+            select * replace ('2' as month, replace(time_hour, '2013-01-', '2013-02-') as time_hour)
+            from read_csv('{history.LANDING / stream}/*', all_varchar = true) where day = '{day}'
+        """
+        duckdb.sql(f"copy ({query}) to '{february}' (header, compression gzip)")
+        key = f"{running.prefix}{stream}/{february.name}"
+        running.s3().put_object(Bucket=running.bucket, Key=key, Body=february.read_bytes())
+
+
+def _piped(running: EmbeddedPlatform) -> float:
+    run = running.run(PIPELINE)
+    if run["state_type"] != "COMPLETED":
+        raise SystemExit(f"The pipeline did not complete: {run['state']['message']}")
+    due, end = (datetime.fromisoformat(run[name]) for name in ("expected_start_time", "end_time"))
+    return (end - due).total_seconds()
+
+
+def _synced(running: EmbeddedPlatform) -> float:
+    """Ask Airbyte for a sync, and wait until it has succeeded."""
+    begun = time.monotonic()
+    body = {"connectionId": CONNECTION_ID, "jobType": "sync"}
+    job = httpx.post(f"{running.airbyte_url}/jobs", json=body, trust_env=False).raise_for_status().json()
+    while (status := running.airbyte(f"jobs/{job['jobId']}")["status"]) in ("pending", "running"):
+        time.sleep(POLL_SECONDS)
+    if status != "succeeded":
+        raise SystemExit(f"Airbyte's job {job['jobId']} ended as {status}.")
+    return time.monotonic() - begun
+
+
+@contextmanager
+def _peak(running: EmbeddedPlatform) -> Iterator[list[float]]:
+    """MiB that the worker and all it has started take together, looked at again and again; shared pages count once."""
+    worker, found, done = running.processes.children["worker"].pid, list[float](), Event()
+
+    def look() -> None:
+        while not done.wait(LOOK_SECONDS):
+            found.append(sum(map(_mebibytes, [worker, *descendants(worker)])))
+
+    looking = Thread(target=look)
+    looking.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        looking.join()
+
+
+def _mebibytes(process: int) -> float:
+    try:
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:  # it has ended
+        return 0.0
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
