@@ -17,6 +17,7 @@ from blocks.airbyte.client import check_connection_id
 from blocks.airbyte.errors import AirbyteError, SyncFailed, SyncsFailed
 from blocks.errors import PlatformError, shown
 from flows.assets import link_to_page, raw_loaded
+from flows.heartbeats import heartbeats
 from flows.retry import if_temporary
 from flows.tags import tag_with_version, tagged
 
@@ -133,6 +134,11 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
         blocks.errors.ConfigurationError: the connection cannot be used.
     """
     link_to_page()
+    with heartbeats():
+        return _synced(connection_ids, profile)
+
+
+def _synced(connection_ids: list[str] | None, profile: str | None) -> list[SyncResult]:
     chosen = list(dict.fromkeys(connection_ids or connections.airbyte_connection(profile).connections))
     started = start_sync.map(chosen, unmapped(profile))
     try:

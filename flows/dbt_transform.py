@@ -21,6 +21,7 @@ from blocks.published import Contents, change, changed
 from blocks.settings import code_version, docs_dir
 from blocks.turns import TurnMissed
 from flows.assets import link_to_page, models_built, published
+from flows.heartbeats import heartbeats
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 from flows.tags import tag_with_version, tagged
 
@@ -203,19 +204,24 @@ def dbt_transform(
         blocks.errors.ConfigurationError: there is no dbt project.
     """
     link_to_page()
-    dbt_deps(profile)
-    with warehouse_slot(profile):
-        try:
-            result = run_dbt("build", select, full_refresh, profile, options_of(every_row(test_all)))
-        except DbtFailed as failure:
-            show(failure.result)
-            raise
-        show(result)
-        if result.nodes:
-            models_built(result.nodes)
-            publish(profile, result.nodes)
-        else:
-            get_run_logger().warning(NO_MODEL)
+    with heartbeats():
+        dbt_deps(profile)
+        with warehouse_slot(profile):
+            return _transformed(select, full_refresh, profile, every_row(test_all))
+
+
+def _transformed(select: str | None, full_refresh: bool, profile: str | None, all_rows: bool) -> DbtResult:
+    try:
+        result = run_dbt("build", select, full_refresh, profile, options_of(all_rows))
+    except DbtFailed as failure:
+        show(failure.result)
+        raise
+    show(result)
+    if result.nodes:
+        models_built(result.nodes)
+        publish(profile, result.nodes)
+    else:
+        get_run_logger().warning(NO_MODEL)
     return result
 
 

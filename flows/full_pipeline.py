@@ -26,6 +26,7 @@ from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
 from flows.dbt_transform import dbt_transform, every_row, options_of, warehouse_slot
 from flows.drift import tell_drift
+from flows.heartbeats import left_to_subflows
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.row_counts import MARGIN, check_counts
 from flows.tags import tag_with_version, tagged, tags_of_the_deployment
@@ -181,7 +182,7 @@ def full_pipeline(
         raise failed
     warm.wait()
     try:
-        with tags_of_the_deployment():
+        with tags_of_the_deployment(), left_to_subflows():
             dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile, all_rows))
     except DbtFailed as error:
         tell_drift(syncs, error.result, profile)
@@ -286,7 +287,7 @@ def _superseded(file: LandedFile, syncs: Iterable[SyncResult]) -> str:
 def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], AirbyteError | None]:
     """Run `airbyte_sync`; what went wrong is returned, not raised: the syncs may have moved what this run is for."""
     try:
-        with tags_of_the_deployment():
+        with tags_of_the_deployment(), left_to_subflows():
             return airbyte_sync(connection_ids, profile), None
     except AirbyteError as failure:
         return list(failure.results), failure
