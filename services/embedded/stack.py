@@ -112,7 +112,9 @@ class Stack:
             # The UI calls the address that it was loaded from: localhost, too.
             "PREFECT_SERVER_UI_API_URL": "/api",
             "DO_NOT_TRACK": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            # The server here wants no CSRF token, and each new client would ask it whether it does.
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "0.5",
             "PREFECT_WORKER_HEARTBEAT_SECONDS": "15",
         }
 
