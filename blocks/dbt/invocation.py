@@ -20,25 +20,6 @@ OF_CHANGES = "looks at changes: "
 """How a line begins with which the macro `rows_to_test` names a test that need not look at every row."""
 
 
-def _counting(manifest: Any) -> dict[str, str]:
-    """A hook that counts rows, for each staging model whose source says what its key is, by the test on raw."""
-    if not any(macro.name == "count_rows" for macro in manifest.macros.values()):
-        return {}
-    keys = {
-        node.depends_on.nodes[0]: node.test_metadata.kwargs["columns"]
-        for node in manifest.nodes.values()
-        if (metadata := getattr(node, "test_metadata", None)) and metadata.name == "unique_in_each_file"
-    }
-    hooks = {}
-    for name, node in manifest.nodes.items():
-        parents = node.depends_on.nodes if str(node.resource_type) == "model" else []
-        if len(parents) == 1 and parents[0] in keys and node.config.materialized != "ephemeral":
-            source = manifest.sources[parents[0]]
-            of = f"source({source.source_name!r}, {source.name!r})"
-            hooks[name] = f"{{{{ count_rows({source.name!r}, {of}, {keys[parents[0]]!r}, this) }}}}"
-    return hooks
-
-
 class Invocation:
     """One run of dbt: what it says while it works."""
 
@@ -82,8 +63,6 @@ class Invocation:
             if str(node.resource_type) in ("model", "seed", "snapshot"):
                 node.config.pre_hook.append(Hook(sql=note(self.relation, BEGUN, name, self.id)))
                 node.config.post_hook.append(Hook(sql=note(self.relation, DONE, name, self.id)))
-        for name, hook in _counting(self.manifest).items():
-            self.manifest.nodes[name].config.post_hook.append(Hook(sql=hook))
 
 
 def note_in(ledger: Ledger, invocation: Invocation, outcome: Any) -> None:

@@ -1,7 +1,7 @@
 {#
-    Logs where the rows of a source are: in staging, or why they are not. The platform has each staging model do so once
-    it is built, puts the figures on the run's page, and compares them. Nothing is counted where nothing was loaded in
-    the hour before.
+    Logs where the rows of a source are: in staging, or why they are not. Each staging model does so once it is built; the
+    platform puts the figures on the run's page, and compares them. Nothing is counted where nothing was loaded in the
+    hour before.
 
     It counts the rows whose keys lie where the files of that hour have theirs, in the source's `range_column`: a key has
     all its versions there, so the sums come out as those of all rows would, and cost what the files cost. Where the source
@@ -49,5 +49,19 @@
         {%- set counts = {'stream': stream, 'staging': staging.identifier, 'in_raw': row[0] | int,
             'twice_in_a_file': row[1] | int, 'different_keys': row[2] | int, 'in_staging': row[3] | int} -%}
         {%- do log('rows: ' ~ tojson(counts)) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{# For the post-hook of every model: counts the rows of a model of one source whose test on raw says what its key is. #}
+{% macro count_rows_of_model() -%}
+    {%- set parents = model.depends_on.nodes -%}
+    {%- if execute and parents | length == 1 and parents[0] in graph.sources -%}
+        {%- set source = graph.sources[parents[0]] -%}
+        {%- for test in graph.nodes.values()
+            if (test.test_metadata or {}).name == 'unique_in_each_file' and test.depends_on.nodes[0] == parents[0] -%}
+            {{ count_rows(
+                source.name, builtins.source(source.source_name, source.name), test.test_metadata.kwargs.columns, this
+            ) }}
+        {%- endfor -%}
     {%- endif -%}
 {%- endmacro %}
