@@ -92,6 +92,7 @@ def dbt(profile: str | None, log: Callable[[str], None] = print) -> Dbt:
         ledger=ledger,
         timeout_seconds=config.dbt_timeout_seconds,
         wait_seconds=config.warehouse_wait_seconds,
+        engine=config.engine(),
     )
 
 

@@ -74,7 +74,8 @@ def _install_from_a_copy(dbt: Dbt, project: Path) -> None:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.normpath(project / relative))
         folder = _folder(project)
-        Dbt(copy, dbt.target, {**dbt.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder)}, dbt.log).run("deps")
+        variables = {**dbt.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder)}
+        Dbt(copy, dbt.target, variables, dbt.log, engine=dbt.engine).run("deps")
         for installed in folder.iterdir():
             if installed.is_symlink():  # a local package, by way of the copy, which goes
                 package = installed.resolve()

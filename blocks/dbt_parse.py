@@ -16,7 +16,7 @@ def main() -> int:
     for target in ("dev", "snowflake"):
         variables = config.variables() | NOWHERE.variables()
         try:
-            Dbt(config.project_dir, target, variables, log=lambda _: None).run("parse")
+            Dbt(config.project_dir, target, variables, lambda _: None, engine=config.engine()).run("parse")
         except PlatformError as error:
             print(f"Target {target}: {error}", file=sys.stderr)
             return 1

@@ -98,7 +98,7 @@ def write(dbt: Dbt, folder: Path, print_: str) -> None:
 def _generate(dbt: Dbt, new: Path) -> None:
     """Have dbt write its artifacts and `index.html` to a folder, from empty copies where the tables are in a file."""
     variables = {**dbt.variables, "DBT_TARGET_PATH": str(new), "DBT_LOG_PATH": str(new)}
-    own = Dbt(dbt.project_dir, dbt.target, variables, dbt.log, timeout_seconds=SECONDS)
+    own = Dbt(dbt.project_dir, dbt.target, variables, dbt.log, timeout_seconds=SECONDS, engine=dbt.engine)
     if dbt.target == "dev" and dbt.warehouse:
         own.run("parse")
         sources = json.loads((new / "manifest.json").read_bytes())["sources"].values()

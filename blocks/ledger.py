@@ -164,6 +164,16 @@ def found(state: State, prints: Mapping[str, str]) -> None:
             state.versions[node] = Version(id=f"found {uuid4().hex}", built=bool(now), print=now)
 
 
+def begin_all(ledger: Ledger, command: str) -> None:
+    """Note that a command, by its id, may begin to build any table: its print afterwards says if it has."""
+    state, last = ledger.read()
+    if state.graph:
+        found(state, ledger.prints(state.graph, to_look_at(state, state.graph, ())))
+    for node, version in state.versions.items():
+        state.versions[node] = Version(id=command, before=version.before or version)
+    ledger.write(state, last)
+
+
 def passed(state: State, graph: Graph) -> set[str]:
     """The nodes whose build and tests, and those of all that they are built from, have passed since the last build."""
     of: dict[str, list[str]] = {}

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         Path("dbt_packages"), description="folder of dbt's packages; a relative one is in the project's"
     )
     dbt_target: str = Field("dev", description="target of profiles.yml: dev (DuckDB) or snowflake")
+    dbt_executable: str = Field(
+        "", description="dbt to run as a child process; empty means inside the process of the flow"
+    )
     dbt_timeout_seconds: float = Field(3600, gt=0, description="a dbt command that takes longer is stopped")
     warehouse_wait_seconds: float = Field(
         3600, gt=0, description="longest wait for another command that uses the warehouse"

@@ -8,6 +8,9 @@ from prefect.runtime import flow_run
 from pydantic import Field, SecretStr, field_validator
 
 from blocks.airbyte.client import AirbyteClient
+from blocks.dbt.child import Child
+from blocks.dbt.engine import Engine
+from blocks.dbt.in_process import InProcess
 from blocks.errors import ConfigurationError
 from blocks.host import plain_path
 from blocks.landing import AwsAccess, s3_client
@@ -229,6 +232,7 @@ class DbtConfig(Block):
     warehouse_path: Path = Field(description="DuckDB file that dbt writes (target dev).")
     published_path: Path = Field(description="Tested copy of the warehouse, for readers (target dev).")
     freshness_threshold_hours: int = Field(description="Age in hours from which a source is stale.")
+    executable: str = Field("", description="dbt to run as a child; empty means inside the process of the flow.")
     dbt_timeout_seconds: float = Field(3600, description="A dbt command that takes longer, in seconds, is stopped.")
     warehouse_wait_seconds: float = Field(
         3600, description="Longest wait, in seconds, for another command that uses the warehouse."
@@ -241,6 +245,14 @@ class DbtConfig(Block):
             "WAREHOUSE_PATH": str(plain_path(self.warehouse_path.absolute())),
             "FRESHNESS_THRESHOLD_HOURS": str(self.freshness_threshold_hours),
         }
+
+    def engine(self) -> Engine:
+        """How dbt is run.
+
+        Raises:
+            ConfigurationError: there is no such executable.
+        """
+        return Child(self.executable) if self.executable else InProcess()
 
 
 def landing_from(settings: Settings) -> S3Landing:

@@ -16,7 +16,6 @@ from blocks.airbyte.api import SyncResult
 from blocks.airbyte.errors import AirbyteError, AirbyteForbidden
 from blocks.batches import FilesMissing, OthersFailed
 from blocks.dbt.errors import DbtFailed, StaleSource
-from blocks.dbt.project import warm_up
 from blocks.dbt.results import DbtResult, SourceFreshness
 from blocks.errors import PlatformError, shown
 from blocks.lake import first_landed, missing
@@ -47,7 +46,6 @@ class PipelineResult(BaseModel):
 @task(tags=tagged("dbt"))
 def warm_up_dbt(profile: str | None = None, options: Sequence[str] = ()) -> None:
     """Import dbt and parse its project while Airbyte works. The build reports what is wrong with the project."""
-    warm_up()
     with suppress(PlatformError):
         connections.dbt(profile, get_run_logger().info).parse_ahead(*options)
 

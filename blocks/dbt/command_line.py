@@ -11,15 +11,14 @@ RECORDED = frozenset({"build", "run", "test", "seed", "snapshot", "retry", "clon
 """Commands that the ledger hears of."""
 OFFLINE = frozenset({"", "deps", "parse", "clean", "init", "list", "ls"})
 """Commands that do not use the warehouse."""
+OTHERS = frozenset({"compile", "debug", "docs", "run-operation", "show", "source"})
 
 
 def verb(command: Sequence[str]) -> str:
     """The dbt command of a command line, e.g. `build`; empty where there is none or only help is asked for."""
     if {"--help", "-h", "--version"} & set(command) or not command:
         return ""
-    from dbt.cli.main import cli
-
-    return next((word for word in command if word in cli.commands), "")
+    return next((word for word in command if word in RECORDED | OFFLINE | OTHERS), "")
 
 
 def nothing_selected(command: Sequence[str], nodes: Sequence[DbtNode], manifest: Any) -> str:

@@ -35,12 +35,10 @@ class DbtTimedOut(DbtFailed):
     """A command took longer than DBT_TIMEOUT_SECONDS and was stopped; the text names the nodes at work."""
 
 
-def failure(
-    name: str, result: DbtResult, exception: BaseException | None, errors: list[str], warehouse: Path | str
-) -> DbtFailed:
+def failure(name: str, result: DbtResult, fault: str, errors: list[str], warehouse: Path | str) -> DbtFailed:
     """Return the error of a command that failed, with what to do next; `result` is what its nodes did."""
     failed = [node for node in result.nodes if node.failed]
-    texts = [node.message for node in failed] + ([str(exception)] if exception else []) + errors
+    texts = [node.message for node in failed] + ([fault] if fault else []) + errors
     for text in texts:
         if damaged := broken(text, warehouse):
             return DbtFailed(f"`dbt {name}` could not read the warehouse: {_short(text)} {damaged}")

@@ -1,17 +1,12 @@
-"""One run of dbt in this process: what it notes, and how it is stopped."""
+"""What is noted of one run of dbt: what it says while it works, and how its nodes ended."""
 
-import threading
-import time
-from contextlib import suppress
-from typing import Any
 from uuid import uuid4
 
+from blocks.dbt.engine import Event, Outcome
 from blocks.dbt.results import Misfit, RowCounts
-from blocks.ledger import BEGUN, DONE, Ledger, graph_of, note, settle, to_look_at
+from blocks.ledger import Ledger, graph_of, settle, to_look_at
 from blocks.settings import code_version
 
-STOP_SECONDS = 60
-"""How long a cancelled command may take to end."""
 COUNTED = "rows: "
 """How a line begins with which the macro `count_rows` tells its figures."""
 DRIFTED = "drift: "
@@ -23,77 +18,36 @@ OF_CHANGES = "looks at changes: "
 class Invocation:
     """One run of dbt: what it says while it works."""
 
-    def __init__(self, relation: str, parsed: Any = None) -> None:
+    def __init__(self) -> None:
         self.id = uuid4().hex
-        self.relation = relation
         self.running: set[str] = set()
         self.begun = False
         self.rows: list[RowCounts] = []
         self.misfits: list[Misfit] = []
         self.of_changes: set[str] = set()
-        self.parsed = parsed
-        self.manifest: Any = None
 
-    def hear(self, event: Any) -> None:
-        """Take note of dbt's manifest as soon as there is one, and of which nodes are at work."""
-        if self.manifest is None:
-            self._take_manifest()
-        if event.info.name == "NodeStart":
+    def hear(self, event: Event) -> None:
+        """Take note of which nodes are at work, and of what the project's macros tell."""
+        if event.name == "NodeStart":
             self.begun = True
-            self.running.add(event.data.node_info.node_name)
-        elif event.info.name == "NodeFinished":
-            self.running.discard(event.data.node_info.node_name)
-        elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(COUNTED):
-            self.rows.append(RowCounts.model_validate_json(event.info.msg.removeprefix(COUNTED)))
-        elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(DRIFTED):
-            self.misfits.append(Misfit.model_validate_json(event.info.msg.removeprefix(DRIFTED)))
-        elif event.info.name == "JinjaLogDebug" and event.info.msg.startswith(OF_CHANGES):
-            self.of_changes.add(event.info.msg.removeprefix(OF_CHANGES))
-
-    def _take_manifest(self) -> None:
-        """Have dbt note each node that it begins to build and each that it has built, in the node's own transaction."""
-        import click
-        from dbt.artifacts.resources.v1.config import Hook
-
-        context = click.get_current_context(silent=True)
-        self.manifest = (context.obj or {}).get("manifest") if context else None
-        if self.manifest is None or not self.relation:
-            return
-        for name, node in self.manifest.nodes.items():
-            if str(node.resource_type) in ("model", "seed", "snapshot"):
-                node.config.pre_hook.append(Hook(sql=note(self.relation, BEGUN, name, self.id)))
-                node.config.post_hook.append(Hook(sql=note(self.relation, DONE, name, self.id)))
+            self.running.add(event.node)
+        elif event.name == "NodeFinished":
+            self.running.discard(event.node)
+        elif event.name == "JinjaLogDebug" and event.text.startswith(COUNTED):
+            self.rows.append(RowCounts.model_validate_json(event.text.removeprefix(COUNTED)))
+        elif event.name == "JinjaLogDebug" and event.text.startswith(DRIFTED):
+            self.misfits.append(Misfit.model_validate_json(event.text.removeprefix(DRIFTED)))
+        elif event.name == "JinjaLogDebug" and event.text.startswith(OF_CHANGES):
+            self.of_changes.add(event.text.removeprefix(OF_CHANGES))
 
 
-def note_in(ledger: Ledger, invocation: Invocation, outcome: Any) -> None:
-    """Note what was built and how each test ended, also of a command that failed."""
+def note_in(ledger: Ledger, command: str, outcome: Outcome) -> None:
+    """Note what a command, by its id, has built and how each test ended, also if it failed."""
     state, last = ledger.read()
-    graph = graph_of(invocation.manifest)
-    results = getattr(outcome.result, "results", None) or []
-    ended = [(each.node.unique_id, str(each.status)) for each in results if hasattr(each, "node")]
+    graph = state.graph if outcome.manifest is None else graph_of(outcome.manifest)
+    if graph is None:
+        return
+    ended = [(each.node.unique_id, str(each.status)) for each in outcome.results if hasattr(each, "node")]
     prints = ledger.prints(graph, to_look_at(state, graph, ended))
     code = " ".join(code_version()).strip()
-    ledger.write(settle(state, graph, invocation.id, ended, prints, code), last)
-
-
-def cancel(thread: threading.Thread) -> None:
-    """Cancel dbt's queries, and those that it starts afterwards, until it ends."""
-    from dbt.adapters.factory import FACTORY
-
-    deadline = time.monotonic() + STOP_SECONDS
-    while thread.is_alive() and time.monotonic() < deadline:
-        for adapter in list(FACTORY.adapters.values()):
-            with suppress(Exception), adapter.connection_named("cancel"):
-                adapter.cancel_open_connections()
-        thread.join(0.5)
-
-
-def release_warehouse() -> None:
-    """Close what dbt-duckdb keeps open after a command: it would lock the file against every other process."""
-    from dbt.adapters.factory import FACTORY
-
-    for adapter in list(FACTORY.adapters.values()):
-        close = getattr(adapter.connections, "close_all_connections", None)
-        if close:
-            close()
-    FACTORY.reset_adapters()
+    ledger.write(settle(state, graph, command, ended, prints, code), last)

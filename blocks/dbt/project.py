@@ -1,43 +1,35 @@
-"""Runs dbt in this process: a long-lived one pays dbt's import (some 5 s) once.
+"""Runs dbt's commands, and says what came of them.
 
-One invocation at a time: dbt keeps global state, and reads its connection from the process's environment.
+One command at a time: in this process dbt keeps global state, and it reads its connection from the environment.
 """
 
-import importlib
+import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from blocks import lake
 from blocks.dbt.command_line import OFFLINE, RECORDED, nothing_selected, verb
+from blocks.dbt.engine import Engine, Event, Hear, Outcome
 from blocks.dbt.errors import DbtFailed, DbtTimedOut, NothingSelected, WarehouseAway, WarehouseLocked, failure
-from blocks.dbt.invocation import Invocation, cancel, note_in, release_warehouse
+from blocks.dbt.in_process import InProcess
+from blocks.dbt.invocation import Invocation, note_in
 from blocks.dbt.results import DbtResult, SourceFreshness, freshness_of, nodes_of, sources_of
 from blocks.errors import ConfigurationError, PlatformError, printable
 from blocks.ledger import Ledger
 from blocks.settings import environment
 from blocks.turns import TurnMissed, turn
 
-QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
+STOP_SECONDS = 60
+"""How long a cancelled command may take to end."""
+OF_PROJECT = re.compile(r"(Compilation|Parsing) Error")
+"""How dbt's words begin if the project itself is wrong."""
 _one_at_a_time = threading.Lock()
 _parsed: dict[tuple[object, ...], Any] = {}
 """A manifest that was parsed ahead, by all that it depends on but for the files. For one command, which changes it."""
-
-
-def warm_up() -> None:
-    """Import dbt and its adapters now, so that the first command need not wait for it."""
-    importlib.import_module("dbt.cli.main")
-    importlib.import_module("dbt.adapters.duckdb")
-
-
-def _is_of_project(error: BaseException | None) -> bool:
-    """Whether dbt says that the project itself is wrong."""
-    from dbt.exceptions import ParsingError
-    from dbt_common.exceptions import CompilationError
-
-    return isinstance(error, CompilationError | ParsingError)
 
 
 class Dbt:
@@ -52,6 +44,7 @@ class Dbt:
         ledger: where it is noted what was built and which tests passed.
         timeout_seconds: a command that takes longer is stopped.
         wait_seconds: how long to wait for another command that uses the warehouse.
+        engine: how dbt is run; in this process by default.
     """
 
     def __init__(
@@ -65,10 +58,12 @@ class Dbt:
         ledger: Ledger | None = None,
         timeout_seconds: float = 3600,
         wait_seconds: float = 3600,
+        engine: Engine | None = None,
     ) -> None:
         self.project_dir, self.target, self.variables, self.log = project_dir, target, variables, log
         self.warehouse, self.ledger = warehouse, ledger
         self.timeout_seconds, self.wait_seconds = timeout_seconds, wait_seconds
+        self.engine: Engine = engine or InProcess()
 
     def run(self, *command: str, options: Sequence[str] = ()) -> DbtResult:
         """Run a dbt command, e.g. `run("build", "--select", "staging")`.
@@ -92,16 +87,16 @@ class Dbt:
         outcome, errors, invocation = self._invoke(command, self._flags(), self._project(options))
         result = DbtResult(
             command=name,
-            nodes=nodes_of(outcome.result, invocation.of_changes),
+            nodes=nodes_of(outcome.results, invocation.of_changes),
             rows=invocation.rows,
             misfits=invocation.misfits,
-            sources=sources_of(invocation.manifest),
+            sources=sources_of(outcome.manifest),
         )
-        if not outcome.success:
-            failure = self._failure(name, result, outcome.exception, errors)
+        if outcome.code:
+            failure = self._failure(name, result, outcome.fault, errors)
             failure.result = result
             raise failure
-        if reason := nothing_selected(command, result.nodes, invocation.manifest):
+        if reason := nothing_selected(command, result.nodes, outcome.manifest):
             raise NothingSelected(reason)
         return result
 
@@ -113,8 +108,7 @@ class Dbt:
         Args:
             options: what the command has besides its selection, e.g. `--vars`.
         """
-        from dbt.cli.main import dbtRunner
-
+        self.engine.warm_up()
         with ExitStack() as held:
             try:
                 # dbt keeps what it has parsed in a file, which another command may be writing.
@@ -123,10 +117,9 @@ class Dbt:
                 self._use_dbt(held, 0)
             except TurnMissed:
                 return
-            outcome = dbtRunner(callbacks=[self._warn]).invoke(["parse", *options, *self._flags()])
-            release_warehouse()
-            if outcome.success:
-                _parsed[self._project(options)] = outcome.result
+            parsed = self.engine.parse(["parse", *options, *self._flags()], self._warn)
+            if parsed is not None:
+                _parsed[self._project(options)] = parsed
 
     def _project(self, options: Sequence[str]) -> tuple[object, ...]:
         """What a manifest depends on beside the project's files."""
@@ -141,11 +134,10 @@ class Dbt:
         self._check_project()
         name = "source freshness"
         outcome, errors, _ = self._invoke(("source", "freshness"), self._flags())
-        results = getattr(outcome.result, "results", None) or []
-        failure = self._failure(name, DbtResult(command=name), outcome.exception, errors)
-        if isinstance(failure, WarehouseLocked | WarehouseAway) or not (results or outcome.success):
+        failure = self._failure(name, DbtResult(command=name), outcome.fault, errors)
+        if isinstance(failure, WarehouseLocked | WarehouseAway) or (outcome.code and not outcome.results):
             raise failure
-        return [freshness_of(each) for each in results]
+        return [freshness_of(each) for each in outcome.results]
 
     def by_hand(self, arguments: Sequence[str]) -> int:
         """Run a person's command line as dbt's own would, which prints what happens; return dbt's exit code.
@@ -153,48 +145,68 @@ class Dbt:
         Raises:
             PlatformError: as `run`, but for nodes that failed, which dbt prints.
         """
-        outcome, _, invocation = self._invoke(arguments, ())
-        if outcome.exception:
-            raise self._failure(" ".join(arguments), DbtResult(command=""), outcome.exception, [])
-        if outcome.success and (reason := nothing_selected(arguments, nodes_of(outcome.result), invocation.manifest)):
+        outcome, *_ = self._invoke(arguments, ())
+        if outcome.fault:
+            raise self._failure(" ".join(arguments), DbtResult(command=""), outcome.fault, [])
+        if not outcome.code and (reason := nothing_selected(arguments, nodes_of(outcome.results), outcome.manifest)):
             raise NothingSelected(reason)
-        return 0 if outcome.success else 1
+        return outcome.code
 
     def _invoke(
         self, command: Sequence[str], flags: Sequence[str], project: tuple[object, ...] = ()
-    ) -> tuple[Any, list[str], "Invocation"]:
+    ) -> tuple[Outcome, list[str], Invocation]:
         """Run dbt when it is this command's turn; give its outcome and the errors that it told."""
         errors: list[str] = []
-        tell: list[Callable[[Any], None]] = [lambda event: self._tell(event, errors)] if flags else []
+        tell = (lambda event: self._tell(event, errors)) if flags else None
         ledger = self.ledger if verb(command) in RECORDED else None
         with ExitStack() as held:
             self._take_turn(command, held)
             parsed = _parsed.pop(project, None)
             _parsed.clear()  # this command may change what a manifest is made of, as `dbt deps` does
             try:
-                if ledger:
-                    ledger.read()  # dbt's hooks write into it
-                relation = ledger.relation if ledger else ""
-                outcome, invocation = self._attempt([*command, *flags], Invocation(relation, parsed), tell, held)
-                if not invocation.begun and _is_of_project(outcome.exception):
+                outcome, invocation = self._attempt([*command, *flags], tell, ledger, held, parsed)
+                if not invocation.begun and OF_PROJECT.match(outcome.fault):
                     # What dbt remembers of a project can be wrong, as after a snapshot's file was deleted.
                     self.log("dbt parses the whole project anew, in case what it remembers of it is wrong.")
                     errors.clear()
                     anew = [*command, *flags, "--no-partial-parse"]
-                    outcome, invocation = self._attempt(anew, Invocation(relation), tell, held)
-                if ledger and invocation.manifest is not None:
-                    note_in(ledger, invocation, outcome)
+                    outcome, invocation = self._attempt(anew, tell, ledger, held)
+                if ledger:
+                    note_in(ledger, invocation.id, outcome)
             except PlatformError:
                 raise
             except Exception as error:
                 name = " ".join(command)
-                raise self._failure(name, DbtResult(command=name), error, errors) from error
+                raise self._failure(name, DbtResult(command=name), str(error), errors) from error
         return outcome, errors, invocation
 
     def _attempt(
-        self, arguments: list[str], invocation: Invocation, tell: Sequence[Callable[[Any], None]], held: ExitStack
-    ) -> tuple[Any, Invocation]:
-        return self._within_time(arguments, [invocation.hear, *tell], invocation, held), invocation
+        self, arguments: list[str], tell: Hear | None, ledger: Ledger | None, held: ExitStack, parsed: Any = None
+    ) -> tuple[Outcome, Invocation]:
+        """Run dbt once; what it does is told, or where nobody is to be told printed by dbt itself."""
+        invocation = Invocation()
+
+        def hear(event: Event) -> None:
+            invocation.hear(event)
+            if tell:
+                tell(event)
+
+        def work() -> Outcome:
+            notes = (ledger.relation if ledger else "", invocation.id)
+            return self.engine.run(arguments, hear, notes=notes, parsed=parsed, shown=not tell)
+
+        if ledger:
+            self.engine.begin(ledger, invocation.id)
+        outcomes, late = self._within_time(work, invocation, held)
+        if late:
+            if outcomes and ledger:
+                note_in(ledger, invocation.id, outcomes[0])
+            raise DbtTimedOut(
+                f"`dbt {' '.join(arguments[:1])}` took longer than {self.timeout_seconds:g} s (DBT_TIMEOUT_SECONDS) "
+                f"and was stopped at {', '.join(late[:5])}. Find out why that takes so long, or raise "
+                "DBT_TIMEOUT_SECONDS, then run again; the published tables stay as they were."
+            )
+        return outcomes[0], invocation
 
     def _take_turn(self, command: Sequence[str], held: ExitStack) -> None:
         if self.warehouse and verb(command) not in OFFLINE:
@@ -213,21 +225,14 @@ class Dbt:
         held.enter_context(environment(self.variables))
 
     def _within_time(
-        self, arguments: list[str], callbacks: list[Callable[[Any], None]], invocation: "Invocation", held: ExitStack
-    ) -> Any:
-        """dbt's outcome; a query that hangs is cancelled at the deadline, and so is one that a person interrupts."""
-        from dbt.cli.main import cli, dbtRunner
+        self, work: Callable[[], Outcome], invocation: Invocation, held: ExitStack
+    ) -> tuple[list[Outcome], list[str]]:
+        """dbt's outcome, if it ended, and at which nodes it was stopped at the deadline.
 
-        cli.name = "dbt"  # as its help shows
-        outcomes: list[Any] = []
-
-        def work() -> None:
-            try:
-                outcomes.append(dbtRunner(invocation.parsed, callbacks).invoke(arguments))
-            finally:
-                release_warehouse()
-
-        thread = threading.Thread(target=work, name="dbt", daemon=True)
+        A query that hangs is cancelled then, and so is one that a person interrupts.
+        """
+        outcomes: list[Outcome] = []
+        thread = threading.Thread(target=lambda: outcomes.append(work()), name="dbt", daemon=True)
         thread.start()
         late: list[str] = []
         try:
@@ -235,26 +240,25 @@ class Dbt:
             if thread.is_alive():
                 late = sorted(invocation.running) or ["dbt itself"]
         finally:
-            if thread.is_alive():
-                cancel(thread)
+            self._stop(thread)
             if thread.is_alive():
                 held.pop_all()  # what cannot be stopped keeps its turn until this process ends
-        if late:
-            if outcomes and self.ledger and invocation.manifest is not None:
-                note_in(self.ledger, invocation, outcomes[0])
-            raise DbtTimedOut(
-                f"`dbt {' '.join(arguments[:1])}` took longer than {self.timeout_seconds:g} s (DBT_TIMEOUT_SECONDS) "
-                f"and was stopped at {', '.join(late[:5])}. Find out why that takes so long, or raise "
-                "DBT_TIMEOUT_SECONDS, then run again; the published tables stay as they were."
-            )
-        return outcomes[0]
+        return outcomes, late
+
+    def _stop(self, thread: threading.Thread) -> None:
+        """Interrupt dbt, and what it starts afterwards, until it ends."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while thread.is_alive() and time.monotonic() < deadline:
+            with suppress(Exception):
+                self.engine.interrupt()
+            thread.join(0.5)
 
     def _flags(self) -> list[str]:
         folder = str(self.project_dir)
-        return ["--project-dir", folder, "--profiles-dir", folder, "--target", self.target, *QUIET]
+        return ["--project-dir", folder, "--profiles-dir", folder, "--target", self.target]
 
-    def _failure(self, name: str, result: DbtResult, exception: BaseException | None, errors: list[str]) -> DbtFailed:
-        return failure(name, result, exception, errors, self.warehouse or self.variables.get("WAREHOUSE_PATH", ""))
+    def _failure(self, name: str, result: DbtResult, fault: str, errors: list[str]) -> DbtFailed:
+        return failure(name, result, fault, errors, self.warehouse or self.variables.get("WAREHOUSE_PATH", ""))
 
     def _check_project(self) -> None:
         for file in ("dbt_project.yml", "profiles.yml"):
@@ -264,13 +268,12 @@ class Dbt:
                     "Set DBT_PROJECT_DIR to the project's folder (a relative path counts from the current folder)."
                 )
 
-    def _warn(self, event: Any) -> None:
-        if event.info.level == "warn":
-            self.log(printable(event.info.msg))
+    def _warn(self, event: Event) -> None:
+        if event.level == "warn":
+            self.log(printable(event.text))
 
-    def _tell(self, event: Any, errors: list[str]) -> None:
-        text = event.info.msg
-        if event.info.level in ("info", "warn", "error") and text.strip():
-            self.log(printable(text))
-        if event.info.level == "error":
-            errors.append(text)
+    def _tell(self, event: Event, errors: list[str]) -> None:
+        if event.level in ("info", "warn", "error") and event.text.strip():
+            self.log(printable(event.text))
+        if event.level == "error":
+            errors.append(event.text)

@@ -1,6 +1,6 @@
 """What a dbt command did: nodes, row counts and the age of sources."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -125,7 +125,7 @@ class SourceFreshness(BaseModel):
     limit_hours: float | None = None
 
 
-def nodes_of(result: Any, changes_only: Container[str] = ()) -> list[DbtNode]:
+def nodes_of(results: Iterable[Any], changes_only: Container[str] = ()) -> list[DbtNode]:
     """Return the results of a command but for the project's own hooks where these have run."""
     return [
         DbtNode(
@@ -139,7 +139,7 @@ def nodes_of(result: Any, changes_only: Container[str] = ()) -> list[DbtNode]:
             message=printable(each.message or ""),
             changes_only=each.node.unique_id in changes_only,
         )
-        for each in getattr(result, "results", None) or []
+        for each in results
         if hasattr(each, "node") and not (str(each.node.resource_type) == "operation" and str(each.status) == "success")
     ]
 

@@ -23,7 +23,8 @@ def compiled(settings: Settings, target: str) -> dict[str, str]:
         blocks.errors.ConfigurationError: values of Snowflake's connection are missing.
     """
     with tempfile.TemporaryDirectory() as folder:
-        variables = dbt_from(settings).variables()
+        config = dbt_from(settings)
+        variables = config.variables()
         if target == LOCAL:
             # A database of its own: compiling asks it nothing, and the real one may be at work.
             variables["WAREHOUSE_PATH"] = str(Path(folder, "warehouse.duckdb"))
@@ -31,7 +32,7 @@ def compiled(settings: Settings, target: str) -> dict[str, str]:
             snowflake = snowflake_from(settings)
             snowflake.check()
             variables |= snowflake.variables()
-        Dbt(settings.dbt_project_dir, target, variables, lambda _: None).run(*COMPILE, folder)
+        Dbt(settings.dbt_project_dir, target, variables, lambda _: None, engine=config.engine()).run(*COMPILE, folder)
         models = Path(folder, "compiled").glob("*/models/**/*.sql")
         # A folder that is called as a yml holds that file's tests.
         return {file.stem: _plain(file.read_text(), settings) for file in models if file.parent.suffix != ".yml"}

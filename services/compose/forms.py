@@ -120,6 +120,9 @@ FORMS: dict[str, Form] = {
     "MOCK_AIRBYTE_LIKE_AIRBYTE": Form("true or false", "true|false", _never),
     "AIRBYTE_TOKEN_SECONDS": Form("a number of seconds, the mock's tokens' life", r"[1-9]\d*"),
     "DBT_TARGET": Form("dev (DuckDB) or snowflake", "dev|snowflake"),
+    "DBT_EXECUTABLE": Form(
+        "the name or path of a dbt, or nothing for the process of the flow", r"[\w./+-]+", _never, empty=True
+    ),
     "DBT_TIMEOUT_SECONDS": SECONDS,
     "WAREHOUSE_WAIT_SECONDS": SECONDS,
     "FRESHNESS_THRESHOLD_HOURS": Form("a number of hours", r"[1-9]\d*"),

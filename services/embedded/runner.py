@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from blocks.dbt.project import warm_up
+from blocks.dbt.in_process import warm_up
 from blocks.landing import LandedFile
 from flows.full_pipeline import full_pipeline
 from services.embedded.lifeline import follow_parent

@@ -2,6 +2,7 @@
 
 import pytest
 
+from blocks.dbt.command_line import OFFLINE, OTHERS, RECORDED
 from blocks.dbt_command import main
 
 
@@ -23,3 +24,9 @@ def test_without_a_command_dbt_shows_its_help(capsys: pytest.CaptureFixture[str]
         main([])
     assert end.value.code == 0
     assert "Usage: dbt" in capsys.readouterr().out
+
+
+def test_every_command_of_dbt_is_known() -> None:
+    from dbt.cli.main import cli
+
+    assert {"", *cli.commands} == RECORDED | OFFLINE | OTHERS

@@ -1,8 +1,10 @@
-"""dbt runs in this process, on a real project: a failure names its node, and the warehouse is free afterwards."""
+"""dbt runs on a real project, in this process or as a child: a failure names its node, then the warehouse is free."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,9 +12,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from blocks.dbt.child import Child
+from blocks.dbt.engine import Engine
 from blocks.dbt.errors import DbtFailed, DbtTimedOut, NothingSelected, WarehouseLocked
-from blocks.dbt.project import Dbt, warm_up
+from blocks.dbt.in_process import InProcess, warm_up
+from blocks.dbt.project import Dbt
+from blocks.duckdb_file import DuckDbLedger
 from blocks.errors import ConfigurationError
+from blocks.ledger import passed
 from blocks.turns import TurnMissed, turn
 
 Held = Callable[[Path], AbstractContextManager[int]]
@@ -47,11 +54,11 @@ def warm() -> None:
 class Project:
     """A small dbt project in a folder, with its warehouse."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Engine) -> None:
         self.folder, self.warehouse, self.lines = folder, folder / "w.duckdb", list[str]()
         for name, text in FILES.items():
             self.write(name, text)
-        self.dbt = Dbt(folder, "dev", {"WAREHOUSE_PATH": str(self.warehouse)}, self.lines.append)
+        self.dbt = Dbt(folder, "dev", {"WAREHOUSE_PATH": str(self.warehouse)}, self.lines.append, engine=engine)
 
     def write(self, name: str, text: str) -> None:
         (self.folder / name).parent.mkdir(exist_ok=True)
@@ -66,9 +73,17 @@ class Project:
         return eval(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
 
 
+ENDLESS = (
+    "{{ config(materialized='table') }} select count(*) as n from range(100000000000) a(x), range(1000) b(y) "
+    "where hash(x + y) % 7 = 1"
+)
+DBT = str(Path(sys.executable).with_name("dbt"))
+both = pytest.mark.parametrize("project", ["in process", "child"], indirect=True)
+
+
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project(tmp_path)
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Project:
+    return Project(tmp_path, Child(DBT) if getattr(request, "param", "") == "child" else InProcess())
 
 
 def test_a_project_is_parsed_ahead_for_one_command_with_the_same_options(project: Project) -> None:
@@ -95,6 +110,7 @@ def test_a_project_is_parsed_ahead_for_one_command_with_the_same_options(project
     assert "another" in [node.name for node in project.dbt.run("build").nodes]
 
 
+@both
 def test_a_project_is_parsed_anew_where_what_dbt_remembers_of_it_is_wrong(project: Project) -> None:
     from dbt.contracts.graph.manifest import Manifest
 
@@ -119,6 +135,7 @@ def test_nothing_is_parsed_ahead_while_another_command_uses_the_warehouse(projec
     assert "more" in [node.name for node in dbt.run("build").nodes]
 
 
+@both
 def test_a_build_reports_its_nodes_and_leaves_the_warehouse_free(project: Project) -> None:
     result = project.dbt.run("build")
     assert [(node.name, node.resource_type, node.status) for node in result.nodes] == [
@@ -146,6 +163,7 @@ def test_the_environment_is_as_before_after_success_and_failure(
     assert os.environ["WAREHOUSE_PATH"] == "before"
 
 
+@both
 def test_a_failing_test_is_named_with_its_message_and_what_it_kept_from_running(project: Project) -> None:
     project.write("models/orders.sql", "select 1 as id union all select 1")
     with pytest.raises(DbtFailed, match=r"unique_orders_id \(fail\): Got 1 result.* 1 nodes? .*skipped") as caught:
@@ -158,12 +176,14 @@ def test_a_failing_test_is_named_with_its_message_and_what_it_kept_from_running(
     assert project.rows("select count(*) from orders") == [(2,)]
 
 
+@both
 def test_a_model_whose_sql_fails_is_named_with_the_databases_message(project: Project) -> None:
     project.write("models/orders.sql", "select no_such_column from (select 1)")
     with pytest.raises(DbtFailed, match=r"orders \(error\): .*no_such_column"):
         project.dbt.run("run")
 
 
+@both
 @pytest.mark.parametrize(
     ("sql", "words"),
     [("select * from {{ ref('no_such_model') }}", "no_such_model"), ("select {{ nothing( }}", "orders")],
@@ -189,11 +209,15 @@ def test_a_missing_project_says_which_file_and_which_variable(project: Project, 
         project.dbt.run("build")
 
 
+@both
 def test_an_unknown_target_is_named(project: Project) -> None:
     with pytest.raises(DbtFailed, match="'prod'"):
-        Dbt(project.folder, "prod", {"WAREHOUSE_PATH": "w"}, project.lines.append).run("build")
+        Dbt(project.folder, "prod", {"WAREHOUSE_PATH": "w"}, project.lines.append, engine=project.dbt.engine).run(
+            "build"
+        )
 
 
+@both
 @pytest.mark.parametrize(
     "command", [lambda dbt: dbt.run("build"), lambda dbt: dbt.freshness()], ids=["build", "freshness"]
 )
@@ -223,7 +247,16 @@ def test_a_selection_that_matches_nothing_fails_and_names_similar_nodes(project:
         project.dbt.run(verb, "--select", "ordrs+")
 
 
-@pytest.mark.parametrize("arguments", [["--select=ordrs"], ["-sordrs"], ["--exclude", "orders", "totals"]])
+@pytest.mark.parametrize(
+    ("project", "arguments"),
+    [
+        ("in process", ["--select=ordrs"]),
+        ("in process", ["-sordrs"]),
+        ("in process", ["--exclude", "orders", "totals"]),
+        ("child", ["--select=ordrs"]),
+    ],
+    indirect=["project"],
+)
 def test_a_selection_by_hand_that_matches_nothing_fails_too(project: Project, arguments: list[str]) -> None:
     folder = str(project.folder)
     with pytest.raises(NothingSelected, match="matches no node"):
@@ -232,9 +265,9 @@ def test_a_selection_by_hand_that_matches_nothing_fails_too(project: Project, ar
         )
 
 
+@both
 def test_a_query_that_hangs_is_stopped_and_named_and_the_next_command_works(project: Project) -> None:
-    endless = "select count(*) as n from range(100000000000) a(x), range(1000) b(y) where hash(x + y) % 7 = 1"
-    project.write("models/endless.sql", "{{ config(materialized='table') }} " + endless)
+    project.write("models/endless.sql", ENDLESS)
     project.dbt.run("parse")
     project.dbt.timeout_seconds = 15
     with pytest.raises(DbtTimedOut, match=r"longer than 15 s \(DBT_TIMEOUT_SECONDS\) and was stopped at endless"):
@@ -279,6 +312,7 @@ def test_a_truncated_warehouse_is_reported_with_what_to_delete(project: Project)
         project.dbt.run("run")
 
 
+@both
 def test_freshness_is_measured_for_every_source_whatever_its_age(project: Project) -> None:
     with duckdb.connect(str(project.warehouse)) as connection:
         connection.execute("create table fresh as select now() - interval 2 hour as loaded_at")
@@ -296,6 +330,7 @@ def test_freshness_is_measured_for_every_source_whatever_its_age(project: Projec
     assert (found["raw.empty"].age_hours, found["raw.empty"].loaded_at) == (None, None)
 
 
+@both
 def test_a_source_that_cannot_be_read_is_reported_and_hides_no_other(project: Project) -> None:
     with duckdb.connect(str(project.warehouse)) as connection:
         connection.execute("create table fresh as select now() as loaded_at")
@@ -312,3 +347,108 @@ def test_freshness_of_a_project_that_does_not_compile_is_an_error(project: Proje
     project.write("models/orders.sql", "select * from {{ ref('no_such_model') }}")
     with pytest.raises(DbtFailed, match=r"`dbt source freshness` could not run: .*no_such_model"):
         project.dbt.freshness()
+
+
+@both
+def test_a_build_notes_in_the_ledger_which_tables_have_passed_their_tests(project: Project) -> None:
+    ledger = DuckDbLedger(project.warehouse)
+    dbt = Dbt(
+        project.folder, "dev", project.dbt.variables, project.lines.append, ledger=ledger, engine=project.dbt.engine
+    )
+
+    def fine() -> set[str]:
+        state, _ = ledger.read()
+        assert state.graph
+        return passed(state, state.graph)
+
+    dbt.run("build")
+    assert fine() == {"model.shop.orders", "model.shop.totals"}
+    project.write("models/totals.sql", "select * from {{ ref('missing') }}")
+    with pytest.raises(DbtFailed):
+        dbt.run("build")
+    assert fine() == {"model.shop.orders", "model.shop.totals"}
+    project.write("models/totals.sql", "select nothing from {{ ref('orders') }}")
+    with pytest.raises(DbtFailed):
+        dbt.run("build")
+    assert fine() == {"model.shop.orders"}
+
+
+RUN = """
+import sys
+from pathlib import Path
+from blocks.dbt.child import Child
+from blocks.dbt.project import Dbt
+variables = {"WAREHOUSE_PATH": sys.argv[2], "SNOWFLAKE_PASSWORD": "hidden"}
+Dbt(Path(sys.argv[1]), "dev", variables, lambda line: print(line, flush=True), engine=Child(sys.argv[3])).run("run")
+"""
+
+
+class Known:
+    """A dbt that writes down its process's id and its arguments."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file, self.pid_file, self.arguments = folder / "known-dbt", folder / "pid", folder / "arguments"
+        self.file.write_text(f'#!/bin/sh\necho "$@" > {self.arguments}\necho $$ > {self.pid_file}\nexec {DBT} "$@"\n')
+        self.file.chmod(0o755)
+
+    @property
+    def pid(self) -> int:
+        return int(self.pid_file.read_text())
+
+    def is_there(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+def eventually(is_so: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return is_so()
+
+
+def test_a_child_that_is_killed_fails_its_command_and_publishes_nothing_of_it(project: Project, tmp_path: Path) -> None:
+    known, ledger = Known(tmp_path), DuckDbLedger(project.warehouse)
+
+    def kill(line: str) -> None:
+        if "START sql table model main.endless" in line:
+            os.kill(known.pid, signal.SIGKILL)
+
+    dbt = Dbt(project.folder, "dev", project.dbt.variables, kill, ledger=ledger, engine=Child(str(known.file)))
+    project.write("models/other.sql", "select 1 as id")
+    dbt.run("build")
+    project.write("models/orders.sql", "select 3 as id")
+    project.write("models/endless.sql", "-- depends_on: {{ ref('orders') }}\n" + ENDLESS)
+    with pytest.raises(DbtFailed, match="killed by signal 9"):
+        dbt.run("build", "--select", "orders", "endless", "--exclude-resource-type", "test")
+    state, _ = ledger.read()
+    assert state.graph
+    assert passed(state, state.graph) == {"model.shop.other"}
+    dbt.run("test", "--select", "orders")
+    state, _ = ledger.read()
+    assert state.graph
+    assert passed(state, state.graph) == {"model.shop.orders", "model.shop.other", "model.shop.totals"}
+
+
+def test_a_child_ends_with_the_process_that_runs_it_and_has_no_secret_in_its_arguments(
+    project: Project, tmp_path: Path
+) -> None:
+    project.write("models/endless.sql", ENDLESS)
+    known = Known(tmp_path)
+    command = [sys.executable, "-c", RUN, str(project.folder), str(project.warehouse), str(known.file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout
+        assert any("START sql table model main.endless" in line for line in run.stdout)
+        assert known.is_there()
+        run.kill()
+    assert eventually(lambda: not known.is_there())
+    assert "--project-dir" in known.arguments.read_text()
+    assert "hidden" not in known.arguments.read_text()
+
+
+def test_a_dbt_that_is_not_there_is_named_with_the_setting() -> None:
+    with pytest.raises(ConfigurationError, match="DBT_EXECUTABLE is 'no-dbt'"):
+        Child("no-dbt")

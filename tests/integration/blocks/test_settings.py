@@ -18,6 +18,7 @@ DEFAULTS = {
     "DBT_PROJECT_DIR": "dbt_project",
     "DBT_PACKAGES_INSTALL_PATH": "dbt_packages",
     "DBT_TARGET": "dev",
+    "DBT_EXECUTABLE": "",
     "DBT_TIMEOUT_SECONDS": "3600.0",
     "WAREHOUSE_WAIT_SECONDS": "3600.0",
     "S3_BUCKET": "my-data-lake-landing",

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from blocks.dbt.project import Dbt, warm_up
+from blocks.dbt.in_process import warm_up
+from blocks.dbt.project import Dbt
 from blocks.duckdb_file import OLDEST_READER, DuckDbLedger
 from blocks.ledger import NAME
 from blocks.warehouse import DuckDbWarehouse

@@ -1,9 +1,11 @@
 """The path from landed files to published tables."""
 
 import json
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from prefect import get_client
@@ -42,6 +44,22 @@ def test_files_become_published_rows_and_only_new_ones_move_the_next_time(platfo
     result = full_pipeline()
     assert result.syncs[0].rows == 0
     assert platform.count("fct_flights") == 27
+
+
+def test_dbt_as_a_child_builds_tests_and_counts_what_dbt_in_the_process_of_the_flow_does(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform.put_reference()
+    found = []
+    for day, executable in [(1, ""), (2, str(Path(sys.executable).with_name("dbt")))]:
+        monkeypatch.setenv("DBT_EXECUTABLE", executable)
+        result = full_pipeline(files=[LandedFile(key=platform.put(f"flights/2013-01-0{day}.csv.gz", flights(day)))])
+        assert platform.count("fct_flights") == 20 * day
+        assert {(count.stream, count.in_raw) for count in result.dbt.rows} >= {("flights", 20 * day)}
+        found.append(({(node.name, node.status) for node in result.dbt.nodes}, result.dbt.sources, result.freshness))
+    assert found[0][0] == found[1][0]
+    assert found[0][1] == found[1][1]
+    assert {each.source for each in found[0][2]} == {each.source for each in found[1][2]}
 
 
 @every_mode

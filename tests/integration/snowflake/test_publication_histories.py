@@ -8,7 +8,8 @@ import pytest
 from pydantic import SecretStr
 from snowflake.connector.errors import ProgrammingError
 
-from blocks.dbt.project import Dbt, warm_up
+from blocks.dbt.in_process import warm_up
+from blocks.dbt.project import Dbt
 from blocks.ledger import NAME
 from blocks.snowflake_ledger import SnowflakeLedger
 from blocks.snowflake_warehouse import SnowflakeWarehouse
