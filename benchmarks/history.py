@@ -20,38 +20,11 @@ from benchmarks.figures import ROOT, Figure, figure
 
 LANDING = ROOT / "localstack" / "landing"
 MONTH, DAYS = 27_004, 31
-MOST_FILES = 400
-"""Of a stream; a longer history has several months in each, as `make compact` would leave them."""
+HIGHEST = 10_000
+"""No flight of the sample has so high a number."""
+MOST_MONTHS = 370
+"""A larger history has as many months, and more flights in each."""
 SMALL = ("airlines", "airports", "planes")
-DAY = """
-import json, re, resource, time
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-SINCE = datetime.now(UTC) - timedelta(minutes=1)
-
-def used():
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-from blocks import connections
-began, found = time.time() - time.process_time(), {}
-warehouse, dbt = connections.warehouse(None), connections.dbt(None, lambda line: None)
-
-def step(name, work):
-    before = used()
-    work()
-    found[name] = used() - before
-
-step("arrived", lambda: warehouse.arrived(KEYS, SINCE))
-step("dbt", lambda: dbt.run("build"))
-step("published", warehouse.publish)
-step("counted", lambda: (warehouse.published_tables(), warehouse.synced({1: SINCE})))
-step("fresh", dbt.freshness)
-peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]
-print(json.dumps({"day": used(), "clock": time.time() - began, "memory": int(peak) / 1024, **found}))
-"""
-"""What `full_pipeline` does with a day's files once the sync has ended, without Prefect; it tells what each costs."""
 FIGURES = {
     "day": ("a day from raw to the readers, processor time", "s"),
     "clock": ("a day from raw to the readers, by the clock", "s"),
@@ -62,19 +35,21 @@ FIGURES = {
 
 
 class Platform:
-    """A lake of so many months, and its warehouse."""
+    """A lake of about so many flights, of one month at least, and its warehouse."""
 
-    def __init__(self, folder: Path, months: int) -> None:
-        self.folder, self.months, self.days = folder, months, 0
+    def __init__(self, folder: Path, rows: int) -> None:
+        months = min(MOST_MONTHS, max(1, round(rows / MONTH)))
+        times = max(1, round(rows / MONTH / months))
+        self.folder, self.rows, self.days = folder, months * times * MONTH, 0
         for stream in SMALL:
             self._write(stream, f"from read_csv('{LANDING / stream}/*', nullstr = ['', 'NA'])", 0, stream)
-        for first in range(0, months, together := 1 + months // MOST_FILES):
-            self._shifted(f"month-{first:05}", [-DAYS * each for each in range(first, min(first + together, months))])
+        for month in range(months):
+            self._shifted(f"month-{month:05}", -DAYS * month, times)
 
     def day(self) -> list[str]:
         """Load the next day's files, which continue the history; return their keys."""
         self.days += 1
-        self._shifted(f"new-{self.days:03}", [DAYS], f"where day = {self.days}")
+        self._shifted(f"new-{self.days:03}", DAYS, 1, f"where day = {self.days}")
         return [f"inbound/{stream}/2013-02-{self.days:02}.csv.gz" for stream in ("flights", "weather")]
 
     def build(self, keys: Sequence[str] = ()) -> dict[str, float]:
@@ -86,9 +61,8 @@ class Platform:
             "DBT_PROJECT_DIR": str(ROOT / "dbt_project"),
             "DBT_TARGET_PATH": str(self.folder / "target"),
         }
-        script = f"KEYS = {list(keys)!r}\n{DAY}"
         done = subprocess.run(
-            [sys.executable, "-c", script],
+            [sys.executable, "-m", "benchmarks.day", *keys],
             env=os.environ | variables,
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -98,21 +72,21 @@ class Platform:
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return found
 
-    def _shifted(self, name: str, shifts: Sequence[int], where: str = "") -> None:
-        """Write the flights and the weather of January, so many days later each time, as one sync."""
+    def _shifted(self, name: str, days: int, times: int, where: str = "") -> None:
+        """Write the flights, each so many times under other numbers, and the weather of January, as one sync."""
         for stream in ("flights", "weather"):
+            flight = f"flight + {HIGHEST} * unnest(range({times})) as flight," if stream == "flights" else ""
             rows = f"""
-                select * exclude (shift) replace (
+                select * replace ({flight}
                     year(date)::bigint as year, month(date)::bigint as month, day(date)::bigint as day,
-                    time_hour + to_days(shift) as time_hour
+                    time_hour + to_days({days}) as time_hour
                 )
                 from (
-                    select *, make_date(year, month, day) + to_days(shift) as date
-                    from read_csv('{LANDING / stream}/*', nullstr = ['', 'NA']), unnest({list(shifts)}) as t(shift)
-                    {where}
+                    select *, make_date(year, month, day) + to_days({days}) as date
+                    from read_csv('{LANDING / stream}/*', nullstr = ['', 'NA']) {where}
                 )
             """
-            self._write(stream, rows, shifts[0], name)
+            self._write(stream, rows, days, name)
 
     def _write(self, stream: str, rows: str, days: int, name: str) -> None:
         """Write rows as Airbyte's destination does; rows with a date come from a file of that date."""
@@ -136,8 +110,7 @@ class Platform:
 
 def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
     """Measure all histories and the month by turns, so that other work on the machine falls on each."""
-    months = [max(1, round(each / MONTH)) for each in rows]
-    platforms = [Platform(folder / f"{each}-months", each) for each in (1, *(each for each in months if each > 1))]
+    platforms = [Platform(folder / f"{each}-rows", each) for each in (MONTH, *(each for each in rows if each > MONTH))]
     measured: dict[Platform, list[dict[str, float]]] = {each: [] for each in platforms}
     for platform in measured:
         platform.build()
@@ -152,5 +125,5 @@ def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
         floor = median(built[key] for built in measured[month])
         for each in histories or [month]:
             ours = median(built[key] for built in measured[each])
-            found.append(figure(name, ours, floor, unit, rounds, each.months * MONTH))
+            found.append(figure(name, ours, floor, unit, rounds, each.rows))
     return found

@@ -30,12 +30,12 @@ POLL_SECONDS = 0.25
 
 def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
     """Measure each history on a platform of its own; the first round is for warming up."""
-    return [each for wanted in rows for each in _figures(max(1, round(wanted / history.MONTH)), rounds, folder)]
+    return [figure for each in rows for figure in _figures(each, rounds, folder)]
 
 
-def _figures(months: int, rounds: int, folder: Path) -> Iterator[Figure]:
-    running = EmbeddedPlatform(folder / f"{months}-months")
-    history.Platform(running.stack.state, months)
+def _figures(rows: int, rounds: int, folder: Path) -> Iterator[Figure]:
+    running = EmbeddedPlatform(folder / f"{rows}-rows")
+    size = history.Platform(running.stack.state, rows).rows
     ours, floor, memory = list[float](), list[float](), list[float]()
     with settled(running):
         running.pause("sensor")
@@ -49,7 +49,6 @@ def _figures(months: int, rounds: int, folder: Path) -> Iterator[Figure]:
                 ours.append(seconds)
                 floor.append(least)
                 memory.append(max(peak))
-    size = months * history.MONTH
     yield figure("full_pipeline from due to end, make dev", median(ours), median(floor), "s", rounds, size)
     yield figure("memory of the worker and its run, make dev", median(memory), LIMIT_MIB, "MiB", rounds, size)
 

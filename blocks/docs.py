@@ -46,13 +46,24 @@ from dbt_colibri.report.generator import DbtColibriReportGenerator
 extractor = DbtColumnLineageExtractor(sys.argv[2] + "/traced.json", sys.argv[2] + "/catalog.json")
 DbtColibriReportGenerator(extractor, disable_telemetry=True).generate_report(output_dir=sys.argv[2] + "/lineage")
 """
+HEAD = """<link rel="icon" href="data:,"><script>
+for (const name of ["localStorage", "sessionStorage"]) {
+  const kept = new Map();
+  const storage = { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, String(value)) };
+  Object.defineProperty(window, name, { value: { ...storage, removeItem: (key) => kept.delete(key) } });
+}
+</script>"""
+"""Both pages are shown in a sandbox, to which no icon is given, nor storage, without which their scripts fail."""
+FORMAT = "2"
+"""Of what is written: docs of another are old."""
 logger = logging.getLogger("docs")
 
 
 def made_of(project: Path, tables: Mapping[str, Iterable[str]]) -> str:
     """What the docs depend on, as a hash: the project's files, and the columns of its tables."""
     files = [each for each in project.rglob("*") if each.suffix in (".sql", ".yml", ".yaml", ".csv", ".md")]
-    parts = [f"{each.relative_to(project)} {sha256(each.read_bytes()).hexdigest()}" for each in sorted(files)]
+    parts = [FORMAT]
+    parts += [f"{each.relative_to(project)} {sha256(each.read_bytes()).hexdigest()}" for each in sorted(files)]
     parts += [f"{table} {', '.join(columns)}" for table, columns in sorted(tables.items())]
     return sha256("\n".join(parts).encode()).hexdigest()
 
@@ -106,7 +117,13 @@ def _generate(dbt: Dbt, new: Path) -> None:
         copy_shape(dbt.warehouse, shape, sources, Path(variables["LAKE_DIR"]))
         own.variables = {**variables, "WAREHOUSE_PATH": str(shape)}
     own.run("docs", "generate", "--static")
-    (new / "static_index.html").rename(new / "index.html")
+    page = (new / "static_index.html").read_text(encoding="utf-8")
+    for artifact in ("manifest.json", "catalog.json"):
+        told = (new / artifact).read_text(encoding="utf-8").strip()
+        page = page.replace(told, told.replace("<", r"\u003c"))  # a name of a column could end the page's script
+    # Otherwise the browser asks for images by names that the page's script, or nobody, has filled in.
+    page = page.replace('xlink:href="{{', 'ng-attr-xlink:href="{{').replace('href="${', 'data-href="${')
+    (new / "index.html").write_text(page.replace("<head>", f"<head>{HEAD}", 1), encoding="utf-8")
 
 
 def copy_shape(warehouse: Path, shape: Path, sources: Iterable[Mapping[str, Any]], lake: Path) -> None:
@@ -175,11 +192,14 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
         [sys.executable, "-I", "-S", "-c", _TRACE, str(COLIBRI), str(folder)],
         capture_output=True, text=True, timeout=LINEAGE_SECONDS, check=False, env={"DO_NOT_TRACK": "1"},
     )  # fmt: skip
-    if done.returncode:
-        logger.warning("The column lineage was not written: %s", done.stderr.strip()[-500:])
     if (untraced := folder / "lineage" / UNTRACED).exists():
         logger.warning("The columns of some models were not traced: %s", untraced.read_text(encoding="utf-8")[:2000])
-    return not done.returncode
+    if done.returncode:
+        logger.warning("The column lineage was not written: %s", done.stderr.strip()[-500:])
+        return False
+    page = folder / "lineage" / "index.html"
+    page.write_text(page.read_text(encoding="utf-8").replace("<head>", f"<head>{HEAD}", 1), encoding="utf-8")
+    return True
 
 
 def _replace(new: Path, old: Path) -> None:

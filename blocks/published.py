@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from blocks.duckdb_fence import fenced
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, counted
 
 SECONDS = 10.0
 """How long a query may take."""
@@ -83,7 +83,7 @@ def change(row: Mapping[str, Any]) -> str:
         row: of the artifact `published-tables`: the rows now and `before`, and the columns `added` and `removed`.
     """
     if not row["before"] and not row["removed"]:
-        return f"new, {row['rows']:,} rows"
+        return f"new, {counted(row['rows'], 'row')}"
     said = f"{row['before']:,} → {row['rows']:,} rows ({row['rows'] - row['before']:+,})"
     columns = [f"{kind} columns {row[key]}" for kind, key in (("new", "added"), ("removed", "removed")) if row[key]]
     return ", ".join([said, *columns])
@@ -142,5 +142,12 @@ def _plain(value: Any) -> Any:
     """A value as JSON has it, a nested one as its text; a long text is cut."""
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = json.dumps(value, default=str, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+    text = json.dumps(_keyed(value), default=str, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
     return text if len(text) <= CELL else f"{text[:CELL]}…"
+
+
+def _keyed(value: Any) -> Any:
+    """A nested value whose maps have texts as keys, as JSON wants them."""
+    if isinstance(value, dict):
+        return {str(key): _keyed(each) for key, each in value.items()}
+    return [_keyed(each) for each in value] if isinstance(value, list) else value

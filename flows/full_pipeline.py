@@ -21,6 +21,7 @@ from blocks.errors import PlatformError, shown
 from blocks.lake import first_landed, missing
 from blocks.landing import CURSORS, LandedFile, LandingUnavailable, look_up, not_data, objects
 from blocks.webhook import ping
+from blocks.words import span
 from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
 from flows.dbt_transform import dbt_transform, every_row, options_of, warehouse_slot
@@ -123,8 +124,9 @@ def source_freshness(profile: str | None = None) -> list[SourceFreshness]:
     if stale := [source for source in sources if source.status not in ("pass", "warn")]:
         threshold = connections.dbt_config(profile).freshness_threshold_hours
         raise StaleSource(
-            f"{'; '.join(map(_age, stale))}. The threshold is {threshold} h (FRESHNESS_THRESHOLD_HOURS). The tables "
-            "are built and published, from old data: find out why no new files arrive, or raise the threshold."
+            f"{'; '.join(_age(each, each.limit_hours or threshold) for each in stale)}. The tables are built and "
+            "published, from old data: find out why no new files arrive, or raise the threshold "
+            "(FRESHNESS_THRESHOLD_HOURS, or error_after of the source)."
         )
     return sources
 
@@ -304,12 +306,13 @@ def beat(profile: str | None) -> None:
         get_run_logger().warning("%s A watcher there may tell that no run was good, although this one was.", why)
 
 
-def _age(source: SourceFreshness) -> str:
+def _age(source: SourceFreshness, limit_hours: float) -> str:
     if source.age_hours is None and source.status == "error":
         return f"source {source.source} has no row: check that Airbyte's connection reads files for this stream"
     if source.age_hours is None:
         return f"the age of source {source.source} cannot be read ({source.status})"
-    return f"source {source.source} is stale: its newest row was loaded {source.age_hours:.1f} h ago"
+    loaded = f"source {source.source} is stale: its newest row was loaded {source.age_hours:.1f} h ago"
+    return f"{loaded}, and the threshold is {span(3600 * limit_hours)}"
 
 
 def _timed(seconds: dict[str, float], step: str, work: Callable[[], Result]) -> Result:

@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--profile", default="", help="name of the profile")
     parser.add_argument("--airbyte-port", default="", help="port of the mock Airbyte on this machine")
+    parser.add_argument("--s3-port", default="", help="port of LocalStack on this machine")
     options = parser.parse_args()
     settings, server = Settings(), PrefectServer()
     profile = options.profile
@@ -29,7 +30,9 @@ def main() -> None:
     # The mock's page, as this machine reaches it; a real Airbyte, or one that asks for a token, has none for people.
     has_page = not settings.airbyte_client_id and url.hostname in ("airbyte", *LOOPBACK)
     airbyte = f"http://127.0.0.1:{options.airbyte_port or url.port}/" if has_page else ""
-    page = Page(Prefect(server, seconds=SECONDS), settings, names, profile, airbyte)
+    is_localstack = urlsplit(settings.s3_endpoint_url).hostname == "localstack"
+    s3_url = f"http://127.0.0.1:{options.s3_port}" if is_localstack and options.s3_port else ""
+    page = Page(Prefect(server, seconds=SECONDS), settings, names, profile, airbyte, s3_url)
     serve(create_app(page), options.host, options.port)
 
 

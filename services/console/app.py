@@ -20,7 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from blocks.duckdb_file import broken, quoted
-from blocks.errors import USER, counted
+from blocks.errors import USER, counted, shown
 from blocks.names import Names
 from blocks.published import LIMITS, Answer, QueryFailed, change
 from blocks.settings import Settings
@@ -50,9 +50,12 @@ HEADERS = {
 READY_MADE = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox allow-scripts"
 )
-"""For dbt's and dbt-colibri's files, which hold their scripts within; they reach no address at all."""
+"""For dbt's and dbt-colibri's files, which hold their scripts within.
+
+They reach no address, and are of no origin: a script that a column's name brought in could do nothing to this page.
+"""
 ELSEWHERE = "The rows are in Snowflake, and this page holds no login to it. Use `make sql`, with this profile."
 
 
@@ -65,10 +68,14 @@ class Page:
         names: of the platform's things on the server.
         profile: its name, for people.
         airbyte: address of the mock Airbyte's page on this machine; empty where there is none that people may see.
+        s3_url: address of LocalStack on this machine; empty where it is the settings' or there is none.
     """
 
-    def __init__(self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "") -> None:
-        self.settings, self.profile, self.prefect, self.airbyte = settings, profile, prefect, airbyte
+    def __init__(
+        self, prefect: Prefect, settings: Settings, names: Names, profile: str, airbyte: str = "", s3_url: str = ""
+    ) -> None:
+        self.settings, self.profile, self.prefect = settings, profile, prefect
+        self.airbyte, self.s3_url = airbyte, s3_url
         self.published = settings.published_path
         self.env = _from_here(settings.alerts_dir.parent / "env")
         self.docs = Docs(settings.docs_dir or self.published.parent / "docs")
@@ -80,7 +87,7 @@ class Page:
             lstrip_blocks=True,
         )  # fmt: skip
         self.templates.globals |= {"page": self, "limits": LIMITS, "most_columns": SHOWN_COLUMNS}
-        self.templates.filters |= {each.__name__: each for each in (ago, change, code, counted, labelled, quoted, span)}
+        self.templates.filters |= {each.__name__: each for each in FILTERS}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
         """A page from a template."""
@@ -96,7 +103,7 @@ class Page:
     # -- what answers -------------------------------------------------------------------------------------
 
     def home(self, _: Request) -> Response:
-        return self.show("home.html", **self._checked(), leads=leads(self.settings))
+        return self.show("home.html", **self._checked(), leads=leads(self.settings, self.s3_url, self.airbyte))
 
     def tests(self, _: Request) -> Response:
         return self.show("tests.html", **self._checked())
@@ -114,7 +121,7 @@ class Page:
         if found is None:
             raise HTTPException(404, f"There is no published table {name}.")
         versions = [(each, row) for each in facts.publications for row in each["changed"] if row["table"] == name]
-        profile = data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, name)
+        profile = data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, found)
         shown = {"table": found, "facts": facts, "profile": profile, "versions": versions, **self._named(tables)}
         return self.show("table.html", 200, with_files={each.model for each in tables if each.files}, **shown)
 
@@ -153,14 +160,12 @@ class Page:
 
     def _sql(self, sql: str, answer: Answer | None = None, error: str = "") -> Response:
         status, tables, drawn = 400 if error else 200, self.tables(), answer and plot.draw(answer)
-        most = shown(answer.rows) if answer else 0
+        most = room(answer.rows) if answer else 0
         return self.show("sql.html", status, sql=sql, error=error, answer=answer, most=most, plot=drawn, tables=tables)
 
     def ready_made(self, request: Request) -> Response:
         """dbt's docs or dbt-colibri's lineage, as the last publication left them."""
         kind = request.path_params["kind"]
-        if kind.startswith(("{{", "${")):  # dbt's page asks for images by names that its script fills in later
-            return FileResponse(HERE / "static" / "icon.svg")
         file = self.docs.file(kind) if kind in FILES else None
         if file is None:
             raise HTTPException(404, "There are no such docs. They are written after a publication.")
@@ -185,7 +190,7 @@ async def _until_left(request: Request, scope: CancelScope) -> None:
     scope.cancel()
 
 
-def leads(settings: Settings) -> dict[str, str]:
+def leads(settings: Settings, s3_url: str = "", airbyte: str = "") -> dict[str, str]:
     """Where each part of the data path leads, without a login that an address may have."""
     places: list[Any] = [settings.lake_dir, settings.warehouse_path, settings.published_path]
     if settings.dbt_target == "snowflake":
@@ -193,10 +198,10 @@ def leads(settings: Settings) -> dict[str, str]:
         models = f"{raw}.{settings.snowflake_schema}"
         places = [raw, models, published_schema(models)]
     s3 = f"s3://{settings.s3_bucket}/{settings.s3_prefix}"
-    s3 += f" at {settings.s3_endpoint_url}" if settings.s3_endpoint_url else ""
+    s3 += f" at {s3_url or settings.s3_endpoint_url}" if settings.s3_endpoint_url else ""
     parts = ("landing", "sync", "raw", "models", "published")
-    shown = [USER.sub("//", str(place)) for place in (s3, settings.airbyte_server_url, *places)]
-    return dict(zip(parts, shown, strict=True))
+    plain = [USER.sub("//", str(place)) for place in (s3, airbyte or settings.airbyte_server_url, *places)]
+    return dict(zip(parts, plain, strict=True))
 
 
 def code(text: str) -> Markup:
@@ -210,10 +215,21 @@ def labelled(cells: str, heads: list[str]) -> Markup:
     return Markup(re.sub(r"<t[hd]\b", lambda cell: cell[0] + next(names, ""), cells))  # noqa: S704 - escaped already
 
 
-def shown(rows: list[list[Any]]) -> int:
+def leading(text: str, start: str) -> Markup:
+    """A text in which the addresses that begin in a way are links; a file's name may look like another address."""
+    parts = re.split(rf"({re.escape(start)}\S*)", text) if start.startswith("http") else [text]
+    return Markup("").join(
+        Markup('<a href="{0}">{0}</a>').format(each) if at % 2 else each for at, each in enumerate(parts)
+    )
+
+
+def room(rows: list[list[Any]]) -> int:
     """How many rows the page has room for."""
     sizes = (sum(len(escape(str(cell)[:200])) + 20 for cell in row[:SHOWN_COLUMNS]) for row in rows[:SHOWN_ROWS])
     return sum(size <= SHOWN_SIZE for size in accumulate(sizes)) or 1
+
+
+FILTERS = (ago, change, code, counted, labelled, leading, quoted, shown, span)
 
 
 def _csv(answer: Answer) -> Response:
@@ -235,7 +251,7 @@ def create_app(page: Page) -> Guard:
     routes = [
         Route("/", page.home),
         Route("/tests", page.tests),
-        Route("/tables/{name}", page.table),
+        Route("/tables/{name:path}", page.table),
         Route("/sql", page.form),
         Route("/sql", page.run, methods=["POST"]),
         Route("/ready-made/{kind:path}", page.ready_made),

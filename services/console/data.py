@@ -1,5 +1,6 @@
 """The published tables: their columns' profiles and plots, computed once for each published file."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,8 @@ MOST_NAMES = 50
 LOADED = "_airbyte_extracted_at"
 FILES = 50
 SAMPLE = 10
+MOST_CELLS = 10_000_000
+"""Of a larger table, a part is summarized."""
 
 
 class Table(NamedTuple):
@@ -35,7 +38,7 @@ class Table(NamedTuple):
 class Profile:
     """A table's columns as DuckDB's SUMMARIZE has them, first rows, plot, and the newest files of its rows.
 
-    It is empty where the table could not be read, and `problem` says why.
+    `percent` is how much of the table SUMMARIZE has read. Where the table could not be read, `problem` says why.
     """
 
     plot_sql: str = ""
@@ -43,11 +46,17 @@ class Profile:
     sample: Answer = field(default_factory=Answer)
     plot: Plot | None = None
     files: Answer | None = None
+    percent: float = 100
     problem: str = ""
 
 
 def tables(published: Path) -> list[Table]:
     """The published tables, by name."""
+    return _tables(published, written(published))
+
+
+@lru_cache(maxsize=2)
+def _tables(published: Path, _written: int) -> list[Table]:
     return [
         Table(name, each.rows, len(each.columns), FILE in each.columns) for name, each in contents(published).items()
     ]
@@ -58,26 +67,35 @@ def written(file: Path) -> int:
     return file.stat().st_mtime_ns if file.is_file() else 0
 
 
-def profile(published: Path, table: str) -> Profile:
-    """The profile of a published table."""
+def profile(published: Path, table: Table) -> Profile:
+    """The profile of a published table; of one that is too much for DuckDB's limits, at least its first rows."""
     try:
         return _profile(published, written(published), table)
     except QueryFailed as error:
-        return Profile(problem=str(error))
+        found = Profile(problem=f"The columns are not summarized, and no plot is drawn. {error}")
+        with suppress(QueryFailed):
+            found.sample = _first(published, table)
+        return found
+
+
+def _first(published: Path, table: Table) -> Answer:
+    return read(published, f"from {quoted(table.name)} limit {SAMPLE}")
 
 
 @lru_cache(maxsize=128)
-def _profile(published: Path, _written: int, table: str) -> Profile:
-    relation = quoted(table)
-    sample = read(published, f"from {relation} limit {SAMPLE}")
-    columns = read(published, f"summarize {relation}").records
+def _profile(published: Path, _written: int, table: Table) -> Profile:
+    relation = quoted(table.name)
+    sample = _first(published, table)
+    percent = min(100.0, 100 * MOST_CELLS / max(1, table.rows * table.columns))
+    part = f" using sample {percent:f} percent (system, 1)" if percent < 100 else ""
+    columns = read(published, f"summarize from {relation}{part}").records
     sql = plot_sql(relation, columns)
     files = None
     if FILE in sample.columns:
         loaded = f"max({LOADED})" if LOADED in sample.columns else "null"
         counted = f"select {FILE}, count(*), {loaded} from {relation} group by 1 order by 3 desc, 1 desc"  # noqa: S608
         files = read(published, counted, FILES)
-    return Profile(sql, columns, sample, draw(read(published, sql)), files)
+    return Profile(sql, columns, sample, draw(read(published, sql)), files, percent)
 
 
 def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:

@@ -3,6 +3,7 @@
 All of it is there already; nothing is measured here, and no secret but Prefect's own is needed.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -123,6 +124,7 @@ class Facts:
         facts.publications = [self._publication(each) for each in newest["published-tables"]]
         facts.synced = _by([each for each in newest["airbyte-sync"] if rows(each)][:1], "stream").get(ALL, [])
         facts.counts = [_stream(each, facts.at) for _, each in sorted(_by(newest["row-counts"], "stream").items())]
+        facts.sources += _without_limit(facts)
         facts.known = facts.at
 
     def _publication(self, artifact: Json) -> Json:
@@ -234,6 +236,13 @@ def _stream(loads: list[Json], now: datetime) -> Json:
     """A stream by its loads, newest first: the last that had rows, and the rows of a `day` until now."""
     last = next((each for each in loads if each["in the files"]), loads[0])
     return {**last, "day": sum(each["in the files"] for each in loads if now - each["at"] < timedelta(days=1))}
+
+
+def _without_limit(facts: Snapshot) -> list[Source]:
+    """The sources whose freshness dbt does not measure, with the end of their last load."""
+    known = {each.name.rpartition(".")[2] for each in facts.sources}
+    rest = [each for each in facts.counts if each["stream"] not in known]
+    return [Source(f"raw.{each['stream']}", "", each["at"], math.inf, 0) for each in rest]
 
 
 def _by(artifacts: Iterable[Json], column: str) -> dict[str, list[Json]]:

@@ -42,10 +42,13 @@ async def ask(published: Path, sql: str) -> Answer:
     try:
         with fail_after(SECONDS):
             done = await run_process(command, input=request, check=False, cwd="/", env={"PYTHONDONTWRITEBYTECODE": "1"})
+        if done.returncode > 0:  # a fault of ours; the system ends it by a signal
+            last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+            raise QueryFailed(f"The answer cannot be shown: {last or f'exit code {done.returncode}'}")
         answer = json.loads(done.stdout)
     except TimeoutError:
         raise QueryFailed(f"The query was ended after {SECONDS:g} s. Narrow it down, for example with WHERE.") from None
-    except ValueError:  # it was ended, or could not say what happened
+    except ValueError:  # the system ended it
         raise QueryFailed(TOO_LARGE) from None
     if "error" in answer:
         raise QueryFailed(answer["error"])

@@ -186,5 +186,7 @@ def test_the_ready_made_pages_draw_a_model_without_an_error(world: World, link: 
     page = world.window()
     page.goto(f"{world.url}/ready-made/{link}")
     page.wait_for_selector(f"text={shown}")
+    assert page.title() != "taken over"
+    assert page.evaluate("window.origin") == "null"
     world.assert_no_trouble()
     page.close()

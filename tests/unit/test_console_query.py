@@ -93,13 +93,27 @@ def test_rows_and_values_beyond_the_limits_are_left_out_and_that_is_told(publish
     assert len(text) == reading.CELL + 1
 
 
+def test_a_map_with_keys_that_are_no_text_is_an_answer(published: Path) -> None:
+    assert ask(published, "select map {date '2020-01-01': [map {1.5: 2}]} as m").rows == [
+        ['{"2020-01-01": [{"1.5": 2}]}']
+    ]
+
+
+def test_an_answer_that_cannot_be_written_says_so_and_blames_no_memory(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query, "LIMITED", 'exec "$0" -c "raise TypeError(1)"')
+    with pytest.raises(QueryFailed, match=r"cannot be shown: TypeError: 1"):
+        ask(published, "select 1")
+
+
 def test_nothing_published_is_told(tmp_path: Path) -> None:
     with pytest.raises(QueryFailed, match="Nothing is published yet"):
         ask(tmp_path / "none.duckdb", "select 1")
 
 
 def test_a_table_has_a_profile_and_a_plot_by_its_types(published: Path) -> None:
-    found = data.profile(published, "main.flights")
+    found = data.profile(published, next(each for each in data.tables(published) if each.name == "main.flights"))
     assert [each["column_name"] for each in found.columns] == ["day", "carrier", "delay", "_ab_source_file_url"]
     assert found.plot_sql.startswith('select "day"::date as "day", avg("delay")')
     assert found.plot is not None
@@ -107,6 +121,29 @@ def test_a_table_has_a_profile_and_a_plot_by_its_types(published: Path) -> None:
     assert 'class="series lines"' in found.plot.image
     assert found.files is not None
     assert found.files.rows[0] == ["s3://b/inbound/4.csv", 1, None]
+
+
+def test_of_a_large_table_a_part_is_summarized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table t as select range as i from range(100000)")
+    monkeypatch.setattr(data, "MOST_CELLS", 50_000)
+    found = data.profile(file, data.tables(file)[0])
+    assert found.percent == 50
+    assert 0 < int(found.columns[0]["count"]) < 100_000
+
+
+def test_a_table_that_is_too_much_to_summarize_has_its_first_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        columns = ", ".join(f"range + {each} as c{each}" for each in range(600))
+        connection.execute(f"create table t as select {columns} from range(1000)")
+    monkeypatch.setattr(reading, "MEMORY_MB", 60)
+    found = data.profile(file, data.tables(file)[0])
+    assert found.problem.startswith("The columns are not summarized")
+    assert len(found.sample.rows) == data.SAMPLE
 
 
 @pytest.mark.parametrize(
@@ -124,7 +161,7 @@ def test_a_tables_plot_is_chosen_by_its_types(tmp_path: Path, columns: str, titl
     file = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(file)) as connection:
         connection.execute(f"create table t as select {columns} from range(50) r(i)")
-    found = data.profile(file, "main.t")
+    found = data.profile(file, data.tables(file)[0])
     assert found.problem == ""
     assert found.plot is not None
     assert found.plot.title == title

@@ -3,7 +3,7 @@ const SECONDS = 10;
 const facts = document.querySelector("main[data-refresh]");
 const name = (list) => [list.closest("section")?.id, list.closest("tr")?.querySelector("a, code")?.textContent, list.querySelector("summary").textContent].join();
 const look = async () => {
-  if (!facts || document.hidden || facts.querySelector("a:focus, summary:focus") || !getSelection().isCollapsed) return;
+  if (!facts || document.hidden || facts.querySelector(":focus-visible") || !getSelection().isCollapsed) return;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (!answer.ok) throw new Error(answer.statusText);

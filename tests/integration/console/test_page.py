@@ -465,6 +465,11 @@ def test_a_versions_diff_a_sources_age_and_a_streams_rows_are_shown(client: Sync
     assert "10 → 12 rows (+2), new columns gate" in text
     assert "30 h ago" in text
     assert "120 % of 25 h" in text
+    assert re.search(r">raw\.mine</th>.*?no threshold", text)
+    artifact(
+        client, "freshness", [{"source": "raw.flights", "status": "error", "loaded_at": loaded, "limit_hours": 0.05}]
+    )
+    assert "% of 3 min" in page.get("/")
     assert "<b>13 <span" in text
     assert "<b>2,000 <span" in text
     assert "not counted" in text
@@ -681,7 +686,26 @@ def test_the_ready_made_pages_reach_no_address_at_all_and_are_not_there_before_a
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "connect-src data: blob:;" in policy
+    assert policy.endswith("sandbox allow-scripts")
     assert "/ready-made/docs" in page.get("/")
     assert page.web.get("/ready-made/../../secret").status_code == 404
     assert page.web.get("/ready-made/anything").status_code == 404
-    assert page.web.get("/ready-made/{{ icon }}").headers["content-type"].startswith("image/svg")
+
+
+def test_in_an_incident_only_prefects_own_address_is_a_link() -> None:
+    where = "run a www.evil.example/login b.csv, http://127.0.0.1:4200/runs/flow-run/1"
+    link = '<a href="http://127.0.0.1:4200/runs/flow-run/1">http://127.0.0.1:4200/runs/flow-run/1</a>'
+    assert app.leading(where, "http://127.0.0.1:4200/") == f"run a www.evil.example/login b.csv, {link}"
+    assert app.leading("<b>", "Prefect's UI, /") == "&lt;b&gt;"
+
+
+def test_the_parts_of_a_platform_in_docker_are_shown_with_their_addresses_on_this_machine() -> None:
+    told = leads(Settings(s3_endpoint_url="http://localstack:4566"), "http://127.0.0.1:4567", "http://127.0.0.1:8007/")
+    assert told["landing"].endswith(" at http://127.0.0.1:4567")
+    assert told["sync"] == "http://127.0.0.1:8007/"
+
+
+def test_a_tables_page_says_that_prefect_is_away(client: SyncPrefectClient, page: Seen) -> None:
+    page.publish('"a/b"')
+    page.page.facts.prefect.check = lambda: throw(NoAnswer("Prefect's server does not answer."))  # type: ignore[method-assign]
+    assert "Prefect's server does not answer." in page.get("/tables/main.a/b").replace("&#39;", "'")

@@ -8,6 +8,7 @@ import pytest
 
 from blocks import docs
 from blocks.dbt.project import Dbt
+from blocks.duckdb_file import identifier
 from services.console.lineage import Docs
 
 FILES = {
@@ -36,6 +37,10 @@ FILES = {
 }  # fmt: skip
 
 
+HOSTILE = "</script><script>document.title = 'taken over'</script>"
+"""The name of a column of raw."""
+
+
 def write_docs(place: Path) -> Path:
     """Build the project in a folder and write its docs; return the docs' folder."""
     for name, text in FILES.items():
@@ -43,7 +48,8 @@ def write_docs(place: Path) -> Path:
         (place / "project" / name).write_text(text)
     (place / "lake" / "flights").mkdir(parents=True)
     with duckdb.connect() as connection:
-        connection.execute(f"copy (select 5 as dep_delay, 'UA' as carrier) to '{place}/lake/flights/a.parquet'")
+        row = f"select 5 as dep_delay, 'UA' as carrier, 1 as {identifier(HOSTILE)}"
+        connection.execute(f"copy ({row}) to '{place}/lake/flights/a.parquet'")
     variables = {
         "WAREHOUSE_PATH": str(place / "warehouse.duckdb"),
         "LAKE_DIR": str(place / "lake"),
@@ -70,13 +76,16 @@ def test_the_docs_are_pages_of_one_file_beside_their_print(folder: Path) -> None
         "lineage",
         ".print",
     }
-    assert "The worst delay." in (folder / "index.html").read_text()
+    page = (folder / "index.html").read_text()
+    assert "The worst delay." in page
+    assert HOSTILE.replace("<", r"\u003c") in page
+    assert HOSTILE not in page
     assert not docs.start(folder, None, "first")
 
 
 def test_the_catalogue_has_the_columns_of_a_source_in_files(folder: Path) -> None:
     [source] = json.loads((folder / "catalog.json").read_text())["sources"].values()
-    assert set(source["columns"]) == {"dep_delay", "carrier"}
+    assert set(source["columns"]) == {"dep_delay", "carrier", HOSTILE}
 
 
 def test_a_columns_lineage_reaches_raw_and_names_what_it_feeds_and_its_tests(folder: Path) -> None:
