@@ -12,9 +12,6 @@ import duckdb
 from benchmarks.figures import Figure, figure
 from benchmarks.history import MONTH, SMALL, Platform
 from blocks import lake
-from services.airbyte.compaction import compact
-from services.airbyte.convert import connect
-from services.airbyte.names import COMPACTED
 
 MONTHS = 17
 """Of two streams with a file a day: more than 1,000 files."""
@@ -52,24 +49,15 @@ class SmallFiles(Platform):
         """The Parquet files of raw."""
         return sorted(self.folder.glob("lake/*/*.parquet"))
 
-    def compact(self) -> float:
-        """Merge the files, as a worker of the mock Airbyte does; return the seconds by the clock."""
-        began = time.perf_counter()
-        with connect("2GB", None, self.folder / "spill") as connection:
-            for folder in sorted((self.folder / "lake").iterdir()):
-                known = {file.name for file in folder.glob("*.parquet")}
-                compact(connection, folder, known, folder / ".new.tmp", lambda: None)
-        assert list(self.folder.glob(f"lake/*/{COMPACTED}*"))
-        return time.perf_counter() - began
-
 
 def figures(rounds: int, folder: Path) -> list[Figure]:
     """Measure many small files and few large ones by turns; the floor is what the large ones cost."""
-    many = SmallFiles(folder / "many", MONTHS)
+    many = SmallFiles(folder / "many", MONTHS * MONTH)
     many.build()
     shutil.copytree(many.folder, folder / "few")
     (few := copy(many)).folder = folder / "few"
     print(f"compacted {len(few.files())} files in {few.compact():.1f} s")
+    assert len(few.files()) < len(many.files())
     measured: dict[str, list[dict[str, float]]] = {"many": [], "few": []}
     counts = {"many": len(many.files()), "few": len(few.files())}
     for round_ in range(rounds + 1):

@@ -1,15 +1,16 @@
 """What a day of flights costs with a long history behind it, beside the same day with one month behind it.
 
-It makes two lakes of the sample's January, shifted into the past, builds both whole, and then loads day after day into
-each. A process of its own does with each day what `full_pipeline` does once the sync has ended: it looks whether the
-files have arrived, builds and tests, publishes, counts, and asks for freshness. It starts no Prefect. The figures are
-medians: `ours` with the history, `floor` with the month.
+It makes two lakes of the sample's January, shifted into the past, merges their files as every night does, builds both
+whole, and loads day after day into each. A process of its own does with each day what `full_pipeline` does once the
+sync has ended: it looks whether the files have arrived, builds and tests, publishes, counts, and asks for freshness. It
+starts no Prefect. The figures are medians: `ours` with the history, `floor` with the month.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,8 @@ from statistics import median
 import duckdb
 
 from benchmarks.figures import ROOT, Figure, figure
+from services.airbyte.compaction import compact
+from services.airbyte.convert import connect
 
 LANDING = ROOT / "localstack" / "landing"
 MONTH, DAYS = 27_004, 31
@@ -72,6 +75,15 @@ class Platform:
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return found
 
+    def compact(self) -> float:
+        """Merge the files, as a worker of the mock Airbyte does; return the seconds by the clock."""
+        began = time.perf_counter()
+        with connect("2GB", None, self.folder / "spill") as connection:
+            for folder in sorted((self.folder / "lake").iterdir()):
+                known = {file.name for file in folder.glob("*.parquet")}
+                compact(connection, folder, known, folder / ".new.tmp", lambda: None)
+        return time.perf_counter() - began
+
     def _shifted(self, name: str, days: int, times: int, where: str = "") -> None:
         """Write the flights, each so many times under other numbers, and the weather of January, as one sync."""
         for stream in ("flights", "weather"):
@@ -113,6 +125,7 @@ def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
     platforms = [Platform(folder / f"{each}-rows", each) for each in (MONTH, *(each for each in rows if each > MONTH))]
     measured: dict[Platform, list[dict[str, float]]] = {each: [] for each in platforms}
     for platform in measured:
+        platform.compact()
         platform.build()
     for round_ in range(min(rounds, DAYS - 1) + 1):
         for platform, builds in measured.items():

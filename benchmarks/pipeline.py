@@ -35,7 +35,8 @@ def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
 
 def _figures(rows: int, rounds: int, folder: Path) -> Iterator[Figure]:
     running = EmbeddedPlatform(folder / f"{rows}-rows")
-    size = history.Platform(running.stack.state, rows).rows
+    past = history.Platform(running.stack.state, rows)
+    past.compact()
     ours, floor, memory = list[float](), list[float](), list[float]()
     with settled(running):
         running.pause("sensor")
@@ -49,8 +50,8 @@ def _figures(rows: int, rounds: int, folder: Path) -> Iterator[Figure]:
                 ours.append(seconds)
                 floor.append(least)
                 memory.append(max(peak))
-    yield figure("full_pipeline from due to end, make dev", median(ours), median(floor), "s", rounds, size)
-    yield figure("memory of the worker and its run, make dev", median(memory), LIMIT_MIB, "MiB", rounds, size)
+    yield figure("full_pipeline from due to end, make dev", median(ours), median(floor), "s", rounds, past.rows)
+    yield figure("memory of the worker and its run, make dev", median(memory), LIMIT_MIB, "MiB", rounds, past.rows)
 
 
 def _land(running: EmbeddedPlatform, day: int, folder: Path) -> None:
