@@ -260,7 +260,7 @@ bench-load: $(READY) ## Load 10 million rows through the mock Airbyte, and compa
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## Measure what a day, a history and a run cost beside their floor: make bench [ONLY=history,compaction,dev,compose] [ARGS=--help]
+bench: $(READY) ## Measure what a day, a history and a run cost beside their floor: make bench [ONLY=history,compaction,dev,compose,peers] [ARGS=--help]
 	@$(BIN)/python -m benchmarks --only="$$TYPED_ONLY" $(ARGS)
 
 # What the images hold of it: no tools, and for Linux alone.

@@ -8,19 +8,21 @@ from rich.console import Console
 
 from benchmarks import compaction, drop, history, pipeline
 from benchmarks.figures import LATEST, ROOT, draw, keep, show
+from benchmarks.peers import measure as peers
 from services.sample.files import Sample
 
-PARTS = ("history", "pipeline", "compaction", *drop.ENGINES)
+PARTS = ("history", "pipeline", "compaction", *drop.ENGINES, "peers")
+OPTIONAL = ("compose", "peers")
 
 
 def main() -> None:
     """Measure the parts one after the other; each is printed and kept as soon as it ends."""
     parser = argparse.ArgumentParser(prog="make bench ONLY=… ARGS=…", description=__doc__)
-    parser.add_argument("--only", default="", help=f"some of {', '.join(PARTS)} (default: all but compose)")
+    parser.add_argument("--only", default="", help=f"some of {', '.join(PARTS)} (default: all but compose and peers)")
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000], help="flights in the histories")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
     arguments = parser.parse_args()
-    chosen = arguments.only.replace(",", " ").split() or PARTS[:-1]
+    chosen = arguments.only.replace(",", " ").split() or [part for part in PARTS if part not in OPTIONAL]
     if unknown := sorted(set(chosen) - set(PARTS)):
         parser.error(f"unknown: {', '.join(unknown)}. Choose from {', '.join(PARTS)}.")
     if not Sample(ROOT).is_in_place:
@@ -35,6 +37,8 @@ def main() -> None:
                 found = pipeline.figures(arguments.rows, arguments.rounds, Path(folder))
             elif part == "compaction":
                 found = compaction.figures(arguments.rounds, Path(folder))
+            elif part == "peers":
+                found = peers.figures(arguments.rounds, Path(folder))
             else:
                 found = drop.figures(part, arguments.rounds, Path(folder))
         keep(found)
