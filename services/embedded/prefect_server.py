@@ -3,41 +3,70 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import uvicorn
 from prefect.server.database.configurations import AioSqliteConfiguration
 from prefect.server.database.dependencies import set_database_config
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.embedded.lifeline import follow_parent
 from services.prefect_server import create_app
 
+WRITES = "/increment-with-lease"
+"""The end of the path that each tagged task asks for. Its transactions contain no other, which would wait for ever."""
+_writes: ContextVar[bool] = ContextVar("writes", default=False)
+
 
 class WritersWait(AioSqliteConfiguration):
-    """SQLite, in which a transaction that may write waits for others at its begin.
+    """SQLite, in which the transactions of WRITES wait for other writers at their begin.
 
-    Prefect lets most of them begin as readers. Where another one writes before such a reader does, SQLite refuses at
-    once what the reader has to write ("database is locked"), however long it may wait for locks. The server then
-    answers 503, and a client tries again after a while.
+    Prefect has them begin as readers. Where another one writes before such a reader does, SQLite refuses at once what
+    the reader has to write ("database is locked"), however long it may wait for locks; the server then answers 503.
     """
 
     @asynccontextmanager
     async def begin_transaction(
-        self,
-        session: AsyncSession,
-        with_for_update: bool = True,  # noqa: ARG002 - as Prefect calls it
+        self, session: AsyncSession, with_for_update: bool = False
     ) -> AsyncIterator[AsyncSessionTransaction]:
-        """Begin with the lock for writing, whether or not Prefect asks for it."""
-        async with super().begin_transaction(session, with_for_update=True) as transaction:
+        """Begin with the lock for writing also in requests for WRITES."""
+        async with super().begin_transaction(session, with_for_update or _writes.get()) as transaction:
             yield transaction
+
+
+class Patient:
+    """Has requests for WRITES wait for their turn, and tells Prefect's clients to repeat any other's 503 soon.
+
+    The database is free again within milliseconds, but without a Retry-After the client waits 2 s or more. It tries six
+    times: with a shorter wait a busy moment of the server uses them all up, and the run fails.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the class."""
+
+        async def with_retry_after(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 503:
+                MutableHeaders(scope=message)["Retry-After"] = "0.5"
+            await send(message)
+
+        token = _writes.set(scope.get("path", "").endswith(WRITES))
+        try:
+            await self.app(scope, receive, with_retry_after)
+        finally:
+            _writes.reset(token)
 
 
 def main(port: int) -> None:
     """Serve until the parent ends."""
     follow_parent()
     set_database_config(WritersWait(PREFECT_API_DATABASE_CONNECTION_URL.value()))
-    uvicorn.run(create_app(), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.run(Patient(create_app()), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3)
 
 
 if __name__ == "__main__":
