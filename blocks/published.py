@@ -147,7 +147,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keyed(value: Any) -> Any:
-    """A nested value whose maps have texts as keys, as JSON wants them."""
+    """A nested value in which each key of a map is text, as JSON requires."""
     if isinstance(value, dict):
         return {str(key): _keyed(each) for key, each in value.items()}
     return [_keyed(each) for each in value] if isinstance(value, list) else value

@@ -250,7 +250,7 @@ class DbtConfig(Block):
         """How dbt is run.
 
         Raises:
-            ConfigurationError: there is no such executable.
+            ConfigurationError: the executable does not exist or cannot be run.
         """
         return Child(self.executable) if self.executable else InProcess()
 

@@ -38,7 +38,7 @@ class Child:
     next build.
 
     Raises:
-        ConfigurationError: there is no such executable.
+        ConfigurationError: the executable does not exist or cannot be run.
     """
 
     def __init__(self, executable: str) -> None:

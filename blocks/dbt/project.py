@@ -183,7 +183,7 @@ class Dbt:
     def _attempt(
         self, arguments: list[str], tell: Hear | None, ledger: Ledger | None, held: ExitStack, parsed: Any = None
     ) -> tuple[Outcome, Invocation]:
-        """Run dbt once; what it does is told, or where nobody is to be told printed by dbt itself."""
+        """Run dbt once. Each event goes to `tell`; without it, dbt prints what it does."""
         invocation = Invocation()
 
         def hear(event: Event) -> None:
