@@ -99,6 +99,8 @@ def write(dbt: Dbt, folder: Path, print_: str) -> None:
     try:
         _generate(dbt, new)
         traced = trace(new, dict(_in_files(new)))
+        for page in (new / "index.html", *([new / "lineage" / "index.html"] if traced else [])):
+            page.write_text(page.read_text(encoding="utf-8").replace("<head>", f"<head>{HEAD}", 1), encoding="utf-8")
         for part in ("index.html", "manifest.json", "catalog.json", *(["lineage"] if traced else [])):
             _replace(new / part, folder / part)
     finally:
@@ -123,7 +125,7 @@ def _generate(dbt: Dbt, new: Path) -> None:
         page = page.replace(told, told.replace("<", r"\u003c"))  # a name of a column could end the page's script
     # Otherwise the browser asks for images by names that the page's script, or nobody, has filled in.
     page = page.replace('xlink:href="{{', 'ng-attr-xlink:href="{{').replace('href="${', 'data-href="${')
-    (new / "index.html").write_text(page.replace("<head>", f"<head>{HEAD}", 1), encoding="utf-8")
+    (new / "index.html").write_text(page, encoding="utf-8")
 
 
 def copy_shape(warehouse: Path, shape: Path, sources: Iterable[Mapping[str, Any]], lake: Path) -> None:
@@ -196,10 +198,7 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
         logger.warning("The columns of some models were not traced: %s", untraced.read_text(encoding="utf-8")[:2000])
     if done.returncode:
         logger.warning("The column lineage was not written: %s", done.stderr.strip()[-500:])
-        return False
-    page = folder / "lineage" / "index.html"
-    page.write_text(page.read_text(encoding="utf-8").replace("<head>", f"<head>{HEAD}", 1), encoding="utf-8")
-    return True
+    return not done.returncode
 
 
 def _replace(new: Path, old: Path) -> None:

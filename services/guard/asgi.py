@@ -4,7 +4,6 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import MappingProxyType
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -47,14 +46,14 @@ class Guard:
         other_types: str = r"(?!)",
         streamed: str = "",
         page: Callable[[Refusal], Response] | None = None,
-        headers: Mapping[str, str] = MappingProxyType({}),
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         settings = GuardSettings()
         self.app = app
         self.limit = round((settings.max_body_mb or max_body_mb) * MEGABYTE)
         self.rules = settings.rules(pages=pages, other_types=other_types)
         self._streamed, self._page = streamed, page or _as_json
-        self._added = {**ADDED, **headers}
+        self._added = {**ADDED, **(headers or {})}
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -705,7 +705,7 @@ def test_the_parts_of_a_platform_in_docker_are_shown_with_their_addresses_on_thi
     assert told["sync"] == "http://127.0.0.1:8007/"
 
 
-def test_a_tables_page_says_that_prefect_is_away(client: SyncPrefectClient, page: Seen) -> None:
+def test_a_tables_page_says_that_prefect_is_away(page: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     page.publish('"a/b"')
-    page.page.facts.prefect.check = lambda: throw(NoAnswer("Prefect's server does not answer."))  # type: ignore[method-assign]
+    monkeypatch.setattr(page.page.prefect, "check", lambda: throw(NoAnswer("Prefect's server does not answer.")))
     assert "Prefect's server does not answer." in page.get("/tables/main.a/b").replace("&#39;", "'")
