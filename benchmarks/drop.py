@@ -35,7 +35,7 @@ def figures(engine: str, rounds: int, folder: Path) -> list[Figure]:
         for round_, file in enumerate(FLIGHTS[-rounds - 1 :]):
             seconds = {
                 "published": _published(running, file),
-                "transform": _transformed(running),
+                "transform": due_to_end(running, TRANSFORM),
                 "floor": by_hand(running),
             }
             if round_:
@@ -78,8 +78,11 @@ def _published(running: Running, file: Path) -> float:
     return datetime.fromisoformat(publish["end_time"]).timestamp() - begun
 
 
-def _transformed(running: Running) -> float:
-    run = running.run(TRANSFORM)
+def due_to_end(running: Running, deployment: str) -> float:
+    """Run a deployment; how many seconds it took from the time at which it was due, as Prefect has it."""
+    run = running.run(deployment)
+    if run["state_type"] != "COMPLETED":
+        raise SystemExit(f"A run of {deployment} did not complete: {run['state']['message']}")
     due, end = (datetime.fromisoformat(run[name]) for name in ("expected_start_time", "end_time"))
     return (end - due).total_seconds()
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LATEST = ROOT / "data" / "bench" / "latest.json"
 WIDTH = 30
 PICTURE = 640, 360
+leather.theme.background_color = "#ffffff"
 
 
 class Figure(TypedDict):
@@ -56,7 +57,6 @@ def draw(file: Path = LATEST) -> list[Path]:
         same = sorted((each for each in kept if each["name"] == name), key=lambda each: each["rows"])
         if len(same) > 1:
             drawn.append(file.with_name(f"{re.sub(r'[^a-z]+', '-', name.lower())}.svg"))
-            leather.theme.background_color = "#ffffff"
             chart = leather.Chart(f"{name}, {same[0]['unit']} by rows of history")
             chart.add_line([(each["rows"] / 1e6, each["ours"]) for each in same], name="ours")
             chart.add_line([(each["rows"] / 1e6, each["floor"]) for each in same], name="floor")

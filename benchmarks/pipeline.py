@@ -8,7 +8,6 @@ pipeline also publishes, counts rows and asks for freshness. Its time is Prefect
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
@@ -17,7 +16,7 @@ import duckdb
 import httpx
 
 from benchmarks import history
-from benchmarks.drop import PIPELINE, by_hand, settled
+from benchmarks.drop import PIPELINE, by_hand, due_to_end, settled
 from benchmarks.figures import Figure, figure
 from services.embedded.stack import CONNECTION_ID
 from services.testing.embedded import EmbeddedPlatform, descendants
@@ -30,7 +29,7 @@ POLL_SECONDS = 0.25
 
 def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
     """Measure each history on a platform of its own; the first round is for warming up."""
-    return [figure for each in rows for figure in _figures(each, rounds, folder)]
+    return [found for each in rows for found in _figures(each, rounds, folder)]
 
 
 def _figures(rows: int, rounds: int, folder: Path) -> Iterator[Figure]:
@@ -43,7 +42,7 @@ def _figures(rows: int, rounds: int, folder: Path) -> Iterator[Figure]:
         for round_ in range(rounds + 1):
             _land(running, 2 * round_ + 1, folder)
             with _peak(running) as peak:
-                seconds = _piped(running)
+                seconds = due_to_end(running, PIPELINE)
             _land(running, 2 * round_ + 2, folder)
             least = _synced(running) + by_hand(running)
             if round_:
@@ -65,14 +64,6 @@ def _land(running: EmbeddedPlatform, day: int, folder: Path) -> None:
         duckdb.sql(f"copy ({query}) to '{february}' (header, compression gzip)")
         key = f"{running.prefix}{stream}/{february.name}"
         running.s3().put_object(Bucket=running.bucket, Key=key, Body=february.read_bytes())
-
-
-def _piped(running: EmbeddedPlatform) -> float:
-    run = running.run(PIPELINE)
-    if run["state_type"] != "COMPLETED":
-        raise SystemExit(f"The pipeline did not complete: {run['state']['message']}")
-    due, end = (datetime.fromisoformat(run[name]) for name in ("expected_start_time", "end_time"))
-    return (end - due).total_seconds()
 
 
 def _synced(running: EmbeddedPlatform) -> float:

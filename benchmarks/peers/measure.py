@@ -17,11 +17,10 @@ from pathlib import Path
 from statistics import median
 
 import duckdb
-import httpx
 
 from benchmarks import history
 from benchmarks.figures import ROOT, Figure, figure
-from services.embedded.processes import free_ports
+from services.embedded.processes import Processes, free_ports
 
 HERE, ENVIRONMENTS = Path(__file__).parent, ROOT / "data" / "bench" / "peers"
 PEERS = ("prefect-dbt", "dagster", "airflow")
@@ -36,7 +35,6 @@ NO_TELEMETRY = {
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "false",
     "SCARF_ANALYTICS": "false",
 }
-START_SECONDS = 120
 
 
 class Failed(Exception):
@@ -81,7 +79,7 @@ class Tool:
 
 def figures(rounds: int, folder: Path) -> list[Figure]:
     """Measure all by turns; a peer that cannot be installed or fails is left out, and the reason is printed."""
-    first = history.Platform(folder / "first", 1)
+    first = history.Platform(folder / "first", history.MONTH)
     first.build()
     first.day()
     with _prefect_server(folder / "prefect") as url:
@@ -163,24 +161,11 @@ def _prefect_server(home: Path) -> Iterator[str]:
     """Run a Prefect server of its own; yield the URL of its API."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
-    command = [sys.executable, "-m", "services.embedded.prefect_server", str(port)]
-    variables = {**NO_TELEMETRY, "PREFECT_HOME": str(home)}
-    with subprocess.Popen(
-        command, env=os.environ | variables, cwd=ROOT, stdin=subprocess.PIPE, start_new_session=True
-    ) as server:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(f"{url}/health"):
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("Prefect's server does not start")
-            time.sleep(0.2)
+    with Processes(home / "logs") as processes:
+        variables = {**NO_TELEMETRY, "PREFECT_HOME": str(home)}
+        processes.start("prefect", ["-m", "services.embedded.prefect_server", str(port)], variables)
+        processes.wait_until_ready("prefect", f"{url}/health")
         yield url
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
 
 
 def _flights(file: Path) -> int:
