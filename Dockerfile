@@ -98,4 +98,4 @@ LABEL org.opencontainers.image.title="local-data-platform" org.opencontainers.im
 ENV PLATFORM_VERSION=$VERSION PLATFORM_COMMIT=$COMMIT
 EXPOSE 4200
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["answers", "4200", "/api/ready"]
-CMD ["uvicorn", "--factory", "services.prefect_server:create_app", "--host", "0.0.0.0", "--port", "4200", "--log-level", "warning"]
+CMD ["uvicorn", "--factory", "services.prefect_app:create_app", "--host", "0.0.0.0", "--port", "4200", "--log-level", "warning"]

@@ -33,7 +33,7 @@ from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
 from blocks.errors import counted, shown
 from blocks.landing import CURSORS, LandedFile
 from blocks.names import Names
-from blocks.prefect_server import PrefectRefuses, PrefectUnavailable, client
+from blocks.prefect_client import PrefectRefuses, PrefectUnavailable, client
 from blocks.settings import make
 
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]

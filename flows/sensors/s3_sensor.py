@@ -18,7 +18,7 @@ from blocks.cursor import OVERLAP, CursorStore
 from blocks.errors import ConfigurationError, PlatformError, shown
 from blocks.landing import LandedFile
 from blocks.notifications import LONG_POLL_SECONDS, Notifications
-from blocks.prefect_server import PrefectUnavailable
+from blocks.prefect_client import PrefectUnavailable
 from blocks.runs import DeploymentRuns, DeploymentUnknown, run_name
 from flows.assets import link_to_page
 from flows.sensors.arrivals import Arrivals

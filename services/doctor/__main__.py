@@ -23,7 +23,7 @@ from services.doctor.alerts import alerts
 from services.doctor.finding import Check, Finding, run
 from services.doctor.landing import landing
 from services.doctor.machine import clock, versions
-from services.doctor.prefect_server import prefect
+from services.doctor.prefect import prefect
 from services.doctor.warehouse import disk, duckdb_warehouse, snowflake_warehouse
 
 UNREACHED = re.compile(r"answer|connect|proxy|time|refused|resolve|name or service|\b(403|50[234])\b", re.IGNORECASE)

@@ -14,7 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.embedded.lifeline import follow_parent
-from services.prefect_server import create_app
+from services.prefect_app import create_app
 
 WRITES = "/increment-with-lease"
 """The end of the path that each tagged task asks for. Its transactions contain no other, which would wait for ever."""

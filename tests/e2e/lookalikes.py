@@ -188,7 +188,7 @@ def _start(
     processes.start("airbyte", ["-m", "services.airbyte"], {**mock, **GUARD})
     server = {"PREFECT_SERVER_API_AUTH_STRING": auth, "PREFECT_HOME": str(folder / "prefect"), **GUARD}
     server |= {"PREFECT_SERVER_API_BASE_PATH": PREFECT_PATH}
-    uvicorn = ["-m", "uvicorn", "--factory", "services.prefect_server:create_app", "--port", port["prefect"]]
+    uvicorn = ["-m", "uvicorn", "--factory", "services.prefect_app:create_app", "--port", port["prefect"]]
     processes.start("prefect", uvicorn, {**server, "PREFECT_UI_STATIC_DIRECTORY": str(folder / "ui")})
     for name, path in (
         ("snowflake", "/health"),

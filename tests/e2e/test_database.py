@@ -92,7 +92,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
         eventually(lambda: container.exec(ready)[0] == 0)
         url = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://prefect:prefect@127.0.0.1:{at}/prefect"}
         home = {"PREFECT_HOME": str(tmp_path), "PREFECT_UI_STATIC_DIRECTORY": str(tmp_path / "ui")}
-        app = ["-m", "uvicorn", "--factory", "services.prefect_server:create_app", "--port", str(port)]
+        app = ["-m", "uvicorn", "--factory", "services.prefect_app:create_app", "--port", str(port)]
         processes.start("prefect", app, {**settings, **url, **home})
         processes.wait_until_ready("prefect", f"http://127.0.0.1:{port}/api/health")
         yield Database(container, f"http://127.0.0.1:{port}/api")

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from services.prefect_server import create_app
+from services.prefect_app import create_app
 
 FOREIGN = re.compile(r"""(?:src|href|url)\W{1,3}["']((?:https?:)?//[^"']+)""")
 

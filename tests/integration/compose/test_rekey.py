@@ -26,7 +26,7 @@ def server(home: Path, key: str) -> Iterator[dict[str, str]]:
     port = str(free_ports(1)[0])
     environment = {"PREFECT_HOME": str(home), "PREFECT_UI_STATIC_DIRECTORY": str(home / "ui")}
     with Processes(home / "logs") as processes:
-        app = ["-m", "uvicorn", "--factory", "services.prefect_server:create_app", "--port", port]
+        app = ["-m", "uvicorn", "--factory", "services.prefect_app:create_app", "--port", port]
         processes.start("prefect", app, environment | ({KEY: key} if key else {}))
         processes.wait_until_ready("prefect", f"http://127.0.0.1:{port}/api/health")
         yield {**os.environ, **environment, "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}

@@ -33,7 +33,7 @@ def server(tmp_path: Path) -> Iterator[httpx.Client]:
     fast = {KEEP: str(KEEP_DAYS * 86400), "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5"}
     home = {"PREFECT_HOME": str(tmp_path), "PREFECT_UI_STATIC_DIRECTORY": str(tmp_path / "ui")}
     with Processes(tmp_path / "logs") as processes:
-        app = ["-m", "uvicorn", "--factory", "services.prefect_server:create_app", "--port", port]
+        app = ["-m", "uvicorn", "--factory", "services.prefect_app:create_app", "--port", port]
         processes.start("prefect", app, {**settings, **fast, **home})
         processes.wait_until_ready("prefect", f"http://127.0.0.1:{port}/api/health")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", trust_env=False, timeout=30) as client:

@@ -23,7 +23,7 @@ from blocks import lake
 from blocks.batches import Batch
 from blocks.cursor_command import put_back
 from blocks.landing import LandedFile, LandingUnavailable
-from blocks.prefect_server import PrefectUnavailable
+from blocks.prefect_client import PrefectUnavailable
 from blocks.runs import DeploymentRuns, parked_key
 from flows.airbyte_sync import airbyte_sync
 from flows.full_pipeline import FilesMissing, full_pipeline

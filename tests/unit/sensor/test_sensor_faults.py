@@ -29,7 +29,7 @@ from blocks.runs import DeploymentRuns
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Sensor, Watch
 from services.embedded.queue import make_queue
-from tests.unit.sensor.prefect_server import PrefectServer
+from tests.unit.sensor.fake_prefect import FakePrefect
 from tests.unit.sensor.world import Crash
 
 BUCKET, PREFIX = "landing", "inbound/"
@@ -50,7 +50,7 @@ class Outside:
 
     def __init__(self, mode: str, number: int = -1, fate: str = "") -> None:
         self.number, self.fate, self.calls = number, fate, list[str]()
-        self.prefect = PrefectServer(befall=self._prefect_call)
+        self.prefect = FakePrefect(befall=self._prefect_call)
         config = Config(retries={"total_max_attempts": 1})
         session = AwsAccess("", "us-east-1", "test", "test").session()
         self.s3, self.sqs = (check_answers(session.client(name, config=config)) for name in ("s3", "sqs"))
@@ -141,7 +141,7 @@ def _answer(url: str, status: int, body: str) -> AWSResponse:
 def nowhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("blocks.notifications.VISIBILITY_SECONDS", 1)
     monkeypatch.setattr("flows.sensors.arrivals.REFUSED_SECONDS", 1)
-    with mock_aws(), PrefectServer.without_retries():
+    with mock_aws(), FakePrefect.without_retries():
         yield
 
 
@@ -160,7 +160,7 @@ def test_three_polls_make_all_kinds_of_calls(mode: str, monkeypatch: pytest.Monk
     # No message comes again: on a busy machine a poll may take longer than a second.
     monkeypatch.setattr("blocks.notifications.VISIBILITY_SECONDS", 600)
     outside = Outside(mode)
-    monkeypatch.setattr("blocks.prefect_server.get_client", outside.prefect.client)
+    monkeypatch.setattr("blocks.prefect_client.get_client", outside.prefect.client)
     three_polls(outside)
     assert len(outside.calls) == CALLS[mode]
     assert len(outside.prefect.runs) == 3
@@ -195,7 +195,7 @@ def test_whatever_answers_a_call_every_file_is_handed_on_once(
     mode: str, number: int, fate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside = Outside(mode, number, fate)
-    monkeypatch.setattr("blocks.prefect_server.get_client", outside.prefect.client)
+    monkeypatch.setattr("blocks.prefect_client.get_client", outside.prefect.client)
     three_polls(outside)
     assert len(outside.calls) > number
     deadline = time.monotonic() + WAIT_SECONDS

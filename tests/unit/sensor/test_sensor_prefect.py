@@ -9,23 +9,23 @@ import pytest
 from blocks.attempts import NO_SIGN
 from blocks.batches import Batch, Failed
 from blocks.landing import LandedFile
-from blocks.prefect_server import PrefectUnavailable
+from blocks.prefect_client import PrefectUnavailable
 from blocks.runs import DeploymentRuns
-from tests.unit.sensor.prefect_server import PrefectServer
+from tests.unit.sensor.fake_prefect import FakePrefect
 
 RUNS = DeploymentRuns("full_pipeline/asked-for", None)
 KEYS = ["a", "a\0b%00", "\x01\n\x7f", "é🛩", "x" * 1024]
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PrefectServer]:
-    server = PrefectServer()
-    monkeypatch.setattr("blocks.prefect_server.get_client", server.client)
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePrefect]:
+    server = FakePrefect()
+    monkeypatch.setattr("blocks.prefect_client.get_client", server.client)
     with server.without_retries():
         yield server
 
 
-def test_a_run_of_ours_counts_however_many_newer_runs_others_have(server: PrefectServer) -> None:
+def test_a_run_of_ours_counts_however_many_newer_runs_others_have(server: FakePrefect) -> None:
     server.add(1, "RUNNING")
     server.add(450, "RUNNING", profile="another")
     assert not RUNS.busy()
@@ -34,16 +34,14 @@ def test_a_run_of_ours_counts_however_many_newer_runs_others_have(server: Prefec
     assert RUNS.busy()
 
 
-def test_a_run_that_was_queued_a_moment_ago_counts_although_the_servers_date_is_behind(server: PrefectServer) -> None:
+def test_a_run_that_was_queued_a_moment_ago_counts_although_the_servers_date_is_behind(server: FakePrefect) -> None:
     (run,) = server.add(1, "SCHEDULED")
     server.now = datetime.fromisoformat(server.runs[run]["expected_start_time"]) - timedelta(seconds=1)
     assert RUNS.busy()
 
 
 @pytest.mark.parametrize("page", [1, 7, 200])
-def test_no_live_run_is_taken_for_one_that_was_deleted_however_small_the_pages(
-    server: PrefectServer, page: int
-) -> None:
+def test_no_live_run_is_taken_for_one_that_was_deleted_however_small_the_pages(server: FakePrefect, page: int) -> None:
     server.page = page
     live, ended = server.add(30, "RUNNING"), server.add(3, "COMPLETED")
     outcomes = RUNS.outcomes([*live, *ended])
@@ -53,7 +51,7 @@ def test_no_live_run_is_taken_for_one_that_was_deleted_however_small_the_pages(
 
 
 @pytest.mark.parametrize("ahead", [-3600, -120, 0, 120, 3600])
-def test_whether_a_run_may_come_back_is_a_matter_of_the_servers_clock_alone(server: PrefectServer, ahead: int) -> None:
+def test_whether_a_run_may_come_back_is_a_matter_of_the_servers_clock_alone(server: FakePrefect, ahead: int) -> None:
     server.now = datetime.now(UTC) + timedelta(seconds=ahead)
     (run,) = server.add(1, "CRASHED")
     state = server.runs[run]["state"]
@@ -64,7 +62,7 @@ def test_whether_a_run_may_come_back_is_a_matter_of_the_servers_clock_alone(serv
 
 
 @pytest.mark.parametrize("key", KEYS, ids=range(len(KEYS)))
-def test_a_file_of_any_key_that_s3_takes_reaches_its_run(server: PrefectServer, key: str) -> None:
+def test_a_file_of_any_key_that_s3_takes_reaches_its_run(server: FakePrefect, key: str) -> None:
     files = [LandedFile(key=key, etag="v"), LandedFile(key="other", etag="v")]
     batch = Batch(files=files)
     RUNS.announce("landing", files)
@@ -78,7 +76,7 @@ def test_a_file_of_any_key_that_s3_takes_reaches_its_run(server: PrefectServer, 
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 500])
-def test_events_and_artifacts_that_prefect_refuses_hold_up_no_batch(server: PrefectServer, status: int) -> None:
+def test_events_and_artifacts_that_prefect_refuses_hold_up_no_batch(server: FakePrefect, status: int) -> None:
     def refuse(name: str, apply: object) -> httpx.Response:
         return httpx.Response(status, text="<html>no</html>")
 
@@ -90,7 +88,7 @@ def test_events_and_artifacts_that_prefect_refuses_hold_up_no_batch(server: Pref
     RUNS.announce("landing", files)  # the second time, such a failure is taken for lasting
 
 
-def test_an_artifact_is_updated_and_bounded(server: PrefectServer) -> None:
+def test_an_artifact_is_updated_and_bounded(server: FakePrefect) -> None:
     batch = Batch(files=[LandedFile(key="x" * 1024, etag="v")] * 100)
     for _ in range(3):
         RUNS.show_failed("s3://landing/_cursors/x.json", [Failed(batch=batch, reason="y" * 100_000)] * 50)
@@ -98,7 +96,7 @@ def test_an_artifact_is_updated_and_bounded(server: PrefectServer) -> None:
     assert len(artifact["data"]) < 100_000
 
 
-def test_events_of_many_files_go_in_several_calls(server: PrefectServer) -> None:
+def test_events_of_many_files_go_in_several_calls(server: FakePrefect) -> None:
     files = [LandedFile(key=f"{number}", etag="v") for number in range(1000)]
     sizes: list[int] = []
 

@@ -21,7 +21,7 @@ from blocks.batches import Batch, Failed, Outcome
 from blocks.cursor import CursorStore
 from blocks.landing import CURSORS, LandedFile
 from blocks.notifications import Notifications
-from blocks.prefect_server import PrefectUnavailable
+from blocks.prefect_client import PrefectUnavailable
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Sensor, Watch
 

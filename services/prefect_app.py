@@ -1,6 +1,6 @@
 """Prefect's server behind the guard. The API's documentation is served from here: Prefect's own pages need a CDN.
 
-uvicorn --factory services.prefect_server:create_app --port 4200
+uvicorn --factory services.prefect_app:create_app --port 4200
 """
 
 from fastapi_offline import FastAPIOffline

@@ -18,7 +18,7 @@ DEPLOYMENT = {"id": str(uuid4()), "name": "asked-for", "flow_id": str(uuid4()), 
 
 
 @dataclass
-class PrefectServer:
+class FakePrefect:
     """Runs by their ids; `befall` may answer a call in place of it, or raise."""
 
     runs: dict[str, Json] = field(default_factory=dict)
