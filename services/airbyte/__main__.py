@@ -1,4 +1,4 @@
-"""`python -m services.airbyte`: the mock on its own."""
+"""Start the mock on its own: `python -m services.airbyte`."""
 
 import argparse
 import sys
@@ -11,20 +11,21 @@ from services.airbyte.server import Server
 from services.airbyte.settings import Settings
 
 EPILOG = """\
-Every flag is also an environment variable (MOCK_AIRBYTE_LAKE_DIR for --lake-dir); a flag wins. Secrets have no flag:
-MOCK_AIRBYTE_CLIENT_ID and MOCK_AIRBYTE_CLIENT_SECRET make every call need a token; S3 credentials come from
-MOCK_AIRBYTE_S3_ACCESS_KEY_ID and MOCK_AIRBYTE_S3_SECRET_ACCESS_KEY, or from where boto3 finds them itself.
+Every flag is also an environment variable (MOCK_AIRBYTE_LAKE_DIR for --lake-dir); the flag takes precedence. Secrets
+are environment variables only. If MOCK_AIRBYTE_CLIENT_ID and MOCK_AIRBYTE_CLIENT_SECRET are set, every call needs a
+token. S3 credentials come from MOCK_AIRBYTE_S3_ACCESS_KEY_ID and MOCK_AIRBYTE_S3_SECRET_ACCESS_KEY; by default, boto3
+looks for them in its usual places.
 
 example: python -m services.airbyte --s3-endpoint-url http://127.0.0.1:4566 --lake-dir ./lake
 """
 FLAGS = {
     "host": "address to listen on",
     "port": "port to listen on",
-    "config": "YAML file of workspaces, sources, destinations and connections",
-    "lake_dir": "folder that destinations write Parquet into",
-    "state_dir": "folder of jobs, tokens and read state; deleting it makes every file unread",
-    "fault_set": "one of the config file's faultSets, in force from the start",
-    "s3_endpoint_url": "S3 endpoint that sources are read from",
+    "config": "YAML file that declares workspaces, sources, destinations and connections",
+    "lake_dir": "folder for the Parquet files that destinations write",
+    "state_dir": "folder for jobs, tokens and the state of syncs; if you delete it, every file is synced again",
+    "fault_set": "one of the config file's faultSets, active from the start",
+    "s3_endpoint_url": "S3 endpoint that sources read from",
 }
 
 
@@ -39,13 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
     for name, help_ in FLAGS.items():
         default = Settings.model_fields[name].default
         parser.add_argument(f"--{name.replace('_', '-')}", help=help_ + (f" (default: {default})" if default else ""))
-    parser.add_argument("--faults", action="store_true", help="serve /_mock: faults on request, and state")
+    parser.add_argument("--faults", action="store_true", help="serve the endpoints below /_mock that inject faults")
     parser.add_argument(
         "--like-airbyte",
         action="store_true",
-        help="text columns for CSV, files read by their dates, rows before a bad one loaded, as with Airbyte itself",
+        help="do as Airbyte does: read CSV as text, choose files by date, load the rows before a bad one",
     )
-    parser.add_argument("--strict", action="store_true", help="answer unknown ids as the real server's source does")
+    parser.add_argument("--strict", action="store_true", help="answer unknown ids as Airbyte's server does")
     given: dict[str, Any] = vars(parser.parse_args(arguments))
     try:
         settings = Settings(**given)

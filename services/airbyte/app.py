@@ -1,4 +1,4 @@
-"""The ASGI application: `create_app(settings)` for uvicorn, for a thread, or for Starlette's TestClient."""
+"""The ASGI application of the mock, for uvicorn, a thread or Starlette's TestClient."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,15 +27,19 @@ from services.airbyte.tokens import Tokens
 from services.guard.asgi import Guard
 
 MAX_BODY_MB = 4.0
-"""A connection with thousands of streams takes less."""
+"""Enough for a connection with thousands of streams."""
 TOKENS = r"(/api/public/v1)?/applications/token"
-"""OAuth's clients ask for a token with a form."""
+"""OAuth clients request a token with a form instead of JSON."""
 
 
 def create_app(settings: Settings) -> Starlette:
-    """Reads the config file at once (ConfigError); state and jobs begin and end with the application's lifespan."""
+    """Create the application. Its state and its jobs start and stop with its lifespan.
+
+    Raises:
+        ConfigError: the config file cannot be used. It is read right away.
+    """
     config = _config(settings)
-    Catalog(config, settings.lake_dir)  # its own checks, before anything starts
+    Catalog(config, settings.lake_dir)  # fail before anything starts
     fault_set = _fault_set(config, settings.fault_set)
 
     @asynccontextmanager
@@ -77,5 +81,5 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 def _fault_set(config: Config, name: str | None) -> list[FaultRequest]:
     if name is not None and name not in config.faultSets:
         known = ", ".join(config.faultSets) or "none"
-        raise ConfigError(f"there is no fault set {name!r}; the config file's faultSets are: {known}")
+        raise ConfigError(f"There is no fault set {name!r}. The config file has these faultSets: {known}.")
     return config.faultSets[name] if name else []

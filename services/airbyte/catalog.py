@@ -1,4 +1,4 @@
-"""What exists: the resources of the config file by id, and the places that connections write."""
+"""The mock's workspaces, sources, destinations, connections and tags by id, and where each connection writes."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from services.airbyte.stream_choices import mistake
 
 @dataclass(frozen=True)
 class SyncedStream:
-    """A stream of a connection: what it is, how it is synced, and the folder or the table that it goes to."""
+    """A stream of a connection, how it is synced, and the folder or table (`place`) it is written to."""
 
     stream: Stream
     choice: StreamChoice
@@ -23,26 +23,26 @@ class SyncedStream:
 
     @property
     def primary_key(self) -> list[list[str]]:
-        """The source's own goes before the connection's, as in Airbyte."""
+        """The source's primary key takes precedence over the connection's, as in Airbyte."""
         return [[column] for column in self.stream.primaryKey] or self.choice.primaryKey or []
 
     @property
     def columns(self) -> dict[str, str]:
-        """Of the declared columns those that the connection selects; empty where they are inferred."""
+        """Return the declared columns that the connection selects; empty if the columns are inferred."""
         wanted = self.selected
         declared = types_of(self.stream, self.like_airbyte).items()
         return {name: type_ for name, type_ in declared if wanted is None or name.lower() in wanted}
 
     @property
     def selected(self) -> list[str] | None:
-        """The selected columns in lower case; None means all."""
+        """Return the names of the selected columns in lower case; None means all."""
         if not self.choice.selectedFields:
             return None
         return [field.fieldPath[0].lower() for field in self.choice.selectedFields]
 
 
 def types_of(stream: Stream, like: bool) -> dict[str, str]:
-    """The types of a stream's declared columns; those that source-s3 gives them where the mock is `like` Airbyte."""
+    """Return the types of a stream's declared columns; with `like`, those that Airbyte's source-s3 gives them."""
     return like_airbyte.declared(stream) if like else {name: type_.value for name, type_ in stream.columns.items()}
 
 
@@ -62,7 +62,7 @@ def id_of(kind: str, resource: Resource) -> UUID:
 
 
 class Catalog:
-    """`of` holds the resources of a kind by id, `deleted` those that were."""
+    """`of` maps each kind to its resources by id, `deleted` to its deleted resources by id."""
 
     def __init__(self, config: Config, lake_dir: Path, like_airbyte: bool = False) -> None:
         self._like_airbyte = like_airbyte
@@ -78,7 +78,7 @@ class Catalog:
         self.check_folders()
 
     def take(self, other: "Catalog") -> None:
-        """Hold what another catalog holds, and nothing else."""
+        """Replace this catalog's resources by another catalog's."""
         for kind in KINDS:
             for own, others in ((self.of, other.of), (self.deleted, other.deleted)):
                 own[kind].clear()
@@ -95,7 +95,7 @@ class Catalog:
         return self.workspace_of(resource) if isinstance(resource, Connection) else resource.workspaceId
 
     def connections_of(self, workspace_ids: list[UUID]) -> list[UUID]:
-        """Deleted ones too: their jobs stay."""
+        """Return the ids of all connections of these workspaces. Deleted ones are included, since their jobs stay."""
         known = [*self.connections.values(), *cast(dict[UUID, Connection], self.deleted["connection"]).values()]
         return [c.connectionId for c in known if self.workspace_of(c) in workspace_ids]
 
@@ -103,7 +103,7 @@ class Catalog:
         return self.source_of(connection).workspaceId
 
     def source_of(self, connection: Connection) -> Source:
-        """Deleted or not: a deleted connection is still listed where that is asked for."""
+        """Return the connection's source even if it is deleted: GET /connections can list deleted connections."""
         return cast(Source, self.of["source"].get(id_ := connection.sourceId) or self.deleted["source"][id_])
 
     def destination_of(self, connection: Connection) -> Destination:
@@ -120,7 +120,11 @@ class Catalog:
         return [SyncedStream(s, choice, place(f"{connection.prefix}{s.name}"), like) for s, choice in streams if s]
 
     def check_folders(self) -> None:
-        """A place has one writer, so that a reset or an overwrite removes only what its own connection wrote."""
+        """Check that one connection alone writes to each place: a reset or an overwrite removes all rows of a place.
+
+        Raises:
+            ConfigError: two connections write to one place, or a stream's choices contradict each other.
+        """
         owners: dict[str, str] = {}
         for connection in self.connections.values():
             for synced in self.streams_of(connection):
@@ -128,6 +132,6 @@ class Catalog:
                     raise ConfigError(f"{connection.name!r}: {said}")
                 if (other := owners.setdefault(synced.place, connection.name)) != connection.name:
                     raise ConfigError(
-                        f"connections {other!r} and {connection.name!r} both write {synced.place}; "
-                        "give one of them a prefix, or its destination another destination_path or schema"
+                        f"The connections {other!r} and {connection.name!r} both write to {synced.place}. "
+                        "Give one of them a prefix, or give its destination another destination_path or schema."
                     )

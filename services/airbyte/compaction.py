@@ -1,7 +1,7 @@
-"""A stream's folder with a few large Parquet files in place of many small ones, and the same rows.
+"""Merge a stream's small Parquet files into a few large ones with the same rows.
 
-The new folder is filled beside the old one, and then the two change places in one step: a reader finds the old files or
-the new ones, also after a crash at any point.
+The merged files are written to a new folder, which is then swapped with the old one atomically. So a reader finds
+either the old files or the new ones, even after a crash at any point.
 """
 
 import ctypes
@@ -23,14 +23,14 @@ from services.airbyte.lake_lock import LakeInUse, alone
 from services.airbyte.names import COMPACTED, SCHEMA_FILES, digest
 
 LARGE = 128 << 20
-"""Bytes from which a file stays as it is; smaller ones are gathered until they have as many together."""
+"""Files of this size in bytes or larger are not merged. Smaller files are merged until they reach it together."""
 WORK = "compacted"
-"""The hidden folder that the new files gather in. What is left of it after a crash are files that no reader sees."""
+"""The hidden folder for the merged files. Readers do not see it, even if a crash leaves it behind."""
 ORDER = "_airbyte_extracted_at, _ab_source_file_url, _airbyte_raw_id"
-"""Readers skip groups of rows by when they were loaded and by their file; the keys of most files grow with both."""
+"""Rows sorted this way let readers skip row groups by load time and by file. In most files the keys grow with both."""
 FILES = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
 AT_CWD, EXCHANGE = -100, 2
-"""AT_FDCWD and RENAME_EXCHANGE of Linux; macOS has RENAME_SWAP, with the same value."""
+"""AT_FDCWD and RENAME_EXCHANGE of Linux. RENAME_SWAP of macOS has the same value as the latter."""
 
 
 def compact(
@@ -40,21 +40,21 @@ def compact(
     temporary: Path,
     waiting: Callable[[], None],
 ) -> tuple[int, int]:
-    """Merge the small files of a stream; return how many files with rows it had, and has.
+    """Merge the small files of a stream; return the number of files with rows before and after.
 
-    Only files of the same columns and types are merged, so that no value is converted. A file that the state does not
-    know yet keeps its name, by which the next attempt finds it.
+    Only files with the same columns and types are merged, so no value is converted. A file that is not recorded in the
+    state yet keeps its name, because the next attempt looks for that name.
 
     Args:
-        connection: DuckDB's, with its limits.
+        connection: the DuckDB connection, with its limits set.
         place: the stream's folder, or a link to it.
-        recorded: names of the files that the state knows.
-        temporary: path of a file in `place` that readers do not see.
+        recorded: names of the files that are recorded in the state.
+        temporary: path for a temporary file in `place` that readers do not see.
         waiting: called before each step that may take long.
 
     Raises:
-        DestinationError: dbt has read the lake all the time, or the file system cannot exchange two folders.
-        OSError, duckdb.Error: the new files cannot be written; readers keep the old ones.
+        DestinationError: dbt did not stop reading the lake, or the file system cannot swap two folders.
+        OSError, duckdb.Error: the merged files cannot be written; readers keep the old ones.
     """
     folder, work = place.resolve(), place.parent / f".{place.name}" / WORK
     sweep(work)
@@ -66,7 +66,7 @@ def compact(
             waiting()
             work.mkdir(parents=True, exist_ok=True)
             _merge(connection, batch, temporary)
-            os.utime(temporary, ns=(batch[-1].stat().st_mtime_ns,) * 2)  # its newest rows are as old as before
+            os.utime(temporary, ns=(batch[-1].stat().st_mtime_ns,) * 2)  # the merged file is as old as its newest rows
             commit(temporary, work / _name(batch))
             merged.update(batch)
         if merged:
@@ -79,14 +79,14 @@ def compact(
 
 
 def sweep(work: Path) -> None:
-    """Remove the hidden folder: what it holds is of no use, before the exchange and after it."""
+    """Remove the hidden folder. Nobody needs its files: they are incomplete before the swap and outdated after it."""
     shutil.rmtree(work, ignore_errors=True)
-    with suppress(OSError):  # it holds something else, or was not there
+    with suppress(OSError):  # the parent has other files, or does not exist
         work.parent.rmdir()
 
 
 def _batches(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[list[Path]]:
-    """The small files that are to become one file each, in the order in which they were written."""
+    """Yield groups of small files, oldest file first. Each group becomes one file."""
     small = [file for file in files if file.stat().st_size < LARGE]
     if len(small) < 2:
         return
@@ -108,18 +108,18 @@ def _batches(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> It
 
 
 def _merge(connection: duckdb.DuckDBPyConnection, batch: Sequence[Path], temporary: Path) -> None:
-    """Write the rows of some files to one, in order, and compare them with what was read."""
+    """Write the rows of the batch to one sorted file, then check that no row was lost or changed."""
     before = [str(file) for file in batch]
     width = len(connection.execute(f"DESCRIBE FROM {FILES}", [before]).fetchall())
     copy(connection, f"FROM {FILES} ORDER BY {ORDER}", temporary, width, [before])
     rows = f"SELECT count(*), sum(hash(each)) FROM (FROM {FILES}) AS each"  # noqa: S608 - a constant
     old, new = (connection.execute(rows, [names]).fetchall() for names in (before, [str(temporary)]))
     if old != new:
-        raise duckdb.IOException(f"{len(batch)} files have other rows once they are merged: {old} became {new}")
+        raise duckdb.IOException(f"Merging {len(batch)} files changed their rows: count and hash {old} became {new}")
 
 
 def _replace(folder: Path, work: Path, merged: Collection[Path], waiting: Callable[[], None]) -> None:
-    """Let the folder hold what is in `work`, and those of its own files that were not merged."""
+    """Swap the folder with `work`, after linking the files that were not merged into `work`."""
     for file in set(folder.glob("*.parquet")) - set(merged):
         os.link(file, work / file.name)
     shutil.copymode(folder, work)
@@ -132,13 +132,13 @@ def _replace(folder: Path, work: Path, merged: Collection[Path], waiting: Callab
     except LakeInUse as error:
         raise DestinationError(
             "system_error",
-            f"The files of {folder.name} cannot be compacted: {error}. Find the dbt command that hangs, end it, and "
-            "try again; raw is as it was.",
+            f"The files of {folder.name} cannot be compacted: {error}. Find the dbt command that hangs, stop it, and "
+            "try again. No raw data has changed.",
         ) from None
 
 
 def _exchange(one: Path, other: Path) -> None:
-    """Let two folders change places in one step."""
+    """Swap two folders in one atomic step."""
     library = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin":
         failed = library.renamex_np(os.fsencode(one), os.fsencode(other), EXCHANGE)
@@ -150,8 +150,8 @@ def _exchange(one: Path, other: Path) -> None:
         raise OSError(code, os.strerror(code), str(one))
     raise DestinationError(
         "config_error",
-        f"The files of {one} cannot be compacted, since this file system cannot exchange two folders in one step. Put "
-        "the lake on another one, such as ext4, XFS, Btrfs or APFS; raw is as it was.",
+        f"The files of {one} cannot be compacted, because its file system cannot swap two folders atomically. Move "
+        "the lake to ext4, XFS, Btrfs or APFS. No raw data has changed.",
     )
 
 
@@ -160,6 +160,6 @@ def _written(file: Path) -> tuple[int, str]:
 
 
 def _name(batch: Sequence[Path]) -> str:
-    """A name that tells which files were merged: no other content ever has it."""
+    """Return a name that is unique to the merged files: it is a hash of their names, sizes and times."""
     stats = [(file.name, file.stat()) for file in batch]
     return f"{COMPACTED}{digest(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]))}.parquet"

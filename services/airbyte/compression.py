@@ -1,4 +1,4 @@
-"""Compressed objects as source-s3 knows them by their suffix: gzip, bzip2 and zip; Zstandard, too, as newer ones do."""
+"""Decompress gzip, bzip2 and zip, which source-s3 detects by suffix, and Zstandard, which newer versions support."""
 
 import bz2
 import gzip
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 20
 BZIP2_PIECE = 1 << 16
-"""Bytes that are read at once of bzip2, whose short members each leave a copy of the rest."""
-# The library's stub gives an instance where it has the class.
+"""Bytes per read of bzip2 data. It is small because each member of the data leaves a copy of the bytes after it."""
+# The library's type stub declares an instance, but the attribute is the class.
 BROKEN_GZIP = cast(type[Exception], igzip_lib.IsalError)
 BROKEN = (EOFError, BROKEN_GZIP, zlib.error, zstd.ZstdError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
-"""What the libraries raise for data that is broken, or cut short, or in a zip archive encrypted."""
+"""What the libraries raise for corrupt or truncated data, and for an encrypted zip archive."""
 
 
 class Decompressed(io.RawIOBase):
-    """The data of a compressed object; its end is only reached if it is whole."""
+    """The decompressed data of an object. Reading it to its end proves that the object is complete."""
 
     def __init__(self, kind: str, stream: IO[bytes]) -> None:
         super().__init__()
@@ -48,7 +48,11 @@ class Decompressed(io.RawIOBase):
         return len(data)
 
     def read(self, size: int = -1) -> bytes:
-        """Raise BadFile if the data is broken or ends early."""
+        """Read decompressed bytes.
+
+        Raises:
+            BadFile: the data is corrupt or truncated.
+        """
         try:
             return self._stream.read(size)
         except gzip.BadGzipFile as error:
@@ -73,14 +77,19 @@ def decompressed(kind: str, body: IO[bytes]) -> Decompressed:
 
 
 class Bzip2:
-    """The data of a bzip2 file to its end: `bz2.BZ2File` ignores bytes after a member that do not begin another."""
+    """Decompress a bzip2 file and reject garbage after a member, which `bz2.BZ2File` ignores."""
 
     def __init__(self, body: IO[bytes]) -> None:
         self._body = body
         self._member = bz2.BZ2Decompressor()
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes. Raises OSError or EOFError if the data is broken, or ends early."""
+        """Return at most `size` decompressed bytes.
+
+        Raises:
+            OSError: the data is corrupt.
+            EOFError: the data is truncated.
+        """
         while True:
             data = b""
             if self._member.eof:
@@ -88,13 +97,13 @@ class Bzip2:
                     return b""
                 self._member = bz2.BZ2Decompressor()
             elif self._member.needs_input and not (data := self._body.read(BZIP2_PIECE)):
-                raise EOFError("it ends before its end marker")
+                raise EOFError("the end marker is missing")
             if got := self._member.decompress(data, size):
                 return got
 
 
 class StoredObject(io.RawIOBase):
-    """A version of an object as a file that can be read from anywhere in it, a request for each reading."""
+    """A version of an object as a seekable file. Each read is one ranged request to S3."""
 
     def __init__(self, client: "S3Client", bucket: str, key: str, etag: str, size: int) -> None:
         super().__init__()
@@ -132,19 +141,23 @@ class StoredObject(io.RawIOBase):
 
 
 def archive(stored: StoredObject) -> zipfile.ZipFile:
-    """Raise BadFile if the object is not a zip archive, or has two files of one name, of which one would be lost."""
+    """Open a zip archive.
+
+    Raises:
+        BadFile: the object is not a zip archive, or two of its files have the same name, so one would be lost.
+    """
     try:
         opened = zipfile.ZipFile(io.BufferedReader(stored, PIECE))
     except BROKEN as error:
-        raise BadFile(f"not a zip archive, or an incomplete one ({error}). Upload the file again") from None
+        raise BadFile(f"the file is not a complete zip archive ({error}). Upload the file again") from None
     names = Counter(each.filename for each in files_in(opened))
     if twice := next((name for name, count in names.items() if count > 1), None):
-        raise BadFile(f"the zip archive has two files called {twice!r}. Make it again with different names")
+        raise BadFile(f"the zip archive has two files named {twice!r}. Create it again with unique names")
     return opened
 
 
 def files_in(opened: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
-    """The files of an archive, without its folders and what macOS adds to one."""
+    """Yield the files of an archive, without its folders and the metadata that macOS adds."""
     yield from (each for each in opened.infolist() if not each.is_dir() and not each.filename.startswith("__MACOSX/"))
 
 
@@ -152,4 +165,4 @@ def member(opened: zipfile.ZipFile, name: str) -> Decompressed:
     try:
         return Decompressed("zip", opened.open(name))
     except BROKEN as error:
-        raise BadFile(f"the file {name} of the zip archive cannot be read ({error}). Make the archive again") from None
+        raise BadFile(f"the file {name} in the zip archive is unreadable ({error}). Create the archive again") from None

@@ -1,4 +1,4 @@
-"""The file that says which workspaces, sources, destinations and connections exist. Names are the public API's."""
+"""The config file that declares workspaces, sources, destinations and connections, with the public API's names."""
 
 from collections import Counter
 from enum import StrEnum
@@ -36,8 +36,8 @@ class SyncMode(StrEnum):
     INCREMENTAL_DEDUPED_HISTORY = "incremental_deduped_history"
 
 
-LONGEST = 100  # prefix and stream together are the name of a folder, or of a table, which have 255 at most
-CREATED_AT = 1_767_225_600  # epoch seconds of 2026-01-01, for what the file gives no date
+LONGEST = 100  # prefix + stream is the name of a folder or a table, and those have at most 255 characters
+CREATED_AT = 1_767_225_600  # 2026-01-01 in epoch seconds, the default for resources without a date in the file
 SchemaUpdates = Literal["ignore", "disable_connection", "propagate_columns", "propagate_fully"]
 
 
@@ -59,7 +59,7 @@ class Notification(_Entry):
 
 
 class Notifications(_Entry):
-    """Whom a workspace tells of what: shown, not followed."""
+    """Who is notified of which events. The API returns this, but the mock sends no notifications."""
 
     failure: Notification | None = None
     success: Notification | None = None
@@ -77,7 +77,7 @@ class Workspace(_Entry):
 
 
 class Tag(_Entry):
-    """`color` is hexadecimal, as in Airbyte's page: FF69B4."""
+    """`color` is six hexadecimal digits without #, as in Airbyte's UI: FF69B4."""
 
     tagId: UUID
     name: str = Field(min_length=1)
@@ -86,10 +86,10 @@ class Tag(_Entry):
 
 
 class Stream(_Entry):
-    """Files of the bucket and the columns that they should have; without `columns` they are inferred.
+    """Files of the bucket and the columns that they should have. By default, the columns are inferred.
 
-    The files are those below `prefix` that fit one of `globs` (source-s3's: `*`, `**`, `?`, `[0-9]`, `|`), by default
-    all in the folder `<name>/`. `format` says how to read them; without it their suffix does.
+    The files are those below `prefix` that match one of `globs` (source-s3's syntax: `*`, `**`, `?`, `[0-9]`, `|`). By
+    default, all files in the folder `<name>/` match. `format` says how to read them; by default, their suffix does.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=LONGEST)
@@ -102,7 +102,7 @@ class Stream(_Entry):
     def _key_is_declared(self) -> "Stream":
         missing = [column for column in self.primaryKey if column not in self.columns]
         if self.columns and missing:
-            raise ValueError(f"primaryKey names columns that are not declared: {', '.join(missing)}")
+            raise ValueError(f"primaryKey has columns that are not in columns: {', '.join(missing)}")
         return self
 
 
@@ -139,7 +139,7 @@ class Destination(_Entry):
 
     @property
     def syncModes(self) -> list[SyncMode]:
-        """The modes that it can be synced with: rows of a folder of Parquet files are not taken out again."""
+        """Return the sync modes that the destination supports. The lake cannot remove single rows to deduplicate."""
         lake = isinstance(self.configuration, LakeConfiguration)
         return [mode for mode in SyncMode if not (lake and mode is SyncMode.INCREMENTAL_DEDUPED_HISTORY)]
 
@@ -149,7 +149,7 @@ class SelectedField(_Entry):
 
 
 class StreamChoice(_Entry):
-    """How a connection syncs a stream. What stands after `selectedFields` is shown, not followed."""
+    """How a connection syncs a stream. The API returns the fields after `selectedFields`, but they have no effect."""
 
     name: str
     syncMode: SyncMode = SyncMode.FULL_REFRESH_OVERWRITE
@@ -167,7 +167,10 @@ class StreamChoices(_Entry):
 
 
 class Schedule(_Entry):
-    """When a connection syncs: shown, not followed. Cron is Quartz's: seconds first, perhaps a year, a time zone."""
+    """When a connection syncs. The API returns it, but the mock starts no sync by itself.
+
+    `cronExpression` is Quartz cron: seconds come first; a year and a time zone may follow.
+    """
 
     scheduleType: Literal["manual", "cron", "basic"] = "manual"
     cronExpression: str | None = Field(default=None, pattern=r"^\S+( \S+){5,7}$")
@@ -176,12 +179,12 @@ class Schedule(_Entry):
     @model_validator(mode="after")
     def _cron_has_an_expression(self) -> "Schedule":
         if (self.scheduleType == "cron") != (self.cronExpression is not None):
-            raise ValueError("cronExpression goes with scheduleType cron, and with no other")
+            raise ValueError("scheduleType cron needs a cronExpression, and the other types allow none")
         return self
 
 
 class Connection(_Entry):
-    """Without `configurations` every stream is synced with full_refresh_overwrite, as the public API does."""
+    """By default, every stream is synced with full_refresh_overwrite, as in the public API."""
 
     connectionId: UUID
     name: str
@@ -232,7 +235,7 @@ class Config(_Entry):
     @model_validator(mode="after")
     def _sets_can_begin_at_the_start(self) -> "Config":
         if names := [n for n, faults in self.faultSets.items() if any(f.kind is FaultKind.REFUSE for f in faults)]:
-            raise ValueError(f"fault sets with refuse, which strikes when it is added: {', '.join(names)}")
+            raise ValueError(f"fault sets cannot contain refuse, which acts when it is added: {', '.join(names)}")
         return self
 
     @model_validator(mode="after")
@@ -244,5 +247,5 @@ class Config(_Entry):
             + [c.connectionId for c in self.connections]
         )
         if twice := [str(id_) for id_, count in Counter(ids).items() if count > 1]:
-            raise ValueError(f"ids that occur twice: {', '.join(twice)}")
+            raise ValueError(f"ids must be unique, but these occur more than once: {', '.join(twice)}")
         return self

@@ -1,4 +1,4 @@
-"""Takes over a config file that was changed while the mock runs."""
+"""Reload the config file when it changes while the mock runs."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ SECONDS = 1.0
 
 
 class ConfigChanges:
-    """Looks at the file once a second. A file with a mistake is named in the log, and the former one stays in force."""
+    """Checks the file every second. If the new file is invalid, its error is logged and the old one stays in effect."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ConfigChanges:
         self._known = self._stamp()
 
     async def follow(self) -> None:
-        """Take over each change, until cancelled."""
+        """Apply each change until cancelled."""
         while True:
             await asyncio.sleep(SECONDS)
             if (now := self._stamp()) != self._known:
@@ -43,12 +43,12 @@ class ConfigChanges:
     async def _take(self) -> None:
         try:
             found = Catalog(self._load(self._settings), self._settings.lake_dir, self._settings.like_airbyte)
-            Resources(found, self._store, self._engine.cancel)  # what callers have changed goes before it
+            Resources(found, self._store, self._engine.cancel)  # changes made through the API take precedence
             self._catalog.take(found)
         except ConfigError as error:
-            log.error("the config file has changed and cannot be used; the former one stays in force: %s", error)
+            log.error("The config file has changed but cannot be used. The old one stays in effect. %s", error)
         else:
-            log.warning("%s has changed and is in force", printable(str(self._settings.config)))
+            log.warning("%s has changed and was reloaded", printable(str(self._settings.config)))
             await self._engine.prepare()
 
     def _stamp(self) -> tuple[int, int, int]:

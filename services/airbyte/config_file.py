@@ -1,4 +1,4 @@
-"""Reads a `Config` from its file, and reports each mistake by file and line."""
+"""Read a `Config` from its file and report each mistake with its file and line."""
 
 import re
 from pathlib import Path
@@ -13,21 +13,21 @@ from services.content import BUCKET, PREFIX
 
 
 class ConfigError(Exception):
-    """The file is missing, is not YAML, or does not say what it must; the text names file and line."""
+    """The file is missing, not YAML, or invalid. The message has the file and the line."""
 
 
 def load_config(path: Path, destination: Path | None = None) -> Config:
-    """Return what a YAML file declares; `destination`, a JSON file, replaces the configuration of every lake in it.
+    """Read the YAML config file; `destination`, a JSON file, replaces the configuration of each lake in it.
 
     Raises:
-        ConfigError: a file cannot be used, or a connection leads elsewhere than `destination` says.
+        ConfigError: a file cannot be used, or a connection's destination differs from `destination`.
     """
     config = _read(path)
     return _redirected(config, _destination(destination)) if destination else config
 
 
 def in_bucket(config: Config, bucket: str, prefix: str) -> Config:
-    """Return the config with this place in each source that reads BUCKET and PREFIX; the other sources stay."""
+    """Return the config with this bucket and prefix in each source that has BUCKET and PREFIX; leave other sources."""
 
     def moved(source: Source) -> Source:
         read = source.configuration
@@ -41,7 +41,7 @@ def in_bucket(config: Config, bucket: str, prefix: str) -> Config:
 
 def _redirected(config: Config, wanted: DestinationConfiguration) -> Config:
     destinations = [
-        # A lake keeps the folder that the file gives it.
+        # A lake keeps the folder that the file declares.
         Destination(**{**dict(each), "configuration": wanted, "definitionId": definition({"configuration": wanted})})
         if isinstance(each.configuration, LakeConfiguration) and not isinstance(wanted, LakeConfiguration)
         else each
@@ -52,7 +52,7 @@ def _redirected(config: Config, wanted: DestinationConfiguration) -> Config:
         leads_to = there[connection.destinationId]
         if _place(leads_to.configuration) != _place(wanted):
             raise ConfigError(
-                f"The connection {connection.name!r} leads to the destination {leads_to.name!r}, "
+                f"The connection {connection.name!r} writes to the destination {leads_to.name!r}, "
                 f"{_place(leads_to.configuration)}, but the profile's warehouse is {_place(wanted)}. "
                 "Remove that destination's configuration from the file, or change the profile."
             )
@@ -60,7 +60,7 @@ def _redirected(config: Config, wanted: DestinationConfiguration) -> Config:
 
 
 def _place(configuration: DestinationConfiguration) -> str:
-    """Where it leads, for people and to compare; no secret is in it."""
+    """Return the destination's address, for messages and comparisons. It contains no secret."""
     if isinstance(configuration, LakeConfiguration):
         return "the lake"
     return f"{configuration.database}.{configuration.schema_} at {configuration.host}".lower()
@@ -70,10 +70,10 @@ def _destination(file: Path) -> DestinationConfiguration:
     try:
         return TypeAdapter[DestinationConfiguration](DestinationConfiguration).validate_json(file.read_bytes())
     except OSError as error:
-        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+        raise ConfigError(f"Cannot read {file}: {error.strerror}") from None
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ConfigError(f"{file} is not a destination's configuration: {'; '.join(faults)}") from None
+        raise ConfigError(f"{file} is not a valid destination configuration: {'; '.join(faults)}") from None
 
 
 def _read(path: Path) -> Config:
@@ -81,9 +81,9 @@ def _read(path: Path) -> Config:
         node = yaml.compose(text := path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         return Config.model_validate(yaml.safe_load(text) or {})
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        raise ConfigError(f"Cannot read {path}: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from None
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
     except ValidationError as error:
         said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in mistakes(error)]
         faults = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in said]
@@ -91,12 +91,12 @@ def _read(path: Path) -> Config:
 
 
 def mistakes(error: ValidationError) -> list[ErrorDetails]:
-    """What is wrong, but for a default that is made of what is wrong: it says nothing of its own."""
+    """Return the errors, without those of defaults that depend on an invalid field: they repeat that field's error."""
     return [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
 
 
 def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
-    """The line of the deepest node of `loc` that the file has."""
+    """Return the line of the deepest node of `loc` that exists in the file."""
     line = 1
     for step in loc:
         if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
@@ -110,6 +110,6 @@ def _line(node: yaml.Node | None, loc: tuple[int | str, ...]) -> int:
 
 
 def _line_of(text: str, message: str) -> int:
-    """The last line with the id or name that the message ends with: it is the one that contradicts the others."""
+    """Return the last line with the id or name at the end of the message: it conflicts with the earlier lines."""
     found = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=')[^']+(?=')|\w+$", message)
     return text.rpartition(found[-1])[0].count("\n") + 1 if found else 1

@@ -1,6 +1,6 @@
 """The JSON schema of the config file, for editors.
 
-To write the published one: `python -m services.airbyte.config_schema > docs/airbyte-config.schema.json`.
+Write it with `python -m services.airbyte.config_schema > docs/airbyte-config.schema.json`.
 """
 
 import json
@@ -9,7 +9,7 @@ from services.airbyte.config import Config
 
 
 def text() -> str:
-    """docs/airbyte-config.schema.json."""
+    """Return the content of docs/airbyte-config.schema.json."""
     return json.dumps(Config.model_json_schema(), indent=2) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""One file of a source to one Parquet file with the stream's columns and Airbyte's own, by DuckDB."""
+"""Convert a source file to a Parquet file with the stream's columns and Airbyte's own, with DuckDB."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,32 +16,32 @@ from services.airbyte.formats.model import NUMBER, Field, Reading
 from services.airbyte.like_airbyte import DATE_FORMAT
 
 DISTINCT = 5000
-"""How many values of a column a row group may have before its writer gives up on a dictionary. DuckDB's own, a fifth of
-the rows, has it hash many `_airbyte_raw_id` first, which all differ."""
+"""A column with more distinct values in a row group is written without a dictionary. DuckDB's default, a fifth of the
+rows, is slower: DuckDB first hashes many values of `_airbyte_raw_id`, which are all distinct."""
 NULLED = ("NULLED", "DESTINATION_TYPECAST_ERROR")
 TRUNCATED = ("TRUNCATED", "DESTINATION_FIELD_SIZE_LIMITATION")
-"""How `_airbyte_meta` notes a value that is not kept, and one of which a part is not kept."""
+"""The change and reason in `_airbyte_meta` for a value that was lost, and for one that was kept in part."""
 WIDE = 200
-"""Columns up to which the writer takes DISTINCT values each, for which it reserves memory before it sees a row, and up
-to which DuckDB looks for expressions that occur twice: it compares each with each."""
+"""A file with more columns is wide. The writer reserves memory for each dictionary in advance, so a wide file gets
+smaller dictionaries. DuckDB compares all expressions in pairs to find common ones, so that is off for a wide file."""
 HELD = 8_000_000
-"""How many values the writer may hold until it writes a row group: a wide file gets short ones."""
+"""The most values that the writer buffers for a row group. A wide file gets row groups with fewer rows."""
 YEAR = "^ *[0-9]{4}"
-"""How the text of a date begins. DuckDB also takes "epoch" for a date, and 13-01-02 for one of the year 13."""
+"""The text of a date must start like this. DuckDB also accepts "epoch" as a date, and 13-01-02 as in the year 13."""
 VECTOR, ROW_GROUP = 2048, 122_880
-"""Rows of DuckDB's smallest row group, and of its usual one."""
+"""Rows in DuckDB's smallest row group and in its default one."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a file's rows come from, for Airbyte's columns."""
+    """Where a file's rows come from. Airbyte's columns contain it."""
 
     key: str
     last_modified: datetime
     sync_id: int
     generation: int
     date_as_text: bool = False
-    keeps_kinds: bool = False  # an object column takes no arrays, and an array column nothing else
+    keeps_kinds: bool = False  # object columns reject arrays; array columns accept only arrays
 
 
 def connect(memory_limit: str, threads: int | None, spill_dir: Path) -> duckdb.DuckDBPyConnection:
@@ -58,7 +58,7 @@ def connect(memory_limit: str, threads: int | None, spill_dir: Path) -> duckdb.D
 def write_empty(
     connection: duckdb.DuckDBPyConnection, columns: Mapping[str, str], target: Path, date_as_text: bool = False
 ) -> None:
-    """A Parquet file with no row and every column, so that a reader's glob always matches."""
+    """Write a Parquet file with all columns and no rows, so that a reader's glob always matches a file."""
     origin = Origin("", datetime.now(UTC), 0, 0, date_as_text)
     declared = [f"NULL::{sql.DUCKDB_TYPES[type_]} AS {sql.name(name)}" for name, type_ in columns.items()]
     query = f"SELECT {', '.join(declared + _airbyte_columns(origin, [], NUMBER))} LIMIT 0"
@@ -73,10 +73,13 @@ def to_parquet(
     names: Sequence[str],
     origin: Origin,
 ) -> int:
-    """Write `target`, its columns called `names`; return its rows.
+    """Write the source's rows to `target` with the column names `names`; return the number of rows.
 
-    A value that does not fit its type is null and noted in `_airbyte_meta`. `_airbyte_raw_id` grows with the file's
-    rows, so that the last of several rows with one key is found.
+    A value that does not fit its column's type becomes null, and `_airbyte_meta` records that. `_airbyte_raw_id`
+    ascends in the order of the file's rows, so that the last of several rows with the same key can be found.
+
+    Raises:
+        BadFile: the file cannot be read.
     """
     if not source.names:
         return 0
@@ -86,7 +89,7 @@ def to_parquet(
             return copy(connection, _select(reading, columns, names, origin), target, len(columns))
         except duckdb.OperationalError as error:
             if str(source.path) not in str(error):
-                raise  # the disk or the memory, which is not the file's fault
+                raise  # the disk or the memory failed, not the file
             wrong = error
         except duckdb.Error as error:
             wrong = error
@@ -113,7 +116,7 @@ def _change(name: str, change: str, reason: str) -> str:
 
 
 def _value(field: Field, type_: str, keeps_kinds: bool) -> tuple[str, str, str]:
-    """Return SQL for the value in the type, for whether it is lost, and for whether only a part of it is kept."""
+    """Return SQL for the value in this type, for whether it is lost, and for whether only a part of it is kept."""
     duckdb_type = sql.DUCKDB_TYPES[type_]
     kind = sql.NESTED.get(type_) if keeps_kinds and field.type != type_ else ""
     if field.type in sql.NESTED and type_ in sql.NESTED:
@@ -131,7 +134,7 @@ def _value(field: Field, type_: str, keeps_kinds: bool) -> tuple[str, str, str]:
 
 
 def _fitted(text: str, type_: str, kind: str) -> str:
-    """Return SQL for the text as a value of the type; null if it is not one. A fraction is not an integer."""
+    """Return SQL that casts the text to the type, or yields null if that fails. Fractions are not cast to integers."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
     if type_ == "number":
         return f"CASE WHEN isfinite({cast}) THEN {cast} END"
@@ -144,7 +147,7 @@ def _fitted(text: str, type_: str, kind: str) -> str:
 
 
 def _cut(text: str, type_: str) -> str:
-    """Return SQL for whether the type keeps only a part of the text: of a number's digits, or of a time."""
+    """Return SQL for whether the type loses digits of a number or a part of a time."""
     cast = f"TRY_CAST({text} AS {sql.DUCKDB_TYPES[type_]})"
     fine = f"regexp_matches({text}, '[.][0-9]{{6}}[0-9]*[1-9]')"
     match type_:
@@ -152,7 +155,7 @@ def _cut(text: str, type_: str) -> str:
             return f"isfinite({cast}) AND NOT ({sql.is_exact(text, cast)})"
         case "timestamp_with_timezone":
             return f"isfinite({cast}) AND {fine}"
-        case "timestamp_without_timezone" | "date":  # as UTC, which is how both are kept, it is another time
+        case "timestamp_without_timezone" | "date":  # both are kept in UTC; an offset is lost
             return (
                 f"isfinite({cast}) AND ({fine} OR {cast}::TIMESTAMPTZ IS DISTINCT FROM TRY_CAST({text} AS TIMESTAMPTZ))"
             )
@@ -164,10 +167,10 @@ def _is_whole(text: str, number: str) -> str:
 
 
 def _airbyte_columns(origin: Origin, changes: list[str], row: str) -> list[str]:
-    """Airbyte's columns; each of `changes` is SQL for one entry of the list of changes, or null.
+    """Return SQL for Airbyte's columns; each of `changes` is SQL for one entry of the list of changes, or null.
 
-    `_airbyte_raw_id` is a random UUID of the file that ends in the row's number: ten million random ones cost as much
-    as the rest of a file.
+    `_airbyte_raw_id` is a random UUID for each file, with the row's number at its end. Ten million random UUIDs would
+    take as long as the rest of the file.
     """
     before = f'{{"sync_id": {origin.sync_id}, "changes": ['
     meta = _constant(f"{before}]}}")
@@ -187,7 +190,7 @@ def _airbyte_columns(origin: Origin, changes: list[str], row: str) -> list[str]:
 
 
 def _constant(value: str) -> str:
-    """A text that all rows have, as an enum of one: written as any text, but nothing is looked up for each row."""
+    """Return SQL for a text that is the same in all rows. An enum is written like text, without a lookup per row."""
     return f"{sql.text(value)}::ENUM ({sql.text(value)})"
 
 
@@ -198,7 +201,7 @@ def _numbered(row: str) -> str:
 def copy(
     connection: duckdb.DuckDBPyConnection, query: str, target: Path, width: int, values: Sequence[Any] = ()
 ) -> int:
-    """Write a query's rows, of `width` columns, to a Parquet file; return their number."""
+    """Write the rows of a query with `width` columns to a Parquet file; return their number."""
     rows = min(max(HELD // max(width, 1) // VECTOR, 1) * VECTOR, ROW_GROUP)
     distinct = DISTINCT * WIDE // max(width, WIDE)
     connection.execute(f"SET disabled_optimizers = '{'common_subexpressions' if width > WIDE else ''}'")

@@ -1,4 +1,4 @@
-"""What the loader asks of a destination."""
+"""The interface between the loader and a destination."""
 
 import os
 from collections.abc import Callable, Collection, Mapping
@@ -12,26 +12,29 @@ from services.airbyte.protocol import StreamTask, SyncTask
 
 
 class Destination(Protocol):
-    """One stream's place. A file's rows are written to `temporary`, then committed by `add` under a `target` name."""
+    """The folder or table of one stream.
+
+    The loader writes a file's rows to `temporary`, then `add` commits them under a `target` name.
+    """
 
     temporary: Path
     keeps_kinds: bool
-    """Whether a column of objects takes no arrays, and a column of arrays nothing else."""
+    """Whether object columns reject arrays and array columns accept only arrays."""
 
     def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
-        """Make the place ready; return its columns, which are those found there when none are declared."""
+        """Create the folder or table; return its columns. If none are declared, return those that exist."""
 
     def names_in_file(self, columns: Mapping[str, str]) -> list[str]:
-        """What the columns are called in the temporary file."""
+        """Return the columns' names in the temporary file."""
 
     def set_columns(self, columns: Mapping[str, str], wider: Collection[str] = ()) -> None:
-        """Have these columns; those of `wider` get another type, and the values that they have are converted."""
+        """Add these columns. Change the type of those in `wider` and convert the existing values."""
 
     def fits_double(self, column: str) -> bool:
-        """Whether all integers of a column are exact as doubles."""
+        """Return whether a double can hold all integers of a column exactly."""
 
     def rows_of(self, target: str) -> int | None:
-        """The rows of a file that was committed; None when it was not."""
+        """Return the number of rows of a committed file; None if the file is not committed."""
 
     def add(self, target: str, rows: int, columns: Mapping[str, str]) -> None:
         """Commit the temporary file."""
@@ -43,7 +46,7 @@ class Destination(Protocol):
         """Remove all rows."""
 
     def remove(self, key: str, targets: Collection[str]) -> int:
-        """Remove the rows of the object `key`, whose files were committed as `targets`; return their number."""
+        """Remove the rows of the object `key`, which were committed as `targets`; return their number."""
 
     def close(self) -> None: ...
 
@@ -51,14 +54,18 @@ class Destination(Protocol):
 def open_destination(
     connection: duckdb.DuckDBPyConnection, task: SyncTask, stream: StreamTask, waiting: Callable[[], None]
 ) -> Destination:
-    """The stream's place; `waiting` is called while it waits for somebody. Raises DestinationError."""
+    """Open the stream's folder or table; `waiting` is called while it waits for a lock.
+
+    Raises:
+        DestinationError: the session with Snowflake cannot be opened.
+    """
     if task.snowflake is None:
         overwrites = stream.overwrite and not (task.clear or task.prepare_only or task.remove or task.compact)
         label = f"{task.job_id}-{os.getpid()}"
         return LakeFolder(
             connection, Path(stream.place), label, stream.generation, overwrites, waiting, task.like_airbyte
         )
-    # Snowflake's connector takes a second to import: only where it is used.
+    # The import of Snowflake's connector takes a second, so it happens only if it is used.
     from services.airbyte.destination_config import SnowflakeConfiguration
     from services.airbyte.snowflake_table import SnowflakeTable
 

@@ -1,4 +1,4 @@
-"""A destination's configuration, by its type. The fields are those of Airbyte's own connectors."""
+"""The configuration of each type of destination. The fields are those of Airbyte's connectors."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-MASK = "*" * 10  # what callers see instead of a secret, as Airbyte has it
-REVEAL = {"reveal": True}  # the context for dumping secrets as they are, for the store and the worker
+MASK = "*" * 10  # callers see this instead of a secret, as in Airbyte
+REVEAL = {"reveal": True}  # serialization context that dumps secrets unmasked, for the store and the worker
 
 
 def _shown(secret: SecretStr, info: SerializationInfo) -> str:
@@ -33,7 +33,7 @@ class _Configuration(BaseModel):
 
 
 class LakeConfiguration(_Configuration):
-    """`destination_path` is a folder below the mock's lake folder; "" is that folder itself."""
+    """`destination_path` is a folder below the mock's lake folder; "" means the lake folder itself."""
 
     destinationType: Literal["duckdb"] = "duckdb"
     destination_path: str = Field(default="", max_length=1000)
@@ -44,7 +44,7 @@ class LakeConfiguration(_Configuration):
         if path.is_absolute() or ".." in path.parts or not self.destination_path.isprintable():
             raise ValueError(f"destination_path must be a folder below the lake, not {self.destination_path!r}")
         if any(len(part.encode()) > 255 for part in path.parts):
-            raise ValueError("destination_path has a folder whose name is longer than 255 bytes")
+            raise ValueError("destination_path contains a folder name of more than 255 bytes")
         return self
 
     def place(self, lake_dir: Path, stream: str) -> str:
@@ -65,11 +65,10 @@ class KeyPair(_Configuration):
 
 
 class SnowflakeConfiguration(_Configuration):
-    """`host` is the account's, perhaps with scheme and port: `http://127.0.0.1:8084` is a stand-in for Snowflake.
+    """`host` is the account's host name. A scheme and a port are optional: `http://127.0.0.1:8084` is the emulator.
 
-    What the mock keeps for itself (the files it has loaded) is in `raw_data_schema`. `cdc_deletion_mode` says what
-    becomes of a deduplicated stream's rows with `_ab_cdc_deleted_at`; the default is a hard delete. The mock does not
-    act on the fields after it.
+    The mock keeps its record of loaded files in `raw_data_schema`. `cdc_deletion_mode` applies to a deduplicated
+    stream's rows with `_ab_cdc_deleted_at`; the default is a hard delete. The fields after it have no effect.
     """
 
     destinationType: Literal["snowflake"] = "snowflake"
@@ -88,7 +87,7 @@ class SnowflakeConfiguration(_Configuration):
     use_merge_for_upsert: bool | None = None
 
     def address(self) -> tuple[str, str, int]:
-        """Protocol, host and port."""
+        """Return protocol, host and port."""
         url = urlsplit(self.host if "://" in self.host else f"https://{self.host}")
         return url.scheme, url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
@@ -97,7 +96,7 @@ class SnowflakeConfiguration(_Configuration):
 
 
 def _type(configuration: Any) -> str:
-    """The lake is the default, and what an unknown type is measured by."""
+    """Return the type's tag. The lake is the default; an unknown type is validated as a lake, too."""
     if isinstance(configuration, dict):
         return "snowflake" if configuration.get("destinationType") == "snowflake" else "duckdb"
     return "snowflake" if isinstance(configuration, SnowflakeConfiguration) else "duckdb"
@@ -107,7 +106,7 @@ DestinationConfiguration = Annotated[
     Annotated[LakeConfiguration, Tag("duckdb")] | Annotated[SnowflakeConfiguration, Tag("snowflake")],
     Discriminator(_type),
 ]
-# Of Airbyte's connector registry.
+# From Airbyte's connector registry.
 DEFINITIONS = {
     "duckdb": UUID("94bd199c-2ff0-4aa2-b98e-17f0acb72610"),
     "snowflake": UUID("424892c4-daac-4491-b35d-c6688ba547ba"),
@@ -115,7 +114,7 @@ DEFINITIONS = {
 
 
 def unmasked(after: Any, before: Any) -> Any:
-    """What a caller was shown masked and sends back is what it was before."""
+    """Restore the secrets that a caller received masked and sent back."""
     if after == MASK:
         return before
     if isinstance(after, dict) and isinstance(before, dict):

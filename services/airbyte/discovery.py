@@ -1,4 +1,4 @@
-"""Which columns the streams of a source have."""
+"""Discover which columns the streams of a source have."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ Columns = dict[str, str]
 
 
 class Discovery:
-    """What was found is kept until it is asked for again, as in Airbyte."""
+    """Caches what it discovers until a caller asks for a new discovery, as Airbyte does."""
 
     def __init__(self, tasks: Tasks, workers: Workers, stall_seconds: float) -> None:
         self._stall_seconds = stall_seconds
@@ -29,7 +29,10 @@ class Discovery:
         self._one_at_a_time = asyncio.Lock()
 
     async def columns(self, source: Source, again: bool = False) -> dict[str, Columns]:
-        """The types of each stream's columns: declared, or of its oldest file; none if that cannot be read."""
+        """Return the types of each stream's columns, as declared or inferred from the stream's oldest file.
+
+        A stream is missing if its oldest file cannot be read. `again` ignores the cache.
+        """
         streams = source.configuration.streams
         known = {s.name: types_of(s, self._tasks.like_airbyte) for s in streams}
         if inferred := [stream for stream in streams if not stream.columns]:

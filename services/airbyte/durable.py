@@ -1,11 +1,11 @@
-"""Files that are whole on the disk before anybody finds them."""
+"""Write files so that they are complete on the disk before a reader can see them."""
 
 import os
 from pathlib import Path
 
 
 def commit(temporary: Path, target: Path) -> None:
-    """Rename a file that was written, in one step that a power failure does not undo."""
+    """Rename a finished file atomically, so that a power failure cannot undo it."""
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
     temporary.replace(target)
@@ -13,7 +13,7 @@ def commit(temporary: Path, target: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Have the disk know the names in a folder."""
+    """Flush the names in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -72,7 +72,7 @@ def test_an_archive_with_two_files_of_one_name_is_refused(mock: Mock, landing: L
     landing.put("shops/all.zip", out.getvalue())
     job = mock.sync()
     assert job["status"] == "failed"
-    assert "two files called 'a.csv'. Make it again" in mock.reason(job["jobId"])
+    assert "two files named 'a.csv'. Create it again" in mock.reason(job["jobId"])
 
 
 def broken(data: bytes) -> bytes:
@@ -97,8 +97,8 @@ def encrypted(data: bytes) -> bytes:
         ("a.csv.bz2", bz2.compress(MANY) + bz2.compress(MANY)[:-20], "the bzip2 data is broken"),
         ("a.csv.zst", TEXT, "the Zstandard data is broken"),
         ("a.csv.zst", gzip.compress(TEXT, mtime=0), "the Zstandard data is broken"),
-        ("a.zip", TEXT, "not a zip archive"),
-        ("a.zip", zipped({"a.csv": MANY})[:-40], "not a zip archive"),
+        ("a.zip", TEXT, "not a complete zip archive"),
+        ("a.zip", zipped({"a.csv": MANY})[:-40], "not a complete zip archive"),
         ("a.zip", zipped({"a.csv": TEXT}, zipfile.ZIP_STORED).replace(b"ant", b"ANT", 1), "the zip data is broken"),
         ("a.zip", encrypted(zipped({"a.csv": TEXT})), "encrypted"),
     ],

@@ -27,7 +27,7 @@ def test_the_sample_has_one_connection_of_five_streams(tmp_path: Path) -> None:
         ("year: integer", "year: int", "Input should be 'integer'"),
         ("syncMode: incremental_append", "syncMode: sometimes", "Input should be 'full_refresh_overwrite'"),
         ("bucket: my-data-lake-landing", "pail: my-data-lake-landing", "Field required"),
-        ("primaryKey: [faa]", "primaryKey: [iata]", "primaryKey names columns that are not declared: iata"),
+        ("primaryKey: [faa]", "primaryKey: [iata]", "primaryKey has columns that are not in columns: iata"),
         ('destination_path: ""', "destination_path: ../elsewhere", "must be a folder below the lake"),
     ],
 )
@@ -46,7 +46,7 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, before: str, after: st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("workspaces: [", "is not YAML"),
+        ("workspaces: [", "is not valid YAML"),
         ("", "workspaces: Field required"),
         (TEXT.replace("3a1f0c52", "aaaaaaaa", 1), "source"),
     ],
@@ -82,7 +82,7 @@ def test_the_published_schema_is_the_files() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read .*nowhere.yaml"):
+    with pytest.raises(ConfigError, match=r"Cannot read .*nowhere.yaml"):
         load_config(tmp_path / "nowhere.yaml")
 
 
