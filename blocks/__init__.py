@@ -1,7 +1,7 @@
-"""The outside world, one file a system: the only places that know a vendor."""
+"""Code for external systems: one file or folder each. Only these files know a vendor."""
 
 from blocks import host
 
-# Here, since every program of the platform comes by: before a client or a console reads them.
+# Every program of the platform imports this package before it creates a client or prints anything.
 host.go_direct()
 host.plain_output()

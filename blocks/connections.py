@@ -1,6 +1,6 @@
-"""The one place that decides where a flow gets the blocks of the systems outside from.
+"""Where flows get their connections: from a profile's saved blocks, or from the environment.
 
-`python -m blocks.connections --name production` saves them from the environment: see blocks/saved_blocks.py.
+`python -m blocks.connections --name production` saves the environment's blocks: see blocks/saved_blocks.py.
 """
 
 import runpy
@@ -38,7 +38,7 @@ from blocks.systems import (
 )
 from blocks.warehouse import DuckDbWarehouse, Warehouse
 
-if __name__ == "__main__":  # before the blocks, which Prefect would otherwise know twice
+if __name__ == "__main__":  # run by its module's name, or Prefect would register each block type twice
     runpy.run_module("blocks.saved_blocks", run_name="__main__")
     sys.exit()
 
@@ -47,33 +47,33 @@ Kind = TypeVar("Kind", bound=Connection)
 
 
 def landing(profile: str | None) -> S3Landing:
-    """The landing bucket of a profile's block, or of the environment when no profile is named.
+    """Load the landing bucket from a profile's block, or from the environment if no profile is named.
 
     Raises:
-        ConfigurationError: no such block is saved.
+        ConfigurationError: the profile has no such block.
     """
     return _load(S3Landing, profile) if profile else landing_from(Settings())
 
 
 def airbyte_connection(profile: str | None) -> AirbyteConnection:
-    """The Airbyte connection, from the same place as `landing`."""
+    """Load the Airbyte connection, from the same place as `landing`."""
     return _load(AirbyteConnection, profile) if profile else airbyte_from(Settings())
 
 
 def dbt_config(profile: str | None) -> DbtConfig:
-    """The configuration of dbt, from the same place as `landing`."""
+    """Load dbt's configuration, from the same place as `landing`."""
     return _load(DbtConfig, profile) if profile else dbt_from(Settings())
 
 
 def snowflake_connection(profile: str | None) -> SnowflakeConnection:
-    """The Snowflake connection, from the same place as `landing`; nothing in it is missing."""
+    """Load the Snowflake connection, from the same place as `landing`, and check that no value is missing."""
     connection = _load(SnowflakeConnection, profile) if profile else snowflake_from(Settings())
     connection.check()
     return connection
 
 
 def dbt(profile: str | None, log: Callable[[str], None] = print) -> Dbt:
-    """dbt, ready to run; with target snowflake its connection is complete."""
+    """Return dbt, ready to run. With target snowflake, its connection is complete."""
     config = dbt_config(profile)
     config.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
     variables = config.variables()
@@ -97,7 +97,7 @@ def dbt(profile: str | None, log: Callable[[str], None] = print) -> Dbt:
 
 
 def warehouse(profile: str | None) -> Warehouse:
-    """The warehouse that dbt's target names."""
+    """Return the warehouse that dbt's target names."""
     config = dbt_config(profile)
     file = plain_path(config.warehouse_path.absolute())
     if config.target == "snowflake":
@@ -107,14 +107,14 @@ def warehouse(profile: str | None) -> Warehouse:
 
 
 def described(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:
-    """Every block that the environment describes."""
+    """Create every block from the settings."""
     return landing_from(settings), airbyte_from(settings), snowflake_from(settings), dbt_from(settings)
 
 
 def webhooks(settings: Settings, profile: str) -> dict[str, Webhook | None]:
-    """Prefect's own Webhook blocks of a profile, by name: for alerts and for the heartbeat; None where there is none.
+    """Return a profile's Webhook blocks for alerts and the heartbeat by name; None for one without a URL.
 
-    Prefect's server can send through them by itself.
+    Prefect's server sends alerts through these blocks itself.
     """
     urls = {alerts_block(profile): ("POST", settings.alert_webhook_url)}
     urls |= {heartbeat_block(profile): ("GET", settings.heartbeat_url)}
@@ -126,7 +126,7 @@ def webhooks(settings: Settings, profile: str) -> dict[str, Webhook | None]:
 
 
 def heartbeat(profile: str | None) -> SecretStr:
-    """The URL to call after a good run, from the same place as `landing`; empty where there is none."""
+    """Load the URL to call after a successful run, from the same place as `landing`; empty if none is set."""
     if not profile:
         return Settings().heartbeat_url
     try:
@@ -141,28 +141,28 @@ def _load(kind: type[Kind], profile: str) -> Kind:
         return kind.load(profile)  # type: ignore[return-value]
     except (ValueError, ObjectNotFound) as error:
         raise ConfigurationError(
-            f"No {kind.__name__} block is saved as {profile!r}, so there is no such profile on this Prefect server. "
-            f"Save one with `python -m blocks.connections --name {profile}`, or name one that is there: "
+            f"No {kind.__name__} block is saved as {profile!r}, so this Prefect server has no such profile. "
+            f"Save it with `python -m blocks.connections --name {profile}`, or name a saved profile: "
             f"{', '.join(profiles(kind)) or 'none yet'}."
         ) from error
     except RuntimeError as error:
-        # Prefect's words for a document that fails validation.
+        # Prefect raises a RuntimeError if a saved document fails validation.
         if not isinstance(error.__cause__, ValidationError):
             raise
         fields = ", ".join(str(each["loc"][0]) for each in error.__cause__.errors())
         raise ConfigurationError(
-            f"The {kind.__name__} block saved as {profile!r} does not fit any more: {fields} is missing or wrong. "
+            f"The {kind.__name__} block saved as {profile!r} is no longer valid: {fields} is missing or wrong. "
             f"Save it again with `python -m blocks.connections --name {profile}`."
         ) from error
     except httpx.TransportError as error:
         raise PlatformError(
-            f"Prefect's server cannot be asked for the blocks saved as {profile!r}: {error}. Check PREFECT_API_URL."
+            f"The blocks saved as {profile!r} cannot be read from Prefect's server: {error}. Check PREFECT_API_URL."
         ) from error
     except PrefectHTTPStatusError as error:
         if error.response.status_code not in (401, 403):
             raise
         raise PlatformError(
-            f"Prefect's server refuses to give the blocks saved as {profile!r}. Check PREFECT_API_AUTH_STRING, or "
+            f"Prefect's server denies access to the blocks saved as {profile!r}. Check PREFECT_API_AUTH_STRING, or "
             "PREFECT_API_KEY for Prefect Cloud."
         ) from error
 
@@ -180,8 +180,8 @@ def profiles(kind: type[Kind]) -> list[str]:
 
 
 def names(profile: str | None = None) -> Names:
-    """The names of the platform's things on the Prefect server.
+    """Return the names of the platform's objects on the Prefect server.
 
-    A deployment's run has its namespace set; for any other process `profile` gives it.
+    In a deployment's run, PREFECT_NAMESPACE is set. In any other process, the namespace follows from `profile`.
     """
     return Names.of(profile or "", PREFECT_API_URL.value() or "", Settings().prefect_namespace)

@@ -1,4 +1,4 @@
-"""The systems outside as Prefect blocks: their settings, and the clients that these make."""
+"""Prefect blocks for the external systems: their settings, and the clients for them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -27,24 +27,24 @@ System = TypeVar("System", bound=Block)
 
 
 class S3Landing(Block):
-    """The bucket in which files land, and the queue of its events."""
+    """The bucket in which files land, and the queue with its events."""
 
     _block_type_name: ClassVar[str] = "S3 Landing"
     _block_type_slug: ClassVar[str] = "s3-landing"
     _description: ClassVar[str] = "The S3 bucket in which files land, and who may read it."
 
     bucket: str = Field(description="Name of the bucket.")
-    prefix: str = Field(description="Landing place, e.g. inbound/; the folder below it is the stream.")
+    prefix: str = Field(description="Prefix of landed files, e.g. inbound/; the folder below it is the stream.")
     endpoint_url: str = Field("", description="S3 endpoint; empty means AWS.")
-    queue_url: str = Field("", description="SQS queue of the bucket's events; empty means that the sensor polls.")
-    region: str = Field("", description="Region; empty means AWS's usual chain.")
-    access_key_id: str = Field("", description="Access key; empty means AWS's usual chain, such as a role.")
+    queue_url: str = Field("", description="SQS queue with the bucket's events; empty means that the sensor polls.")
+    region: str = Field("", description="Region; empty means AWS's default configuration.")
+    access_key_id: str = Field("", description="Access key; empty means AWS's default chain, such as a role.")
     secret_access_key: SecretStr = Field(NONE, description="Secret of the access key.")
-    session_token: SecretStr = Field(NONE, description="Where the access key is a temporary one.")
+    session_token: SecretStr = Field(NONE, description="Session token of a temporary access key.")
 
     @property
     def access(self) -> AwsAccess:
-        """Who asks, and where."""
+        """The endpoint, the region and the credentials."""
         return AwsAccess(
             self.endpoint_url,
             self.region,
@@ -54,11 +54,11 @@ class S3Landing(Block):
         )
 
     def key_of(self, name: str) -> str:
-        """The key of an object of the bucket, which a person may name by its URL."""
+        """Return an object's key, given its key or its URL."""
         return name.removeprefix(f"s3://{self.bucket}/")
 
     def get_client(self) -> "S3Client":
-        """A boto3 client for the bucket.
+        """Create a boto3 client for the bucket.
 
         Raises:
             blocks.landing.LandingUnavailable: the endpoint is not a URL, or AWS's own configuration cannot be read.
@@ -66,7 +66,7 @@ class S3Landing(Block):
         return s3_client(self.bucket, self.access)
 
     def get_queue_client(self) -> "SQSClient":
-        """A boto3 client for the queue.
+        """Create a boto3 client for the queue.
 
         Raises:
             blocks.notifications.QueueUnusable: `queue_url` is not a URL, or AWS's own configuration cannot be read.
@@ -82,16 +82,16 @@ class AirbyteConnection(Block):
     _description: ClassVar[str] = "An Airbyte server's public API and the connections to sync."
 
     server_url: str = Field(description="Base URL of the public API, e.g. http://localhost:8006/api/public/v1.")
-    connection_id: str = Field(description="UUID of the connection that is synced when a flow names none.")
-    connection_ids: list[str] = Field([], description="UUIDs of further connections that are synced then.")
-    client_id: str = Field("", description="Client id of an Airbyte application; empty where none is needed.")
-    client_secret: SecretStr = Field(NONE, description="Client secret that goes with the client id.")
-    sync_timeout_seconds: float = Field(3600, description="A sync that takes longer, in seconds, is cancelled.")
+    connection_id: str = Field(description="UUID of the connection to sync if a flow names none.")
+    connection_ids: list[str] = Field([], description="UUIDs of further connections to sync if a flow names none.")
+    client_id: str = Field("", description="Client id of an Airbyte application; empty if none is needed.")
+    client_secret: SecretStr = Field(NONE, description="Client secret for the client id.")
+    sync_timeout_seconds: float = Field(3600, description="Seconds after which a sync is cancelled.")
 
     @field_validator("connection_ids", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """A text has UUIDs separated by commas, as the setting of this name does."""
+        """Split a text at its commas: the setting of this name is such a text."""
         return [each for part in value.split(",") if (each := part.strip())] if isinstance(value, str) else value
 
     @property
@@ -101,37 +101,39 @@ class AirbyteConnection(Block):
         return list(dict.fromkeys([*([self.connection_id] if chosen else []), *self.connection_ids]))
 
     def get_client(self) -> AirbyteClient:
-        """A client of this server; use it in a `with` block."""
+        """Create a client for this server. Use it in a `with` block."""
         return AirbyteClient(self.server_url, self.client_id, self.client_secret)
 
 
 class SnowflakeConnection(Block):
-    """A Snowflake account, database and schema; authenticated by key pair, OAuth token or password."""
+    """A Snowflake account, database and schema, and a login by key pair, OAuth token or password."""
 
     _block_type_name: ClassVar[str] = "Snowflake Connection"
     _block_type_slug: ClassVar[str] = "snowflake-connection"
-    _description: ClassVar[str] = "The Snowflake database that dbt builds, by key pair, OAuth token or password."
+    _description: ClassVar[str] = (
+        "The Snowflake database that dbt builds, and a login by key pair, OAuth token or password."
+    )
 
     account: str = Field("", description="Account identifier, e.g. myorg-myaccount.")
-    user: str = Field("", description="User that the pipelines act as.")
+    user: str = Field("", description="User that the pipelines log in as.")
     password: SecretStr = Field(NONE, description="Password; leave it empty with a key pair or an OAuth token.")
     private_key: SecretStr = Field(NONE, description="Private key, PEM or base64 DER; or give its path.")
-    private_key_path: str = Field("", description="File of the private key (PEM), where the worker can read it.")
+    private_key_path: str = Field("", description="Path of the private key's PEM file, readable by the worker.")
     private_key_passphrase: SecretStr = Field(NONE, description="Passphrase of the private key, if it has one.")
     oauth_token: SecretStr = Field(NONE, description="OAuth access token, instead of a key pair or a password.")
     database: str = Field("", description="Database that holds raw and the marts.")
     schema_: str = Field("", alias="schema", description="Schema that dbt builds in.")
     warehouse: str = Field("", description="Virtual warehouse that runs the queries.")
-    role: str = Field("", description="Role that the pipelines act in.")
-    host: str = Field("", description="Only where it is not derived from the account, e.g. an emulator.")
-    port: int | None = Field(None, description="Only together with a host.")
+    role: str = Field("", description="Role that the pipelines use.")
+    host: str = Field("", description="Host, if it does not follow from the account, e.g. an emulator.")
+    port: int | None = Field(None, description="Port; only together with a host.")
     protocol: str = Field("https", description="http only for an emulator.")
 
     def check(self) -> None:
-        """Make sure that nothing that a connection needs is missing.
+        """Check that every value that a connection needs is set.
 
         Raises:
-            ConfigurationError: it names everything that is missing.
+            ConfigurationError: it names all missing values.
         """
         needed = {
             "SNOWFLAKE_ACCOUNT": self.account,
@@ -145,15 +147,15 @@ class SnowflakeConnection(Block):
             ),
         }
         if len(self._ways_in()) > 1:
-            raise ConfigurationError(f"{' and '.join(self._ways_in())} are all set: keep one way to log in.")
+            raise ConfigurationError(f"{' and '.join(self._ways_in())} are all set. Keep only one way to log in.")
         if missing := [name for name, value in needed.items() if not value]:
             raise ConfigurationError(
-                f"Snowflake is chosen, but these are missing: {', '.join(missing)}. "
+                f"dbt's target is Snowflake, but these are missing: {', '.join(missing)}. "
                 "Set them, or save them in a SnowflakeConnection block and name its profile."
             )
 
     def _ways_in(self) -> list[str]:
-        """The settings that could log in and are set."""
+        """Return the names of the login settings that are set."""
         ways = {
             "SNOWFLAKE_PASSWORD": self.password.get_secret_value(),
             "SNOWFLAKE_PRIVATE_KEY": self.private_key.get_secret_value(),
@@ -163,7 +165,7 @@ class SnowflakeConnection(Block):
         return [name for name, value in ways.items() if value]
 
     def variables(self) -> dict[str, str]:
-        """The environment from which dbt's target `snowflake` reads its connection."""
+        """Return the environment from which dbt's target `snowflake` reads its connection."""
         values = {name.rstrip("_").upper(): getattr(self, name) for name in type(self).model_fields}
         texts = {
             name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
@@ -172,14 +174,14 @@ class SnowflakeConnection(Block):
         return {"SNOWFLAKE_QUERY_TAG": _query_tag(), **own}
 
     def get_connection(self, schema: str = "") -> "SnowflakeSession":
-        """Open a session; the key or password is handed over as dbt-snowflake hands it to its connector.
+        """Open a session. It passes the key or password to the connector in the same way as dbt-snowflake.
 
         Args:
-            schema: another than that which dbt builds in.
+            schema: schema of the session; the one that dbt builds in by default.
 
         Raises:
             ConfigurationError: values are missing, or the private key cannot be read.
-            snowflake.connector.errors.Error: Snowflake refuses or does not answer.
+            snowflake.connector.errors.Error: Snowflake rejects the login or does not answer.
         """
         self.check()
         import snowflake.connector
@@ -220,26 +222,28 @@ class SnowflakeConnection(Block):
 
 
 class DbtConfig(Block):
-    """The dbt project, its target, and where its local data lie."""
+    """The dbt project, its target, and the paths of its local data."""
 
     _block_type_name: ClassVar[str] = "dbt Config"
     _block_type_slug: ClassVar[str] = "dbt-config"
     _description: ClassVar[str] = "The dbt project, its target, and the files of the DuckDB warehouse."
 
-    project_dir: Path = Field(description="Folder of dbt_project.yml and profiles.yml.")
+    project_dir: Path = Field(description="Folder with dbt_project.yml and profiles.yml.")
     target: str = Field(description="Target of profiles.yml: dev (DuckDB) or snowflake.")
-    lake_dir: Path = Field(description="Raw Parquet files, one folder a stream (target dev).")
+    lake_dir: Path = Field(description="Raw Parquet files, one folder for each stream (target dev).")
     warehouse_path: Path = Field(description="DuckDB file that dbt writes (target dev).")
     published_path: Path = Field(description="Tested copy of the warehouse, for readers (target dev).")
     freshness_threshold_hours: int = Field(description="Age in hours from which a source is stale.")
-    executable: str = Field("", description="dbt to run as a child; empty means inside the process of the flow.")
-    dbt_timeout_seconds: float = Field(3600, description="A dbt command that takes longer, in seconds, is stopped.")
+    executable: str = Field(
+        "", description="Path of a dbt to run as a child process; empty runs dbt in the flow's process."
+    )
+    dbt_timeout_seconds: float = Field(3600, description="Seconds after which a dbt command is stopped.")
     warehouse_wait_seconds: float = Field(
-        3600, description="Longest wait, in seconds, for another command that uses the warehouse."
+        3600, description="Seconds to wait for another command that uses the warehouse."
     )
 
     def variables(self) -> dict[str, str]:
-        """The environment that the dbt project reads, Snowflake's own variables apart."""
+        """Return the environment that the dbt project reads, except for Snowflake's variables."""
         return {
             "LAKE_DIR": str(self.lake_dir.absolute()),
             "WAREHOUSE_PATH": str(plain_path(self.warehouse_path.absolute())),
@@ -247,7 +251,7 @@ class DbtConfig(Block):
         }
 
     def engine(self) -> Engine:
-        """How dbt is run.
+        """Return the way to run dbt: as a child process or in this process.
 
         Raises:
             ConfigurationError: the executable does not exist or cannot be run.
@@ -256,28 +260,28 @@ class DbtConfig(Block):
 
 
 def landing_from(settings: Settings) -> S3Landing:
-    """The block that the environment describes."""
+    """Create the block from the settings."""
     queue, region = settings.sensor_queue_url, settings.aws_default_region
     return _filled(S3Landing, settings, "s3_", "aws_", queue_url=queue, region=region)
 
 
 def airbyte_from(settings: Settings) -> AirbyteConnection:
-    """The block that the environment describes."""
+    """Create the block from the settings."""
     return _filled(AirbyteConnection, settings, "airbyte_")
 
 
 def snowflake_from(settings: Settings) -> SnowflakeConnection:
-    """The block that the environment describes; values may be missing."""
+    """Create the block from the settings. Values may be missing."""
     return _filled(SnowflakeConnection, settings, "snowflake_")
 
 
 def dbt_from(settings: Settings) -> DbtConfig:
-    """The block that the environment describes."""
+    """Create the block from the settings."""
     return _filled(DbtConfig, settings, "dbt_", "")
 
 
 def _filled(system: type[System], settings: Settings, *prefixes: str, **others: str) -> System:
-    """Fill a block's fields with the settings of the same names, which begin with one of the prefixes."""
+    """Create a block from the settings that are named like its fields, after one of the prefixes."""
     names = [field.alias or name for name, field in system.model_fields.items()]
     known = Settings.model_fields
     found = {name: getattr(settings, at + name) for at in prefixes for name in names if at + name in known}
@@ -285,5 +289,5 @@ def _filled(system: type[System], settings: Settings, *prefixes: str, **others: 
 
 
 def _query_tag() -> str:
-    """What Snowflake's query history shows beside a query: the flow run that asks, if one does."""
+    """Return the query tag in Snowflake's query history: the id of the flow run, if there is one."""
     return f"prefect flow run {flow_run.id}" if flow_run.id else ""

@@ -82,7 +82,7 @@ def test_no_stand_in_answers_without_credentials(platform: Platform) -> None:
         assert httpx.get(url, trust_env=False).status_code == 401
     query = "python -m blocks.snowflake_sql --profile rehearsal 'select 1' 2>&1 || true"
     told = platform.compose("exec", "-T", "worker", "sh", "-c", query)
-    assert told.startswith("Prefect's server refuses to give the blocks saved as 'rehearsal'. Check PREFECT_API_AUTH_")
+    assert told.startswith("Prefect's server denies access to the blocks saved as 'rehearsal'. Check PREFECT_API_AUTH_")
 
 
 @pytest.mark.exhaustive
