@@ -1,4 +1,4 @@
-"""Batches of landed files, and how far each has come: claimed, accepted, failed, parked."""
+"""Batches of landed files and their states: claimed, accepted, failed or parked."""
 
 import hashlib
 import json
@@ -13,33 +13,35 @@ from blocks.errors import PlatformError
 from blocks.landing import LandedFile
 
 MOST_BYTES = 400_000
-"""A Prefect server takes 512 KB of parameters a run (PREFECT_SERVER_API_MAX_PARAMETER_SIZE)."""
+"""A Prefect server accepts 512 KB of parameters for each run (PREFECT_SERVER_API_MAX_PARAMETER_SIZE)."""
 
 MOST_WAITING = 20
-"""While so many batches wait for their next attempt, no new one is taken: the fault is not the files'."""
+"""No new batch starts while this many batches wait for a retry: the files are then unlikely to be the cause."""
 
 MOST_FILES = 50_000
-"""Nor while they name so many files: the cursor, which every poll reads, holds their names."""
+"""No new batch starts while the waiting batches have this many files: every poll reads their names in the cursor."""
 
 
 class FilesMissing(PlatformError):
-    """Files of a batch brought no row to raw; everything else went through, and another attempt would end alike."""
+    """Files of a batch brought no rows to raw. The other files are loaded, and a retry would give the same result."""
 
 
 class OthersFailed(PlatformError):
-    """The sync failed, but not on the files of the batch: they are in raw, and in the tables."""
+    """The sync failed on files of another batch. This batch's files are in raw and in the tables."""
 
 
 PUBLISHED = (OthersFailed.__name__, "StaleSource")
-"""Names of the errors of a run whose own files are in the tables nevertheless; another attempt would add nothing."""
+"""Names of the errors that end a run although its own files are published, so that a retry would add nothing."""
 
 
 class Batch(BaseModel):
-    """Files that are handed on together, oldest first.
+    """Files that one run processes, oldest first.
 
-    `attempt` counts from 1; `generation` is that of the cursor, so that files looked at again after a rewind are not
-    taken for those of the run before it; `place` names the cursor, since two buckets may hold the same files; `reach`
-    bounds how far the cursor may move once the batch is accepted.
+    Attributes:
+        attempt: number of the attempt, from 1.
+        generation: the cursor's generation. It tells a run after a rewind from the run before it.
+        place: the cursor's URL, since two buckets may hold the same files.
+        reach: upper limit for the cursor's floor, to which the overlap is applied, once the batch is accepted.
     """
 
     files: list[LandedFile] = Field(min_length=1)
@@ -50,7 +52,7 @@ class Batch(BaseModel):
 
     @classmethod
     def of(cls, files: list[LandedFile], **details: Any) -> Self | None:
-        """As many of the files, from the first, as a run's parameters can name; None of none."""
+        """Create a batch of the first files, as many as a run's parameters can hold; None if there are no files."""
         count, size = 0, 0
         for file in files:
             size += len(json.dumps(file.model_dump(mode="json")))
@@ -61,12 +63,12 @@ class Batch(BaseModel):
 
     @property
     def id(self) -> str:
-        """The same for the same file versions; what people call the batch."""
+        """The batch's name for people. The same file versions always have the same id."""
         return self._hash()[:12]
 
     @property
     def idempotency_key(self) -> str:
-        """The same for the same attempt at the same file versions, whoever hands them on, and however often."""
+        """Prefect's idempotency key: whichever sensor starts an attempt, and however often, Prefect runs it once."""
         return f"{self._hash()}-{self.generation}-{self.attempt}"
 
     @property
@@ -80,7 +82,7 @@ class Batch(BaseModel):
 
 
 class Outcome(BaseModel):
-    """How a run ended; `again` says whether another attempt is worth while."""
+    """How a run ended. `again` says whether a retry may help."""
 
     well: bool
     again: bool = False
@@ -88,14 +90,14 @@ class Outcome(BaseModel):
 
 
 class Accepted(BaseModel):
-    """A batch whose run Prefect has accepted, and which has not been seen to end."""
+    """A batch whose run Prefect has accepted. The sensor has not yet seen it end."""
 
     batch: Batch
     run_id: str
 
 
 class Failed(BaseModel):
-    """A batch whose run failed: tried again at `retry_at`; without that it is parked until a person releases it."""
+    """A batch whose run failed. It is retried at `retry_at`, or parked until a person releases it if that is None."""
 
     batch: Batch
     reason: str
@@ -103,11 +105,15 @@ class Failed(BaseModel):
 
 
 class Batches(BaseModel):
-    """The batches that are not done with, but for those that are parked: these are objects of their own.
+    """The unfinished batches. Parked batches are not here: each is an object of its own.
 
-    `pending` was claimed and perhaps not yet accepted: the next poll, of any sensor, hands on that very batch. If it
-    was a released batch, `taken` is the key of its object. `released` says that there are such objects, `unshown` that
-    the artifact of the failed batches is old.
+    Attributes:
+        pending: the claimed batch. Its run may not have started, so the next poll of any sensor starts it.
+        taken: key of the pending batch's object, if it is a released one.
+        accepted: the batches whose runs Prefect has accepted.
+        failed: the batches that wait for a retry, or are about to be parked.
+        released: whether there are objects of released batches.
+        unshown: whether the artifact with the failed batches is out of date.
     """
 
     pending: Batch | None = None
@@ -124,39 +130,45 @@ class Batches(BaseModel):
 
     @property
     def full(self) -> bool:
-        """Whether so many batches wait for their next attempt that no new one should be taken."""
+        """Whether so many batches wait for a retry that no new one should start."""
         waiting = [each for each in self.failed if each.retry_at]
         return len(waiting) >= MOST_WAITING or sum(len(each.batch.files) for each in waiting) >= MOST_FILES
 
     def without_parked(self) -> Self:
-        """Once the parked batches are kept elsewhere."""
+        """Return a copy without the parked batches."""
         waiting = [each for each in self.failed if each.retry_at]
         return self.model_copy(update={"failed": waiting, "unshown": True})
 
     def knows(self, batch: Batch) -> bool:
-        """Whether the batch is under way, or waits for its next attempt."""
+        """Return whether the batch is running or waits for a retry."""
         own = [each.batch for each in self.accepted] + [each.batch for each in self.failed]
         own += [self.pending] if self.pending else []
         return any((each.id, each.generation) == (batch.id, batch.generation) for each in own)
 
     def claimed(self, batch: Batch) -> Self:
-        """Return the cursor with a batch that is about to be handed on, and no longer waits for its next attempt."""
+        """Return a copy that claims a batch: its run is about to start, and it no longer waits for a retry."""
         failed = [each for each in self.failed if each.batch.id != batch.id]
         unshown = self.unshown or failed != self.failed
         return self.model_copy(update={"pending": batch, "failed": failed, "unshown": unshown})
 
     def due(self, now: datetime) -> Batch | None:
-        """The next attempt of a batch that failed, once its time has come."""
+        """Return a failed batch whose retry is due."""
         return next((each.batch for each in self.failed if each.retry_at and each.retry_at <= now), None)
 
     def settled(self, outcomes: Mapping[str, Outcome], now: datetime, attempts: int, pause: timedelta) -> Self:
-        """After some of the accepted runs, by id, have ended.
+        """Return a copy after some of the accepted runs have ended.
 
-        A failed batch is tried again after `pause`, which doubles with each attempt; after `attempts` it is parked.
+        A failed batch is retried after `pause`, which doubles with each attempt. After `attempts`, it is parked.
+
+        Args:
+            outcomes: how runs ended, by their ids.
+            now: the current time.
+            attempts: number of attempts before a batch is parked.
+            pause: time until the first retry.
         """
         ended = [each for each in self.accepted if each.run_id in outcomes]
-        tried = [_after(each.batch, outcomes[each.run_id], now, attempts, pause) for each in ended]
-        failed = [each for each in tried if each]
+        results = [_failure(each.batch, outcomes[each.run_id], now, attempts, pause) for each in ended]
+        failed = [each for each in results if each]
         return self.model_copy(
             update={
                 "accepted": [each for each in self.accepted if each not in ended],
@@ -166,7 +178,7 @@ class Batches(BaseModel):
         )
 
 
-def _after(batch: Batch, outcome: Outcome, now: datetime, attempts: int, pause: timedelta) -> Failed | None:
+def _failure(batch: Batch, outcome: Outcome, now: datetime, attempts: int, pause: timedelta) -> Failed | None:
     if outcome.well:
         return None
     retry_at = now + pause * 2 ** (batch.attempt - 1) if outcome.again and batch.attempt < attempts else None
@@ -176,9 +188,9 @@ def _after(batch: Batch, outcome: Outcome, now: datetime, attempts: int, pause: 
 
 
 def own_first(reason: str, keys: Sequence[str]) -> str:
-    """Put what a reason says of these files before what it says of others, since a long reason is cut.
+    """Move the parts of a reason that are about these files to its front, since a long reason is cut off.
 
-    Where several files are at fault, the mock Airbyte's message names each as `s3://BUCKET/KEY`, parted by `; `.
+    The mock Airbyte's message names each failed file as `s3://BUCKET/KEY`, separated by `; `.
     """
     head, *faults = re.split(r"(?:(?<=failed: )|; )(?=s3://)", reason)
     faults.sort(key=lambda fault: not any(f"/{key}" in fault for key in keys))

@@ -1,10 +1,13 @@
-"""Which file versions of the landing bucket were handed on, and which come next.
+"""The sensor's cursor: which file versions in the landing bucket have been processed, and which come next.
 
-A version is `(key, etag, date)`: content that comes back after another is a version of its own. S3 dates it by the
-start of its upload, to the second, so a version that becomes visible may be older than one already handed on; the
-cursor therefore remembers, by fingerprint, the versions of an overlap window, and looks at nothing dated before the
-window's floor. It is never larger than what arrived in one window; with events,
-than what was handed on since the last listing that came to its end.
+A version is `(key, etag, date)`, so content that replaces other content and later returns is a new version.
+
+S3 dates an object by the start of its upload, to the second. A slow upload can therefore become visible with a date
+before that of a version already processed. So the cursor remembers the fingerprints of the versions in a window, the
+overlap, and ignores versions dated before the window's floor.
+
+The cursor holds at most the versions of one window. With events, it holds at most the versions processed since the
+last complete listing.
 """
 
 import json
@@ -30,45 +33,46 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 OVERLAP = timedelta(hours=1)
-"""How far before the newest file seen a file may be dated and still be found, where nothing else was chosen."""
+"""Default overlap: how much older than the newest processed file a file may be and still be found."""
 
 MOST_TRIES = 10
-"""How often a change is tried again because another sensor was faster."""
+"""Attempts to save a change while other sensors move the cursor first."""
 
 MOST_KEY = 1024
-"""Bytes of an object's key in S3."""
+"""Maximum length of an object's key in S3, in bytes."""
 BESIDE = 100
-"""Bytes that the names of objects beside the cursor may add to its own."""
+"""Bytes that the names of objects beside the cursor may add to the cursor's name."""
 
 FORMAT = 3
-"""Format of a saved cursor. Format 1, which had no number, held the parked batches as well. Up to format 2, a sensor
-could run the pipeline in its own process, and held its claim for a time."""
+"""Format of a saved cursor. Format 1 has no number and also holds the parked batches. In formats 1 and 2, a claim can
+expire, because a sensor could run the pipeline in its own process."""
 GONE = ("shown", "held_until", "held_here")
-"""Fields of earlier formats."""
+"""Fields that only earlier formats have."""
 
 
 class CursorMoved(PlatformError):
-    """Another sensor moved the cursor first; its batch is its own."""
+    """Another sensor moved the cursor first, so the batch is that sensor's."""
 
 
 class CursorUnreadable(PlatformError):
-    """What is saved as the cursor is something else."""
+    """The saved object is not a cursor that this version can read."""
 
 
 class Cursor(Batches):
-    """How far the sensor has come.
+    """The sensor's progress.
 
     Attributes:
-        floor: no version dated before it is looked at.
-        window: the versions handed on that are dated at the floor or later: their fingerprints, joined, by the second
-            of their date (Unix time).
-        reconciled: when the last listing began that came to the end; kept where events set off the sensor.
-        listing_began, listed_to: the same of the one that has not, and the last key that it has come to.
-        events_since: versions that have left the window since then are kept elsewhere, so that an event of a slow
-            upload can be told from one that came late; None until events set off a sensor.
-        leaving: the part of the window that is to be kept elsewhere when the cursor is saved.
-        generation: raised by a rewind.
-        place: what the cursor is about.
+        floor: versions dated before it are ignored.
+        window: the processed versions dated at the floor or later. It maps the second of their date (Unix time) to
+            their fingerprints, joined into one text.
+        reconciled: when the last complete listing began; only a sensor with events uses it.
+        listing_began: when the unfinished listing began; None if there is none.
+        listed_to: the last key that the unfinished listing has reached.
+        events_since: when a sensor first used events; None before that. Versions that have left the window since then
+            are kept in objects of their own. They tell the event of a slow upload from an event that came late.
+        leaving: the part of the window to move into such objects when the cursor is saved.
+        generation: increased by a rewind.
+        place: the cursor's URL.
     """
 
     format: int = FORMAT
@@ -90,32 +94,32 @@ class Cursor(Batches):
         until: datetime | None = None,
         floor: datetime | None = None,
     ) -> Batch | None:
-        """The oldest of the versions that were not handed on, `limit` at most and none dated after `until`.
+        """Return a batch of the oldest unprocessed versions; None if there are none.
 
         Args:
-            files: every version there is to choose from; no more than `limit` are held in memory.
-            limit: how many files, at most.
-            reach: when the listing of the files began. What became visible since then may have been passed over, so
-                the floor must not come closer to it than the overlap.
-            until: versions dated later are left for another time.
-            floor: versions dated earlier are left out; the cursor's own floor by default.
+            files: the versions to choose from. At most `limit` of them are in memory at a time.
+            limit: maximum number of files.
+            reach: when the listing of the files began. The listing may have missed versions that became visible since
+                then, so the floor must stay at least the overlap before it.
+            until: versions dated later are left for a later batch.
+            floor: versions dated earlier are left out; the cursor's floor by default.
         """
         return self._batch(nsmallest(limit, self.new(files, until, floor), key=_age), reach)
 
     def walked(
         self, files: Iterable[LandedFile], limit: int, now: datetime, overlap: timedelta, quiet: timedelta
     ) -> tuple[Self, Batch | None]:
-        """The next versions that were not handed on, in the order of keys, and the cursor that has come so far.
+        """Return the cursor after the next part of a listing, and a batch of unprocessed versions in key order.
 
-        So a listing of the whole bucket is made once, however many batches it fills; a version that it has passed, and
-        that is visible only then, is found by its event or the next listing.
+        One listing of the whole bucket can fill many batches. A version that becomes visible behind the listing's
+        position is found by its event or by the next listing.
 
         Args:
-            files: those whose keys come after `listed_to`, in the order of keys.
-            limit: how many files, at most.
-            now: S3's clock, read before the listing of the files.
-            overlap: how far behind the start of the whole listing the floor stays.
-            quiet: versions dated less than that before now are left for another time.
+            files: the files whose keys come after `listed_to`, in key order.
+            limit: maximum number of files.
+            now: S3's clock, read before the files were listed.
+            overlap: how far the floor stays before the start of the whole listing.
+            quiet: versions younger than this are left for a later batch.
         """
         began = self.listing_began or now
         found = list(islice(self.new(files, now - quiet if quiet else None), limit + 1))
@@ -130,7 +134,7 @@ class Cursor(Batches):
     def new(
         self, files: Iterable[LandedFile], until: datetime | None = None, floor: datetime | None = None
     ) -> Iterator[LandedFile]:
-        """Those of the files that were not handed on, and are dated at the floor or later, but not after `until`."""
+        """Yield the unprocessed files that are dated at the floor or later, but not after `until`."""
         known, floor = self.known(), self.floor if floor is None else floor
         for file in files:
             if floor <= file.date and not (until and file.date > until) and fingerprint(file) not in known:
@@ -140,27 +144,27 @@ class Cursor(Batches):
         return Batch.of(files, generation=self.generation, place=self.place, reach=reach)
 
     def known(self) -> set[str]:
-        """The fingerprints of the window."""
+        """Return the fingerprints of the window."""
         return {name for text in self.window.values() for name in fingerprints(text)}
 
     def told(self, now: datetime) -> Self:
-        """The cursor of a sensor that events set off, by S3's clock."""
+        """Return the cursor of a sensor that uses events; `now` is S3's clock."""
         if self.events_since is not None:
             return self
         return self.model_copy(update={"events_since": BEGINNING if self.floor == BEGINNING else now})
 
     def advanced(self, batch: Batch, overlap: timedelta, run_id: str = "") -> Self:
-        """The cursor once the batch was accepted, as the run with this id."""
+        """Return the cursor after Prefect has accepted the batch as the run with this id."""
         accepted = [*self.accepted, Accepted(batch=batch, run_id=run_id)] if run_id else self.accepted
         cursor = self.model_copy(update={"pending": None, "taken": "", "accepted": accepted})
-        # A batch claimed before a rewind has left its place there to what the rewind wants.
+        # A retry is in the window already. For a batch claimed before a rewind, the rewind decided which files are new.
         if batch.attempt > 1 or batch.generation != self.generation:
             return cursor
         reach = min(batch.newest, batch.reach or batch.newest)
         return cursor.noted(batch.files).raised(_minus(reach, overlap))
 
     def noted(self, files: Iterable[LandedFile]) -> Self:
-        """The cursor that takes the files for handed on."""
+        """Return the cursor with the files recorded as processed."""
         window = dict(self.window)
         for file in files:
             second = int(file.date.timestamp())
@@ -168,7 +172,7 @@ class Cursor(Batches):
         return self.model_copy(update={"window": window})
 
     def rewound(self, to: datetime, now: datetime) -> Self:
-        """The cursor to which every version dated at `to`, a whole second, or later is new; others are as before."""
+        """Return the cursor to which versions dated at `to` (a whole second) or later are new. Others do not change."""
         claimed = self.pending.files if self.pending else []
         noted = self.noted(file for file in claimed if file.date < to)
         changes = {
@@ -182,12 +186,12 @@ class Cursor(Batches):
         return self.model_copy(update=changes)
 
     def skipped(self, files: Iterable[LandedFile], floor: datetime, now: datetime) -> Self:
-        """The cursor that takes the files, and whatever is dated before the floor and there now, for handed on."""
+        """Return the cursor that treats the files, and all versions dated before the floor, as processed."""
         raised = self.raised(floor).model_copy(update={"events_since": self.events_since and now})
         return raised.noted(raised.new(files))
 
     def raised(self, floor: datetime) -> Self:
-        """The cursor with its floor no lower than that, and the window's versions from there on."""
+        """Return the cursor with its floor raised to this time; unchanged if the floor is there already."""
         floor = floor.replace(microsecond=0)
         if floor <= self.floor:
             return self
@@ -199,14 +203,14 @@ class Cursor(Batches):
 
 
 class CursorStore:
-    """Keeps a cursor in S3, beside the data but outside the prefix; saved by compare-and-swap.
+    """Keeps a cursor in S3, in the landing bucket but outside the prefix. It saves by compare-and-swap.
 
-    Each pair of prefix and pattern has a cursor of its own: a file that one pattern passes over is new to another.
+    Each pair of prefix and pattern has its own cursor: a file that one pattern ignores is new to another pattern.
 
     Attributes:
         now: S3's clock when the cursor was last loaded.
         parked: the batches that wait for a person.
-        passed: what was handed on and has left the cursor's window.
+        passed: the processed versions that have left the cursor's window.
     """
 
     def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
@@ -217,13 +221,13 @@ class CursorStore:
         self.parked, self.passed = ParkedStore(s3, bucket, beside), PassedStore(s3, bucket, beside)
 
     def load(self) -> tuple[Cursor, str]:
-        """The cursor and the tag to save it against; a new cursor and an empty tag where none was saved.
+        """Return the cursor and the ETag to save it against; a new cursor and "" if none is saved.
 
-        A new one has a generation of its own: where a cursor was deleted, files are handed on again.
+        A new cursor has a new generation: if somebody deleted the old cursor, the files are processed again.
 
         Raises:
             LandingUnavailable: S3 does not answer.
-            CursorUnreadable: what is saved is not a cursor, or one of a later version of the platform.
+            CursorUnreadable: the object is not a cursor, or a later version of the platform wrote it.
         """
         try:
             answer = self.s3.get_object(Bucket=self.bucket, Key=self.key)
@@ -244,13 +248,13 @@ class CursorStore:
         except (ValueError, RecursionError) as error:
             raise CursorUnreadable(
                 f"The object {self.place} is not a cursor that this version of the sensor can read: {_reason(error)}. "
-                "The sensor leaves it as it is. Start the version that wrote it, or restore an earlier version of the "
-                "object. If you delete it, the sensor hands on every file of the landing place once more."
+                "The sensor does not change it. Start the version that wrote it, or restore an earlier version of the "
+                "object. If you delete it, the sensor processes every file below its prefix again."
             ) from error
         return cursor.model_copy(update={"place": self.place})
 
     def apart(self, cursor: Cursor) -> Cursor:
-        """The cursor, once the batches in it that are to be parked are objects of their own.
+        """Save the cursor's parked batches as objects of their own, and return the cursor without them.
 
         Raises:
             LandingUnavailable: S3 does not answer.
@@ -260,14 +264,18 @@ class CursorStore:
         return cursor.without_parked() if cursor.parked else cursor
 
     def change(self, move: Callable[[Cursor], Cursor], loaded: tuple[Cursor, str] | None = None) -> Cursor:
-        """Save what `move` makes of the cursor, as it was loaded or is now; again where another sensor was faster.
+        """Apply `move` to the cursor and save the result; load and try again if another sensor saved first.
+
+        Args:
+            move: returns the changed cursor, or the same object if nothing is to be saved.
+            loaded: the cursor and its ETag, if they were loaded already.
 
         Returns:
-            The cursor as it is now; not saved where `move` returned the very same.
+            The cursor as it is now.
 
         Raises:
-            CursorMoved: others were faster each time, or so says `move`.
-            LandingUnavailable, CursorUnreadable: as `load` does.
+            CursorMoved: other sensors were faster in every attempt, or `move` raised it.
+            LandingUnavailable, CursorUnreadable: see `load`.
         """
         for _ in range(MOST_TRIES):
             cursor, tag = loaded or self.load()
@@ -279,13 +287,13 @@ class CursorStore:
                 loaded = None
             else:
                 return moved
-        raise CursorMoved(f"Others moved the cursor {self.place} first, {MOST_TRIES} times. Try again.")
+        raise CursorMoved(f"Other sensors moved the cursor {self.place} first, {MOST_TRIES} times. Try again.")
 
     def save(self, cursor: Cursor, tag: str) -> str:
-        """Save the cursor unless it was moved since it was loaded with this tag; return the new tag.
+        """Save the cursor if its ETag is still `tag`, and return the new ETag.
 
         Raises:
-            CursorMoved: another sensor saved it in between.
+            CursorMoved: another sensor saved the cursor in between.
             LandingUnavailable: S3 does not answer.
         """
         if cursor.leaving and cursor.events_since is not None:
@@ -303,7 +311,7 @@ class CursorStore:
 
 
 def _keys(prefix: str, pattern: str) -> tuple[str, str]:
-    """The key of a cursor, and what the keys of objects beside it begin with; none is longer than S3 takes."""
+    """Return the cursor's key, and the prefix of the keys beside it. All fit S3's limit for keys."""
     stem = f"{CURSORS}{quote(prefix, safe='')}/{quote(pattern, safe='*')}"
     short = f"{CURSORS}{sha256(stem.encode()).hexdigest()}"
     fits = len(stem) + len(".json") <= MOST_KEY
@@ -311,16 +319,16 @@ def _keys(prefix: str, pattern: str) -> tuple[str, str]:
 
 
 def _upgraded(saved: Any) -> dict[str, Any]:
-    """What is saved as a cursor, in today's format.
+    """Convert a saved cursor to the current format.
 
     Raises:
-        ValueError: it is not a cursor, or one of a later format.
+        ValueError: it is not a cursor, or it has a later format.
     """
     if not isinstance(saved, dict) or not {"floor", "window"} <= saved.keys():
         raise ValueError("it has no floor and window")
     number = saved.get("format", 1)
     if number not in range(1, FORMAT + 1):
-        raise ValueError(f"its format is {number}, and this version knows formats up to {FORMAT}")
+        raise ValueError(f"its format is {number}, but this version reads only formats up to {FORMAT}")
     if number == FORMAT:
         return saved
     kept = {name: value for name, value in saved.items() if name not in GONE}

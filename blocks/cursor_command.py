@@ -1,4 +1,4 @@
-"""`make status` and `make cursor`: look at the sensor's cursor, and move it."""
+"""`make status` and `make cursor`: show the sensor's cursor, and move it."""
 
 import argparse
 import json
@@ -16,20 +16,20 @@ from blocks.settings import Settings, make
 from blocks.words import ago
 
 MOST_SHOWN = 100
-"""Parked batches that are listed, newest first."""
+"""Maximum number of parked batches to list, newest first."""
 
 
 def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
-    """How far the sensor has come, and which batches are not done with."""
+    """Yield lines with the sensor's progress and the unfinished batches."""
     yield f"s3://{store.bucket}/{store.key}"
     since = "of any date" if cursor.floor == BEGINNING else f"dated {_time(cursor.floor)} or later"
-    yield f"looks at files {since}; has handed on {len(cursor.known()):,} of those"
+    yield f"looks at files {since}; {len(cursor.known()):,} of them have been processed"
     if cursor.pending:
         yield f"claimed: {_batch(cursor.pending)}"
     for each in cursor.accepted:
         yield f"running: {_batch(each.batch)}, flow run {each.run_id}"
     for failed in cursor.failed:
-        when = f"again at {_time(failed.retry_at)}" if failed.retry_at else "parked"
+        when = f"retry at {_time(failed.retry_at)}" if failed.retry_at else "parked"
         yield f"{when}: {_failed(failed)}"
     parked = store.parked.found()
     for failed in store.parked.read([each.key for each in parked[:MOST_SHOWN]]):
@@ -37,25 +37,25 @@ def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
     if len(parked) > MOST_SHOWN:
         yield f"and {len(parked) - MOST_SHOWN:,} older parked batches, {len(parked):,} in all"
     if cursor.released:
-        yield "released batches are tried once more as soon as the pipeline is free"
+        yield "the released batches run as soon as the pipeline is free"
     if cursor.full:
-        yield "So many batches have failed that the sensor takes no new files until their next attempts have ended."
+        yield "So many batches have failed that the sensor takes no new files until their retries have ended."
 
 
 def incidents(state: State | None, now: datetime) -> Iterator[str]:
-    """The open incidents, as the watch knows them."""
+    """Yield lines with the open incidents."""
     if state is None:
-        yield "No watch has looked after this platform yet, so nothing is known of incidents."
+        yield "The watch has not run on this platform yet, so its incidents are not known."
         return
     for each in open_incidents(state, now):
         yield f"INCIDENT {each.key}: {shown(each.what)}"
-        yield f"  since {_time(each.since)}, {ago(now, each.since)}; look at {shown(each.where)}; type {remedy(each)}"
+        yield f"  since {_time(each.since)}, {ago(now, each.since)}; see {shown(each.where)}; type {remedy(each)}"
     if not open_incidents(state, now):
-        yield f"no incident is open; the watch looked at {_time(state.looked)}"
+        yield f"no incident is open; the watch last checked at {_time(state.looked)}"
 
 
 def status(options: argparse.Namespace) -> int:
-    """Show the open incidents, then how far the sensor has come; 1 while there is an incident."""
+    """Print the open incidents, then the sensor's progress. Return 1 if there is an incident."""
     state, now = IncidentStore(Settings().alerts_dir).read(), datetime.now(UTC)
     if not options.json:
         for line in incidents(state, now):
@@ -63,10 +63,10 @@ def status(options: argparse.Namespace) -> int:
     lines, error = _sensor(options)
     found = open_incidents(state, now)
     if options.json:
-        told = [json.loads(each.model_dump_json(exclude={"evidence", "probe"})) for each in found]
+        open_ones = [json.loads(each.model_dump_json(exclude={"evidence", "probe"})) for each in found]
         looked = state.looked.isoformat() if state else None
-        said = {"well": not found and not error, "looked": looked, "incidents": told, "sensor": lines}
-        print(json.dumps({**said, "error": str(error)} if error else said, indent=2))
+        answer = {"well": not found and not error, "looked": looked, "incidents": open_ones, "sensor": lines}
+        print(json.dumps({**answer, "error": str(error)} if error else answer, indent=2))
     else:
         print("\n".join(lines), flush=True)
     if error:
@@ -75,7 +75,7 @@ def status(options: argparse.Namespace) -> int:
 
 
 def _sensor(options: argparse.Namespace) -> tuple[list[str], PlatformError | None]:
-    """How far the sensor has come; nothing, and why, where S3 or Prefect cannot be asked."""
+    """Return lines with the sensor's progress, or the error if S3 or Prefect does not answer."""
     try:
         store = _store(options)
         return list(show(store.load()[0], store)), None
@@ -84,36 +84,41 @@ def _sensor(options: argparse.Namespace) -> tuple[list[str], PlatformError | Non
 
 
 def rewind(store: CursorStore, files: Iterable[LandedFile], to: datetime, dry_run: bool) -> str:
-    """Have whatever is dated at a time or later handed on again; what that means in words.
+    """Make the sensor process files again that are dated at `to` or later; return a sentence that says so.
 
     Raises:
-        PlatformError: the time is yet to come.
+        PlatformError: the time is in the future.
     """
     store.load()
     if to > store.now:
-        raise PlatformError(f"{_time(to)} is yet to come: S3's clock says {_time(store.now)}. Rewind to a time before.")
+        raise PlatformError(
+            f"{_time(to)} is in the future: S3's clock says {_time(store.now)}. Rewind to an earlier time."
+        )
     again = sum(file.date >= to for file in files)
     if not dry_run:
         store.change(lambda now: now.rewound(to, store.now))
-    return f"to be handed on again: {counted(again, 'file')} dated {_time(to)} or later"
+    return f"process again: {counted(again, 'file')} dated {_time(to)} or later"
 
 
 def skip(store: CursorStore, files: Iterable[LandedFile], overlap: timedelta, dry_run: bool) -> str:
-    """Leave alone whatever is there now, but not an upload that began within the overlap; what that means in words."""
+    """Make the sensor ignore the files in the bucket; return a sentence that says so.
+
+    The sensor still processes uploads that began within the overlap and are not visible yet.
+    """
     cursor, _ = store.load()
     floor = store.now - overlap
-    passed, recent = 0, []
+    skipped, recent = 0, []
     for file in cursor.new(files):
-        passed += 1
+        skipped += 1
         if file.date >= floor:
             recent.append(file)
     if not dry_run:
         store.change(lambda now: now.skipped(recent, floor, store.now))
-    return f"passed over: {counted(passed, 'file')} that no run was for"
+    return f"skip: {counted(skipped, 'file')} that no run has processed"
 
 
-def put_back(store: CursorStore, batches: list[str], dry_run: bool) -> str:
-    """Have parked batches, or all of them, tried once more; what that means in words.
+def release(store: CursorStore, batches: list[str], dry_run: bool) -> str:
+    """Make the sensor retry parked batches, or all of them; return a sentence that says so.
 
     Raises:
         PlatformError: a batch is not parked.
@@ -124,32 +129,32 @@ def put_back(store: CursorStore, batches: list[str], dry_run: bool) -> str:
         for each in chosen:
             store.parked.release(each)
         store.change(lambda now: now.model_copy(update={"released": True, "unshown": True}))
-        _removed(store, chosen)
-    return f"to be tried once more: {_in_words(chosen) or 'none is parked'}"
+        _remove(store, chosen)
+    return f"retry: {_in_words(chosen) or 'no batch is parked'}"
 
 
 def forget(store: CursorStore, batches: list[str], dry_run: bool) -> str:
-    """Be done with parked batches; what that means in words.
+    """Drop parked batches; return a sentence that says so.
 
     Raises:
         PlatformError: a batch is not parked.
     """
     chosen = _parked(store, batches)
     if not dry_run:
-        _removed(store, chosen)
+        _remove(store, chosen)
         store.change(lambda now: now.model_copy(update={"unshown": True}))
-    return f"never to be tried again: {_in_words(chosen)}"
+    return f"never retry: {_in_words(chosen)}"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Show or move the cursor of a sensor; 1, with one paragraph on standard error, where it fails."""
+    """Show or move a sensor's cursor. If that fails, print one paragraph to standard error and return 1."""
     options = _parser().parse_args(arguments)
     try:
         if options.command == "show":
             return status(options)
         store = _store(options)
-        meaning = _move(options, store, listing(store.s3, store.bucket, store.prefix, options.pattern))
-        print(f"{'it would mean: ' if options.dry_run else ''}{meaning}")
+        effect = _move(options, store, listing(store.s3, store.bucket, store.prefix, options.pattern))
+        print(f"{'dry run, nothing changed; ' if options.dry_run else ''}{effect}")
     except PlatformError as error:
         print(error, file=sys.stderr)
         return 1
@@ -169,23 +174,23 @@ def _move(options: argparse.Namespace, store: CursorStore, files: Iterable[Lande
         case "skip":
             return skip(store, files, timedelta(seconds=options.overlap_seconds), options.dry_run)
         case "release":
-            return put_back(store, options.batch, options.dry_run)
+            return release(store, options.batch, options.dry_run)
         case _:
             return forget(store, options.batch, options.dry_run)
 
 
 def _parked(store: CursorStore, batches: list[str]) -> list[Failed]:
-    """The parked batches with these ids, or all."""
+    """Return the parked batches with these ids, or all if none is given."""
     cursor = store.change(store.apart)
     parked = store.parked.named(batches)
     if unknown := set(batches) - {each.batch.id for each in parked}:
-        raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `{make('status')}` lists those that are.")
-    if half := [each.batch.id for each in parked if cursor.knows(each.batch)]:
-        raise PlatformError(f"The sensor is busy with {', '.join(half)}. Try again in a minute.")
+        raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `{make('status')}` lists the parked batches.")
+    if busy := [each.batch.id for each in parked if cursor.knows(each.batch)]:
+        raise PlatformError(f"The sensor is busy with {', '.join(busy)}. Try again in a minute.")
     return parked
 
 
-def _removed(store: CursorStore, parked: list[Failed]) -> None:
+def _remove(store: CursorStore, parked: list[Failed]) -> None:
     for each in parked:
         store.parked.forget(each)
 
@@ -196,28 +201,28 @@ def _in_words(parked: list[Failed]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    which = argparse.ArgumentParser(add_help=False)
-    which.add_argument("--profile", help="name of the sensor's saved blocks (default: none, the environment decides)")
-    which.add_argument("--bucket", help="the sensor's bucket (default: the profile's, or S3_BUCKET)")
-    which.add_argument("--prefix", help="the sensor's prefix (default: the profile's, or S3_PREFIX)")
-    which.add_argument("--pattern", default="*", help="the sensor's pattern (default: *)")
-    change = argparse.ArgumentParser(add_help=False, parents=[which])
-    change.add_argument("--dry-run", action="store_true", help="say what it would mean, and do nothing")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--profile", help="name of the sensor's saved blocks (default: use the environment)")
+    common.add_argument("--bucket", help="the sensor's bucket (default: the profile's, or S3_BUCKET)")
+    common.add_argument("--prefix", help="the sensor's prefix (default: the profile's, or S3_PREFIX)")
+    common.add_argument("--pattern", default="*", help="the sensor's pattern (default: *)")
+    change = argparse.ArgumentParser(add_help=False, parents=[common])
+    change.add_argument("--dry-run", action="store_true", help="show the effect without changing anything")
     parser = argparse.ArgumentParser(prog="make cursor", description=main.__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def command(name: str, meaning: str, options: argparse.ArgumentParser = change) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=meaning, description=meaning, parents=[options])
+    def command(name: str, text: str, options: argparse.ArgumentParser = change) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[options])
 
-    meaning = "the open incidents, how far it has come, and the batches that are not done with"
-    command("show", meaning, which).add_argument("--json", action="store_true", help="for programs")
-    to = command("rewind", "hand on again whatever is dated at a time or later")
+    text = "show the open incidents, the sensor's progress and the unfinished batches"
+    command("show", text, common).add_argument("--json", action="store_true", help="print JSON")
+    to = command("rewind", "process all files again that are dated at a time or later")
     to.add_argument("to", type=_moment, help="e.g. 2013-01-31 or 2013-01-31T06:00+00:00; UTC without a zone")
-    skipping = command("skip", "leave alone whatever is there now")
+    skipping = command("skip", "ignore all files that are in the bucket now")
     overlap = f"the sensor's overlap (default: {OVERLAP.seconds})"
     skipping.add_argument("--overlap-seconds", type=int, default=OVERLAP.seconds, help=overlap)
-    command("release", "try parked batches once more, without a name all of them").add_argument("batch", nargs="*")
-    command("forget", "be done with parked batches").add_argument("batch", nargs="+")
+    command("release", "retry parked batches; all of them if none is named").add_argument("batch", nargs="*")
+    command("forget", "drop parked batches").add_argument("batch", nargs="+")
     return parser
 
 
@@ -238,7 +243,7 @@ def _failed(failed: Failed) -> str:
 
 
 def _batch(batch: Batch, failed: bool = False) -> str:
-    # A batch that failed has the number of its next attempt already.
+    # A failed batch already has the number of its next attempt.
     attempt = f"failed in attempt {batch.attempt - 1}" if failed else f"attempt {batch.attempt}"
     return f"batch {batch.id}, {counted(len(batch.files), 'file')} from {shown(batch.files[0].key)}, {attempt}"
 

@@ -1,4 +1,4 @@
-"""Puts standard input into the landing bucket: `python -m blocks.land KEY [PROFILE [BYTES]] < FILE`."""
+"""Upload standard input to the landing bucket: `python -m blocks.land KEY [PROFILE [BYTES]] < FILE`."""
 
 import hashlib
 import json
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 PART = 32 * 1024 * 1024
-"""Bytes of one part, and of what is in memory at a time; S3 takes 10,000 parts, so files of up to 335 GB."""
+"""Bytes of one part, and of the memory used. S3 accepts 10,000 parts, so a file may have up to 335 GB."""
 
 
-class Cut(PlatformError):
+class Truncated(PlatformError):
     """Standard input ended before the file did."""
 
 
 def land(
     key: str, body: IO[bytes], landing: S3Landing, size: int | None = None, part: int = PART
 ) -> dict[str, str | bool]:
-    """Put an object, unless it is there already; return its key, its ETag without quotes, and whether it is new.
+    """Upload an object unless it is there already; return its key, its ETag without quotes, and whether it is new.
 
-    To put the same content again would date it anew, and so have the sensor run the pipeline for nothing. A file that
-    is larger than a part is read once and uploaded part by part; whether it is new is known before the last step.
+    Uploading the same content again would change its date, so the sensor would run the pipeline for nothing. A file
+    that is larger than a part is read once and uploaded in parts. The last step is skipped if the file is not new.
 
     Args:
-        key: of the object.
+        key: the object's key.
         body: the content, which is read to its end.
-        landing: where it goes.
-        size: the content's bytes, if known; other content is not landed.
-        part: bytes that are in memory at a time.
+        landing: the landing bucket.
+        size: the content's size in bytes, if known. Content of another size is not uploaded.
+        part: bytes in memory at a time.
 
     Raises:
-        blocks.landing.LandingUnavailable: S3 does not answer, or refuses.
-        Cut: the content has not as many bytes as were announced.
+        blocks.landing.LandingUnavailable: S3 does not answer, or denies the upload.
+        Truncated: the content has another size than `size`.
     """
     s3, bucket = landing.get_client(), landing.bucket
     before = {file.etag for file in listing(s3, bucket, key) if file.key == key}
@@ -57,7 +57,7 @@ def land(
 
 
 def _put(s3: "S3Client", bucket: str, key: str, content: bytes, before: set[str]) -> str:
-    plain = hashlib.md5(content, usedforsecurity=False).hexdigest()  # S3's ETag, but for objects with a KMS key
+    plain = hashlib.md5(content, usedforsecurity=False).hexdigest()  # S3's ETag, except for objects with a KMS key
     if plain in before:
         return plain
     return s3.put_object(Bucket=bucket, Key=key, Body=content)["ETag"].strip('"')
@@ -66,7 +66,7 @@ def _put(s3: "S3Client", bucket: str, key: str, content: bytes, before: set[str]
 def _upload(
     s3: "S3Client", bucket: str, key: str, first: bytes, body: IO[bytes], before: set[str], size: int | None
 ) -> str:
-    """Upload part by part; nothing is there before the last step, which is left out if the content is not new."""
+    """Upload in parts. The object appears in the last step, which is skipped if the content is not new."""
     upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     try:
         parts: list[CompletedPartTypeDef] = []
@@ -95,11 +95,11 @@ def _upload(
 
 def _check(key: str, count: int, size: int | None) -> None:
     if size is not None and count != size:
-        raise Cut(f"{key} was not landed: {count:,} of its {size:,} bytes came. Run the command again.")
+        raise Truncated(f"{key} was not uploaded: only {count:,} of {size:,} bytes arrived. Run the command again.")
 
 
 def main(key: str, profile: str | None = None, size: str | None = None) -> None:
-    """Land it; what was landed is printed as JSON."""
+    """Upload standard input, and print the result of `land` as JSON."""
     try:
         landing = connections.landing(profile)
         print(json.dumps(land(key, sys.stdin.buffer, landing, int(size) if size else None)))

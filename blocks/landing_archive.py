@@ -1,9 +1,9 @@
-"""The sensor's cursors, and where S3 is a stand-in the landed files too, as a tar file: for back-ups.
+"""A backup of the landing bucket as a tar file: the sensor's cursors, and the landed files if S3 is a stand-in.
 
-`python -m blocks.landing_archive save` writes it to standard output, `… restore` reads it from standard input. What is
-in the bucket already stays as it is, so that a cursor which has moved on is not set back. Objects pass through in
-pieces, so their size does not matter. An object keeps its ETag, by which the platform knows it: one that was uploaded
-in parts is uploaded in the same parts again.
+`python -m blocks.landing_archive save` writes the tar file to standard output, `… restore` reads it from standard
+input. A restore does not overwrite objects, so a cursor that has moved on is not set back. Objects are streamed in
+pieces, so their size does not matter. Each object keeps its ETag, by which the platform identifies it: an object that
+was uploaded in parts is restored in the same parts.
 """
 
 import argparse
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 PARTS = "PLATFORM.parts"
-"""Header of a member that was uploaded in parts: their sizes in bytes, separated by commas."""
+"""Header of a member whose object was uploaded in parts: the parts' sizes in bytes, separated by commas."""
 SMALL, PIECE = 8 * 2**20, 2**20
-"""Bytes of an object that boto3 may have in memory, and of what is in memory of a larger one."""
+"""Size in bytes up to which boto3 holds an object in memory, and the piece of a larger object that is in memory."""
 UPLOAD_SECONDS = 3600
 
 
 def save(s3: "S3Client", bucket: str, out: IO[bytes], everything: bool) -> int:
-    """Write the cursors, or every object of the bucket; return how many objects there were."""
+    """Write the cursors, or every object in the bucket; return the number of objects."""
     saved = 0
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for each in objects(s3, bucket, "" if everything else CURSORS):
@@ -50,7 +50,7 @@ def save(s3: "S3Client", bucket: str, out: IO[bytes], everything: bool) -> int:
 
 
 def _parts(s3: "S3Client", bucket: str, key: str) -> list[int]:
-    """The sizes in bytes of the parts in which an object was uploaded."""
+    """Return the sizes in bytes of the parts in which an object was uploaded."""
     first = s3.head_object(Bucket=bucket, Key=key, PartNumber=1)
     others = range(2, first.get("PartsCount", 1) + 1)
     rest = (s3.head_object(Bucket=bucket, Key=key, PartNumber=number) for number in others)
@@ -58,7 +58,7 @@ def _parts(s3: "S3Client", bucket: str, key: str) -> list[int]:
 
 
 def restore(s3: "S3Client", bucket: str, source: IO[bytes]) -> int:
-    """Put the objects of an archive that are not in the bucket there; return how many."""
+    """Upload the objects of an archive that are not in the bucket; return their number."""
     there = {each.key for each in objects(s3, bucket, "")}
     restored = 0
     with tarfile.open(fileobj=source, mode="r|") as archive:
@@ -88,10 +88,10 @@ def _upload(s3: "S3Client", to: dict[str, Any], content: IO[bytes], sizes: list[
 
 
 def _send(s3: "S3Client", operation: str, to: dict[str, Any], content: IO[bytes], size: int) -> str:
-    """Upload the next `size` bytes in pieces, which boto3 does only where it can read them twice; the ETag.
+    """Upload the next `size` bytes in pieces, and return the ETag. boto3 can do this only if it can read them twice.
 
     Raises:
-        httpx.HTTPError: S3 does not answer, or refuses.
+        httpx.HTTPError: S3 does not answer, or denies the upload.
     """
     url = s3.generate_presigned_url(operation, Params=to, ExpiresIn=UPLOAD_SECONDS)
     pieces = (content.read(min(PIECE, size - start)) for start in range(0, size, PIECE))
@@ -100,10 +100,10 @@ def _send(s3: "S3Client", operation: str, to: dict[str, Any], content: IO[bytes]
 
 
 def main() -> int:
-    """Save or restore the bucket of the environment; 1 where S3 does not answer or refuses."""
+    """Save or restore the environment's bucket. Return 1 if S3 fails."""
     parser = argparse.ArgumentParser(prog="python -m blocks.landing_archive", description=__doc__)
     parser.add_argument("what", choices=("save", "restore"))
-    parser.add_argument("--everything", action="store_true", help="save the landed files, too")
+    parser.add_argument("--everything", action="store_true", help="also save the landed files")
     options = parser.parse_args()
     landing = landing_from(Settings())
     try:
@@ -114,7 +114,7 @@ def main() -> int:
     except (*NOT_S3, httpx.HTTPError) as error:
         print(unavailable(landing.bucket, error), file=sys.stderr)
         return 1
-    print(f"{count} objects of s3://{landing.bucket}", file=sys.stderr)
+    print(f"{options.what}d {count} objects of s3://{landing.bucket}", file=sys.stderr)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Batches that wait for a person: objects beside the cursor, so that the cursor stays small however many there are."""
+"""Parked batches, which wait for a person. Each is an object of its own, so that the cursor stays small."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MOST_REASON = 10_000
-"""Characters of a reason that are kept."""
+"""Maximum characters of a reason to keep."""
 
 
 class ParkedStore:
-    """The parked batches of one cursor, and those that a person has released and the sensor has not yet taken.
+    """One cursor's parked batches, and the released batches that the sensor has not claimed yet.
 
     Raises:
-        blocks.landing.LandingUnavailable: by every method.
+        blocks.landing.LandingUnavailable: from every method.
     """
 
     def __init__(self, s3: "S3Client", bucket: str, folder: str) -> None:
@@ -26,46 +26,46 @@ class ParkedStore:
         self.parked, self.released = f"{folder}.parked/", f"{folder}.released/"
 
     def park(self, failed: Failed) -> None:
-        """Keep a batch; a batch that is parked again, after a crash, has the same name."""
+        """Save a batch. If a crash parks it twice, the second object replaces the first."""
         kept = failed.model_copy(update={"reason": failed.reason[:MOST_REASON]})
         self._put(self.parked + _name(failed), kept)
 
     def found(self) -> list[LandedFile]:
-        """The objects of all parked batches, newest first."""
+        """Return the objects of all parked batches, newest first."""
         return sorted(objects(self.s3, self.bucket, self.parked), key=lambda each: each.date, reverse=True)
 
     def named(self, ids: Iterable[str]) -> list[Failed]:
-        """The parked batches with these ids, or all if none is given; an unknown id is left out."""
+        """Return the parked batches with these ids, or all if none is given. Unknown ids are ignored."""
         chosen = set(ids)
         keys = [each.key for each in self.found()]
         return self.read([key for key in keys if not chosen or key.removeprefix(self.parked)[:12] in chosen])
 
     def read(self, keys: list[str]) -> list[Failed]:
-        """The batches of some objects; one that another process has removed meanwhile is left out."""
+        """Read the batches in some objects, without those that another process has removed meanwhile."""
         with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
             return [each for each in pool.map(self._get, keys) if each]
 
     def check(self) -> None:
-        """Raise what S3 answers to a deletion, of nothing: without that permission no batch can leave its place."""
+        """Delete an object that does not exist, to raise S3's error if deleting is not permitted."""
         self._delete(f"{self.released}none")
 
     def release(self, failed: Failed) -> None:
-        """Have the sensor take a batch once its cursor says that some are released; it stays parked until `forget`."""
+        """Save a batch for the sensor, which looks if the cursor is `released`. It stays parked until `forget`."""
         self._put(self.released + _name(failed), failed)
 
     def forget(self, failed: Failed) -> None:
-        """Be done with a parked batch."""
+        """Drop a parked batch."""
         self._delete(self.parked + _name(failed))
 
     def next_released(self) -> tuple[str, Failed] | None:
-        """The first released batch, and the key of its object; None if there is none."""
+        """Return the first released batch and the key of its object; None if there is none."""
         for each in objects(self.s3, self.bucket, self.released):
             if failed := self._get(each.key):
                 return each.key, failed
         return None
 
     def take(self, key: str) -> None:
-        """Remove a released batch's object: the cursor has claimed the batch."""
+        """Remove a released batch's object, after the cursor has claimed the batch."""
         self._delete(key)
 
     def _put(self, key: str, failed: Failed) -> None:

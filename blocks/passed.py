@@ -1,7 +1,8 @@
-"""Versions that were handed on and that the cursor's window no longer holds, for as long as an event may name them.
+"""The processed versions that have left the cursor's window, kept for as long as an event may name them.
 
-S3 dates an object by the start of its upload. So an event can name a version dated before the cursor's floor which is
-new, because its upload took longer than the overlap, or one that was handed on long ago. These objects tell them apart.
+S3 dates an object by the start of its upload. So an event can name a version that is dated before the cursor's floor.
+Either it is new, because its upload took longer than the overlap, or it was processed long ago. These objects tell
+which.
 """
 
 import hashlib
@@ -19,20 +20,20 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 KEPT = timedelta(days=15)
-"""SQS keeps a message for 14 days at most."""
+"""SQS keeps a message for at most 14 days."""
 
-CLEANED = timedelta(hours=1)
-"""How often what is older is looked for."""
+CLEAN_EVERY = timedelta(hours=1)
+"""Time between two deletions of older objects."""
 
 MOST_CHARACTERS = 2_000_000
-"""Characters of fingerprints in one object, unless one second alone has more."""
+"""Maximum characters of fingerprints in one object; more only if they are of the same second."""
 
 
 class PassedStore:
-    """The fingerprints of one cursor's versions that were handed on, in objects named by the dates of the versions.
+    """The fingerprints of one cursor's processed versions, in objects named by the dates of the versions.
 
     Raises:
-        blocks.landing.LandingUnavailable: by every method.
+        blocks.landing.LandingUnavailable: from every method.
     """
 
     def __init__(self, s3: "S3Client", bucket: str, folder: str) -> None:
@@ -41,7 +42,7 @@ class PassedStore:
         self._cleaned = BEGINNING
 
     def add(self, window: Mapping[int, str], now: datetime) -> None:
-        """Keep fingerprints by the second of their date; the same ones again are the same objects."""
+        """Save fingerprints by the second of their date. Saving the same ones again writes the same objects."""
         for page in _pages(sorted(window.items())):
             body = json.dumps(page).encode()
             key = f"{self.folder}{page[0][0]}_{page[-1][0]}_{hashlib.sha256(body).hexdigest()[:16]}"
@@ -51,11 +52,11 @@ class PassedStore:
                 except NOT_S3 as error:
                     raise unavailable(self.bucket, error) from error
                 self._added.add(key)
-        if now - self._cleaned > CLEANED:
+        if now - self._cleaned > CLEAN_EVERY:
             self._clean(now)
 
     def among(self, files: Iterable[LandedFile]) -> set[str]:
-        """The fingerprints of those of the files that are kept here."""
+        """Return the fingerprints of the given files that are kept here."""
         wanted = {fingerprint(file): int(file.date.timestamp()) for file in files}
         found = set[str]()
         for each in objects(self.s3, self.bucket, self.folder):
@@ -73,13 +74,13 @@ class PassedStore:
         return page
 
     def _clean(self, now: datetime) -> None:
-        """Delete what no event can name any more; a sensor that may not delete keeps it."""
+        """Delete objects that no event can name any more. Log a warning if S3 does not permit it."""
         try:
             for each in list(objects(self.s3, self.bucket, self.folder)):
                 if now - each.date > KEPT:
                     self.s3.delete_object(Bucket=self.bucket, Key=each.key)
         except (*NOT_S3, LandingUnavailable) as error:
-            get_logger("sensor").warning("old objects below %s stay: %s", self.folder, error)
+            get_logger("sensor").warning("Old objects below %s were not deleted: %s", self.folder, error)
         self._cleaned = now
 
 

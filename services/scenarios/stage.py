@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from blocks.cursor import Cursor, CursorStore
-from blocks.cursor_command import forget, put_back
+from blocks.cursor_command import forget, release
 from blocks.names import Names
 from services.scenarios.orders import FIRST, MARK, STREAM, Account, Orders, reconcile
 from services.testing.running import ENDED, Running
@@ -112,7 +112,7 @@ class Stage:
 
     def release(self) -> None:
         """Have the parked batches tried once more, as `make cursor ARGS=release` does."""
-        self.step(f"release: {put_back(self.store, [], dry_run=False)}")
+        self.step(release(self.store, [], dry_run=False))
 
     def forget(self) -> None:
         """Be done with the parked batches, as `make cursor ARGS="forget …"` is."""

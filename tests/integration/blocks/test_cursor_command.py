@@ -1,4 +1,4 @@
-"""The cursor's tools say what they would mean, and move the cursor only when they are meant."""
+"""The cursor's commands show their effect, and change the cursor only without `--dry-run`."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def store(s3: "S3Client", s3_url: str, bucket: str, monkeypatch: pytest.MonkeyPatch) -> CursorStore:
-    """A bucket with two files that were handed on, and a third that was not."""
+    """A bucket with two processed files and an unprocessed one."""
     monkeypatch.setenv("S3_ENDPOINT_URL", s3_url)
     monkeypatch.setenv("S3_BUCKET", bucket)
     for key in ("a", "b"):
@@ -49,7 +49,7 @@ def test_status_shows_the_floor_and_the_runs(store: CursorStore, capsys: pytest.
     assert main(["show"]) == 0
     shown = capsys.readouterr().out
     assert f"s3://{store.bucket}/{store.key}" in shown
-    assert "has handed on 2 of those" in shown
+    assert "2 of them have been processed" in shown
     assert "running: batch" in shown
     assert "2 files from inbound/a, attempt 1, flow run run-1" in shown
 
@@ -61,10 +61,10 @@ def test_a_dry_run_says_what_it_would_mean_and_changes_nothing(
     for command, meaning in (
         (["rewind", "2013-01-01"], "3 files dated 2013-01-01 00:00:00 UTC or later"),
         (["rewind", "2013-01-01T06:00+02:00"], "3 files dated 2013-01-01 04:00:00 UTC or later"),
-        (["skip", "--pattern", "[ab]"], "passed over: 2 files that no run was for"),
-        (["skip", "--prefix", "elsewhere/"], "passed over: 0 files that no run was for"),
-        (["skip"], "passed over: 1 file that no run was for"),
-        (["release"], "none is parked"),
+        (["skip", "--pattern", "[ab]"], "skip: 2 files that no run has processed"),
+        (["skip", "--prefix", "elsewhere/"], "skip: 0 files that no run has processed"),
+        (["skip"], "skip: 1 file that no run has processed"),
+        (["release"], "no batch is parked"),
     ):
         assert main([*command, "--dry-run"]) == 0
         assert meaning in capsys.readouterr().out
@@ -122,7 +122,7 @@ def test_a_parked_batch_is_forgotten_by_its_name(store: CursorStore, capsys: pyt
     assert main(["forget", name, "--dry-run"]) == 0
     assert len(store.parked.found()) == 1
     assert main(["forget", name]) == 0
-    assert "never to be tried again: batch" in capsys.readouterr().out
+    assert "never retry: batch" in capsys.readouterr().out
     assert store.parked.found() == store.load()[0].failed == []
 
 
@@ -149,7 +149,7 @@ def test_a_rewind_to_a_time_yet_to_come_is_refused(
 ) -> None:
     before = store.load()
     assert main(["rewind", to]) == 1
-    assert "is yet to come" in capsys.readouterr().err
+    assert "is in the future" in capsys.readouterr().err
     assert store.load() == before
 
 

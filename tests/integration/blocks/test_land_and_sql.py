@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from blocks import sql
-from blocks.land import Cut, land
+from blocks.land import Truncated, land
 from blocks.landing import listing
 from blocks.systems import S3Landing
 from services.testing import Platform
@@ -50,7 +50,7 @@ def test_a_large_file_is_landed_part_by_part_and_not_again(s3: "S3Client", bucke
 @pytest.mark.parametrize("part", [PART, 3 * PART])
 def test_a_file_of_which_only_a_part_came_is_not_landed(s3: "S3Client", bucket: str, part: int) -> None:
     place = S3Landing(bucket=bucket, prefix="inbound/", endpoint_url=s3.meta.endpoint_url)
-    with pytest.raises(Cut, match=r"x.csv was not landed: 10,485,760 of its 10,485,761 bytes came"):
+    with pytest.raises(Truncated, match=r"x.csv was not uploaded: only 10,485,760 of 10,485,761 bytes arrived"):
         land("inbound/x.csv", io.BytesIO(bytes(2 * PART)), place, 2 * PART + 1, part)
     assert list(listing(s3, bucket, "")) == []
     assert "Uploads" not in s3.list_multipart_uploads(Bucket=bucket)

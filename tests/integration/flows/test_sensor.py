@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from blocks import lake
 from blocks.batches import Batch
-from blocks.cursor_command import put_back
+from blocks.cursor_command import release
 from blocks.landing import LandedFile, LandingUnavailable
 from blocks.prefect_client import PrefectUnavailable
 from blocks.runs import DeploymentRuns, parked_key
@@ -212,7 +212,7 @@ def test_a_failed_batch_is_tried_again_then_parked_where_a_person_sees_it_and_re
     assert artifact
     assert parked.batch.id in str(artifact.data)
     assert "the disk is full" in str(artifact.data)
-    put_back(watching.store, [parked.batch.id], dry_run=False)
+    release(watching.store, [parked.batch.id], dry_run=False)
     assert watching.poll()
     assert len(runs_of(deployment)) == 3
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from blocks.batches import MOST_WAITING, Batch, Failed
-from blocks.cursor_command import forget, put_back
+from blocks.cursor_command import forget, release
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
 from blocks.prefect_client import PrefectUnavailable
@@ -61,7 +61,7 @@ def test_a_released_or_forgotten_batch_is_shown_as_parked_no_more() -> None:
     one, other = world.parked
     store = world.sensor().store
     forget(store, [one], dry_run=False)
-    put_back(store, [other], dry_run=False)
+    release(store, [other], dry_run=False)
     assert world.sensor().poll()
     assert world.parked == []
     assert [run.batch.id for run in world.runs.values() if run.live] == [other]
@@ -139,7 +139,7 @@ def test_a_batch_that_a_person_releases_is_handed_on_once_more_after_a_crash_at_
             world.sensor().poll()
             world.end_runs(iter(["cancelled"]))
             world.sensor().poll()
-            put_back(world.sensor().store, [], dry_run=False)
+            release(world.sensor().store, [], dry_run=False)
             world.fates = [""] * number + [fate]
             with suppress(Crash, PlatformError, ClientError):
                 world.sensor().poll()
