@@ -16,9 +16,9 @@ from services.airbyte.catalog import Catalog
 from services.airbyte.config import Config
 from services.airbyte.config_changes import ConfigChanges
 from services.airbyte.config_file import ConfigError, in_bucket, load_config
+from services.airbyte.endpoints import Mock
 from services.airbyte.engine import Engine
 from services.airbyte.faults import FaultRequest, Faults
-from services.airbyte.requests import Mock
 from services.airbyte.resources import Resources
 from services.airbyte.routes import configuration_api, faults, jobs, not_done, pages, resources, tokens
 from services.airbyte.settings import Settings

@@ -1,4 +1,4 @@
-"""Runs jobs: one task a job, one worker process an attempt, one job at a time on a connection."""
+"""Run jobs: each job is a task, each attempt a worker process. A connection runs one job at a time."""
 
 import asyncio
 import logging
@@ -42,7 +42,7 @@ MAX_RETRY_DELAY = 600.0  # seconds
 
 
 Told = Committed | Compacted | Ignored | NewColumns | Removed | Widened
-"""What a worker says that it has done."""
+"""What a worker reports that it has done."""
 
 
 class Engine:
@@ -55,13 +55,13 @@ class Engine:
         self._tasks_of = Tasks(settings, catalog, store)
         self.discovery = Discovery(self._tasks_of, self._workers, settings.stall_timeout)
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._disabled: set[int] = set()  # jobs that have found columns that wait for approval
+        self._disabled: set[int] = set()  # jobs that found new columns, which someone has to approve
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
         self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._folders = asyncio.Lock()  # who changes files beside the syncs
+        self._folders = asyncio.Lock()  # held while files are changed outside of a sync
 
     async def start(self) -> None:
-        """Put the typed empty files in place and go on with the jobs that the last stop interrupted."""
+        """Write the empty schema files and resume the jobs that the last stop interrupted."""
         shutil.rmtree(self._tasks_of.work_dir, ignore_errors=True)
         await self.prepare()
         self._workers.warm_up()
@@ -72,10 +72,10 @@ class Engine:
             self.submit(self._store.job(job.job_id))
 
     async def prepare(self) -> None:
-        """Put the typed empty files in place that are not there yet."""
+        """Write the empty schema files that do not exist yet."""
         for connection in list(self._catalog.connections.values()):
             if not isinstance(self._catalog.destination_of(connection).configuration, LakeConfiguration):
-                continue  # its tables are made by the first sync, as in Airbyte
+                continue  # the first sync creates its tables, as in Airbyte
             streams = self._catalog.streams_of(connection)
             for lake in {Path(synced.place).parent for synced in streams}:
                 lock_file(lake)
@@ -84,7 +84,7 @@ class Engine:
                     await self._prepare(connection)
 
     async def stop(self) -> None:
-        """End every worker. Jobs stay as they are in the store, so that the next start goes on with them."""
+        """Stop all workers. Jobs keep their status in the store, so that the next start resumes them."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -98,14 +98,12 @@ class Engine:
         task.add_done_callback(lambda _: self._tasks.pop(job.job_id, None))
 
     async def remove(self, bucket: str, key: str) -> dict[str, int]:
-        """Remove an object's rows from all streams, then forget that it was read; return the rows by table or folder.
+        """Remove an object's rows from all streams and forget that it was read; return row counts by table or folder.
 
-        Connections that read another bucket, or keys below another prefix, are left alone.
-
-        A removal that was cut short can be repeated.
+        Connections that read another bucket or prefix are skipped. An interrupted removal can be repeated.
 
         Raises:
-            RemovalFailed: a destination refuses; what was removed by then stays removed.
+            RemovalFailed: a destination failed. Rows that were removed before the failure stay removed.
         """
         rows: dict[str, int] = {}
         failed: list[str] = []
@@ -135,12 +133,12 @@ class Engine:
         return rows
 
     async def compact(self, stream: str = "") -> dict[str, tuple[int, int]]:
-        """Merge the small files of a stream, or of all, in the lake; return how many each folder had, and has.
+        """Merge the small files of a stream, or of all streams in the lake; return each folder's file counts.
 
-        A connection's turn comes once its syncs have ended, and none begins meanwhile.
+        The counts are those before and after. The merge waits for the connection's syncs, and new syncs wait for it.
 
         Raises:
-            CompactionFailed: there is no such stream in the lake, or its files could not be merged.
+            CompactionFailed: the stream is not in the lake, or its files could not be merged.
         """
         counts: dict[str, tuple[int, int]] = {}
         failed: list[str] = []
@@ -163,13 +161,13 @@ class Engine:
                 problems = await self._work(task, hear)
                 failed += [each["externalMessage"] for each in problems]
         if stream and not counts and not failed and folders:
-            failed.append(f"there is no stream {stream!r} in the lake. It has: {', '.join(sorted(folders))}")
+            failed.append(f"there is no stream {stream!r} in the lake. Its streams are: {', '.join(sorted(folders))}")
         if failed:
             raise CompactionFailed("; ".join(failed))
         return counts
 
     def cancel(self, connection_id: UUID) -> None:
-        """Cancel whatever runs on the connection; what it has committed stays."""
+        """Cancel all jobs of the connection. Files that are committed stay."""
         for job in self._store.active_jobs(connection_id):
             if job.status is JobStatus.RUNNING:
                 number = len(self._store.attempts(job.job_id)) - 1
@@ -193,7 +191,7 @@ class Engine:
                 self._give_up(job, error)
 
     async def _attempts(self, job: Job, fault: Fault | None) -> None:
-        """One attempt after the other. A job that waits for its next one lets others run."""
+        """Run one attempt after the other. While a job waits for its next attempt, other jobs can run."""
         connection = self._catalog.connections[job.connection_id]
         streams = self._catalog.streams_of(connection)
         for left in reversed(range(self._settings.max_attempts)):
@@ -201,7 +199,7 @@ class Engine:
                 number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
                 problems = await self._attempt(job, number, connection, streams, fault)
             if job.job_id in self._disabled:
-                self._end(job, number, JobStatus.CANCELLED, problems)  # as Airbyte ends a sync that waits for approval
+                self._end(job, number, JobStatus.CANCELLED, problems)  # as Airbyte does if new columns need approval
             if self._store.job(job.job_id).status in TERMINAL:
                 return
             again = left > 0 and failures.is_transient(problems)
@@ -214,7 +212,7 @@ class Engine:
     async def _attempt(
         self, job: Job, number: int, connection: Connection, streams: list[SyncedStream], fault: Fault | None
     ) -> list[dict[str, Any]]:
-        """The attempt's failures; none means success."""
+        """Run an attempt; return its failures. An empty list means success."""
         if fault and (struck := await self._strike(fault, job, number)) is not None:
             return struck
         if job.job_type in CLEARS:
@@ -228,7 +226,7 @@ class Engine:
         return await self._work(task, lambda told: self._take(job, number, told))
 
     def _take(self, job: Job, number: int, told: Told) -> None:
-        """Remember what an attempt has done, and note what a person should know of it."""
+        """Store what an attempt has done, and log a warning if somebody should know about it."""
         line = ""
         match told:
             case Committed():
@@ -253,7 +251,7 @@ class Engine:
         self._store.save_resource("connection", job.connection_id, changed.model_dump_json(), deleted=False)
 
     async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
-        """What a fault makes of an attempt; None leaves it alone."""
+        """Apply a fault; return the attempt's failures, or None if the attempt is to run as usual."""
         match fault.kind:
             case FaultKind.STUCK_RUNNING:
                 await self._while_present(fault)
@@ -275,12 +273,12 @@ class Engine:
     async def _prepare(self, connection: Connection) -> None:
         task = self._tasks_of.attempt(connection, None, self._catalog.streams_of(connection))
         if problems := await self._work(task):
-            raise RuntimeError(f"cannot prepare the lake's folders: {problems[0]['internalMessage']}")
+            raise RuntimeError(f"Cannot prepare the lake's folders: {problems[0]['internalMessage']}")
 
     async def _work(self, task: SyncTask, hear: Callable[[Told], None] = lambda _: None) -> list[dict[str, Any]]:
-        """Run a worker process to its end; what went wrong, none for success. `hear` gets what it did."""
+        """Run a worker process to its end; return its failures. `hear` receives what the worker has done."""
         problems: list[dict[str, Any]] = []
-        at: dict[str, str] = {}  # the file that each stream is reading
+        at: dict[str, str] = {}  # stream -> the key that it is reading
         try:
             async with aclosing(self._workers.run(task, self._settings.stall_timeout)) as messages:
                 async for message in messages:
@@ -318,28 +316,28 @@ class Engine:
 
 def _skipped(file: Committed) -> str:
     return (
-        f"{file.key}: {file.skipped:,} of its {file.rows + file.skipped:,} rows have another number of values than the "
-        "header, and were skipped, as the stream's format.ignore_errors_on_fields_mismatch says."
+        f"{file.key}: {file.skipped:,} of its {file.rows + file.skipped:,} rows were skipped, because they have more "
+        "or fewer values than the header. The stream's format.ignore_errors_on_fields_mismatch allows this."
     )
 
 
 def _waiting(change: NewColumns) -> str:
     return (
-        f"{change.key} has columns that stream {change.stream!r} lacks: {', '.join(change.names)}. It was not loaded, "
-        "and the connection is disabled, as its nonBreakingSchemaUpdatesBehavior says. Set the connection's status to "
-        "active to approve the columns, then sync."
+        f"{change.key} has columns that stream {change.stream!r} lacks: {', '.join(change.names)}. The file was not "
+        "loaded and the connection was disabled, because its nonBreakingSchemaUpdatesBehavior is disable_connection. "
+        "To approve the columns, set the connection's status to active, then sync."
     )
 
 
 def _told(change: Widened) -> str:
-    said = RESPELT if change.after == "string" else "Rows that were loaded before keep their values."
+    said = RESPELT if change.after == "string" else "Earlier rows keep their values."
     return (
         f"Column {change.column!r} of stream {change.stream!r} was {change.before} and is {change.after} now, because "
-        f"{change.key} has other values. {said} Check what reads the column."
+        f"of the values in {change.key}. {said} Check the queries that read the column."
     )
 
 
 RESPELT = (
-    "Rows that were loaded before have the text of their values, not of their files: 1.50, read as a number, is now "
-    "1.5. To load them as their files have them, declare the stream's columns and clear the stream."
+    "Earlier rows were converted from values, so their text may differ from their files: 1.50 was read as a number and "
+    "is now 1.5. To get the files' text, declare the stream's columns and clear the stream."
 )

@@ -1,8 +1,8 @@
-"""What stops a stream, apart from its files, and a change of what it has loaded."""
+"""Errors of a sync that are not caused by a bad file, and errors of removals and compactions."""
 
 
 class SchemaChanged(Exception):
-    """A file has columns that wait for a person's approval."""
+    """A file has new columns, which someone has to approve."""
 
     def __init__(self, names: list[str]) -> None:
         super().__init__(", ".join(names))
@@ -10,7 +10,7 @@ class SchemaChanged(Exception):
 
 
 class DestinationError(Exception):
-    """A statement or the session failed. `failure_type` is Airbyte's: config_error or transient_error."""
+    """The destination failed. `failure_type` is one of Airbyte's: config_error, system_error or transient_error."""
 
     def __init__(self, failure_type: str, message: str) -> None:
         super().__init__(message)
@@ -18,8 +18,8 @@ class DestinationError(Exception):
 
 
 class RemovalFailed(Exception):
-    """The rows of an object could not be removed; the text says why."""
+    """The rows of an object could not be removed. The message has the reason."""
 
 
 class CompactionFailed(Exception):
-    """The files of a stream could not be merged; the text says why."""
+    """The files of a stream could not be merged. The message has the reason."""

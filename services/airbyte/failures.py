@@ -1,4 +1,4 @@
-"""Why an attempt failed, as FailureReason objects of Airbyte's Configuration API."""
+"""Build the reasons why an attempt failed, as FailureReason objects of Airbyte's Configuration API."""
 
 import time
 from collections.abc import Iterable
@@ -14,17 +14,17 @@ def from_stream(failed: Failed) -> dict[str, Any]:
 
 
 def worker_died(exit_code: int, detail: str, keys: Iterable[str] = ()) -> dict[str, Any]:
-    """`keys` are the files that it was reading."""
+    """Report a worker that died while it was reading the files `keys`."""
     how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with exit code {exit_code}"
     message = f"The sync's worker process {how} before the sync was done.{_files(keys)}"
     return _reason("replication", "transient_error", message, detail)
 
 
 def worker_stalled(seconds: float, keys: Iterable[str]) -> dict[str, Any]:
-    """`keys` are the files that it was reading."""
+    """Report a worker that made no progress for `seconds` while it was reading the files `keys`."""
     message = (
-        f"The sync made no progress for {seconds:g} s and was ended.{_files(keys)} Sync again; if the files are right "
-        "and need longer, raise MOCK_AIRBYTE_STALL_TIMEOUT."
+        f"The sync made no progress for {seconds:g} s and was stopped.{_files(keys)} Sync again. If the files are "
+        "valid but need more time, raise MOCK_AIRBYTE_STALL_TIMEOUT."
     )
     return _reason("replication", "transient_error", message)
 
@@ -52,7 +52,7 @@ def internal(error: BaseException) -> dict[str, Any]:
 
 
 def is_transient(failures: list[dict[str, Any]]) -> bool:
-    """Whether another attempt may help: no failure says that somebody must mend something first."""
+    """Return whether another attempt may succeed without anybody fixing something first."""
     return all(failure["failureType"] == "transient_error" for failure in failures)
 
 

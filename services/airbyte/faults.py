@@ -1,4 +1,4 @@
-"""Faults on request: each is one that the real service can produce, happens to what it names, and is counted."""
+"""Inject faults. Each is one that the real service can produce. Callers choose what it affects and how often."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -12,14 +12,14 @@ from services.airbyte.operations import CONFIGURATION_API, OPERATIONS
 
 
 class FaultKind(StrEnum):
-    """HTTP faults name an operation; job faults strike a connection's next job."""
+    """HTTP faults affect requests for an operation; job faults affect a connection's next job."""
 
     STATUS = "status"
     MALFORMED_JSON = "malformed_json"
     SLOW = "slow"
     HANG = "hang"
     REFUSE = "refuse"
-    TOKEN_EXPIRES = "token_expires"  # noqa: S105 - no password
+    TOKEN_EXPIRES = "token_expires"  # noqa: S105 - not a password
     CONFLICT = "conflict"
     STUCK_PENDING = "stuck_pending"
     STUCK_QUEUED = "stuck_queued"
@@ -39,11 +39,11 @@ STATUSES = frozenset({401, 403, 429, 500, 502, 503, 504})
 
 
 class FaultRequest(BaseModel):
-    """`times` requests or jobs are struck, then no more; without it every one until the fault is removed.
+    """The fault affects `times` requests or jobs. By default, it affects all of them until it is removed.
 
-    The first `skip` that fit are let through. `after` strikes once the request has had its effect: a job exists, but
-    its answer is lost. `seconds` is for slow, refuse and token_expires, `reason` for fail and fail_attempts, `attempts`
-    for fail_attempts and file_disappears.
+    The first `skip` matching ones are not affected. With `after`, the fault comes after the request took effect: for
+    example, a job exists, but the response is lost. `seconds` is for slow, refuse and token_expires, `reason` for fail
+    and fail_attempts, `attempts` for fail_attempts and file_disappears.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -64,11 +64,11 @@ class FaultRequest(BaseModel):
         if self.kind is FaultKind.STATUS and self.status not in STATUSES:
             raise ValueError(f"status must be one of {sorted(STATUSES)}")
         if self.operation != "*" and self.operation not in OPERATION_NAMES:
-            raise ValueError(f"there is no operation {self.operation!r}; docs/airbyte-operations.md lists their names")
+            raise ValueError(f"there is no operation {self.operation!r}; docs/airbyte-operations.md lists all names")
         if self.kind not in HTTP_KINDS and self.operation != "*":
-            raise ValueError(f"{self.kind} is of no single operation, so it takes none")
+            raise ValueError(f"{self.kind} does not belong to one operation; remove operation")
         if self.kind in (FaultKind.REFUSE, FaultKind.TOKEN_EXPIRES) and self.connectionId:
-            raise ValueError(f"{self.kind} strikes every caller, so it takes no connectionId")
+            raise ValueError(f"{self.kind} affects all callers; remove connectionId")
         return self
 
 
@@ -116,7 +116,7 @@ class Faults:
         return self._strike(f for f in self.all() if f.kind is kind and _is_for(f, connection_id))
 
     def _strike(self, candidates: Iterable[Fault]) -> Fault | None:
-        """The oldest fault that fits and has strikes left; it counts as struck."""
+        """Return the oldest candidate that is to act now, and count its use."""
         for fault in candidates:
             if fault.skipped < fault.skip:
                 fault.skipped += 1

@@ -1,4 +1,4 @@
-"""Which jobs GET /jobs asks for, and how SQLite is asked for them."""
+"""The filters of GET /jobs, and their translation to SQL."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +9,7 @@ from services.airbyte.jobs import JobStatus, JobType
 
 @dataclass(frozen=True)
 class JobQuery:
-    """Filters of GET /jobs; None or empty means any. Times are microseconds since 1970, both ends included."""
+    """Filters of GET /jobs. None means any. Times are microseconds since 1970, and both ends are inclusive."""
 
     connection_ids: list[UUID] | None = None
     job_types: list[JobType] | None = None
@@ -24,6 +24,7 @@ class JobQuery:
 
 
 def where(query: JobQuery) -> tuple[str, list[Any]]:
+    """Return the WHERE clause for SQLite, which may be empty, and its parameters."""
     tests: list[str] = []
     values: list[Any] = []
     for column, among in (("connection_id", query.connection_ids), ("job_type", query.job_types)):

@@ -1,4 +1,4 @@
-"""Jobs and attempts: what they are and which changes of status Airbyte allows (its JobStatus.kt)."""
+"""Jobs and attempts, and the changes of status that Airbyte allows (its JobStatus.kt)."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,7 +24,7 @@ class JobType(StrEnum):
 
 
 CLEARS = (JobType.RESET, JobType.CLEAR)
-"""Jobs that remove rows and read none."""
+"""Types of jobs that only remove rows."""
 S = JobStatus
 TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
 ALLOWED: dict[JobStatus, frozenset[JobStatus]] = {
@@ -38,7 +38,7 @@ ALLOWED: dict[JobStatus, frozenset[JobStatus]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """Times are microseconds since 1970; rows and bytes are committed totals, None before the first attempt."""
+    """Times are microseconds since 1970. Rows and bytes are committed totals, None before the first attempt."""
 
     job_id: int
     connection_id: UUID
@@ -52,9 +52,9 @@ class Job:
 
 @dataclass
 class StreamStats:
-    """Emitted is what was read from the source, committed what has reached the destination; bytes are the source's.
+    """Emitted records were read from the source, committed ones reached the destination. Bytes count the source's.
 
-    Rejected are the rows that the stream's format has skipped.
+    Rejected records are rows that were skipped, as the stream's format allows.
     """
 
     records_emitted: int = 0
@@ -69,7 +69,7 @@ class Attempt:
     """`failures` are FailureReason objects of Airbyte's Configuration API."""
 
     number: int
-    status: str  # running, succeeded or failed: attempts know no other
+    status: str  # running, succeeded or failed; attempts have no other status
     created_at: int
     updated_at: int
     ended_at: int | None = None

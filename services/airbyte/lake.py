@@ -1,4 +1,4 @@
-"""The lake as a destination: a stream is a folder of Parquet files."""
+"""The lake as a destination: each stream is a folder of Parquet files."""
 
 import glob
 import os
@@ -21,13 +21,14 @@ FILE = "_ab_source_file_url"
 
 
 class LakeFolder:
-    """A file is committed by its rename to a name made of what it holds, so that a repeat finds it there.
+    """A file is committed by renaming it to a name derived from its object version, so that a retry finds it.
 
-    The stream's columns are those of the typed empty file, which is there before any other.
+    The stream's columns are those of the empty schema file, which exists before any other file.
 
-    With `overwrites` the files of generation `generation` gather in a hidden folder, `.STREAM/GENERATION`. Once all are
-    there, the stream's folder becomes a link to it, in one step: a reader finds the old files or the new ones. Files
-    are removed while nobody holds the lake, since a reader that has listed a file opens it later.
+    With `overwrites`, the files of generation `generation` are written to a hidden folder, `.STREAM/GENERATION`. Once
+    all are there, the stream's folder is atomically replaced by a link to it: a reader finds either the old files or
+    the new ones. Files are removed only while no reader holds the lock, because a reader lists files before it opens
+    them.
     """
 
     keeps_kinds = False
@@ -53,11 +54,11 @@ class LakeFolder:
         self.temporary = place / f".{label}.tmp"
 
     def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
-        """Make the folder ready; return its columns, which are those found there when none are declared."""
+        """Create the folder; return its columns. If none are declared, return those of the schema file."""
         if not os.path.lexists(self._place) and self._before.is_dir():
-            self._before.rename(self._place)  # a switch was cut short between its two steps
+            self._before.rename(self._place)  # a publication was interrupted between its two steps
         if self._place.is_symlink() and not self._place.exists():
-            self._place.unlink()  # somebody removed what it leads to
+            self._place.unlink()  # its target was removed by somebody
         self._place.mkdir(parents=True, exist_ok=True)
         for leftover in self._place.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
@@ -75,12 +76,12 @@ class LakeFolder:
         return list(columns)
 
     def set_columns(self, columns: Mapping[str, str], wider: Collection[str] = ()) -> None:  # noqa: ARG002
-        """Have the typed empty file of these columns alone; where dbt reads the folder, its older ones stay a while.
+        """Write the empty schema file for these columns and remove older ones, unless dbt is reading the folder.
 
-        Files keep the types that they have: who reads them all by name gets the `wider` ones.
+        Existing files keep their types: a reader that unites all files by name gets the `wider` types.
         """
         if (schema := self._folder / schema_name(columns)).exists():
-            os.utime(schema)  # the newest is the one in force
+            os.utime(schema)  # the newest schema file counts
         else:
             write_empty(self._connection, columns, temporary := self._place / ".schema.tmp", self._date_as_text)
             commit(temporary, schema)
@@ -93,7 +94,7 @@ class LakeFolder:
         return self._connection.execute(query).fetchone() == (True,)
 
     def rows_of(self, target: str) -> int | None:
-        """The rows of a file that is there; None when it is not."""
+        """Return the number of rows of a file; None if it does not exist."""
         if (file := self._find(target)) is None:
             return None
         row = self._connection.execute("SELECT count(*) FROM read_parquet(?)", [str(file)]).fetchone()
@@ -104,10 +105,10 @@ class LakeFolder:
         commit(self.temporary, self._folder / target)
 
     def keep_only(self, targets: Collection[str]) -> None:
-        """Have readers find the rows of these files and no others.
+        """Publish these files in place of all others.
 
         Raises:
-            DestinationError: dbt has read the lake all the time.
+            DestinationError: dbt did not stop reading the lake.
         """
         for target in targets:
             if (file := self._find(target)) and file.parent != self._folder:
@@ -122,7 +123,7 @@ class LakeFolder:
             raise DestinationError(
                 "system_error",
                 f"The new rows of {self._place.name} cannot replace the old ones: {error}. Find the dbt command that "
-                "hangs, end it, and sync again; nothing is loaded twice.",
+                "hangs, stop it, and sync again. No file is loaded twice.",
             ) from None
 
     def clear(self) -> None:
@@ -133,14 +134,14 @@ class LakeFolder:
         self.keep_only(())
 
     def remove(self, key: str, _targets: Collection[str]) -> int:
-        """Remove the rows of an object: a file that holds no others goes, and another is written anew.
+        """Remove the rows of an object: delete files that have no other rows, and rewrite the others without them.
 
         Raises:
-            DestinationError: dbt has read the lake all the time.
+            DestinationError: dbt did not stop reading the lake.
         """
         files = f"{glob.escape(str(self._place))}/*.parquet"
         condition, values = of_object(key, FILE)
-        # A stream may have a column `filename`, but none whose name begins with _airbyte_.
+        # A stream may have a column `filename`, but no column whose name begins with _airbyte_.
         relation = "read_parquet(?, filename = '_airbyte_file', union_by_name = true, hive_partitioning = false)"
         query = f"SELECT _airbyte_file, count(*) FROM {relation} WHERE {condition} GROUP BY ALL"  # noqa: S608 - a constant
         found = self._connection.execute(query, [files, *values]).fetchall()
@@ -156,12 +157,12 @@ class LakeFolder:
             raise DestinationError(
                 "system_error",
                 f"The rows of {key} cannot be removed from {self._place.name}: {error}. Find the dbt command that "
-                "hangs, end it, and try again.",
+                "hangs, stop it, and try again.",
             ) from None
         return sum(rows for _, rows in found)
 
     def _without(self, name: str, condition: str, values: tuple[str, ...]) -> Path | None:
-        """The other rows of a file, in their order, in a file that readers do not see; None where it has no others."""
+        """Write the file's other rows to a temporary file that readers do not see; return None if there are none."""
         self._waiting()
         rest = self._place / f".{Path(name).name}.tmp"
         relation = "read_parquet(?, hive_partitioning = false)"
@@ -173,7 +174,7 @@ class LakeFolder:
         return None
 
     def compact(self, recorded: Collection[str]) -> tuple[int, int]:
-        """Merge the small files among these; return how many files with rows there were, and are. See `compact`."""
+        """Merge the small files among `recorded`; return the number of files with rows before and after."""
         return compact(self._connection, self._place, recorded, self.temporary, self._waiting)
 
     def close(self) -> None:
@@ -184,9 +185,9 @@ class LakeFolder:
         return self._hidden / "before"
 
     def _next(self) -> str:
-        """The name of the folder that the new files gather in, the same for each attempt until readers have it.
+        """Return the name of the folder for the new files. All attempts use the same one until it is published.
 
-        An attempt that was cut short just after readers got its files is repeated in another folder.
+        If an attempt was interrupted just after it published its folder, the next attempt uses another one.
         """
         current = self._place.readlink().name if self._place.is_symlink() else ""
         return f"{current}~" if current.rstrip("~") == self._generation else self._generation
@@ -205,7 +206,7 @@ class LakeFolder:
         self._remove_all_but(self._folder)
 
     def _remove_all_but(self, *folders: Path) -> None:
-        """Remove the hidden folders that no reader can find."""
+        """Remove the hidden folders that are not published."""
         names = {folder.name for folder in folders}
         for other in self._hidden.glob("*"):
             if other.name not in names and not other.is_symlink():
@@ -217,7 +218,7 @@ class LakeFolder:
                 for file in files:
                     file.unlink(missing_ok=True)
         except LakeInUse:
-            pass  # the next sync tries again; an empty file with other columns does a reader no harm
+            pass  # the next sync tries again; a stale empty file does not harm readers
 
     def _known(self) -> dict[str, str]:
         newest = sorted(self._place.glob(SCHEMA_FILES), key=lambda file: file.stat().st_mtime_ns)[-1:]

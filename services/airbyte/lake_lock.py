@@ -1,6 +1,6 @@
-"""Keeps a lake's files in place while dbt reads them: dbt holds a shared lock, whoever removes files an exclusive one.
+"""Lock a lake: dbt holds a shared lock while it reads, and a process that removes files holds an exclusive one.
 
-A lock goes with the process that holds it, however that ends. `blocks/lake.py` has the readers' side.
+The operating system releases a lock when its process ends, even after a crash. `blocks/lake.py` has the readers' side.
 """
 
 import fcntl
@@ -12,16 +12,16 @@ from pathlib import Path
 
 LOCK = ".lock"
 SECONDS = 1800.0
-"""How long files that are to be removed wait for dbt."""
+"""How long a removal of files waits for dbt."""
 PAUSE = 0.1
 
 
 class LakeInUse(Exception):
-    """The lake has been read all the time."""
+    """Readers held the lake for the whole waiting time."""
 
 
 def lock_file(lake: Path) -> Path:
-    """The file of the lock, made where it is missing: readers may not be able to."""
+    """Return the lock file. Create it if it is missing, because readers may not have permission to."""
     lake.mkdir(parents=True, exist_ok=True)
     (lock := lake / LOCK).touch(exist_ok=True)
     return lock
@@ -29,17 +29,17 @@ def lock_file(lake: Path) -> Path:
 
 @contextmanager
 def alone(lake: Path, waiting: Callable[[], None], seconds: float = SECONDS) -> Iterator[None]:
-    """Hold the lake when nobody reads it; `waiting` is called before each further look.
+    """Hold the lake's exclusive lock; `waiting` is called before each retry.
 
     Raises:
-        LakeInUse: somebody has read it for all of `seconds`.
+        LakeInUse: a reader held the lock for all of `seconds`.
     """
     deadline = time.monotonic() + seconds
     descriptor = os.open(lock_file(lake), os.O_RDONLY)
     try:
         while not _taken(descriptor):
             if time.monotonic() > deadline:
-                raise LakeInUse(f"{lake} has been read for {seconds:g} s")
+                raise LakeInUse(f"{lake} was in use by a reader for {seconds:g} s")
             waiting()
             time.sleep(PAUSE)
         yield

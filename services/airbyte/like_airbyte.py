@@ -1,4 +1,4 @@
-"""What the mock does otherwise than by default where it is to do as Airbyte does (`--like-airbyte`)."""
+"""The behaviour of Airbyte that the mock has only with `--like-airbyte`."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -7,18 +7,18 @@ from services.airbyte.config import ColumnType, Stream
 from services.airbyte.formats.settings import JsonlFormat, ParquetFormat
 
 DATE_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-"""How source-s3 writes a file's date: in its state, and in `_ab_source_file_last_modified`, which is text."""
+"""How source-s3 writes a file's date in its state and in `_ab_source_file_last_modified`, which is text."""
 MOST_FILES = 10_000
-"""Files of a stream that source-s3 remembers."""
+"""The number of files that source-s3 remembers for a stream."""
 WINDOW = timedelta(days=3)
-"""How old a file may be that source-s3 reads although it may have forgotten it."""
+"""source-s3 reads an unknown file of this age or younger, even if it may have read and forgotten the file."""
 TIMES = (ColumnType.TIMESTAMP, ColumnType.TIMESTAMP_LOCAL, ColumnType.DATE)
 
 
 def declared(stream: Stream) -> dict[str, str]:
     """Return the types that source-s3 gives a stream's declared columns.
 
-    Those of CSV are text unless the format infers types, and its schemas have no type for times. Parquet has its own.
+    CSV columns are text unless the format infers types. Inferred times are text, too. Parquet columns keep their types.
     """
     chosen = stream.format
     if isinstance(chosen, ParquetFormat):
@@ -28,13 +28,13 @@ def declared(stream: Stream) -> dict[str, str]:
 
 
 class History:
-    """Which files source-s3 reads, by their dates: it compares no content.
+    """Decide which files to read as source-s3 does: by their dates, not by their content.
 
-    It remembers the newest files of a stream. Once there are `most`, one that it does not know is read if it is newer
-    than the oldest that it knows, or not older than the window.
+    source-s3 remembers the newest files of a stream. Once it remembers `most` files, it reads an unknown one if that is
+    newer than the oldest remembered file, or within the window.
 
     Args:
-        dates: when each file that was read was changed, by its key.
+        dates: the modification date of each file that was read, by key.
     """
 
     def __init__(self, dates: Mapping[str, datetime], most: int = MOST_FILES, now: datetime | None = None) -> None:
@@ -44,7 +44,7 @@ class History:
         self._window = (now or datetime.now(UTC)) - WINDOW
 
     def wants(self, key: str, date: datetime) -> bool:
-        """Whether a file with this date is read."""
+        """Return whether source-s3 reads a file with this date."""
         if key in self._known:
             return date > self._known[key]
         return self._oldest is None or (date, key) > self._oldest or date >= min(self._oldest[0], self._window)

@@ -1,7 +1,7 @@
-"""One attempt of a sync: every stream's unread object versions to the destination.
+"""Run one attempt of a sync: load each stream's new object versions into the destination.
 
-A file is committed under a name made of what it holds. So a run that died between that commit and the recording of it
-is repeated without harm: the next one finds the name and only reports it.
+A file is committed under a name derived from its object version. If a worker dies after that commit but before the
+engine records it, the next attempt finds the name and only reports the file. So nothing is loaded twice.
 """
 
 import traceback
@@ -52,9 +52,9 @@ Emit = Callable[[Message], None]
 
 
 def run(task: SyncTask, emit: Emit) -> None:
-    """Load all streams, several side by side; a stream that fails leaves the others alone.
+    """Load all streams, several in parallel. A stream that fails does not stop the others.
 
-    They share DuckDB's memory, so one for which it was not enough is loaded once more, by itself.
+    The streams share DuckDB's memory. A stream that ran out of memory is loaded once more after the others, alone.
     """
     work_dir = Path(task.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -80,15 +80,15 @@ class _StreamLoader:
         self._emit = emit
         self._destination: Destination
         self._columns: dict[str, str] = {}
-        self._filled: set[str] = set()  # columns that the destination has
+        self._filled: set[str] = set()  # columns that exist in the destination
         self._written: set[str] = set()
         self._key = ""
         self._history = _history(stream) if task.like_airbyte else None
 
     def run(self, alone: bool) -> bool:
-        """Files are taken oldest first and the first bad one stops the stream, so newer rows never precede older.
+        """Process the stream; return False if it ran out of memory while other streams were loading.
 
-        Return False where other streams left it too little memory.
+        Files are loaded oldest first, and the first bad file stops the stream, so newer rows never come before older.
         """
         try:
             if self._task.discover:
@@ -104,7 +104,7 @@ class _StreamLoader:
         except BadFile as error:
             where = f"s3://{self._task.bucket}/{self._key}" + (f", line {error.line}" if error.line else "")
             self._fail(
-                "config_error", f"{where}: {error.reason}. None of its rows were loaded; mend the file, sync again."
+                "config_error", f"{where}: {error.reason}. None of its rows were loaded. Fix the file, then sync again."
             )
         except (ClientError, BotoCoreError, ResponseParserError, RecursionError) as error:
             self._fail(*s3_failure(error, self._task))
@@ -114,7 +114,7 @@ class _StreamLoader:
             if isinstance(error, duckdb.OutOfMemoryException) and not alone:
                 return False
             self._fail("system_error", local_failure(error, self._stream.place, self._key), origin="destination")
-        except Exception as error:  # noqa: BLE001 - one stream's surprise must not end the others
+        except Exception as error:  # noqa: BLE001 - an unexpected error must not stop the other streams
             self._fail("system_error", unforeseen(error, self._key), detail=traceback.format_exc())
         return True
 
@@ -142,7 +142,7 @@ class _StreamLoader:
                 return
 
     def _look(self, client: "S3Client") -> None:
-        """Take the types that fit the values of all files, before any row is loaded by narrower ones."""
+        """Infer types that fit the values of all files, before any row is loaded with narrower types."""
         for version, download in objects.one_ahead(partial(self._download, client), self._listed(client)):
             self._key = version.key
             self._waiting()
@@ -155,7 +155,7 @@ class _StreamLoader:
     def _load_all(self) -> None:
         client = objects.connect(self._task.s3)
         if not self._columns:
-            with suppress(BadFile):  # loading will come to the file, after those before it
+            with suppress(BadFile):  # loading reports the bad file, after it has loaded the files before it
                 self._look(client)
             self._destination.set_columns(self._columns)
         self._filled = set(self._columns)
@@ -186,7 +186,7 @@ class _StreamLoader:
         self._emit(Ignored(self._stream.name, version.key, version.etag, reason))
 
     def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
-        """None for a version that was read before, or was deleted since it was listed."""
+        """Download a version; return None if it was read before, or was deleted after it was listed."""
         if self._was_read(listed):
             return None
         local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
@@ -234,9 +234,9 @@ class _StreamLoader:
         self._report(found, number, target, rows, source.skipped, partial)
 
     def _commit_before(self, line: int, got: Download, number: int) -> None:
-        """Commit the rows of a bad file that stand before the bad line, which Airbyte has emitted when it comes to it.
+        """Commit the rows before a bad line: Airbyte has already emitted them when it reaches the line.
 
-        The file counts as unread, so its next version brings these rows once more.
+        The file still counts as unread, so its next version loads these rows again.
         """
         found, before = got.version, objects.before_line(got, line, self._task.limits, self._stream.format)
         with suppress(BadFile):
@@ -250,7 +250,7 @@ class _StreamLoader:
         return etag == listed.etag
 
     def _inferred(self, source: SourceFile) -> dict[str, str]:
-        """The types of a file's values; Airbyte takes CSV for text unless its format says otherwise."""
+        """Return the types of a file's values. Airbyte reads CSV as text unless the format infers types."""
         if self._task.like_airbyte and isinstance(source, CsvFile):
             return dict.fromkeys(source.names, "string")
         return source.infer()
@@ -259,7 +259,7 @@ class _StreamLoader:
         return open_file(self._connection, key, got.path, got.survey, self._task.limits, self._stream.format)
 
     def _types(self, source: SourceFile) -> dict[str, str]:
-        """The types of a file's columns: where columns are declared, text for those that are not, and no others."""
+        """Return the types of a file's columns. If columns are declared, return only the undeclared ones, as text."""
         types = {} if self._stream.columns else self._inferred(source)
         known = {name.lower() for name in self._columns}
         new = [name for name in source.names if name.lower() not in known]
@@ -267,7 +267,7 @@ class _StreamLoader:
         return {name: unknown.get(name, "string") for name in new} | types
 
     def _needed(self, types: Mapping[str, str]) -> dict[str, str]:
-        """The columns that the stream lacks, and those whose type is too narrow for these types."""
+        """Return the columns that the stream lacks, and those whose type is too narrow for these types."""
         known = {name.lower(): name for name in self._columns}
         needed = {}
         for name, type_ in types.items():
@@ -278,10 +278,10 @@ class _StreamLoader:
         return self._selected(needed)
 
     def _allowed(self, needed: dict[str, str]) -> dict[str, str]:
-        """What the connection lets a file change: a new column is added, left out, or a reason to stop.
+        """Return the columns that may be added or widened; the connection says if new ones are added or ignored.
 
         Raises:
-            SchemaChanged: there are new columns, and a person is to approve them first.
+            SchemaChanged: there are new columns, and someone has to approve them first.
         """
         new = [name for name in needed if name not in self._columns and name not in self._stream.approved]
         if not new or self._stream.new_columns == "add" or not self._columns:
@@ -291,7 +291,7 @@ class _StreamLoader:
         return {name: type_ for name, type_ in needed.items() if name not in new}
 
     def _wide(self, column: str, type_: str) -> str:
-        """The type for a column's values so far and others; text if a double would round some of them."""
+        """Return a type for a column's existing values and for `type_`; text if a double would round some of them."""
         known = self._columns[column]
         wide = widest(known, type_)
         if (known, wide) == ("integer", "number") and column in self._filled:
@@ -299,7 +299,7 @@ class _StreamLoader:
         return wide
 
     def _take(self, needed: Mapping[str, str], key: str) -> None:
-        """Widen the stream's inferred columns to what a file needs, and report each type that changes."""
+        """Add and widen the stream's inferred columns as a file needs, and report each changed type."""
         wider = {name: type_ for name, type_ in needed.items() if name in self._columns}
         for name, type_ in wider.items():
             self._emit(Widened(self._stream.name, name, self._columns[name], type_, key))
@@ -333,7 +333,7 @@ class _StreamLoader:
         self._emit(Committed(name, found.key, etag, number, generation, rows, size, target, skipped, date, partial))
 
     def _waiting(self) -> None:
-        """Tell the engine that this worker lives."""
+        """Send the engine a sign of life."""
         self._emit(Reading(self._stream.name, self._key))
 
     def _fail(self, failure_type: str, message: str, origin: str = "source", detail: str = "") -> None:

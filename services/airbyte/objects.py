@@ -1,4 +1,4 @@
-"""The source's side: which object versions there are, and one of them as a plain local file."""
+"""The S3 side of a source: list object versions, and download one as a plain local file."""
 
 import re
 import zipfile
@@ -33,12 +33,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 Data = compression.Decompressed | IO[bytes]
 RATIO_COUNTS_FROM = 100 * 10**6
-"""Bytes from which the ratio counts: a small file that repeats one row compresses well and does no harm."""
+"""The compression ratio is checked only above this size in bytes. A small file of repeated rows is harmless."""
 
 
 @dataclass(frozen=True)
 class ObjectVersion:
-    """`size` is in bytes, as stored. The key of `member`, a file in a zip archive of `archive_size`, names both."""
+    """`size` is the stored size in bytes. `member` is a file in a zip archive of `archive_size`; `key` names both."""
 
     object_key: str
     etag: str
@@ -54,7 +54,7 @@ class ObjectVersion:
 
 @dataclass(frozen=True)
 class Download:
-    """A local file, and what was learnt while it was written."""
+    """A local file, and what was measured while it was written."""
 
     version: ObjectVersion
     path: Path
@@ -62,13 +62,13 @@ class Download:
 
 
 class NotS3(BotoCoreError):
-    """What answered a call with success is not S3."""
+    """The server that answered successfully is not S3."""
 
-    fmt = "{operation} was answered without {missing}, by a proxy perhaps"
+    fmt = "the answer to {operation} has no {missing}; it may be from a proxy"
 
 
 REQUIRED = {"GetObject": "ETag", "ListObjectsV2": "IsTruncated"}
-"""What each answer of S3 has. boto3 takes any page with status 200 for an empty bucket."""
+"""A field that each answer of S3 has. boto3 reads any page with status 200 as an empty bucket."""
 
 
 @lru_cache(maxsize=1)
@@ -93,7 +93,7 @@ def _check_answer(model: Any, parsed: Mapping[str, Any], **_: Any) -> None:
 
 
 def warm_up() -> None:
-    """Have boto3 load what every client needs: most of a client's cost, and the same for all of them."""
+    """Create a first client, so that boto3 loads its data files. That takes most of the time, but only once."""
     connect(S3Access(None, "us-east-1", "none", "none"))
 
 
@@ -105,8 +105,11 @@ def list_versions(
     chosen: Format | None,
     ignored: Callable[[ObjectVersion, str], None] = lambda *_: None,
 ) -> Iterator[ObjectVersion]:
-    """The files below `prefix` that fit one of `globs`, oldest first; `ignored` gets the others that fit, and why."""
-    # Characters, not path parts, are what S3 lists by.
+    """Yield the files below `prefix` that match one of `globs`, oldest first.
+
+    `ignored` is called with each matching object that is not a file of the stream, and with the reason.
+    """
+    # S3 lists by a prefix of characters, not of path parts.
     literal = commonprefix([re.split(r"[*?\[!\\]", part)[0] for glob in globs for part in glob.split("|")])  # noqa: RUF071
     fitting = [
         version
@@ -126,12 +129,12 @@ def list_versions(
 
 
 def _plain(name: str) -> str:
-    """The name without `.` and `..`, which no glob takes: in a key, or in an archive, they lead nowhere."""
+    """Return the name without `.` and `..`, which globs do not match. They have no meaning in a key or an archive."""
     return re.sub(r"(?<![^/#])\.{1,2}/", "", name)
 
 
 def _files(client: "S3Client", bucket: str, stored: ObjectVersion) -> Iterator[ObjectVersion]:
-    """The object itself, or the files in it if it is a zip archive; a broken one stands for itself."""
+    """Yield the object itself, or the files in a zip archive. A broken archive is yielded itself."""
     if not suffixes.is_archive(stored.key):
         yield stored
         return
@@ -149,30 +152,30 @@ def _archive(client: "S3Client", bucket: str, stored: ObjectVersion) -> zipfile.
 
 
 def why_ignored(version: ObjectVersion, chosen: Format | None) -> str:
-    """Why an object is not a file of a stream that has its format `chosen` or goes by suffixes; empty if it is one."""
+    """Return why an object is not a file of the stream, or "" if it is one. Without `chosen`, the suffix decides."""
     name = version.key.rpartition("/")[2]
     if not name:
         return "it is a folder, not a file"
     if not version.member and suffixes.is_archive(version.key):
-        return ""  # a broken one, which loading will refuse
+        return ""  # a broken archive, which fails when it is loaded
     if suffixes.plain(name).endswith(suffixes.FORMATS):
         return ""
     if name.startswith(("_", ".")):
-        return "its name begins like those of markers and hidden files"
+        return "its name begins with _ or ., like markers and hidden files"
     if chosen:
         return ""
     suffix = f"the suffix .{name.rpartition('.')[2]}" if "." in name else "no suffix"
-    known = f"{', '.join(suffixes.FORMATS)}, alone or with {', '.join(suffixes.COMPRESSIONS)} behind it, or .zip"
-    return f"it has {suffix}, and the stream takes {known}. Rename it, or set the stream's format"
+    known = f"{', '.join(suffixes.FORMATS)}, alone or followed by {', '.join(suffixes.COMPRESSIONS)}, or .zip"
+    return f"it has {suffix}, but the stream reads {known}. Rename it, or set the stream's format"
 
 
 def download(
     client: "S3Client", bucket: str, listed: ObjectVersion, target: Path, limits: Limits, chosen: Format | None
 ) -> Download:
-    """Write the newest version of a file to `target`, decompressed; say which version it was.
+    """Download the newest version of a file to `target` and decompress it; return which version it was.
 
     Raises:
-        BadFile: it is not what its suffix says, or exceeds a limit; nothing of it is left on the disk.
+        BadFile: the file does not match its suffix, or exceeds a limit. Nothing is left on the disk.
     """
     found = format_of(listed.key, chosen)
     try:
@@ -184,10 +187,10 @@ def download(
 
 
 def from_disk(key: str, path: Path, target: Path, limits: Limits, chosen: Format | None) -> Download:
-    """Write a local file to `target`, decompressed, as `download` writes an object of this key; an archive is refused.
+    """Decompress a local file to `target`, as `download` does with an object that has this key.
 
     Raises:
-        BadFile: it is not what its suffix says, or exceeds a limit.
+        BadFile: the file is a zip archive, does not match its suffix, or exceeds a limit.
     """
     if suffixes.is_archive(key):
         raise BadFile("it is a zip archive. Unzip it, and add the file that is in it")
@@ -199,7 +202,7 @@ def from_disk(key: str, path: Path, target: Path, limits: Limits, chosen: Format
 
 
 def before_line(got: Download, line: int, limits: Limits, chosen: Format | None) -> Download:
-    """Return a text file's lines before one, as a file of its own."""
+    """Copy the lines of a text file before `line` to a new file."""
     part = got.path.with_suffix(".before")
     survey = Survey(limits, quotes=format_of(got.version.key, chosen) is None)
     with got.path.open("rb") as whole, part.open("wb") as out:
@@ -213,7 +216,7 @@ def before_line(got: Download, line: int, limits: Limits, chosen: Format | None)
 def _opened(
     client: "S3Client", bucket: str, listed: ObjectVersion, limits: Limits
 ) -> Iterator[tuple[ObjectVersion, Data]]:
-    """The newest version of an object, or of a file in an archive the one that was listed, and its plain data."""
+    """Yield the newest version of an object and its decompressed data; of a file in an archive, the listed version."""
     kind = suffixes.compression(listed.key)
     if listed.member or suffixes.is_archive(listed.key):
         with _archive(client, bucket, listed) as opened:
@@ -237,8 +240,8 @@ def _write(data: Data, out: IO[bytes], version: ObjectVersion, limits: Limits, f
         written += len(piece)
         _check_size(written, limits)
         if written > max(RATIO_COUNTS_FROM, version.size * limits.gzip_ratio):
-            grown = f"its {size(version.size)} grow to more than {size(written)}"
-            raise TooLarge(f"{grown} when decompressed, over {limits.gzip_ratio} times as much", "MAX_GZIP_RATIO")
+            grown = f"its {size(version.size)} decompress to more than {size(written)}"
+            raise TooLarge(f"{grown}, which is over {limits.gzip_ratio} times as much", "MAX_GZIP_RATIO")
         if text:
             piece = piece if out.tell() else piece.removeprefix(BOM_UTF8)
             survey.feed(piece)
@@ -248,11 +251,14 @@ def _write(data: Data, out: IO[bytes], version: ObjectVersion, limits: Limits, f
 
 def _check_size(count: int, limits: Limits) -> None:
     if count > limits.file_bytes:
-        raise TooLarge(f"it is larger than {size(limits.file_bytes)}, counted decompressed", "MAX_FILE_SIZE")
+        raise TooLarge(f"its decompressed size is more than {size(limits.file_bytes)}", "MAX_FILE_SIZE")
 
 
 def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
-    """Each item with `do(item)`, which runs for the next one while the caller is busy with this one."""
+    """Yield each item with the future of `do(item)`, which runs for the next item while the caller handles this one.
+
+    So the next file is downloaded while the current one is loaded.
+    """
     before: tuple[T, Future[R]] | None = None
     with ThreadPoolExecutor(1) as pool:
         for item in items:

@@ -1,6 +1,6 @@
-"""Every operation of Airbyte's public API v1, and whether the mock has it.
+"""All operations of Airbyte's public API v1, and whether the mock implements them.
 
-The one table of it: the routes that answer 501 and docs/airbyte-operations.md are made from it. To write that page:
+The routes that answer 501 and docs/airbyte-operations.md are generated from this table. Write the page with
 `python -m services.airbyte.operations > docs/airbyte-operations.md`.
 """
 
@@ -28,10 +28,10 @@ POST /applications/token createAccessToken done
 DELETE /applications/{applicationId} deleteApplication not done
 GET /applications/{applicationId} getApplication not done
 GET /connections listConnections done
-POST /connections createConnection partial: mappers and schedules are shown, not followed
+POST /connections createConnection partial: mappers and schedules have no effect
 DELETE /connections/{connectionId} deleteConnection done
 GET /connections/{connectionId} getConnection done
-PATCH /connections/{connectionId} patchConnection partial: mappers and schedules are shown, not followed
+PATCH /connections/{connectionId} patchConnection partial: mappers and schedules have no effect
 GET /connector_definitions listConnectorDefinitions not done
 GET /dataplanes listDataplanes not done
 POST /dataplanes createDataplane not done
@@ -113,14 +113,16 @@ GET /workspaces/{workspaceId}/definitions/sources/{definitionId} getSourceDefini
 PUT /workspaces/{workspaceId}/definitions/sources/{definitionId} updateSourceDefinition not done
 PUT /workspaces/{workspaceId}/oauthCredentials createOrUpdateWorkspaceOAuthCredentials not done
 DELETE /workspaces/{workspaceId}/oauthCredentials/{actorType}/{name} deleteWorkspaceOAuthCredentials not done
-"""  # noqa: E501 - a line an operation
+"""  # noqa: E501 - one line for each operation
 OPERATIONS = [Operation(*line.split(" ", 3)) for line in TABLE.strip().splitlines()]
 PAGE = """# Operations of the mock Airbyte
 
-Every operation of Airbyte's public API v1, as `services/airbyte/operations.py` has them. One that is not done answers
-501 with a problem body that names it; a fault can be asked for it like for any other. Of the Configuration API there
-are `health` (for faults: getConfigurationHealth), `connections/get` (getConnectionInfo), `connections/sync`
-(syncConnection), `jobs/get` (getJobInfo), `jobs/list` (listJobsFor) and `jobs/cancel` (cancelJob).
+This page lists all operations of Airbyte's public API v1. It is generated from `services/airbyte/operations.py`. An
+operation that is not done answers 501 with a problem body that names it; you can inject faults into it, too.
+
+From the Configuration API, the mock has `health` (for faults: getConfigurationHealth), `connections/get`
+(getConnectionInfo), `connections/sync` (syncConnection), `jobs/get` (getJobInfo), `jobs/list` (listJobsFor) and
+`jobs/cancel` (cancelJob).
 
 | operation | operationId | in the mock |
 | --- | --- | --- |
@@ -128,7 +130,7 @@ are `health` (for faults: getConfigurationHealth), `connections/get` (getConnect
 
 
 def page() -> str:
-    """docs/airbyte-operations.md."""
+    """Return the content of docs/airbyte-operations.md."""
     return PAGE + "".join(f"| `{o.method} {o.path}` | {o.name} | {o.state} |\n" for o in OPERATIONS)
 
 

@@ -1,4 +1,4 @@
-"""Error answers: Airbyte's problem bodies, and the bodies that Micronaut, its web framework, writes by itself."""
+"""Error responses: Airbyte's problem bodies, and those of Micronaut, its web framework."""
 
 from typing import Any
 from uuid import uuid4
@@ -9,7 +9,7 @@ ERRORS = "https://reference.airbyte.com/reference/errors#"
 
 
 class ApiError(Exception):
-    """An answer that is not 200; raised anywhere below a route."""
+    """An error response. Any function that handles a request may raise it."""
 
     def __init__(self, status: int, body: dict[str, Any]) -> None:
         super().__init__(body)
@@ -49,7 +49,7 @@ def forbidden(message: str) -> ApiError:
 
 
 def not_implemented(operation: str) -> ApiError:
-    message = f"The mock does not implement {operation}; docs/airbyte-operations.md lists what it does."
+    message = f"The mock does not implement {operation}. docs/airbyte-operations.md lists what it implements."
     return problem(501, "not-implemented", "This operation is not implemented.", {"message": message})
 
 
@@ -62,13 +62,13 @@ def connection_locked() -> ApiError:
 
 
 def conflicting_destination(message: str) -> ApiError:
-    detail = "Another connection writes the same stream of the destination."
+    detail = "Another connection writes to the same stream of the destination."
     return problem(409, "connection-conflicting-destination-stream", detail, {"message": message})
 
 
 def tag_exists(name: str) -> ApiError:
     detail = "A tag with the same name exists in the workspace."
-    return problem(409, "tag-already-exists", detail, {"message": f"Tag {name!r} exists already"})
+    return problem(409, "tag-already-exists", detail, {"message": f"Tag {name!r} already exists"})
 
 
 def bad_request(path: str, message: str) -> ApiError:
@@ -80,7 +80,7 @@ def unauthorized(path: str) -> ApiError:
 
 
 def no_such_route(status: int, path: str) -> ApiError:
-    """404 for a path that the API has not, 405 for a method that the path has not."""
+    """Answer 404 for an unknown path, and 405 for a method that the path does not support."""
     message, error = ("Not Found", "Page Not Found") if status == 404 else ("Method Not Allowed", "Method Not Allowed")
     return _micronaut(status, message, path, error)
 

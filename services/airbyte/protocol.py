@@ -1,4 +1,4 @@
-"""What the engine tells a worker process (one JSON line on stdin) and what it hears back (JSON lines on stdout)."""
+"""Messages between the engine and a worker process: one JSON line with a task on stdin, JSON lines on stdout."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -12,7 +12,7 @@ from services.airbyte.formats.settings import Format
 
 @dataclass(frozen=True)
 class S3Access:
-    """None leaves the choice to boto3's usual chain."""
+    """Access to S3. For each field that is None, boto3 uses its default."""
 
     endpoint_url: str | None = None
     region: str | None = None
@@ -23,14 +23,17 @@ class S3Access:
 
 @dataclass(frozen=True)
 class StreamTask:
-    """One stream to load: the objects below `prefix` whose rest of the key fits one of `globs`.
+    """One stream to load: the objects below `prefix` whose key after the prefix matches one of `globs`.
 
-    `format` says how to read them; without it their suffix does. `place` is the folder of the stream in the lake, or
-    says where in Snowflake `table` is. With a `dedup_key` the newest row of each key is kept. Without `columns` they
-    are inferred; of any column only those in `selected` (lower case) are loaded. `read` maps a key to (etag, version,
-    date) of the newest version of it that was read; older states have no date. `targets` are the names of the files to
-    remove, or to merge. `new_columns` says what becomes of columns that the stream lacks, unless a person has
-    `approved` them.
+    Attributes:
+        format: how to read the files. By default, their suffix decides.
+        place: the stream's folder in the lake, or the full name of `table` in Snowflake.
+        columns: the declared columns. If there are none, they are inferred.
+        dedup_key: columns of the key of which only the newest row is kept.
+        selected: names of the columns to load, in lower case. None means all.
+        read: key -> (etag, version, date) of the newest version that was read. Older states have no date.
+        targets: names of the files to remove or to merge.
+        new_columns: what to do with columns that the stream lacks, unless they are in `approved`.
     """
 
     name: str
@@ -52,12 +55,17 @@ class StreamTask:
 
 @dataclass(frozen=True)
 class SyncTask:
-    """One attempt.
+    """One attempt of a sync, or another task for the same streams.
 
-    With `prepare_only` just the place of each stream is made ready, with `clear` all its rows go, with `remove` those
-    of the object that has this key, with `compact` its small files are merged, and with `discover` nothing is written
-    and its columns are reported. With `vanish` every file that is new is gone when it is to be read: a fault.
-    `like_airbyte` is the mock's setting. `snowflake` is the destination's configuration if it is not the lake.
+    Attributes:
+        snowflake: the destination's configuration. None means the lake.
+        prepare_only: only create the folders or tables.
+        clear: remove all rows.
+        discover: only report the columns of the streams.
+        vanish: a fault that lets each new file disappear before it is read.
+        remove: the key of an object whose rows are to be removed.
+        compact: merge small files.
+        like_airbyte: the mock's setting of this name.
     """
 
     job_id: int
@@ -92,9 +100,13 @@ _TASK = TypeAdapter(SyncTask)
 
 @dataclass(frozen=True)
 class Committed:
-    """A file's rows are in the lake. `bytes` is the size of the source object; `skipped` rows of it are not there.
+    """A file's rows were committed.
 
-    `modified` is the object's date. Of a `partial` file only the rows before a bad one are there: it counts as unread.
+    Attributes:
+        bytes: the size of the source object.
+        skipped: the number of rows that were skipped.
+        modified: the object's modification date.
+        partial: whether only the rows before a bad row were committed. Such a file counts as unread.
     """
 
     stream: str
@@ -113,7 +125,7 @@ class Committed:
 
 @dataclass(frozen=True)
 class Failed:
-    """A stream stopped. `failure_type` is Airbyte's: config_error, system_error or transient_error."""
+    """A stream failed. `failure_type` is Airbyte's: config_error, system_error or transient_error."""
 
     stream: str
     failure_type: str
@@ -125,7 +137,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Reading:
-    """A stream is at this key, or waits after it."""
+    """A stream is reading this key, or is waiting for something afterwards. The engine takes it as a sign of life."""
 
     stream: str
     key: str
@@ -134,7 +146,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Ignored:
-    """An object in a stream's place is not one of its files."""
+    """An object matches a stream's globs but is not one of its files."""
 
     stream: str
     key: str
@@ -145,7 +157,7 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Removed:
-    """The rows of an object that a stream no longer has."""
+    """An object's rows were removed from a stream."""
 
     stream: str
     rows: int
@@ -154,7 +166,7 @@ class Removed:
 
 @dataclass(frozen=True)
 class Compacted:
-    """How many files with rows a stream had, and has."""
+    """A stream's files were merged. `before` and `after` count its files with rows."""
 
     stream: str
     before: int
@@ -164,7 +176,7 @@ class Compacted:
 
 @dataclass(frozen=True)
 class Discovered:
-    """The columns of a stream's files and their types."""
+    """The columns of a stream and their types were discovered."""
 
     stream: str
     columns: dict[str, str]
@@ -173,7 +185,7 @@ class Discovered:
 
 @dataclass(frozen=True)
 class Widened:
-    """The type of a column with rows has become another one, because of the file at this key."""
+    """The type of a column changed because of the file at this key."""
 
     stream: str
     column: str
@@ -185,7 +197,7 @@ class Widened:
 
 @dataclass(frozen=True)
 class NewColumns:
-    """The file at this key has columns that wait for a person's approval; it was not loaded."""
+    """The file at this key was not loaded, because someone has to approve its new columns."""
 
     stream: str
     names: list[str]

@@ -1,4 +1,4 @@
-"""The API's reference as one HTML page that needs nothing else: made of Airbyte's own OpenAPI document."""
+"""The API's reference as one self-contained HTML page, generated from Airbyte's OpenAPI document."""
 
 from functools import cache
 from html import escape
@@ -18,13 +18,13 @@ pre { background: #f5f5f7; padding: .6rem; overflow: auto } .state { color: #6f6
 
 @cache
 def page() -> str:
-    """Takes a second or two, once."""
+    """Return the page. The first call takes a second or two."""
     document = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
     groups = groupby(sorted(OPERATIONS, key=_group), key=_group)
     parts = [f"<h2>{escape(name)}</h2>" + "".join(_operation(o, document) for o in group) for name, group in groups]
     schemas = "".join(_schema(name, schema) for name, schema in sorted(document["components"]["schemas"].items()))
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Airbyte API, as the mock has it</title>'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Airbyte API of the mock</title>'
         f'<style>{STYLE}</style><h1>Airbyte API v1</h1><p><a href="/">Mock Airbyte</a> · paths are below '
         '<code>/api/public/v1</code> · <a href="/openapi.yaml">OpenAPI document</a>, © Airbyte, Inc., '
         '<a href="/openapi-license.txt">Elastic License 2.0</a></p>'

@@ -1,4 +1,4 @@
-"""Resources as callers make, change and delete them: checked, put in the catalog, kept in the store."""
+"""Create, change and delete resources: check them, update the catalog, and save them in the store."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ ENUMS = ("status", "namespaceDefinition", "nonBreakingSchemaUpdatesBehavior", "s
 
 
 class Resources:
-    """Starts with what the store holds: it goes before what the config file says of the same id."""
+    """Starts with the resources in the store. They take precedence over those with the same id in the config file."""
 
     def __init__(self, catalog: Catalog, store: Store, cancel: Callable[[UUID], None]) -> None:
         self._catalog = catalog
@@ -40,19 +40,19 @@ class Resources:
         return self._save(kind, _validated(kind, fields))
 
     def change(self, kind: str, resource: Resource, body: dict[str, Any]) -> Resource:
-        """What `body` names gets its value, all else stays; a configuration is changed key by key."""
+        """PATCH: change only the fields in `body`. A configuration is changed key by key."""
         if isinstance(resource, Connection) and resource.status == "locked":
             raise problems.connection_locked()
         before = resource.model_dump(mode="json", context=REVEAL)
         fields = unmasked(_fields(kind, body), before)
         if isinstance(resource, Connection) and fields.get("status") == "active":
-            self._store.approve(resource.connectionId)  # of the schema's changes, for which it was disabled
+            self._store.approve(resource.connectionId)  # the new columns for which it was disabled
         if isinstance(fields.get("configuration"), dict):
             fields["configuration"] = before["configuration"] | fields["configuration"]
         return self._save(kind, _validated(kind, before | fields))
 
     def replace(self, kind: str, resource: Resource, body: dict[str, Any]) -> Resource:
-        """PUT: name and configuration as a whole."""
+        """PUT: replace the name and the whole configuration."""
         before = resource.model_dump(mode="json", context=REVEAL)
         fields = unmasked(_fields(kind, body), before)
         for name in ("name", "configuration"):
@@ -61,14 +61,14 @@ class Resources:
         return self._save(kind, _validated(kind, before | fields))
 
     def delete(self, kind: str, resource: Resource) -> None:
-        """Deletes what cannot be without it, too; jobs of a deleted connection are cancelled."""
+        """Delete a resource and all that depend on it. Jobs of a deleted connection are cancelled."""
         id_ = id_of(kind, resource)
         for other_kind, others in self._catalog.of.items():
             for other in [other for other in others.values() if (kind, id_) in _needs(other)]:
                 self.delete(other_kind, other)
         if kind == "connection":
             self._cancel(id_)
-            resource = resource.model_copy(update={"status": "deprecated"})  # as Airbyte calls a deleted one
+            resource = resource.model_copy(update={"status": "deprecated"})  # Airbyte's status for a deleted connection
         self._catalog.delete(kind, resource)
         self._store.save_resource(kind, id_, resource.model_dump_json(context=REVEAL), deleted=True)
 
@@ -88,7 +88,11 @@ class Resources:
         return resource
 
     def _check(self, resource: Resource) -> None:
-        """Raises ApiError for what does not exist or does not fit."""
+        """Check a resource before it is saved.
+
+        Raises:
+            ApiError: it refers to a resource that does not exist, or it is invalid.
+        """
         tags = [("tag", tag) for tag in resource.tags] if isinstance(resource, Connection) else []
         for kind, id_ in [*_needs(resource), *tags]:
             if id_ not in self._catalog.of[kind]:
@@ -100,7 +104,7 @@ class Resources:
             _check_streams(resource, source[resource.sourceId], destination[resource.destinationId])
 
     def _connection_name(self, fields: dict[str, Any]) -> str:
-        """As Airbyte's page has it: source → destination. The check that follows reports what does not exist."""
+        """Return the default name as in Airbyte's UI: source → destination. A later check reports unknown ids."""
         found = (self._catalog.of[kind].get(_uuid(fields.get(f"{kind}Id"))) for kind in ("source", "destination"))
         return " → ".join(each.name for each in found if isinstance(each, Source | Destination))
 
@@ -110,7 +114,9 @@ class Resources:
         elif all(id_ in self._catalog.of[needed] for needed, id_ in _needs(resource)):
             self._catalog.put(kind, resource)
         else:
-            log.warning("%s %s is left out: what it needs is gone from the file", kind, id_of(kind, resource))
+            log.warning(
+                "The %s %s is ignored: the config file no longer has what it refers to", kind, id_of(kind, resource)
+            )
 
 
 def _uuid(value: object) -> UUID:
@@ -121,7 +127,7 @@ def _uuid(value: object) -> UUID:
 
 
 def _needs(resource: Resource) -> list[tuple[str, UUID]]:
-    """(kind, id) of what the resource cannot be without."""
+    """Return (kind, id) of each resource that this one depends on."""
     if isinstance(resource, Connection):
         return [("source", resource.sourceId), ("destination", resource.destinationId)]
     return [] if isinstance(resource, Workspace) else [("workspace", resource.workspaceId)]
@@ -144,7 +150,7 @@ def _check_streams(connection: Connection, source: Source, destination: Destinat
 
 
 def _fields(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """What the mock keeps of a body: null is absent, unknown names are ignored, enums are read in any case."""
+    """Return the fields of a body that the mock keeps. Nulls and unknown names are dropped; enums ignore case."""
     known = set(KINDS[kind].model_fields) - {f"{kind}Id", "createdAt"}
     fields = {name: _lower(name, value) for name, value in body.items() if name in known and value is not None}
     if isinstance(chosen := fields.get("configurations"), dict):
@@ -169,7 +175,11 @@ def _lower(name: str, value: object) -> object:
 
 
 def _validated(kind: str, fields: dict[str, Any]) -> Resource:
-    """A configuration that does not fit its connector is 422, any other mistake 400."""
+    """Validate a resource.
+
+    Raises:
+        ApiError: 422 if the configuration is invalid for its connector, 400 for any other mistake.
+    """
     try:
         return KINDS[kind].model_validate(fields)
     except ValidationError as error:

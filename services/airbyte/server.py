@@ -1,4 +1,4 @@
-"""The mock on a port, where it can also refuse connections for a while."""
+"""Serve the mock on a port. As a fault, the server can refuse connections for a while."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,11 @@ from services.airbyte.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """Reads the config file at once (ConfigError); `run()` serves until it is stopped."""
+    """`run()` serves until it is stopped.
+
+    Raises:
+        ConfigError: the config file cannot be used. It is read right away.
+    """
 
     def __init__(self, settings: Settings, **options: Any) -> None:
         app = create_app(settings)
@@ -18,7 +22,7 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn.Config(app, host=settings.host, port=settings.port, access_log=False, **options))
 
     def refuse(self, seconds: float) -> asyncio.Task[None]:
-        """Listen no more from now on, and end the connections that callers keep for later; the task listens again."""
+        """Stop listening and close idle connections. The returned task listens again after `seconds`."""
         address = self.servers[0].sockets[0].getsockname()[:2]
         for listening in self.servers:
             listening.close()

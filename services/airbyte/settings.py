@@ -1,4 +1,4 @@
-"""Settings of the mock: environment variables that begin with MOCK_AIRBYTE_, overridden by command-line flags."""
+"""Settings of the mock: environment variables that begin with MOCK_AIRBYTE_. Command-line flags override them."""
 
 from pathlib import Path
 
@@ -20,63 +20,63 @@ class Settings(BaseSettings):
     port: int = 8006
     config: Path = Field(default=CONNECTIONS, description="YAML file of workspaces, sources, destinations, connections")
     destination: Path | None = Field(
-        default=None, description="JSON file of the destination's configuration that replaces every lake of the config"
+        default=None, description="JSON file with a destination's configuration that replaces each lake in the config"
     )
-    lake_dir: Path = Field(default=Path("lake"), description="folder that destinations write Parquet into")
-    state_dir: Path = Field(default=Path("airbyte-state"), description="folder of jobs, tokens and read state")
+    lake_dir: Path = Field(default=Path("lake"), description="folder for the Parquet files that destinations write")
+    state_dir: Path = Field(default=Path("airbyte-state"), description="folder for jobs, tokens and the state of syncs")
     public_url: str | None = Field(
-        default=None, description="base of the links in lists; default: what the caller used"
+        default=None, description="base URL of the links in lists; default: the URL of the request"
     )
 
-    s3_endpoint_url: str | None = Field(default=None, description="S3 endpoint; default: boto3's own choice")
+    s3_endpoint_url: str | None = Field(default=None, description="S3 endpoint; default: boto3's")
     s3_region: str | None = None
     s3_access_key_id: SecretStr | None = None
     s3_secret_access_key: SecretStr | None = None
-    s3_session_token: SecretStr | None = Field(default=None, description="where the access key is a temporary one")
+    s3_session_token: SecretStr | None = Field(default=None, description="for a temporary access key")
     s3_bucket: str | None = Field(
-        default=None, description=f"bucket of the sources that the file gives {BUCKET} and {PREFIX}"
+        default=None, description=f"replaces the bucket of sources that have {BUCKET} and {PREFIX} in the config"
     )
-    s3_prefix: str = Field(default="", description="prefix of the same sources, used with s3_bucket")
+    s3_prefix: str = Field(default="", description="prefix of the same sources; used only with s3_bucket")
 
-    client_id: str | None = Field(default=None, description="with client_secret: every call needs a token")
+    client_id: str | None = Field(default=None, description="with client_secret, makes every call need a token")
     client_secret: SecretStr | None = None
     token_lifetime: int = Field(default=900, gt=0)
 
-    max_attempts: int = Field(default=3, ge=1, description="attempts a job gets when the failure may be transient")
+    max_attempts: int = Field(default=3, ge=1, description="attempts of a job if its failures are transient")
     retry_delay: float = Field(
-        default=1.0, ge=0, description="seconds before the second attempt; doubled before each further one"
+        default=1.0, ge=0, description="seconds before the second attempt; doubles with each further attempt"
     )
     stall_timeout: float = Field(
-        default=600.0, gt=0, description="seconds without progress after which a sync's attempt is ended"
+        default=600.0, gt=0, description="seconds without progress after which an attempt is stopped"
     )
-    max_running_jobs: int = Field(default=2, ge=1, description="jobs that run at once; each has memory_limit to itself")
-    streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded side by side")
-    memory_limit: str = Field(default="512MB", description="DuckDB's memory in one sync")
-    threads: int | None = Field(default=None, ge=1, description="DuckDB's threads in one sync; default: one a core")
+    max_running_jobs: int = Field(default=2, ge=1, description="jobs that run at once; memory_limit applies to each")
+    streams_at_once: int = Field(default=4, ge=1, description="streams of one sync that are loaded in parallel")
+    memory_limit: str = Field(default="512MB", description="DuckDB's memory for one sync")
+    threads: int | None = Field(default=None, ge=1, description="DuckDB's threads for one sync; default: one per core")
 
     max_file_size: ByteSize = Field(
-        default=ByteSize(LIMITS.file_bytes), gt=0, description="size of a file, decompressed; a larger one is refused"
+        default=ByteSize(LIMITS.file_bytes), gt=0, description="largest decompressed size of a file"
     )
     max_gzip_ratio: int = Field(
         default=LIMITS.gzip_ratio,
         ge=1,
-        description="times its size that a compressed file of more than 100 MB, decompressed, may grow to",
+        description="largest compression ratio of a file that has more than 100 MB when decompressed",
     )
     max_line_size: ByteSize = Field(
-        default=ByteSize(LIMITS.line_bytes), ge=1000, description="size of a row of a CSV or JSON Lines file"
+        default=ByteSize(LIMITS.line_bytes), ge=1000, description="largest size of a row in a CSV or JSON Lines file"
     )
     max_header_size: ByteSize = Field(
-        default=ByteSize(LIMITS.header_bytes), gt=0, description="size of a CSV file's header"
+        default=ByteSize(LIMITS.header_bytes), gt=0, description="largest size of a CSV file's header"
     )
-    max_columns: int = Field(default=LIMITS.columns, ge=1, description="columns of a file")
+    max_columns: int = Field(default=LIMITS.columns, ge=1, description="largest number of columns in a file")
 
     like_airbyte: bool = Field(
         default=False,
-        description="types, files read again and rows of bad files as with Airbyte's source-s3 and its destinations",
+        description="handle types, changed files and bad files as Airbyte's source-s3 and destinations do",
     )
-    strict: bool = Field(default=False, description="answer unknown ids as the real server's source does")
-    faults: bool = Field(default=False, description="serve /_mock: faults and state")
-    fault_set: str | None = Field(default=None, description="one of the file's faultSets, in force from the start")
+    strict: bool = Field(default=False, description="answer unknown ids as Airbyte's server does")
+    faults: bool = Field(default=False, description="serve the endpoints below /_mock that inject faults")
+    fault_set: str | None = Field(default=None, description="one of the file's faultSets, active from the start")
 
     @model_validator(mode="after")
     def _credentials_come_in_pairs(self) -> "Settings":

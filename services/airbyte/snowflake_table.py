@@ -1,7 +1,6 @@
-"""A Snowflake table as a destination: a file is staged by PUT and taken by COPY INTO.
+"""A Snowflake table as a destination: PUT stages a file, and COPY INTO loads it.
 
-A file's rows and the note that they were taken are committed by one transaction, so that a repeat of what was cut short
-finds both or neither.
+One transaction commits a file's rows and the record that they were loaded, so that a retry finds both or neither.
 """
 
 import re
@@ -31,7 +30,7 @@ TYPES = {
     "array": "ARRAY",
     "union": "VARIANT",
 }
-"""As Airbyte's destination for Snowflake has them (its SnowflakeColumnManager.kt)."""
+"""The types that Airbyte's Snowflake destination uses (its SnowflakeColumnManager.kt)."""
 AIRBYTE_COLUMNS = {
     "_airbyte_raw_id": "VARCHAR NOT NULL",
     "_airbyte_extracted_at": "TIMESTAMP_TZ NOT NULL",
@@ -42,14 +41,14 @@ AIRBYTE_COLUMNS = {
 }
 LOADED = {"table_name": "VARCHAR", "file": "VARCHAR", "row_count": "NUMBER(38, 0)", "generation_id": "NUMBER(38, 0)"}
 UPDATED, DELETED = "_ab_cdc_updated_at", "_ab_cdc_deleted_at"
-"""Columns by which Airbyte's sources for databases say when a row was changed or deleted."""
+"""Columns in which Airbyte's database sources write when a row was changed or deleted."""
 SECONDS = {"login_timeout": 20, "network_timeout": 120, "socket_timeout": 120}
 
 
 class SnowflakeTable:
-    """Names are upper case, as Airbyte writes them. With `key` the newest row of each key is kept.
+    """Names are upper case, as Airbyte writes them. With `key`, only the newest row of each key is kept.
 
-    In the staged file columns are called c0, c1, …: some readers of Parquet take no name that is a word of SQL.
+    The staged file's columns are named c0, c1, …, because some Parquet readers reject names that are SQL keywords.
     """
 
     keeps_kinds = True
@@ -79,17 +78,17 @@ class SnowflakeTable:
         self._session = _connect(configuration)
 
     def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
-        """Make schemas, table and stage; return the table's columns, which are those found when none are declared."""
+        """Create schemas, table and stage; return the columns. If none are declared, return those of the table."""
         for schema in (self._schema, self._internal):
             self._run(f"CREATE SCHEMA IF NOT EXISTS {self._name(schema)}")
         self._run(f"CREATE TABLE IF NOT EXISTS {self._loaded} ({_definitions(LOADED)})")
         self._run(f"CREATE TABLE IF NOT EXISTS {self._table} ({_definitions(self._own)})")
         if not self._run(f"SELECT 1 FROM {self._table} LIMIT 1"):  # noqa: S608 - quoted
-            self._forget("TRUE")  # of a table that was dropped or emptied by somebody else
+            self._forget("TRUE")  # somebody else dropped or emptied the table
         columns = dict(declared) or self._known()
         self.set_columns(columns)
         self._keep_newest()
-        # A temporary stage goes with its session, and with it what a killed process left there.
+        # Snowflake drops a temporary stage with its session, and so also what a killed process left there.
         self._run(f"CREATE TEMPORARY STAGE {self._stage.removeprefix('@')}")
         return columns
 
@@ -110,7 +109,7 @@ class SnowflakeTable:
         return not self._run(f"SELECT 1 FROM {self._table} WHERE {inexact} LIMIT 1")  # noqa: S608 - quoted
 
     def _convert(self, types: Mapping[str, str]) -> None:
-        """Replace the table by one with other types, in one statement: readers find all rows at any time."""
+        """Replace the table by one with other types, in one statement, so that readers always find all rows."""
         known = {name.lower(): type_ for name, type_ in self._known().items()}
         defined = self._own | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}
         values = [
@@ -120,7 +119,7 @@ class SnowflakeTable:
         self._run(f"CREATE OR REPLACE TABLE {self._table} ({_definitions(defined)}) COPY GRANTS AS {query}")
 
     def rows_of(self, target: str) -> int | None:
-        """The rows of a file that was taken; None when it was not."""
+        """Return the number of rows of a loaded file; None if the file is not loaded."""
         query = f"SELECT row_count FROM {self._loaded} WHERE table_name = %s AND file = %s"  # noqa: S608 - quoted
         found = self._run(query, (self._label, target))
         return int(found[0][0]) if found else None
@@ -136,7 +135,7 @@ class SnowflakeTable:
         self._keep_newest()
 
     def keep_only(self, _targets: Collection[str]) -> None:
-        """Remove the rows of other generations: a row says no more of where it came from."""
+        """Remove the rows of other generations. A row has its generation, but not its file."""
         self._delete(f"_airbyte_generation_id <> {self._generation}", f"generation_id <> {self._generation}")
 
     def clear(self) -> None:
@@ -159,7 +158,7 @@ class SnowflakeTable:
         staged |= {name: (name, type_.removesuffix(" NOT NULL")) for name, type_ in self._own.items()}
         names = ", ".join(_column(name) for name in staged)
         values = ", ".join(_value(*of) for of in staged.values())
-        # Whether a file was taken is known from the transaction's note alone, not from what COPY remembers.
+        # FORCE: only our own record decides whether a file is loaded, not COPY's load history.
         options = "FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) FORCE = TRUE PURGE = TRUE"
         return f"COPY INTO {self._table} ({names}) FROM (SELECT {values} FROM {self._stage}/{target}/) {options}"  # noqa: S608
 
@@ -167,11 +166,13 @@ class SnowflakeTable:
         return zip(columns, self.names_in_file(columns), strict=True)
 
     def _keep_newest(self) -> None:
-        """Leave the newest row of each key, and none where that one is a deletion.
+        """Keep only the newest row of each key, and remove it if it is a deletion.
 
-        Each statement can be repeated, and a client that dies leaves no half-done deletion behind.
+        Each statement is atomic and can be repeated, so a client that dies does no harm.
         """
-        if not self._key or not {name.lower() for name in self._key} <= self._columns:  # inferred ones come with a file
+        if (
+            not self._key or not {name.lower() for name in self._key} <= self._columns
+        ):  # inferred columns appear with the first file
             return
         newest = f"{_column(UPDATED)} DESC NULLS LAST, " if UPDATED in self._columns else ""
         newest += "_ab_source_file_last_modified DESC, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"
@@ -182,7 +183,7 @@ class SnowflakeTable:
             self._run(f"DELETE FROM {self._table} WHERE nullif({_column(DELETED)}::VARCHAR, '') IS NOT NULL")  # noqa: S608
 
     def _delete(self, rows: str, files: str) -> None:
-        """The notes go first: of a deletion cut short, rows stay that nobody counts as missing."""
+        """Delete rows and the record of their files. The record goes first, so an interruption cannot lose rows."""
         self._forget(files)
         self._run(f"DELETE FROM {self._table} WHERE {rows}")  # noqa: S608
 
@@ -247,16 +248,16 @@ def _key(given: KeyPair) -> dict[str, Any]:
     try:
         key = load_pem_private_key(given.private_key.get_secret_value().encode(), passphrase)
     except (ValueError, TypeError):
-        message = "Snowflake: private_key is not a PEM key, or private_key_password does not open it."
+        message = "Snowflake: private_key is not a PEM key, or private_key_password does not decrypt it."
         raise DestinationError("config_error", f"{message} Check the destination's configuration.") from None
     return {"private_key": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())}
 
 
 @contextmanager
 def _errors(login: bool = False) -> Iterator[None]:
-    """The connector's errors as DestinationError: one of the network may be gone at the next attempt.
+    """Turn the connector's errors into DestinationError. Network errors are transient.
 
-    Who is refused at the `login` gets a plain DatabaseError, and gets it again.
+    A rejected `login` raises a plain DatabaseError, which a retry does not fix.
     """
     from snowflake.connector import errors
 
@@ -268,7 +269,7 @@ def _errors(login: bool = False) -> Iterator[None]:
         if refused or isinstance(error, errors.ProgrammingError | errors.ForbiddenError):
             message = f"Snowflake: {said} Check the destination's configuration."
             raise DestinationError("config_error", message) from None
-        raise DestinationError("transient_error", f"Snowflake cannot be reached: {said}") from None
+        raise DestinationError("transient_error", f"Cannot reach Snowflake: {said}") from None
 
 
 def _definitions(columns: Mapping[str, str]) -> str:
@@ -286,7 +287,7 @@ def _value(name: str, type_: str) -> str:
 
 
 def _converted(name: str, before: str, after: str) -> str:
-    """A column's value in another type. A time keeps its microseconds, of which a cast leaves three digits."""
+    """Return SQL for a column's value in another type. For times, to_char keeps microseconds; a cast keeps 3 digits."""
     if before.startswith("timestamp"):
         zone = " || '+00:00'" if before == "timestamp_with_timezone" else ""  # all are loaded as UTC
         return f"to_char({_column(name)}, 'YYYY-MM-DD HH24:MI:SS.FF6'){zone}"

@@ -1,4 +1,4 @@
-"""Column types as DuckDB has them, and quoting."""
+"""DuckDB's column types, and SQL expressions for DuckDB."""
 
 DUCKDB_TYPES = {
     "integer": "BIGINT",
@@ -13,7 +13,7 @@ DUCKDB_TYPES = {
     "union": "JSON",
 }
 NESTED = {"object": "OBJECT", "array": "ARRAY", "union": ""}
-"""The types of nested values, and DuckDB's name for the JSON that each takes: a union takes any."""
+"""Types of nested values, and DuckDB's name for the JSON type that each accepts. A union accepts any."""
 
 
 def name(name: str) -> str:
@@ -25,23 +25,23 @@ def text(value: str) -> str:
 
 
 FINITE = ("number", "date", "timestamp_with_timezone", "timestamp_without_timezone")
-"""Types of which DuckDB has infinite values, which warehouses and JSON do not have."""
+"""Types that have infinite values in DuckDB, but not in warehouses and in JSON."""
 
 
 def finite(value: str, type_: str) -> str:
-    """The value, or an error if it is NaN or infinite."""
+    """Return SQL for the value, which raises an error if it is NaN or infinite."""
     stop = f"error('not finite')::{DUCKDB_TYPES[type_]}"
     return f"CASE WHEN {value} IS NULL OR isfinite({value}) THEN {value} ELSE {stop} END"
 
 
 def has_not_finite(value: str) -> str:
-    """SQL for whether the text of a nested value has NaN or an infinity, which are not JSON, outside of its strings."""
+    """Return SQL for whether a nested value's text has NaN or infinity outside of strings, which is not valid JSON."""
     outside = rf"""regexp_replace({value}, '"([^"\\]|\\.)*"', '', 'g')"""
     return f"(contains({value}, 'NaN') OR contains({value}, 'Inf')) AND regexp_matches({outside}, 'NaN|Inf')"
 
 
 def column_type(duckdb_type: str) -> str:
-    """The type that a stream's column has for values of a DuckDB type."""
+    """Return the type of a stream's column for values of a DuckDB type."""
     if "TIMESTAMP" in duckdb_type and "[" not in duckdb_type and "(" not in duckdb_type:
         zoned = "WITH TIME ZONE" in duckdb_type or "TIMESTAMPTZ" in duckdb_type
         return "timestamp_with_timezone" if zoned else "timestamp_without_timezone"
@@ -57,25 +57,25 @@ def column_type(duckdb_type: str) -> str:
 
 
 def digits(text: str) -> str:
-    """The digits of a number's text that say what it is: without zeros at both ends, sign, point and exponent.
+    """Return SQL for the significant digits of a number's text: no sign, point, exponent, or zeros at either end.
 
-    A number that was rounded has others than its text.
+    If a number was rounded, its digits differ from those of its text.
     """
     return f"trim(translate(split_part(lower({text}), 'e', 1), '+-._ ', ''), '0')"
 
 
 def is_exact(text: str, double: str) -> str:
-    """SQL for whether a double keeps all digits of a number's text.
+    """Return SQL for whether a double keeps all digits of a number's text.
 
-    It does if it is written so: in the fewest digits that tell it from others, or in the 17 that always do.
+    It does if the text has the digits of the double's shortest unique form, or of its form with 17 digits.
     """
     fewest, most = digits(f"{double}::VARCHAR"), digits(f"printf('%.17g', {double})")
     return f"{digits(text)} IN ({fewest}, {most})"
 
 
 PLAIN = r"-?((0|[1-9][0-9]*)?\.[0-9]+([eE][+-]?[0-9]+)?|(0|[1-9][0-9]*)\.?([eE][+-][0-9]+)?)"
-"""A regular expression for text that is nothing but a number.
+"""A regular expression for text that is safe to read as a number.
 
-Text such as 00501, +49, 12E3, 1_000 or 0x1F is more than the number that it may be read as.
+Text such as 00501, +49, 12E3, 1_000 or 0x1F may be a code, and would lose characters as a number.
 """
 NOT_FINITE = "(?i:nan|[+-]?inf(inity)?)"

@@ -1,4 +1,4 @@
-"""What the mock believes: everything that decides what it does next, for `/_mock/state` and for the page."""
+"""The mock's state, for `/_mock/state` and for its page."""
 
 from typing import Any
 from uuid import UUID
@@ -6,9 +6,9 @@ from uuid import UUID
 from services.airbyte import wire
 from services.airbyte.catalog import SyncedStream
 from services.airbyte.config import Connection
+from services.airbyte.endpoints import Mock
 from services.airbyte.job_query import JobQuery
 from services.airbyte.jobs import Job
-from services.airbyte.requests import Mock
 
 
 def state(mock: Mock) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def state(mock: Mock) -> dict[str, Any]:
 
 
 def _jobs(mock: Mock) -> list[Job]:
-    """The newest hundred, and all that have not ended."""
+    """Return the newest 100 jobs, and all active ones."""
     newest = mock.store.jobs(JobQuery(order_by="created_at DESC", limit=100))
     return sorted({j.job_id: j for j in [*newest, *mock.store.active_jobs()]}.values(), key=lambda j: -j.job_id)
 

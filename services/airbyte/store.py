@@ -1,4 +1,4 @@
-"""What survives a restart: jobs, attempts, read state, generations and tokens, in one SQLite file."""
+"""The mock's persistent state, in one SQLite file: jobs, attempts, read files, generations, resources and tokens."""
 
 import fcntl
 import json
@@ -51,19 +51,20 @@ SELECT_JOBS = "SELECT job_id, connection_id, job_type, status, created_at, updat
 
 
 class AlreadyRunning(Exception):
-    """The connection has a job that has not ended."""
+    """The connection has an active job."""
 
 
 class StateInUse(Exception):
-    """Another mock owns the state folder."""
+    """Another mock is using the state folder."""
 
 
 def now() -> int:
+    """Return the time in microseconds since 1970."""
     return time.time_ns() // 1000
 
 
 class Store:
-    """Used from one thread, the event loop's: a call takes well under a millisecond."""
+    """Used only in the event loop's thread, since a call takes well under a millisecond."""
 
     def __init__(self, state_dir: Path) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
@@ -73,12 +74,12 @@ class Store:
         except BlockingIOError:
             self._lock.close()
             raise StateInUse(
-                f"another mock is running on {state_dir}; stop it or give this one its own state folder"
+                f"Another mock is using {state_dir}. Stop it, or choose another folder with MOCK_AIRBYTE_STATE_DIR."
             ) from None
         self._db = sqlite3.connect(state_dir / "state.sqlite", isolation_level=None, check_same_thread=False)
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
         if "modified" not in [row[1] for row in self._db.execute("PRAGMA table_info(read_files)")]:
-            self._db.execute("ALTER TABLE read_files ADD COLUMN modified TEXT NOT NULL DEFAULT ''")  # of a former state
+            self._db.execute("ALTER TABLE read_files ADD COLUMN modified TEXT NOT NULL DEFAULT ''")  # older versions
 
     def close(self) -> None:
         self._db.close()
@@ -97,10 +98,14 @@ class Store:
         return self.job(int(job_id or 0))
 
     def job(self, job_id: int) -> Job:
-        """Raises KeyError for a job that never was."""
+        """Return a job.
+
+        Raises:
+            KeyError: there is no such job.
+        """
         try:
             row = self._db.execute(f"{SELECT_JOBS} WHERE job_id = ?", (job_id,)).fetchone()
-        except OverflowError:  # more than SQLite's numbers hold
+        except OverflowError:  # too large for SQLite's integers
             row = None
         if row is None:
             raise KeyError(job_id)
@@ -117,21 +122,21 @@ class Store:
         return [_job(row) for row in self._db.execute(sql, (*values, query.limit, query.offset))]
 
     def count_jobs(self, query: JobQuery) -> int:
-        """How many there are on all pages."""
+        """Return the number of jobs on all pages."""
         condition, values = where(query)
-        sql = f"SELECT count(*) FROM jobs {condition}"  # noqa: S608 - made of the names of columns
+        sql = f"SELECT count(*) FROM jobs {condition}"  # noqa: S608 - only column names
         return int(self._db.execute(sql, values).fetchone()[0])
 
     def set_status(self, job_id: int, status: JobStatus) -> None:
         before = self.job(job_id).status
         if status not in ALLOWED[before]:
-            raise ValueError(f"job {job_id} cannot go from {before} to {status}")
+            raise ValueError(f"Job {job_id} cannot change from {before} to {status}")
         self._db.execute("UPDATE jobs SET status = ?, updated_at = ? WHERE job_id = ?", (status.value, now(), job_id))
 
     # attempts
 
     def start_attempt(self, job_id: int, streams: list[str]) -> int:
-        """A new attempt with no figures yet; numbers count from 0."""
+        """Start a new attempt of a job; return its number, which counts from 0."""
         number = len(self.attempts(job_id))
         stats = json.dumps({stream: asdict(StreamStats()) for stream in streams})
         values = (job_id, number, "running", at := now(), at, "[]", stats)
@@ -145,7 +150,7 @@ class Store:
         return number
 
     def end_attempt(self, job_id: int, number: int, status: JobStatus, failures: list[dict[str, Any]]) -> None:
-        """End an attempt together with its job's change to `status`."""
+        """End an attempt and change its job's status, in one transaction."""
         ended = "succeeded" if status is JobStatus.SUCCEEDED else "failed"
         with self._transaction():
             self._db.execute(
@@ -161,7 +166,7 @@ class Store:
         return [_attempt(row) for row in rows]
 
     def note(self, job_id: int, number: int, line: str) -> None:
-        """Keep what a person should know of an attempt that need not have failed."""
+        """Add a line to an attempt's log."""
         self._db.execute("INSERT INTO notes VALUES (?, ?, ?)", (job_id, number, line))
 
     def notes(self, job_id: int, number: int) -> list[str]:
@@ -169,21 +174,21 @@ class Store:
         return [row[0] for row in self._db.execute(sql, (job_id, number))]
 
     def ignore(self, connection_id: UUID, file: Ignored) -> bool:
-        """Note an object that is not read; return whether that is news."""
+        """Record an ignored object; return whether it is new, or was ignored for another reason or version before."""
         values = (str(connection_id), file.key, file.etag, file.reason)
         sql = """INSERT INTO ignored_files VALUES (?1, ?2, ?3, ?4) ON CONFLICT (connection_id, key) DO UPDATE
                  SET etag = ?3, reason = ?4 WHERE etag <> ?3 OR reason <> ?4"""
         return self._db.execute(sql, values).rowcount > 0
 
     def ignored(self, connection_id: UUID) -> list[tuple[str, str]]:
-        """The objects that were not read lately, and why: the newest 1,000."""
+        """Return (key, reason) of the newest 1,000 ignored objects."""
         sql = "SELECT key, reason FROM ignored_files WHERE connection_id = ? ORDER BY rowid DESC LIMIT 1000"
         return self._db.execute(sql, (str(connection_id),)).fetchall()
 
     # read state
 
     def record(self, job: Job, number: int, file: Committed) -> None:
-        """A file's rows are in the lake: remember its version and count it, in one transaction."""
+        """Record a committed file and add it to the statistics, in one transaction."""
         stats = self.attempts(job.job_id)[number].streams
         stream = stats.setdefault(file.stream, StreamStats())
         stream.records_emitted += file.rows + file.skipped
@@ -209,30 +214,30 @@ class Store:
             )
 
     def read_versions(self, connection_id: UUID, stream: str, generation: int) -> dict[str, tuple[str, int, str]]:
-        """The newest version of each key that was read: key -> (etag, version, date)."""
+        """Return the newest version of each key that was read: key -> (etag, version, date)."""
         sql = """SELECT key, etag, max(version), modified FROM read_files
                  WHERE connection_id = ? AND stream = ? AND generation = ? GROUP BY key"""
         rows = self._db.execute(sql, (str(connection_id), stream, generation))
         return {key: (etag, version, modified) for key, etag, version, modified in rows}
 
     def targets(self, connection_id: UUID, stream: str, key: str = "") -> list[str]:
-        """The names under which an object's files were committed, or those of all, of all versions and generations."""
+        """Return the target names of all committed versions of an object, or of all objects if `key` is empty."""
         condition, values = of_object(key, "key") if key else ("true", ())
         sql = f"SELECT target FROM read_files WHERE connection_id = ? AND stream = ? AND {condition}"  # noqa: S608 - a constant
         return [target for (target,) in self._db.execute(sql, (str(connection_id), stream, *values))]
 
     def flush(self) -> None:
-        """Have all that was recorded so far outlive a power failure."""
+        """Write all records to the disk, so that they survive a power failure."""
         self._db.execute("PRAGMA wal_checkpoint(FULL)")
 
     def forget(self, connection_id: UUID, key: str) -> None:
-        """Have an object count as one that was never read."""
+        """Forget that an object was read."""
         condition, values = of_object(key, "key")
         sql = f"DELETE FROM read_files WHERE connection_id = ? AND {condition}"  # noqa: S608 - a constant
         self._db.execute(sql, (str(connection_id), *values))
 
     def totals(self, connection_id: UUID, stream: str, generation: int) -> tuple[int, int, int]:
-        """Files, rows and bytes that the generation has read."""
+        """Return how many files, rows and bytes the generation has read."""
         sql = """SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(bytes), 0) FROM read_files
                  WHERE connection_id = ? AND stream = ? AND generation = ?"""
         files, rows, size = self._db.execute(sql, (str(connection_id), stream, generation)).fetchone()
@@ -244,7 +249,7 @@ class Store:
         return int(row[0]) if row else 0
 
     def next_generation(self, job: Job, stream: str) -> int:
-        """One more than before, once a job: its later attempts go on with what the first began."""
+        """Start a stream's next generation and return it. A job does this only once: later attempts continue in it."""
         sql = """INSERT INTO generations VALUES (?1, ?2, 1, ?3) ON CONFLICT (connection_id, stream) DO UPDATE
                  SET generation = generation + 1, job_id = ?3 WHERE job_id <> ?3"""
         self._db.execute(sql, (str(job.connection_id), stream, job.job_id))
@@ -253,17 +258,17 @@ class Store:
     # refreshes, and changes of schemas
 
     def refresh(self, job_id: int, streams: list[str], keeps_rows: bool) -> None:
-        """Have a job read these streams anew."""
+        """Record that a job reads these streams from the start."""
         rows = [(job_id, stream, keeps_rows) for stream in streams]
         self._db.executemany("INSERT INTO refreshes VALUES (?, ?, ?)", rows)
 
     def refreshed(self, job_id: int) -> dict[str, bool]:
-        """The streams that a job reads anew, and whether the rows of former generations stay."""
+        """Return the streams that a job reads from the start, and whether it keeps the rows of older generations."""
         rows = self._db.execute("SELECT stream, keeps_rows FROM refreshes WHERE job_id = ?", (job_id,))
         return {stream: bool(keeps) for stream, keeps in rows}
 
     def propose(self, connection_id: UUID, stream: str, names: list[str]) -> None:
-        """Note columns that wait for a person's approval."""
+        """Record new columns, which someone has to approve."""
         rows = [(str(connection_id), stream, name) for name in names]
         self._db.executemany("INSERT OR IGNORE INTO new_columns VALUES (?, ?, ?, 0)", rows)
 
@@ -277,13 +282,13 @@ class Store:
     # resources
 
     def save_resource(self, kind: str, resource_id: UUID, body: str, deleted: bool) -> None:
-        """What a caller made of a resource; it goes before what the config file says of it."""
+        """Save a resource that a caller changed. It takes precedence over the config file."""
         sql = """INSERT INTO resources VALUES (?, ?, ?, ?)
                  ON CONFLICT (resource_id) DO UPDATE SET body = excluded.body, deleted = excluded.deleted"""
         self._db.execute(sql, (str(resource_id), kind, body, deleted))
 
     def resources(self) -> list[tuple[str, str, bool]]:
-        """(kind, JSON, deleted), in the order of their first change."""
+        """Return (kind, JSON, deleted) of each saved resource, in the order of their first change."""
         rows = self._db.execute("SELECT kind, body, deleted FROM resources ORDER BY rowid")
         return [(kind, body, bool(deleted)) for kind, body, deleted in rows]
 

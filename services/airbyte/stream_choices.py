@@ -1,4 +1,4 @@
-"""Whether a stream can be synced as a connection asks for. The texts are Airbyte's own, read in its server's source."""
+"""Check a connection's choices for a stream. The messages are Airbyte's own, copied from its server's source."""
 
 from services.airbyte.config import Destination, Stream, StreamChoice, SyncMode
 
@@ -7,7 +7,7 @@ INCREMENTAL = (SyncMode.INCREMENTAL_APPEND, SyncMode.INCREMENTAL_DEDUPED_HISTORY
 
 
 def mistake(choice: StreamChoice, stream: Stream, destination: Destination) -> str | None:
-    """What is wrong with the choice, None if nothing is. Fields of inferred columns are taken as given."""
+    """Return what is wrong with the choice, or None. If the columns are inferred, any column name is accepted."""
     modes = ", ".join(mode.value for mode in destination.syncModes)
     if choice.syncMode not in destination.syncModes:
         return f"Cannot set sync mode to {choice.syncMode} for stream {choice.name}. Valid sync modes are: [{modes}]"
@@ -50,7 +50,7 @@ def _key(choice: StreamChoice, stream: Stream) -> str | None:
 
 
 def _key_of(choice: StreamChoice, stream: Stream) -> list[list[str]]:
-    """The source's own goes before the connection's."""
+    """Return the primary key. The source's takes precedence over the connection's."""
     return [[column] for column in stream.primaryKey] or choice.primaryKey or []
 
 

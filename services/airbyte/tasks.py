@@ -1,4 +1,4 @@
-"""The tasks that a worker process accepts."""
+"""Build the tasks for worker processes."""
 
 from dataclasses import replace
 from typing import Literal
@@ -17,7 +17,7 @@ FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
 
 
 class Tasks:
-    """Each task has a folder of its own in `work_dir`."""
+    """Each task gets its own folder in `work_dir`."""
 
     def __init__(self, settings: Settings, catalog: Catalog, store: Store) -> None:
         self.work_dir = settings.state_dir.absolute() / "work"
@@ -27,7 +27,7 @@ class Tasks:
         self._store = store
 
     def attempt(self, connection: Connection, job: Job | None, streams: list[SyncedStream]) -> SyncTask:
-        """Without a job the places of the streams are made ready."""
+        """Return the task for an attempt. Without a job, the task only creates the streams' folders or tables."""
         source = self._catalog.sources[connection.sourceId]
         destination = self._catalog.destinations[connection.destinationId].configuration
         tasks = [self._stream(connection, job, synced, source.configuration.prefix) for synced in streams]
@@ -42,20 +42,20 @@ class Tasks:
         )
 
     def removal(self, connection: Connection, streams: list[SyncedStream], key: str) -> SyncTask:
-        """What takes the rows of the object `key` out of the streams."""
+        """Return the task that removes the rows of the object `key` from the streams."""
         id_, task = connection.connectionId, self.attempt(connection, None, streams)
         found = [replace(each, targets=self._store.targets(id_, each.name, key)) for each in task.streams]
         return replace(task, streams=found, work_dir=f"{task.work_dir}-{id_}", prepare_only=False, remove=key)
 
     def compaction(self, connection: Connection, streams: list[SyncedStream]) -> SyncTask:
-        """What merges the small files of the streams, as far as the state knows them."""
+        """Return the task that merges those small files of the streams that are recorded in the state."""
         id_, task = connection.connectionId, self.attempt(connection, None, streams)
-        self._store.flush()  # a file that the state forgot would be loaded again
+        self._store.flush()  # a merged file whose record got lost would be loaded again
         known = [replace(each, targets=self._store.targets(id_, each.name)) for each in task.streams]
         return replace(task, streams=known, work_dir=f"{task.work_dir}-{id_}", prepare_only=False, compact=True)
 
     def source(self, source: Source, folder: str, streams: list[StreamTask]) -> SyncTask:
-        """What every task on the source's files has."""
+        """Return a task for the source's files with the fields that all tasks share."""
         settings = self._settings
         key, secret, token = settings.s3_access_key_id, settings.s3_secret_access_key, settings.s3_session_token
         return SyncTask(

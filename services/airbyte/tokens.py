@@ -1,4 +1,4 @@
-"""Access tokens: issued for the application's credentials, kept as hashes, valid for `token_lifetime` seconds."""
+"""Issue and check access tokens. They are stored as hashes and are valid for `token_lifetime` seconds."""
 
 import hashlib
 import hmac
@@ -19,7 +19,10 @@ class Tokens:
         return self._settings.client_secret is not None
 
     def issue(self, client_id: str, client_secret: str, lifetime: float | None = None) -> str | None:
-        """A new token, or None for wrong credentials. A mock without credentials takes any. Lifetime in seconds."""
+        """Return a new token, or None for wrong credentials. A mock without credentials accepts any.
+
+        `lifetime` is in seconds.
+        """
         if not self._credentials_match(client_id, client_secret):
             return None
         token = secrets.token_urlsafe(32)
@@ -34,7 +37,7 @@ class Tokens:
         return scheme.lower() == "bearer" and self._store.token_is_valid(_digest(token.strip()))
 
     def accepts_basic(self, authorization: str | None) -> bool:
-        """Whether HTTP Basic authentication brings the application's own credentials, as a browser sends them."""
+        """Return whether the header has the mock's credentials as HTTP basic authentication, which browsers send."""
         scheme, _, encoded = (authorization or "").partition(" ")
         try:
             client_id, _, client_secret = b64decode(encoded.strip(), validate=True).decode().partition(":")

@@ -1,4 +1,4 @@
-"""The public API's shapes, as the server writes them: absent instead of null, times as java.time prints them."""
+"""Build the public API's responses as Airbyte's server does: without nulls, and with times as java.time prints them."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -30,13 +30,13 @@ def job(job: Job) -> dict[str, Any]:
 
 
 def instant(microseconds: int) -> str:
-    """Whole seconds in UTC; java's toString leaves out seconds that are zero."""
+    """Format a time in UTC. Like Java's toString, leave out seconds that are zero."""
     at = datetime.fromtimestamp(microseconds // 1_000_000, UTC)
     return at.strftime("%Y-%m-%dT%H:%MZ" if at.second == 0 else "%Y-%m-%dT%H:%M:%SZ")
 
 
 def duration(microseconds: int) -> str:
-    """ISO-8601, hours at most, whole seconds: PT1H2M3S."""
+    """Format a duration as ISO 8601 in hours, minutes and whole seconds: PT1H2M3S."""
     minutes, seconds = divmod(max(microseconds, 0) // 1_000_000, 60)
     hours, minutes = divmod(minutes, 60)
     parts = [(hours, "H"), (minutes, "M"), (seconds, "S")]
@@ -44,7 +44,7 @@ def duration(microseconds: int) -> str:
 
 
 def page(data: list[dict[str, Any]], url: str, kept: list[tuple[str, str]], limit: int, offset: int) -> dict[str, Any]:
-    """A list's answer. There is a next page whenever this one holds anything, as on the server."""
+    """Return one page of a list. As on Airbyte's server, each page that is not empty has a next page."""
     following = [*kept, ("limit", str(limit)), ("offset", str(offset + limit))]
     before = [("limit", str(limit)), *kept, ("limit", str(limit)), ("offset", str(max(offset - limit, 0)))]
     return {

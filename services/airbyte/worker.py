@@ -1,7 +1,6 @@
-"""`python -m services.airbyte.worker`: a process that runs attempts, one after the other, as the engine asks.
+"""A worker process that runs the engine's tasks one after the other: `python -m services.airbyte.worker`.
 
-A process, because a conversion may take all the cores and memory it is given and may be killed at any moment, while
-the API keeps answering.
+It is a separate process so that the API keeps answering while a conversion uses all its cores and memory, or is killed.
 """
 
 import os
@@ -12,11 +11,11 @@ from queue import SimpleQueue
 from services.airbyte import loader, objects
 from services.airbyte.protocol import Done, Message, SyncTask, encode
 
-NICENESS = 5  # the API answers first
+NICENESS = 5  # lower priority than the API
 
 
 def main() -> None:
-    """Run the tasks that come in on stdin until it is closed."""
+    """Run the tasks that arrive on stdin until it is closed."""
     os.nice(NICENESS)
     tasks: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()

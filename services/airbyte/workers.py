@@ -1,4 +1,4 @@
-"""The worker processes: started, kept warm, taken by an attempt, ended."""
+"""Start worker processes, keep an idle one ready, and stop them."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ DETAIL_BYTES = 2000
 
 
 class WorkerDied(Exception):
-    """The process ended before its task was done. `detail` is the end of what it wrote to stderr."""
+    """The process ended before its task was done. `detail` is the end of its stderr."""
 
     def __init__(self, exit_code: int, detail: str) -> None:
         super().__init__(exit_code, detail)
@@ -23,14 +23,13 @@ class WorkerDied(Exception):
 
 
 class WorkerStalled(Exception):
-    """The process made no progress for so long that it was ended."""
+    """The process was stopped because it made no progress."""
 
 
 class Workers:
-    """Keeps one idle worker, since a new one spends most of a second on importing DuckDB and boto3.
+    """Keeps one idle worker, because a new one needs most of a second to import DuckDB and boto3.
 
-    An idle worker waits for a line on stdin, so it uses no processor time. A worker that finished its task is kept; one
-    that died, failed or was cancelled in the middle is never used again.
+    An idle worker waits for a line on stdin, so it uses no CPU. A worker is reused only if it finished its task.
     """
 
     def __init__(self) -> None:
@@ -38,23 +37,23 @@ class Workers:
         self._starting: asyncio.Task[None] | None = None
 
     def warm_up(self) -> None:
-        """Start the idle worker in the background, if there is none."""
+        """Start an idle worker in the background if there is none."""
         if self._idle is None and self._starting is None:
             self._starting = asyncio.create_task(self._start_idle(), name="idle worker")
 
     async def stop(self) -> None:
-        """End the idle worker."""
+        """Stop the idle worker."""
         if self._starting:
-            await self._starting  # a start that is cancelled half way leaves its process behind
+            await self._starting  # cancelling a start would leave its process behind
         if idle := self._take_idle():
             await _end(idle)
 
     async def run(self, task: SyncTask, stall_seconds: float) -> AsyncGenerator[Message, None]:
-        """What the worker says, up to and without Done. Leaving early ends the process.
+        """Yield the worker's messages up to, but not including, Done. Leaving early stops the process.
 
         Raises:
-            WorkerDied: it ended before the task was done.
-            WorkerStalled: for `stall_seconds` it said nothing, and none of the files that it writes has changed.
+            WorkerDied: the process ended before the task was done.
+            WorkerStalled: for `stall_seconds`, it sent no message and the files that it writes did not grow.
         """
         if self._starting:
             await asyncio.shield(self._starting)
@@ -90,7 +89,7 @@ class Workers:
 
 
 async def _line(process: Process, task: SyncTask, stall_seconds: float) -> bytes:
-    """The next line that the worker writes; empty at its end."""
+    """Return the next line of the worker's stdout; empty if it has ended."""
     reading = asyncio.ensure_future(_pipe(process.stdout).readline())
     before: dict[str, int] | None = None
     try:
@@ -105,7 +104,7 @@ async def _line(process: Process, task: SyncTask, stall_seconds: float) -> bytes
 
 
 def _written(task: SyncTask) -> dict[str, int]:
-    """The sizes, in bytes, of the files that an attempt is writing."""
+    """Return the sizes, in bytes, of the files that an attempt is writing."""
     files = list(Path(task.work_dir).rglob("*"))
     if not task.snowflake:
         files += [file for stream in task.streams if stream.place for file in Path(stream.place).glob(".*.tmp")]

@@ -1,4 +1,4 @@
-"""The file formats that a source can have, told by the stream's settings, or else by a file's name."""
+"""The file formats of a source. The stream's settings choose the format; by default, the file's name does."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -18,7 +18,7 @@ SourceFile: TypeAlias = CsvFile | DialectFile | JsonlFile | ParquetFile
 
 
 def format_of(key: str, chosen: Format | None) -> Format | None:
-    """The stream's format, or what the suffix says; None for CSV of the usual dialect, whose types are inferred."""
+    """Return the stream's format, or the suffix's. None means CSV in the default dialect with inferred types."""
     name = plain(key)
     if chosen or name.endswith(".csv"):
         return chosen
@@ -33,7 +33,11 @@ def open_file(
     limits: Limits,
     chosen: Format | None = None,
 ) -> SourceFile:
-    """The decompressed file at `path`, which is the object `key`. Raises BadFile."""
+    """Open the decompressed file of the object `key` at `path`.
+
+    Raises:
+        BadFile: the header or the file's metadata is invalid.
+    """
     found = format_of(key, chosen)
     if isinstance(found, ParquetFormat):
         return ParquetFile(connection, key, path, limits, found)

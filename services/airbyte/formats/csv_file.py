@@ -1,4 +1,4 @@
-"""CSV with a header line, commas and double quotes."""
+"""CSV in the default dialect: a header line, commas and double quotes. DuckDB parses it."""
 
 import csv
 import re
@@ -24,23 +24,23 @@ from services.airbyte.formats.survey import Survey
 CANDIDATES = ("boolean", "integer", "number")  # source-s3's "Primitive Types Only", besides text
 SAMPLE_ROWS = 100_000
 CHECKED = {"date": ("____-__-__",), "timestamp_without_timezone": ("____-__-_____:__:__", "____-__-__")}
-"""Shapes of text without what these types do not keep: a time of day, a zone."""
+"""Patterns of text that these types keep completely, so without a time of day or a time zone."""
 BUFFER = 32_000_000
-"""Bytes that DuckDB reads at once where rows have its own default size."""
+"""DuckDB's default buffer size in bytes."""
 LONGEST = 1_900_000
-"""Bytes of a row that DuckDB reads without being told."""
+"""Rows up to this size in bytes need no option: DuckDB's default limit is 2 MB."""
 REASONS = {
     r"Expected Number of Columns: (\d+) Found: (\d+)": r"the row has \2 values, but the header names \1 columns. Look "
-    "for a delimiter or a line end that is missing, or that is part of a value without quotes. If the header stands "
-    "further down, set the stream's format.skip_rows_before_header",
-    "unterminated quote": "a quote is not closed, or text follows a closing quote. Write a quote in a value twice",
+    "for a delimiter or a line end that is missing, or that is part of an unquoted value. If the header is further "
+    "down, set the stream's format.skip_rows_before_header",
+    "unterminated quote": "a quote is not closed, or text follows a closing quote. Double each quote inside a value",
     "not utf-8": "the row is not UTF-8. Save the file as UTF-8, or set the stream's format.encoding",
 }
-"""DuckDB's words for what is wrong with a row, and ours."""
+"""DuckDB's errors about a row (regular expressions), and our messages."""
 
 
 class CsvFile:
-    """A file whose lines end in more than one way, which DuckDB does not read, is written anew with one."""
+    """A file with mixed line ends, which DuckDB does not read, is rewritten with LF."""
 
     skipped = 0
     empty: Mapping[str, str] = {}
@@ -55,9 +55,9 @@ class CsvFile:
         self._rows = _with_one_line_end(path) if survey.mixed_ends else max(survey.records - 1, 0)
 
     def infer(self) -> dict[str, str]:
-        """The narrowest type of all values of each column; columns without a value are left out.
+        """Return the narrowest type that fits all values of each column; columns without values are left out.
 
-        Only a number that is nothing else counts as one: see `sql.PLAIN`. The first rows settle most columns of text.
+        Only text that is safe to read as a number counts as one: see `sql.PLAIN`. The sample decides most text columns.
         """
         types = self._narrowest(dict.fromkeys(range(len(self.names)), CANDIDATES), SAMPLE_ROWS)
         left = {at: CANDIDATES[CANDIDATES.index(type_) :] for at, type_ in types.items() if type_ in CANDIDATES}
@@ -67,20 +67,20 @@ class CsvFile:
         return {self.names[at]: type_ for at, type_ in types.items()}
 
     def _narrowest(self, candidates: Mapping[int, Sequence[str]], most: int | None = None) -> dict[int, str]:
-        """The first type that each column's values all have, by the column's place, of the first `most` rows."""
+        """Return the first candidate that fits all values of each column, by position, in the first `most` rows."""
         asked = [(at, type_) for at, types in candidates.items() for type_ in types]
         tests = [self._test(f"f{at}", type_) for at, type_ in asked] + [f"count(f{at}) > 0" for at in candidates]
         rows = f"FROM {self._read(['VARCHAR'] * len(self.names))}" + (f" LIMIT {most}" if most else "")
         try:
             found = self._connection.execute(f"SELECT {', '.join(tests)} FROM ({rows})").fetchone() or ()  # noqa: S608
-        except duckdb.Error:  # a row that cannot be read, of which the reading says where it is
+        except duckdb.Error:  # an invalid row, which is reported with its line when the file is read
             return dict.fromkeys(candidates, "string")
         fits = dict(zip(asked, found, strict=False))
         filled = [at for at, some in zip(candidates, found[len(asked) :], strict=True) if some]
         return {at: next((type_ for type_ in candidates[at] if fits[at, type_]), "string") for at in filled}
 
     def _test(self, field: str, type_: str) -> str:
-        """SQL for whether all values of a column have a type."""
+        """Return SQL for whether all values of a column have this type."""
         match type_:
             case "boolean":
                 return f"bool_and(lower({field}) IN ('true', 'false'))"
@@ -91,12 +91,15 @@ class CsvFile:
         return f"bool_or({number}) AND bool_and({number} OR regexp_full_match({field}, '{sql.NOT_FINITE}'))"
 
     def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
-        """Cast while parsing; where a value does not fit its type, or might lose a part, read all as text.
+        """Yield a reading that casts while parsing, then one that reads all values as text.
 
-        DuckDB rounds 1.5 to an integer 2 without a word, so with fractions in the file integers are read as doubles
-        and the reading stops at one that is not whole, or too large for a double to be exact. Without fractions they
-        are read as decimals, since DuckDB takes 0x1F and 0b11 for integers. It takes the text "epoch" and years of two
-        digits for dates too, so the reading stops at what these become.
+        The second one is for files with values that do not fit their type, or might lose a part. The first one stops
+        at such values, because DuckDB accepts some of them silently:
+
+        - It rounds 1.5 to an integer 2. So if the file has fractions, integers are read as doubles, and the reading
+          stops at one that is not whole, or too large for an exact double.
+        - It reads 0x1F and 0b11 as integers. So if the file has no fractions, integers are read as decimals.
+        - It reads "epoch" and two-digit years as dates. So the reading stops at the dates that these become.
         """
         declared = {name.lower(): type_ for name, type_ in columns.items()}
         types = [declared.get(name.lower(), "string") for name in self.names]
@@ -121,7 +124,7 @@ class CsvFile:
         return "DECIMAL(19, 0)" if self._survey.long else "DECIMAL(18, 0)"
 
     def _checked(self, at: int, type_: str) -> str:
-        """The value of a column, or an error if it is not all that its text says."""
+        """Return SQL for a column's value, which raises an error if the value lost a part of its text."""
         value = f"f{at}"
         if type_ in CHECKED:
             shape = " OR ".join(f"{value} LIKE '{shape}'" for shape in CHECKED[type_])
@@ -130,14 +133,14 @@ class CsvFile:
         if type_ == "integer":
             return _whole(value) if self._survey.fractions else f"{value}::BIGINT"
         if type_ == "timestamp_with_timezone":
-            stop = f"error('not a date with four digits of the year')::{sql.DUCKDB_TYPES[type_]}"
+            stop = f"error('not a date with a four-digit year')::{sql.DUCKDB_TYPES[type_]}"
             value = (
                 f"(CASE WHEN {value} < TIMESTAMPTZ '1000-01-01' OR epoch_us({value}) = 0 THEN {stop} ELSE {value} END)"
             )
         return sql.finite(value, type_) if type_ in sql.FINITE else value
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
-        """DuckDB's message without the row's own text, its advice and the dump of its options."""
+        """Turn DuckDB's error into a short message without the row's text, DuckDB's advice and its options."""
         if "Maximum line size" in str(error):
             line = re.search(r"CSV Error on Line: (\d+)", str(error))
             return TooLarge(
@@ -148,7 +151,7 @@ class CsvFile:
         if "no name for a value" in str(error):
             return BadFile("the row has a value after the last column of the header", self._first_long_row())
         if "state machine" in str(error):
-            return BadFile("its lines end in more than one way (CR LF, LF, CR), or a quote is not closed")
+            return BadFile("it has mixed line ends (CR LF, LF, CR), or a quote is not closed")
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
         said = re.split(r"\n\s*(?:Possible|file =)", str(error))[0].strip().splitlines()
         reason = said[-1] if line else said[0].removeprefix("Invalid Input Error: ")
@@ -158,7 +161,7 @@ class CsvFile:
         return BadFile(reason, int(line.group(1)) if line else None)
 
     def _first_long_row(self) -> int | None:
-        """The line of the first row with a value in a column that the header does not name."""
+        """Return the line of the first row with more values than the header has names."""
         with _text(self.path) as lines:
             reader, began = csv.reader(lines), 1
             for row in reader:
@@ -168,8 +171,8 @@ class CsvFile:
         return None
 
     def check(self, written: int) -> None:
-        """Raise BadFile unless `written` rows are all that the file has."""
-        if written != self._rows:  # a quote within a value, or an empty line, which the quick count takes for a row
+        """Raise BadFile unless `written` is the number of rows in the file."""
+        if written != self._rows:  # the fast count is wrong for empty lines and for quotes inside values
             check_rows(written, _count(self.path))
 
     def _read(self, types: list[str]) -> str:
@@ -203,9 +206,12 @@ def _whole(value: str) -> str:
 
 
 def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
-    """How many values the header has, and the column names in the file's order; none when the file is empty.
+    """Return the number of values in the header, and the column names; none if the file is empty.
 
     Trailing columns without a name, which spreadsheets write, are left out.
+
+    Raises:
+        BadFile: the header is missing or invalid.
     """
     check_is_text(path)
     with _text(path) as lines:
@@ -214,7 +220,7 @@ def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
         try:
             header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
         except csv.Error as error:
-            advice = "If something other than a comma separates the names, set the stream's format.delimiter"
+            advice = "If the delimiter is not a comma, set the stream's format.delimiter"
             raise BadFile(f"the header cannot be read: {error}. {advice}", 1) from None
         if not header and any(map(str.strip, lines)):
             raise BadFile("the first line is empty. Set the stream's format.skip_rows_before_header, or remove it", 1)
@@ -226,10 +232,10 @@ def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
 
 
 def check_is_header(first: str) -> None:
-    """Raise BadFile for a first line that surely is something else, which would be loaded as a column's name."""
+    """Raise BadFile if the first line is clearly not a header: it would be loaded as a column's name."""
     if found := re.fullmatch("sep=(.),?", first, re.IGNORECASE):
         raise BadFile(
-            f"its first line says that {found[1]!r} separates the values. Set the stream's format.delimiter to "
+            f"its first line says that the delimiter is {found[1]!r}. Set the stream's format.delimiter to "
             f"{found[1]!r} and format.skip_rows_before_header to 1",
             1,
         )
@@ -240,7 +246,7 @@ def check_is_header(first: str) -> None:
 
 
 def _within(lines: Iterable[str], most: int) -> Iterator[str]:
-    """The lines of the header, which has several where a name has line ends."""
+    """Yield the header's lines up to a size limit. A name with a line end spans several lines."""
     for line in lines:
         most -= len(line)
         if most < 0:
@@ -249,7 +255,7 @@ def _within(lines: Iterable[str], most: int) -> Iterator[str]:
 
 
 def _count(path: Path) -> int:
-    """Rows by Python's own reader, which takes a quote within a value for what it is and leaves empty lines out."""
+    """Count the rows with Python's reader, which handles quotes inside values and skips empty lines."""
     with _text(path) as lines:
         try:
             return max(sum(1 for row in csv.reader(lines, skipinitialspace=True) if row) - 1, 0)
@@ -258,11 +264,11 @@ def _count(path: Path) -> int:
 
 
 def _with_one_line_end(path: Path) -> int:
-    """Write the file anew with LF for every line end outside of quotes; return its rows."""
+    """Rewrite the file with LF for each line end outside of quotes; return its number of rows."""
     rewritten = path.with_suffix(".lf")
     rows = -1
     with _text(path) as lines, rewritten.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
-        # A carriage return in a value needs its quotes, which a writer with other line ends would leave out.
+        # A carriage return in a value must stay quoted. A writer with LF line ends would not quote it by default.
         reader, writer = csv.reader(lines, strict=True), csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
         try:
             for row in filter(None, reader):

@@ -1,6 +1,6 @@
-"""CSV of any dialect and encoding, read by Python's reader as source-s3 does, and handed to DuckDB as JSON Lines.
+"""CSV in any dialect and encoding, parsed by Python's reader as in source-s3, and passed to DuckDB as JSON Lines.
 
-Some ten times slower than DuckDB's own reading of the usual dialect, which `csv_file` leaves to it.
+This is about ten times slower than DuckDB's parser, which `csv_file` uses for the default dialect.
 """
 
 import codecs
@@ -32,7 +32,7 @@ from services.airbyte.formats.model import (
 from services.airbyte.formats.settings import CsvFormat
 
 UNREADABLE = "\udcff"
-"""What stands in a line for bytes that the encoding does not have; no text that was read has it."""
+"""Replaces bytes that are invalid in the encoding. It cannot occur in decoded text."""
 Row = tuple[int, list[str]]
 
 
@@ -40,7 +40,7 @@ codecs.register_error("mark-unreadable", lambda error: (UNREADABLE, cast(Unicode
 
 
 class _Lines:
-    """The lines of a text with their ends; `number` is that of the last one that was read."""
+    """The lines of a text with their line ends. `number` is the number of the last line that was read, from 1."""
 
     def __init__(self, text: TextIO, encoding: str, most: int) -> None:
         self._text = text
@@ -52,13 +52,17 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        """Raise BadFile for a line that is too long or not of the encoding."""
+        """Return the next line.
+
+        Raises:
+            BadFile: the line is too long, or has bytes that are invalid in the encoding.
+        """
         if not (line := self._text.readline(self._most + 1)):
             raise StopIteration
         self.number += 1
         if UNREADABLE in line:
             where = f"character {line.index(UNREADABLE) + 1} of the line is not {self._encoding}"
-            raise BadFile(f"{where}. Set the stream's format.encoding to the file's", self.number)
+            raise BadFile(f"{where}. Set the stream's format.encoding to the file's encoding", self.number)
         if len(line) > self._most:
             raise TooLarge(f"the line is longer than {size(self._most)}", "MAX_LINE_SIZE", self.number)
         return line.removeprefix("\ufeff") if self.number == 1 else line
@@ -82,7 +86,10 @@ class DialectFile:
         check_names(self.names, "the header", limits.columns, 1 + format.skip_rows_before_header)
 
     def infer(self) -> dict[str, str]:
-        """Text, or with "Primitive Types Only" the narrowest type of all values; columns without one are left out."""
+        """Return text for each column, or with "Primitive Types Only" the narrowest type that fits all its values.
+
+        With "Primitive Types Only", columns without values are left out.
+        """
         if self._format.inference_type == "None":
             return dict.fromkeys(self.names, "string")
         booleans = {*self._format.true_values, *self._format.false_values}
@@ -99,7 +106,7 @@ class DialectFile:
         return {self.names[at]: next(iter(left[at]), "string") for at in sorted(filled)}
 
     def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
-        """Every value as text; a row's number is its line in the file."""
+        """Yield one reading, with all values as text. A row's number is its line in the file."""
         types = {name.lower(): type_ for name, type_ in columns.items()}
         longest = self._rewrite([self._converter(types.get(name.lower(), "string")) for name in self.names])
         form = f"format = 'newline_delimited', maximum_object_size = {max(2 * longest, 16 << 20)}"
@@ -107,7 +114,7 @@ class DialectFile:
         yield Reading(relation, [Field(name, f"v[{at}]") for at, name in enumerate(self.names, start=1)], "n")
 
     def check(self, written: int) -> None:
-        """Raise BadFile unless `written` rows are all that the file has."""
+        """Raise BadFile unless `written` is the number of rows in the file."""
         self._json.unlink(missing_ok=True)
         check_rows(written, self._rows)
 
@@ -119,11 +126,11 @@ class DialectFile:
         return self.path.with_suffix(".rows")
 
     def _header(self) -> list[str]:
-        """The names of the columns, none of a file without a row; empty ones at the end are left out.
+        """Return the column names without empty ones at the end; none if the file has no rows.
 
         Raises:
-            BadFile: it is empty, but not the file.
-            TooLarge: it is longer than the limit.
+            BadFile: the header is empty, but rows follow it.
+            TooLarge: the header is longer than the limit.
         """
         definition = self._format.header_definition
         if definition.column_names:
@@ -145,7 +152,7 @@ class DialectFile:
         return names
 
     def _records(self) -> Iterator[Row]:
-        """The rows with their line numbers, each of as many values as there are columns; empty lines are left out."""
+        """Yield the rows with their line numbers. Each has one value for each column; empty lines are left out."""
         wanted, self.skipped = len(self.names), 0
         with self._lines() as lines:
             lines.skip(self._format.skip_rows_before_header)
@@ -188,7 +195,7 @@ class DialectFile:
             yield _Lines(text, encoding, self._limits.line_bytes)
 
     def _rewrite(self, converters: list[Callable[[str], str | None]]) -> int:
-        """Write the rows as JSON Lines; return the length in bytes of the longest."""
+        """Write the rows as JSON Lines; return the length of the longest one in bytes."""
         self._rows = longest = 0
         with self._json.open("wb") as out:
             for line, values in self._records():
@@ -199,7 +206,7 @@ class DialectFile:
         return longest
 
     def _converter(self, type_: str) -> Callable[[str], str | None]:
-        """What a value of a column of this type is, as text; an empty one is null where the column is not text."""
+        """Return a function that prepares a column's values as text. Empty values are null unless the type is text."""
         nulls = set(self._format.null_values)
         if type_ == "string":
             return (lambda value: None if value in nulls else value) if self._format.strings_can_be_null else str
@@ -214,7 +221,7 @@ class DialectFile:
 
 
 NUMBERS: dict[str, type[int] | type[float]] = {"integer": int, "number": float}
-"""Source-s3's numbers: what Python takes for one, such as 1_000."""
+"""source-s3 accepts as a number what Python accepts, such as 1_000."""
 
 
 def _is(kind: type[int] | type[float], value: str) -> bool:
@@ -226,14 +233,14 @@ def _is(kind: type[int] | type[float], value: str) -> bool:
 
 
 def _number(value: str, kind: type[int] | type[float]) -> str:
-    """The text as DuckDB reads it, which knows no underscores, other digits than ASCII's, nor spaces around it."""
+    """Return the number as DuckDB reads it: without underscores, surrounding spaces and non-ASCII digits."""
     if (value.isascii() and value.isalnum()) or not _is(kind, value):
         return value
     return str(int(value)) if kind is int else value.strip().replace("_", "")
 
 
 def _is_integer(value: str) -> bool:
-    """Whether a text is nothing but a whole number of 64 bits."""
+    """Return whether the text is a plain 64-bit integer."""
     return bool(re.fullmatch("0|-?[1-9][0-9]{0,18}", value)) and -(2**63) <= int(value) < 2**63
 
 

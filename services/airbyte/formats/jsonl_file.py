@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line."""
+"""JSON Lines: each line is an object."""
 
 import json
 import math
@@ -52,21 +52,22 @@ class JsonlFile:
             raise self._with_line(error) from None
 
     def infer(self) -> dict[str, str]:
-        """Types from all values; columns without a value are left out.
+        """Return the columns' types, inferred from all values; columns without values are left out.
 
-        Values of several types are text, but whole and other numbers are numbers, unless a number would be rounded.
+        A column with values of several types is text. A mix of integers and fractions is a number, unless a double
+        would round one of them.
         """
         return {name: type_ for name in self.names if (type_ := self._types[name].common())}
 
     def readings(self, columns: Mapping[str, str]) -> Iterator[Reading]:
-        """Every value as its JSON text, since DuckDB would round and convert some in silence."""
+        """Yield one reading, with all values as JSON text, because DuckDB would round and convert some silently."""
         fields = ", ".join(f"{sql.text(name)}: 'JSON'" for name in self.names)
         relation = f"read_json({self._source()}, records = true, columns = {{{fields}}}, {self._dialect()})"
         nested = {name.lower() for name, type_ in columns.items() if type_ in sql.NESTED}
         yield Reading(relation, [_field(name, name.lower() in nested) for name in self.names])
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
-        """The first line that is not an object: DuckDB's own line numbers count from the wrong place."""
+        """Find the first line that is not an object. DuckDB's line numbers are wrong."""
         with self.path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
@@ -75,21 +76,21 @@ class JsonlFile:
                     if not isinstance(value := json.loads(line), dict):
                         return BadFile(f"the line is JSON, but not an object. {ONE_A_LINE}", number)
                     if twice := _name_twice(line):
-                        return BadFile(f"the line has the name {twice!r} twice. Keep one of them", number)
+                        return BadFile(f"the object has the key {twice!r} twice. Keep one of them", number)
                     json.dumps(value, ensure_ascii=False).encode()
                 except RecursionError:
                     continue  # DuckDB reads any depth
                 except UnicodeEncodeError:
-                    return BadFile("the line has half of a surrogate pair, which is not a character", number)
+                    return BadFile("the line has half of a surrogate pair, which is not a valid character", number)
                 except UnicodeDecodeError:
                     return BadFile("the line is not UTF-8. Save the file as UTF-8", number)
                 except json.JSONDecodeError as wrong:
                     at = f"{wrong.msg} at character {wrong.pos + 1}"
-                    return BadFile(f"the line is not one whole JSON object ({at}). {ONE_A_LINE}", number)
+                    return BadFile(f"the line is not one complete JSON object ({at}). {ONE_A_LINE}", number)
         return BadFile(without_path(error, self.path))
 
     def _with_line(self, error: BadFile) -> BadFile:
-        """The error with the line of the first name that differs from another only by case, if there is one."""
+        """Add to the error the line of the first name that differs from another one only by case, if there is one."""
         lower = {name.lower() for name in self.names}
         if isinstance(error, TooLarge) or len(lower) == len(self.names):
             return error
@@ -103,10 +104,10 @@ class JsonlFile:
         return error
 
     def check(self, written: int) -> None:
-        """Raise BadFile unless `written` rows are all that the file has."""
+        """Raise BadFile unless `written` is the number of rows in the file."""
         if not self.names and self._survey.records and not written:
-            raise BadFile("none of its objects has a field. Check what wrote the file")
-        if written != self._survey.records:  # an empty line, which the quick count takes for a row
+            raise BadFile("all its objects are empty. Check the program that wrote the file")
+        if written != self._survey.records:  # the fast count includes empty lines
             with self.path.open("rb") as lines:
                 check_rows(written, sum(1 for line in lines if line.strip()))
 
@@ -117,7 +118,7 @@ class JsonlFile:
         rounded = f"isfinite({double}) AND NOT ({sql.is_exact(text, double)})"
         found = f"key, type, coalesce(bool_or({number} AND TRY_CAST({text} AS BIGINT) IS NULL), false)"
         found += f", coalesce(bool_or({number} AND {rounded}), false)"
-        # json_each holds 256 KiB for each key, and a MAP, which takes no key twice, holds long values several times.
+        # json_each uses 256 KiB for each key. A MAP, which rejects duplicate keys, keeps several copies of long values.
         checks, entries = [OBJECT, ONE_OF_EACH], f"{lines}, json_each(f.line)"
         if self._survey.longest < LONG_LINE:
             checks = [OBJECT]
@@ -139,7 +140,7 @@ class JsonlFile:
             raise self.bad_file(error) from None
 
     def _in_order(self, names: Collection[str]) -> list[str]:
-        """The names as the first lines have them, and after these the others by the alphabet."""
+        """Sort the names by their order in the first lines; the others follow in alphabetical order."""
         first: list[str] = []
         with self.path.open("rb") as lines:
             for _ in range(LINES_FOR_ORDER):
@@ -152,7 +153,7 @@ class JsonlFile:
         return list(dict.fromkeys([*(name for name in first if name in names), *sorted(names)]))
 
     def _keep_digits(self) -> None:
-        """Write the file anew with numbers that a double rounds as text, since DuckDB reads fractions as doubles."""
+        """Rewrite the file so that numbers which a double would round are text. DuckDB reads fractions as doubles."""
         rewritten = self.path.with_suffix(".digits")
         with self.path.open("rb") as lines, rewritten.open("wb") as out:
             out.writelines(_with_digits(line) if LONG.search(line) or TINY.search(line) else line for line in lines)
@@ -170,21 +171,21 @@ ONE_A_LINE = (
     "JSON Lines has one object per line. `jq -c .` writes objects that way, and `jq -c '.[]'` the objects of an array"
 )
 LONG_LINE = 1 << 20
-"""Bytes of a line from which on copies of it count."""
+"""For lines of this size in bytes or longer, copies of values matter."""
 LINES_FOR_ORDER = 100
 MOST_TYPES = 8
-"""How many types DuckDB tells a JSON value's by."""
+"""The number of types that DuckDB distinguishes in JSON."""
 OBJECT = "coalesce(json_type(f.line) = 'OBJECT', false)"
 ONE_OF_EACH = "len(json_keys(f.line)) = len(list_distinct(json_keys(f.line)))"
 LONGEST = 8 << 20
-"""Bytes of a line that DuckDB surely reads without being told."""
+"""Lines up to this size in bytes need no option."""
 _DIALECT = "format = 'newline_delimited'"
 LONG = re.compile(rb"[0-9.]{16}")
 
 
 @dataclass(frozen=True)
 class _Values:
-    """The JSON types of a key's values, and whether one is a number that an integer, or a double, does not hold."""
+    """The JSON types of a key's values, and whether a number among them does not fit an integer or a double."""
 
     types: list[str]
     not_integer: bool
@@ -209,7 +210,7 @@ def _field(name: str, is_nested: bool) -> Field:
 
 
 def _with_digits(line: bytes) -> bytes:
-    """The line with numbers that a double rounds as text; as it is if it has none, or is to be refused."""
+    """Turn numbers that a double would round into text. Return lines without such numbers, and bad ones, unchanged."""
     found: list[str] = []
 
     def kept(number: str) -> float | str:
@@ -226,7 +227,7 @@ def _with_digits(line: bytes) -> bytes:
 
 
 def _name_twice(line: bytes) -> str | None:
-    """The name that the line's object has twice, not counting those in its values."""
+    """Return a key that occurs twice in the line's object. Nested objects are not checked."""
     pairs: tuple[tuple[str, Any], ...] = json.loads(line, object_pairs_hook=tuple)
     return next((name for name, count in Counter(name for name, _ in pairs).items() if count > 1), None)
 

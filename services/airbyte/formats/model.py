@@ -1,4 +1,4 @@
-"""What the converter knows of a file, whatever its format."""
+"""What all file formats share: errors, limits, readings, and checks of column names."""
 
 import re
 from collections.abc import Collection
@@ -11,12 +11,12 @@ from services.airbyte import sql
 
 RESERVED = ("_airbyte_", "_ab_")
 OF_CHANGES = "_ab_cdc_"
-"""How the names begin that Airbyte's sources for databases give to what they know of a change (CDC)."""
+"""Prefix of the columns in which Airbyte's database sources describe a change (CDC)."""
 NUMBER = "row_number() OVER ()"
 
 
 class BadFile(Exception):
-    """The file cannot be parsed; `line` counts from 1, None where the parser does not say."""
+    """The file cannot be parsed. `line` counts from 1, and is None if the parser does not report it."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
@@ -25,15 +25,15 @@ class BadFile(Exception):
 
 
 class TooLarge(BadFile):
-    """The file exceeds a limit, which `setting` of the mock may raise."""
+    """The file exceeds a limit, which the mock's environment variable MOCK_AIRBYTE_`setting` can raise."""
 
     def __init__(self, reason: str, setting: str, line: int | None = None) -> None:
-        super().__init__(f"{reason}. If the file is right, raise MOCK_AIRBYTE_{setting}", line)
+        super().__init__(f"{reason}. If the file is valid, raise MOCK_AIRBYTE_{setting}", line)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a file may be at most. Sizes are in bytes; `gzip_ratio` is decompressed to compressed."""
+    """The limits for a file. Sizes are in bytes; `gzip_ratio` is the decompressed size over the compressed size."""
 
     file_bytes: int = 10 * 10**9
     gzip_ratio: int = 100
@@ -44,9 +44,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a file: SQL for its value, and the column type that each of its values surely has.
+    """A column of a file: SQL for its value, and a column type that all its values are known to have.
 
-    `cut` is SQL that is true for a value of which the type keeps only a part.
+    `cut` is SQL that is true for a value that was truncated or rounded.
     """
 
     name: str
@@ -57,9 +57,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a file: what stands behind FROM, its columns, and SQL for a row's number in the file.
+    """One way to read a file: the relation to select from, its columns, and SQL for a row's number in the file.
 
-    Counting makes DuckDB read the file with one thread; a format that knows the number gives it.
+    By default, DuckDB counts the rows, but then it reads the file with one thread. So a format that knows the number
+    passes it.
     """
 
     relation: str
@@ -68,7 +69,7 @@ class Reading:
 
 
 def is_exact(number: str) -> bool:
-    """Whether a double keeps all digits of a number's text, as `sql.is_exact` has it for DuckDB."""
+    """Return whether a double keeps all digits of a number's text. `sql.is_exact` is the same for DuckDB."""
     double = float(number)
     return _digits(number) in (_digits(repr(double)), _digits(f"{double:.17g}"))
 
@@ -78,13 +79,13 @@ def _digits(number: str) -> str:
 
 
 def without_path(error: duckdb.Error, path: Path) -> str:
-    """Return the first line of DuckDB's message without the local file, whose name tells a user nothing."""
+    """Return the first line of DuckDB's message without the path of the local file, which would not help the user."""
     line = str(error).splitlines()[0].removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")
     return re.sub(rf"""(?: in| from|:)?(?: file)?:? ["']?{re.escape(str(path))}["']?""", "", line)
 
 
 def size(count: int) -> str:
-    """Return a number of bytes as people write it."""
+    """Format a number of bytes for messages."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if count >= unit:
             return f"{count / unit:.3g} {name}"
@@ -97,23 +98,23 @@ def check_rows(written: int, counted: int) -> None:
         raise BadFile(f"the file has {counted:,} rows, but {written:,} were read from it")
 
 
-SUFFIX = "Give the key the suffix of what the file is, or upload the file again"
+SUFFIX = "Rename the key with the suffix of the file's format, or upload the file again"
 MAGIC = {b"PK\x03\x04": "a zip archive or a spreadsheet", b"\x1f\x8b": "gzip data", b"PAR1": "Parquet"}
 
 
 def check_is_text(path: Path) -> None:
-    """Raise BadFile for a file that begins as one of another kind does."""
+    """Raise BadFile if the file starts with the magic number of another format."""
     with path.open("rb") as data:
         begin = data.read(4)
     if what := next((what for magic, what in MAGIC.items() if begin.startswith(magic)), ""):
-        raise BadFile(f"it is {what}, not text. Give the key the suffix of what it is, or load the file as CSV")
+        raise BadFile(f"it is {what}, not text. Rename the key with the suffix of its format, or upload it as CSV")
 
 
 ENCODING = ". If it is text, set the stream's format.encoding to the file's, such as utf-16 or latin-1"
 
 
 def check_names(names: list[str], where: str, most: int, line: int | None = None) -> None:
-    """Raise BadFile unless the names can be the columns of one table, in which case does not count."""
+    """Raise BadFile unless the names can be the columns of one table. Names that differ only by case are duplicates."""
     if len(names) > most:
         raise TooLarge(f"{where} has more than {most:,} columns", "MAX_COLUMNS", line)
     seen: dict[str, str] = {}
@@ -129,23 +130,23 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
         if position > len(seen):
             raise BadFile(f"{where} names column {name!r} twice. Rename one", line)
         if is_reserved(name):
-            raise BadFile(f"{where} names column {name!r}, a name that Airbyte keeps for itself. Rename it", line)
+            raise BadFile(f"{where} names column {name!r}, which is reserved for Airbyte. Rename it", line)
 
 
 def is_reserved(name: str) -> bool:
-    """Whether a column's name is one that Airbyte keeps for its own columns of every row."""
+    """Return whether a column's name is reserved for the columns that Airbyte adds to each row."""
     return name.lower().startswith(RESERVED) and not name.lower().startswith(OF_CHANGES)
 
 
 UNNAMED = (
     "Name it in the file, or in the stream's format: skip_rows_before_header: 1, and header_definition: "
-    "{header_definition_type: User Provided, column_names: […]}. If the header stands further down, set "
+    "{header_definition_type: User Provided, column_names: […]}. If the header is further down, set "
     "format.skip_rows_before_header to the number of lines before it"
 )
 
 
 def widest(known: str, other: str) -> str:
-    """The column type that holds the values of both. A nested column stays one, since a union takes any JSON value."""
+    """Return a column type that fits the values of both types. A nested column stays nested: a union fits any JSON."""
     if known == other:
         return known
     if known in sql.NESTED:
@@ -154,7 +155,7 @@ def widest(known: str, other: str) -> str:
 
 
 def check_shared(names: Collection[str], known: Collection[str]) -> None:
-    """Raise BadFile if a file has columns, but none that its stream has: its rows would be null in all of them."""
+    """Raise BadFile if a file and its stream have no column in common: all values of its rows would be null."""
     if not names or not known or {name.lower() for name in known} & {name.lower() for name in names}:
         return
     raise BadFile(
@@ -169,16 +170,16 @@ def _some(names: Collection[str]) -> str:
 
 
 def _advice(names: Collection[str]) -> str:
-    """Which of the stream's settings would help, from a header that was read as one name."""
+    """If the header was read as one name, suggest a delimiter."""
     name = next(iter(names))
     found = max(DELIMITERS, key=name.count)
     if len(names) == 1 and found in name:
         shown = found.encode("unicode_escape").decode()
-        return f' The header looks separated by "{shown}": set the stream\'s format.delimiter to "{shown}".'
+        return f' The delimiter seems to be "{shown}": set the stream\'s format.delimiter to "{shown}".'
     return ""
 
 
 MOST_NAMES = 10
 SHOWN = 60
-"""Characters of a column's name that a message quotes."""
+"""The most characters of a column's name that a message quotes."""
 DELIMITERS = (";", "\t", "|", ":", ",")

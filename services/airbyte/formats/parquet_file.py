@@ -1,4 +1,4 @@
-"""Parquet: the file says what its columns are."""
+"""Parquet files, which declare their own columns."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,31 +22,32 @@ from services.airbyte.formats.model import (
 )
 from services.airbyte.formats.settings import ParquetFormat
 
-ROW = "file_row_number"  # a column that DuckDB has of every Parquet file
+ROW = "file_row_number"  # a virtual column of DuckDB's Parquet reader
 _SIZES = """SELECT (SELECT sum(num_rows) FROM parquet_file_metadata(?))::BIGINT,
                    (SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata(?))::BIGINT"""
 
 _REPEATED = """SELECT path_in_schema FROM parquet_metadata(?)
                WHERE type = 'BYTE_ARRAY' AND encodings LIKE '%DICTIONARY%' GROUP BY path_in_schema
                HAVING sum(num_values::HUGEINT * total_uncompressed_size) > ?"""
-"""Columns whose dictionary is large enough that their values may be larger than a limit. The file counts it once."""
+"""Columns whose values may exceed a limit through repeated dictionary entries. The file's size counts an entry once."""
 _SCHEMA = """SELECT name, coalesce(num_children, 0), CASE
                  WHEN type = 'INT96' THEN 'INT96'
                  WHEN type = 'FIXED_LEN_BYTE_ARRAY' AND precision > 38 THEN 'wide decimal'
                  WHEN type LIKE '%BYTE_ARRAY' AND converted_type IS NULL AND logical_type IS NULL THEN 'binary'
              END FROM parquet_schema(?) ORDER BY column_id"""
-"""Every column of the file with its parts after it, and what DuckDB does not read exactly: its names are not the file's
-where one is empty or occurs twice, decimals of more than 38 digits become doubles, and INT96 has nanoseconds."""
+"""The file's columns, each followed by its nested parts, and types that DuckDB does not read exactly: decimals of more
+than 38 digits become doubles, and INT96 has nanoseconds. DESCRIBE is not enough: DuckDB changes empty and duplicate
+names."""
 _EMPTY = """SELECT path_in_schema FROM parquet_metadata(?)
             GROUP BY path_in_schema HAVING bool_and(stats_null_count = num_values)"""
-"""Columns without a value, whose type says nothing: writers give them any."""
+"""Columns without values. Their type means nothing, because writers choose any."""
 LAST = (2**63 - 1) // 1000
-"""Microseconds from 1970 to the last time that nanoseconds in 64 bits have."""
+"""The last time that 64-bit nanoseconds can express, in microseconds since 1970."""
 _LENGTH = {"VARCHAR": "strlen", "BLOB": "octet_length"}
 
 
 class ParquetFile:
-    """`key` is the object's: a folder `year=2013` in it is a column of all rows, as in source-s3."""
+    """A folder such as `year=2013` in the object's key is a column of all rows, as in source-s3."""
 
     skipped = 0
 
@@ -55,7 +56,7 @@ class ParquetFile:
     ) -> None:
         self.path = path
         self._decimal = "number" if chosen.decimal_as_float else "string"
-        # The name of the local folder says nothing of the file.
+        # The local path has no meaning; the folders of the object's key are handled below.
         self._relation = f"read_parquet({sql.text(str(path))}, hive_partitioning = false)"
         found, self._rows, grown = [], 0, 0
         columns: list[tuple[str, set[str]]] = []
@@ -74,9 +75,7 @@ class ParquetFile:
         self._inexact = dict(columns)
         for name, parts in columns:
             if "binary" in parts and self._types.get(name) != "BLOB":
-                raise BadFile(
-                    f"column {name!r} has binary values within nested ones. Convert them to text, such as base64"
-                )
+                raise BadFile(f"column {name!r} has nested binary values. Convert them to text, such as base64")
         self._empty: set[str] = set()
         if found:
             self._check_repeated(connection, limits.file_bytes)
@@ -89,7 +88,7 @@ class ParquetFile:
         check_names(self.names, "the file", limits.columns)
 
     def _check_repeated(self, connection: duckdb.DuckDBPyConnection, most: int) -> None:
-        """Measure the values of columns that a few long ones may fill: DuckDB looks at each of a dictionary once."""
+        """Measure columns that may repeat a few long values. It is fast: DuckDB looks at each dictionary entry once."""
         repeated = [row[0] for row in connection.execute(_REPEATED, [str(self.path), most]).fetchall()]
         lengths = [
             f"coalesce(sum({_LENGTH[self._types[name]]}({sql.name(name)}))::HUGEINT, 0)"
@@ -104,10 +103,10 @@ class ParquetFile:
             raise self.bad_file(error) from None
         if row and row[0] > most:
             what = f"the text of its {self._rows:,} rows is {size(int(row[0]))}"
-            raise TooLarge(f"{what}, more than {size(most)}", "MAX_FILE_SIZE")
+            raise TooLarge(f"{what}, which is more than {size(most)}", "MAX_FILE_SIZE")
 
     def infer(self) -> dict[str, str]:
-        """The types that the file gives its columns; columns without a value are left out."""
+        """Return the types that the file declares; columns without values are left out."""
         if not self._rows:
             return {}
         types = {name: self._type(name) for name in self._types if name not in self._empty}
@@ -115,7 +114,7 @@ class ParquetFile:
 
     @property
     def empty(self) -> Mapping[str, str]:
-        """The types that the file gives its columns without a value."""
+        """Return the types that the file declares for columns without values."""
         return {name: self._type(name) for name in self._empty & self._types.keys()}
 
     def _type(self, name: str) -> str:
@@ -123,7 +122,7 @@ class ParquetFile:
         return self._decimal if _is_decimal(type_) else sql.column_type(type_)
 
     def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
-        """Values as they are; numbers and times as text where one of them is not finite."""
+        """Yield a reading with typed values, then one with numbers and times as text, for files with infinite ones."""
         hidden = any(name.lower() == ROW for name in self.names)
         for as_text in (False, True):
             fields = [self._field(name, as_text) for name in self.names]
@@ -150,7 +149,7 @@ class ParquetFile:
         return Field(name, value, type_, cut)
 
     def _cut(self, name: str) -> str:
-        """SQL that is true for a value that DuckDB may have cut or rounded, and does not say so."""
+        """Return SQL that is true for a value that DuckDB may have silently truncated or rounded."""
         inexact, quoted = self._inexact[name], sql.name(name)
         if "INT96" in inexact and self._types[name] == "TIMESTAMP":
             return f"isfinite({quoted}) AND epoch_us({quoted}) % 1000000 <> 0"
@@ -159,27 +158,27 @@ class ParquetFile:
         return f"{quoted} IS NOT NULL" if inexact & {"INT96", "wide decimal"} else ""
 
     def check(self, written: int) -> None:
-        """Raise BadFile unless `written` rows are all that the file says it has."""
+        """Raise BadFile unless `written` is the number of rows that the file declares."""
         check_rows(written, self._rows)
 
     def bad_file(self, error: duckdb.Error) -> BadFile:
         if "decode" in str(error):
             return BadFile(
-                "a column of binary values has one that is not UTF-8 text. Convert it to text, such as base64"
+                "a binary column has a value that is not UTF-8 text. Convert the column to text, such as base64"
             )
         if "convert Timestamp" in str(error):
-            return BadFile("a time is so far away that microseconds in 64 bits do not hold it. Correct it")
+            return BadFile("a time is outside the range of 64-bit microseconds. Correct it")
         with self.path.open("rb") as data:
             begins = data.read(4) == b"PAR1"
         if not begins:
-            return BadFile(f"not a Parquet file. {SUFFIX}")
+            return BadFile(f"it is not a Parquet file. {SUFFIX}")
         return BadFile(f"the Parquet file is broken or incomplete ({without_path(error, self.path)}). Upload it again")
 
 
 def _nanoseconds(name: str, type_: str) -> Field:
-    """A time that DuckDB would round, or not cast at all.
+    """Return a field for times in nanoseconds, which DuckDB would round or fail to cast.
 
-    It takes the last and the first one, such as pandas.Timestamp.max, for infinite.
+    DuckDB reads the first and the last possible time, such as pandas.Timestamp.max, as infinite.
     """
     quoted = sql.name(name)
     micros = f"epoch_ns({quoted}) // 1000 - (epoch_ns({quoted}) % 1000 < 0)::BIGINT"
@@ -193,9 +192,9 @@ def _is_decimal(duckdb_type: str) -> bool:
 
 
 def _columns(schema: list[tuple[str, int, str | None]]) -> list[tuple[str, set[str]]]:
-    """The columns of the file's schema with what they and their parts have that is not read exactly."""
+    """Return each column of the file's schema with the types in it that DuckDB does not read exactly."""
     columns: list[tuple[str, set[str]]] = []
-    left = 0  # parts of the last column that are still to come
+    left = 0  # nested parts of the last column that follow
     for name, parts, inexact in schema[1:]:
         if not left:
             columns.append((name, set()))

@@ -1,4 +1,4 @@
-"""What a file's name says of it."""
+"""Detect a file's format and compression by its name."""
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".zst": "Zstandard"}
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -6,13 +6,13 @@ ARCHIVE = ".zip"
 
 
 def plain(key: str) -> str:
-    """The name in lower case of what the object holds once it is decompressed."""
+    """Return the name in lower case, without the suffix of a compression."""
     name = key.lower()
     return next((name.removesuffix(suffix) for suffix in COMPRESSIONS if name.endswith(suffix)), name)
 
 
 def compression(key: str) -> str | None:
-    """The name of the compression, None of an object that is not compressed."""
+    """Return the name of the compression, or None for an uncompressed object."""
     return next((kind for suffix, kind in COMPRESSIONS.items() if key.lower().endswith(suffix)), None)
 
 

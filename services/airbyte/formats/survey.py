@@ -1,4 +1,4 @@
-"""What is learnt of a text file while it is written to disk, piece by piece, apart from DuckDB's reading of it."""
+"""Measure a text file piece by piece while it is written to disk, before DuckDB reads it."""
 
 import re
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ CHUNK = 1 << 20
 _DIGITS = bytes.maketrans(b"123456789", b"000000000")
 _LONG, _FINE = b"0" * 16, b"." + b"0" * 7
 TINY = re.compile(rb"e-0*(?:[3-9]\d\d|\d{4,5})(?![\da-f-])", re.IGNORECASE)
-"""A number that a double may take for 0. The last part tells it from a UUID."""
+"""A number that a double may round to 0. The last part of the expression excludes UUIDs."""
 _OVERLAP = len(_LONG) + 1
-"""Bytes of the piece before that are looked at again, since a number may begin in it."""
+"""Bytes of the previous piece that are searched again, because a number may start in it."""
 
 
 class Survey:
-    """Counts records, measures the longest, and says how the lines end and which numbers need a closer look.
+    """Counts records, measures the longest one, and finds out how lines end and which numbers need care.
 
-    `fractions`: a number may have a fractional part. `long`: one may have more digits than a double keeps. `fine`: a
-    time may have more than microseconds.
+    `fractions`: a number may have a fractional part. `long`: a number may have more digits than a double keeps.
+    `fine`: a time may have more digits than microseconds. `stray`: a quote seems to be inside a value; from there on,
+    quotes are not counted.
 
-    With `quotes`, as CSV has them, a line end between two double quotes belongs to a value. A record that is longer
-    than a piece is measured exactly; a shorter one is not measured. After a quote that seems not to open a value
-    (`stray`), quotes do not count.
+    With `quotes`, as in CSV, a line end between two double quotes is part of a value. Only records that are longer than
+    a piece are measured exactly.
     """
 
     def __init__(self, limits: Limits, quotes: bool) -> None:
@@ -32,25 +32,25 @@ class Survey:
         self._limits = limits
         self._quotes = quotes
         self.stray = False
-        self._ends_inside = False  # line ends between quotes, in the record that has not ended yet
-        self._inside = 0  # quotes: 1 between two of them
+        self._ends_inside = False  # whether the current record has line ends between quotes
+        self._inside = 0  # 1 between two quotes, otherwise 0
         self._line_feeds = self._returns = self._pairs = 0
-        self._open = 0  # bytes of the record that has not ended yet
+        self._open = 0  # bytes of the current record so far
         self._end = b""
 
     @property
     def records(self) -> int:
-        """Records so far, a CSV's header and a JSON Lines file's empty lines among them."""
+        """Return the number of records so far, including a CSV header and empty lines of a JSON Lines file."""
         return (self._line_feeds or self._returns) + (self._open > 0)
 
     @property
     def mixed_ends(self) -> bool:
-        """Whether the lines end in more than one way: CR LF, LF, CR."""
+        """Return whether the file mixes CR LF, LF and CR."""
         kinds = (self._pairs, self._line_feeds - self._pairs, self._returns - self._pairs)
         return sum(count > 0 for count in kinds) > 1
 
     def feed(self, piece: bytes) -> None:
-        """Look at the next piece, which must not end between a CR and its LF.
+        """Measure the next piece, which must not end between a CR and its LF.
 
         Raises:
             TooLarge: a record is longer than the limit.
@@ -72,7 +72,7 @@ class Survey:
         began = _position(parts, self._inside, end, last=False)
         record = self._open + (length if began is None else began)
         if self._ends_inside and record > min(self._limits.header_bytes if first else record, self._limits.line_bytes):
-            # Most likely a quote within a value, such as 5" pipe: what follows it is not one long record.
+            # Most likely this is a quote inside a value, such as 5" pipe, and not the start of one long record.
             self.stray, self._quotes, self._open, self._ends_inside = True, False, 0, False
             return
         if first and record > self._limits.header_bytes and self._quotes:
@@ -89,7 +89,7 @@ class Survey:
             self._open = length - (_position(parts, self._inside, end, last=True) or 0) - 1
 
     def _look_for_numbers(self, piece: bytes) -> None:
-        """A number has a fractional part where there is a "." or a negative exponent."""
+        """Search for fractions and long numbers. A "." or a negative exponent may be a fraction."""
         seen = self._end + piece
         dots = b"." in seen
         negative = b"e-" in seen or b"E-" in seen
@@ -103,7 +103,7 @@ class Survey:
 
 
 def _position(parts: Sequence[bytes], inside: int, end: bytes, last: bool) -> int | None:
-    """Where the first or the last line end outside of quotes is; the parts are what stands between the quotes."""
+    """Return the position of the first or the last line end outside of quotes. `parts` are the text between quotes."""
     order = range(len(parts) - 1, -1, -1) if last else range(len(parts))
     passed = 0
     for number in order:

@@ -1,1 +1,1 @@
-"""HTTP: one file for each part of the API."""
+"""The HTTP routes, one file for each part of the API."""

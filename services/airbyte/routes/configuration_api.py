@@ -1,4 +1,7 @@
-"""What clients of the public API still use of Airbyte's internal Configuration API, /api/v1: POST, slash or none."""
+"""The operations of Airbyte's internal Configuration API that clients of the public API also use.
+
+They are below /api/v1, take POST requests, and have an optional slash at the end.
+"""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,9 +15,9 @@ from services.airbyte import problems
 from services.airbyte.catalog import SyncedStream
 from services.airbyte.config import ColumnType, Connection, SyncMode
 from services.airbyte.discovery import Columns
+from services.airbyte.endpoints import Handler, Mock, json_body, operation, uuid_value
 from services.airbyte.job_query import JobQuery
 from services.airbyte.jobs import Attempt, Job, JobType, StreamStats
-from services.airbyte.requests import Handler, Mock, json_body, operation, uuid_value
 from services.airbyte.routes.jobs import start_job
 from services.airbyte.stream_choices import CURSOR
 
@@ -68,7 +71,7 @@ async def sync(request: Request, mock: Mock) -> Response:
 
 
 async def refresh(request: Request, mock: Mock) -> Response:
-    """Read streams anew, in a new generation: `Merge` keeps the rows of former ones, `Truncate` removes them."""
+    """Read streams from the start, in a new generation. `Merge` keeps the rows of older ones; `Truncate` does not."""
     body = await json_body(request)
     id_ = uuid_value(request, body.get("connectionId"), "connectionId")
     known = [each.stream.name for each in mock.catalog.streams_of(_connection(id_, mock))]
@@ -121,14 +124,14 @@ async def get(request: Request, mock: Mock) -> Response:
 
 
 async def cancel(request: Request, mock: Mock) -> Response:
-    """Cancels by connection, as the public API does."""
+    """Cancel the active job of the job's connection, as the public API does."""
     job = await _known_job(request, mock)
     mock.engine.cancel(job.connection_id)
     return JSONResponse(_job_info(mock.store.job(job.job_id), mock))
 
 
 async def list_(request: Request, mock: Mock) -> Response:
-    """The jobs of a connection, or of all; newest first, without what they logged."""
+    """List the jobs of a connection, or of all connections, newest first and without logs."""
     body = await json_body(request)
     types = [type_ for type_, name in CONFIG_TYPES.items() if name in _list(request, body, "configTypes")]
     ids = [uuid_value(request, body["configId"], "configId")] if body.get("configId") else None
@@ -152,13 +155,13 @@ def _count(request: Request, page: Any, name: str, default: int) -> int:
     found = page.get(name, default) if isinstance(page, dict) else None
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
         raise problems.bad_request(request.url.path, f"pagination.{name}: must be a number, 0 or greater")
-    return min(found, 2**63 - 1)  # SQLite's largest
+    return min(found, 2**63 - 1)  # SQLite's largest integer
 
 
 async def _known_job(request: Request, mock: Mock) -> Job:
     id_ = (await json_body(request)).get("id")
     if not isinstance(id_, int) or isinstance(id_, bool):
-        raise problems.bad_request(request.url.path, "id: must be a job's number")
+        raise problems.bad_request(request.url.path, "id: must be a job number")
     try:
         return mock.store.job(id_)
     except KeyError:

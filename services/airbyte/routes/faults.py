@@ -1,25 +1,25 @@
-"""`/_mock`: the faults that the mock is to produce (list, add, remove, clear), what it believes, and raw's files."""
+"""The endpoints below `/_mock`: inject faults, show the mock's state, remove an object's rows, and compact files."""
 
 from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.airbyte.endpoints import guarded_route
 from services.airbyte.errors import CompactionFailed, RemovalFailed
 from services.airbyte.faults import FaultKind, FaultRequest, Faults
-from services.airbyte.requests import aside
 from services.airbyte.state import state as everything
 
 
 class Removal(BaseModel):
-    """The object whose rows are to go."""
+    """The object whose rows are to be removed."""
 
     bucket: str = Field(min_length=1)
     key: str = Field(min_length=1)
 
 
 class Compaction(BaseModel):
-    """The stream whose small files are to be merged; without a name all are."""
+    """The stream whose small files are to be merged. By default, those of all streams are."""
 
     stream: str = ""
 
@@ -49,10 +49,10 @@ async def add(request: Request) -> Response:
 
 
 def _refuse(request: Request, wanted: FaultRequest) -> Response:
-    """Strikes at once, and is over after its seconds."""
+    """Add a fault that starts at once and ends by itself."""
     server = getattr(request.app.state, "server", None)
     if server is None:
-        said = {"field": "kind", "message": "this mock has no port of its own that it could close"}
+        said = {"field": "kind", "message": "this mock does not listen on a port, so it cannot refuse connections"}
         return JSONResponse({"errors": [said]}, 422)
     fault = _faults(request).add(wanted)
     fault.struck += 1
@@ -76,7 +76,7 @@ async def remove(request: Request) -> Response:
 
 
 async def remove_file(request: Request) -> Response:
-    """Take an object's rows out of every stream, once the syncs that run have ended; answers with rows by stream."""
+    """Remove an object's rows from all streams after active syncs have ended; answer with the row count by stream."""
     try:
         wanted = Removal.model_validate_json(await request.body())
     except ValidationError as error:
@@ -88,7 +88,7 @@ async def remove_file(request: Request) -> Response:
 
 
 async def compact(request: Request) -> Response:
-    """Merge the small files of streams, once the syncs that run have ended; answers with files before and after."""
+    """Merge the small files of streams after active syncs have ended; answer with the file counts before and after."""
     try:
         wanted = Compaction.model_validate_json(await request.body())
     except ValidationError as error:
@@ -99,11 +99,11 @@ async def compact(request: Request) -> Response:
         return JSONResponse({"notCompacted": str(error)}, 409)
 
 
-FILES: list[Route] = [aside("/removals", remove_file, "POST"), aside("/compactions", compact, "POST")]
+FILES: list[Route] = [guarded_route("/removals", remove_file, "POST"), guarded_route("/compactions", compact, "POST")]
 ROUTES: list[Route] = [
-    aside("/state", state),
-    aside("/faults", list_),
-    aside("/faults", add, "POST"),
-    aside("/faults", clear, "DELETE"),
-    aside("/faults/{faultId:int}", remove, "DELETE"),
+    guarded_route("/state", state),
+    guarded_route("/faults", list_),
+    guarded_route("/faults", add, "POST"),
+    guarded_route("/faults", clear, "DELETE"),
+    guarded_route("/faults/{faultId:int}", remove, "DELETE"),
 ]

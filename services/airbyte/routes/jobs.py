@@ -1,4 +1,4 @@
-"""Jobs: create, get, list, cancel."""
+"""Create, get, list and cancel jobs."""
 
 from uuid import UUID
 
@@ -7,10 +7,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems, wire
-from services.airbyte.faults import FaultKind
-from services.airbyte.job_query import JobQuery
-from services.airbyte.jobs import CLEARS, Job, JobStatus, JobType
-from services.airbyte.requests import (
+from services.airbyte.endpoints import (
     Mock,
     enum_value,
     json_body,
@@ -21,6 +18,9 @@ from services.airbyte.requests import (
     query_uuids,
     uuid_value,
 )
+from services.airbyte.faults import FaultKind
+from services.airbyte.job_query import JobQuery
+from services.airbyte.jobs import CLEARS, Job, JobStatus, JobType
 from services.airbyte.store import AlreadyRunning
 
 ORDERS = {
@@ -43,7 +43,11 @@ async def create(request: Request, mock: Mock) -> Response:
 
 
 def start_job(mock: Mock, connection_id: UUID, job_type: JobType) -> Job:
-    """A new job, or the one that waits for capacity; ApiError if the connection can have none."""
+    """Start a job, or return the connection's queued one.
+
+    Raises:
+        ApiError: there is no such connection, it is not active, or a job is running.
+    """
     connection = mock.catalog.connections.get(connection_id)
     if connection is None:
         raise problems.not_found("connection", connection_id)
@@ -69,7 +73,7 @@ async def get(request: Request, mock: Mock) -> Response:
 
 
 async def cancel(request: Request, mock: Mock) -> Response:
-    """Cancels by connection, as the server does: asked of a job that has ended, it cancels the one that runs now."""
+    """Cancel the active job of the job's connection, even if that is another job. Airbyte's server does so, too."""
     job = _job(request, mock)
     mock.engine.cancel(job.connection_id)
     return JSONResponse(wire.job(mock.store.job(job.job_id)))
@@ -84,7 +88,7 @@ async def list_(request: Request, mock: Mock) -> Response:
 def _job(request: Request, mock: Mock) -> Job:
     text = request.path_params["jobId"]
     if not text.isascii() or not text.isdigit() or len(text) > 19 or int(text) >= 2**63:
-        raise problems.bad_request(request.url.path, f"jobId: {text!r} is not a job's number")
+        raise problems.bad_request(request.url.path, f"jobId: {text!r} is not a job number")
     try:
         return mock.store.job(int(text))
     except KeyError:
@@ -94,7 +98,7 @@ def _job(request: Request, mock: Mock) -> Job:
 
 
 def _query(request: Request, mock: Mock) -> tuple[JobQuery, list[tuple[str, str]]]:
-    """The filters, and those of them that the page links keep."""
+    """Return the filters, and the parameters that the links to other pages keep."""
     given = request.query_params
     kept: list[tuple[str, str]] = []
     job_type = enum_value(request, JobType, given["jobType"], "jobType") if "jobType" in given else None

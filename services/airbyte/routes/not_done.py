@@ -1,12 +1,12 @@
-"""Operations that Airbyte's public API has and the mock has not: 501 with a problem body that says so."""
+"""Answer operations of Airbyte's public API that the mock does not implement with 501 and a problem body."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from services.airbyte import problems
+from services.airbyte.endpoints import Mock, operation
 from services.airbyte.operations import NOT_DONE, OPERATIONS, Operation
-from services.airbyte.requests import Mock, operation
 
 
 def _route(missing: Operation) -> Route:

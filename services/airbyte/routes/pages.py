@@ -1,4 +1,4 @@
-"""For people: what the mock is doing at `/`, the API's reference at `/docs`. Nothing is loaded from elsewhere."""
+"""The pages for browsers: the mock's state at `/` and the API reference at `/docs`. They load no external files."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from services.airbyte import reference
-from services.airbyte.requests import Mock, aside
+from services.airbyte.endpoints import Mock, guarded_route
 from services.airbyte.state import state
 
 PAGE = Path(__file__).with_name("page.html")
@@ -19,7 +19,7 @@ async def home(_request: Request) -> Response:
 
 
 async def live(request: Request) -> Response:
-    """What the page shows."""
+    """Return the data for the page."""
     mock: Mock = request.app.state.mock
     return JSONResponse(state(mock) | {"canFault": mock.settings.faults, "needsToken": mock.tokens.required})
 
@@ -37,9 +37,9 @@ async def license_(_request: Request) -> Response:
 
 
 ROUTES: list[Route] = [
-    aside("/", home),
-    aside("/state.json", live),
-    aside("/docs", docs),
-    aside("/openapi.yaml", document),
-    aside("/openapi-license.txt", license_),
+    guarded_route("/", home),
+    guarded_route("/state.json", live),
+    guarded_route("/docs", docs),
+    guarded_route("/openapi.yaml", document),
+    guarded_route("/openapi-license.txt", license_),
 ]

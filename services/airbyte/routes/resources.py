@@ -1,4 +1,4 @@
-"""Workspaces, sources, destinations, connections and tags: list, create, read, change, delete."""
+"""List, create, get, change and delete workspaces, sources, destinations, connections and tags."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from starlette.routing import Route
 from services.airbyte import problems, wire
 from services.airbyte.catalog import KINDS, Catalog, Resource
 from services.airbyte.config import Connection, Destination, Source, SyncMode, Tag, Workspace
-from services.airbyte.requests import (
+from services.airbyte.endpoints import (
     Mock,
     json_body,
     list_url,
@@ -85,7 +85,7 @@ def _find(kind: str, request: Request, mock: Mock) -> Resource:
 
 
 def _list(kind: str, request: Request, mock: Mock) -> Response:
-    """Tags come all at once, everything else in pages."""
+    """List resources. All tags are in one response; other kinds are paged."""
     wanted = _filter(request, mock)
     found = [resource for resource in mock.catalog.of[kind].values() if wanted(resource)]
     if query_bool(request, "includeDeleted"):
@@ -109,7 +109,7 @@ def _filter(request: Request, mock: Mock) -> Callable[[Resource], bool]:
 
 
 def _kept(request: Request) -> list[tuple[str, str]]:
-    """The filters that the page links keep."""
+    """Return the parameters that the links to other pages keep."""
     kept = [
         (name, ",".join(map(str, ids))) for name in ("workspaceIds", "tagIds") if (ids := query_uuids(request, name))
     ]

@@ -1,4 +1,4 @@
-"""Access tokens for client credentials, asked for as JSON or as a form; the grant's spelling does not matter."""
+"""Issue access tokens for client credentials, sent as JSON or as a form. The grant type is not checked."""
 
 from urllib.parse import parse_qsl
 
@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems
+from services.airbyte.endpoints import Mock, json_body, operation
 from services.airbyte.faults import FaultKind
-from services.airbyte.requests import Mock, json_body, operation
 
 
 async def create(request: Request, mock: Mock) -> Response:

@@ -175,7 +175,7 @@ def test_a_disk_without_room_fails_the_stream_and_leaves_no_partial_file(
     failed, done = worker(task, largest_file=1_000_000)
     assert isinstance(failed, Failed)
     assert isinstance(done, Done)
-    assert failed.message.startswith(f"no room to write inbound/shops/a.csv into {folder}")
+    assert failed.message.startswith(f"There is no space to write inbound/shops/a.csv to {folder}")
     assert [path.name for path in folder.iterdir() if not path.name.startswith("_schema-")] == []
     committed, _ = worker(task)
     assert isinstance(committed, Committed)

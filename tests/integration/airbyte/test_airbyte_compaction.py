@@ -200,7 +200,7 @@ def test_a_file_that_was_merged_can_be_taken_out_and_lands_again(mock: Mock, lan
 def test_a_stream_that_is_not_there_is_told_with_those_that_are(mock: Mock) -> None:
     answer = mock.http.post("/_mock/compactions", json={"stream": "order"})
     assert answer.status_code == 409
-    assert answer.json() == {"notCompacted": "there is no stream 'order' in the lake. It has: orders, shops"}
+    assert answer.json() == {"notCompacted": "there is no stream 'order' in the lake. Its streams are: orders, shops"}
     assert mock.http.post("/_mock/compactions", json={"stream": 1}).status_code == 422
 
 

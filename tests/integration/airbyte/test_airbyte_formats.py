@@ -67,15 +67,15 @@ def test_a_value_of_another_type_is_null_and_noted_in_every_format(
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.jsonl", '{"id": 1}\n{"id":\n', "line 2: the line is not one whole JSON object (Expecting value"),
+        ("a.jsonl", '{"id": 1}\n{"id":\n', "line 2: the line is not one complete JSON object (Expecting value"),
         ("a.jsonl", '{"id": 1}\n\n[1, 2]\n', "line 3: the line is JSON, but not an object"),
         (
             "a.jsonl",
             '{"id": 1}\n{"id": 2, "a": {"b": 1, "c": 2}, "id": 3}\n',
-            "line 2: the line has the name 'id' twice",
+            "line 2: the object has the key 'id' twice",
         ),
-        ("a.jsonl", '{"id": "%s"}\n{"id": 2, "id": 3}\n' % ("x" * 2**20), "line 2: the line has the name 'id' twice"),
-        ("a.jsonl.gz", '{"id": 1} {"id": 2}\n', "line 1: the line is not one whole JSON object (Extra data"),
+        ("a.jsonl", '{"id": "%s"}\n{"id": 2, "id": 3}\n' % ("x" * 2**20), "line 2: the object has the key 'id' twice"),
+        ("a.jsonl.gz", '{"id": 1} {"id": 2}\n', "line 1: the line is not one complete JSON object (Extra data"),
         ("a.jsonl", b'{"id": 1}\n{"name": "\xe4"}\n', "line 2: the line is not UTF-8"),
         ("a.jsonl", '{"id": 1, "ID": 2}\n', "the file names one column 'id' and 'ID'"),
         ("a.parquet", b"PAR1 not really PAR1", "the Parquet file is broken or incomplete"),
@@ -137,7 +137,7 @@ def test_inferred_columns_have_the_types_of_the_first_files_and_later_ones_widen
     assert [json.loads(row[-1])["changes"] for row in newer] == [[], []]
     (line,) = info["logs"]["logLines"]
     assert line.startswith(
-        "WARN Column 'id' of stream 'orders' was integer and is string now, because inbound/orders/c."
+        "WARN Column 'id' of stream 'orders' was integer and is string now, because of the values in inbound/orders/c."
     )
 
 

@@ -123,7 +123,11 @@ def test_rows_that_cannot_replace_the_old_ones_in_time_say_what_to_look_for(
 ) -> None:
     lake_lock.lock_file(tmp_path)
     waited: list[None] = []
-    with lake.reading(tmp_path), pytest.raises(lake_lock.LakeInUse, match="has been read for"), ExitStack() as held:
+    with (
+        lake.reading(tmp_path),
+        pytest.raises(lake_lock.LakeInUse, match="was in use by a reader for"),
+        ExitStack() as held,
+    ):
         held.enter_context(lake_lock.alone(tmp_path, lambda: waited.append(None), seconds=0.2))
     assert waited
     with lake_lock.alone(tmp_path, lambda: None), pytest.raises(lake.LakeBusy, match="restart it"), ExitStack() as held:

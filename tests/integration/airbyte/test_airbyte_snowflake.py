@@ -290,7 +290,10 @@ def test_a_key_pair_logs_in_and_credentials_that_are_refused_fail_the_job_at_onc
     for wrong, said in (
         ({"auth_type": "Username and Password", "password": "guessed"}, "Incorrect username or password"),
         ({"auth_type": KEY_PAIR, "private_key": another}, "JWT token is invalid"),
-        ({"auth_type": KEY_PAIR, **ways["encrypted"], "private_key_password": "guessed"}, "password does not open it"),
+        (
+            {"auth_type": KEY_PAIR, **ways["encrypted"], "private_key_password": "guessed"},
+            "password does not decrypt it",
+        ),
     ):
         job = run(mock, warehouse.connect(mock, credentials=wrong))
         assert (job["status"], len(mock.attempts(job["jobId"]))) == ("failed", 1)
@@ -305,7 +308,7 @@ def test_a_snowflake_that_cannot_be_reached_is_tried_again_and_then_named(
     with start(max_attempts=1) as mock:
         job = run(mock, warehouse.connect(mock, host="http://127.0.0.1:9"))
         assert job["status"] == "failed"
-        assert "Snowflake cannot be reached" in mock.reason(job["jobId"])
+        assert "Cannot reach Snowflake" in mock.reason(job["jobId"])
 
 
 def test_a_lake_refuses_to_deduplicate_as_airbyte_does(mock: Mock) -> None:

@@ -230,5 +230,5 @@ def test_each_object_that_is_no_file_is_named_once_with_the_reason(mock: Mock, l
     notes = [mock.notes(mock.sync()["jobId"]) for _ in range(2)]
     assert [len(each) for each in notes] == [len(MARKERS), 0]
     assert {line.split(" is ignored: ")[0] for line in notes[0]} == {f"WARN inbound/orders/{name}" for name in MARKERS}
-    assert "it has the suffix .json, and the stream takes .csv, .jsonl, .parquet" in "\n".join(notes[0])
+    assert "it has the suffix .json, but the stream reads .csv, .jsonl, .parquet" in "\n".join(notes[0])
     assert len(mock.rows("id")) == 2

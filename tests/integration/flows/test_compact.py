@@ -45,7 +45,7 @@ def test_compacted_raw_gives_the_same_tables_by_the_next_days_and_from_scratch(l
 
 
 def test_a_stream_that_is_not_there_fails_the_run(loaded: Platform) -> None:
-    with pytest.raises(CompactionFailed, match=r"there is no stream 'flight' in the lake\. It has: .*flights"):
+    with pytest.raises(CompactionFailed, match=r"there is no stream 'flight' in the lake\. Its streams are: .*flights"):
         compact("flight")
 
 

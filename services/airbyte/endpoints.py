@@ -1,4 +1,4 @@
-"""What every operation shares: the token, faults, reading parameters and bodies, and errors as answers."""
+"""What all operations share: tokens, faults, parameters, bodies and error responses."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ E = TypeVar("E", bound=StrEnum)
 
 @dataclass(frozen=True)
 class Mock:
-    """The parts that operations work with."""
+    """The parts of the mock that operations work with."""
 
     settings: Settings
     catalog: Catalog
@@ -47,7 +47,7 @@ BASIC = {"WWW-Authenticate": 'Basic realm="client id as the user, client secret 
 
 
 def operation(method: str, path: str, name: str, handler: Handler, public: bool = False) -> Route:
-    """A route of the API under its operationId in Airbyte's OpenAPI document, by which faults are asked for."""
+    """Return a route of the API. `name` is its operationId in Airbyte's OpenAPI document, which faults refer to."""
 
     async def endpoint(request: Request) -> Response:
         mock: Mock = request.app.state.mock
@@ -67,14 +67,14 @@ def operation(method: str, path: str, name: str, handler: Handler, public: bool 
     return Route(path, endpoint, methods=[method], name=name)
 
 
-def aside(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
-    """A route beside the API. With credentials configured, it needs a token, or from a browser the credentials."""
+def guarded_route(path: str, endpoint: Callable[[Request], Awaitable[Response]], method: str = "GET") -> Route:
+    """Return a route outside of the API. If credentials are configured, it needs a token or basic authentication."""
 
     async def checked(request: Request) -> Response:
         tokens = cast(Mock, request.app.state.mock).tokens
         if tokens.accepts(authorization := request.headers.get("authorization")) or tokens.accepts_basic(authorization):
             return await endpoint(request)
-        message = "Callers need a token here, or the client id and secret by HTTP Basic authentication."
+        message = "Send a token, or the client id and secret with HTTP basic authentication."
         return JSONResponse({"message": message}, 401, BASIC)
 
     return Route(path, checked, methods=[method])
@@ -83,7 +83,7 @@ def aside(path: str, endpoint: Callable[[Request], Awaitable[Response]], method:
 async def json_body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
-        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # kept, half a surrogate pair breaks every list
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()  # a stored lone surrogate would break every list
     except (ValueError, RecursionError):
         raise problems.unprocessable("the body is not JSON") from None
     if not isinstance(body, dict):
@@ -92,10 +92,10 @@ async def json_body(request: Request) -> dict[str, Any]:
 
 
 def uuid_value(request: Request, text: object, name: str) -> UUID:
-    """A UUID from path, query or body. The real server answers 500 for any other text; so does `strict`."""
+    """Parse a UUID from path, query or body. For other text, Airbyte's server answers 500, and so does `strict`."""
     try:
         if len(str(text)) != 36:
-            raise ValueError  # Python takes braces, a prefix, and no hyphens, too
+            raise ValueError  # Python also accepts braces, a prefix, and UUIDs without hyphens
         return UUID(str(text))
     except ValueError:
         if cast(Mock, request.app.state.mock).settings.strict:
@@ -128,21 +128,21 @@ def query_bool(request: Request, name: str) -> bool:
 
 
 def query_time(request: Request, name: str) -> int | None:
-    """Microseconds since 1970 from an RFC 3339 date-time with a zone."""
+    """Parse an RFC 3339 date-time with a time zone; return microseconds since 1970."""
     text = request.query_params.get(name)
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text.replace(" ", "+"))  # a "+" that was not escaped arrives as a space
+        at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped "+" arrives as a space
         if at.tzinfo is None or "T" not in text.upper():
             raise ValueError
     except ValueError:
-        raise problems.bad_request(request.url.path, f"{name}: {text!r} is not a date-time with a zone") from None
+        raise problems.bad_request(request.url.path, f"{name}: {text!r} is not a date-time with a time zone") from None
     return round(at.timestamp() * 1_000_000)
 
 
 def query_uuids(request: Request, name: str) -> list[UUID]:
-    """A parameter that may be repeated, comma-separated, or both."""
+    """Parse a parameter that may be repeated, comma-separated, or both."""
     texts = [part for value in request.query_params.getlist(name) for part in value.split(",") if part]
     return [uuid_value(request, text, name) for text in texts]
 
@@ -159,7 +159,7 @@ async def _fault(request: Request, mock: Mock, name: str) -> Fault | None:
 
 
 async def _connection_id(request: Request, mock: Mock) -> UUID | None:
-    """The connection that a request is about, if it is about one."""
+    """Return the id of the connection that a request refers to, or None."""
     try:
         if (job_id := request.path_params.get("jobId")) is not None:
             return mock.store.job(int(job_id)).connection_id
