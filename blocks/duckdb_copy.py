@@ -242,7 +242,7 @@ def publish(file: File, state: State, published: Path) -> None:
         OSError, duckdb.Error: as `Copy.make`.
     """
     graph = state.graph or Graph()
-    ledger.found(state, prints(file, graph, [id_ for id_, node in graph.nodes.items() if not node.ephemeral]))
+    ledger.reconcile(state, prints(file, graph, [id_ for id_, node in graph.nodes.items() if not node.ephemeral]))
     Copy(file, published).make(*_to_publish(file.connection, graph, state))
 
 

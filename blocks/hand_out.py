@@ -1,7 +1,8 @@
-"""Hands a person's command what only the platform can reach: `python -m blocks.hand_out WHAT [SUBJECT]`.
+"""Fetch data for a command of a person, from where the platform runs: `python -m blocks.hand_out WHAT [SUBJECT]`.
 
-The answer goes to standard output: JSON for `files` below a prefix, for the connection's `streams` and for the
-`tables`, bytes for one `file` of the landing bucket, and Parquet for the `rows` that raw has of a table.
+A person's machine may have no access to S3, Airbyte or the warehouse. The answer goes to standard output: JSON for the
+`files` below a prefix, the connections' `streams` and the `tables`, the bytes of a `file` in the landing bucket, and
+Parquet with a raw table's `rows`.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from blocks.warehouse import Warehouse
 
 
 class Files(BaseModel):
-    """The landing bucket, the prefix below which Airbyte's source reads, and the objects below another prefix."""
+    """The landing bucket, the prefix that Airbyte's source reads, and the objects below another prefix."""
 
     bucket: str
     root: str
@@ -31,9 +32,14 @@ class Files(BaseModel):
 
 
 class OfferedStream(BaseModel):
-    """A stream that a connection syncs: its table in raw, and its key as the connection or the source declares it.
+    """A stream that a connection syncs.
 
-    `columns` are those of raw's table, in lower case; empty where there is no table yet.
+    Attributes:
+        name: the stream's name.
+        table: its table in raw.
+        connection: the connection's name.
+        key: its primary key, as the connection or the source declares it.
+        columns: the columns of its raw table, in lower case; empty if there is no table yet.
     """
 
     name: str
@@ -44,7 +50,7 @@ class OfferedStream(BaseModel):
 
 
 class Streams(BaseModel):
-    """The streams of the connections that the settings name."""
+    """The streams of the configured connections."""
 
     streams: list[OfferedStream]
 
@@ -57,9 +63,12 @@ class Newest(BaseModel):
 
 
 class Tables(BaseModel):
-    """The rows of each published table by its name, and the newest file of each table of raw that has files.
+    """The state of the tables.
 
-    `hours` is FRESHNESS_THRESHOLD_HOURS.
+    Attributes:
+        rows: number of rows of each published table.
+        newest: the newest file of each raw table that has files.
+        hours: FRESHNESS_THRESHOLD_HOURS.
     """
 
     rows: dict[str, int] = {}
@@ -81,10 +90,10 @@ def files(landing: S3Landing, prefix: str) -> Files:
 
 
 def streams(profile: str | None) -> Streams:
-    """Ask Airbyte for the streams of the connections, and the warehouse for what it has of them.
+    """List the streams of the connections in Airbyte, with the columns of their raw tables.
 
     Raises:
-        blocks.airbyte.errors.AirbyteError, blocks.errors.ConfigurationError: Airbyte refuses, or knows no connection.
+        blocks.airbyte.errors.AirbyteError, blocks.errors.ConfigurationError: Airbyte fails or lacks a connection.
     """
     airbyte, raw = connections.airbyte_connection(profile), connections.warehouse(profile).raw_columns()
     found = []
@@ -103,7 +112,7 @@ def streams(profile: str | None) -> Streams:
 
 
 def tables(warehouse: Warehouse, hours: float | None = None) -> Tables:
-    """Ask a warehouse what readers have, and what was loaded last."""
+    """Return a warehouse's published row counts and newest files."""
     rows = {name.rpartition(".")[2].lower(): each.rows for name, each in warehouse.published_tables().items()}
     with_files = [table for table, columns in warehouse.raw_columns().items() if FILE in columns]
     newest = {table: warehouse.newest_file(table) for table in with_files}
@@ -112,10 +121,10 @@ def tables(warehouse: Warehouse, hours: float | None = None) -> Tables:
 
 
 def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) -> None:
-    """Write one answer.
+    """Write one answer to `out`.
 
     Raises:
-        PlatformError: a system does not answer, or refuses.
+        PlatformError: a system fails.
     """
     if what == "files":
         out.write(files(connections.landing(profile), subject).model_dump_json().encode())
@@ -142,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m blocks.hand_out", description=__doc__)
     parser.add_argument("what", choices=("files", "file", "streams", "rows", "tables"))
     parser.add_argument("subject", nargs="?", default="", help="prefix, key or table")
-    parser.add_argument("--profile", help="name of the saved blocks (default: the environment decides)")
+    parser.add_argument("--profile", help="name of the saved blocks (default: use the environment)")
     options = parser.parse_args()
     try:
         answer(options.what, options.subject, sys.stdout.buffer, options.profile)

@@ -1,4 +1,4 @@
-"""What a person's machine brings along, made harmless for every program of the platform. Standard library only."""
+"""Protects the platform's programs from the machine's proxies, terminals and paths. Standard library only."""
 
 import codecs
 import os
@@ -15,32 +15,32 @@ from urllib.request import getproxies, proxy_bypass
 from blocks.errors import ConfigurationError
 
 DIRECT = "127.0.0.1,localhost"
-"""What NO_PROXY must name so that no proxy is asked for this machine's own ports."""
+"""The hosts that NO_PROXY must name, so that requests to this machine's own ports do not go to a proxy."""
 
-# Without a backslash: awk reads these too, in the file that `make dev` writes for other shells.
+# These patterns have no backslashes, since awk reads them too, in the file that `make dev` writes for other shells.
 PROXY = "^([Hh][Tt][Tt][Pp][Ss]?://)?([^/?#@ ]*@)?[A-Za-z0-9_.-]+(:[0-9]+)?/?$"
-"""A proxy that httpx can use: over HTTP, by the name of its host."""
+"""A proxy that httpx can use: an HTTP proxy with a host name."""
 NO_PROXY_ENTRY = (
     "^([*]|[*.]*[A-Za-z0-9_-][A-Za-z0-9_.-]*(:[0-9]+|/[0-9]+)?|[0-9A-Fa-f]*(:[0-9A-Fa-f]*)*::[0-9A-Fa-f:.]*)$"
 )
-"""An entry of NO_PROXY that httpx can read, once the brackets of an IPv6 address are gone."""
+"""An entry of NO_PROXY that httpx can read, after the brackets of an IPv6 address have been removed."""
 KEPT = frozenset(
     {"PYTHONIOENCODING", "PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
 )
-"""Those of Python's own variables that change neither which modules are found nor what they do."""
+"""Python's variables that affect neither which modules Python finds nor what they do."""
 
 PLAIN = {"…": "...", "✓": "ok", "█": "#", "─": "-", "━": "-", "→": "->", "–": "-", "—": "-", "’": "'", "•": "*"}  # noqa: RUF001
 SPINNER = range(0x2800, 0x2900)
 
 
 def direct(environment: Mapping[str, str]) -> dict[str, str]:
-    """The proxy variables of an environment as our clients can use them, past the proxy for this machine.
+    """Return an environment's proxy variables in a form that our clients can use, without a proxy for this machine.
 
-    httpx refuses every request while NO_PROXY holds `[::1]` or a range of IPv6 addresses, or while a proxy is of a kind
-    that it does not know. Such an entry is left out.
+    httpx rejects every request while NO_PROXY contains `[::1]` or a range of IPv6 addresses, or while a proxy has a
+    scheme that httpx does not know. Such entries are left out.
     """
     lower = {name.lower(): value for name, value in environment.items() if name.lower().endswith("_proxy") and value}
-    # The lower-case one comes first, as in curl, boto3 and httpx.
+    # The lower-case variable takes precedence, as in curl, boto3 and httpx.
     lower |= {name: environment[name] for name in lower if environment.get(name)}
     entries = re.sub(r"[\[\]]", "", lower.pop("no_proxy", "")).replace(",", " ").split()
     kept = [entry for entry in entries if re.match(NO_PROXY_ENTRY, entry)]
@@ -50,7 +50,7 @@ def direct(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def go_direct() -> None:
-    """Take no proxy to this machine, in this process and those that it starts; without a proxy, change nothing."""
+    """Use no proxy for this machine, in this process and its child processes. Without a proxy, change nothing."""
     names = [name for name in os.environ if name.lower().endswith("_proxy")]
     if names:
         proxies = direct(os.environ)
@@ -60,19 +60,19 @@ def go_direct() -> None:
 
 
 def through_proxy(url: str) -> str:
-    """Return a sentence that names the proxy by which a URL is reached; "" where there is none."""
+    """Return a sentence that names the proxy for a URL; "" if there is none."""
     parts = urlsplit(url)
     proxy = getproxies().get(parts.scheme, "")
     if not proxy or proxy_bypass(parts.hostname or ""):
         return ""
     shown = re.sub("[^/]*@", "", proxy)
-    return f" It is reached through the proxy {shown}: does that let it through? NO_PROXY names hosts that need none."
+    return f" Requests to it go through the proxy {shown}. Check that proxy, or add the host to NO_PROXY."
 
 
 def plain_output() -> None:
-    """Let standard output and error show what their encoding can, and on a terminal of size 0, too."""
+    """Replace characters that the encoding of standard output or error lacks, and ignore a terminal size of 0."""
     codecs.register_error("plain", _plain)
-    for name in ("COLUMNS", "LINES"):  # of a size of 0, Rich prints nothing
+    for name in ("COLUMNS", "LINES"):  # with a size of 0, Rich prints nothing
         if not os.environ.get(name, "1").strip("0"):
             del os.environ[name]
     for stream in (sys.stdout, sys.stderr):
@@ -89,19 +89,19 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
 
 
 def plain_path(file: Path) -> Path:
-    """The path by which DuckDB and dbt can use a DuckDB file: below a folder with a # in its name, one by a link.
+    """Return a path of a DuckDB file that DuckDB and dbt can use: a link if a folder has a # in its name.
 
-    dbt-duckdb (1.11) takes the path for a URL, and looks for a database `c` below a folder `c#`. DuckDB (2.0) gives
-    the write-ahead log another name from a ? on, so that no transaction commits, and takes a backslash for a slash.
+    dbt-duckdb (1.11) parses the path as a URL, and looks for a database `c` below a folder `c#`. DuckDB (2.0) cuts the
+    name of the write-ahead log at a `?`, so no transaction commits. It also reads a backslash as a slash.
 
     Raises:
-        blocks.errors.ConfigurationError: no DuckDB file can be written there, or the link's place is somebody else's.
+        blocks.errors.ConfigurationError: DuckDB cannot write there, or the link's path belongs to somebody else.
     """
     folder = file.absolute().parent
     if wrong := re.search(r"[?\\\x00-\x1f]", str(folder)):
         raise ConfigurationError(
-            f"DuckDB cannot write {str(file)!r}: a folder has {wrong.group()!r} in its name. Rename it, or take "
-            "another place."
+            f"DuckDB cannot write {str(file)!r}: a folder has {wrong.group()!r} in its name. Rename the folder, or "
+            "choose another one."
         )
     if "#" not in str(folder):
         return file
@@ -109,15 +109,15 @@ def plain_path(file: Path) -> Path:
     with suppress(FileExistsError):
         link.symlink_to(folder)
     if link.lstat().st_uid != os.getuid() or not link.is_symlink() or link.readlink() != folder:
-        raise ConfigurationError(f"{link} should be a link to {folder}, and is not. Remove it, then try again.")
+        raise ConfigurationError(f"{link} is not the expected link to {folder}. Remove it, then try again.")
     return link / file.name
 
 
 def isolate(module: str) -> None:
-    """Start this program again, as `python -m MODULE`, where Python would look for modules elsewhere than in its own.
+    """Restart this program as `python -m MODULE` if Python would search foreign folders for modules, or without UTF-8.
 
-    A folder in PYTHONPATH, or the one in which a person stands, may hold a module with a name that we import. In a
-    locale without UTF-8 Python reads a path's letters otherwise than DuckDB; what is printed stays in the locale's.
+    A folder in PYTHONPATH, or the working directory, may have a module with a name that we import. In a locale without
+    UTF-8, Python decodes paths differently from DuckDB. The output keeps the locale's encoding.
     """
     foreign = [name for name in os.environ if name.startswith("PYTHON") and name not in KEPT]
     utf8 = sys.getfilesystemencoding() == "utf-8"

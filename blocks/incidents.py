@@ -1,8 +1,8 @@
 """Incidents and the messages about them. State on disk ensures that each incident is reported once, despite restarts.
 
-One file holds the open incidents and the messages that no receiver has taken yet. It is replaced in one step before
-anything is sent, so a crash loses no message; one between a message's arrival and the next save sends it again with
-the same `id`.
+One file has the open incidents and the messages that the receiver has not accepted yet. It is replaced in one step
+before a message is sent, so a crash loses no message. After a crash between a message's arrival and the next save, the
+message is sent again with the same `id`.
 """
 
 import os
@@ -21,24 +21,24 @@ from blocks.settings import make, start_again
 
 FORMAT = 1
 MOST_SENT = 200
-"""How many ids of messages that have arrived are remembered."""
+"""Number of ids to remember of messages that have arrived."""
 MOST_UNSENT = 1000
-"""Messages that wait for a receiver; the oldest give way."""
+"""Maximum number of unsent messages. The oldest are dropped."""
 MOST_NAMED = 5
 LOOKED = "looked"
-"""Name of the file beside the incidents that the sensor touches while its looks succeed."""
+"""Name of the file beside the incidents that the sensor touches after each successful poll."""
 
 
 SILENCE = timedelta(minutes=2)
-"""A watch that has not looked for so long is silent."""
+"""A watch that has not checked the platform for this long is silent."""
 UNSENT = timedelta(minutes=2)
-"""A message that the receiver has not taken for so long is an incident, too."""
+"""A message that the receiver has not accepted for this long is an incident, too."""
 AGAIN = timedelta(minutes=1)
-"""From one attempt to send a message that was set aside to the next."""
+"""Time between two attempts to send a message that was set aside."""
 KEPT = timedelta(days=1)
-"""For how long a message is tried that the receiver refuses while it takes others."""
+"""How long to retry a message that the receiver refuses while it accepts others."""
 TRIES = 5
-"""A receiver that fails this often to take a message may yet take the ones after it."""
+"""After this many failed attempts, a message is set aside, and later messages no longer wait for it."""
 
 
 class AlreadyWatched(PlatformError):
@@ -49,17 +49,17 @@ class Incident(BaseModel):
     """Something that is wrong, from its beginning to its end.
 
     Attributes:
-        key: what and which; the same as long as it is the same incident.
-        kind: the cause, as docs/alerts.md lists them.
-        what: happened, in a sentence.
+        key: kind and subject, e.g. `worker_gone/local`. It does not change while the incident is open.
+        kind: the cause; docs/alerts.md lists the kinds.
+        what: what happened, in a sentence.
         since: when it began.
-        opened: when it was noticed, which tells it from an earlier one of the same key and beginning.
-        impact: on the tables.
-        where: to look.
-        command: to type, as a shell takes it.
+        opened: when it was noticed. It tells the incident from an earlier one with the same key and beginning.
+        impact: what it means for the tables.
+        where: where to look.
+        command: what to type in a shell.
         advice: when to type it, or what else to do.
-        probe: which part of the watch sees it, and says when it is over.
-        evidence: what keeps it open, for the probe alone.
+        probe: the part of the watch that found it, and that says when it is over.
+        evidence: what keeps it open; only for the probe.
     """
 
     key: str
@@ -76,14 +76,14 @@ class Incident(BaseModel):
 
 
 def remedy(of: "Incident | Message") -> str:
-    """What to type, and when."""
+    """Return what to type, and when."""
     return f"{of.command}, {of.advice}" if of.advice else of.command
 
 
 class Message(BaseModel):
-    """What is sent: an incident has begun (`open`) or is over (`over`), or a person tries the chain (`test`).
+    """A message: an incident has begun (`open`) or is over (`over`), or a person tests the alerts (`test`).
 
-    `id` is the same for each attempt to send it, so that a receiver can tell a repetition.
+    Every attempt to send it has the same `id`, so that a receiver can recognize a repetition.
     """
 
     id: str
@@ -101,7 +101,7 @@ class Message(BaseModel):
 
     @classmethod
     def of(cls, incident: Incident, platform: str, until: datetime | None = None) -> Self:
-        """The message of an incident's beginning, or of its end at `until`."""
+        """Create the message about an incident's beginning, or about its end at `until`."""
         state: Literal["open", "over"] = "over" if until else "open"
         names = ("key", "kind", "what", "since", "impact", "where", "command", "advice")
         once = f"{platform} {incident.key} {incident.opened or incident.since} {state}"
@@ -115,7 +115,7 @@ class Message(BaseModel):
 
     @property
     def text(self) -> str:
-        """The message as people read it."""
+        """The message as text for people."""
         began = f"{self.since:%Y-%m-%d %H:%M} UTC"
         if self.until:
             ended = f"{self.until:%Y-%m-%d %H:%M} UTC"
@@ -133,13 +133,13 @@ class Message(BaseModel):
 
 
 class Failure(BaseModel):
-    """The attempts to send a message that the receiver has not taken.
+    """The failed attempts to send a message.
 
     Attributes:
-        why: the last one failed.
-        since: the first one.
-        last: when the last one was.
-        tries: how many there were; a refusal for good counts as TRIES.
+        why: why the last attempt failed.
+        since: when the first attempt was.
+        last: when the last attempt was.
+        tries: number of attempts. A permanent refusal counts as TRIES.
     """
 
     why: str
@@ -154,11 +154,18 @@ class Failure(BaseModel):
 
 
 class State(BaseModel):
-    """What the watch knows: open incidents by key, unsent messages in order, and ids of those that have arrived.
+    """The state of the watch.
 
-    `began` is when the first watch looked: what ended before that is nobody's incident. `looked` is the last look.
-    `has_receiver` says whether messages go anywhere. `failures` has the unsent messages that were tried, by id;
-    `took` is when the receiver last took a message.
+    Attributes:
+        format: version of the file's format.
+        began: when the first watch started. Failures that ended before that are not incidents.
+        looked: when the watch last checked the platform.
+        incidents: the open incidents, by key.
+        unsent: messages to send, in order.
+        sent: ids of messages that have arrived.
+        has_receiver: whether a receiver is configured.
+        failures: failed attempts to send, by the message's id.
+        took: when the receiver last accepted a message.
     """
 
     format: int = FORMAT
@@ -172,34 +179,34 @@ class State(BaseModel):
     took: AwareDatetime | None = None
 
     def queue(self, messages: Iterable[Message]) -> None:
-        """Add messages that are to be sent; one that is queued or has arrived already is not added."""
+        """Add messages to send, except those that are queued or have arrived already."""
         known = {each.id for each in self.unsent} | set(self.sent)
         self.unsent = [*self.unsent, *(each for each in messages if each.id not in known)][-MOST_UNSENT:]
 
     def arrived(self, message: Message, now: datetime) -> None:
-        """Note that a receiver has taken a message."""
+        """Record that the receiver has accepted a message."""
         self.drop(message)
         self.sent = [*self.sent, message.id][-MOST_SENT:]
         self.took = now
 
     def failed(self, message: Message, why: str, tries: int, now: datetime) -> Failure:
-        """Note that the receiver did not take a message, which counts as so many tries."""
+        """Record that the receiver did not accept a message. It counts as `tries` attempts."""
         before = self.failures.get(message.id) or Failure(why=why, since=now, last=now, tries=0)
         failure = before.model_copy(update={"why": why, "last": now, "tries": before.tries + tries})
         self.failures = {**self.failures, message.id: failure}
         return failure
 
     def gives_up(self, failure: Failure) -> bool:
-        """Whether a message has been tried for KEPT, and the receiver took others meanwhile."""
+        """Return whether a message has failed for KEPT while the receiver accepted others."""
         return failure.last - failure.since > KEPT and self.took is not None and self.took > failure.since
 
     def drop(self, message: Message) -> None:
-        """Be done with a message."""
+        """Remove a message from the queue."""
         self.unsent = [each for each in self.unsent if each.id != message.id]
         self.failures = {each.id: self.failures[each.id] for each in self.unsent if each.id in self.failures}
 
     def due(self, now: datetime) -> list[Message]:
-        """The messages to send now, in order. One that was set aside also comes before another of its incident."""
+        """Return the messages to send now, in order. A message set aside is due before a newer one of its incident."""
         new = {each.key for each in self.unsent if not self._is_aside(each)}
         return [each for each in self.unsent if each.key in new or now - self.failures[each.id].last >= AGAIN]
 
@@ -208,17 +215,17 @@ class State(BaseModel):
 
 
 def open_incidents(state: State | None, now: datetime) -> list[Incident]:
-    """The incidents that the watch knows, and those that no message can tell."""
-    return [*untold(state, now), *(state.incidents.values() if state else [])]
+    """Return the incidents that the watch knows, and those that no message can report."""
+    return [*unreported(state, now), *(state.incidents.values() if state else [])]
 
 
-def untold(state: State | None, now: datetime) -> list[Incident]:
-    """The incidents that no message can tell: the watch does not look, or its messages do not arrive."""
+def unreported(state: State | None, now: datetime) -> list[Incident]:
+    """Return the incidents that no message can report: the watch does not run, or its messages do not arrive."""
     return [*silent(state, now), *unsent(state, now)]
 
 
 def unsent(state: State | None, now: datetime) -> list[Incident]:
-    """The incident of messages that the receiver refuses, or has not taken for UNSENT."""
+    """Return the incident of messages that the receiver refuses, or has not accepted for UNSENT."""
     failures = state.failures if state else {}
     found = {id_: each for id_, each in failures.items() if each.is_aside or now - each.since > UNSENT}
     if state is None or not found:
@@ -240,14 +247,14 @@ def unsent(state: State | None, now: datetime) -> list[Incident]:
 
 
 def silent(state: State | None, now: datetime) -> list[Incident]:
-    """The incident of a watch that does not look, which it cannot tell itself; nothing where nobody watches."""
+    """Return the incident of a watch that has stopped; none if there never was a watch."""
     if state is None or now - state.looked <= SILENCE:
         return []
     return [
         Incident(
             key="watch_silent/watch",
             kind="watch_silent",
-            what=f"The watch has not looked since {state.looked:%Y-%m-%d %H:%M:%S} UTC.",
+            what=f"The watch has not checked the platform since {state.looked:%Y-%m-%d %H:%M:%S} UTC.",
             since=state.looked,
             impact="Incidents are not reported. The published tables stay as they are.",
             where="the watch's log",
@@ -257,17 +264,17 @@ def silent(state: State | None, now: datetime) -> list[Incident]:
 
 
 class IncidentStore:
-    """The incidents of one platform, in a folder."""
+    """The incidents of one platform, saved in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / "incidents.json"
         self._lock = FileLock(folder / "watch.lock", thread_local=False)
 
     def hold(self) -> None:
-        """Be the one watch of this folder until the process ends.
+        """Lock the folder for this watch until the process ends.
 
         Raises:
-            AlreadyWatched: another one is.
+            AlreadyWatched: another watch has locked it.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -278,14 +285,14 @@ class IncidentStore:
             ) from None
 
     def release(self) -> None:
-        """Let another watch take over."""
+        """Unlock the folder for another watch."""
         self._lock.release()
 
     def read(self) -> State | None:
-        """What was saved last; None if nothing was.
+        """Read the saved state; None if there is none.
 
         Raises:
-            PlatformError: the file cannot be read, or is of another version.
+            PlatformError: the file cannot be read, or has another format.
         """
         try:
             state = State.model_validate_json(self.file.read_bytes())
@@ -293,15 +300,15 @@ class IncidentStore:
             return None
         except (OSError, ValidationError) as error:
             raise PlatformError(
-                f"{self.file} cannot be read ({type(error).__name__}). `{make('up')}` or `make dev` starts the "
-                "watch, which sets the file aside and begins anew."
+                f"{self.file} cannot be read ({type(error).__name__}). Start the watch with `{make('up')}` or "
+                "`make dev`: it renames the file and starts with an empty state."
             ) from None
         if state.format != FORMAT:
-            raise PlatformError(f"{self.file} has format {state.format}, and this version reads {FORMAT}.")
+            raise PlatformError(f"{self.file} has format {state.format}, but this version reads only format {FORMAT}.")
         return state
 
     def load(self, now: datetime) -> State:
-        """What was saved last, or the state of a platform that nobody has watched; a damaged file is set aside."""
+        """Read the saved state, or create the state of a new platform. A damaged file is renamed."""
         try:
             return self.read() or State(began=now, looked=now)
         except PlatformError:
@@ -309,7 +316,7 @@ class IncidentStore:
             return State(began=now, looked=now)
 
     def save(self, state: State) -> None:
-        """Replace the file in one step; it survives a crash of the machine from here on."""
+        """Replace the file in one step. When this returns, the new file survives a crash of the machine."""
         new = self.file.with_suffix(".new")
         with new.open("w", encoding="utf-8") as file:
             file.write(state.model_dump_json(indent=1))

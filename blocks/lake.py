@@ -1,4 +1,4 @@
-"""The local raw zone: Parquet files that Airbyte's stand-in wrote, one folder a stream."""
+"""The local raw zone: Parquet files that the mock Airbyte writes, one folder for each stream."""
 
 import fcntl
 import glob
@@ -18,7 +18,10 @@ from blocks.landing import LandedFile
 
 @dataclass
 class Fill:
-    """Of a file in raw: its table, key and rows, and how many values it has by column, names in lower case."""
+    """A landed file's rows in raw: the table, the file's key, the row count, and the non-null values by column.
+
+    Column names are in lower case.
+    """
 
     table: str
     file: str
@@ -27,7 +30,7 @@ class Fill:
 
 
 def streams(lake: Path) -> dict[str, str]:
-    """Each stream's name and the glob of its Parquet files."""
+    """Return the glob of each stream's Parquet files."""
     return {
         folder.name: f"{glob.escape(str(folder))}/*.parquet"
         for folder in sorted(lake.glob("*"))
@@ -36,7 +39,7 @@ def streams(lake: Path) -> dict[str, str]:
 
 
 def written(lake: Path, since: datetime) -> dict[str, list[str]]:
-    """Each stream's Parquet files that were written at a time or later, where it has some."""
+    """Return each stream's Parquet files that were written at `since` or later. Streams without any are left out."""
     found = {
         folder.name: [
             str(file) for file in sorted(folder.glob("*.parquet")) if file.stat().st_mtime >= since.timestamp()
@@ -47,22 +50,22 @@ def written(lake: Path, since: datetime) -> dict[str, list[str]]:
 
 
 LOCK = ".lock"
-"""The file in the lake by which Airbyte's stand-in learns that its files are being read."""
+"""A file in the lake. A shared lock on it tells the mock Airbyte that somebody reads the Parquet files."""
 LOCK_SECONDS = 60.0
 
 
 class LakeBusy(PlatformError):
-    """The loader has been replacing files for too long."""
+    """The mock Airbyte has locked the lake for too long."""
 
 
 @contextmanager
 def reading(lake: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-    """Keep the files of the lake in place: whoever has listed them may open them later.
+    """Keep the mock Airbyte from replacing the lake's files, so that a reader can open the files that it has listed.
 
-    Others may read, too. A lake that nothing was loaded into has nothing to be kept.
+    Several readers can hold the lock. A lake without a lock file is empty.
 
     Raises:
-        LakeBusy: the loader has been replacing files for `seconds`; that should take it less than one.
+        LakeBusy: the mock has been replacing files for `seconds`. Normally, this takes less than a second.
     """
     try:
         descriptor = os.open(lake / LOCK, os.O_RDONLY)
@@ -74,8 +77,8 @@ def reading(lake: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         while not _shared(descriptor):
             if time.monotonic() > deadline:
                 raise LakeBusy(
-                    f"The files of the lake {lake} have been about to be replaced for {seconds:g} s. See whether the "
-                    "mock Airbyte hangs, restart it, then run again."
+                    f"The mock Airbyte has been replacing files of the lake {lake} for {seconds:g} s. Check whether it "
+                    "hangs, and restart it. Then run again."
                 )
             time.sleep(0.05)
         yield
@@ -92,14 +95,14 @@ def _shared(descriptor: int) -> bool:
 
 
 def rows(lake: Path) -> dict[str, int]:
-    """Count the raw rows of each stream, all versions of all keys."""
+    """Count the raw rows of each stream, with all versions of each key."""
     query = f"select count(*) from {RAW}"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
 
 
 def columns(lake: Path) -> dict[str, dict[str, str]]:
-    """The columns of each stream's files and their types, names in lower case."""
+    """Return the columns of each stream's files, in lower case, and their types."""
     query = f"describe from {RAW}"
     with reading(lake), duckdb.connect() as connection:
         return {
@@ -109,9 +112,9 @@ def columns(lake: Path) -> dict[str, dict[str, str]]:
 
 
 def fills(lake: Path, since: datetime) -> list[Fill]:
-    """How many values each file loaded since then has in each column, by the footers of the Parquet files alone.
+    """Count the non-null values by column of each file loaded since then. Only the Parquet files' footers are read.
 
-    Where several files were merged into one Parquet file, the rows that were loaded since then are counted.
+    If a Parquet file contains rows of several landed files, its rows are read instead.
     """
     query = (
         "select file_name, path_in_schema, sum(num_values), sum(num_values - coalesce(stats_null_count, 0)), "
@@ -146,7 +149,7 @@ def _counted(connection: duckdb.DuckDBPyConnection, name: str, file: str, since:
 
 
 def example(lake: Path, name: str, column: str, file: str) -> str | None:
-    """Return a value that a column has in a file."""
+    """Return an example of a column's values in a file."""
     query = f"select max(columns(lambda c: lower(c) = ?)::varchar) from {RAW} where {FILE} = ?"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         found = connection.execute(query, [column, streams(lake)[name], file]).fetchone()
@@ -154,7 +157,7 @@ def example(lake: Path, name: str, column: str, file: str) -> str | None:
 
 
 def newest_file(lake: Path, name: str) -> tuple[str, datetime] | None:
-    """Return the file of the row that was loaded last, and when."""
+    """Return the file of the row that was loaded last, and when it was loaded."""
     if name not in (known := streams(lake)):
         return None
     query = f"select {FILE}, _airbyte_extracted_at::timestamptz from {RAW} order by 2 desc, 1 desc limit 1"  # noqa: S608 - a constant
@@ -173,7 +176,7 @@ def export(lake: Path, name: str, target: Path) -> None:
 
 
 def rows_of(lake: Path, key: str) -> dict[str, int]:
-    """Count the raw rows of an object in each stream that has some, all versions of the object."""
+    """Count an object's raw rows by stream, with all versions of the object. Streams without any are left out."""
     query = f"select count(*) from {RAW} where {object_of_row([key])} = ?"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         counts = {name: connection.execute(query, [glob, key]).fetchall()[0][0] for name, glob in streams(lake).items()}
@@ -181,7 +184,7 @@ def rows_of(lake: Path, key: str) -> dict[str, int]:
 
 
 def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
-    """Count the raw rows of syncs by stream; `jobs` are Airbyte's job ids with the time since when each has run."""
+    """Count the raw rows of syncs by stream. `jobs` maps Airbyte's job ids to the times when the jobs started."""
     query = (
         "select try_cast(json_extract_string(_airbyte_meta, '$.sync_id') as bigint), count(*) "  # noqa: S608 - a constant
         f"from {RAW} where _airbyte_extracted_at >= ? group by all"
@@ -200,23 +203,23 @@ def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]
 
 FILE = "_ab_source_file_url"
 AIRBYTES = ("_airbyte_", "_ab_")
-"""How the names of Airbyte's own columns begin."""
+"""Prefixes of the names of Airbyte's own columns."""
 RAW = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
-"""A stream's files. A folder above them may have a name like id=2024, which would take the place of a column."""
+"""A stream's files. A folder above them may be called id=2024, which hive partitioning would read as a column."""
 
 
 def object_of_row(keys: Iterable[str]) -> str:
-    """SQL for the key of a row's object; source-s3 adds a file's name to the key of a zip archive: a.zip#b.csv."""
+    """Return SQL for the key of a row's object. For a zip archive, source-s3 adds the file's name: a.zip#b.csv."""
     if not any(key.lower().endswith(".zip") for key in keys):
-        return FILE  # quick, since Parquet has the least and the largest of each group of rows
+        return FILE  # fast, since Parquet stores the minimum and maximum of each row group
     return f"case when {FILE} ilike '%.zip#%' then left({FILE}, position('.zip#' in lower({FILE})) + 3) else {FILE} end"
 
 
 def arrived(lake: Path, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
-    """Those of the object keys that raw holds rows of, each with the date of the newest version loaded.
+    """Return the keys that have rows in raw, each with the date of its newest loaded version.
 
-    `since` is when the first of the objects landed: whatever was loaded of them later is in files written later. The
-    other files are opened for keys that are not in these.
+    `since` is when the first of the objects landed. Parquet files written since then are searched first, and all files
+    only for the keys that are not in these.
     """
     wanted = list(keys)
     with reading(lake), duckdb.connect() as connection:
@@ -239,7 +242,7 @@ def _arrived(
 
 
 def newest(dated: Iterable[tuple[str, datetime]]) -> dict[str, datetime]:
-    """The newest date of each key: two streams may hold rows of one file."""
+    """Return the newest date of each key: two streams may have rows of the same file."""
     found: dict[str, datetime] = {}
     for key, date in dated:
         found[key] = max(date, found.get(key, date))
@@ -247,18 +250,17 @@ def newest(dated: Iterable[tuple[str, datetime]]) -> dict[str, datetime]:
 
 
 def first_landed(files: Iterable[LandedFile]) -> datetime | None:
-    """When the first of the files landed; None where that is not known of each."""
+    """Return when the first of the files landed; None if a file's date is not known."""
     dates = [file.last_modified and _second(file.last_modified) for file in files]
     known = [date for date in dates if date]
     return min(known) if known and len(known) == len(dates) else None
 
 
 def missing(files: Iterable[LandedFile], loaded: dict[str, datetime]) -> list[LandedFile]:
-    """Those of the files of which neither this version nor a newer one was loaded.
+    """Return the files of which neither this version nor a newer one is loaded.
 
-    The same content uploaded again has a newer date and is not loaded again: such a file is missing by its date alone.
-    Some S3 servers give an object's date with a fraction in one call and without it in another, so dates are compared
-    in whole seconds.
+    A file that was uploaded again with the same content counts as missing: its date is newer, but it is not loaded
+    again. Dates are compared in whole seconds, since some S3 servers give fractions of a second in only some answers.
     """
     return [
         file
@@ -268,5 +270,5 @@ def missing(files: Iterable[LandedFile], loaded: dict[str, datetime]) -> list[La
 
 
 def _second(date: datetime) -> datetime:
-    """The date in UTC, in whole seconds; one without a time zone is in UTC already."""
+    """Convert a date to UTC, in whole seconds. A date without a time zone is in UTC already."""
     return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC).replace(microsecond=0)

@@ -27,7 +27,7 @@ Client = TypeVar("Client", bound=Any)
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)
 REDIRECTED = RecursionError
-"""What boto3 raises where each answer is a redirect: it asks for the bucket's region, and is redirected again."""
+"""What boto3 raises if every answer is a redirect: it asks for the bucket's region, and is redirected again."""
 NOT_S3 = (
     BotoCoreError,
     ClientError,
@@ -38,27 +38,28 @@ NOT_S3 = (
     AttributeError,
     REDIRECTED,
 )
-"""What boto3 raises, or what reading its answer does, when S3 does not answer or what answers is not S3."""
+"""What boto3, or reading its answer, raises if S3 does not answer or something other than S3 answers."""
 LOOKS_AT_ONCE = 10
+"""Number of concurrent requests for single objects."""
 
 
 CURSORS = "_cursors/"
-"""Where in the bucket sensors keep their cursors."""
+"""Prefix of the sensors' cursors in the bucket."""
 REMOVED = "_removed/"
-"""Where in the bucket files are that a person has taken out, each below its key."""
+"""Prefix of the files that a person has removed; the rest of the key is the file's own key."""
 
 
 class LandingUnavailable(PlatformError):
-    """S3 does not answer, or refuses."""
+    """S3 does not answer, or denies the request."""
 
 
 class LandingReadOnly(PlatformError):
-    """These credentials may not write or delete an object of the bucket."""
+    """The credentials do not permit writing or deleting an object in the bucket."""
 
 
 @dataclass(frozen=True)
 class AwsAccess:
-    """Where AWS, or what stands in for it, is asked and as whom; what is empty comes by AWS's usual chain."""
+    """The endpoint and credentials for AWS or a stand-in. Empty values follow AWS's default chain."""
 
     endpoint_url: str = ""
     region: str = ""
@@ -67,7 +68,7 @@ class AwsAccess:
     session_token: str = field(default="", repr=False)
 
     def session(self) -> boto3.Session:
-        """A session of its own."""
+        """Create a session."""
         session = botocore.session.get_session()
         session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_date)
         return boto3.Session(
@@ -80,15 +81,12 @@ class AwsAccess:
 
 
 class LandedFile(BaseModel):
-    """One version of one object: `key` within the bucket, `etag` without quotes, `size` in bytes.
-
-    S3 dates an object by the start of its upload, to the second.
-    """
+    """One version of one object. S3 dates an object by the start of its upload, to the second."""
 
     key: str = Field(description="the object's key, e.g. inbound/orders/orders-2024-01-31.csv.gz")
     etag: str = Field("", description="the version's ETag, without quotes")
-    size: int = Field(0, description="bytes")
-    last_modified: datetime | None = Field(None, description="as S3 dates the object")
+    size: int = Field(0, description="size in bytes")
+    last_modified: datetime | None = Field(None, description="the object's date in S3")
 
     @model_validator(mode="before")
     @classmethod
@@ -100,24 +98,24 @@ class LandedFile(BaseModel):
 
     @model_serializer(mode="wrap")
     def _quoted(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """S3 takes U+0000 in a key; PostgreSQL, and so Prefect's server, takes it in no text."""
+        """Quote a key with U+0000: S3 accepts it in a key, but PostgreSQL, and so Prefect's server, in no text."""
         fields: dict[str, Any] = serialized(self)
         return {**fields, "key": quote(self.key), "quoted_key": quote(self.key)} if "\0" in self.key else fields
 
     @property
     def date(self) -> datetime:
-        """As S3 dates the object, to the second: some servers tell a fraction of it in a listing, and not by HEAD."""
+        """The object's date in S3, to the second: some servers give fractions in listings, but not in HEAD answers."""
         return (self.last_modified or BEGINNING).replace(microsecond=0)
 
 
 def s3_client(bucket: str, access: AwsAccess, attempts: int = 6, seconds: float = 60) -> "S3Client":
-    """An S3 client for the landing bucket.
+    """Create an S3 client for the landing bucket.
 
     Args:
-        bucket: for messages.
-        access: who may read it.
-        attempts: of a call that is not answered.
-        seconds: that each attempt waits for an answer.
+        bucket: name of the bucket, for messages.
+        access: the endpoint and credentials.
+        attempts: number of attempts for a call without an answer.
+        seconds: timeout of each attempt.
 
     Raises:
         LandingUnavailable: the endpoint is not a URL, or AWS's own configuration cannot be read.
@@ -133,9 +131,9 @@ def s3_client(bucket: str, access: AwsAccess, attempts: int = 6, seconds: float 
 
 
 class NotAws(BotoCoreError):
-    """What answered a call with success is not AWS, nor what stands in for it."""
+    """A call succeeded, but neither AWS nor a stand-in for it gave the answer."""
 
-    fmt = "{operation} was answered without {missing}: a proxy's page, perhaps"
+    fmt = "the answer to {operation} has no {missing}, so it may be a proxy's page"
 
 
 REQUIRED = {
@@ -147,14 +145,14 @@ REQUIRED = {
     "GetQueueUrl": "QueueUrl",
     "SendMessage": "MessageId",
 }
-"""What each answer has; botocore takes any page with status 200 for an empty answer."""
+"""A field that each answer has. botocore reads any page with status 200 as an empty answer."""
 
 
 def check_answers(client: Client) -> Client:
-    """Have a client raise NotAws for an answer that is somebody else's; the client itself."""
+    """Make a client raise NotAws if an answer is not from AWS or a stand-in, and return it."""
 
     def check(model: Any, parsed: Mapping[str, Any], http_response: Any, **_: Any) -> None:
-        # Where no message has come, the answer of SQS is an empty object.
+        # If there are no messages, SQS answers with an empty object.
         if model.service_model.service_name == "sqs" and not http_response.content.lstrip().startswith(b"{"):
             raise NotAws(operation=model.name, missing="JSON")
         missing = REQUIRED.get(model.name)
@@ -166,17 +164,17 @@ def check_answers(client: Client) -> Client:
 
 
 def watched(key: str, prefix: str, pattern: str) -> bool:
-    """Whether a key is a file below a prefix and the rest of it matches a glob. A sensor's cursor is not a file."""
+    """Return whether a key is below a prefix and the rest of it matches a glob. A sensor's own objects do not match."""
     if not key or key.endswith("/") or key.startswith((CURSORS, REMOVED)):
         return False
     return key.startswith(prefix) and fnmatchcase(key.removeprefix(prefix), pattern)
 
 
 def not_data(file: LandedFile) -> str:
-    """Why a file that brought no row need not have: it is a marker, hidden or empty; without such a reason, nothing."""
+    """Return why a file without rows is no problem: it is empty, a marker or hidden. Return "" for any other file."""
     if file.etag and not file.size:
         return "it is empty"
-    return "its name begins like those of markers and hidden files" if _name(file.key).startswith(("_", ".")) else ""
+    return "its name begins like a marker's or hidden file's" if _name(file.key).startswith(("_", ".")) else ""
 
 
 def _name(key: str) -> str:
@@ -186,12 +184,12 @@ def _name(key: str) -> str:
 def listing(
     s3: "S3Client", bucket: str, prefix: str, pattern: str = "*", since: datetime = BEGINNING, after: str = ""
 ) -> Iterator[LandedFile]:
-    """The files below a prefix that match a pattern, are dated at `since` or later, and whose keys come after `after`.
+    """Yield the files below a prefix that match a pattern, are dated at `since` or later, and have keys after `after`.
 
-    They come in the order of keys; one S3 page is in memory at a time.
+    The files come in key order. One page of S3's listing is in memory at a time.
 
     Raises:
-        LandingUnavailable: S3 does not answer, or the bucket is not there or not ours to list.
+        LandingUnavailable: S3 does not answer, the bucket does not exist, or listing it is not permitted.
     """
     for item in _items(s3, bucket, prefix, after):
         if item["LastModified"] >= since and watched(item["Key"], prefix, pattern):
@@ -199,10 +197,10 @@ def listing(
 
 
 def objects(s3: "S3Client", bucket: str, prefix: str) -> Iterator[LandedFile]:
-    """All objects below a prefix, in the order of keys.
+    """Yield all objects below a prefix, in key order.
 
     Raises:
-        LandingUnavailable: as `listing` does.
+        LandingUnavailable: see `listing`.
     """
     for item in _items(s3, bucket, prefix):
         yield _file(item["Key"], item["Size"], item)
@@ -219,10 +217,10 @@ def _items(s3: "S3Client", bucket: str, prefix: str, after: str = "") -> Iterato
 def look_up(
     s3: "S3Client", bucket: str, keys: Iterable[str]
 ) -> list[tuple[str, LandedFile | LandingUnavailable | None]]:
-    """Each key with its file as it is now, None where it is not there, or why S3 does not show it.
+    """Return each key with its current file, None if there is no such file, or the error.
 
-    Some requests are made at a time; that S3 refuses one says nothing of the others. That a file is not there is
-    confirmed by a listing: a HEAD answers 404 for a bucket, or a proxy, too.
+    The requests run concurrently, and an error for one key does not affect the others. A listing confirms that a file
+    is missing, since a HEAD request also gets 404 for a missing bucket or from a proxy.
     """
     with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
         return list(pool.map(lambda key: (key, _look_up(s3, bucket, key)), keys))
@@ -232,10 +230,10 @@ Place = Literal["moved", "aside", "nowhere"]
 
 
 def set_aside(s3: "S3Client", bucket: str, key: str) -> Place:
-    """Move an object below REMOVED, where nothing reads it; return whether this moved it, or where it was.
+    """Move an object below REMOVED, where nothing reads it. Return "aside" if it was moved there before.
 
     Raises:
-        LandingReadOnly: these credentials may not move it.
+        LandingReadOnly: the credentials do not permit it.
         LandingUnavailable: S3 does not answer.
     """
     aside = f"{REMOVED}{key}"
@@ -246,18 +244,18 @@ def set_aside(s3: "S3Client", bucket: str, key: str) -> Place:
             s3.delete_object(Bucket=bucket, Key=key)
     except NOT_S3 as error:
         if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("403", "AccessDenied"):
-            raise LandingReadOnly(f"s3://{bucket}/{key} may not be moved: {error}.") from error
+            raise LandingReadOnly(f"s3://{bucket}/{key} was not moved, because S3 denies it: {error}.") from error
         raise unavailable(bucket, error) from error
     return "moved" if key in there else "aside" if aside in there else "nowhere"
 
 
 def served_at(answer: Mapping[str, Any]) -> datetime:
-    """When S3 answered, by its own clock: the one that dates objects."""
+    """Return when S3 answered, by S3's clock, which also dates objects."""
     return http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"))
 
 
 def http_date(header: str | None) -> datetime:
-    """A Date header's time; this machine's if a server tells none that can be read."""
+    """Parse a Date header. Return this machine's time if the header is missing or malformed."""
     try:
         date = parsedate_to_datetime(header or "")
     except (ValueError, TypeError):
@@ -266,62 +264,62 @@ def http_date(header: str | None) -> datetime:
 
 
 def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
-    """S3's error in words: which bucket, and what to check."""
+    """Create the error for S3's error, with the bucket and what to check."""
     return LandingUnavailable(f"The landing bucket s3://{bucket} cannot be used: {said(error)}. {remedy(error)}")
 
 
 def said(error: Exception) -> str:
-    """Return what S3's error says."""
-    return "each request is answered by a redirect" if is_redirected(error) else str(error)
+    """Return the text of S3's error."""
+    return "every request is redirected" if is_redirected(error) else str(error)
 
 
 def is_redirected(error: Exception) -> bool:
-    """Whether each answer is a redirect; what of boto3 or of its HTTP client meets the limit first is chance."""
+    """Return whether every answer is a redirect. Either boto3 or its HTTP client reaches the recursion limit first."""
     return isinstance(error, REDIRECTED) or "maximum recursion depth" in str(error)
 
 
 REMEDIES = {
     **dict.fromkeys(
         ("SlowDown", "ServiceUnavailable", "InternalError", "500", "502", "503", "504"),
-        "S3 is not available for the moment. Ask again; if it stays so, check S3_ENDPOINT_URL and any proxy.",
+        "S3 is not available at the moment. Try again. If the error persists, check S3_ENDPOINT_URL and any proxy.",
     ),
     **dict.fromkeys(
         ("ExpiredToken", "InvalidToken", "TokenRefreshRequired"),
-        "The temporary key has expired, or the token is another's: replace AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
-        "and AWS_SESSION_TOKEN together, then run `make up`.",
+        "The temporary key has expired, or the token belongs to another key. Replace AWS_ACCESS_KEY_ID, "
+        "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN together, then run `make up`.",
     ),
     **dict.fromkeys(
         ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"),
-        "The bucket is in another region: set AWS_DEFAULT_REGION to the bucket's, and S3_ENDPOINT_URL to nothing or to "
-        "that region's endpoint.",
+        "The bucket is in another region. Set AWS_DEFAULT_REGION to the bucket's region. Leave S3_ENDPOINT_URL empty, "
+        "or set it to that region's endpoint.",
     ),
-    "NoSuchBucket": "Correct S3_BUCKET, or make the bucket.",
-    "AccessDenied": "Give the user or role the rights of docs/production/aws-platform.json: s3:ListBucket on the "
+    "NoSuchBucket": "Correct S3_BUCKET, or create the bucket.",
+    "AccessDenied": "Grant the user or role the permissions in docs/production/aws-platform.json: s3:ListBucket on the "
     "bucket, s3:GetObject below the prefix, and both s3:GetObject and s3:PutObject below _cursors/.",
     "InvalidAccessKeyId": "Correct AWS_ACCESS_KEY_ID.",
     "SignatureDoesNotMatch": "Correct AWS_SECRET_ACCESS_KEY.",
-    "RequestTimeTooSkewed": "Let this machine's clock be set by NTP.",
+    "RequestTimeTooSkewed": "Synchronize this machine's clock with NTP.",
 }
-"""What helps, by the code of S3's answer."""
+"""What to do, by the error code in S3's answer."""
 
 
 def remedy(error: Exception) -> str:
-    """Return what helps against S3's error."""
+    """Return what to do about S3's error."""
     if is_redirected(error):
         return (
-            "Write S3_ENDPOINT_URL as the address that it redirects to, often https:// for http://, or as the endpoint "
-            "of the bucket's region."
+            "Set S3_ENDPOINT_URL to the address in the redirect, often with https:// instead of http://, or to the "
+            "endpoint of the bucket's region."
         )
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     return REMEDIES.get(
         code,
-        "Check S3_ENDPOINT_URL (empty means AWS), S3_BUCKET, AWS_DEFAULT_REGION and the AWS credentials; `make dev` "
-        "starts an S3 of its own.",
+        "Check S3_ENDPOINT_URL (empty means AWS), S3_BUCKET, AWS_DEFAULT_REGION and the AWS credentials. `make dev` "
+        "starts a local S3.",
     )
 
 
 def _parse_date(text: str) -> datetime:
-    """What boto3 does itself, without guessing at the form first: of a listing's time that is more than half."""
+    """Parse a date. boto3's own parser first guesses the format, which takes more than half of a listing's time."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:

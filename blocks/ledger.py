@@ -1,9 +1,12 @@
-"""What is known of every table: how it came to be, and which tests have passed on it since.
+"""The ledger: how each table was built, and which tests have passed on it since.
 
-The ledger lies in the warehouse itself. A row is a node that began to be built, a node whose statements have all run
-(dbt writes both, in front of the node's own statements and behind them, so that a killed build leaves them), or a
-state, the sum of all rows before it (the platform writes it when dbt has ended). A table that others changed is known
-by its print.
+The ledger is a table in the warehouse, with three kinds of rows:
+
+- `begun`: dbt writes it before a node's own statements. A build that is killed leaves only this row.
+- `done`: dbt writes it after the node's statements.
+- `state`: the platform writes it after dbt has ended. It sums up all rows before it.
+
+A print identifies a table's contents. It reveals tables that others have changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +21,14 @@ NAME = "_platform_ledger"
 
 
 class Node(BaseModel):
-    """A model, seed or snapshot. `parents` are the ids of what it reads, sources too.
+    """A model, seed or snapshot.
 
-    The rows of a view or an ephemeral model are those of its parents as they are now. `text` is a hash of an ephemeral
-    model's SQL; every other node's is in the warehouse.
+    Attributes:
+        table: `schema.table`.
+        parents: ids of the nodes and sources that it reads.
+        ephemeral: whether it is an ephemeral model.
+        view: whether it is a view. Views and ephemeral models show their parents' current rows.
+        text: a hash of an ephemeral model's SQL; "" for other nodes, whose results are in the warehouse.
     """
 
     table: str
@@ -32,9 +39,13 @@ class Node(BaseModel):
 
 
 class Graph(BaseModel):
-    """A dbt project: nodes by id, and by the id of a test the ids of the nodes and sources that it reads.
+    """A dbt project.
 
-    `texts` are hashes of what the tests say. A unit test reads only the text of its model.
+    Attributes:
+        nodes: models, seeds and snapshots, by id.
+        tests: ids of the nodes and sources that each data test reads, by the test's id.
+        unit_tests: ids of the models of each unit test. A unit test reads only the model's SQL.
+        texts: hashes of the tests' definitions.
     """
 
     nodes: dict[str, Node] = {}
@@ -43,12 +54,12 @@ class Graph(BaseModel):
     texts: dict[str, str] = {}
 
     def line(self, node: str) -> set[str]:
-        """A node and all that it is built from, by id."""
+        """Return the ids of a node and of everything that it is built from."""
         return reached([node], lambda one: self.nodes[one].parents if one in self.nodes else ())
 
 
 def reached(ids: Iterable[str], parents: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return the given ids and those of all that they are built from; `parents` has those of one."""
+    """Return the given ids and those of everything that they are built from. `parents` returns a node's parents."""
     found, ahead = set[str](), list(ids)
     while ahead:
         if (one := ahead.pop()) not in found:
@@ -58,11 +69,15 @@ def reached(ids: Iterable[str], parents: Callable[[str], Iterable[str]]) -> set[
 
 
 class Version(BaseModel):
-    """A table as a command, with an id, left it: `print` says what it held, `built` whether that succeeded.
+    """A table as a command left it.
 
-    A version without a print has been built by a command that was killed. `before` is the version that stands if it
-    turns out that such a command changed nothing; `view` is whether it was built as a view, if that is known. `code` is
-    the version and commit of the image that built it; empty where a clone's code did.
+    Attributes:
+        id: the command's id.
+        built: whether the build succeeded.
+        print: identifies the table's contents; "" if the command was killed.
+        view: whether it was built as a view; None if that is not known.
+        code: version and commit of the image that built it; "" if the code ran from a clone.
+        before: the version that is valid if a killed command turns out to have changed nothing.
     """
 
     id: str
@@ -74,12 +89,12 @@ class Version(BaseModel):
 
     @property
     def pending(self) -> bool:
-        """Whether only a look at the table can tell what became of it."""
+        """Whether the table must be examined to find out its state."""
         return self.before is not None or (self.built and not self.print)
 
 
 class Tested(BaseModel):
-    """A test's last result, what it said then, and the id of the version of each node whose rows it read."""
+    """A test's last result, the ids of the versions that it read by node, and a hash of its definition."""
 
     passed: bool
     on: dict[str, str] = {}
@@ -89,7 +104,9 @@ class Tested(BaseModel):
 class Drift(BaseModel):
     """The drift that was reported, so that each change is reported once.
 
-    `told` are the changes, and `filled` has by table and column the smallest share of values that are there in a file.
+    Attributes:
+        told: the reported changes.
+        filled: the smallest share of non-null values in a file, by table and column.
     """
 
     told: list[str] = []
@@ -97,7 +114,7 @@ class Drift(BaseModel):
 
 
 class State(BaseModel):
-    """All that the ledger says."""
+    """The contents of the ledger."""
 
     graph: Graph | None = None
     versions: dict[str, Version] = {}
@@ -111,20 +128,20 @@ class Ledger(Protocol):
 
     @property
     def relation(self) -> str:
-        """Its table, as dbt's SQL names it."""
+        """Name of the ledger's table in dbt's SQL."""
 
     def read(self) -> tuple[State, int]:
-        """What it says, and the number of its last row; makes its table where there is none."""
+        """Return the state and the number of the last row. Create the ledger's table if it is missing."""
 
     def write(self, state: State, last: int) -> None:
-        """Put a state in the place of the rows up to `last`."""
+        """Replace the rows up to `last` with a state."""
 
     def prints(self, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
-        """What tells each node's table or view, as it is now, from how it was before; empty where there is none."""
+        """Return a print of each node's current table or view; "" if there is none."""
 
 
 def merged(rows: Sequence[tuple[int, str, str, str]]) -> State:
-    """The state that rows of number, kind, node and value amount to, whatever their order."""
+    """Sum up rows of number, kind, node and value, in any order."""
     state = State()
     for _, kind, node, value in sorted(rows):
         if kind == STATE:
@@ -138,7 +155,7 @@ def merged(rows: Sequence[tuple[int, str, str, str]]) -> State:
 
 
 def note(relation: str, kind: str, node: str, command: str) -> str:
-    """SQL, of every warehouse, that notes that a command begins to build a node, or has built it."""
+    """Return SQL, for every warehouse, that records that a command begins to build a node, or has built it."""
     text = node.replace("'", "''")
     return (
         f"insert into {relation} (number, kind, node, value) "  # noqa: S608 - names of our own and of dbt
@@ -146,12 +163,12 @@ def note(relation: str, kind: str, node: str, command: str) -> str:
     )
 
 
-def found(state: State, prints: Mapping[str, str]) -> None:
-    """Take note of tables as they are now: no test of before speaks for what others have changed since it was built.
+def reconcile(state: State, prints: Mapping[str, str]) -> None:
+    """Compare a state with the current tables. A table that others have changed loses its test results.
 
     Args:
-        state: what the ledger says; changed in place.
-        prints: of the nodes to take note of.
+        state: the ledger's state; changed in place.
+        prints: current prints of the nodes to compare.
     """
     for node, now in prints.items():
         version = state.versions.get(node)
@@ -165,17 +182,17 @@ def found(state: State, prints: Mapping[str, str]) -> None:
 
 
 def begin_all(ledger: Ledger, command: str) -> None:
-    """Note that a command, by its id, may begin to build any table: its print afterwards says if it has."""
+    """Record that a command may build any table. The tables' prints tell afterwards which ones it has built."""
     state, last = ledger.read()
     if state.graph:
-        found(state, ledger.prints(state.graph, to_look_at(state, state.graph, ())))
+        reconcile(state, ledger.prints(state.graph, to_look_at(state, state.graph, ())))
     for node, version in state.versions.items():
         state.versions[node] = Version(id=command, before=version.before or version)
     ledger.write(state, last)
 
 
 def passed(state: State, graph: Graph) -> set[str]:
-    """The nodes whose build and tests, and those of all that they are built from, have passed since the last build."""
+    """Return the nodes that passed: the last build and its tests succeeded for a node and all that it is built from."""
     of: dict[str, list[str]] = {}
     for test, read in {**graph.tests, **graph.unit_tests}.items():
         for node in read:
@@ -199,7 +216,7 @@ def _passed(state: State, graph: Graph, test: str) -> bool:
 
 
 def _read(state: State, graph: Graph, test: str) -> dict[str, str]:
-    """The id of the version of each node whose rows, or text, a test reads."""
+    """Return the ids of the versions that a test reads, by node."""
     if test in graph.unit_tests:
         nodes = set(graph.unit_tests[test]) & graph.nodes.keys()
     else:
@@ -214,7 +231,7 @@ def _id(state: State, graph: Graph, node: str) -> str:
 
 
 def _rows_of(state: State, graph: Graph, node: str) -> Iterator[str]:
-    """A node, and where it holds no rows of its own the nodes that they come from."""
+    """Yield a node and, if it has no rows of its own, the nodes from which it takes them."""
     if (known := graph.nodes.get(node)) is None:
         return
     yield node
@@ -226,7 +243,7 @@ def _rows_of(state: State, graph: Graph, node: str) -> Iterator[str]:
 
 
 def to_look_at(state: State, graph: Graph, results: Iterable[tuple[str, str]]) -> set[str]:
-    """The nodes of whose tables a command's results speak: what it built, and what its tests have read."""
+    """Return the nodes whose tables a command has built, or whose rows its tests have read."""
     done = dict(results)
     pending = {node for node, version in state.versions.items() if version.pending}
     read = {node for test, nodes in graph.tests.items() if done.get(test, "skipped") != "skipped" for node in nodes}
@@ -247,19 +264,19 @@ def settle(
     prints: Mapping[str, str],
     code: str = "",
 ) -> State:
-    """The state after a command.
+    """Return the state after a command.
 
     Args:
-        state: the state before, with what the command began to build.
-        graph: the project that it ran on.
-        command: its id.
-        results: id and dbt's status of each node and test that it ran.
-        prints: of the tables `to_look_at` now.
-        code: version and commit of the image that runs.
+        state: the state before, with the nodes that the command began to build.
+        graph: the command's project.
+        command: the command's id.
+        results: id and dbt's status of each node and test in the command.
+        prints: current prints of the nodes from `to_look_at`.
+        code: version and commit of the running image.
     """
     done = dict(results)
     built = _ran(graph, done)
-    found(state, {node: now for node, now in prints.items() if node not in built})
+    reconcile(state, {node: now for node, now in prints.items() if node not in built})
     for node in built:
         fine, view = done[node] == "success", graph.nodes[node].view
         now = prints.get(node, "") if fine else ""
@@ -279,7 +296,7 @@ def settle(
 
 
 def graph_of(manifest: Any) -> Graph:
-    """The part of dbt's manifest that a ledger needs."""
+    """Extract the parts of dbt's manifest that a ledger needs."""
     graph = Graph()
     for id_, node in manifest.nodes.items():
         kind = str(node.resource_type)
@@ -303,7 +320,7 @@ def graph_of(manifest: Any) -> Graph:
 
 
 _RULES = ("severity", "where", "limit", "fail_calc", "warn_if", "error_if")
-"""What decides in a test's configuration whether it passes."""
+"""The parts of a test's configuration that decide whether it passes."""
 
 
 def _hash(*parts: object) -> str:

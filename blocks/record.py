@@ -1,7 +1,7 @@
-"""What a platform has registered on a Prefect server, and who did: kept there, in Prefect variables.
+"""A record of the objects that a platform has registered on a Prefect server, kept there in Prefect variables.
 
-Of each thing the record has a digest of every value as it was last registered. So what a person has changed since can
-be told from what the platform's own files have changed, and what is the platform's from what only has its name.
+For each object, the record has a digest of every value as last registered. It tells a person's changes from changes in
+the platform's own files, and the platform's objects from others that only have the same name.
 """
 
 import json
@@ -16,18 +16,18 @@ from blocks.errors import PlatformError
 from blocks.names import variable
 
 CHUNK = 2400
-"""Characters of a variable; Prefect takes 5000 of JSON, where each quote counts twice."""
+"""Characters in one variable. Prefect accepts 5000 characters of JSON, in which each quote counts twice."""
 
 TAGS = ["local-data-platform"]
 Values = Mapping[str, Any]
 
 
 class NotOurs(PlatformError):
-    """A thing on the server is another platform's, or a person's; nothing was changed."""
+    """An object on the server belongs to another platform or to a person. Nothing was changed."""
 
 
 class Record:
-    """The record called `name` on the client's server; read at once, written by `save`."""
+    """The record called `name` on the client's server. Creating it reads the record; `save` writes it."""
 
     def __init__(self, client: SyncPrefectClient, name: str) -> None:
         self._client, self._variable = client, f"platform_{variable(name)}"
@@ -40,17 +40,17 @@ class Record:
         self.things: dict[str, dict[str, str]] = content.get("things", {})
 
     def check(self, profile: str, owner: str, there: Iterable[str], what: str, remedy: str) -> None:
-        """Make sure that what is there was registered from the same clone for the same profile.
+        """Check that the objects on the server were registered from the same clone for the same profile.
 
         Args:
-            profile: name of the profile that is to be registered.
+            profile: name of the profile to register.
             owner: who registers it.
-            there: the things on the server whose names the platform would take.
-            what: what the record stands for, and on which server.
+            there: the objects on the server whose names the platform would use.
+            what: the record's subject and server, for the message.
             remedy: what to do, as a sentence.
 
         Raises:
-            NotOurs: something is another's, or nothing says whose it is.
+            NotOurs: an object belongs to somebody else, or its owner is unknown.
         """
         if self.owner and (self.owner, self.profile) != (owner, profile):
             raise NotOurs(
@@ -64,20 +64,20 @@ class Record:
             )
 
     def claim(self, things: Iterable[str], profile: str, owner: str) -> None:
-        """Record things as this platform's before they are created, so that one that fails halfway can go on."""
+        """Record objects as this platform's before they are created, so that a failed registration can continue."""
         self.owner, self.profile = owner, profile
         for each in things:
             self.things.setdefault(each, {})
         self.save()
 
     def remember(self, thing: str, values: Values | None) -> None:
-        """Note the values with which a thing is registered now; None for one that was removed."""
+        """Record an object's registered values. None removes the object from the record."""
         self.things.pop(thing, None)
         if values is not None:
             self.things[thing] = {name: digest(value) for name, value in values.items()}
 
     def save(self) -> None:
-        """Write what differs from what was read."""
+        """Write the variables that have changed."""
         content = {"owner": self.owner, "profile": self.profile, "things": self.things}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         chunks = [text[start : start + CHUNK] for start in range(0, len(text), CHUNK)]
@@ -95,5 +95,5 @@ class Record:
 
 
 def digest(value: Any) -> str:
-    """A short digest of a value of JSON."""
+    """Return a short digest of a JSON value."""
     return sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]

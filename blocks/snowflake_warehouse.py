@@ -261,7 +261,7 @@ def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
         raise PublishFailed(NOTHING_TESTED)
     if known:
         relations = {id_ for id_, node in graph.nodes.items() if not node.ephemeral}
-        ledger.found(state, snowflake_ledger.prints(cursor, graph, relations))
+        ledger.reconcile(state, snowflake_ledger.prints(cursor, graph, relations))
     passed = ledger.passed(state, graph)
     own = {snowflake_ledger.stored(node.table): id_ for id_, node in graph.nodes.items() if not node.ephemeral}
     mine = {table: own.get(snowflake_ledger.stored(f"{built}.{table}")) for table in [*tables, *state.published]}

@@ -4,7 +4,7 @@ from datetime import datetime
 
 
 def span(seconds: float) -> str:
-    """A length of time in one unit, e.g. `3 min`."""
+    """Return a duration in one unit, e.g. `3 min`."""
     for size, unit in ((172_800, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / min(size, 86_400):.0f} {unit}"
@@ -12,5 +12,5 @@ def span(seconds: float) -> str:
 
 
 def ago(now: datetime, then: datetime | None) -> str:
-    """How long ago a time was, e.g. `3 min ago`; `never` where there was none."""
+    """Return how long ago a time was, e.g. `3 min ago`; `never` for None."""
     return f"{span(max((now - then).total_seconds(), 0))} ago" if then else "never"

@@ -350,7 +350,7 @@ def test_an_incident_is_shown_with_what_to_type_and_a_silent_watch_is_one(page: 
     text = page.get("/")
     assert "A batch &lt;b&gt; is parked." in text
     store.save(State(began=now, looked=now - timedelta(minutes=5)))
-    assert "The watch has not looked since" in page.get("/")
+    assert "The watch has not checked the platform since" in page.get("/")
 
 
 def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_released(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.ledger import BEGUN, DONE, STATE, Graph, Node, State, found, merged, passed, settle, to_look_at
+from blocks.ledger import BEGUN, DONE, STATE, Graph, Node, State, merged, passed, reconcile, settle, to_look_at
 
 GRAPH = Graph(
     nodes={
@@ -66,25 +66,25 @@ def rows(state: State, *more: tuple[str, str]) -> State:
 def test_what_a_killed_command_began_and_did_not_change_stands(tested: State) -> None:
     state = rows(tested, (BEGUN, "g"))
     assert passed(state, GRAPH) == ALL - {"g"}
-    found(state, {"g": "1"})
+    reconcile(state, {"g": "1"})
     assert passed(state, GRAPH) == ALL
 
 
 def test_what_a_killed_command_began_and_changed_is_to_be_built_again(tested: State) -> None:
     state = rows(tested, (BEGUN, "d"))
-    found(state, {"d": "2"})
+    reconcile(state, {"d": "2"})
     assert passed(after(state, {**TESTED}, "second", d="2"), GRAPH) == set()
 
 
 def test_what_a_killed_command_has_built_can_be_tested(tested: State) -> None:
     state = rows(tested, (BEGUN, "d"), (DONE, "d"))
-    found(state, {"d": "2"})
+    reconcile(state, {"d": "2"})
     assert passed(state, GRAPH) == set()
     assert passed(after(state, {**TESTED}, "second", d="2"), GRAPH) == ALL
 
 
 def test_no_test_of_before_speaks_for_what_others_have_changed(tested: State) -> None:
-    found(tested, {"d": "by hand"})
+    reconcile(tested, {"d": "by hand"})
     assert passed(tested, GRAPH) == set()
     assert passed(after(tested, {**TESTED}, "second", d="by hand"), GRAPH) == ALL
 
