@@ -22,7 +22,7 @@ from blocks.cursor import Cursor
 from blocks.landing import LandedFile
 from blocks.settings import environment
 from flows.sensors.poll import Sensor
-from flows.sensors.s3_sensor import sensor, stay
+from flows.sensors.s3_sensor import sensor, watch_forever
 
 SERVER = Path(__file__).with_name("synthetic_s3.py")
 NEW = 10
@@ -83,7 +83,7 @@ def _peak_mb() -> int:
 
 def _idle(looking: Sensor, url: str, seconds: float) -> dict[str, float]:
     before, cpu = _calls(url), time.process_time()
-    Thread(target=stay, args=[looking, lambda: looking, POLL_SECONDS], daemon=True).start()
+    Thread(target=watch_forever, args=[looking, lambda: looking, POLL_SECONDS], daemon=True).start()
     time.sleep(seconds)
     after = _calls(url)
     percent = 100 * (time.process_time() - cpu) / seconds

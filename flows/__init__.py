@@ -1,1 +1,1 @@
-"""The order of work, nothing else: what a flow talks to lives in `blocks`."""
+"""The order of work. The code that talks to other systems is in `blocks`."""

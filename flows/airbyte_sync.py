@@ -1,4 +1,4 @@
-"""Load: tell Airbyte to sync, and wait until the rows have arrived."""
+"""Load: start Airbyte's syncs and wait for them to end."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,15 +16,15 @@ from blocks.airbyte.api import Job, JobReport, SyncResult
 from blocks.airbyte.client import check_connection_id
 from blocks.airbyte.errors import AirbyteError, SyncFailed, SyncsFailed
 from blocks.errors import PlatformError, shown
-from flows.assets import link_to_page, raw_loaded
+from flows.assets import link_to_page, report_loaded_streams
 from flows.heartbeats import heartbeats
 from flows.retry import if_temporary
 from flows.tags import tag_with_version, tagged
 
 START_SECONDS = 10.0
-"""How long a cancelled run waits for the starts that are under way, to cancel them too."""
+"""How long a cancelled run waits for syncs that are still starting, so that it can cancel them too."""
 _cancelled: set[str] = set()
-"""Ids of flow runs that were cancelled: their tasks' threads, which nothing can interrupt, look here."""
+"""Ids of the cancelled flow runs. The threads of their tasks cannot be interrupted, so they check this set."""
 
 
 class SyncLeft(AirbyteError):
@@ -32,7 +32,7 @@ class SyncLeft(AirbyteError):
 
 
 class StartedSync(BaseModel):
-    """A sync that is under way since `at`; `adopted` says that it was already running then."""
+    """A sync that this run watches from `at` on. `adopted` is true if it was running before."""
 
     connection_id: str
     connection_name: str
@@ -78,7 +78,7 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
     retry_condition_fn=if_temporary,
 )
 def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResult:
-    """Wait for the end of a sync; its progress goes to the log. A retry goes on waiting, with the same deadline."""
+    """Wait for a sync to end, and log its progress. A retry keeps the deadline of the first attempt."""
     logger, airbyte = get_run_logger(), connections.airbyte_connection(profile)
 
     def on_poll(job: Job) -> None:
@@ -101,7 +101,7 @@ def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResul
 
 
 def _result(started: StartedSync, job: Job, report: JobReport) -> SyncResult:
-    """What a sync has moved, by its job at its end and what Airbyte reports of it."""
+    """Combine an ended job and Airbyte's report on it into one result."""
     return SyncResult(
         connection_id=started.connection_id,
         connection_name=started.connection_name,
@@ -121,16 +121,16 @@ def _result(started: StartedSync, job: Job, report: JobReport) -> SyncResult:
 
 @flow(name="airbyte_sync", on_running=[tag_with_version])
 def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = None) -> list[SyncResult]:
-    """Sync Airbyte connections, side by side, and wait for all of them.
+    """Sync Airbyte connections side by side, and wait for all of them.
 
     Args:
-        connection_ids: UUIDs of the connections; without any, those of the profile, or of AIRBYTE_CONNECTION_ID and
+        connection_ids: UUIDs of the connections. The default is those of the profile, or of AIRBYTE_CONNECTION_ID and
             AIRBYTE_CONNECTION_IDS.
-        profile: name of the saved blocks to connect with; without one, the environment decides.
+        profile: name of the saved blocks to connect with. By default, the environment variables are used.
 
     Raises:
-        blocks.airbyte.errors.AirbyteError: what went wrong, once all syncs have ended, with the results of those that
-            succeeded; a SyncsFailed where there are several reasons.
+        blocks.airbyte.errors.AirbyteError: a sync failed. It is raised after all syncs have ended, and has the results
+            of those that succeeded. If there are several reasons, it is a SyncsFailed.
         blocks.errors.ConfigurationError: the connection cannot be used.
     """
     link_to_page()
@@ -152,28 +152,28 @@ def _synced(connection_ids: list[str] | None, profile: str | None) -> list[SyncR
         raise
     results = [each for each in outcomes if isinstance(each, SyncResult)]
     _show(results)
-    raw_loaded(results, profile)
+    report_loaded_streams(results, profile)
     if failures := [each for each in outcomes if isinstance(each, BaseException)]:
         raise _failure(failures, results)
     return results
 
 
 def _outcome(started: PrefectFuture[StartedSync], ended: PrefectFuture[SyncResult]) -> SyncResult | BaseException:
-    """What a sync moved, or why it could not be started or failed."""
+    """Return a sync's result, or the error that kept it from starting or made it fail."""
     if isinstance(start := started.result(raise_on_failure=False), BaseException):
         return start
     return ended.result(raise_on_failure=False)
 
 
 def _failure(failures: list[BaseException], results: list[SyncResult]) -> BaseException:
-    """The failures as one error, which has the rows of all syncs and the results of those that succeeded."""
+    """Combine the failures into one error, with the rows of all syncs and the results of those that succeeded."""
     reasons = list({str(each): each for each in failures}.values())
     first = reasons[0]
     if len(reasons) == 1 and (isinstance(first, AirbyteError) or not results):
         failure = first
     else:
         failure = SyncsFailed(
-            f"{len(failures)} of {len(failures) + len(results)} syncs failed. " + " ".join(map(_told, reasons))
+            f"{len(failures)} of {len(failures) + len(results)} syncs failed. " + " ".join(map(_describe, reasons))
         )
         failure.__cause__ = first
     if isinstance(failure, AirbyteError):
@@ -183,15 +183,15 @@ def _failure(failures: list[BaseException], results: list[SyncResult]) -> BaseEx
     return failure
 
 
-def _told(reason: BaseException) -> str:
+def _describe(reason: BaseException) -> str:
     return str(reason) if isinstance(reason, PlatformError) else f"{type(reason).__name__}: {reason}."
 
 
 def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> list[str]:
-    """Cancel the syncs that this run has started, and return what could not be cancelled, in words.
+    """Cancel the syncs that this run started, and return a message for each that could not be cancelled.
 
-    The run leaves none of its own behind, and lets those of others run on. One that cannot be cancelled keeps none of
-    the others from it.
+    Adopted syncs go on, because another run or a person started them. If one sync cannot be cancelled, the others
+    still are.
     """
     _cancelled.add(str(flow_run.id))
     syncs = [future.result(raise_on_failure=False) for future in wait(list(started), timeout=START_SECONDS).done]
@@ -201,11 +201,11 @@ def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> list
 
 
 def _cancel(sync: StartedSync, profile: str | None) -> str:
-    """Cancel one sync; return why it may still run, or nothing."""
+    """Cancel one sync. Return why it may still be running, or "" if it is cancelled."""
     try:
         with connections.airbyte_connection(profile).get_client() as client:
             client.cancel(sync.job.job_id)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the others are cancelled and the run ends
+    except Exception as error:  # noqa: BLE001 - after any error, the others are cancelled and the run ends
         return (
             f"Airbyte job {sync.job.job_id} of {sync.connection_name} could not be cancelled and may still run: "
             f"{error} Cancel it in Airbyte."
@@ -214,7 +214,7 @@ def _cancel(sync: StartedSync, profile: str | None) -> str:
 
 
 def _show(results: list[SyncResult]) -> None:
-    """Put the figures on the run's page; a row a stream, and the connection's total."""
+    """Create an artifact with the rows and bytes of each stream, and the total of each connection."""
     rows = [
         {"connection": each.connection_name, "job": each.job_id, "stream": shown(name), "rows": rows, "bytes": size}
         for each in results

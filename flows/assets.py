@@ -1,7 +1,7 @@
-"""Prefect's assets: raw streams, models and the publication, with what each was made of, for Prefect's own lineage.
+"""Report raw streams, models and the published tables to Prefect as assets, with their upstreams, for its lineage.
 
-One task makes many tables, each of its own parents. `@materialize` gives all assets of a task the same upstream, so
-each asset has a context of its own here, which sends the events that `@materialize` sends.
+One task builds many tables, and each table has its own parents. `@materialize` gives all assets of a task the same
+upstreams. So each asset gets its own context here, which emits the same events as `@materialize`.
 """
 
 import re
@@ -25,12 +25,12 @@ RESTRICTED = re.compile(f"[{re.escape(''.join(RESTRICTED_ASSET_CHARACTERS))}]")
 
 
 def asset(key: str) -> Asset:
-    """Return the asset of a key; what Prefect does not take in one, as a folder's name may have it, becomes _."""
+    """Return the asset for a key. Characters that Prefect rejects, such as those of a folder's name, become _."""
     return Asset(key=RESTRICTED.sub("_", key)[:MAX_ASSET_KEY_LENGTH])
 
 
-def materialized(key: str, upstream: Iterable[str], by: str, facts: Mapping[str, Any]) -> None:
-    """Tell Prefect that an asset was made."""
+def report_materialized(key: str, upstream: Iterable[str], by: str, facts: Mapping[str, Any]) -> None:
+    """Report to Prefect that an asset was materialized."""
     made = asset(key)
     context = AssetContext(
         downstream_assets={made},
@@ -41,43 +41,43 @@ def materialized(key: str, upstream: Iterable[str], by: str, facts: Mapping[str,
     context.emit_events(Completed())
 
 
-def raw_loaded(syncs: Iterable[SyncResult], profile: str | None) -> None:
-    """Tell of each stream that a sync has moved rows of: it is made of the stream's folder of the landing bucket."""
+def report_loaded_streams(syncs: Iterable[SyncResult], profile: str | None) -> None:
+    """Report each stream that has new rows. Its upstream is the stream's folder in the landing bucket."""
     names, landing = connections.names(), connections.landing(profile)
     for sync in syncs:
         for stream in sync.streams:
             if stream.rows:
                 source = f"s3://{landing.bucket}/{landing.prefix}{stream.name}"
                 facts = {"rows": stream.rows, "bytes": stream.bytes, "job": sync.job_id}
-                materialized(names.asset("raw", f"{sync.prefix}{stream.name}"), [source], "airbyte", facts)
+                report_materialized(names.asset("raw", f"{sync.prefix}{stream.name}"), [source], "airbyte", facts)
 
 
-def models_built(nodes: Iterable[DbtNode]) -> None:
-    """Tell of each table and view that dbt has built: it is made of its parents."""
+def report_built_models(nodes: Iterable[DbtNode]) -> None:
+    """Report each table and view that dbt built. Its upstreams are its parents."""
     for node in nodes:
         if node.resource_type in BUILT and node.status == "success":
             upstream = [_asset(each) for each in node.parents]
-            materialized(_asset(node.id), upstream, "dbt", {"seconds": node.seconds})
+            report_materialized(_asset(node.id), upstream, "dbt", {"seconds": node.seconds})
 
 
-def published(nodes: Iterable[DbtNode], tables: Iterable[str]) -> None:
-    """Tell of the publication: it is made of those of the tables that were built for it."""
+def report_published(nodes: Iterable[DbtNode], tables: Iterable[str]) -> None:
+    """Report the publication. Its upstreams are the published tables that this run built."""
     names = {table.rpartition(".")[2].lower() for table in tables}
     made = [_asset(node.id) for node in nodes if node.resource_type in BUILT and node.name.lower() in names]
-    materialized(connections.names().asset("published", "tables"), made, "dbt", {"tables": len(names)})
+    report_materialized(connections.names().asset("published", "tables"), made, "dbt", {"tables": len(names)})
 
 
 def _asset(id_: str) -> str:
-    """The key of a node of dbt's; of a source, that of the stream that Airbyte loads."""
+    """Return the asset's key of a dbt node. A source has the key of the stream that Airbyte loads."""
     kind, _, name = id_.split(".", 2)
     layer = "raw" if kind == "source" else "dbt"
     return connections.names().asset(layer, name.rpartition(".")[2])
 
 
 def link_to_page() -> None:
-    """Link a run to the platform's page and dbt's docs, where CONSOLE_URL says where they are; not a run within it."""
+    """Link a run to the platform's page and dbt's docs if CONSOLE_URL is set. Subflow runs get no links."""
     if (page := console_url()) and not flow_run.parent_flow_run_id:
         names = connections.names()
-        create_link_artifact(page, "How the platform is", key=names.artifact("page"))
+        create_link_artifact(page, "State of the platform", key=names.artifact("page"))
         create_link_artifact(f"{page}/ready-made/docs", "The models' docs", key=names.artifact("docs"))
         create_link_artifact(f"{page}/ready-made/lineage", "The columns' lineage", key=names.artifact("lineage"))

@@ -1,4 +1,4 @@
-"""Compaction: raw's small files become large ones."""
+"""Compaction: merge raw's small files into large ones."""
 
 from prefect import flow, get_run_logger, task
 from prefect.tasks import exponential_backoff
@@ -15,7 +15,7 @@ from flows.tags import tag_with_version, tagged
     retry_condition_fn=if_temporary,
 )
 def compact_raw(stream: str = "", profile: str | None = None) -> dict[str, tuple[int, int]]:
-    """Merge raw's small files; return how many each table had, and has."""
+    """Merge raw's small files. Return each table's number of files before and after."""
     with connections.airbyte_connection(profile).get_client() as client:
         counts = client.compact(stream)
     if counts is None:
@@ -32,13 +32,16 @@ def compact_raw(stream: str = "", profile: str | None = None) -> dict[str, tuple
 
 @flow(name="compact", on_running=[tag_with_version])
 def compact(stream: str = "", profile: str | None = None) -> dict[str, tuple[int, int]]:
-    """Merge the small Parquet files of raw into large ones, with the same rows; return how many were, and are.
+    """Merge the small Parquet files of raw into large ones with the same rows.
 
-    It waits for syncs and dbt commands that use the files, and syncs wait for it.
+    The flow waits for syncs and dbt commands that use the files, and syncs wait for it.
 
     Args:
-        stream: the stream whose files are merged, e.g. orders; without it all streams.
-        profile: name of the saved blocks to connect with; without one, the environment decides.
+        stream: the stream whose files are merged, e.g. orders. The default is all streams.
+        profile: name of the saved blocks to connect with. By default, the environment variables are used.
+
+    Returns:
+        Each table's number of files before and after.
 
     Raises:
         blocks.airbyte.errors.CompactionFailed: there is no such stream, or its files could not be merged.

@@ -1,4 +1,4 @@
-"""Transform: dbt builds and tests the tables; what passed is published."""
+"""Transform: build and test the tables with dbt, and publish those that passed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,7 +20,7 @@ from blocks.dbt.results import DbtNode, DbtResult
 from blocks.published import Contents, change, changed
 from blocks.settings import code_version, docs_dir
 from blocks.turns import TurnMissed
-from flows.assets import link_to_page, models_built, published
+from flows.assets import link_to_page, report_built_models, report_published
 from flows.heartbeats import heartbeats
 from flows.retry import WAREHOUSE_RETRIES, if_temporary, unless_misconfigured
 from flows.tags import tag_with_version, tagged
@@ -30,24 +30,24 @@ NO_MODEL = (
     "into a table."
 )
 TEST_ALL = ("--vars", "{test_all: true}")
-"""What makes the tests of dbt's project look at every row."""
+"""dbt's options that make the project's tests check every row."""
 SCHEDULED = "auto-scheduled"
-"""The tag that Prefect gives each run that a schedule has started."""
+"""Prefect's tag for runs that a schedule started."""
 
 
 def options_of(all_rows: bool) -> Sequence[str]:
-    """Return dbt's options besides the selection."""
+    """Return dbt's options, without the selection."""
     return TEST_ALL if all_rows else ()
 
 
 def every_row(test_all: bool | None) -> bool:
-    """Whether tests look at every row: as asked, else where a schedule has started this run."""
+    """Return whether tests check every row. By default, they do in runs that a schedule started."""
     return SCHEDULED in flow_run.tags if test_all is None else test_all
 
 
 @contextmanager
 def warehouse_slot(profile: str | None = None) -> Iterator[None]:
-    """Hold the warehouse: one dbt at a time, over all flow runs of the platform on a Prefect server.
+    """Hold the warehouse, so that only one of the platform's flow runs on a Prefect server runs dbt at a time.
 
     Raises:
         TurnMissed: other runs held it for longer than WAREHOUSE_WAIT_SECONDS.
@@ -61,20 +61,20 @@ def warehouse_slot(profile: str | None = None) -> Iterator[None]:
                 client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=limit, limit=1))
     seconds = connections.dbt_config(profile).warehouse_wait_seconds
     with ExitStack() as held:
-        # The shortest lease: a run that was killed holds the warehouse for no longer than that.
+        # Prefect's shortest lease: a killed run holds the warehouse for at most this long.
         slot = concurrency(limit, strict=True, lease_duration=60, timeout_seconds=seconds)
         try:
             held.enter_context(slot)
         except TimeoutError as error:
             raise TurnMissed(
                 f"Other runs held the limit {limit} for more than {seconds:g} s (WAREHOUSE_WAIT_SECONDS). "
-                "Look which run transforms and why it takes so long, or raise WAREHOUSE_WAIT_SECONDS, then run again."
+                "Check which run holds it and why it takes so long, or raise WAREHOUSE_WAIT_SECONDS, then run again."
             ) from error
         yield
 
 
 def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
-    """Cache key of `dbt deps`: the project and what its package files say; none where packages are to be installed."""
+    """Return the cache key of `dbt deps`: the project and a digest of its package files; None to install packages."""
     project = connections.dbt_config(parameters["profile"]).project_dir
     return None if dbt_packages.are_missing(project) else f"dbt-deps-{dbt_packages.digest(project)}"
 
@@ -90,7 +90,7 @@ def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str |
     persist_result=True,
 )
 def dbt_deps(profile: str | None = None) -> str:
-    """Install dbt's packages; skipped while they are there and the package files stay as they are."""
+    """Install dbt's packages. This is skipped if they are installed and the package files have not changed."""
     log = get_run_logger().info
     dbt_packages.install(connections.dbt(profile, log), log)
     return "installed"
@@ -111,7 +111,7 @@ def run_dbt(
     profile: str | None = None,
     arguments: Sequence[str] = (),
 ) -> DbtResult:
-    """Run one dbt command over the selected nodes; dbt's own lines go to the log."""
+    """Run one dbt command on the selected nodes, and log dbt's output."""
     selection = [*(["--select", select] if select else []), *(["--full-refresh"] if full_refresh else [])]
     return connections.dbt(profile, get_run_logger().info).run(command, *selection, options=arguments)
 
@@ -124,7 +124,7 @@ def run_dbt(
     retry_condition_fn=if_temporary,
 )
 def publish(profile: str | None = None, nodes: Sequence[DbtNode] = ()) -> str:
-    """Hand the readers each table that has passed its tests since it was built; return where they are."""
+    """Publish each table that has passed its tests since it was built. Return where readers find the tables."""
     warehouse = connections.warehouse(profile)
     before = warehouse.published_tables()
     where = warehouse.publish()
@@ -133,7 +133,7 @@ def publish(profile: str | None = None, nodes: Sequence[DbtNode] = ()) -> str:
     create_table_artifact(
         [{"where": where, "version": version or "a clone's code", "commit": commit}],
         key=connections.names().artifact("published"),
-        description="Where readers have the tables, and which version of the platform published them.",
+        description="Where readers find the tables, and which version of the platform published them.",
     )
     now = warehouse.published_tables()
     tables = versions(before, now)
@@ -142,15 +142,15 @@ def publish(profile: str | None = None, nodes: Sequence[DbtNode] = ()) -> str:
     create_table_artifact(
         tables,
         key=connections.names().artifact("published-tables"),
-        description="The tables that readers have now, beside what they had before.",
+        description="The published tables, compared with those published before.",
     )
-    published(nodes, now)
+    report_published(nodes, now)
     write_docs(now, profile)
     return where
 
 
 def write_docs(tables: Mapping[str, Contents], profile: str | None) -> None:
-    """Start the writing of dbt's docs where DOCS_DIR names a folder and they are old; the run does not wait for it."""
+    """Start to write dbt's docs if DOCS_DIR is set and they are out of date. The run does not wait for this."""
     folder, project = docs_dir(), connections.dbt_config(profile).project_dir
     try:
         if folder and docs.start(
@@ -158,11 +158,11 @@ def write_docs(tables: Mapping[str, Contents], profile: str | None) -> None:
         ):
             get_run_logger().info("dbt's docs and the column lineage are being written to %s", folder)
     except OSError as error:
-        get_run_logger().warning("dbt's docs are not written: %s", error)
+        get_run_logger().warning("dbt's docs could not be written: %s", error)
 
 
 def versions(before: Mapping[str, Contents], now: Mapping[str, Contents]) -> list[dict[str, Any]]:
-    """Compare the published tables with those before, a row a table; a table that is gone has no rows."""
+    """Compare the published tables with those before, one row per table. A table that was dropped has 0 rows."""
     nothing = Contents(0, [])
     return [
         {
@@ -185,21 +185,21 @@ def dbt_transform(
     profile: str | None = None,
     test_all: bool | None = None,
 ) -> DbtResult:
-    """Install dbt's packages, build and test the models, and publish the tables whose tests have passed.
+    """Install dbt's packages, build and test the models, and publish the tables whose tests passed.
 
-    Of what was not selected, a table is published too if all its tests have passed since it was last built; readers
-    keep the others as they are.
+    A table that was not selected is published too if all its tests have passed since it was last built. The other
+    tables stay as readers have them.
 
     Args:
-        select: dbt's node selection, e.g. `stg_orders+`; without it, everything.
+        select: dbt's node selection, e.g. `stg_orders+`. The default is all nodes.
         full_refresh: rebuild incremental models from scratch.
-        profile: name of the saved blocks to connect with; without one, the environment decides.
-        test_all: have the tests look at every row, or only at what may have changed since they last passed; without
-            it, a run that a schedule has started looks at every row.
+        profile: name of the saved blocks to connect with. By default, the environment variables are used.
+        test_all: true to test every row, false to test only rows that may have changed since the tests last passed. By
+            default, scheduled runs test every row and other runs test the changes.
 
     Raises:
-        blocks.dbt.errors.DbtFailed: a node failed, with its name and message, or the selection matches none; nothing is
-            published.
+        blocks.dbt.errors.DbtFailed: a node failed, with its name and message, or the selection matches no node. Nothing
+            is published.
         blocks.turns.TurnMissed: another run or command used the warehouse for too long.
         blocks.errors.ConfigurationError: there is no dbt project.
     """
@@ -218,7 +218,7 @@ def _transformed(select: str | None, full_refresh: bool, profile: str | None, al
         raise
     show(result)
     if result.nodes:
-        models_built(result.nodes)
+        report_built_models(result.nodes)
         publish(profile, result.nodes)
     else:
         get_run_logger().warning(NO_MODEL)
@@ -226,7 +226,7 @@ def _transformed(select: str | None, full_refresh: bool, profile: str | None, al
 
 
 def show(result: DbtResult | None) -> None:
-    """Put dbt's results on the run's page: a row a node, failures first, then the slowest."""
+    """Create an artifact with dbt's results, one row per node: failures first, then the slowest."""
     if not result:
         return
 

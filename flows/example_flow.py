@@ -14,8 +14,8 @@ def example_flow(select: str | None = None, profile: str | None = None) -> list[
     """Run the models, then their tests: a starting point for flows of your own.
 
     Args:
-        select: dbt's node selection; without it, everything.
-        profile: name of the saved blocks to connect with; without one, the environment decides.
+        select: dbt's node selection. The default is all nodes.
+        profile: name of the saved blocks to connect with. By default, the environment variables are used.
     """
     link_to_page()
     dbt_deps(profile)
@@ -23,7 +23,7 @@ def example_flow(select: str | None = None, profile: str | None = None) -> list[
         built = run_dbt("run", select=select, profile=profile)
         try:
             tested = run_dbt("test", select=select, profile=profile)
-        except NothingSelected:  # models without a test
+        except NothingSelected:  # the models have no tests
             tested = DbtResult(command="test")
     show(tested)
     return [built, tested]

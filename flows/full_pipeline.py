@@ -1,4 +1,4 @@
-"""The whole path: sync, transform, freshness."""
+"""The whole pipeline: sync, transform, check freshness."""
 
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from blocks.words import span
 from flows.airbyte_sync import airbyte_sync
 from flows.assets import link_to_page
 from flows.dbt_transform import dbt_transform, every_row, options_of, warehouse_slot
-from flows.drift import tell_drift
+from flows.drift import report_drift
 from flows.heartbeats import left_to_subflows
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.row_counts import MARGIN, check_counts
@@ -36,7 +36,7 @@ NOTHING: Mapping[str, str] = {}
 
 
 class PipelineResult(BaseModel):
-    """What one run did: rows and bytes by connection, dbt's results, each source's freshness, seconds by step."""
+    """A run's results: rows and bytes by connection, dbt's results, each source's freshness, and seconds by step."""
 
     syncs: list[SyncResult]
     dbt: DbtResult
@@ -46,7 +46,7 @@ class PipelineResult(BaseModel):
 
 @task(tags=tagged("dbt"))
 def warm_up_dbt(profile: str | None = None, options: Sequence[str] = ()) -> None:
-    """Import dbt and parse its project while Airbyte works. The build reports what is wrong with the project."""
+    """Import dbt and parse its project while Airbyte works. Errors are ignored here, since the build reports them."""
     with suppress(PlatformError):
         connections.dbt(profile, get_run_logger().info).parse_ahead(*options)
 
@@ -60,14 +60,16 @@ def warm_up_dbt(profile: str | None = None, options: Sequence[str] = ()) -> None
 def files_arrived(
     files: list[LandedFile], profile: str | None = None, ignored: Mapping[str, str] = NOTHING
 ) -> tuple[dict[str, datetime], dict[str, str]]:
-    """The keys of those files that raw holds rows of, each with the date of the newest version loaded.
+    """Find out which files have rows in raw, and why others need none.
 
-    The second part has the reasons why others need not be there: those of `ignored`, and that a file was removed.
+    Returns:
+        The keys of the files with rows in raw, each with the date of its newest loaded version. Then the keys of files
+        that need no rows, each with the reason: those of `ignored`, and the files that were removed from the bucket.
     """
     first = first_landed(files)
     loaded = connections.warehouse(profile).arrived((file.key for file in files), first and first - MARGIN)
     unexplained = [file.key for file in files if file.key not in loaded and file.key not in ignored]
-    gone = dict.fromkeys(removed(unexplained, profile), "it was removed from the bucket before it was loaded")
+    gone = dict.fromkeys(find_removed(unexplained, profile), "it was removed from the bucket before it was loaded")
     why = {**ignored, **gone}
     rows = [
         {"key": shown(file.key), "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))}
@@ -76,14 +78,14 @@ def files_arrived(
     create_table_artifact(
         rows,
         key=connections.names().artifact("landed-files"),
-        description="The run's files; raw has the key in _ab_source_file_url.",
+        description="The files of this run. In raw, the column _ab_source_file_url has the key.",
     )
     without = [{"key": shown(each.key), "why": why[each.key]} for each in files if each.key in why.keys() - loaded]
     if without:
         create_table_artifact(
             without,
             key=connections.names().artifact("files-without-rows"),
-            description="Files of this run that brought no rows, and why. The run does not fail for them.",
+            description="Files of this run that brought no rows, and why. They do not fail the run.",
         )
     return loaded, why
 
@@ -96,13 +98,13 @@ def files_arrived(
     retry_condition_fn=if_temporary,
 )
 def connections_of(files: list[LandedFile], profile: str | None = None) -> list[str]:
-    """Those of the profile's connections that read one of the files; all of them where that cannot be told."""
+    """Return the profile's connections that read at least one of the files, or all of them if this is not known."""
     airbyte, bucket = connections.airbyte_connection(profile), connections.landing(profile).bucket
     try:
         with airbyte.get_client() as client:
             found = client.connections_of(airbyte.connections, bucket, [file.key for file in files])
     except AirbyteForbidden as error:
-        get_run_logger().warning("All connections are synced: Airbyte does not show what they read. %s", error)
+        get_run_logger().warning("All connections are synced, because Airbyte does not show what they read. %s", error)
         return airbyte.connections
     return found or airbyte.connections
 
@@ -115,7 +117,7 @@ def connections_of(files: list[LandedFile], profile: str | None = None) -> list[
     retry_condition_fn=if_temporary,
 )
 def source_freshness(profile: str | None = None) -> list[SourceFreshness]:
-    """Measure how old each source is, and fail on those past FRESHNESS_THRESHOLD_HOURS."""
+    """Measure the age of each source, and fail if one is older than FRESHNESS_THRESHOLD_HOURS."""
     sources = connections.dbt(profile, get_run_logger().info).freshness()
     rows = [source.model_dump(mode="json") for source in sources]
     create_table_artifact(
@@ -125,7 +127,7 @@ def source_freshness(profile: str | None = None) -> list[SourceFreshness]:
         threshold = connections.dbt_config(profile).freshness_threshold_hours
         raise StaleSource(
             f"{'; '.join(_age(each, each.limit_hours or threshold) for each in stale)}. The tables are built and "
-            "published, from old data: find out why no new files arrive, or raise the threshold "
+            "published, from old data. Find out why no new files arrive, or raise the threshold "
             "(FRESHNESS_THRESHOLD_HOURS, or error_after of the source)."
         )
     return sources
@@ -142,19 +144,19 @@ def full_pipeline(
 ) -> PipelineResult:
     """Sync the connections, build and test the tables, publish them, and check that the data are fresh.
 
-    Where a sync fails, what it and the others have moved nevertheless reaches the tables; then the run fails, for the
-    reasons of all syncs that failed.
+    If a sync fails, the rows that it and the other syncs loaded still reach the tables. Then the run fails with the
+    reasons of all failed syncs.
 
     Args:
-        connection_ids: UUIDs of Airbyte connections, synced side by side; without any, those of the profile or of
-            AIRBYTE_CONNECTION_ID and AIRBYTE_CONNECTION_IDS; of these, where the run is for files, the ones that
-            read one of them.
-        files: the landed files that this run is for; it checks that each has reached raw.
-        select: dbt's node selection, e.g. `stg_orders+`; without it, everything.
+        connection_ids: UUIDs of Airbyte connections, which are synced side by side. The default is those of the
+            profile, or of AIRBYTE_CONNECTION_ID and AIRBYTE_CONNECTION_IDS. Of these, a run with `files` syncs only
+            those that read one of the files.
+        files: the landed files that this run is for. The run checks that each has reached raw.
+        select: dbt's node selection, e.g. `stg_orders+`. The default is all nodes.
         full_refresh: rebuild incremental models from scratch.
-        profile: name of the saved blocks to connect with; without one, the environment decides.
-        test_all: have the tests look at every row, or only at what may have changed since they last passed; without
-            it, a run that a schedule has started looks at every row.
+        profile: name of the saved blocks to connect with. By default, the environment variables are used.
+        test_all: true to test every row, false to test only rows that may have changed since the tests last passed. By
+            default, scheduled runs test every row and other runs test the changes.
 
     Raises:
         blocks.airbyte.errors.AirbyteError, blocks.dbt.errors.DbtFailed, blocks.dbt.errors.StaleSource,
@@ -162,19 +164,19 @@ def full_pipeline(
         blocks.errors.ConfigurationError
     """
     link_to_page()
-    all_rows = every_row(test_all)  # asked for here: the schedule's tag is on this run, and not on its subflows
+    all_rows = every_row(test_all)  # called here because the schedule's tag is on this run, not on its subflows
     seconds: dict[str, float] = {}
     warm = warm_up_dbt.submit(profile, options_of(all_rows))
     batch = files or []
     if batch and not connection_ids and len(connections.airbyte_connection(profile).connections) > 1:
         connection_ids = connections_of(batch, profile)
     syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
-    ignored, loaded, absent = arrival(batch, syncs, profile)
+    ignored, loaded, absent = check_arrival(batch, syncs, profile)
     if absent and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.
         more, failed = _timed(seconds, "second sync", lambda: sync(connection_ids, profile))
         syncs += more
-        ignored, loaded, absent = arrival(batch, syncs, profile)
+        ignored, loaded, absent = check_arrival(batch, syncs, profile)
     for key in ignored.keys() - loaded.keys():
         get_run_logger().warning("%s brought no row: %s.", shown(key), ignored[key])
     arrived = bool(batch) and not absent
@@ -185,27 +187,27 @@ def full_pipeline(
         with tags_of_the_deployment(), left_to_subflows():
             dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile, all_rows))
     except DbtFailed as error:
-        tell_drift(syncs, error.result, profile)
+        report_drift(syncs, error.result, profile)
         if error.result and error.result.nodes:
             measure(syncs, failed, error.result, profile)
         if failed and not arrived:
             raise failed from error
-        raise  # the runs of the other files report that the sync failed on those
-    tell_drift(syncs, dbt, profile)
+        raise  # the sync failed on files of other runs, which report that themselves
+    report_drift(syncs, dbt, profile)
     if failure := failed_sync(failed, arrived) or missing_rows(absent, loaded, batch):
         measure(syncs, failed, dbt, profile)
         raise failure
     if absent:
         names = ", ".join(shown(file.key) for file in absent[:5])
-        get_run_logger().warning("raw has an older version of %s: the content is unchanged, or has no rows", names)
+        get_run_logger().warning("raw has an older version of %s: its content is unchanged, or has no rows", names)
     check_counts(syncs, dbt.rows, profile)
     freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
-    beat(profile)
+    ping_watcher(profile)
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
 
 
 def failed_sync(failed: AirbyteError | None, arrived: bool) -> PlatformError | None:
-    """Why the run fails after a sync that failed; `arrived` says that all of the run's own files are in raw."""
+    """Return the error of a run whose sync failed. It is OthersFailed if all files of the run `arrived` in raw."""
     if not (failed and arrived):
         return failed
     others = OthersFailed(str(failed))
@@ -216,22 +218,22 @@ def failed_sync(failed: AirbyteError | None, arrived: bool) -> PlatformError | N
 def missing_rows(
     absent: Iterable[LandedFile], loaded: Container[str], batch: Sequence[LandedFile]
 ) -> FilesMissing | None:
-    """Why the run fails for files that brought no row.
+    """Return an error if a file brought no row.
 
-    By key alone: an older version is there where the content is unchanged, which no sync loads again.
+    Only keys are compared: if the content has not changed, no sync loads it again, so raw keeps an older version.
     """
     keys = [file.key for file in absent if file.key not in loaded]
     if not keys:
         return None
     return FilesMissing(
         f"{len(keys)} of {len(batch)} files brought no row to raw: {', '.join(keys[:5])}. Such a file is empty, was "
-        "replaced meanwhile, or is in a folder that is not a stream of the connection. Everything else was loaded and "
-        "published."
+        "replaced during the run, or is in a folder that is not a stream of the connection. Everything else was loaded "
+        "and published."
     )
 
 
 def measure(syncs: list[SyncResult], failed: AirbyteError | None, dbt: DbtResult, profile: str | None) -> None:
-    """Put the row counts and ages on the page of a run that fails for another reason."""
+    """Create the artifacts with row counts and ages for a run that fails for another reason."""
     loads = [*syncs, *(failed.partial if failed else ())]
     try:
         check_counts(loads, dbt.rows, profile, compare=False)
@@ -240,11 +242,11 @@ def measure(syncs: list[SyncResult], failed: AirbyteError | None, dbt: DbtResult
         get_run_logger().warning("%s", error)
 
 
-def removed(keys: list[str], profile: str | None) -> list[str]:
-    """Those of the keys that somebody has removed from the landing bucket.
+def find_removed(keys: list[str], profile: str | None) -> list[str]:
+    """Return the keys that somebody removed from the landing bucket.
 
-    None in a bucket without a sensor's cursor, which is perhaps another one than the files were found in, nor where S3
-    does not say.
+    Return none if S3 does not answer, or if the bucket has no sensor's cursor, since the files may have been found in
+    another bucket.
     """
     landing = connections.landing(profile)
     try:
@@ -257,25 +259,25 @@ def removed(keys: list[str], profile: str | None) -> list[str]:
         return []
 
 
-def arrival(
+def check_arrival(
     files: list[LandedFile], syncs: Sequence[SyncResult], profile: str | None
 ) -> tuple[dict[str, str], dict[str, datetime], list[LandedFile]]:
-    """Why some of the files need not be in raw, which of them are there, and which ought to be and are not."""
-    ignored = ignorable(files, syncs)
+    """Return why some files need not be in raw, which files are there, and which are missing."""
+    ignored = explain_absence(files, syncs)
     loaded, ignored = files_arrived(files, profile, ignored) if files else ({}, ignored)
     absent = [file for file in missing(files, loaded) if file.key in loaded or file.key not in ignored]
     return ignored, loaded, absent
 
 
-def ignorable(files: Iterable[LandedFile], syncs: Sequence[SyncResult]) -> dict[str, str]:
-    """Why some of the files need not be in raw, by key: what the syncs say, or what the file itself is."""
-    said = {key: reason for sync in syncs for key, reason in sync.ignored.items()}
-    reasons = {file.key: said.get(file.key) or not_data(file) or _superseded(file, syncs) for file in files}
+def explain_absence(files: Iterable[LandedFile], syncs: Sequence[SyncResult]) -> dict[str, str]:
+    """Return, by key, why some files need not be in raw, according to the syncs or to the file itself."""
+    reported = {key: reason for sync in syncs for key, reason in sync.ignored.items()}
+    reasons = {file.key: reported.get(file.key) or not_data(file) or _superseded(file, syncs) for file in files}
     return {key: reason for key, reason in reasons.items() if reason}
 
 
 def _superseded(file: LandedFile, syncs: Iterable[SyncResult]) -> str:
-    """Why raw need not have a file of a deduplicated stream; "" if the stream keeps every row."""
+    """Return why raw need not have a file of a deduplicated stream, or "" if the stream keeps every row."""
     for name in (name for sync in syncs for name in sync.deduplicated):
         if name in file.key.split("/"):
             return (
@@ -285,7 +287,7 @@ def _superseded(file: LandedFile, syncs: Iterable[SyncResult]) -> str:
 
 
 def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], AirbyteError | None]:
-    """Run `airbyte_sync`; what went wrong is returned, not raised: the syncs may have moved what this run is for."""
+    """Run `airbyte_sync`. Return an error instead of raising it, since the syncs may have loaded this run's files."""
     try:
         with tags_of_the_deployment(), left_to_subflows():
             return airbyte_sync(connection_ids, profile), None
@@ -294,16 +296,16 @@ def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[Sy
 
 
 def check_freshness(profile: str | None) -> list[SourceFreshness]:
-    """Run `source_freshness` while no other run writes the warehouse."""
+    """Run `source_freshness` while no other run writes to the warehouse."""
     with warehouse_slot(profile):
         return source_freshness(profile)
 
 
-def beat(profile: str | None) -> None:
-    """Tell a watcher elsewhere that a run was good, where HEARTBEAT_URL names one; a failure of that is only logged."""
+def ping_watcher(profile: str | None) -> None:
+    """Ping HEARTBEAT_URL, if it is set, to report that this run succeeded. If the ping fails, it is only logged."""
     url = connections.heartbeat(profile)
     if url.get_secret_value() and (why := ping(url)):
-        get_run_logger().warning("%s A watcher there may tell that no run was good, although this one was.", why)
+        get_run_logger().warning("%s The service behind it may report a missing run, although this run succeeded.", why)
 
 
 def _age(source: SourceFreshness, limit_hours: float) -> str:

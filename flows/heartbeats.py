@@ -1,7 +1,7 @@
-"""Heartbeats of a run within a run, by which the server's automations see that its process is alive.
+"""Heartbeats of subflow runs, which tell the server's automations that a run's process is alive.
 
-Prefect's own thread for them sleeps a second at a time. At a run's end Prefect waits for it, and so does the run around
-it, for half a second on average. The thread here ends at once.
+Prefect has a thread of its own for heartbeats, which sleeps a second at a time. At the end of a run, Prefect waits for
+that thread, so each subflow would cost its parent half a second on average. The thread here ends at once.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 
 NAME = "prefect.flow-run.heartbeat"
 _pause: ContextVar[int | None] = ContextVar("pause", default=None)
-"""Seconds between two heartbeats; None where Prefect sends them."""
+"""Seconds between two heartbeats, or None if Prefect sends them."""
 
 
 @contextmanager
 def left_to_subflows() -> Iterator[None]:
-    """Let the flows called here send their own `heartbeats`, as often as this run's are sent."""
+    """Let the flows that are called in this block send their own `heartbeats`, as often as this run sends its own."""
     token = _pause.set(PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
     try:
         with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
@@ -32,7 +32,7 @@ def left_to_subflows() -> Iterator[None]:
 
 @contextmanager
 def heartbeats() -> Iterator[None]:
-    """Send this run's heartbeats until the block ends, if the run around it leaves that to this one."""
+    """Send this run's heartbeats until the block ends, if its parent used `left_to_subflows`."""
     if not (pause := _pause.get()):
         yield
         return
@@ -43,12 +43,12 @@ def heartbeats() -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()  # after a heartbeat that follows the run's end, the server would wait for the next one
+        thread.join()  # if a heartbeat came after the run's end, the server would expect another one
 
 
 def _send(pause: int, ended: Event) -> None:
     resource = {"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": flow_run.name or ""}
-    tags = tags_as_related_resources(flow_run.tags)  # Prefect adds the tags of other runs than the event's own
+    tags = tags_as_related_resources(flow_run.tags)  # Prefect does not add the tags of the event's own run
     while not ended.is_set():
         emit_event(NAME, resource, related=tags)
         ended.wait(pause)

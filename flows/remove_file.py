@@ -1,4 +1,4 @@
-"""Take a file out: its rows leave raw, and what was built from them is built anew."""
+"""Remove a file: delete its rows from raw, and rebuild the tables that were built from them."""
 
 import argparse
 import json
@@ -13,18 +13,18 @@ from blocks.dbt.errors import DbtFailed, NothingSelected
 from blocks.dbt.results import DbtResult
 from blocks.errors import PlatformError, counted, shown
 from blocks.landing import REMOVED, LandingReadOnly, set_aside
-from flows.assets import link_to_page, models_built
+from flows.assets import link_to_page, report_built_models
 from flows.dbt_transform import dbt_deps, publish, run_dbt, show, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.tags import tag_with_version, tagged
 
 
 class NothingToRemove(PlatformError):
-    """Neither raw nor the landing bucket has the file."""
+    """The file is neither in raw nor in the landing bucket."""
 
 
 class RemovalResult(BaseModel):
-    """The rows that left raw, by table, and dbt's results."""
+    """The number of rows deleted from raw, by table, and dbt's results."""
 
     key: str
     rows: dict[str, int]
@@ -38,10 +38,13 @@ class RemovalResult(BaseModel):
     retry_condition_fn=if_temporary,
 )
 def remove_from_raw(key: str, profile: str | None = None) -> tuple[dict[str, int], bool]:
-    """Move the object aside, then remove its rows from raw; return them by table, and whether they are all.
+    """Move the object to `_removed/`, then delete its rows from raw.
 
-    The object goes first: nothing reads it again while its rows are being removed. If it was aside already, an earlier
-    removal may have been interrupted, and what that removed is not known.
+    The object is moved first, so that no sync reads it again while its rows are being deleted.
+
+    Returns:
+        The number of deleted rows by table, and whether these are all. If the object was moved before, an earlier
+        removal may have been interrupted, and what it deleted is not known.
     """
     logger, landing, warehouse = get_run_logger(), connections.landing(profile), connections.warehouse(profile)
     before = warehouse.rows_of(key)
@@ -49,37 +52,37 @@ def remove_from_raw(key: str, profile: str | None = None) -> tuple[dict[str, int
         place = set_aside(landing.get_client(), landing.bucket, key)
     except LandingReadOnly as error:
         place = "aside"
-        logger.warning("%s The file stays in landing: delete it there, or upload the mended one.", error)
+        logger.warning("%s The file stays in landing: delete it there, or upload the corrected one.", error)
     if place == "nowhere" and not before:
         raise NothingToRemove(
             f"Neither raw nor s3://{landing.bucket} has {key}. Give the object's whole key, such as "
-            f"{landing.prefix}orders/orders-2024-01-31.csv.gz; raw has it in _ab_source_file_url."
+            f"{landing.prefix}orders/orders-2024-01-31.csv.gz In raw, the column _ab_source_file_url has it."
         )
     with connections.airbyte_connection(profile).get_client() as client:
         removed = client.remove_file(landing.bucket, key)
     if removed is None:
         removed = warehouse.remove(key)
         logger.warning(
-            "Airbyte keeps its note that %s was read: it reads the file again once it is uploaded again.", shown(key)
+            "Airbyte still remembers that it read %s. It reads the file again if you upload it again.", shown(key)
         )
-    logger.info("removed from raw: %s", _counted(removed) or "nothing, since it has no row of the file")
+    logger.info("removed from raw: %s", _counted(removed) or "nothing, since raw has no row of the file")
     return removed, place == "moved"
 
 
 @flow(name="remove_file", on_running=[tag_with_version])
 def remove_file(key: str, profile: str | None = None) -> RemovalResult:
-    """Take a file out of landing, raw and every table that was built from it, and publish these tables.
+    """Remove a file from landing, raw and every table that was built from it, and publish these tables.
 
-    The object moves to `_removed/` in the landing bucket. All of its versions leave raw. Where another file has the
-    same keys, its rows are the newest again. Run it again if it was interrupted.
+    The object moves to `_removed/` in the landing bucket. The rows of all its versions are deleted from raw. If another
+    file has rows with the same keys, these are the newest again. If the flow was interrupted, run it again.
 
     Args:
         key: the object's key in the landing bucket, e.g. inbound/orders/orders-2024-01-31.csv.gz.
-        profile: name of the saved blocks to connect with; without one, the environment decides.
+        profile: name of the saved blocks to connect with. By default, the environment variables are used.
 
     Raises:
         NothingToRemove: there is no such file.
-        blocks.dbt.errors.DbtFailed: what was built from the file cannot be built without it; readers keep their tables.
+        blocks.dbt.errors.DbtFailed: the tables cannot be built without the file. Readers keep the tables they have.
         blocks.airbyte.errors.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
     """
     link_to_page()
@@ -89,15 +92,15 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
     with warehouse_slot(profile):
         result = rebuild(key, list(rows) if are_all else [], profile)
         show(result)
-        models_built(result.nodes)
+        report_built_models(result.nodes)
         publish(profile, result.nodes)
     return RemovalResult(key=key, rows=rows, dbt=result)
 
 
 def rebuild(key: str, streams: list[str], profile: str | None) -> DbtResult:
-    """Build and test what depends on the streams, from scratch; on all streams if none is named.
+    """Rebuild from scratch, and test, everything that depends on the streams.
 
-    None is named where rows may have left raw before, in a removal that was interrupted.
+    If `streams` is empty, everything is rebuilt, because an interrupted removal may have deleted rows of any stream.
     """
     run_dbt("run-operation", arguments=["forget_file", "--args", json.dumps({"key": key})], profile=profile)
     select = " ".join(f"source:*.{stream}+" for stream in streams) or "source:*+"
@@ -109,13 +112,13 @@ def rebuild(key: str, streams: list[str], profile: str | None) -> DbtResult:
         show(failure.result)
         get_run_logger().error(
             "The file's rows are no longer in raw, but the tables could not be built without them. Readers keep "
-            "the tables that they have. Fix what dbt names, then remove the file again."
+            "the tables that they have. Fix the errors that dbt reports, then remove the file again."
         )
         raise
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Show what a removal means, ask, and do it."""
+    """Show what removing a file does, ask, and do it."""
     options = _parser().parse_args(arguments)
     try:
         print(plan(options.file, options.profile))
@@ -132,16 +135,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def plan(key: str, profile: str | None) -> str:
-    """What a removal means, in words."""
+    """Describe what removing a file does."""
     landing = connections.landing(profile)
     rows = connections.warehouse(profile).rows_of(key := landing.key_of(key))
     return "\n".join(
         [
             f"The file s3://{landing.bucket}/{shown(key)} moves to {REMOVED}{shown(key)}.",
-            f"Its rows leave raw: {_counted(rows) or 'none, since raw has no row of this file'}. Rows that were loaded "
-            "from another bucket stay.",
-            "What was built from them is rebuilt, tested and published, incremental models from scratch.",
-            f"A mended file that is uploaded as {shown(key)} is loaded like a new one.",
+            f"Its rows are deleted from raw: {_counted(rows) or 'none, since raw has no row of this file'}. Rows that "
+            "were loaded from another bucket stay.",
+            "The tables built from them are rebuilt, tested and published; incremental models are built from scratch.",
+            f"If you upload a corrected file as {shown(key)}, it is loaded like a new one.",
         ]
     )
 
@@ -161,8 +164,8 @@ def _answer(question: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make remove-file", description=main.__doc__)
     parser.add_argument("file", help="the object's key in the landing bucket")
-    parser.add_argument("--profile", help="name of the saved blocks (default: none, the environment decides)")
-    parser.add_argument("--plan", action="store_true", help="only show what it means")
+    parser.add_argument("--profile", help="name of the saved blocks (default: use the environment variables)")
+    parser.add_argument("--plan", action="store_true", help="only show what would happen")
     parser.add_argument("--yes", type=_yes, nargs="?", const=True, default=False, metavar="YES", help="do not ask")
     return parser
 

@@ -1,4 +1,4 @@
-"""Which failures are worth another try."""
+"""Which failures are retried."""
 
 from typing import Any
 
@@ -20,15 +20,15 @@ TEMPORARY = (
 )
 
 WAREHOUSE_RETRIES = 5
-"""After 2, 4, 8, 16 and 32 seconds: a warehouse that was away for a minute is found again."""
+"""After 2, 4, 8, 16 and 32 seconds, which is enough for a warehouse that is down for a minute."""
 
 
 def if_temporary(_task: Any, _task_run: Any, state: State[Any]) -> bool:
-    """A task's `retry_condition_fn`: yes where the other side may recover by itself, no where a person must act."""
+    """Retry a task if the other system may recover by itself, and not if a person must act (a `retry_condition_fn`)."""
     failure = state.result(raise_on_failure=False)
     return isinstance(failure, TEMPORARY)
 
 
 def unless_misconfigured(_task: Any, _task_run: Any, state: State[Any]) -> bool:
-    """Another such: yes for all but a setting that a person must correct."""
+    """Retry a task after every error but a wrong setting, which a person must correct (a `retry_condition_fn`)."""
     return not isinstance(state.result(raise_on_failure=False), ConfigurationError)

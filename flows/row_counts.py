@@ -1,4 +1,4 @@
-"""Count: whether each row of the files that a run has loaded is in staging, or why not."""
+"""Row counts: check that each row of the files that a run loaded is in staging, or explain why it is not."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -16,11 +16,11 @@ from flows.retry import WAREHOUSE_RETRIES, if_temporary
 from flows.tags import tagged
 
 MARGIN = timedelta(hours=1)
-"""How far the clocks of Airbyte's server and of its connectors may differ."""
+"""How far the clocks of Airbyte's server and its connectors may differ."""
 
 
 class CountsDiffer(PlatformError):
-    """Rows are missing, or there are too many, and nothing says why; the text has the figures."""
+    """There are too few or too many rows, and nothing explains why. The message has the figures."""
 
 
 @task(
@@ -32,12 +32,12 @@ class CountsDiffer(PlatformError):
 def check_counts(
     syncs: list[SyncResult], staging: list[RowCounts], profile: str | None = None, compare: bool = True
 ) -> None:
-    """Put the run's row counts on its page, a row a stream, and compare them.
+    """Create an artifact with the run's row counts, one row per stream, and compare them.
 
-    Without `compare` they are only put there: of a sync or a build that failed they need not add up.
+    If `compare` is false, they are not compared: after a failed sync or build they need not add up.
 
     Raises:
-        CountsDiffer: some do not add up.
+        CountsDiffer: some counts do not add up.
     """
     moved = [each for each in syncs if each.rows or any(stream.rejected for stream in each.streams)]
     began = {each.job_id: (each.started or datetime.now(UTC)) - MARGIN for each in moved}
@@ -55,23 +55,24 @@ def check_counts(
         create_table_artifact(
             rows,
             key=connections.names().artifact("row-counts"),
-            description="Rows of the files of this run's syncs, and where the rows of their streams are by now.",
+            description="Rows in the files that this run synced, and where the rows of each stream are now.",
         )
     if wrong and compare:
         raise CountsDiffer(
             f"The row counts of this run do not add up. {' '.join(wrong)} The tables are built and published. See the "
-            "artifact row-counts; sync again if a file was removed or replaced meanwhile, or clear the stream and sync."
+            "artifact row-counts. If a file was removed or replaced during the run, sync again. Otherwise, clear the "
+            "stream and sync."
         )
 
 
 def differences(sync: SyncResult, stream: StreamStats, raw: int | None, counts: RowCounts | None) -> Iterable[str]:
-    """Say, in a sentence each, which counts of a stream do not add up.
+    """Yield a sentence for each count of a stream that does not add up.
 
     Args:
         sync: the sync.
-        stream: what it says of the stream.
-        raw: the rows in raw that it has written; None where that cannot be told.
-        counts: where the stream's rows are, if they were counted.
+        stream: the sync's own figures for the stream.
+        raw: number of rows in raw that the sync wrote, or None if it is not known.
+        counts: where the stream's rows are, or None if they were not counted.
     """
     name, again, known = shown(stream.name), sync.attempts > 1, stream.rows + stream.rejected
     if stream.read != known and not again:

@@ -1,1 +1,1 @@
-"""Flows that wait for something to happen outside."""
+"""Flows that wait for events outside the platform."""

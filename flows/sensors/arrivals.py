@@ -1,4 +1,4 @@
-"""What the bucket's events say arrived. An event is a hint: what counts is what S3 says of its key now."""
+"""Files that arrived according to the bucket's events. An event is only a hint, so S3 is asked about each key."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 REFUSED_SECONDS = 30
-"""After so long a file is looked at again that S3 would not show."""
+"""How long to wait before looking again at a file that S3 refused to show."""
 
 
 class Arrivals:
-    """Messages in our hands, and the files that they are about, as S3 dates them.
+    """The received messages and the files that they name, with S3's own dates.
 
-    So events and listings name a version alike, and share one cursor. A message is deleted once the cursor knows of
-    its files; until then it is kept from others, and what is left for later is given back.
+    With S3's dates, events and listings identify a version in the same way, so they can share a cursor. A message is
+    deleted once the cursor has its files. Until then it is hidden from other consumers, or returned to the queue.
     """
 
     def __init__(self, queue: Notifications) -> None:
@@ -31,37 +31,39 @@ class Arrivals:
         self.refused: set[str] = set()
 
     def receive(self, s3: "S3Client", prefix: str, pattern: str, limit: int) -> list[LandedFile]:
-        """The files below a prefix that about `limit` messages are about; one that S3 refuses holds up no other."""
+        """Return the files below a prefix that about `limit` messages name. A file that S3 refuses blocks no other."""
         self.messages, self.files, self.refused = [], [], set()
         for message in self.queue.receive(limit):
             self.messages.append(message)
-        if strange := [key for message in self.messages for key in message.keys if not watched(key, prefix, pattern)]:
-            get_logger("sensor").info("leaves alone %d events, of %s: not watched", len(strange), shown(strange[0]))
+        if others := [key for message in self.messages for key in message.keys if not watched(key, prefix, pattern)]:
+            get_logger("sensor").info(
+                "ignored %d events for keys that are not watched, such as %s", len(others), shown(others[0])
+            )
         keys = {key for message in self.messages for key in message.keys if watched(key, prefix, pattern)}
         for key, found in look_up(s3, self.queue.bucket, sorted(keys)):
             if isinstance(found, LandingUnavailable):
                 if not self.refused:
-                    get_logger("sensor").warning("looks again in %d s for %s: %s", REFUSED_SECONDS, shown(key), found)
+                    get_logger("sensor").warning("looking again for %s in %d s: %s", shown(key), REFUSED_SECONDS, found)
                 self.refused.add(key)
             elif found:
                 self.files.append(found)
         return self.files
 
-    def leave(self, files: list[LandedFile]) -> None:
-        """Take some of the files for handed on."""
+    def skip(self, files: list[LandedFile]) -> None:
+        """Skip some of the files, because they were processed before."""
         self.files = [file for file in self.files if file not in files]
 
     def uploaded(self, file: LandedFile) -> datetime | None:
-        """When the newest upload of a file ended, as far as the messages say."""
+        """Return when the newest upload of a file ended, or None if the messages do not say."""
         times = [message.keys[file.key] for message in self.messages if file.key in message.keys]
         return None if None in times else max((time for time in times if time), default=None)
 
     def keep(self) -> None:
-        """Keep the messages from others while their files are being handed on."""
+        """Hide the messages from other consumers while a run is started for their files."""
         self.queue.keep(self.messages)
 
     def done(self, cursor: Cursor, later: timedelta) -> None:
-        """Delete the messages whose files the cursor knows; give the others back, to come again after `later`."""
+        """Delete the messages whose files the cursor has. The others go back to the queue, hidden for `later`."""
         if not self.messages:
             return
         new = {file.key for file in cursor.new(self.files, floor=BEGINNING)}
@@ -79,9 +81,12 @@ class Arrivals:
         self.messages = []
 
     def give_back(self) -> None:
-        """Give all back at once, if SQS answers: something else has failed already, and that is what counts."""
+        """Return all messages to the queue at once.
+
+        An error is only logged, because this is called after another error, which is the one to report.
+        """
         try:
             self.queue.give_back(self.messages)
         except PlatformError as error:
-            get_logger("sensor").warning("messages come again later: %s", error)
+            get_logger("sensor").warning("the messages will come again later: %s", error)
         self.messages = []

@@ -1,4 +1,4 @@
-"""One poll of the sensor: the order of its effects, the same whether a listing or events say what arrived."""
+"""One poll of the sensor. Its effects have the same order, whether files are found by a listing or by events."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from flows.sensors.arrivals import Arrivals
 NONE = timedelta(0)
 
 MOST_SHOWN = 50
-"""Batches in the artifact of those that failed."""
+"""The most batches that the artifact of failed batches has."""
 
 
 class Watch(BaseModel):
-    """What is watched: where, which keys, how much is handed on together, and how often a failed batch is tried."""
+    """The settings of a sensor: which keys it watches, how many files a batch has, and how often a batch is tried."""
 
     bucket: str
     prefix: str
@@ -39,30 +39,30 @@ class Runs(Protocol):
     """The pipeline's runs."""
 
     def busy(self) -> bool:
-        """Whether a new batch should wait."""
+        """Return whether a new batch should wait."""
 
     def start(self, batch: Batch) -> str:
-        """Make sure that the batch has a run, which starts once `outcomes` was asked for it; its id."""
+        """Make sure that the batch has a run, and return its id. The run starts after `outcomes` was called for it."""
 
     def outcomes(self, run_ids: Iterable[str]) -> Mapping[str, Outcome]:
-        """How those of the runs ended that have ended; those that have not started yet may."""
+        """Return how the ended runs ended, and allow those that have not started yet to start."""
 
     def discard(self, run_id: str) -> None:
-        """Remove a run that `start` made and that the cursor does not name, unless it may start."""
+        """Delete a run that `start` created and that the cursor does not name, unless it may start already."""
 
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
-        """Tell whoever wants to know that the files arrived."""
+        """Emit an event for each file that arrived."""
 
     def show_failed(self, place: str, failed: list[Failed]) -> None:
-        """Show a person a cursor's failed batches: those that will be tried again, and the newest parked ones."""
+        """Show a cursor's failed batches: those that will be retried, and the newest parked ones."""
 
 
 @dataclass
 class Sensor:
-    """Looks for new files and hands them on, batch by batch.
+    """Finds new files and starts a run for each batch of them.
 
-    A batch is written into the cursor before it is handed on and crossed off afterwards, so that after a crash between
-    any two steps the very same batch, with the same idempotency key, is handed on again.
+    The sensor saves a batch to the cursor before it starts the run, and removes it afterwards. After a crash between
+    any two steps, it starts the same batch again with the same idempotency key.
     """
 
     watch: Watch
@@ -71,10 +71,10 @@ class Sensor:
     arrivals: Arrivals | None = None
 
     def poll(self) -> Batch | None:
-        """Look once; hand on the files that are new, if any.
+        """Look once, and start a run if there are new files.
 
         Returns:
-            The batch; None where nothing is new, the pipeline is busy, or another sensor was first and has it.
+            The batch, or None if no file is new, the pipeline is busy, or another sensor was first.
         """
         try:
             return self._poll()
@@ -91,13 +91,13 @@ class Sensor:
         if moved is not cursor:
             tag = self.store.save(moved, tag)
         if batch := moved.pending:
-            moved = self._hand_on(moved, tag, batch)
+            moved = self._start(moved, tag, batch)
         if self.arrivals:
             self.arrivals.done(moved, self.watch.quiet)
         return batch
 
     def _settled(self, cursor: Cursor, tag: str) -> tuple[Cursor, str]:
-        """See which of the accepted runs have ended, and what follows."""
+        """Record the outcomes of the runs that have ended. Return the cursor and its tag."""
         outcomes = self.runs.outcomes([each.run_id for each in cursor.accepted]) if cursor.accepted else {}
         settled = cursor
         if outcomes:
@@ -108,43 +108,43 @@ class Sensor:
         return settled, tag if settled is cursor else self.store.save(settled, tag)
 
     def _shown(self, cursor: Cursor) -> bool:
-        """Whether a person can see which batches failed; that it is refused holds up nothing."""
+        """Show which batches failed. Return whether that worked: an error is only logged, so that polling goes on."""
         parked = self.store.parked
         try:
             newest = parked.read([each.key for each in parked.found()[:MOST_SHOWN]])
             self.runs.show_failed(self.store.place, [*cursor.failed, *newest][:MOST_SHOWN])
         except PlatformError as error:
-            get_logger("sensor").warning("The artifact of the failed batches is old. %s", error)
+            get_logger("sensor").warning("The artifact of the failed batches is out of date. %s", error)
             return False
         return True
 
     def _next(self, cursor: Cursor) -> Cursor:
-        """The cursor that claims what to hand on next: a failed batch's next attempt, or files that are new.
+        """Return a cursor that claims the next batch: a failed batch that is due, or new files.
 
-        Prefect is asked before a look that is dear, and otherwise only once there is something to hand on, so that an
-        idle poll is one listing and nothing else.
+        The sensor asks Prefect first if runs are open or it uses events, because looking costs more then. Otherwise it
+        asks only when it has found a batch, so that an idle poll is a single listing.
         """
-        asked = bool(cursor.accepted or self.arrivals)
-        if asked and self.runs.busy():
+        asks_first = bool(cursor.accepted or self.arrivals)
+        if asks_first and self.runs.busy():
             return cursor
-        looked, batch = cursor, cursor.due(self.store.now)
+        updated, batch = cursor, cursor.due(self.store.now)
         if not batch and cursor.released:
-            looked, batch = self._released(cursor)
+            updated, batch = self._released(cursor)
         if not batch and not cursor.full:
-            looked, batch = self._look(looked)
-        # A wait for events takes long enough for a run to have been asked for meanwhile.
-        if batch and (self.arrivals or not asked) and self.runs.busy():
+            updated, batch = self._look(updated)
+        # Waiting for events takes so long that another run may have been created since the first question.
+        if batch and (self.arrivals or not asks_first) and self.runs.busy():
             return cursor
-        return looked.claimed(batch) if batch else looked
+        return updated.claimed(batch) if batch else updated
 
     def _released(self, cursor: Cursor) -> tuple[Cursor, Batch | None]:
-        """The next of the batches that a person has released."""
+        """Return the next batch that a person has released."""
         if found := self.store.parked.next_released():
             return cursor.model_copy(update={"taken": found[0]}), found[1].batch
         return cursor.model_copy(update={"released": False}), None
 
     def _look(self, cursor: Cursor) -> tuple[Cursor, Batch | None]:
-        """New files: from the listing, or from events and now and then from the listing."""
+        """Return the next batch of new files. With events, the bucket is listed only every `reconcile`."""
         watch, now = self.watch, self.store.now
         until = now - watch.quiet if watch.quiet else None
         if not self.arrivals:
@@ -158,16 +158,17 @@ class Sensor:
         return cursor.walked(files_after, watch.max_batch, now, watch.overlap, watch.quiet)
 
     def _arrived(self, cursor: Cursor, arrivals: Arrivals) -> list[LandedFile]:
-        """The files of events, but for those dated before the floor that were handed on long ago.
+        """Return the files that events name, without those that were processed long ago.
 
-        The others of these took longer to upload than the overlap: no listing finds them any more.
+        A file from before the floor that was not processed took longer to upload than the overlap. A listing would no
+        longer find it.
         """
         watch, since = self.watch, cursor.events_since or BEGINNING
         files = arrivals.receive(self.store.s3, watch.prefix, watch.pattern, watch.max_batch)
         if old := [file for file in cursor.new(files, floor=BEGINNING) if file.date < cursor.floor]:
-            passed = self.store.passed.among(old)
-            arrivals.leave(
-                [each for each in old if fingerprint(each) in passed or (arrivals.uploaded(each) or since) < since]
+            processed = self.store.passed.among(old)
+            arrivals.skip(
+                [each for each in old if fingerprint(each) in processed or (arrivals.uploaded(each) or since) < since]
             )
         return arrivals.files
 
@@ -175,11 +176,11 @@ class Sensor:
         watch = self.watch
         return listing(self.store.s3, watch.bucket, watch.prefix, watch.pattern, cursor.floor, after)
 
-    def _hand_on(self, cursor: Cursor, tag: str, batch: Batch) -> Cursor:
-        def handed_on(now: Cursor) -> Cursor:
-            if now.pending != batch:
-                raise CursorMoved(f"Another sensor has handed on the batch {batch.id} of {self.store.place}.")
-            return now.advanced(batch, self.watch.overlap, run_id)
+    def _start(self, cursor: Cursor, tag: str, batch: Batch) -> Cursor:
+        def advance(current: Cursor) -> Cursor:
+            if current.pending != batch:
+                raise CursorMoved(f"Another sensor has started the batch {batch.id} of {self.store.place}.")
+            return current.advanced(batch, self.watch.overlap, run_id)
 
         if cursor.taken:
             self.store.parked.take(cursor.taken)
@@ -189,15 +190,15 @@ class Sensor:
             self.arrivals.keep()
         run_id = self.runs.start(batch)
         try:
-            moved = self.store.change(handed_on, (cursor, tag))
+            moved = self.store.change(advance, (cursor, tag))
         except CursorMoved:
-            self._disown(run_id, batch)
+            self._discard_late(run_id, batch)
             raise
         self.runs.outcomes([run_id])
         return moved
 
-    def _disown(self, run_id: str, batch: Batch) -> None:
-        """Remove the run that this sensor made too late, after another had handed on the batch and seen its run end."""
+    def _discard_late(self, run_id: str, batch: Batch) -> None:
+        """Delete this sensor's run if another sensor has started the batch already and that run has ended."""
         cursor = self.store.load()[0]
         if cursor.pending != batch and run_id not in [each.run_id for each in cursor.accepted]:
             self.runs.discard(run_id)

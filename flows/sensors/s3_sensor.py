@@ -1,4 +1,4 @@
-"""The sensor: finds the files that arrived in the landing bucket and hands them to the pipeline, each version once."""
+"""The sensor: finds new files in the landing bucket and starts pipeline runs for them, once for each version."""
 
 import argparse
 import sys
@@ -26,25 +26,25 @@ from flows.sensors.poll import Runs, Sensor, Watch
 from flows.tags import tag_with_version
 
 PIPELINE = "full_pipeline/full-pipeline"
-"""The deployment that a sensor runs where nothing else was chosen."""
+"""The deployment that a sensor runs by default."""
 
 SHORTEST_PAUSE = 0.1
 LONGEST_PAUSE = 1e9
 POLL_SECONDS, OWN_POLL_SECONDS = 5, 1
-"""From one look to the next: at AWS, where each listing costs money, and at an S3 of one's own."""
+"""Pause between two polls: on AWS, where each listing costs money, and on an S3 server of your own."""
 RESTS, LONGEST_REST_SECONDS = 4, 10
-"""How long a sensor rests at least, in times that the listing took: a large bucket must not keep a processor busy."""
+"""A sensor rests at least RESTS times as long as its listing took, so that a large bucket does not keep a CPU busy."""
 BEAT_SECONDS = 20
-"""How often the heartbeat is touched between two looks."""
+"""How often the heartbeat file is touched between two polls."""
 
 SECONDS = (
     (
         "overlap",
         OVERLAP.seconds,
-        "how far before the newest file seen a file may be dated and still be found",
+        "how much older than the newest file a late file may be and still be found",
     ),
-    ("quiet", 0, "a file changed more recently is left for later"),
-    ("reconcile", 3600, "with SENSOR_QUEUE_URL, how often the bucket is listed for what events lost"),
+    ("quiet", 0, "minimum age of a file; newer ones are left for a later poll"),
+    ("reconcile", 3600, "with SENSOR_QUEUE_URL, how often the bucket is listed in case an event was lost"),
 )
 
 
@@ -57,7 +57,7 @@ class SensorResult(BaseModel):
 def sensor(
     runs: Runs, wait_seconds: float, bucket: str | None, prefix: str | None, profile: str | None = None, **watch: Any
 ) -> Sensor:
-    """A sensor, with the profile's values where none are given; it waits for events up to `wait_seconds`.
+    """Return a sensor that waits for events for up to `wait_seconds`. Defaults come from the profile.
 
     Raises:
         ConfigurationError: a setting or a parameter cannot be used.
@@ -69,7 +69,7 @@ def sensor(
         chosen = Watch(bucket=bucket or landing.bucket, prefix=prefix, **watch)
     except ValidationError as error:
         wrong = "; ".join(f"{each['loc'][0]} is {each['input']}: {each['msg']}" for each in error.errors())
-        raise ConfigurationError(f"The sensor cannot watch so. {wrong}. Correct the parameter.") from None
+        raise ConfigurationError(f"The sensor cannot use its parameters. {wrong}. Correct the parameter.") from None
     store = CursorStore(landing.get_client(), chosen.bucket, chosen.prefix, chosen.pattern)
     arrivals = None
     if url := landing.queue_url:
@@ -95,20 +95,20 @@ def s3_file_sensor(
     """Look for new files in the landing bucket and start a run of the pipeline for them.
 
     Args:
-        bucket: landing bucket; the profile's, or S3_BUCKET, without it.
-        prefix: where files land; the profile's, or S3_PREFIX, without it.
+        bucket: landing bucket. The default is the profile's, or S3_BUCKET.
+        prefix: prefix of the files' keys. The default is the profile's, or S3_PREFIX.
         pattern: glob that the key below the prefix must match, e.g. `orders/*.csv.gz`.
-        poll_seconds: pause between two polls; with SENSOR_QUEUE_URL, how long a poll waits for events.
-        max_polls: how often to look; 1 looks once, which suits a schedule.
-        max_batch: how many files one pipeline run takes at most.
-        overlap_seconds: how far before the newest file seen a file may be dated and still be found.
-        quiet_seconds: a file changed more recently is left for later, since it may be changed again.
-        reconcile_seconds: with SENSOR_QUEUE_URL, how often the bucket is listed for what events lost.
+        poll_seconds: pause between two polls. With SENSOR_QUEUE_URL, how long a poll waits for events.
+        max_polls: number of polls. Use 1 with a schedule.
+        max_batch: maximum number of files in one pipeline run.
+        overlap_seconds: how much older than the newest file a late file may be and still be found.
+        quiet_seconds: minimum age of a file. Newer ones are left for a later poll, since they may change again.
+        reconcile_seconds: with SENSOR_QUEUE_URL, how often the bucket is listed in case an event was lost.
         deployment: deployment to run for each batch, as `flow/deployment`.
-        profile: name of the saved blocks to connect with; without one, the environment decides.
+        profile: name of the saved blocks to connect with. By default, the environment variables are used.
     """
     link_to_page()
-    looking = sensor(
+    active = sensor(
         DeploymentRuns(deployment, profile, connections.names()),
         poll_seconds,
         bucket,
@@ -124,74 +124,77 @@ def s3_file_sensor(
     for turn in range(max_polls):
         if turn:
             time.sleep(poll_seconds)
-        batch = looking.poll()
+        batch = active.poll()
         found.files += batch.files if batch else []
     get_run_logger().info("started runs for %d files", len(found.files))
     return found
 
 
 class Heartbeat:
-    """A file that is touched while looks succeed, and while one goes on whose calls S3 or SQS answer.
+    """A file that is touched after each successful poll, and during a poll whenever S3 or SQS answers.
 
-    After a look that failed, only a whole look counts: it may fail each time at the same call, after others.
+    After a failed poll, only a complete poll counts, because a poll may fail at the same call each time after other
+    calls have succeeded.
     """
 
     def __init__(self, file: Path) -> None:
         self.file, self.failing = file, False
 
-    def follow(self, looking: Sensor) -> None:
-        """Listen to the answers that a sensor gets."""
-        clients = [looking.store.s3, *([looking.arrivals.queue.sqs] if looking.arrivals else [])]
+    def follow(self, active: Sensor) -> None:
+        """Touch the file whenever the sensor gets an answer."""
+        clients = [active.store.s3, *([active.arrivals.queue.sqs] if active.arrivals else [])]
         for client in clients:
-            client.meta.events.register("after-call", self.answered, unique_id=f"heartbeat-{id(self)}")
+            client.meta.events.register("after-call", self.on_answer, unique_id=f"heartbeat-{id(self)}")
 
-    def looked(self, well: bool) -> None:
-        """Take note of how a look ended."""
-        self.failing = not well
+    def poll_ended(self, succeeded: bool) -> None:
+        """Record whether a poll succeeded."""
+        self.failing = not succeeded
         self.touch()
 
     def touch(self) -> None:
-        """Touch the file, unless the last look failed."""
+        """Touch the file, unless the last poll failed."""
         if not self.failing:
             self.file.touch()
 
-    def answered(self, parsed: Mapping[str, Any], **_: Any) -> None:
-        """Take note of an answer of boto3's."""
+    def on_answer(self, parsed: Mapping[str, Any], **_: Any) -> None:
+        """Handle boto3's event for an answer."""
         if parsed["ResponseMetadata"]["HTTPStatusCode"] < 300:
             self.touch()
 
 
-def stay(first: Sensor, another: Callable[[], Sensor], poll_seconds: float, heartbeat: Path | None = None) -> None:
-    """Watch until the process is ended: an idle poll is one listing, or one wait for events, and no flow run.
+def watch_forever(
+    first: Sensor, new_sensor: Callable[[], Sensor], poll_seconds: float, heartbeat: Path | None = None
+) -> None:
+    """Poll until the process ends. An idle poll is one listing, or one wait for events, and creates no flow run.
 
-    The file `heartbeat` is touched as `Heartbeat` says. After a look that S3 or Prefect did not answer, `another`
-    sensor goes on: the access key may have been changed.
+    `Heartbeat` says when the file `heartbeat` is touched. After a poll that S3 or Prefect did not answer, a new sensor
+    takes over, because the access key may have changed.
     """
     logger, watch = get_logger("sensor"), first.watch
-    looking: Sensor | None = first
+    active: Sensor | None = first
     logger.info("watching s3://%s/%s every %g s", watch.bucket, shown(watch.prefix), poll_seconds)
     beat = Heartbeat(heartbeat) if heartbeat else None
     while True:
         begun = time.monotonic()
         try:
-            looking = looking or another()
+            active = active or new_sensor()
             if beat:
-                beat.follow(looking)
-            batch = looking.poll()
+                beat.follow(active)
+            batch = active.poll()
         except PlatformError as error:
             logger.warning("%s Trying again in %g s.", error, poll_seconds)
-            looking = batch = None
+            active = batch = None
         if beat:
-            beat.looked(well=looking is not None)
+            beat.poll_ended(succeeded=active is not None)
         if batch:
-            logger.info("handed on %s", run_name(batch))
+            logger.info("started a run for %s", run_name(batch))
         else:
-            took = 0.0 if looking and looking.arrivals else time.monotonic() - begun
+            took = 0.0 if active and active.arrivals else time.monotonic() - begun
             _rest(max(begun + poll_seconds, time.monotonic() + min(RESTS * took, LONGEST_REST_SECONDS)), beat)
 
 
 def _rest(until: float, beat: Heartbeat | None) -> None:
-    """Sleep, and be seen to live, until a time of the monotonic clock."""
+    """Sleep until a time of the monotonic clock, and keep touching the heartbeat."""
     while (left := until - time.monotonic()) > 0:
         time.sleep(min(left, BEAT_SECONDS))
         if beat:
@@ -199,7 +202,7 @@ def _rest(until: float, beat: Heartbeat | None) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Look once, as a flow run; with --watch, stay and run a deployment whenever files arrive."""
+    """Look once for new files, as a flow run. With --watch, keep watching and run a deployment when files arrive."""
     options = vars(_parser().parse_args(arguments))
     heartbeat, deployment = options.pop("heartbeat"), options.pop("watch")
     try:
@@ -223,10 +226,10 @@ def _watch(
     profile = names.blocks(profile) if profile else None
     runs = DeploymentRuns(deployment, profile, names)
 
-    def made() -> Sensor:
+    def new_sensor() -> Sensor:
         return sensor(runs, LONG_POLL_SECONDS, profile=profile, **options, **spans)
 
-    first = made()
+    first = new_sensor()
     try:
         runs.busy()
     except DeploymentUnknown:
@@ -235,19 +238,19 @@ def _watch(
         get_logger("sensor").warning("%s", error)
     if poll_seconds is None:
         poll_seconds = OWN_POLL_SECONDS if connections.landing(profile).endpoint_url else POLL_SECONDS
-    stay(first, made, poll_seconds, heartbeat)
+    watch_forever(first, new_sensor, poll_seconds, heartbeat)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--watch", metavar="DEPLOYMENT", help="stay, and run this deployment (flow/deployment)")
+    parser.add_argument("--watch", metavar="DEPLOYMENT", help="keep watching and run this deployment (flow/deployment)")
     parser.add_argument("--profile", help="name of the saved blocks to connect with")
-    parser.add_argument("--heartbeat", type=Path, help="with --watch, file to touch while looks succeed")
+    parser.add_argument("--heartbeat", type=Path, help="with --watch, file to touch while polls succeed")
     parser.add_argument("--bucket", help="landing bucket (default: the profile's, or S3_BUCKET)")
-    parser.add_argument("--prefix", help="where files land (default: the profile's, or S3_PREFIX)")
+    parser.add_argument("--prefix", help="prefix of the keys (default: the profile's, or S3_PREFIX)")
     parser.add_argument("--pattern", default="*", help="glob that the key below the prefix must match (default: *)")
-    parser.add_argument("--max-batch", type=int, default=1000, help="files of one run, at most (default: 1000)")
-    pause = f"from one poll to the next (default: {POLL_SECONDS}; {OWN_POLL_SECONDS} where S3_ENDPOINT_URL is set)"
+    parser.add_argument("--max-batch", type=int, default=1000, help="maximum files in one run (default: 1000)")
+    pause = f"pause between two polls (default: {POLL_SECONDS}, or {OWN_POLL_SECONDS} if S3_ENDPOINT_URL is set)"
     parser.add_argument("--poll-seconds", type=_pause, help=pause)
     for name, seconds, meaning in SECONDS:
         parser.add_argument(f"--{name}-seconds", type=_seconds, default=seconds, help=f"{meaning} (default: {seconds})")
@@ -262,7 +265,7 @@ def _seconds(text: str, least: float = 0) -> float:
 
 
 def _pause(text: str) -> float:
-    """Seconds between two polls; without a pause a sensor would ask S3 as fast as it can."""
+    """Parse a pause between two polls. Without a minimum, a sensor would list S3 as fast as it can."""
     return _seconds(text, SHORTEST_PAUSE)
 
 

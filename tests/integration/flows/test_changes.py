@@ -10,7 +10,7 @@ from blocks.airbyte.errors import SyncFailed
 from blocks.landing import LandedFile
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform
-from flows.full_pipeline import arrival
+from flows.full_pipeline import check_arrival
 from services.content import PROJECT
 from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.conftest import refresh
@@ -147,6 +147,6 @@ def test_marts_are_right_after_each_change_that_a_database_sends(
     syncs = airbyte_sync([orders.connection])
     assert orders.build() == [(1, "ape"), (4, "cow")]
     batch = [LandedFile(key=key), LandedFile(key=key.replace("4.csv", "5.csv"))]
-    ignored, _, absent = arrival(batch, syncs, None)
+    ignored, _, absent = check_arrival(batch, syncs, None)
     assert absent == [], "a file that only deletes need not have rows in raw"
     assert bool(ignored) == (sync_mode == DEDUP)

@@ -30,5 +30,5 @@ def test_a_large_bucket_keeps_no_processor_busy(
     monkeypatch.setattr(s3_sensor, "_rest", rest)
     sensor = SimpleNamespace(watch=SimpleNamespace(bucket="b", prefix="p/"), arrivals=arrivals, poll=poll)
     with pytest.raises(KeyboardInterrupt):
-        s3_sensor.stay(sensor, lambda: sensor, 5)  # type: ignore[arg-type, return-value]
+        s3_sensor.watch_forever(sensor, lambda: sensor, 5)  # type: ignore[arg-type, return-value]
     assert rests == [pytest.approx(until)]

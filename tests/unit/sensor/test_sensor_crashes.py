@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from blocks.errors import PlatformError
-from flows.sensors.s3_sensor import Heartbeat, stay
+from flows.sensors.s3_sensor import Heartbeat, watch_forever
 from tests.unit.sensor.world import OVERLAP, PREFIX, RECONCILE, START, Crash, Letter, World
 
 MODES = ["polling", "events"]
@@ -267,7 +267,7 @@ def test_after_a_look_that_was_refused_another_sensor_goes_on_with_what_it_conne
     with suppress(StopIteration):
         # The second look of the other is refused as well, and there is no third sensor.
         world.fates = [""] * len(effects("polling")) + ["throttled"]
-        stay(refused.sensor(), lambda: next(sensors), 0)
+        watch_forever(refused.sensor(), lambda: next(sensors), 0)
     assert [key for key, *_ in world.handed_on()] == [f"{PREFIX}a"]
 
 
@@ -307,12 +307,12 @@ def test_a_sensor_that_was_suspended_while_another_took_over_and_a_person_delete
 
 def test_the_heartbeat_goes_on_while_calls_are_answered_but_not_after_a_look_that_failed(tmp_path: Path) -> None:
     beat = Heartbeat(tmp_path / "looked")
-    beat.answered({"ResponseMetadata": {"HTTPStatusCode": 200}})
+    beat.on_answer({"ResponseMetadata": {"HTTPStatusCode": 200}})
     assert beat.file.exists()
     for status, well, touched in ((500, True, False), (200, True, True), (200, False, False)):
-        beat.looked(well=well)
+        beat.poll_ended(succeeded=well)
         beat.file.unlink(missing_ok=True)
-        beat.answered({"ResponseMetadata": {"HTTPStatusCode": status}})
+        beat.on_answer({"ResponseMetadata": {"HTTPStatusCode": status}})
         assert beat.file.exists() == touched
-    beat.looked(well=True)
+    beat.poll_ended(succeeded=True)
     assert beat.file.exists()
