@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from blocks import connections
+from blocks.connections import Connections
 
 SINCE = datetime.now(UTC) - timedelta(minutes=1)
 
@@ -20,7 +20,8 @@ SINCE = datetime.now(UTC) - timedelta(minutes=1)
 def main(keys: Sequence[str]) -> None:
     """Do it for files that were loaded a moment ago."""
     began = time.time() - time.process_time()
-    warehouse, dbt = connections.warehouse(None), connections.dbt(None, lambda _: None)
+    connections = Connections(None)
+    warehouse, dbt = connections.warehouse(), connections.dbt(lambda _: None)
     steps: dict[str, Callable[[], object]] = {
         "arrived": lambda: warehouse.arrived(keys, SINCE),
         "dbt": lambda: dbt.run("build"),

@@ -5,7 +5,11 @@
 
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import httpx
@@ -46,64 +50,106 @@ Connection: TypeAlias = S3Landing | AirbyteConnection | SnowflakeConnection | Db
 Kind = TypeVar("Kind", bound=Connection)
 
 
-def landing(profile: str | None) -> S3Landing:
-    """Load the landing bucket from a profile's block, or from the environment if no profile is named.
+class Connections:
+    """The systems outside, from a profile's saved blocks, or from the environment when no profile is named.
+
+    Each block is loaded when it is first asked for, and only once.
 
     Raises:
-        ConfigurationError: the profile has no such block.
+        ConfigurationError: no such block is saved, or it lacks a value.
+        PlatformError: Prefect's server does not answer, or refuses.
     """
-    return _load(S3Landing, profile) if profile else landing_from(Settings())
+
+    def __init__(self, profile: str | None) -> None:
+        self.profile = profile
+
+    @cached_property
+    def landing(self) -> S3Landing:
+        """The landing bucket."""
+        return _load(S3Landing, self.profile) if self.profile else landing_from(Settings())
+
+    @cached_property
+    def airbyte(self) -> AirbyteConnection:
+        """The Airbyte server and the connections to sync."""
+        return _load(AirbyteConnection, self.profile) if self.profile else airbyte_from(Settings())
+
+    @cached_property
+    def dbt_config(self) -> DbtConfig:
+        """The configuration of dbt."""
+        return _load(DbtConfig, self.profile) if self.profile else dbt_from(Settings())
+
+    @cached_property
+    def snowflake(self) -> SnowflakeConnection:
+        """The Snowflake connection, with every value that a login needs."""
+        connection = _load(SnowflakeConnection, self.profile) if self.profile else snowflake_from(Settings())
+        connection.check()
+        return connection
+
+    @cached_property
+    def heartbeat_url(self) -> SecretStr:
+        """The URL to call after a good run; empty if there is none."""
+        if not self.profile:
+            return Settings().heartbeat_url
+        try:
+            block = Webhook.load(heartbeat_block(self.profile))
+        except (ValueError, ObjectNotFound):
+            return NONE
+        return block.url if isinstance(block, Webhook) else NONE
+
+    def dbt(self, log: Callable[[str], None] = print) -> Dbt:
+        """Return dbt, ready to run; with target snowflake its connection is complete."""
+        config = self.dbt_config
+        config.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
+        variables = config.variables()
+        ledger: Ledger = DuckDbLedger(self._file)
+        if config.target == "snowflake":
+            variables = {**variables, **self.snowflake.variables()}
+            ledger = SnowflakeLedger(self.snowflake.get_connection, self.snowflake.database, self.snowflake.schema_)
+        return Dbt(
+            config.project_dir,
+            config.target,
+            variables,
+            log,
+            warehouse=self._file,
+            ledger=ledger,
+            timeout_seconds=config.dbt_timeout_seconds,
+            wait_seconds=config.warehouse_wait_seconds,
+            engine=config.engine(),
+        )
+
+    def warehouse(self) -> Warehouse:
+        """Return the warehouse that dbt's target names."""
+        config = self.dbt_config
+        if config.target == "snowflake":
+            return SnowflakeWarehouse(self.snowflake.get_connection, "RAW", self._file, config.warehouse_wait_seconds)
+        return DuckDbWarehouse(self._file, config.lake_dir, config.published_path, config.warehouse_wait_seconds)
+
+    @property
+    def _file(self) -> Path:
+        return plain_path(self.dbt_config.warehouse_path.absolute())
 
 
-def airbyte_connection(profile: str | None) -> AirbyteConnection:
-    """Load the Airbyte connection, from the same place as `landing`."""
-    return _load(AirbyteConnection, profile) if profile else airbyte_from(Settings())
+_of_the_run: ContextVar[Connections | None] = ContextVar("connections", default=None)
 
 
-def dbt_config(profile: str | None) -> DbtConfig:
-    """Load dbt's configuration, from the same place as `landing`."""
-    return _load(DbtConfig, profile) if profile else dbt_from(Settings())
+@contextmanager
+def connected(profile: str | None) -> Iterator[Connections]:
+    """Connect a flow run, and the tasks that it calls, to a profile's systems.
+
+    A flow that is called within it with the same profile uses the blocks that are loaded already.
+    """
+    outer = _of_the_run.get()
+    mine = outer if outer and outer.profile == profile else Connections(profile)
+    token = _of_the_run.set(mine)
+    try:
+        yield mine
+    finally:
+        _of_the_run.reset(token)
 
 
-def snowflake_connection(profile: str | None) -> SnowflakeConnection:
-    """Load the Snowflake connection, from the same place as `landing`, and check that no value is missing."""
-    connection = _load(SnowflakeConnection, profile) if profile else snowflake_from(Settings())
-    connection.check()
-    return connection
-
-
-def dbt(profile: str | None, log: Callable[[str], None] = print) -> Dbt:
-    """Return dbt, ready to run. With target snowflake, its connection is complete."""
-    config = dbt_config(profile)
-    config.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
-    variables = config.variables()
-    file = plain_path(config.warehouse_path.absolute())
-    ledger: Ledger = DuckDbLedger(file)
-    if config.target == "snowflake":
-        snowflake = snowflake_connection(profile)
-        variables = {**variables, **snowflake.variables()}
-        ledger = SnowflakeLedger(snowflake.get_connection, snowflake.database, snowflake.schema_)
-    return Dbt(
-        config.project_dir,
-        config.target,
-        variables,
-        log,
-        warehouse=file,
-        ledger=ledger,
-        timeout_seconds=config.dbt_timeout_seconds,
-        wait_seconds=config.warehouse_wait_seconds,
-        engine=config.engine(),
-    )
-
-
-def warehouse(profile: str | None) -> Warehouse:
-    """Return the warehouse that dbt's target names."""
-    config = dbt_config(profile)
-    file = plain_path(config.warehouse_path.absolute())
-    if config.target == "snowflake":
-        snowflake = snowflake_connection(profile)
-        return SnowflakeWarehouse(snowflake.get_connection, "RAW", file, config.warehouse_wait_seconds)
-    return DuckDbWarehouse(file, config.lake_dir, config.published_path, config.warehouse_wait_seconds)
+def current() -> Connections:
+    """Return the connections of the flow run around this call; outside of one, those of the environment."""
+    return _of_the_run.get() or Connections(None)
 
 
 def described(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:
@@ -123,17 +169,6 @@ def webhooks(settings: Settings, profile: str) -> dict[str, Webhook | None]:
         name: Webhook(method=method, url=url, headers=headers) if url.get_secret_value() else None
         for name, (method, url) in urls.items()
     }
-
-
-def heartbeat(profile: str | None) -> SecretStr:
-    """Load the URL to call after a successful run, from the same place as `landing`; empty if none is set."""
-    if not profile:
-        return Settings().heartbeat_url
-    try:
-        block = Webhook.load(heartbeat_block(profile))
-    except (ValueError, ObjectNotFound):
-        return NONE
-    return block.url if isinstance(block, Webhook) else NONE
 
 
 def _load(kind: type[Kind], profile: str) -> Kind:

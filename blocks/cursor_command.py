@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from blocks import connections
 from blocks.batches import Batch, Failed
+from blocks.connections import Connections
 from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, counted, shown
 from blocks.incidents import IncidentStore, State, open_incidents, remedy
@@ -162,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _store(options: argparse.Namespace) -> CursorStore:
-    place = connections.landing(options.profile)
+    place = Connections(options.profile).landing
     prefix = place.prefix if options.prefix is None else options.prefix
     return CursorStore(place.get_client(), options.bucket or place.bucket, prefix, options.pattern)
 

@@ -2,14 +2,14 @@
 
 import sys
 
-from blocks import connections
+from blocks.connections import Connections
 from blocks.errors import PlatformError
 
 
 def main(arguments: list[str]) -> None:
     """Run dbt's own command line with the variables and the turn of the flows; ends with dbt's exit code."""
     try:
-        dbt = connections.dbt(None)
+        dbt = Connections(None).dbt()
     except PlatformError as error:
         sys.exit(str(error))
     folder = str(dbt.project_dir)

@@ -222,7 +222,7 @@ def _end_with(pid: int) -> None:
 
 def main() -> int:
     """Write the docs once; 1, with the reason, where that fails."""
-    from blocks import connections
+    from blocks.connections import Connections
 
     parser = argparse.ArgumentParser(prog="python -m blocks.docs", description=main.__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="folder of the docs")
@@ -237,7 +237,7 @@ def main() -> int:
         threading.Thread(target=_end_with, args=[options.pid], daemon=True).start()
     try:
         with FileLock(options.folder / ".lock", timeout=SECONDS):
-            write(connections.dbt(options.profile, logger.info), options.folder, options.print)
+            write(Connections(options.profile).dbt(logger.info), options.folder, options.print)
     except (PlatformError, Timeout, OSError, duckdb.Error, subprocess.TimeoutExpired) as error:
         logger.error("The docs are not written, and the old ones stay: %s", error)
         return 1

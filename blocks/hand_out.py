@@ -15,7 +15,7 @@ from typing import IO
 
 from pydantic import BaseModel
 
-from blocks import connections
+from blocks.connections import Connections
 from blocks.errors import PlatformError
 from blocks.lake import FILE
 from blocks.landing import NOT_S3, LandedFile, listing, unavailable
@@ -95,10 +95,10 @@ def streams(profile: str | None) -> Streams:
     Raises:
         blocks.airbyte.errors.AirbyteError, blocks.errors.ConfigurationError: Airbyte fails or lacks a connection.
     """
-    airbyte, raw = connections.airbyte_connection(profile), connections.warehouse(profile).raw_columns()
-    found = []
-    with airbyte.get_client() as client:
-        for connection in map(client.connection, airbyte.connections):
+    connections = Connections(profile)
+    raw, found = connections.warehouse().raw_columns(), []
+    with connections.airbyte.get_client() as client:
+        for connection in map(client.connection, connections.airbyte.connections):
             chosen = connection.configurations.streams
             keys = {} if all(each.primary_key for each in chosen) else client.source_keys(connection.source_id)
             for stream in chosen:
@@ -126,22 +126,23 @@ def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) 
     Raises:
         PlatformError: a system fails.
     """
+    connections = Connections(profile)
     if what == "files":
-        out.write(files(connections.landing(profile), subject).model_dump_json().encode())
+        out.write(files(connections.landing, subject).model_dump_json().encode())
     elif what == "streams":
         out.write(streams(profile).model_dump_json().encode())
     elif what == "tables":
-        hours = connections.dbt_config(profile).freshness_threshold_hours
-        out.write(tables(connections.warehouse(profile), hours).model_dump_json().encode())
+        hours = connections.dbt_config.freshness_threshold_hours
+        out.write(tables(connections.warehouse(), hours).model_dump_json().encode())
     elif what == "file":
-        landing = connections.landing(profile)
+        landing = connections.landing
         try:
             landing.get_client().download_fileobj(landing.bucket, subject, out)
         except NOT_S3 as error:
             raise unavailable(landing.bucket, error) from error
     else:
         with tempfile.TemporaryDirectory() as folder:
-            connections.warehouse(profile).export(subject, target := Path(folder) / "rows.parquet")
+            connections.warehouse().export(subject, target := Path(folder) / "rows.parquet")
             with target.open("rb") as rows:
                 shutil.copyfileobj(rows, out)
 

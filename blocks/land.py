@@ -6,7 +6,7 @@ import sys
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
-from blocks import connections
+from blocks.connections import Connections
 from blocks.errors import PlatformError
 from blocks.landing import NOT_S3, listing, unavailable
 from blocks.systems import S3Landing
@@ -101,7 +101,7 @@ def _check(key: str, count: int, size: int | None) -> None:
 def main(key: str, profile: str | None = None, size: str | None = None) -> None:
     """Upload standard input, and print the result of `land` as JSON."""
     try:
-        landing = connections.landing(profile)
+        landing = Connections(profile).landing
         print(json.dumps(land(key, sys.stdin.buffer, landing, int(size) if size else None)))
     except PlatformError as error:
         sys.exit(str(error))

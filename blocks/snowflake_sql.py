@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from blocks.connections import snowflake_connection
+from blocks.connections import Connections
 from blocks.errors import PlatformError, printable
 from blocks.snowflake_fence import bounded, check
 from blocks.snowflake_warehouse import published_schema
@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("query", nargs="*")
     options = parser.parse_args(arguments)
     try:
-        connection = snowflake_connection(options.profile)
+        connection = Connections(options.profile).snowflake
     except PlatformError as error:
         print(error, file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from prefect import flow, get_run_logger, task, unmapped
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.exceptions import TerminationSignal
 from prefect.futures import PrefectFuture, PrefectFutureList, wait
@@ -16,6 +16,7 @@ from blocks.airbyte.api import Job, JobReport, SyncResult
 from blocks.airbyte.client import check_connection_id
 from blocks.airbyte.errors import AirbyteError, SyncFailed, SyncsFailed
 from blocks.errors import PlatformError, shown
+from blocks.systems import AirbyteConnection
 from flows.assets import link_to_page, report_loaded_streams
 from flows.heartbeats import heartbeats
 from flows.retry import if_temporary
@@ -51,10 +52,10 @@ class StartedSync(BaseModel):
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,
 )
-def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
+def start_sync(connection_id: str) -> StartedSync:
     """Start the sync of a connection, or adopt the one that is running."""
     connection_id = check_connection_id(connection_id)
-    with connections.airbyte_connection(profile).get_client() as client:
+    with connections.current().airbyte.get_client() as client:
         connection = client.connection(connection_id)
         job, adopted = client.start_sync(connection_id)
     name = shown(connection.name)
@@ -77,9 +78,9 @@ def start_sync(connection_id: str, profile: str | None = None) -> StartedSync:
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,
 )
-def wait_for_sync(started: StartedSync, profile: str | None = None) -> SyncResult:
+def wait_for_sync(started: StartedSync) -> SyncResult:
     """Wait for a sync to end, and log its progress. A retry keeps the deadline of the first attempt."""
-    logger, airbyte = get_run_logger(), connections.airbyte_connection(profile)
+    logger, airbyte = get_run_logger(), connections.current().airbyte
 
     def on_poll(job: Job) -> None:
         logger.info("%s: %s, %s rows", started.connection_name, shown(job.status), f"{job.rows_synced:,}")
@@ -134,25 +135,25 @@ def airbyte_sync(connection_ids: list[str] | None = None, profile: str | None = 
         blocks.errors.ConfigurationError: the connection cannot be used.
     """
     link_to_page()
-    with heartbeats():
-        return _synced(connection_ids, profile)
+    with connections.connected(profile), heartbeats():
+        return _synced(connection_ids)
 
 
-def _synced(connection_ids: list[str] | None, profile: str | None) -> list[SyncResult]:
-    chosen = list(dict.fromkeys(connection_ids or connections.airbyte_connection(profile).connections))
-    started = start_sync.map(chosen, unmapped(profile))
+def _synced(connection_ids: list[str] | None) -> list[SyncResult]:
+    chosen = list(dict.fromkeys(connection_ids or connections.current().airbyte.connections))
+    started = start_sync.map(chosen)
     try:
-        ended = wait_for_sync.map(started, unmapped(profile))
+        ended = wait_for_sync.map(started)
         wait(ended)
         outcomes = [_outcome(*futures) for futures in zip(started, ended, strict=True)]
     except (TerminationSignal, KeyboardInterrupt) as interruption:
-        for problem in cancel(started, profile):
+        for problem in cancel(started):
             interruption.add_note(problem)
             get_run_logger().error(problem)
         raise
     results = [each for each in outcomes if isinstance(each, SyncResult)]
     _show(results)
-    report_loaded_streams(results, profile)
+    report_loaded_streams(results)
     if failures := [each for each in outcomes if isinstance(each, BaseException)]:
         raise _failure(failures, results)
     return results
@@ -187,7 +188,7 @@ def _describe(reason: BaseException) -> str:
     return str(reason) if isinstance(reason, PlatformError) else f"{type(reason).__name__}: {reason}."
 
 
-def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> list[str]:
+def cancel(started: PrefectFutureList[StartedSync]) -> list[str]:
     """Cancel the syncs that this run started, and return a message for each that could not be cancelled.
 
     Adopted syncs go on, because another run or a person started them. If one sync cannot be cancelled, the others
@@ -196,14 +197,15 @@ def cancel(started: PrefectFutureList[StartedSync], profile: str | None) -> list
     _cancelled.add(str(flow_run.id))
     syncs = [future.result(raise_on_failure=False) for future in wait(list(started), timeout=START_SECONDS).done]
     own = [sync for sync in syncs if isinstance(sync, StartedSync) and not sync.adopted]
+    airbyte = connections.current().airbyte
     with ThreadPoolExecutor(max(len(own), 1)) as pool:
-        return list(filter(None, pool.map(lambda sync: _cancel(sync, profile), own)))
+        return list(filter(None, pool.map(lambda sync: _cancel(sync, airbyte), own)))
 
 
-def _cancel(sync: StartedSync, profile: str | None) -> str:
+def _cancel(sync: StartedSync, airbyte: AirbyteConnection) -> str:
     """Cancel one sync. Return why it may still be running, or "" if it is cancelled."""
     try:
-        with connections.airbyte_connection(profile).get_client() as client:
+        with airbyte.get_client() as client:
             client.cancel(sync.job.job_id)
     except Exception as error:  # noqa: BLE001 - after any error, the others are cancelled and the run ends
         return (

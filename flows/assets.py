@@ -41,9 +41,9 @@ def report_materialized(key: str, upstream: Iterable[str], by: str, facts: Mappi
     context.emit_events(Completed())
 
 
-def report_loaded_streams(syncs: Iterable[SyncResult], profile: str | None) -> None:
+def report_loaded_streams(syncs: Iterable[SyncResult]) -> None:
     """Report each stream that has new rows. Its upstream is the stream's folder in the landing bucket."""
-    names, landing = connections.names(), connections.landing(profile)
+    names, landing = connections.names(), connections.current().landing
     for sync in syncs:
         for stream in sync.streams:
             if stream.rows:

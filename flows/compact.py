@@ -14,12 +14,12 @@ from flows.tags import tag_with_version, tagged
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
-def compact_raw(stream: str = "", profile: str | None = None) -> dict[str, tuple[int, int]]:
+def compact_raw(stream: str = "") -> dict[str, tuple[int, int]]:
     """Merge raw's small files. Return each table's number of files before and after."""
-    with connections.airbyte_connection(profile).get_client() as client:
+    with connections.current().airbyte.get_client() as client:
         counts = client.compact(stream)
     if counts is None:
-        counts = connections.warehouse(profile).compact()
+        counts = connections.current().warehouse().compact()
     logger = get_run_logger()
     for table, (before, after) in counts.items():
         logger.info(
@@ -47,7 +47,8 @@ def compact(stream: str = "", profile: str | None = None) -> dict[str, tuple[int
         blocks.airbyte.errors.CompactionFailed: there is no such stream, or its files could not be merged.
         blocks.airbyte.errors.AirbyteError, blocks.warehouse.RawReadOnly
     """
-    return compact_raw(stream, profile)
+    with connections.connected(profile):
+        return compact_raw(stream)
 
 
 if __name__ == "__main__":

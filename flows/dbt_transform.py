@@ -46,7 +46,7 @@ def every_row(test_all: bool | None) -> bool:
 
 
 @contextmanager
-def warehouse_slot(profile: str | None = None) -> Iterator[None]:
+def warehouse_slot() -> Iterator[None]:
     """Hold the warehouse, so that only one of the platform's flow runs on a Prefect server runs dbt at a time.
 
     Raises:
@@ -59,7 +59,7 @@ def warehouse_slot(profile: str | None = None) -> Iterator[None]:
         except ObjectNotFound:
             with suppress(ObjectAlreadyExists):
                 client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=limit, limit=1))
-    seconds = connections.dbt_config(profile).warehouse_wait_seconds
+    seconds = connections.current().dbt_config.warehouse_wait_seconds
     with ExitStack() as held:
         # Prefect's shortest lease: a killed run holds the warehouse for at most this long.
         slot = concurrency(limit, strict=True, lease_duration=60, timeout_seconds=seconds)
@@ -73,9 +73,9 @@ def warehouse_slot(profile: str | None = None) -> Iterator[None]:
         yield
 
 
-def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str | None:
+def package_files(_context: TaskRunContext, _parameters: dict[str, Any]) -> str | None:
     """Return the cache key of `dbt deps`: the project and a digest of its package files; None to install packages."""
-    project = connections.dbt_config(parameters["profile"]).project_dir
+    project = connections.current().dbt_config.project_dir
     return None if dbt_packages.are_missing(project) else f"dbt-deps-{dbt_packages.digest(project)}"
 
 
@@ -89,10 +89,10 @@ def package_files(_context: TaskRunContext, parameters: dict[str, Any]) -> str |
     retry_condition_fn=unless_misconfigured,
     persist_result=True,
 )
-def dbt_deps(profile: str | None = None) -> str:
+def dbt_deps() -> str:
     """Install dbt's packages. This is skipped if they are installed and the package files have not changed."""
     log = get_run_logger().info
-    dbt_packages.install(connections.dbt(profile, log), log)
+    dbt_packages.install(connections.current().dbt(log), log)
     return "installed"
 
 
@@ -108,12 +108,11 @@ def run_dbt(
     command: str,
     select: str | None = None,
     full_refresh: bool = False,
-    profile: str | None = None,
     arguments: Sequence[str] = (),
 ) -> DbtResult:
     """Run one dbt command on the selected nodes, and log dbt's output."""
     selection = [*(["--select", select] if select else []), *(["--full-refresh"] if full_refresh else [])]
-    return connections.dbt(profile, get_run_logger().info).run(command, *selection, options=arguments)
+    return connections.current().dbt(get_run_logger().info).run(command, *selection, options=arguments)
 
 
 @task(
@@ -123,9 +122,9 @@ def run_dbt(
     retry_jitter_factor=0.5,
     retry_condition_fn=if_temporary,
 )
-def publish(profile: str | None = None, nodes: Sequence[DbtNode] = ()) -> str:
+def publish(nodes: Sequence[DbtNode] = ()) -> str:
     """Publish each table that has passed its tests since it was built. Return where readers find the tables."""
-    warehouse = connections.warehouse(profile)
+    warehouse = connections.current().warehouse()
     before = warehouse.published_tables()
     where = warehouse.publish()
     version, commit = code_version()
@@ -145,16 +144,17 @@ def publish(profile: str | None = None, nodes: Sequence[DbtNode] = ()) -> str:
         description="The published tables, compared with those published before.",
     )
     report_published(nodes, now)
-    write_docs(now, profile)
+    write_docs(now)
     return where
 
 
-def write_docs(tables: Mapping[str, Contents], profile: str | None) -> None:
+def write_docs(tables: Mapping[str, Contents]) -> None:
     """Start to write dbt's docs if DOCS_DIR is set and they are out of date. The run does not wait for this."""
-    folder, project = docs_dir(), connections.dbt_config(profile).project_dir
+    folder, systems = docs_dir(), connections.current()
+    project = systems.dbt_config.project_dir
     try:
         if folder and docs.start(
-            folder, profile, docs.made_of(project, {name: each.columns for name, each in tables.items()})
+            folder, systems.profile, docs.made_of(project, {name: each.columns for name, each in tables.items()})
         ):
             get_run_logger().info("dbt's docs and the column lineage are being written to %s", folder)
     except OSError as error:
@@ -204,22 +204,22 @@ def dbt_transform(
         blocks.errors.ConfigurationError: there is no dbt project.
     """
     link_to_page()
-    with heartbeats():
-        dbt_deps(profile)
-        with warehouse_slot(profile):
-            return _transformed(select, full_refresh, profile, every_row(test_all))
+    with connections.connected(profile), heartbeats():
+        dbt_deps()
+        with warehouse_slot():
+            return _transformed(select, full_refresh, every_row(test_all))
 
 
-def _transformed(select: str | None, full_refresh: bool, profile: str | None, all_rows: bool) -> DbtResult:
+def _transformed(select: str | None, full_refresh: bool, all_rows: bool) -> DbtResult:
     try:
-        result = run_dbt("build", select, full_refresh, profile, options_of(all_rows))
+        result = run_dbt("build", select, full_refresh, options_of(all_rows))
     except DbtFailed as failure:
         show(failure.result)
         raise
     show(result)
     if result.nodes:
         report_built_models(result.nodes)
-        publish(profile, result.nodes)
+        publish(result.nodes)
     else:
         get_run_logger().warning(NO_MODEL)
     return result

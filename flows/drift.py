@@ -38,25 +38,25 @@ class Change:
     shows_value: bool = False
 
 
-def report_drift(syncs: Sequence[SyncResult], dbt: DbtResult | None, profile: str | None) -> None:
+def report_drift(syncs: Sequence[SyncResult], dbt: DbtResult | None) -> None:
     """Report what differs from what is declared. If this fails, it is only logged."""
     if dbt is None or not (any(sync.rows for sync in syncs) or any(node.status == "warn" for node in dbt.nodes)):
         return
     try:
-        with warehouse_slot(profile):
-            report_changes(syncs, dbt, profile)
+        with warehouse_slot():
+            report_changes(syncs, dbt)
     except Exception as error:  # noqa: BLE001 - the tables are correct without this report
         get_run_logger().warning("The files were not compared with what is declared: %s", error)
 
 
 @task(name="drift", tags=tagged("warehouse"))
-def report_changes(syncs: Sequence[SyncResult], dbt: DbtResult, profile: str | None = None) -> list[str]:
+def report_changes(syncs: Sequence[SyncResult], dbt: DbtResult) -> list[str]:
     """Report each new change in the artifact `drift` and as an event. Return descriptions of the new changes.
 
     Columns are compared in the files that were loaded since one hour before the syncs began. Values are those that
     dbt's tests have just checked.
     """
-    project, warehouse = connections.dbt(profile), connections.warehouse(profile)
+    project, warehouse = connections.current().dbt(), connections.current().warehouse()
     if project.ledger is None or project.warehouse is None:
         return []
     since = min((sync.started or datetime.now(UTC) for sync in syncs), default=datetime.now(UTC)) - MARGIN
@@ -67,7 +67,7 @@ def report_changes(syncs: Sequence[SyncResult], dbt: DbtResult, profile: str | N
         changes = [*_columns(fills, dbt.sources, known), *_values(dbt), *_tests(dbt, fills)]
         forget(known, dbt)
         new = list({each.id: each for each in changes if each.id not in known.told}.values())
-        lines = [_line(each, warehouse, profile) for each in new]
+        lines = [_line(each, warehouse) for each in new]
         if new:
             create_markdown_artifact(
                 "\n".join(["| what differs | in | what to type |", "| --- | --- | --- |", *lines]),
@@ -161,11 +161,11 @@ def forget(known: Drift, dbt: DbtResult) -> None:
     known.filled = {table: columns for table, columns in known.filled.items() if table in tables}
 
 
-def _line(change: Change, warehouse: Warehouse, profile: str | None) -> str:
+def _line(change: Change, warehouse: Warehouse) -> str:
     text = change.text
     if change.shows_value and (value := warehouse.example(change.table, change.column, change.file)):
         text += f" A value is `{_plain(value)}`."
-    bucket = connections.landing(profile).bucket
+    bucket = connections.current().landing.bucket
     where, name = (f"`{_plain(change.file)}`", shown(change.file)) if change.file else ("", "")
     command = f"`make source FILE='s3://{bucket}/{_plain(name, 1024)}'`" if name else "`make sources`"
     return f"| {change.table}: {text} | {where} | {command} |"

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from blocks.connections import connected
 from blocks.dbt.errors import NothingSelected
 from blocks.dbt.results import DbtResult
 from flows.assets import link_to_page
@@ -18,13 +19,14 @@ def example_flow(select: str | None = None, profile: str | None = None) -> list[
         profile: name of the saved blocks to connect with. By default, the environment variables are used.
     """
     link_to_page()
-    dbt_deps(profile)
-    with warehouse_slot(profile):
-        built = run_dbt("run", select=select, profile=profile)
-        try:
-            tested = run_dbt("test", select=select, profile=profile)
-        except NothingSelected:  # the models have no tests
-            tested = DbtResult(command="test")
+    with connected(profile):
+        dbt_deps()
+        with warehouse_slot():
+            built = run_dbt("run", select=select)
+            try:
+                tested = run_dbt("test", select=select)
+            except NothingSelected:  # the models have no tests
+                tested = DbtResult(command="test")
     show(tested)
     return [built, tested]
 

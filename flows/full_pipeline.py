@@ -45,10 +45,10 @@ class PipelineResult(BaseModel):
 
 
 @task(tags=tagged("dbt"))
-def warm_up_dbt(profile: str | None = None, options: Sequence[str] = ()) -> None:
+def warm_up_dbt(options: Sequence[str] = ()) -> None:
     """Import dbt and parse its project while Airbyte works. Errors are ignored here, since the build reports them."""
     with suppress(PlatformError):
-        connections.dbt(profile, get_run_logger().info).parse_ahead(*options)
+        connections.current().dbt(get_run_logger().info).parse_ahead(*options)
 
 
 @task(
@@ -58,7 +58,7 @@ def warm_up_dbt(profile: str | None = None, options: Sequence[str] = ()) -> None
     retry_condition_fn=if_temporary,
 )
 def files_arrived(
-    files: list[LandedFile], profile: str | None = None, ignored: Mapping[str, str] = NOTHING
+    files: list[LandedFile], ignored: Mapping[str, str] = NOTHING
 ) -> tuple[dict[str, datetime], dict[str, str]]:
     """Find out which files have rows in raw, and why others need none.
 
@@ -67,9 +67,9 @@ def files_arrived(
         that need no rows, each with the reason: those of `ignored`, and the files that were removed from the bucket.
     """
     first = first_landed(files)
-    loaded = connections.warehouse(profile).arrived((file.key for file in files), first and first - MARGIN)
+    loaded = connections.current().warehouse().arrived((file.key for file in files), first and first - MARGIN)
     unexplained = [file.key for file in files if file.key not in loaded and file.key not in ignored]
-    gone = dict.fromkeys(find_removed(unexplained, profile), "it was removed from the bucket before it was loaded")
+    gone = dict.fromkeys(find_removed(unexplained), "it was removed from the bucket before it was loaded")
     why = {**ignored, **gone}
     rows = [
         {"key": shown(file.key), "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))}
@@ -97,9 +97,9 @@ def files_arrived(
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
-def connections_of(files: list[LandedFile], profile: str | None = None) -> list[str]:
+def connections_of(files: list[LandedFile]) -> list[str]:
     """Return the profile's connections that read at least one of the files, or all of them if this is not known."""
-    airbyte, bucket = connections.airbyte_connection(profile), connections.landing(profile).bucket
+    airbyte, bucket = connections.current().airbyte, connections.current().landing.bucket
     try:
         with airbyte.get_client() as client:
             found = client.connections_of(airbyte.connections, bucket, [file.key for file in files])
@@ -116,15 +116,15 @@ def connections_of(files: list[LandedFile], profile: str | None = None) -> list[
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
-def source_freshness(profile: str | None = None) -> list[SourceFreshness]:
+def source_freshness() -> list[SourceFreshness]:
     """Measure the age of each source, and fail if one is older than FRESHNESS_THRESHOLD_HOURS."""
-    sources = connections.dbt(profile, get_run_logger().info).freshness()
+    sources = connections.current().dbt(get_run_logger().info).freshness()
     rows = [source.model_dump(mode="json") for source in sources]
     create_table_artifact(
         rows, key=connections.names().artifact("freshness"), description="Age of each source's newest row, in hours."
     )
     if stale := [source for source in sources if source.status not in ("pass", "warn")]:
-        threshold = connections.dbt_config(profile).freshness_threshold_hours
+        threshold = connections.current().dbt_config.freshness_threshold_hours
         raise StaleSource(
             f"{'; '.join(_age(each, each.limit_hours or threshold) for each in stale)}. The tables are built and "
             "published, from old data. Find out why no new files arrive, or raise the threshold "
@@ -165,18 +165,24 @@ def full_pipeline(
     """
     link_to_page()
     all_rows = every_row(test_all)  # called here because the schedule's tag is on this run, not on its subflows
+    with connections.connected(profile):
+        return _pipeline(connection_ids, files or [], select, full_refresh, all_rows)
+
+
+def _pipeline(
+    connection_ids: list[str] | None, batch: list[LandedFile], select: str | None, full_refresh: bool, all_rows: bool
+) -> PipelineResult:
     seconds: dict[str, float] = {}
-    warm = warm_up_dbt.submit(profile, options_of(all_rows))
-    batch = files or []
-    if batch and not connection_ids and len(connections.airbyte_connection(profile).connections) > 1:
-        connection_ids = connections_of(batch, profile)
-    syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids, profile))
-    ignored, loaded, absent = check_arrival(batch, syncs, profile)
+    warm = warm_up_dbt.submit(options_of(all_rows))
+    if batch and not connection_ids and len(connections.current().airbyte.connections) > 1:
+        connection_ids = connections_of(batch)
+    syncs, failed = _timed(seconds, "sync", lambda: sync(connection_ids))
+    ignored, loaded, absent = check_arrival(batch, syncs)
     if absent and any(sync.adopted for sync in syncs):
         # A sync that was already running may have listed the bucket before these files were in it.
-        more, failed = _timed(seconds, "second sync", lambda: sync(connection_ids, profile))
+        more, failed = _timed(seconds, "second sync", lambda: sync(connection_ids))
         syncs += more
-        ignored, loaded, absent = check_arrival(batch, syncs, profile)
+        ignored, loaded, absent = check_arrival(batch, syncs)
     for key in ignored.keys() - loaded.keys():
         get_run_logger().warning("%s brought no row: %s.", shown(key), ignored[key])
     arrived = bool(batch) and not absent
@@ -184,25 +190,24 @@ def full_pipeline(
         raise failed
     warm.wait()
     try:
-        with tags_of_the_deployment(), left_to_subflows():
-            dbt = _timed(seconds, "transform", lambda: dbt_transform(select, full_refresh, profile, all_rows))
+        dbt = _timed(seconds, "transform", lambda: transform(select, full_refresh, all_rows))
     except DbtFailed as error:
-        report_drift(syncs, error.result, profile)
+        report_drift(syncs, error.result)
         if error.result and error.result.nodes:
-            measure(syncs, failed, error.result, profile)
+            measure(syncs, failed, error.result)
         if failed and not arrived:
             raise failed from error
         raise  # the sync failed on files of other runs, which report that themselves
-    report_drift(syncs, dbt, profile)
+    report_drift(syncs, dbt)
     if failure := failed_sync(failed, arrived) or missing_rows(absent, loaded, batch):
-        measure(syncs, failed, dbt, profile)
+        measure(syncs, failed, dbt)
         raise failure
     if absent:
         names = ", ".join(shown(file.key) for file in absent[:5])
         get_run_logger().warning("raw has an older version of %s: its content is unchanged, or has no rows", names)
-    check_counts(syncs, dbt.rows, profile)
-    freshness = _timed(seconds, "freshness", lambda: check_freshness(profile))
-    ping_watcher(profile)
+    check_counts(syncs, dbt.rows)
+    freshness = _timed(seconds, "freshness", check_freshness)
+    ping_watcher()
     return PipelineResult(syncs=syncs, dbt=dbt, freshness=freshness, seconds=seconds)
 
 
@@ -232,23 +237,23 @@ def missing_rows(
     )
 
 
-def measure(syncs: list[SyncResult], failed: AirbyteError | None, dbt: DbtResult, profile: str | None) -> None:
+def measure(syncs: list[SyncResult], failed: AirbyteError | None, dbt: DbtResult) -> None:
     """Create the artifacts with row counts and ages for a run that fails for another reason."""
     loads = [*syncs, *(failed.partial if failed else ())]
     try:
-        check_counts(loads, dbt.rows, profile, compare=False)
-        check_freshness(profile)
+        check_counts(loads, dbt.rows, compare=False)
+        check_freshness()
     except PlatformError as error:
         get_run_logger().warning("%s", error)
 
 
-def find_removed(keys: list[str], profile: str | None) -> list[str]:
+def find_removed(keys: list[str]) -> list[str]:
     """Return the keys that somebody removed from the landing bucket.
 
     Return none if S3 does not answer, or if the bucket has no sensor's cursor, since the files may have been found in
     another bucket.
     """
-    landing = connections.landing(profile)
+    landing = connections.current().landing
     try:
         s3, bucket = landing.get_client(), landing.bucket
         if not keys or not next(objects(s3, bucket, CURSORS), None):
@@ -260,11 +265,11 @@ def find_removed(keys: list[str], profile: str | None) -> list[str]:
 
 
 def check_arrival(
-    files: list[LandedFile], syncs: Sequence[SyncResult], profile: str | None
+    files: list[LandedFile], syncs: Sequence[SyncResult]
 ) -> tuple[dict[str, str], dict[str, datetime], list[LandedFile]]:
     """Return why some files need not be in raw, which files are there, and which are missing."""
     ignored = explain_absence(files, syncs)
-    loaded, ignored = files_arrived(files, profile, ignored) if files else ({}, ignored)
+    loaded, ignored = files_arrived(files, ignored) if files else ({}, ignored)
     absent = [file for file in missing(files, loaded) if file.key in loaded or file.key not in ignored]
     return ignored, loaded, absent
 
@@ -286,24 +291,30 @@ def _superseded(file: LandedFile, syncs: Iterable[SyncResult]) -> str:
     return ""
 
 
-def sync(connection_ids: list[str] | None, profile: str | None) -> tuple[list[SyncResult], AirbyteError | None]:
+def sync(connection_ids: list[str] | None) -> tuple[list[SyncResult], AirbyteError | None]:
     """Run `airbyte_sync`. Return an error instead of raising it, since the syncs may have loaded this run's files."""
     try:
         with tags_of_the_deployment(), left_to_subflows():
-            return airbyte_sync(connection_ids, profile), None
+            return airbyte_sync(connection_ids, connections.current().profile), None
     except AirbyteError as failure:
         return list(failure.results), failure
 
 
-def check_freshness(profile: str | None) -> list[SourceFreshness]:
+def transform(select: str | None, full_refresh: bool, all_rows: bool) -> DbtResult:
+    """Run `dbt_transform` on this run's connections."""
+    with tags_of_the_deployment(), left_to_subflows():
+        return dbt_transform(select, full_refresh, connections.current().profile, all_rows)
+
+
+def check_freshness() -> list[SourceFreshness]:
     """Run `source_freshness` while no other run writes to the warehouse."""
-    with warehouse_slot(profile):
-        return source_freshness(profile)
+    with warehouse_slot():
+        return source_freshness()
 
 
-def ping_watcher(profile: str | None) -> None:
+def ping_watcher() -> None:
     """Ping HEARTBEAT_URL, if it is set, to report that this run succeeded. If the ping fails, it is only logged."""
-    url = connections.heartbeat(profile)
+    url = connections.current().heartbeat_url
     if url.get_secret_value() and (why := ping(url)):
         get_run_logger().warning("%s The service behind it may report a missing run, although this run succeeded.", why)
 

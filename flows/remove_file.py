@@ -37,7 +37,7 @@ class RemovalResult(BaseModel):
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
-def remove_from_raw(key: str, profile: str | None = None) -> tuple[dict[str, int], bool]:
+def remove_from_raw(key: str) -> tuple[dict[str, int], bool]:
     """Move the object to `_removed/`, then delete its rows from raw.
 
     The object is moved first, so that no sync reads it again while its rows are being deleted.
@@ -46,7 +46,8 @@ def remove_from_raw(key: str, profile: str | None = None) -> tuple[dict[str, int
         The number of deleted rows by table, and whether these are all. If the object was moved before, an earlier
         removal may have been interrupted, and what it deleted is not known.
     """
-    logger, landing, warehouse = get_run_logger(), connections.landing(profile), connections.warehouse(profile)
+    logger, systems = get_run_logger(), connections.current()
+    landing, warehouse = systems.landing, systems.warehouse()
     before = warehouse.rows_of(key)
     try:
         place = set_aside(landing.get_client(), landing.bucket, key)
@@ -58,7 +59,7 @@ def remove_from_raw(key: str, profile: str | None = None) -> tuple[dict[str, int
             f"Neither raw nor s3://{landing.bucket} has {key}. Give the object's whole key, such as "
             f"{landing.prefix}orders/orders-2024-01-31.csv.gz In raw, the column _ab_source_file_url has it."
         )
-    with connections.airbyte_connection(profile).get_client() as client:
+    with systems.airbyte.get_client() as client:
         removed = client.remove_file(landing.bucket, key)
     if removed is None:
         removed = warehouse.remove(key)
@@ -86,26 +87,27 @@ def remove_file(key: str, profile: str | None = None) -> RemovalResult:
         blocks.airbyte.errors.AirbyteError, blocks.warehouse.RawReadOnly, blocks.turns.TurnMissed
     """
     link_to_page()
-    key = connections.landing(profile).key_of(key)
-    rows, are_all = remove_from_raw(key, profile)
-    dbt_deps(profile)
-    with warehouse_slot(profile):
-        result = rebuild(key, list(rows) if are_all else [], profile)
-        show(result)
-        report_built_models(result.nodes)
-        publish(profile, result.nodes)
+    with connections.connected(profile) as systems:
+        key = systems.landing.key_of(key)
+        rows, are_all = remove_from_raw(key)
+        dbt_deps()
+        with warehouse_slot():
+            result = rebuild(key, list(rows) if are_all else [])
+            show(result)
+            report_built_models(result.nodes)
+            publish(result.nodes)
     return RemovalResult(key=key, rows=rows, dbt=result)
 
 
-def rebuild(key: str, streams: list[str], profile: str | None) -> DbtResult:
+def rebuild(key: str, streams: list[str]) -> DbtResult:
     """Rebuild from scratch, and test, everything that depends on the streams.
 
     If `streams` is empty, everything is rebuilt, because an interrupted removal may have deleted rows of any stream.
     """
-    run_dbt("run-operation", arguments=["forget_file", "--args", json.dumps({"key": key})], profile=profile)
+    run_dbt("run-operation", arguments=["forget_file", "--args", json.dumps({"key": key})])
     select = " ".join(f"source:*.{stream}+" for stream in streams) or "source:*+"
     try:
-        return run_dbt("build", select, full_refresh=True, profile=profile)
+        return run_dbt("build", select, full_refresh=True)
     except NothingSelected:
         return DbtResult(command="build")
     except DbtFailed as failure:
@@ -136,8 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def plan(key: str, profile: str | None) -> str:
     """Describe what removing a file does."""
-    landing = connections.landing(profile)
-    rows = connections.warehouse(profile).rows_of(key := landing.key_of(key))
+    systems = connections.Connections(profile)
+    landing = systems.landing
+    rows = systems.warehouse().rows_of(key := landing.key_of(key))
     return "\n".join(
         [
             f"The file s3://{landing.bucket}/{shown(key)} moves to {REMOVED}{shown(key)}.",

@@ -29,9 +29,7 @@ class CountsDiffer(PlatformError):
     retry_delay_seconds=exponential_backoff(backoff_factor=2),
     retry_condition_fn=if_temporary,
 )
-def check_counts(
-    syncs: list[SyncResult], staging: list[RowCounts], profile: str | None = None, compare: bool = True
-) -> None:
+def check_counts(syncs: list[SyncResult], staging: list[RowCounts], compare: bool = True) -> None:
     """Create an artifact with the run's row counts, one row per stream, and compare them.
 
     If `compare` is false, they are not compared: after a failed sync or build they need not add up.
@@ -41,7 +39,7 @@ def check_counts(
     """
     moved = [each for each in syncs if each.rows or any(stream.rejected for stream in each.streams)]
     began = {each.job_id: (each.started or datetime.now(UTC)) - MARGIN for each in moved}
-    raw = connections.warehouse(profile).synced(began) if began else {}
+    raw = connections.current().warehouse().synced(began) if began else {}
     by_stream = {each.stream.lower(): each for each in staging}
     rows: list[dict[str, Any]] = []
     wrong: list[str] = []

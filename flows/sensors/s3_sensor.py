@@ -63,7 +63,7 @@ def sensor(
         ConfigurationError: a setting or a parameter cannot be used.
         blocks.landing.LandingUnavailable, blocks.notifications.QueueUnusable
     """
-    landing = connections.landing(profile)
+    landing = connections.Connections(profile).landing
     prefix = landing.prefix if prefix is None else prefix
     try:
         chosen = Watch(bucket=bucket or landing.bucket, prefix=prefix, **watch)
@@ -237,7 +237,7 @@ def _watch(
     except PrefectUnavailable as error:
         get_logger("sensor").warning("%s", error)
     if poll_seconds is None:
-        poll_seconds = OWN_POLL_SECONDS if connections.landing(profile).endpoint_url else POLL_SECONDS
+        poll_seconds = OWN_POLL_SECONDS if connections.Connections(profile).landing.endpoint_url else POLL_SECONDS
     watch_forever(first, new_sensor, poll_seconds, heartbeat)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from operator import attrgetter
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from prefect import get_client
+from prefect import flow, get_client, task
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from pydantic import SecretStr
 
-from blocks import connections, snowflake_sql
+from blocks import snowflake_sql
+from blocks.connections import Connections, connected, current
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.saved_blocks import main
 from blocks.snowflake_warehouse import SnowflakeWarehouse
@@ -86,7 +88,7 @@ def test_no_block_is_saved_without_a_name_and_the_error_says_what_to_type(
         main([])
     assert "python -m blocks.connections --name production" in capsys.readouterr().err
     with pytest.raises(ConfigurationError, match="production"):
-        connections.airbyte_connection("production")
+        _ = Connections("production").airbyte
 
 
 def test_what_flows_get_comes_from_the_profile_or_else_from_the_environment_alone(
@@ -96,10 +98,37 @@ def test_what_flows_get_comes_from_the_profile_or_else_from_the_environment_alon
     assert main(["--name", "saved"]) == 0
     variables(LAKE_DIR="/now", AIRBYTE_CLIENT_ID="now", AWS_ACCESS_KEY_ID="now", SNOWFLAKE_USER="now")
     for profile, expected, user in (("saved", "saved", "loader"), (None, "now", "now")):
-        assert connections.landing(profile).access_key_id == expected
-        assert connections.airbyte_connection(profile).client_id == expected
-        assert connections.dbt_config(profile).lake_dir == Path("/", expected)
-        assert connections.snowflake_connection(profile).user == user
+        assert Connections(profile).landing.access_key_id == expected
+        assert Connections(profile).airbyte.client_id == expected
+        assert Connections(profile).dbt_config.lake_dir == Path("/", expected)
+        assert Connections(profile).snowflake.user == user
+
+
+def test_a_run_its_tasks_and_the_flows_within_it_keep_the_systems_that_it_began_with(
+    prefect_server: None, variables: Callable[..., None]
+) -> None:
+    @task
+    def lake() -> Path:
+        return current().dbt_config.lake_dir
+
+    @flow(persist_result=False)
+    def inner(profile: str | None) -> list[Path]:
+        with connected(profile):
+            return [lake(), lake.submit().result()]
+
+    @flow(persist_result=False)
+    def outer(profile: str) -> list[Path]:
+        with connected(profile) as connections:
+            before = connections.dbt_config.lake_dir
+            variables(LAKE_DIR="/later")
+            assert main(["--name", profile]) == 0
+            return [before, *inner(profile), *inner(None), lake()]
+
+    variables(LAKE_DIR="/first")
+    assert main(["--name", "steady"]) == 0
+    first, later = Path("/first"), Path("/later")
+    assert outer("steady") == [first, first, first, later, later, first]
+    assert Connections("steady").dbt_config.lake_dir == later
 
 
 def test_secrets_are_hidden_in_the_api_in_texts_and_in_logs(
@@ -117,7 +146,7 @@ def test_secrets_are_hidden_in_the_api_in_texts_and_in_logs(
         ]
     texts = [*map(repr, blocks), *map(str, blocks), *(str(each.data) for each in documents), caplog.text]
     texts += [str(block.model_dump()) for block in blocks] + list(capsys.readouterr())
-    texts.append(str(connections.landing("hidden").access))
+    texts.append(str(Connections("hidden").landing.access))
     assert all(documents[0].data[name] == "********" for name in ("secret_access_key", "session_token"))
     assert documents[1].data["client_secret"] == "********"
     assert all(documents[2].data[name] == "********" for name in ("password", "private_key_passphrase"))
@@ -130,7 +159,7 @@ def test_an_unknown_profile_says_how_to_save_it_and_which_there_are(
     assert main(["--name", "rehearsal"]) == 0
     words = r"No AirbyteConnection block is saved as 'prodution'.*blocks\.connections --name prodution.*rehearsal"
     with pytest.raises(ConfigurationError, match=words):
-        connections.airbyte_connection("prodution")
+        _ = Connections("prodution").airbyte
 
 
 def test_a_saved_block_that_no_longer_fits_is_told_with_what_is_wrong_in_it(
@@ -144,10 +173,10 @@ def test_a_saved_block_that_no_longer_fits_is_told_with_what_is_wrong_in_it(
     with pytest.raises(
         ConfigurationError, match=r"DbtConfig block saved as 'old'.*: freshness_threshold_hours"
     ) as caught:
-        connections.dbt_config("old")
+        _ = Connections("old").dbt_config
     assert "python -m blocks.connections --name old" in str(caught.value)
     assert main(["--name", "old"]) == 0
-    assert connections.dbt_config("old").freshness_threshold_hours == 25
+    assert Connections("old").dbt_config.freshness_threshold_hours == 25
 
 
 def test_a_wrong_value_is_told_and_nothing_is_saved(
@@ -158,7 +187,7 @@ def test_a_wrong_value_is_told_and_nothing_is_saved(
     assert "The blocks were not saved" in (said := capsys.readouterr().err)
     assert "FRESHNESS_THRESHOLD_HOURS" in said
     with pytest.raises(ConfigurationError):
-        connections.dbt_config("wrong")
+        _ = Connections("wrong").dbt_config
 
 
 def test_a_name_that_prefect_does_not_take_is_told(
@@ -185,7 +214,7 @@ def test_blocks_that_prefect_refuses_to_give_are_told_with_what_lets_in() -> Non
         temporary_settings({PREFECT_API_URL: url}),
         pytest.raises(PlatformError, match=r"blocks saved as 'trial'. Check PREFECT_API_AUTH_STRING"),
     ):
-        connections.dbt_config("trial")
+        _ = Connections("trial").dbt_config
 
 
 @contextmanager
@@ -274,7 +303,7 @@ def test_dbt_gets_its_files_as_absolute_paths_and_a_folder_for_the_warehouse(
     variables: Callable[..., None], tmp_path: Path
 ) -> None:
     variables(LAKE_DIR="lake", WAREHOUSE_PATH="new/w.duckdb", FRESHNESS_THRESHOLD_HOURS="7")
-    dbt = connections.dbt(None)
+    dbt = Connections(None).dbt()
     assert dbt.variables == {
         "LAKE_DIR": str(tmp_path / "lake"),
         "WAREHOUSE_PATH": str(tmp_path / "new" / "w.duckdb"),
@@ -284,22 +313,24 @@ def test_dbt_gets_its_files_as_absolute_paths_and_a_folder_for_the_warehouse(
 
 
 def test_dbts_target_decides_which_warehouse_there_is(variables: Callable[..., None]) -> None:
-    local = connections.warehouse(None)
+    local = Connections(None).warehouse()
     assert isinstance(local, DuckDbWarehouse)
     assert local.published == Path("data/published/warehouse.duckdb")
     variables(**SNOWFLAKE, DBT_TARGET="snowflake")
-    remote = connections.warehouse(None)
+    remote = Connections(None).warehouse()
     assert isinstance(remote, SnowflakeWarehouse)
-    assert connections.dbt(None).variables.items() >= SNOWFLAKE.items()
+    assert Connections(None).dbt().variables.items() >= SNOWFLAKE.items()
 
 
-@pytest.mark.parametrize("ask", [connections.dbt, connections.warehouse, connections.snowflake_connection])
+@pytest.mark.parametrize(
+    "ask", [Connections.dbt, Connections.warehouse, attrgetter("snowflake")], ids=["dbt", "warehouse", "snowflake"]
+)
 def test_snowflake_with_values_missing_names_them_all(
-    variables: Callable[..., None], ask: Callable[[str | None], object]
+    variables: Callable[..., None], ask: Callable[[Connections], object]
 ) -> None:
     variables(DBT_TARGET="snowflake", SNOWFLAKE_ACCOUNT="org-account", SNOWFLAKE_ROLE="LOADER")
     with pytest.raises(ConfigurationError) as caught:
-        ask(None)
+        ask(Connections(None))
     missing = str(caught.value).partition("missing: ")[2].partition(". Set them")[0]
     assert missing == (
         "SNOWFLAKE_USER, SNOWFLAKE_DATABASE, SNOWFLAKE_SCHEMA, SNOWFLAKE_WAREHOUSE, "
@@ -314,7 +345,7 @@ def test_any_one_value_that_is_missing_is_named(
     variables(**SNOWFLAKE)
     monkeypatch.delenv(name)
     with pytest.raises(ConfigurationError, match=f"these are missing: {name}[. ]"):
-        connections.snowflake_connection(None)
+        _ = Connections(None).snowflake
 
 
 # -- Snowflake's authentication ------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 
-from blocks import connections
+from blocks.connections import Connections
 from services import forked
 from services.bootstrap.prefect_yaml import PROJECT
 
@@ -156,5 +156,5 @@ texts = [macro.macro_sql for macro in parsed.macros.values() if macro.package_na
 assert len(texts) > 300, len(texts)
 assert set(texts) <= set(template_cache.file_cache)
 """
-    variables = connections.dbt(None).variables | {"DBT_TARGET_PATH": str(tmp_path)}
+    variables = Connections(None).dbt().variables | {"DBT_TARGET_PATH": str(tmp_path)}
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, **variables}, check=True)

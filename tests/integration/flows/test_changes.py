@@ -147,6 +147,6 @@ def test_marts_are_right_after_each_change_that_a_database_sends(
     syncs = airbyte_sync([orders.connection])
     assert orders.build() == [(1, "ape"), (4, "cow")]
     batch = [LandedFile(key=key), LandedFile(key=key.replace("4.csv", "5.csv"))]
-    ignored, _, absent = check_arrival(batch, syncs, None)
+    ignored, _, absent = check_arrival(batch, syncs)
     assert absent == [], "a file that only deletes need not have rows in raw"
     assert bool(ignored) == (sync_mode == DEDUP)

@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from blocks import connections, hand_out
+from blocks import hand_out
+from blocks.connections import Connections
 from blocks.lake import Fill
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 from tests.integration.snowflake.project import variables
@@ -41,7 +42,7 @@ def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulat
 
 
 def test_a_batch_is_looked_at_alone_and_a_table_is_exported(emulator: Emulator, tmp_path: Path) -> None:
-    warehouse = connections.warehouse(None)
+    warehouse = Connections(None).warehouse()
     (fill,) = warehouse.fills(datetime.now(UTC) - timedelta(hours=1))
     assert (fill.table, fill.file, fill.rows) == ("orders", "in/new.csv", 2)
     expected = {"id": 2, "zip code": 1, "50%": 1, "amount": 1, "day": 1, "sent": 1, "note": 1}

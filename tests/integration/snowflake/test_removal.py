@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks import connections
+from blocks.connections import Connections
 from tests.integration.dbt.lake import Lake
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 from tests.integration.snowflake.project import variables
@@ -33,7 +33,7 @@ def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulat
 
 
 def test_a_files_rows_are_counted_and_leave_raw_and_the_snapshots(emulator: Emulator) -> None:
-    dbt, warehouse = connections.dbt(None), connections.warehouse(None)
+    dbt, warehouse = Connections(None).dbt(), Connections(None).warehouse()
     result = dbt.run("build", "--select", "+planes_snapshot")
     [counts] = result.rows
     assert (counts.stream, counts.in_raw, counts.in_staging) == ("planes", 3322, 3321)
