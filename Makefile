@@ -179,7 +179,7 @@ backup: $(INSTALLED) ## Save everything that cannot be made again to one file: m
 	@$(VERB) backup -- "$$TYPED_TO"
 
 .PHONY: restore
-restore: $(INSTALLED) ## Make the platform what it was at a back-up: make restore FROM=platform.tar [YES=1 replaces one that is here]
+restore: $(INSTALLED) ## Make the platform what it was at a backup: make restore FROM=platform.tar [YES=1 replaces one that is here]
 	@$(VERB) restore --yes="$$TYPED_YES" -- "$$TYPED_FROM"
 
 .PHONY: adopt

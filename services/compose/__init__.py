@@ -1,1 +1,1 @@
-"""The verbs of the platform in Docker Compose. They run on any Python 3.11 by itself: nothing is installed for them."""
+"""The make verbs that run the platform in Docker Compose. They need Python 3.11 or newer and no packages."""

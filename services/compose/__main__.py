@@ -1,4 +1,4 @@
-"""`python -m services.compose VERB`: what the Makefile's verbs do."""
+"""Run a verb of the Makefile: `python -m services.compose VERB`."""
 
 import argparse
 import json
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import blocks  # noqa: F401 - output and proxies, as everywhere
+import blocks  # noqa: F401 - sets up output and proxies, as in every other program of the platform
 from services.compose.backup import backup, restore
-from services.compose.code import bring_code
-from services.compose.doctor import doctor, refused
+from services.compose.code import update_copy
+from services.compose.doctor import doctor, report_unusable
 from services.compose.drop import drop
 from services.compose.engine import PYTHON, Compose, check_engine
 from services.compose.image import make_image
@@ -23,14 +23,14 @@ from services.compose.secrets import prepare
 from services.compose.up import up
 
 RUN_SECONDS = 3600.0
-WORDS = dict.fromkeys(("1", "true", "yes", "y", "on"), True) | dict.fromkeys(
+SWITCH_VALUES = dict.fromkeys(("1", "true", "yes", "y", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "n", "off", ""), False
 )
-"""What a person writes for a switch."""
+"""The values that a yes-or-no option accepts."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; its exit code, or 1 with a text where it cannot be done."""
+    """Run one verb and return its exit code. If it cannot run, print why and return 1."""
     options = _parser().parse_args(arguments)
     try:
         profile = load(options.profile)
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             return make_image(profile, options.tag)
         check(profile)
         prepare(profile)
-        bring_code(profile)
+        update_copy(profile)
         check_engine()
         if options.adopt:
             adopt(profile, options.adopt)
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         code: int = options.do(compose, options)
     except ComposeError as error:
         if vars(options).get("json"):
-            return refused(options.profile, error)
+            return report_unusable(options.profile, error)
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -67,14 +67,14 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     starting = verb("up", lambda compose, options: up(compose, options.yes, options.takeover))
-    flag(starting, "--yes", "YES", "change a Prefect server that others use too without a question")
-    flag(starting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
-    verb("image", lambda *_: 0).add_argument("tag", help="of the image, e.g. 2027-01-31")
+    flag(starting, "--yes", "YES", "change a shared Prefect server without asking")
+    flag(starting, "--takeover", "TAKEOVER", "replace what another clone registered there")
+    verb("image", lambda *_: 0).add_argument("tag", help="tag of the image, e.g. 2027-01-31")
     verb("down", lambda compose, _: compose.everything().run("down", "--remove-orphans"))
-    verb("backup", lambda compose, options: backup(compose, options.to)).add_argument("to", help="the new file")
+    verb("backup", lambda compose, options: backup(compose, options.to)).add_argument("to", help="file to write")
     restoring = verb("restore", lambda compose, options: restore(compose, options.source, options.yes))
-    restoring.add_argument("source", help="the back-up")
-    flag(restoring, "--yes", "YES", "replace the platform that is here")
+    restoring.add_argument("source", help="backup to restore")
+    flag(restoring, "--yes", "YES", "replace the existing platform")
     verb("ps", lambda compose, _: compose.run("ps", "--all"))
     verb("verify-offline", lambda compose, _: verify_offline(compose))
     verb("doctor", lambda compose, options: doctor(compose, options.json)).add_argument("--json", action="store_true")
@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         "promote", lambda compose, options: promote(compose, options.origin, options.apply, options.takeover)
     )
     promoting.add_argument("--from", dest="origin", default="local", help="profile to compare with (default: local)")
-    flag(promoting, "--apply", "APPLY", "do it")
-    flag(promoting, "--takeover", "TAKEOVER", "replace what another clone has registered there")
+    flag(promoting, "--apply", "APPLY", "make the changes")
+    flag(promoting, "--takeover", "TAKEOVER", "replace what another clone registered there")
     verb("adopt", lambda compose, _: print(f"This clone's project is {compose.project}.") or 0).add_argument("adopt")
     flag(verb("reset", reset), "--yes", "YES", "do not ask")
     verb("logs", logs).add_argument("service", nargs="*")
@@ -94,64 +94,64 @@ def _parser() -> argparse.ArgumentParser:
     removing.add_argument("file", help="the object's key in the landing bucket")
     flag(removing, "--yes", "YES", "do not ask")
     running = verb("run", run)
-    running.add_argument("flow", help="the deployment, or the flow whose main one it is")
-    running.add_argument("--parameters", type=parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
-    verb("compact", compact).add_argument("stream", help="stream whose files are merged; all without it")
+    running.add_argument("flow", help="name of a deployment, or of a flow to run its main deployment")
+    running.add_argument("--parameters", type=parameters, default={}, help='JSON object: {"NAME": VALUE, ...}')
+    verb("compact", compact).add_argument("stream", help="stream whose files to merge; empty for all streams")
     dropping = verb("drop", lambda compose, options: drop(compose, options.file, options.stream))
     dropping.add_argument("file", type=Path)
-    dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
+    dropping.add_argument("--stream", help="stream of the file (default: the name of its folder)")
     return parser
 
 
 def flag(parser: argparse.ArgumentParser, option: str, variable: str, meaning: str) -> None:
-    """Add an option that is yes without a value, and otherwise what make's variable says."""
+    """Add a yes-or-no option. Without a value it means yes; the Makefile passes the value of `variable`."""
 
     def value(text: str) -> bool:
         word = text.strip().lower()
-        if word not in WORDS:
-            known = ", ".join(filter(None, WORDS))
-            raise argparse.ArgumentTypeError(f"{variable}={text} is neither yes nor no: write one of {known}.")
-        return WORDS[word]
+        if word not in SWITCH_VALUES:
+            known = ", ".join(filter(None, SWITCH_VALUES))
+            raise argparse.ArgumentTypeError(f"{variable}={text} is neither yes nor no. Use one of {known}.")
+        return SWITCH_VALUES[word]
 
     parser.add_argument(option, type=value, nargs="?", const=True, default=False, metavar=variable, help=meaning)
 
 
 def logs(compose: Compose, options: argparse.Namespace) -> int:
-    """What services say, until Ctrl-C."""
+    """Follow the logs of services until Ctrl-C."""
     return compose.run("logs", "--follow", "--tail", "200", *options.service)
 
 
 def run(compose: Compose, options: argparse.Namespace) -> int:
-    """Run a deployment and follow it; 0 where it completed."""
-    return followed(compose, options.flow, options.parameters)
+    """Run a deployment and follow it. Return 0 if it completed."""
+    return start_and_follow(compose, options.flow, options.parameters)
 
 
-def followed(compose: Compose, flow: str, parameters: dict[str, Any]) -> int:
-    """Start a run and follow it; 0 where it completed."""
+def start_and_follow(compose: Compose, flow: str, parameters: dict[str, Any]) -> int:
+    """Start a run and follow it. Return 0 if it completed."""
     prefect = prefect_of(compose)
     compose.need("worker")
     return prefect.follow(prefect.start(flow, parameters), print, RUN_SECONDS)
 
 
 def cursor(compose: Compose, options: argparse.Namespace) -> int:
-    """The sensor's cursor and batches: show, rewind, skip, release."""
+    """Show or change the sensor's cursor and batches: show, rewind, skip, release."""
     verb, arguments = options.command[:1], options.command[1:]
-    # The watch has what is needed, and lives where the sensor has died: then the question matters most.
+    # The watch's container has the credentials and keeps running if the sensor dies, which is when this is needed most.
     compose.need("watch")
     command = [*PYTHON, "blocks.cursor_command", *verb, "--profile", compose.profile.blocks, *arguments]
     return compose.run("exec", "-T", "watch", *command)
 
 
 def alerts(compose: Compose, options: argparse.Namespace) -> int:
-    """The alerts that the local receiver took, or a test of the whole chain."""
-    # The page's container sees the messages too: the one that matters most says that the watch is dead.
+    """List the alerts that the local receiver got, or send a test alert."""
+    # List from the page's container: the most important alert says that the watch is down.
     service = "watch" if "test" in options.command else "console"
     compose.need(service)
     return compose.run("exec", "-T", service, *PYTHON, "services.watch", *options.command)
 
 
 def sql(compose: Compose, options: argparse.Namespace) -> int:
-    """A query, or a prompt, on the published tables."""
+    """Run a query on the published tables, or open a prompt."""
     compose.need("worker")
     terminal = [] if sys.stdin.isatty() else ["-T"]
     profile = compose.profile
@@ -161,7 +161,7 @@ def sql(compose: Compose, options: argparse.Namespace) -> int:
 
 
 def remove_file(compose: Compose, options: argparse.Namespace) -> int:
-    """Take a file out of landing, raw and the tables, after a question; 0 where the run completed."""
+    """Remove a file from landing, raw and the tables after asking. Return 0 if the run completed."""
     prefect = prefect_of(compose)
     compose.need("worker")
     plan = ["flows.remove_file", "--profile", compose.profile.blocks, "--plan", "--", options.file]
@@ -174,15 +174,15 @@ def remove_file(compose: Compose, options: argparse.Namespace) -> int:
 
 
 def compact(compose: Compose, options: argparse.Namespace) -> int:
-    """Merge raw's small files; 0 where the run completed."""
-    return followed(compose, "compact", {"stream": options.stream})
+    """Merge raw's small files. Return 0 if the run completed."""
+    return start_and_follow(compose, "compact", {"stream": options.stream})
 
 
 def reset(compose: Compose, options: argparse.Namespace) -> int:
-    """Remove the containers and, after a question, all that they have kept."""
+    """Remove the containers and, after asking, all their data."""
     engine, project = Engine(), compose.project or ""
-    print(f"This removes all that the platform {project} keeps: raw rows, tables, Prefect's history, Airbyte's jobs.")
-    print("\n".join(f"  {name}" for name in engine.volumes(project)) or "  It has no volume.")
+    print(f"This removes all data of the platform {project}: raw rows, tables, Prefect's history, Airbyte's jobs.")
+    print("\n".join(f"  {name}" for name in engine.volumes(project)) or "  It has no volumes.")
     if not options.yes and answer("Remove it? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1
@@ -192,12 +192,12 @@ def reset(compose: Compose, options: argparse.Namespace) -> int:
     forget(project)
     if compose.profile.is_on_shared_server:
         url = compose.profile.values["PREFECT_API_URL"]
-        print(f"What the profile has registered on {url} stays there; docs/production.md says how to remove it.")
+        print(f"What the profile registered on {url} stays there. docs/production.md says how to remove it.")
     return 0
 
 
 def answer(question: str) -> str:
-    """What a person types to a question, in lower case; nothing where nobody can."""
+    """Ask a question and return the answer in lower case; "" if there is no input to read."""
     try:
         return input(question).strip().lower()
     except EOFError:
@@ -206,7 +206,7 @@ def answer(question: str) -> str:
 
 
 def parameters(text: str) -> dict[str, Any]:
-    """A run's parameters, as a person types them: a JSON object."""
+    """Parse a run's parameters from a JSON object."""
     try:
         parameters = json.loads(text)
     except ValueError as error:

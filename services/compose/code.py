@@ -1,7 +1,7 @@
-"""What containers read of this clone: its files, or a copy where they could not use these.
+"""Give containers code that they can read: this clone's files, or a copy of them.
 
-A container's user is neither the clone's owner nor in its group. Under umask 027 or 077 it may not read the files, and
-a checkout from Windows may have scripts that no Linux shell runs. The clone stays as it is: a copy is made.
+A container's user is neither the clone's owner nor in its group. Under umask 027 or 077 it may not read the files. A
+checkout from Windows may have scripts that Linux shells cannot run. The clone is not changed: containers get a copy.
 """
 
 import os
@@ -13,20 +13,20 @@ from services.compose.profile import COPY, ComposeError, Profile
 
 CODE = ("blocks", "flows", "schedules", "services", "dbt_project", "prefect.yaml")
 MOUNTED = tuple(map(Path, (*CODE, "localstack/init", "localstack/landing")))
-"""What docker-compose.yml mounts of the clone."""
+"""What docker-compose.yml mounts from the clone."""
 
-NOT_READ = {"__pycache__", "target", "logs", "dbt_packages", ".user.yml"}
-IN_PLACE = Path("prefect.yaml")
-"""A file that is mounted by itself: a container would not see another in its place."""
+IGNORED = {"__pycache__", "target", "logs", "dbt_packages", ".user.yml"}
+OVERWRITTEN = Path("prefect.yaml")
+"""A single mounted file. It is overwritten, because containers would not see a new file that replaces it."""
 
 NOTE = (
-    "Containers cannot use this clone's files as they are: {why}. They run a copy, which each verb of make brings up "
-    "to date; a run that the sensor starts uses what the last verb found."
+    "Containers cannot use this clone's files: {why}. They run a copy, which every make verb updates. A run that the "
+    "sensor starts uses the copy as the last verb left it."
 )
 
 
-def bring_code(profile: Profile) -> str:
-    """Bring the copy up to date where one is needed or in use; return why it is needed, or "".
+def update_copy(profile: Profile) -> str:
+    """Update the copy if one is needed or in use. Return why it is needed, or "".
 
     Raises:
         ComposeError: the copy cannot be written.
@@ -35,7 +35,7 @@ def bring_code(profile: Profile) -> str:
     copy = profile.clone / COPY
     try:
         if why or copy.is_dir():
-            _bring(profile.clone, copy)
+            _copy_files(profile.clone, copy)
     except OSError as error:
         raise ComposeError(
             f"{error.filename or copy} cannot be copied for the containers: {error.strerror}."
@@ -43,17 +43,17 @@ def bring_code(profile: Profile) -> str:
     return why
 
 
-def choose_code(profile: Profile) -> None:
-    """Before containers are made: say that they use a copy, or remove one that is no longer needed."""
-    if why := bring_code(profile):
+def prepare_code(profile: Profile) -> None:
+    """Before containers are created: print that they use a copy, or remove a copy that is no longer needed."""
+    if why := update_copy(profile):
         print(NOTE.format(why=why), flush=True)
     else:
         shutil.rmtree(profile.clone / COPY, ignore_errors=True)
 
 
 def why_copied(clone: Path) -> str:
-    """Return what keeps containers from using the clone's own files, with the name of one; "" where nothing does."""
-    for file in _read(clone):
+    """Return why containers cannot use the clone's files, with one such file; "" if they can."""
+    for file in _mounted_files(clone):
         mode = (clone / file).stat().st_mode
         if not mode & 0o004:
             return f"{file} is not readable to other users"
@@ -65,12 +65,12 @@ def why_copied(clone: Path) -> str:
     return next((f"{each} is closed to other users" for each in closed), "")
 
 
-def _bring(clone: Path, copy: Path) -> None:
+def _copy_files(clone: Path, copy: Path) -> None:
     copy.mkdir(parents=True, exist_ok=True)
-    copy.parent.chmod(0o700)  # what the clone closes to other users stays closed to them
-    wanted = set(_read(clone))
+    copy.parent.chmod(0o700)  # other users of this machine may not read the clone, so they may not read the copy
+    wanted = set(_mounted_files(clone))
     for file in wanted:
-        _bring_file(clone / file, copy / file, in_place=file == IN_PLACE)
+        _copy_file(clone / file, copy / file, in_place=file == OVERWRITTEN)
     for mounted in MOUNTED:
         if (clone / mounted).is_dir():
             (copy / mounted).mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def _bring(clone: Path, copy: Path) -> None:
         folder.chmod(0o755)
 
 
-def _bring_file(source: Path, target: Path, in_place: bool) -> None:
+def _copy_file(source: Path, target: Path, in_place: bool) -> None:
     content = source.read_bytes()
     if source.suffix == ".sh":
         content = content.replace(b"\r\n", b"\n")
@@ -92,15 +92,15 @@ def _bring_file(source: Path, target: Path, in_place: bool) -> None:
     target.chmod(0o755 if source.suffix == ".sh" else 0o644)
 
 
-def _read(clone: Path) -> Iterator[Path]:
-    """The files that are mounted, relative to the clone."""
+def _mounted_files(clone: Path) -> Iterator[Path]:
+    """Yield the mounted files, relative to the clone."""
     for mounted in MOUNTED:
         if (clone / mounted).is_file():
             yield mounted
         for folder, folders, files in os.walk(clone / mounted):
-            folders[:] = [each for each in folders if each not in NOT_READ]
-            yield from (Path(folder, name).relative_to(clone) for name in files if name not in NOT_READ)
+            folders[:] = [each for each in folders if each not in IGNORED]
+            yield from (Path(folder, name).relative_to(clone) for name in files if name not in IGNORED)
 
 
 def _folders(clone: Path) -> Iterator[Path]:
-    yield from dict.fromkeys(each.parent for each in _read(clone) if each.parent != Path())
+    yield from dict.fromkeys(each.parent for each in _mounted_files(clone) if each.parent != Path())

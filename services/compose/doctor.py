@@ -1,4 +1,4 @@
-"""`make doctor`: what this machine shows here, what the systems show from inside the platform's network."""
+"""`make doctor`: check this machine, then the systems from inside the platform's network."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from services.compose.engine import Compose
 from services.compose.image import commit_of, need_image
 from services.compose.profile import ComposeError
-from services.compose.up import taken_ports
+from services.compose.up import ports_in_use
 from services.compose.values import STAND_INS
 
 VOLUMES = Path(__file__).with_suffix(".yml")
@@ -19,15 +19,15 @@ MARKS = {"ok": "ok", "warn": "warn", "fail": "FAIL"}
 
 
 def doctor(compose: Compose, as_json: bool) -> int:
-    """Report on everything that the profile leads to; 1 where something fails. Nothing is changed.
+    """Check everything that the profile points to. Return 1 if a check fails. Nothing is changed.
 
-    The systems are asked from a container that is where the worker is: what it sees, the worker will see.
+    The systems are checked from a container in the worker's network, so it sees what the worker will see.
     """
     name = compose.profile.name
-    findings = [_found("profile", f"{len(compose.profile.values)} values and {len(compose.profile.secrets)} secrets")]
+    findings = [_finding("profile", f"{len(compose.profile.values)} values and {len(compose.profile.secrets)} secrets")]
     findings += [*_image(compose), *_ports(compose), *_services(compose)]
     if findings[1]["state"] != "fail":
-        findings += _inside(compose)
+        findings += _container_findings(compose)
     failed = any(each["state"] == "fail" for each in findings)
     if as_json:
         print(json.dumps({"profile": name, "ok": not failed, "findings": findings}, indent=2))
@@ -36,48 +36,48 @@ def doctor(compose: Compose, as_json: bool) -> int:
         print(f"{MARKS[each['state']]:<5} {each['check']:<22} {each['said']}")
         if each["fix"]:
             print(f"      {'':<22} -> {each['fix']}")
-    print(f"{name}: something fails; mend it from the top." if failed else f"{name}: nothing fails.")
+    print(f"{name}: some checks failed. Fix them from the top." if failed else f"{name}: no check failed.")
     return int(failed)
 
 
-def refused(name: str, error: ComposeError) -> int:
-    """Report, for programs, that the profile cannot be used, so that nothing more was looked at; 1."""
-    finding = _found("profile", str(error), "fail", "Correct what is named, then run this again.")
+def report_unusable(name: str, error: ComposeError) -> int:
+    """Print as JSON that the profile cannot be used and nothing else was checked. Return 1."""
+    finding = _finding("profile", str(error), "fail", "Correct the values named here, then run this again.")
     print(json.dumps({"profile": name, "ok": False, "findings": [finding]}, indent=2))
     return 1
 
 
 def _image(compose: Compose) -> list[Finding]:
-    """Whether the image that the profile names is there, and which commit it is of."""
+    """Check that the profile's image exists, and report its commit."""
     profile = compose.profile
     if not profile.image:
-        return [_found("image", "this clone's code runs, since stand-ins do")]
+        return [_finding("image", "containers run this clone's code, because stand-ins run here")]
     try:
         need_image(profile)
     except ComposeError as error:
-        return [_found("image", str(error), "fail", f"{profile.make('image')} TAG={profile.values['PLATFORM_TAG']}")]
+        return [_finding("image", str(error), "fail", f"{profile.make('image')} TAG={profile.values['PLATFORM_TAG']}")]
     commit = commit_of(profile.image)
-    return [_found("image", f"{profile.image}, of commit {commit[:12] if commit else 'unknown'}")]
+    return [_finding("image", f"{profile.image}, built from commit {commit[:12] if commit else 'unknown'}")]
 
 
 def _ports(compose: Compose) -> list[Finding]:
-    taken = taken_ports(compose)
-    fix = "End that, or take other ports in the profile."
-    return [_found("ports", each, "fail", fix) for each in taken] or [_found("ports", "free, or the platform's own")]
+    fix = "Stop that program, or set other ports in the profile."
+    faults = [_finding("ports", each, "fail", fix) for each in ports_in_use(compose)]
+    return faults or [_finding("ports", "free, or in use by the platform itself")]
 
 
 def _services(compose: Compose) -> list[Finding]:
-    """Whether the stand-ins and the server that the profile runs here are up: most of what fails else is for that."""
+    """Check that the profile's local services run. If not, most other checks fail because of that."""
     here = ("prefect-server" if name == "prefect" else name for name in STAND_INS.keys() & compose.profile.services)
     if missing := compose.missing(*sorted(here)):
-        return [_found("services", f"Not running: {', '.join(missing)}", "fail", compose.how_to_start)]
-    return [_found("services", "those of the profile are running")]
+        return [_finding("services", f"Not running: {', '.join(missing)}", "fail", compose.how_to_start)]
+    return [_finding("services", "all services of the profile are running")]
 
 
-def _inside(compose: Compose) -> list[Finding]:
-    """What `python -m services.doctor` finds in a container with the profile's values and all of its secrets."""
+def _container_findings(compose: Compose) -> list[Finding]:
+    """Run `python -m services.doctor` in a container with the profile's values and secrets, and return its findings."""
     is_there = bool(compose.output("ps", "--all", "--quiet"))
-    # A project of its own where the platform has none: Compose makes every volume, whichever a container uses.
+    # If the platform has no containers, use a temporary project: Compose creates every volume of a project it runs.
     own = [] if compose.profile.image else [IMAGES]
     where = replace(compose, files=[str(VOLUMES)]) if is_there else compose.beside(f"doctor-{os.getpid()}", *own)
     command = where.command("run", "--rm", "--no-deps", "-T", "bootstrap", "python", "-m", "services.doctor")
@@ -91,15 +91,15 @@ def _inside(compose: Compose) -> list[Finding]:
     except (IndexError, ValueError):
         said = (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()[-1]
         return [
-            _found(
+            _finding(
                 "container",
                 said,
                 "fail",
-                f"`{compose.profile.make('up')}` builds the image; docs/platform.md says what helps.",
+                f"Build the image with `{compose.profile.make('up')}`. docs/platform.md has more help.",
             )
         ]
     return found
 
 
-def _found(check: str, said: str, state: str = "ok", fix: str = "") -> Finding:
+def _finding(check: str, said: str, state: str = "ok", fix: str = "") -> Finding:
     return {"check": check, "state": state, "said": said, "fix": fix}

@@ -1,4 +1,4 @@
-"""`make drop`: a file goes into landing, and what that sets off is followed."""
+"""`make drop`: upload a file to landing, and follow the run that it starts."""
 
 import json
 import os
@@ -16,13 +16,13 @@ RUN_SECONDS = 900.0
 
 
 def drop(compose: Compose, file: Path, stream: str | None) -> int:
-    """Put a file into landing, wait for the sensor's run on it, follow that; the run's result.
+    """Upload a file to landing, wait for the sensor to start a run, and follow it. Return 0 if it completed.
 
     Raises:
-        ComposeError: the file or its stream is not known, or the sensor starts no run.
+        ComposeError: the file or its stream does not exist, or the sensor starts no run.
     """
     profile = compose.profile
-    with opened(file) as content:
+    with open_file(file) as content:
         key = f"{profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
         prefect = prefect_of(compose)
         compose.need("sensor", "worker")
@@ -32,16 +32,16 @@ def drop(compose: Compose, file: Path, stream: str | None) -> int:
         landed = json.loads(compose.output(*put, stdin=content))
     print(f"landed s3://{profile.values['S3_BUCKET']}/{printable(key)}")
     if not landed["new"]:
-        print("The same content was there already: nothing is new, so nothing runs.")
+        print("The bucket already had the same content, so nothing runs.")
         return 0
     return prefect.follow(run_for(prefect, key, landed["etag"], before, profile.make("logs")), print, RUN_SECONDS)
 
 
-def opened(file: Path) -> IO[bytes]:
-    """The file, open for reading.
+def open_file(file: Path) -> IO[bytes]:
+    """Open a file for reading.
 
     Raises:
-        ComposeError: there is none, or this user may not read it.
+        ComposeError: it does not exist, or this user may not read it.
     """
     try:
         if file.is_file():
@@ -52,22 +52,22 @@ def opened(file: Path) -> IO[bytes]:
 
 
 def stream_of(file: Path) -> str:
-    """The stream that a file is for, by the name of its folder.
+    """Return the stream of a file: the name of its folder.
 
     Raises:
-        ComposeError: its folder is not a stream's.
+        ComposeError: no stream has the name of the folder.
     """
     streams = sorted(folder.name for folder in LANDING.iterdir() if folder.is_dir())
     folder = file.absolute().parent.name
     if not streams:
-        raise ComposeError(f"There is no stream yet. Make one of the file: make source FILE={file}.")
+        raise ComposeError(f"There is no stream yet. Create one from the file: make source FILE={file}.")
     if folder not in streams:
         raise ComposeError(f"Which stream is {file.name} for? Add STREAM=, one of {', '.join(streams)}.")
     return folder
 
 
 def run_for(prefect: Prefect, key: str, etag: str, before: set[str], make: str) -> dict[str, Any]:
-    """The run on a version of a file. Those `before` are of the same version, which was removed from landing since."""
+    """Return the run for a version of a file. Runs in `before` loaded the same version before it was removed."""
     begun = time.monotonic()
     while time.monotonic() - begun < SENSOR_SECONDS:
         for run in prefect.pipelines():

@@ -1,4 +1,4 @@
-"""Docker Compose's command line, with a profile's values and no other."""
+"""Run Docker Compose with the values of a profile, hiding others from the environment."""
 
 import re
 import shutil
@@ -18,19 +18,19 @@ from services.compose.secrets import digests
 
 PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3", "CONSOLE_PORT": "the page"}
 CONSOLE_PORT = "8300"
-"""Of a profile that was written before there was a page."""
-FROM_OUTSIDE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
-"""What the environment may say otherwise than the profile; all else, such as a person's own AWS account, it may not."""
+"""The default for profiles from versions without the page."""
+OVERRIDABLE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
+"""Variables of the environment that override the profile. All others, such as your AWS credentials, are hidden."""
 
-KEEP, KEEP_DAYS = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", 90
-"""For how long Prefect's server keeps runs that have ended: its variable, in seconds, and the default in days."""
-BUILT = {"airbyte", "snowflake"}
-"""The stand-ins that have an image of their own to be built."""
+RETENTION, KEEP_DAYS = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD", 90
+"""How long Prefect's server keeps ended runs: the server's variable (in seconds), and the default in days."""
+BUILT_STAND_INS = {"airbyte", "snowflake"}
+"""The stand-ins that have their own image to build."""
 BUILD_LINES = 30
-DEV_SHELL = "In a terminal where you have typed `. data/dev/env`, commands use the platform of `make dev`."
+DEV_SHELL = "In a terminal where you ran `. data/dev/env`, commands use the platform of `make dev`."
 NO_ENGINE = f"`make dev` and `make demo` run the platform without Docker. {DEV_SHELL}"
 OLDEST_COMPOSE = (2, 20)
-STEERING = (
+DOCKER_VARIABLES = (
     "DOCKER_HOST",
     "DOCKER_CONTEXT",
     "DOCKER_CONFIG",
@@ -41,20 +41,20 @@ STEERING = (
     "BUILDX_BUILDER",
     "BUILDKIT_HOST",
 )
-"""Variables of a person's environment by which Docker finds an engine and a builder, or chooses a platform."""
+"""Environment variables with which Docker finds its engine and builder, or chooses a CPU platform."""
 
 PYTHON = ("with-secrets", "python", "-m")
-"""What begins a command in a running container, which does not go through the image's entrypoint."""
+"""The start of a command in a running container. `docker exec` bypasses the entrypoint, which loads the secrets."""
 
 STATES = ("ps", "--all", "--format", "{{.Service}},{{.State}},{{.Health}}")
-"""Compose's question for what `stuck` reads."""
+"""The Compose command whose output `services_to_recreate` reads."""
 
 
-def stuck(states: str) -> list[str]:
-    """The services that a start must begin anew; `states` is the answer to STATES.
+def services_to_recreate(states: str) -> list[str]:
+    """Return the services to recreate at a start; `states` is the output of STATES.
 
-    `up --wait` ends at the first container that is unhealthy, even if it would be healthy a second later, and Docker
-    lets a container that keeps crashing wait for up to a minute. LocalStack runs its init scripts at its start only.
+    `up --wait` fails at the first unhealthy container, even if it would be healthy a second later. Docker waits up to a
+    minute before it restarts a container that keeps crashing. LocalStack runs its init scripts only when it starts.
     """
     rows = (line.split(",") for line in states.splitlines())
     return [service for service, state, health in rows if state == "restarting" or health == "unhealthy"]
@@ -65,11 +65,11 @@ class Compose:
     """The platform's Compose project.
 
     Args:
-        profile: gives the values.
-        files: further Compose files, merged over docker-compose.yml and what the profile adds.
-        project: name of the Compose project, which `project_name` finds.
-        images: project whose images it runs, where that is another.
-        all_services: whether optional services count that the profile does not name.
+        profile: has the values.
+        files: more Compose files, merged over docker-compose.yml and the profile's files.
+        project: name of the Compose project, from `project_name`.
+        images: another project whose images to run; "" for this project's own.
+        all_services: whether to include optional services that the profile does not name.
     """
 
     profile: Profile
@@ -79,13 +79,13 @@ class Compose:
     all_services: bool = False
 
     def beside(self, name: str, *files: Path) -> Self:
-        """Return a project of its own beside this one: with its images, without its volumes, merged with `files`."""
+        """Return a separate project with this one's images but not its volumes, merged with `files`."""
         return replace(self, files=list(map(str, files)), project=f"{self.project}-{name}", images=self.project or "")
 
     def command(self, *arguments: str, progress: str = "") -> list[str]:
-        """The full command line for Compose's `arguments`; `progress` is how it tells what it is doing."""
+        """Return the full command line for Compose's `arguments`; `progress` is Compose's option of that name."""
         own = [name for name in shell.variables() if name.startswith("COMPOSE_")]
-        hidden = [f"--unset={name}" for name in {*FORMS, *self.profile.values, *own} - FROM_OUTSIDE]
+        hidden = [f"--unset={name}" for name in {*FORMS, *self.profile.values, *own} - OVERRIDABLE]
         files = [f"--file={file}" for file in (COMPOSE_FILE, *self.profile.files, *self.files)]
         project = [f"--project-name={self.project}"] if self.project else []
         progress = progress or ("auto" if sys.stderr.isatty() else "quiet")
@@ -97,7 +97,7 @@ class Compose:
             *project,
             *(["--profile=*"] if self.all_services else []),
         ]
-        given = digests(self.profile) | self._on_prefect() | ({"IMAGES_OF": self.images} if self.images else {})
+        given = digests(self.profile) | self._default_values() | ({"IMAGES_OF": self.images} if self.images else {})
         return [
             "env",
             *hidden,
@@ -108,32 +108,32 @@ class Compose:
             *arguments,
         ]
 
-    def _on_prefect(self) -> dict[str, str]:
-        """What a profile need not say."""
+    def _default_values(self) -> dict[str, str]:
+        """Return the values of variables that the profile may leave out."""
         values = self.profile.values
         return {
             "PREFECT_NAMESPACE": self.profile.names.namespace,
             "PREFECT_OWNER": values.get("PREFECT_OWNER") or owner(self.profile.clone),
             "WORKER_LIMIT": values.get("WORKER_LIMIT", ""),
-            KEEP: str(int(values.get("PREFECT_KEEP_DAYS") or KEEP_DAYS) * 86400),
+            RETENTION: str(int(values.get("PREFECT_KEEP_DAYS") or KEEP_DAYS) * 86400),
             **({} if {"CONSOLE_PORT"} & {*values, *shell.variables()} else {"CONSOLE_PORT": CONSOLE_PORT}),
         }
 
     def everything(self) -> Self:
-        """Return the same project with every optional service, also those that the profile no longer names."""
+        """Return the same project with every optional service, including those that the profile no longer names."""
         return replace(self, all_services=True)
 
     def run(self, *arguments: str, stdin: IO[bytes] | None = None) -> int:
-        """Run Compose on this terminal; its exit code."""
+        """Run Compose on this terminal and return its exit code."""
         return subprocess.run(self.command(*arguments), stdin=stdin, check=False).returncode
 
     def build(self) -> None:
-        """Build the images, but for one that the profile names; a terminal shows the newest line of what Docker says.
+        """Build the images, except one that the profile names. On a terminal, show Docker's newest line.
 
         Raises:
-            ComposeError: an image cannot be built; the text ends what Docker said.
+            ComposeError: an image cannot be built; the text has Docker's last lines.
         """
-        names = BUILT & self.profile.services if self.profile.image else set()
+        names = BUILT_STAND_INS & self.profile.services if self.profile.image else set()
         if self.profile.image and not names:
             return
         check_builder()
@@ -148,18 +148,19 @@ class Compose:
             print("\r\033[K", end="", flush=True)
         if building.returncode:
             raise ComposeError(
-                f"{''.join(last)}The images cannot be built; see above.{steered()} docs/platform.md says what helps."
+                f"{''.join(last)}The images cannot be built; see above.{docker_variables_hint()} docs/platform.md has "
+                "more help."
             )
 
     def succeeds(self, *arguments: str) -> bool:
-        """Whether Compose, run without a word, ends with 0."""
+        """Run Compose without output, and return whether it succeeded."""
         return not _fails(*self.command(*arguments))
 
     def output(self, *arguments: str, stdin: IO[bytes] | None = None) -> str:
-        """What Compose prints.
+        """Run Compose and return what it prints.
 
         Raises:
-            ComposeError: it fails; the text is its own.
+            ComposeError: it fails; the text is Compose's error.
         """
         done = subprocess.run(self.command(*arguments), stdin=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
@@ -167,39 +168,39 @@ class Compose:
         return done.stdout.strip()
 
     def address(self, service: str, port: int) -> str | None:
-        """Where a running service's port is on this machine, e.g. 127.0.0.1:4200."""
+        """Return the address of a service's port on this machine, e.g. 127.0.0.1:4200; None if it has none."""
         done = subprocess.run(self.command("port", service, str(port)), capture_output=True, text=True, check=False)
         return done.stdout.strip() or None
 
     def running(self, service: str, port: int) -> str:
-        """Where a service's port is on this machine.
+        """Return the address of a running service's port on this machine.
 
         Raises:
-            ComposeError: the service is not running.
+            ComposeError: the service is not running, or has no port here.
         """
         self.need(service)
         if found := self.address(service, port):
             return found
-        raise ComposeError(f"{service} has no port here: `{self.profile.make('ps')}` shows its state.")
+        raise ComposeError(f"{service} has no port on this machine. `{self.profile.make('ps')}` shows its state.")
 
     def need(self, *services: str) -> None:
-        """Make sure that services are running.
+        """Check that services are running.
 
         Raises:
-            ComposeError: it names those that are not, and the verb that starts them.
+            ComposeError: some are not; it names them and the verb that starts them.
         """
         if missing := self.missing(*services):
             held = "sensor" in missing and not self.profile.runs_by_itself
-            how = f"Set AUTOMATIC_RUNS=true in {self.profile.file.name}, then: " if held else ""
+            how = f"Set AUTOMATIC_RUNS=true in {self.profile.file.name}. " if held else ""
             raise ComposeError(f"Not running: {', '.join(missing)}. {how}{self.how_to_start}")
 
     def missing(self, *services: str) -> list[str]:
-        """Those of the services that are not running."""
+        """Return those of the services that are not running."""
         there = self.output("ps", "--services", "--status=running").split()
         return [service for service in services if service not in there]
 
     def stop_what_is_no_longer_named(self) -> None:
-        """Remove containers of optional services that the profile no longer names: to Compose they are not orphans.
+        """Remove containers of optional services that the profile no longer names. Compose does not call them orphans.
 
         Raises:
             ComposeError: Compose fails.
@@ -211,37 +212,40 @@ class Compose:
 
     @property
     def how_to_start(self) -> str:
-        """What a person does where something is not running."""
+        """A sentence that says what to do if something is not running."""
         make = self.profile.make
         dev = f" {DEV_SHELL}" if (PROJECT / "data" / "dev" / "env").exists() else ""
         return f"`{make('up')}` starts the platform, `{make('ps')}` shows its state.{dev}"
 
 
 def check_engine() -> None:
-    """Make sure that a Docker engine with a recent Compose answers.
+    """Check that a Docker engine with a recent Compose answers.
 
     Raises:
-        ComposeError: what is missing, with the variables of the environment that lead to the engine.
+        ComposeError: it says what is missing, and names the environment variables that choose the engine.
     """
     if not shutil.which("docker"):
         raise ComposeError(f"Docker is not installed. {NO_ENGINE}")
     version = _run("docker", "compose", "version", "--short")
     if version.returncode:
-        raise ComposeError(f"Docker has no Compose v2 (`docker compose`).{steered()} {NO_ENGINE}")
+        raise ComposeError(f"Docker has no Compose v2 (`docker compose`).{docker_variables_hint()} {NO_ENGINE}")
     if (found := _version(version.stdout)) and found < OLDEST_COMPOSE:
         oldest = ".".join(map(str, OLDEST_COMPOSE))
-        raise ComposeError(f"Docker Compose is {version.stdout.strip()}: {oldest} or newer is needed. {NO_ENGINE}")
+        raise ComposeError(
+            f"Docker Compose {version.stdout.strip()} is too old. Install {oldest} or newer. {NO_ENGINE}"
+        )
     info = _run("docker", "info", "--format", "{{.ServerVersion}} {{.Name}}")
-    # Without an engine, some versions of the client say so in an empty answer alone.
+    # Without an engine, some versions of the client succeed with an empty answer.
     if info.returncode or not info.stdout.strip():
         why = (info.stderr.strip().splitlines() or ["no answer"])[-1].removeprefix("ERROR: ")
         raise ComposeError(
-            f"No Docker engine answers ({why}).{steered()} Start Docker, or ask to be let in. {NO_ENGINE}"
+            f"No Docker engine answers ({why}).{docker_variables_hint()} Start Docker, or ask for access to it. "
+            f"{NO_ENGINE}"
         )
 
 
 def check_builder() -> None:
-    """Make sure that images can be built by BuildKit, whose mounts the Dockerfile needs.
+    """Check that BuildKit is on, because the Dockerfile needs its mounts.
 
     Raises:
         ComposeError: the environment turns BuildKit off.
@@ -249,24 +253,24 @@ def check_builder() -> None:
     value = shell.variables().get("DOCKER_BUILDKIT", "")
     if value.lower() in ("0", "false", "f", "no", "off"):
         raise ComposeError(
-            f"DOCKER_BUILDKIT is {value!r}, which turns BuildKit off, and the images need it. "
+            f"DOCKER_BUILDKIT is {value!r}, which turns BuildKit off, but the images need BuildKit. "
             "Run `unset DOCKER_BUILDKIT`, then run this again."
         )
 
 
-def from_outside(profile: Profile, name: str) -> str:
-    """A value that the environment may give in the place of the profile."""
+def value_or_override(profile: Profile, name: str) -> str:
+    """Return a variable's value from the environment, or else from the profile."""
     return shell.variables().get(name) or profile.values[name]
 
 
-def steered() -> str:
-    """Return a sentence with the variables of the environment that say which engine is used and how, or ""."""
-    found = [f"{name} is {shell.variables()[name]!r}" for name in STEERING if shell.variables().get(name)]
+def docker_variables_hint() -> str:
+    """Return a sentence that names the environment variables which choose Docker's engine, or ""."""
+    found = [f"{name} is {shell.variables()[name]!r}" for name in DOCKER_VARIABLES if shell.variables().get(name)]
     return f" {', '.join(found)}: check it, or unset it." if found else ""
 
 
 def _version(text: str) -> tuple[int, ...]:
-    """The first two numbers of a version; none of one that has no number, such as a build from source."""
+    """Return the first two numbers of a version; () if it has none, such as a build from source."""
     match = re.match(r"v?(\d+)\.(\d+)", text.strip())
     return (int(match[1]), int(match[2])) if match else ()
 

@@ -1,4 +1,4 @@
-"""What each value of a profile looks like, and in which profiles it must be."""
+"""The form of each value in a profile, and which profiles require it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ def on_snowflake(values: Values) -> bool:
 
 @dataclass(frozen=True)
 class Form:
-    """How a value is written.
+    """The form of a value.
 
     Args:
-        expected: in words.
-        pattern: regular expression of the whole value.
-        needed: whether the name must be in a profile with these values.
-        empty: whether nothing is a value, too.
+        expected: the form in words, for errors.
+        pattern: regular expression that the whole value matches.
+        needed: whether a profile with these values must have the name.
+        empty: whether the value may be empty.
     """
 
     expected: str
@@ -46,7 +46,7 @@ PORT = Form("a port, or 0 for any free one", r"\d{1,4}|[1-5]\d{4}|6[0-4]\d{3}|65
 SECONDS = Form("a number of seconds", r"[1-9]\d*", _never)
 FILE = Form("the absolute path of a file", r"/[\w./+-]+")
 PROXY = Form(
-    "http://HOST:PORT, or nothing; one with a password goes into `proxies` of ~/.docker/config.json",
+    "http://HOST:PORT, or nothing (put a proxy with a password into `proxies` of ~/.docker/config.json)",
     r"http://[A-Za-z0-9.-]+(:\d{1,5})?/?",
     _never,
     empty=True,
@@ -69,7 +69,7 @@ SECRET_NAMES = (
 SERVICES = ("localstack", "airbyte", "snowflake", "prefect", "alerts", "scale")
 RECEIVER = "http://alerts:8090/"
 TAG = r"(?!latest$)\w[\w.-]{0,127}"
-"""Of an image: what stays the same version."""
+"""The tag of an image; `latest` is not allowed, because it does not name one version."""
 NUMBER = r"\d+(\.\d+)?"
 _expiry = r"\w+:\d{4}-\d\d-\d\d"
 _any_secret, _any_service = "|".join(SECRET_NAMES), "|".join(SERVICES)
@@ -77,10 +77,10 @@ _any_secret, _any_service = "|".join(SECRET_NAMES), "|".join(SERVICES)
 FORMS: dict[str, Form] = {
     "PROFILE": Form("the file's name without .env", r"[\w-]+"),
     "COMPOSE_PROFILES": Form(
-        f"of {', '.join(SERVICES)}, those that run here", rf"({_any_service})(,({_any_service}))*", empty=True
+        f"the services to run here, of {', '.join(SERVICES)}", rf"({_any_service})(,({_any_service}))*", empty=True
     ),
-    "COMPOSE_PROJECT_NAME": Form("a name of small letters, digits, - and _", r"[a-z0-9][a-z0-9_-]*", empty=True),
-    "SECRETS": Form(f"of {', '.join(SECRET_NAMES)}", rf"({_any_secret})(,({_any_secret}))*", empty=True),
+    "COMPOSE_PROJECT_NAME": Form("a name of lower-case letters, digits, - and _", r"[a-z0-9][a-z0-9_-]*", empty=True),
+    "SECRETS": Form(f"names of {', '.join(SECRET_NAMES)}", rf"({_any_secret})(,({_any_secret}))*", empty=True),
     "AUTOMATIC_RUNS": Form("true or false", "true|false", without_stand_ins),
     "CA_FILE": Form(f"{FILE.expected}, or nothing", FILE.pattern, _never, empty=True),
     "HTTP_PROXY": PROXY,
@@ -93,7 +93,7 @@ FORMS: dict[str, Form] = {
         empty=True,
     ),
     "PLATFORM_TAG": Form(
-        "the tag of the platform's image, as `make image TAG=…` gave it, and not latest",
+        "the tag of the platform's image, as in `make image TAG=…`, but not latest",
         TAG,
         without_stand_ins,
         empty=True,
@@ -105,10 +105,10 @@ FORMS: dict[str, Form] = {
     "GUARD_ALLOWED_HOSTS": Form(
         "host names, separated by commas", r"[A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*", needed=lambda _: False, empty=True
     ),
-    "PREFECT_API_URL": Form("the URL of a Prefect API, which ends with /api or a workspace", URL + r"[\w-]"),
+    "PREFECT_API_URL": Form("the URL of a Prefect API, ending with /api or a workspace's id", URL + r"[\w-]"),
     "PREFECT_NAMESPACE": Form("a prefix of letters, digits, - and _, or nothing", r"[\w-]+", _never, empty=True),
     "PREFECT_KEEP_DAYS": Form("a number of days", r"[1-9]\d{0,4}", _never, empty=True),
-    "PREFECT_OWNER": Form("who registers things on Prefect's server, or nothing", r"[\w.@:/+-]+", _never, empty=True),
+    "PREFECT_OWNER": Form("the owner to register on Prefect's server, or nothing", r"[\w.@:/+-]+", _never, empty=True),
     "WORKER_LIMIT": Form("a number of runs at once, or nothing for the default", r"[1-9]\d*", _never, empty=True),
     "AIRBYTE_SERVER_URL": Form("the base URL of Airbyte's public API", URL),
     "AIRBYTE_CONNECTION_ID": Form("a connection's UUID", UUID),
@@ -118,26 +118,31 @@ FORMS: dict[str, Form] = {
     "AIRBYTE_CLIENT_ID": Form("an application's client id", r"[\w.-]+", empty=True),
     "AIRBYTE_SYNC_TIMEOUT_SECONDS": SECONDS,
     "MOCK_AIRBYTE_LIKE_AIRBYTE": Form("true or false", "true|false", _never),
-    "AIRBYTE_TOKEN_SECONDS": Form("a number of seconds, the mock's tokens' life", r"[1-9]\d*"),
+    "AIRBYTE_TOKEN_SECONDS": Form("the lifetime of the mock's tokens, in seconds", r"[1-9]\d*"),
     "DBT_TARGET": Form("dev (DuckDB) or snowflake", "dev|snowflake"),
     "DBT_EXECUTABLE": Form(
-        "the name or path of a dbt, or nothing for the process of the flow", r"[\w./+-]+", _never, empty=True
+        "the name or path of a dbt executable, or nothing to run dbt in the flow's process",
+        r"[\w./+-]+",
+        _never,
+        empty=True,
     ),
     "DBT_TIMEOUT_SECONDS": SECONDS,
     "WAREHOUSE_WAIT_SECONDS": SECONDS,
     "FRESHNESS_THRESHOLD_HOURS": Form("a number of hours", r"[1-9]\d*"),
     "S3_BUCKET": Form("a bucket's name", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"),
     "S3_PREFIX": Form(
-        "a prefix that ends with /, of letters, digits and .=+@:,~!()&;_-, or nothing for the bucket's root",
+        "a prefix of letters, digits and .=+@:,~!()&;_- that ends with /, or nothing for the bucket's root",
         r"([\w.=+@:,~!()&;-]+/)+",
         empty=True,
     ),
     "S3_ENDPOINT_URL": Form("the URL of an S3 endpoint, or nothing for AWS", URL, empty=True),
-    "SENSOR_QUEUE_URL": Form("the URL of an SQS queue, or nothing for polling", URL, empty=True),
-    "AWS_ACCESS_KEY_ID": Form("an access key's id, or nothing for AWS's usual chain", r"\w+", empty=True),
-    "AWS_SECRET_ACCESS_KEY": Form("nothing, or `test` for LocalStack: a real one is a secret", "test", empty=True),
+    "SENSOR_QUEUE_URL": Form("the URL of an SQS queue, or nothing to poll the bucket", URL, empty=True),
+    "AWS_ACCESS_KEY_ID": Form("an access key's id, or nothing for AWS's default credential chain", r"\w+", empty=True),
+    "AWS_SECRET_ACCESS_KEY": Form("nothing, or `test` for LocalStack; a real key is a secret", "test", empty=True),
     "AWS_DEFAULT_REGION": Form("a region, e.g. eu-central-1, or auto", r"[A-Za-z0-9][A-Za-z0-9_-]*"),
-    "ALERT_WEBHOOK_URL": Form("nothing, or the local receiver's: any other is a secret", RECEIVER, _never, empty=True),
+    "ALERT_WEBHOOK_URL": Form(
+        "nothing, or the local receiver's URL; any other URL is a secret", RECEIVER, _never, empty=True
+    ),
     "ALERT_FORMAT": Form("slack, teams, discord or json", "slack|teams|discord|json", _never, empty=True),
     "ALERT_LATE_MINUTES": Form("a number of minutes", NUMBER, _never),
     "ALERT_DISK_GB": Form("a number of GB", NUMBER, _never),
@@ -153,7 +158,7 @@ FORMS: dict[str, Form] = {
     "SNOWFLAKE_SCHEMA": NAME,
     "SNOWFLAKE_WAREHOUSE": NAME,
     "SNOWFLAKE_ROLE": NAME,
-    "SNOWFLAKE_HOST": Form("a host, or nothing where the account says it", r"[A-Za-z0-9.-]+", on_snowflake, empty=True),
+    "SNOWFLAKE_HOST": Form("a host, or nothing for the account's default", r"[A-Za-z0-9.-]+", on_snowflake, empty=True),
     "SNOWFLAKE_PORT": Form("a port, or nothing", PORT.pattern, on_snowflake, empty=True),
     "SNOWFLAKE_PROTOCOL": Form("https, or http for the emulator", "https?", on_snowflake),
 }

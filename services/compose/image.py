@@ -1,4 +1,4 @@
-"""The image that a production profile names: built from a commit, found by its tag, never changed under its tag."""
+"""Build and find the image that a production profile names. A tag always means the same commit."""
 
 import re
 import subprocess
@@ -6,7 +6,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from services.compose.engine import check_builder, from_outside
+from services.compose.engine import check_builder, value_or_override
 from services.compose.forms import TAG
 from services.compose.profile import DEFAULT_IMAGE, ComposeError, Profile
 
@@ -14,34 +14,34 @@ REVISION = "org.opencontainers.image.revision"
 
 
 def make_image(profile: Profile, tag: str) -> int:
-    """Build the platform's image from the newest commit of this clone, under the profile's image name and this tag.
+    """Build the platform's image from the newest commit of this clone, with the profile's image name and this tag.
 
-    What is not committed is not in it.
+    Uncommitted changes are not included.
 
     Raises:
-        ComposeError: the tag is not valid or belongs to another commit, nothing is committed, or the build fails.
+        ComposeError: the tag is invalid or belongs to another commit, nothing is committed, or the build fails.
     """
     if not re.fullmatch(TAG, tag):
         raise ComposeError(
-            f"TAG={tag} is not a valid version. Use letters, digits, '.', '_' and '-', but not latest. "
+            f"TAG={tag} is not a valid tag. Use letters, digits, '.', '_' and '-', but not latest. "
             "For example: make image TAG=2027-01-31"
         )
     image, commit = f"{profile.values.get('PLATFORM_IMAGE') or DEFAULT_IMAGE}:{tag}", _git(profile, "rev-parse", "HEAD")
     there = commit_of(image)
     if there is not None and there != commit:
         raise ComposeError(
-            f"{image} is there already, built from commit {there[:12] or 'unknown'}, and this is {commit[:12]}. Choose "
-            f"another TAG, so that the former one stays what it was; `docker rmi {image}` gives it up."
+            f"{image} already exists, built from commit {there[:12] or 'unknown'}; this clone is at {commit[:12]}. "
+            f"Choose another TAG, or remove the old image with `docker rmi {image}`."
         )
     if changed := _git(profile, "status", "--porcelain", "--untracked-files=no").splitlines():
-        print(f"{len(changed)} files have changes that are not committed; the image is of commit {commit[:12]}.")
+        print(f"{len(changed)} files have uncommitted changes, which the image of commit {commit[:12]} does not have.")
     check_builder()
     with tempfile.TemporaryDirectory(prefix="platform-image-") as folder:
         _export(profile.clone, commit, Path(folder))
         _build(profile, image, tag, commit, folder)
     used = image == profile.image
     print(f"Built {image} from commit {commit[:12]}.", end=" ")
-    print("It is the one that the profile names." if used else f"To run it: PLATFORM_TAG={tag} in the profile.")
+    print("The profile names this image." if used else f"To run it, set PLATFORM_TAG={tag} in the profile.")
     return 0
 
 
@@ -55,19 +55,19 @@ def _export(clone: Path, commit: str, folder: Path) -> None:
 
 def _build(profile: Profile, image: str, tag: str, commit: str, folder: str) -> None:
     given = {"pip": "PIP_CONFIG_FILE", "ca": "BUILD_CA_FILE"}
-    secrets = [f"--secret=id={name},src={from_outside(profile, value)}" for name, value in given.items()]
+    secrets = [f"--secret=id={name},src={value_or_override(profile, value)}" for name, value in given.items()]
     arguments = [f"--build-arg=VERSION={tag}", f"--build-arg=COMMIT={commit}"]
     command = ["docker", "build", f"--tag={image}", *arguments, *secrets, folder]
     done = subprocess.run(command, check=False)
     if done.returncode:
-        raise ComposeError(f"{image} cannot be built; see above. docs/platform.md says what helps.")
+        raise ComposeError(f"{image} cannot be built; see above. docs/platform.md has more help.")
 
 
 def need_image(profile: Profile) -> None:
-    """Make sure that the image which the profile names is on this machine; one of a registry is pulled.
+    """Check that the profile's image is on this machine. Pull it if it comes from a registry.
 
     Raises:
-        ComposeError: it is not there.
+        ComposeError: the image is not on this machine and cannot be pulled.
     """
     if not profile.image or commit_of(profile.image) is not None:
         return
@@ -79,16 +79,16 @@ def need_image(profile: Profile) -> None:
             return
         why = (pulled.stderr.strip().splitlines() or ["no answer"])[-1].rstrip(".")
         host = profile.image.partition("/")[0]
-        said = f" Its registry does not give it: {why}. If it asks for a log-in: docker login {host}."
+        said = f" It could not be pulled: {why}. If the registry requires a login, run: docker login {host}."
     tag = profile.values["PLATFORM_TAG"]
     raise ComposeError(
-        f"The image {profile.image}, which {profile.file.name} names, is not on this machine.{said} Nothing was "
-        f"started. Build it with `{profile.make('image')} TAG={tag}`, or correct PLATFORM_TAG."
+        f"The image {profile.image} of {profile.file.name} is not on this machine.{said} Nothing was started. "
+        f"Build it with `{profile.make('image')} TAG={tag}`, or correct PLATFORM_TAG."
     )
 
 
 def commit_of(image: str) -> str | None:
-    """The commit that an image on this machine was built from, "" where it does not say; None where it is not there."""
+    """Return the commit that an image was built from; "" if it has no label, None if it is not on this machine."""
     template = f'{{{{index .Config.Labels "{REVISION}"}}}}'
     done = _run("docker", "image", "inspect", "--format", template, image)
     return None if done.returncode else done.stdout.strip()
@@ -103,8 +103,8 @@ def _git(profile: Profile, *arguments: str) -> str:
     done = _run("git", "-C", str(profile.clone), *arguments)
     if done.returncode:
         raise ComposeError(
-            f"The commit of {profile.clone} cannot be found: {done.stderr.strip()}. An image says which commit it is "
-            "of, so build it in a git clone."
+            f"The commit of {profile.clone} cannot be found: {done.stderr.strip()}. An image is labelled with its "
+            "commit, so build it in a git clone."
         )
     return done.stdout.strip()
 

@@ -1,4 +1,4 @@
-"""`make verify-offline`: the platform runs on a network with no way out, beside one that may be running."""
+"""`make verify-offline`: run a second copy of the platform on a network without internet access."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from services.compose.up import NO_SOURCE, READY, has_landed, start
 PIPELINE_SECONDS = 300.0
 TABLES = "select schema_name, table_name, estimated_size as rows from duckdb_tables() order by all"
 WAY_OUT = "import socket; socket.create_connection(('1.1.1.1', 443), timeout=5)"
-# What stands between a page and the CDN that it would need: every address that it loads from must be its own server's.
+# Check that the pages load scripts and styles only from their own server, not from a CDN.
 PAGES = """
 import re, urllib.request
 for url in ("http://prefect-server:4200/", "http://prefect-server:4200/docs", "http://airbyte:8006/docs"):
@@ -20,25 +20,25 @@ for url in ("http://prefect-server:4200/", "http://prefect-server:4200/docs", "h
 
 
 def verify_offline(platform: Compose) -> int:
-    """Start everything without a network, run the pipeline, look at its tables; then remove it all.
+    """Start everything without internet access, run the pipeline, show its tables, then remove everything.
 
     Raises:
-        ComposeError: a service did not start, there was a way out after all, or no tables were published.
+        ComposeError: a service did not start, the network has internet access, or no tables were published.
     """
     compose = platform.beside("offline", Path(__file__).with_name("offline.yml"))
     try:
         start(compose)
         if compose.succeeds("exec", "-T", "worker", "python", "-c", WAY_OUT):
-            raise ComposeError("The network leads out: nothing is proved.")
+            raise ComposeError("The network of this check has internet access, so the check proves nothing.")
         if landed := has_landed(compose):
             _wait_for_tables(compose)
         if not compose.succeeds("exec", "-T", "worker", "python", "-c", PAGES):
-            raise ComposeError("A page of Prefect's or of the mock Airbyte's loads from elsewhere.")
+            raise ComposeError("A page of Prefect or of the mock Airbyte loads files from another server.")
         if landed:
             compose.run("exec", "-T", "worker", *PYTHON, "blocks.sql", TABLES)
-            print("Proved: from landing to published tables without a network.")
+            print("Verified: files become published tables without internet access.")
         else:
-            print(f"Proved: every service starts without a network. {NO_SOURCE}")
+            print(f"Verified: every service starts without internet access. {NO_SOURCE}")
     finally:
         compose.run("down", "--volumes", "--remove-orphans")
     return 0
@@ -49,5 +49,7 @@ def _wait_for_tables(compose: Compose) -> None:
     while not compose.succeeds("exec", "-T", "worker", *READY):
         if time.monotonic() > deadline:
             log = compose.output("logs", "--no-color", "--tail", "40", "worker")
-            raise ComposeError(f"No tables within {PIPELINE_SECONDS:.0f} s. The worker's log ends with:\n{log}")
+            raise ComposeError(
+                f"No tables were published within {PIPELINE_SECONDS:.0f} s. The worker's log ends with:\n{log}"
+            )
         time.sleep(1)

@@ -1,4 +1,4 @@
-"""Prefect's API as the verbs use it: runs are started, found and followed."""
+"""Start, find and follow runs with Prefect's API, without packages."""
 
 import json
 import ssl
@@ -16,23 +16,23 @@ from blocks.names import Names, main_deployment, ui
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError, Profile
 from services.compose.secrets import secret
-from services.compose.values import OF_THE_HOST
+from services.compose.values import HOST_GATEWAY
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PAGE = 200
 BUSY_SECONDS = 30.0
-MOST_SAID = 500
-"""Characters of an answer that an error repeats."""
+MAX_ERROR_CHARS = 500
+"""How many characters of the server's answer an error quotes."""
 PATIENCE_SECONDS = 60.0
-"""For how long a server that is followed may be silent: its container may just be started anew."""
+"""How long the server may not answer while a run is followed: its container may be restarting."""
 LAST_LINE, LAST_LINES_SECONDS = "Finished in state", 5.0
 
 
 def prefect_of(compose: Compose) -> "Prefect":
-    """The Prefect server that a platform's profile leads to.
+    """Return a client for the Prefect server of a platform's profile.
 
     Raises:
-        ComposeError: it is one of the platform's own services, and does not run.
+        ComposeError: the server is one of the platform's own services, and is not running.
     """
     profile = compose.profile
     here = "prefect" in profile.services
@@ -41,7 +41,7 @@ def prefect_of(compose: Compose) -> "Prefect":
 
 
 def authorization(profile: Profile) -> dict[str, str]:
-    """The header that the profile's Prefect server asks for; none where it asks for none."""
+    """Return the Authorization header for the profile's Prefect server; {} if the profile has no credentials."""
     if key := secret(profile, "PREFECT_API_KEY"):
         return {"Authorization": f"Bearer {key}"}
     user = secret(profile, "PREFECT_API_AUTH_STRING")
@@ -49,11 +49,11 @@ def authorization(profile: Profile) -> dict[str, str]:
 
 
 class _Connection(HTTPConnection):
-    """A connection that finds this machine by the name that containers have for it."""
+    """A connection that resolves `host.docker.internal`, the name of this machine in containers, to 127.0.0.1."""
 
     def connect(self) -> None:
         own = self.host
-        if own == OF_THE_HOST:
+        if own == HOST_GATEWAY:
             self.host = "127.0.0.1"
         try:
             super().connect()
@@ -62,7 +62,7 @@ class _Connection(HTTPConnection):
 
 
 class _TlsConnection(HTTPSConnection, _Connection):
-    """The same with TLS: the certificate is checked for the name that was asked for."""
+    """The same with TLS. The certificate is checked for the original host name."""
 
 
 class _OnThisMachine(urllib.request.HTTPHandler):
@@ -81,23 +81,23 @@ class _TlsOnThisMachine(urllib.request.HTTPSHandler):
         return self.do_open(_TlsConnection, request, context=self.context)
 
 
-class Silent(ComposeError):
+class NotAnswering(ComposeError):
     """Prefect's server does not answer."""
 
 
-class Unavailable(Silent):
-    """Prefect's server, or a proxy before it, answers that it cannot serve for the moment."""
+class Unavailable(NotAnswering):
+    """Prefect's server, or a proxy in front of it, answers that it is temporarily unavailable."""
 
 
 class Prefect:
-    """A Prefect server by the URL of its API, e.g. http://127.0.0.1:4200/api.
+    """A client for a Prefect server.
 
     Args:
-        api: the URL.
-        headers: what the server asks for, as `authorization` gives it.
-        names: those of the platform's things there.
-        ps: the command that shows its state.
-        ca: file of certificates to trust beside the system's.
+        api: URL of its API, e.g. http://127.0.0.1:4200/api.
+        headers: from `authorization`.
+        names: the names that the platform uses on the server.
+        ps: the command that shows the server's state, for errors.
+        ca: file of certificates to trust in addition to the system's.
     """
 
     def __init__(
@@ -111,24 +111,24 @@ class Prefect:
         self.api, self.url, self.names = api, ui(api), names or Names()
         self._ps = ps
         self._headers = {"Content-Type": "application/json", **(headers or {})}
-        # No proxy for a server that is on this machine.
-        here = urlsplit(api).hostname in ("127.0.0.1", OF_THE_HOST)
+        # Do not use a proxy for a server on this machine.
+        here = urlsplit(api).hostname in ("127.0.0.1", HOST_GATEWAY)
         handlers = [*([urllib.request.ProxyHandler({})] if here else []), _OnThisMachine(), _TlsOnThisMachine(ca)]
         self._open = urllib.request.build_opener(*handlers).open
 
     def ask(self, path: str, body: dict[str, Any] | None = None, patience: float = 0.0) -> Any:
-        """POST a body, or GET without one; again, for `patience` seconds, where the server does not answer.
+        """POST a body, or GET without one. If the server does not answer, retry for `patience` seconds.
 
-        A server that answers with 429 or 5xx is asked for BUSY_SECONDS at least.
+        If the server answers with 429 or 5xx, retry for at least BUSY_SECONDS.
 
         Raises:
-            ComposeError: the server does not answer, or refuses.
+            ComposeError: the server does not answer, or rejects the request.
         """
         begun = time.monotonic()
         while True:
             try:
                 return self._ask(path, body)
-            except Silent as error:
+            except NotAnswering as error:
                 longest = max(patience, BUSY_SECONDS if isinstance(error, Unavailable) else 0)
                 if time.monotonic() - begun >= longest:
                     raise
@@ -141,56 +141,58 @@ class Prefect:
             with self._open(request, timeout=30) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            said = error.read().decode(errors="replace")[:MOST_SAID]
-            if error.code == 429 or error.code >= 500:  # as a server answers whose database is away for a moment
+            said = error.read().decode(errors="replace")[:MAX_ERROR_CHARS]
+            if error.code == 429 or error.code >= 500:  # the server answers so while its database is restarting
                 raise Unavailable(
-                    f"Prefect at {self.api} is not available: it keeps answering {error.code} to {path}. {said} Look "
-                    "at its log, or at the proxy's before it, then run this again."
+                    f"Prefect at {self.api} is not available: it keeps answering {error.code} to {path}. {said} Check "
+                    "its log, and that of any proxy in front of it, then run this again."
                 ) from error
             if error.code in (401, 403):
                 raise ComposeError(
                     f"Prefect at {self.api} does not accept the credentials ({error.code}). Check the secrets "
                     "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud."
                 ) from error
-            raise ComposeError(f"Prefect at {self.api} refuses {path} with {error.code}: {said}") from error
+            raise ComposeError(f"Prefect at {self.api} rejects {path} with {error.code}: {said}") from error
         except (URLError, OSError) as error:
-            raise Silent(f"Prefect does not answer on {self.url}: {error}. `{self._ps}` shows its state.") from error
+            raise NotAnswering(
+                f"Prefect does not answer on {self.url}: {error}. `{self._ps}` shows its state."
+            ) from error
 
     def start(self, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Start a deployment by its name; a flow's name is that of its main deployment.
+        """Start a run of a deployment; the name of a flow means its main deployment.
 
         Raises:
-            ComposeError: there is no such deployment, or it has no such parameter; it names those that there are.
+            ComposeError: the deployment or a parameter does not exist; it lists those that do.
         """
         deployments = {each["name"]: each for each in self.pages("deployments/filter", self._ours())}
         wanted = main_deployment(name.rsplit("/", 1)[-1])
         deployment = deployments.get(self.names.name(wanted)) or deployments.get(wanted)
         if deployment is None:
-            raise ComposeError(f"There is no deployment {wanted!r}. Those that there are: {', '.join(deployments)}.")
+            raise ComposeError(f"There is no deployment {wanted!r}. Available deployments: {', '.join(deployments)}.")
         known = deployment["parameter_openapi_schema"].get("properties", {})
-        # Prefect itself checks values alone: a run with a name that its flow does not have would crash.
+        # Prefect checks only the values. A run with a parameter that its flow does not have would crash.
         if unknown := [repr(each) for each in parameters if each not in known]:
-            has = f"Those that it has: {', '.join(known)}." if known else "It has none."
+            has = f"Its parameters: {', '.join(known)}." if known else "It has no parameters."
             raise ComposeError(f"{wanted} has no parameter {', '.join(unknown)}. {has}")
         path = f"deployments/{deployment['id']}/create_flow_run"
-        # The key makes a repeated call the same run: a proxy may answer 503 to a call that has arrived.
+        # With the key, a retried call does not start a second run: a proxy may answer 503 after the call arrived.
         body = {"parameters": {**deployment["parameters"], **parameters}, "idempotency_key": str(uuid4())}
         run: dict[str, Any] = self.ask(path, body)
         return run
 
     def _ours(self) -> dict[str, Any]:
-        """What finds the platform's deployments alone on a server that others use; on its own, all of them are."""
+        """Return the filter for the platform's deployments; {} on its own server, where all of them are."""
         return {"deployments": {"tags": {"all_": [self.names.tag]}}} if self.names.namespace else {}
 
     def pages(self, path: str, body: dict[str, Any], patience: float = 0.0) -> Iterator[dict[str, Any]]:
-        """All that a filter finds, page by page."""
+        """Yield everything that a filter finds, page by page."""
         offset = 0
         while page := self.ask(path, {**body, "limit": PAGE, "offset": offset}, patience):
             yield from page
             offset += PAGE
 
     def pipelines(self) -> list[dict[str, Any]]:
-        """The newest runs of the pipeline, planned ones apart; newest first."""
+        """Return up to 20 runs of the pipeline, newest first, without those scheduled for later."""
         body = {
             "flows": {"name": {"any_": ["full_pipeline"]}},
             **self._ours(),
@@ -202,51 +204,51 @@ class Prefect:
         return runs
 
     def follow(self, run: dict[str, Any], say: Callable[[str], None], seconds: float) -> int:
-        """Show a run's log, and its subflows', until it ends; 0 where it completed.
+        """Show the log of a run and its subflows until the run ends. Return 0 if it completed.
 
         Raises:
-            ComposeError: it has not ended within `seconds`.
+            ComposeError: the run has not ended within `seconds`.
         """
         try:
             return self._follow(run, say, seconds)
         except KeyboardInterrupt:
-            say(f"\n{run['name']} goes on: {self.url}/runs/flow-run/{run['id']}")
+            say(f"\n{run['name']} continues: {self.url}/runs/flow-run/{run['id']}")
             raise
 
     def _follow(self, run: dict[str, Any], say: Callable[[str], None], seconds: float) -> int:
-        deadline, told = time.monotonic() + seconds, set[str]()
+        deadline, shown = time.monotonic() + seconds, set[str]()
         while time.monotonic() < deadline:
             now = self.ask(f"flow_runs/{run['id']}", patience=PATIENCE_SECONDS)
-            self._tell(run["id"], told, say)
+            self._show_new_lines(run["id"], shown, say)
             if now["state_type"] in ENDED:
-                self._tell_the_rest(run["id"], told, say)
+                self._show_last_lines(run["id"], shown, say)
                 say(printable(f"{now['name']}: {now['state_name']} {now['state'].get('message') or ''}".strip()))
                 say(f"{self.url}/runs/flow-run/{run['id']}")
                 return 0 if now["state_type"] == "COMPLETED" else 1
             time.sleep(0.5)
         raise ComposeError(f"{run['name']} has not ended within {seconds:.0f} s: {self.url}/runs/flow-run/{run['id']}")
 
-    def _tell_the_rest(self, run_id: str, told: set[str], say: Callable[[str], None]) -> None:
-        """A run sends its last lines after its last state; it ends with one that says so, unless it was killed."""
+    def _show_last_lines(self, run_id: str, shown: set[str], say: Callable[[str], None]) -> None:
+        """Show the lines that arrive after the final state. The last one is LAST_LINE, unless the run was killed."""
         deadline, complete = time.monotonic() + LAST_LINES_SECONDS, False
         while not complete and time.monotonic() < deadline:
-            new = self._tell(run_id, told, say)
+            new = self._show_new_lines(run_id, shown, say)
             complete = any(_is_last(line, run_id) for line in new)
             time.sleep(0 if new else 0.5)
-        while self._tell(run_id, told, say):
+        while self._show_new_lines(run_id, shown, say):
             pass
 
-    def _tell(self, run_id: str, told: set[str], say: Callable[[str], None]) -> list[dict[str, Any]]:
-        """Show the new lines of a page that begins a little before the last told: a late line may be an older one."""
+    def _show_new_lines(self, run_id: str, shown: set[str], say: Callable[[str], None]) -> list[dict[str, Any]]:
+        """Show new lines and return them. Read from half a page back, because lines can arrive out of order."""
         body = {
             "logs": {"flow_run_id": {"any_": [run_id, *self._subflows(run_id)]}},
             "sort": "TIMESTAMP_ASC",
-            "offset": max(0, len(told) - PAGE // 2),
+            "offset": max(0, len(shown) - PAGE // 2),
             "limit": PAGE,
         }
-        new = [line for line in self.ask("logs/filter", body, PATIENCE_SECONDS) if line["id"] not in told]
+        new = [line for line in self.ask("logs/filter", body, PATIENCE_SECONDS) if line["id"] not in shown]
         for line in new:
-            told.add(line["id"])
+            shown.add(line["id"])
             say(printable(f"{line['timestamp'][11:19]} {line['message']}"))
         return new
 
@@ -256,7 +258,7 @@ class Prefect:
 
 
 def printable(text: str) -> str:
-    """Escape what could command the terminal; lines stay."""
+    """Escape control characters, except line ends, so that a log cannot control the terminal."""
     return "".join(sign if sign == "\n" or sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 

@@ -1,8 +1,8 @@
-"""Which Compose project is this clone's: its containers, volumes and images are found by that name alone.
+"""Find the name of this clone's Compose project. Compose finds containers, volumes and images by that name only.
 
-A new project is named after the clone's folder and a hash of its path, so that no two clones share one.
-`data/compose.json` records the names, so that a clone keeps its data when it is moved or renamed. A project that is not
-in the record counts as another clone's, unless its containers were started from this folder.
+A new project is named after the clone's folder and a hash of its path, so two clones never share one.
+`data/compose.json` records the names, so a clone keeps its data when it is moved or renamed. A project that is not in
+the record belongs to another clone, unless its containers were started from this folder.
 """
 
 import fcntl
@@ -27,30 +27,30 @@ LONGEST_FOLDER = 30
 
 @dataclass(frozen=True)
 class Engine:
-    """What Docker knows of Compose projects."""
+    """What Docker knows about Compose projects."""
 
     def folders(self, project: str) -> set[Path]:
-        """The folders from which the project's containers were started."""
+        """Return the folders from which the project's containers were started."""
         label = f'{{{{.Label "{LABEL}.working_dir"}}}}'
-        return {Path(each) for each in _docker("ps", "--all", _of(project), "--format", label) if each}
+        return {Path(each) for each in _docker("ps", "--all", _project_filter(project), "--format", label) if each}
 
     def volumes(self, project: str) -> list[str]:
-        """The names of the project's volumes."""
-        return sorted(_docker("volume", "ls", _of(project), "--format", "{{.Name}}"))
+        """Return the names of the project's volumes, sorted."""
+        return sorted(_docker("volume", "ls", _project_filter(project), "--format", "{{.Name}}"))
 
     def remove_volumes(self, project: str) -> None:
-        """Remove what is left of the project's volumes."""
+        """Remove the project's remaining volumes."""
         if left := self.volumes(project):
             _docker("volume", "rm", *left)
 
 
 def project_name(profile: Profile, clone: Path = PROJECT, engine: Engine | None = None) -> str:
-    """Return the name of the profile's project in this clone, and record it as this clone's.
+    """Return the name of the profile's project in this clone, and record it.
 
-    `COMPOSE_PROJECT_NAME`, of the environment or the profile, is the name where it is set.
+    `COMPOSE_PROJECT_NAME` in the environment or the profile overrides it.
 
     Raises:
-        ComposeError: the project is another clone's, or nothing says whose its volumes are.
+        ComposeError: the project belongs to another clone, or its owner is unknown.
     """
     engine = engine or Engine()
     with _record(clone) as projects:
@@ -67,14 +67,14 @@ def project_name(profile: Profile, clone: Path = PROJECT, engine: Engine | None 
 
 
 def adopt(profile: Profile, name: str, clone: Path = PROJECT, engine: Engine | None = None) -> None:
-    """Record an existing project, whose volumes nothing attributes to a clone, as this clone's for the profile.
+    """Record an existing project of unknown owner as this clone's project for the profile.
 
     Raises:
-        ComposeError: there is no such project, or another clone's containers are in it.
+        ComposeError: the project does not exist, or has containers of another clone.
     """
     engine = engine or Engine()
-    if other := _elsewhere(name, clone, engine):
-        raise ComposeError(_is_of(name, other))
+    if other := _other_clone(name, clone, engine):
+        raise ComposeError(_owned_by(name, other))
     if not NAME.fullmatch(name) or not (engine.volumes(name) or engine.folders(name)):
         raise ComposeError(f"There is no Compose project {name!r} to adopt. `docker compose ls --all` lists projects.")
     with _record(clone) as projects:
@@ -85,7 +85,7 @@ def adopt(profile: Profile, name: str, clone: Path = PROJECT, engine: Engine | N
 
 
 def forget(name: str, clone: Path = PROJECT) -> None:
-    """Remove a project, which is gone, from the record."""
+    """Remove a deleted project from the record."""
     with _record(clone) as projects:
         projects.pop(name, None)
 
@@ -93,27 +93,27 @@ def forget(name: str, clone: Path = PROJECT) -> None:
 def _claim(name: str, projects: Mapping[str, str], clone: Path, engine: Engine) -> None:
     if name in projects:
         return
-    if other := _elsewhere(name, clone, engine):
-        raise ComposeError(_is_of(name, other))
+    if other := _other_clone(name, clone, engine):
+        raise ComposeError(_owned_by(name, other))
     if _is_here(name, clone, engine):
         return
     if volumes := engine.volumes(name):
         raise ComposeError(
-            f"The Compose project {name} has volumes ({', '.join(volumes)}), and nothing says that they are this "
-            f"clone's. If they are, run `make adopt PROJECT={name}`; if not, choose another COMPOSE_PROJECT_NAME."
+            f"The Compose project {name} has volumes ({', '.join(volumes)}) of unknown owner. If they belong to this "
+            f"clone, run `make adopt PROJECT={name}`. If not, choose another COMPOSE_PROJECT_NAME."
         )
 
 
 def _legacy(profile: Profile, projects: Mapping[str, str], clone: Path, engine: Engine) -> str | None:
-    """Find this clone's project that an earlier version named after the folder or the profile alone."""
-    for name in dict.fromkeys((_composes_own(clone.name), f"platform-{profile.name}")):
-        if not NAME.fullmatch(name) or projects.get(name) or _elsewhere(name, clone, engine):
+    """Find a project of this clone that an earlier version named after only the folder or the profile."""
+    for name in dict.fromkeys((_compose_default_name(clone.name), f"platform-{profile.name}")):
+        if not NAME.fullmatch(name) or projects.get(name) or _other_clone(name, clone, engine):
             continue
         if name in projects or _is_here(name, clone, engine):
             return name
         if engine.volumes(name):
-            _say(
-                f"The volumes of the Compose project {name} may be this clone's, from an earlier version.",
+            _print_adopt_hint(
+                f"The volumes of the Compose project {name} may belong to this clone, from an earlier version.",
                 profile,
                 name,
             )
@@ -121,24 +121,26 @@ def _legacy(profile: Profile, projects: Mapping[str, str], clone: Path, engine: 
 
 
 def _new(profile: Profile, clone: Path, engine: Engine) -> str:
-    """A name that no project has. One that has this clone's path in it may be of a clone that was here before."""
+    """Return an unused name. An earlier clone in the same folder may have used the name with this path's hash."""
     for attempt in range(100):
         name = _name(profile, clone, attempt)
         if not engine.volumes(name) and not engine.folders(name):
             return name
         if _is_here(name, clone, engine):
             return name
-        _say(f"The volumes of the Compose project {name} are of a clone that was in this folder.", profile, name)
+        _print_adopt_hint(
+            f"The volumes of the Compose project {name} are from an earlier clone in this folder.", profile, name
+        )
     raise ComposeError(f"Every name for a Compose project of {clone} is in use. Set COMPOSE_PROJECT_NAME.")
 
 
-def _say(what: str, profile: Profile, name: str) -> None:
+def _print_adopt_hint(what: str, profile: Profile, name: str) -> None:
     also = "" if profile.name == "local" else f" PROFILE={profile.name}"
-    print(f"{what} They stay as they are; `make adopt PROJECT={name}{also}` uses them.", flush=True)
+    print(f"{what} They are not changed. `make adopt PROJECT={name}{also}` uses them.", flush=True)
 
 
 def _name(profile: Profile, clone: Path, attempt: int) -> str:
-    """E.g. platform-1f3a5b7c, and platform-1f3a5b7c-rehearsal for another profile than the local one."""
+    """Return a name such as platform-1f3a5b7c; for a profile other than local, platform-1f3a5b7c-rehearsal."""
     digest = sha256(f"{clone.resolve()}{attempt or ''}".encode(errors="surrogateescape")).hexdigest()[:8]
     words = [_slug(clone.name)[:LONGEST_FOLDER].strip("-") or "platform", digest]
     return "-".join(words if profile.name == "local" else [*words, _slug(profile.name) or "profile"])
@@ -148,8 +150,8 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _composes_own(folder: str) -> str:
-    """Compose's own name for a folder."""
+def _compose_default_name(folder: str) -> str:
+    """Return the project name that Compose itself gives a folder."""
     return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
 
 
@@ -157,21 +159,21 @@ def _is_here(name: str, clone: Path, engine: Engine) -> bool:
     return any(folder.is_dir() and folder.samefile(clone) for folder in engine.folders(name))
 
 
-def _elsewhere(name: str, clone: Path, engine: Engine) -> Path | None:
+def _other_clone(name: str, clone: Path, engine: Engine) -> Path | None:
     folders = engine.folders(name)
     return next((each for each in sorted(folders) if each.is_dir() and not each.samefile(clone)), None)
 
 
-def _is_of(name: str, folder: Path) -> str:
+def _owned_by(name: str, folder: Path) -> str:
     return (
-        f"The platform of this name, {name}, is that of the clone {folder}. `make down` there first, or name this one "
-        "otherwise in the environment of every verb: COMPOSE_PROJECT_NAME=other make up."
+        f"The Compose project {name} belongs to the clone in {folder}. Run `make down` there first, or set another "
+        "name in the environment of every verb: COMPOSE_PROJECT_NAME=other make up."
     )
 
 
 @contextmanager
 def _record(clone: Path) -> Iterator[dict[str, str]]:
-    """The clone's projects, each with its profile ("" where it was named by hand); changes are kept.
+    """Yield the clone's projects by name, each with its profile ("" if named by hand), and save changes at the end.
 
     Raises:
         ComposeError: the record cannot be read or written.
@@ -181,20 +183,20 @@ def _record(clone: Path) -> Iterator[dict[str, str]]:
         file.parent.mkdir(exist_ok=True)
         with _alone(file.parent):
             before = _read(file)
-            projects = dict(_own(before, clone))
+            projects = dict(_own_projects(before, clone))
             yield projects
             now = {"folder": str(clone.resolve()), "projects": projects}
             if now != before:
                 _write(file, json.dumps(now, indent=2) + "\n")
     except OSError as error:
         raise ComposeError(
-            f"{file} cannot be written: {error.strerror}. It records which Compose project is this clone's. "
-            "Let your user write there, then run this again."
+            f"{file} cannot be written: {error.strerror}. It records the name of this clone's Compose project. "
+            "Give your user write access, then run this again."
         ) from error
 
 
-def _own(record: Mapping[str, object], clone: Path) -> Mapping[str, str]:
-    """The projects of a record. A copied clone's record is a copy, too: what the original has stays the original's."""
+def _own_projects(record: Mapping[str, object], clone: Path) -> Mapping[str, str]:
+    """Return the projects in a record. If the clone was copied, leave out those that the original still has."""
     projects = record.get("projects")
     if not isinstance(projects, dict):
         return {}
@@ -212,7 +214,7 @@ def _read(file: Path) -> dict[str, object]:
         return {}
     except ValueError:
         raise ComposeError(
-            f"{file} is not JSON: remove it, then `make adopt PROJECT=NAME` for a project of yours."
+            f"{file} is not JSON. Remove it, then run `make adopt PROJECT=NAME` for a project of yours."
         ) from None
     return record if isinstance(record, dict) else {}
 
@@ -234,7 +236,7 @@ def _alone(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _of(project: str) -> str:
+def _project_filter(project: str) -> str:
     return f"--filter=label={LABEL}={project}"
 
 

@@ -1,10 +1,10 @@
-"""`make promote`: what would change on the way to a profile, and the change itself."""
+"""`make promote`: show what a profile would change, and change it."""
 
 from services.compose.engine import Compose
 from services.compose.image import need_image
 from services.compose.profile import ComposeError, Profile, load
 
-OF_THIS_MACHINE = {
+MACHINE_VALUES = {
     "PROFILE",
     "COMPOSE_PROJECT_NAME",
     "PREFECT_PORT",
@@ -17,44 +17,44 @@ OF_THIS_MACHINE = {
 
 
 def promote(compose: Compose, origin: str, apply: bool, takeover: bool = False) -> int:
-    """Print what a profile would change: values, blocks, deployments and models; then, where asked, do it.
+    """Print what a profile would change (values, blocks, deployments and models), and apply it if asked.
 
     Args:
-        compose: of the profile to go to.
-        origin: name of the profile to compare its values with.
+        compose: the platform of the profile to apply.
+        origin: name of the profile to compare the values with.
         apply: whether to change the Prefect server. Tables change when a pipeline runs there.
-        takeover: whether what another clone has registered there under the same names is replaced.
+        takeover: whether to replace what another clone registered there under the same names.
     """
     name, make = compose.profile.name, compose.profile.make
     print(f"From {origin} to {name}.\n\nValues:")
-    print("\n".join(differing(load(origin).values, compose.profile)) or "  none differs", flush=True)
+    print("\n".join(changed_values(load(origin).values, compose.profile)) or "  no differences", flush=True)
     if "prefect" in compose.profile.services and compose.missing("prefect-server"):
         return _before_the_first_start(compose, apply)
     options = ["--takeover"] if takeover else []
     if bootstrap(compose, "--plan", *options):
-        raise ComposeError(f"Nothing was changed. `{make('doctor')}` says what stands in the way.")
+        raise ComposeError(f"Nothing was changed. `{make('doctor')}` shows the reason.")
     if apply:
         code = bootstrap(compose, *options)
-        print("Done." if not code else "Not all of it could be done; see above.")
+        print("Done." if not code else "Some changes failed; see above.")
         return code
-    print(f"\nNothing was changed. `{make('promote')} APPLY=1` does it.")
+    print(f"\nNothing was changed. `{make('promote')} APPLY=1` makes these changes.")
     return 0
 
 
 def _before_the_first_start(compose: Compose, apply: bool) -> int:
-    """Say what can be said while the platform's own Prefect server does not run."""
+    """Print the plan without blocks and deployments, because the platform's own Prefect server is not running."""
     up = compose.profile.make("up")
     print("\nBlocks and deployments:")
-    print("  Prefect's server of this profile does not run, so there is nothing to compare with.")
-    print(f"  `{up}` starts it, and registers all of them.", flush=True)
+    print("  This profile's Prefect server is not running, so there is nothing to compare with.")
+    print(f"  `{up}` starts it and registers all of them.", flush=True)
     code = bootstrap(compose, "--models")
-    print(f"\nNothing was changed. `{up}` does it." + (" APPLY=1 needs a server that runs." if apply else ""))
+    print(f"\nNothing was changed. Run `{up}`." + (" APPLY=1 needs a running server." if apply else ""))
     return int(code or apply)
 
 
-def differing(origin: dict[str, str], profile: Profile) -> list[str]:
-    """The values that differ, a line each; what belongs to this machine apart."""
-    names = [name for name in dict.fromkeys([*profile.values, *origin]) if name not in OF_THIS_MACHINE]
+def changed_values(origin: dict[str, str], profile: Profile) -> list[str]:
+    """Return a line for each value that differs, except those that belong to this machine."""
+    names = [name for name in dict.fromkeys([*profile.values, *origin]) if name not in MACHINE_VALUES]
     return [
         f"  {name}: {origin.get(name) or '(none)'} -> {profile.values.get(name) or '(none)'}"
         for name in names
@@ -63,7 +63,7 @@ def differing(origin: dict[str, str], profile: Profile) -> list[str]:
 
 
 def bootstrap(compose: Compose, *options: str) -> int:
-    """Run bootstrap alone, on this terminal; its exit code."""
+    """Run only bootstrap, on this terminal, and return its exit code."""
     need_image(compose.profile)
     command = ("python", "-m", "services.bootstrap", "--profile", compose.profile.name, *options)
     return compose.run("run", "--rm", "--no-deps", "-T", "bootstrap", *command)

@@ -1,4 +1,4 @@
-"""New secrets for a running platform: runs that are under way end first, with the values that they have read."""
+"""Change the secrets of a running platform. Runs in progress end first, with the old secrets."""
 
 import json
 import subprocess
@@ -12,21 +12,21 @@ from services.compose.profile import ComposeError
 from services.compose.secrets import secret
 
 SECONDS = 3600.0
-"""The longest wait for the runs under way."""
+"""How long to wait for runs in progress."""
 
 LABEL, KEY = "secrets", "PREFECT_SERVER_ENCRYPTION_KEY"
 DRAINS = "--can-drain"
-"""In the command of a worker that can be asked to let its runs end; one of an earlier version cannot."""
+"""The option of workers that can be drained; those of earlier versions cannot."""
 
 
 @contextmanager
 def without_runs(compose: Compose) -> Iterator[None]:
-    """Where secrets have changed, let the runs under way end, and start no other until the worker is started anew.
+    """If secrets have changed, wait for runs in progress to end, and hold new ones until the worker restarts.
 
-    A run would lose its server, or be answered 401: Prefect's server accepts one password alone.
+    A run would otherwise lose its server, or get 401: Prefect's server accepts only one password.
 
     Raises:
-        ComposeError: the runs have not ended in time, or the saved blocks cannot be encrypted; nothing was changed.
+        ComposeError: the runs have not ended in time, or the saved blocks cannot be encrypted. Nothing was changed.
     """
     services = changed(compose)
     workers = _workers(compose) if services else []
@@ -45,7 +45,7 @@ def without_runs(compose: Compose) -> Iterator[None]:
 
 
 def _encrypt_blocks(compose: Compose, key: str) -> None:
-    """Encrypt the saved blocks with a new key, while the server still has the former one."""
+    """Encrypt the saved blocks with a new key while the server still has the old one."""
     with TemporaryFile() as given:
         given.write(key.encode())
         given.seek(0)
@@ -53,13 +53,13 @@ def _encrypt_blocks(compose: Compose, key: str) -> None:
             compose.output("exec", "-T", "prefect-server", *PYTHON, "services.rekey", stdin=given)
         except ComposeError as error:
             raise ComposeError(
-                f"The saved blocks cannot be encrypted with the new {KEY}: {error}\nNothing was changed. Put the "
-                f"former key back, then run `{compose.profile.make('up')}`."
+                f"The saved blocks cannot be encrypted with the new {KEY}: {error}\nNothing was changed. Restore the "
+                f"old key, then run `{compose.profile.make('up')}`."
             ) from None
 
 
 def changed(compose: Compose) -> list[str]:
-    """The running services that hold another value of a secret than the profile has now."""
+    """Return the running services whose secrets differ from the profile's current ones."""
     services = json.loads(compose.output("config", "--format", "json"))["services"]
     wanted = {name: service.get("labels", {}).get(LABEL, "") for name, service in services.items()}
     template = f'{{{{index .Config.Labels "com.docker.compose.service"}}}}={{{{index .Config.Labels "{LABEL}"}}}}'
@@ -68,13 +68,13 @@ def changed(compose: Compose) -> list[str]:
 
 
 def _workers(compose: Compose) -> list[str]:
-    """The containers of the running workers that can be drained."""
+    """Return the containers of running workers that can be drained."""
     shown = _inspect(compose.output("ps", "--quiet", "worker").split(), "{{.Id}} {{json .Config.Cmd}}")
     return [line.split()[0] for line in shown if DRAINS in line]
 
 
 def _inspect(containers: list[str], template: str) -> list[str]:
-    """A line for each container."""
+    """Return a line for each container."""
     if not containers:
         return []
     command = ["docker", "inspect", "--format", template, *containers]
@@ -82,7 +82,7 @@ def _inspect(containers: list[str], template: str) -> list[str]:
 
 
 def _drain(compose: Compose, workers: list[str]) -> None:
-    """Wait until no worker has a run."""
+    """Wait until no worker has a run in progress."""
     command = ("docker", "exec", "--interactive")
     waiting = [
         subprocess.Popen([*command, each, "python", "-m", "services.drain"], stdin=subprocess.PIPE) for each in workers
@@ -93,14 +93,12 @@ def _drain(compose: Compose, workers: list[str]) -> None:
             each.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         raise ComposeError(
-            f"Runs are still in progress after {SECONDS:.0f} s. Nothing was changed. Wait until they have ended, or "
-            f"cancel them in Prefect, then run `{compose.profile.make('up')}` again."
+            f"Runs are still in progress after {SECONDS:.0f} s. Nothing was changed. Wait until they end, or cancel "
+            f"them in Prefect, then run `{compose.profile.make('up')}` again."
         ) from None
     finally:
         for each in waiting:
             if each.stdin:
                 each.stdin.close()
     if any(each.returncode for each in waiting):
-        raise ComposeError(
-            f"A worker has ended while its runs were waited for. Run `{compose.profile.make('up')}` again."
-        )
+        raise ComposeError(f"A worker stopped before its runs had ended. Run `{compose.profile.make('up')}` again.")

@@ -1,6 +1,6 @@
-"""A profile's secrets: files of profiles/secrets/PROFILE, which Compose mounts for the services that need them.
+"""A profile's secrets: files in profiles/secrets/PROFILE, which Compose mounts for the services that need them.
 
-Those of stand-ins are made up at the first start. A real system's are a person's to put there.
+Secrets of stand-ins are generated at the first start. You put the secrets of real systems there.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from services.compose.forms import SECRET_NAMES
 from services.compose.profile import ComposeError, Profile
-from services.compose.values import SNOWFLAKE_DOMAIN, is_this_machine, to_this_machine
+from services.compose.values import SNOWFLAKE_DOMAIN, is_loopback, loopback_fault
 
 PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
 URL = (r"https?://\S+", "a URL, from http:// or https:// on")
@@ -26,27 +26,26 @@ FORMS = {
     "ALERT_WEBHOOK_URL": URL,
     "HEARTBEAT_URL": URL,
 }
-"""What a secret must look like, and that in words."""
+"""The pattern of a secret, and its description for errors."""
 DESTINATION = "destination.json"
 KEY = "digest.key"
-OF_STAND_INS = {
+STAND_IN_SECRETS = {
     "PREFECT_API_AUTH_STRING": "prefect",
     "PREFECT_SERVER_ENCRYPTION_KEY": "prefect",
     "AIRBYTE_CLIENT_SECRET": "airbyte",
     "SNOWFLAKE_PASSWORD": "snowflake",
     "AWS_SECRET_ACCESS_KEY": "localstack",
 }
-"""Which service alone decides on a secret, so that any value will do."""
+"""Secrets that can be generated if this stand-in runs, because only the stand-in checks them."""
 
 
 def prepare(profile: Profile) -> None:
-    """Make sure that each secret of a profile is there; those of stand-ins are made where they are not.
+    """Check a profile's secrets, and generate missing ones of stand-ins.
 
-    The folder is closed to other users of this machine, so that the files in it can be open to whatever user runs a
-    container.
+    Other users of this machine cannot open the folder, so its files can be readable to the users in containers.
 
     Raises:
-        ComposeError: secrets of real systems are missing or cannot be used; it names all, and where they belong.
+        ComposeError: secrets of real systems are missing or invalid; it names all of them and where to put them.
     """
     if not profile.secrets:
         return
@@ -54,8 +53,8 @@ def prepare(profile: Profile) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for name in sorted(profile.secrets):
-        if OF_STAND_INS.get(name) in profile.services and not _text(folder / name):
-            _write(folder / name, _made_up(name))
+        if STAND_IN_SECRETS.get(name) in profile.services and not _text(folder / name):
+            _write(folder / name, _generate(name))
     faults = [*filter(None, (_fault(folder / name, name in profile.secrets) for name in SECRET_NAMES)), *_key(profile)]
     if faults:
         raise ComposeError("\n  ".join(["Secrets cannot be used; nothing was started.", *faults]))
@@ -68,9 +67,9 @@ def prepare(profile: Profile) -> None:
 
 
 def digests(profile: Profile) -> dict[str, str]:
-    """Return a variable for each secret, which changes when the secret does; Compose recreates containers by it.
+    """Return a variable with a digest of each secret. Compose recreates containers when a digest changes.
 
-    The digest is keyed, so that whoever can list containers cannot test guesses of the secret.
+    The digest is keyed, so that someone who can list containers cannot test guesses of the secret.
     """
     folder = profile.secrets_folder
     if not (folder / KEY).is_file():
@@ -85,14 +84,14 @@ def digests(profile: Profile) -> dict[str, str]:
 
 
 def _destination(profile: Profile) -> dict[str, object]:
-    """The mock Airbyte's destination: the warehouse of the profile, as Airbyte's own connector is configured."""
+    """Return the mock Airbyte's destination: the profile's warehouse, in the format of Airbyte's own connector."""
     if profile.values["DBT_TARGET"] == "snowflake":
         return _snowflake(profile)
     return {"destinationType": "duckdb", "destination_path": ""}
 
 
 def _snowflake(profile: Profile) -> dict[str, object]:
-    """The destination as Airbyte's own connector for Snowflake is configured."""
+    """Return the destination in the format of Airbyte's connector for Snowflake."""
     values, account = profile.values, profile.values["SNOWFLAKE_ACCOUNT"]
     host = f"{values['SNOWFLAKE_PROTOCOL']}://{values['SNOWFLAKE_HOST']}:{values['SNOWFLAKE_PORT']}"
     credentials = {"auth_type": "Username and Password", "password": secret(profile, "SNOWFLAKE_PASSWORD")}
@@ -113,11 +112,11 @@ def _snowflake(profile: Profile) -> dict[str, object]:
 
 
 def secret(profile: Profile, name: str) -> str:
-    """A secret's value; nothing where the profile has none of that name."""
+    """Return a secret's value; "" if the profile does not have it."""
     return _text(profile.secrets_folder / name) if name in profile.secrets else ""
 
 
-def _made_up(name: str) -> str:
+def _generate(name: str) -> str:
     if name == "PREFECT_SERVER_ENCRYPTION_KEY":
         return urlsafe_b64encode(secrets.token_bytes(32)).decode()  # as Fernet takes a key
     made = secrets.token_urlsafe(24)
@@ -127,34 +126,34 @@ def _made_up(name: str) -> str:
 def _fault(file: Path, named: bool) -> str:
     text, where = _text(file), f"{file.name}: {'/'.join(file.parts[-4:])}"
     if text and not named:
-        return f"{where} is there, but SECRETS does not name it. Name it there, or remove the file."
+        return f"{where} exists, but SECRETS does not name it. Add it to SECRETS, or remove the file."
     if named and not text:
-        return f"{where} is missing or empty. Put the value there, and nothing else."
-    if file.name in ("ALERT_WEBHOOK_URL", "HEARTBEAT_URL") and is_this_machine(text):
-        return f"{where} {to_this_machine(text)}"
+        return f"{where} is missing or empty. Put only the value into the file."
+    if file.name in ("ALERT_WEBHOOK_URL", "HEARTBEAT_URL") and is_loopback(text):
+        return f"{where} {loopback_fault(text)}"
     if file.name != "SNOWFLAKE_PRIVATE_KEY" and len(text.splitlines()) > 1:
-        return f"{where} holds more than one line. Put the value there, and nothing else."
+        return f"{where} has more than one line. Put only the value into the file."
     if file.name == "SNOWFLAKE_PRIVATE_KEY" and text and not re.fullmatch(PRIVATE_KEY, text, re.DOTALL):
-        return f"{where} is not a whole private key in PEM format (-----BEGIN [ENCRYPTED ]PRIVATE KEY-----)."
+        return f"{where} is not a complete private key in PEM format (-----BEGIN [ENCRYPTED ]PRIVATE KEY-----)."
     pattern, expected = FORMS.get(file.name, (".*", ""))
     return f"{where} is not {expected}." if text and not re.fullmatch(pattern, text, re.DOTALL) else ""
 
 
 def _key(profile: Profile) -> Iterator[str]:
-    """What is wrong with the private key and its passphrase together."""
+    """Check that the private key and its passphrase go together, and yield faults."""
     name, passphrase = "SNOWFLAKE_PRIVATE_KEY", "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE"
     is_encrypted, has_passphrase = "ENCRYPTED" in secret(profile, name), bool(secret(profile, passphrase))
     if is_encrypted and not has_passphrase:
-        yield f"{name} is encrypted: add {passphrase} to SECRETS, and put it into a file of that name beside the key."
+        yield f"{name} is encrypted. Add {passphrase} to SECRETS, and put it into a file of that name beside the key."
     if has_passphrase and not is_encrypted:
-        yield f"{passphrase} is set, but {name} is not encrypted: remove the passphrase from SECRETS and its file."
+        yield f"{passphrase} is set, but {name} is not encrypted. Remove the passphrase's file and its name in SECRETS."
 
 
 def _text(file: Path) -> str:
-    """The secret in a file, as with_secrets.sh reads it: without a byte order mark, CRs, and space at either end.
+    """Read the secret in a file as with_secrets.sh does: without byte order mark, CRs, and space at either end.
 
     Raises:
-        ComposeError: the file is not UTF-8, such as one that Windows PowerShell wrote.
+        ComposeError: the file cannot be read or is not UTF-8. Windows PowerShell writes UTF-16, for example.
     """
     if not file.is_file():
         return ""
@@ -162,14 +161,14 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError:
         raise ComposeError(
-            f"{'/'.join(file.parts[-4:])} is not UTF-8. Save it as UTF-8, with the value alone."
+            f"{'/'.join(file.parts[-4:])} is not UTF-8. Save it as UTF-8, with only the value."
         ) from None
     except OSError as error:
-        raise ComposeError(f"{file} cannot be read: {error.strerror}. Let your user read it.") from None
+        raise ComposeError(f"{file} cannot be read: {error.strerror}. Give your user read access.") from None
 
 
 def _write_once(file: Path, text: str) -> None:
-    """Write where something differs: a container keeps the file that it was started with."""
+    """Write a file only if its content differs, because a running container keeps the file that it started with."""
     if not file.is_file() or file.read_text() != text:
         _write(file, text)
     file.chmod(0o444)

@@ -1,9 +1,9 @@
-"""The variables of the shell that a verb is typed in: Docker's own, and those that the verb may be given."""
+"""The environment of the shell that runs a verb: variables for Docker, and those that override a profile."""
 
 import os
 from collections.abc import Mapping
 
 
 def variables() -> Mapping[str, str]:
-    """Return the environment as the person has it; the profile, not this, holds the platform's settings."""
+    """Return the environment. The platform's settings come from the profile, not from here."""
     return os.environ

@@ -1,4 +1,4 @@
-"""`make up`: everything is started, healthy, and what has landed has become tables."""
+"""`make up`: start everything, wait until it is healthy, and wait for the first tables."""
 
 import fcntl
 import re
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from services.compose.code import choose_code
-from services.compose.engine import PORTS, STATES, Compose, steered, stuck
+from services.compose.code import prepare_code
+from services.compose.engine import PORTS, STATES, Compose, docker_variables_hint, services_to_recreate
 from services.compose.image import commit_of, need_image
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
@@ -23,31 +23,31 @@ from services.compose.rotate import without_runs
 
 MARTS_SECONDS = 900.0
 CHANGES = 3
-"""What bootstrap's brief plan ends with where something would change."""
+"""The exit code of bootstrap's brief plan if something would change."""
 
 NO_SOURCE = "There is no source yet: `make source FILE=orders.csv` turns a file of yours into a table."
 READY = ("test", "-f", "/data/published/warehouse.duckdb")
 
 
 def up(compose: Compose, yes: bool = False, takeover: bool = False) -> int:
-    """Build what has changed, start everything, wait for the first tables, and say where to look.
+    """Build what has changed, start everything, wait for the first tables, and print where to look.
 
     Args:
         compose: the platform.
-        yes: whether a Prefect server that others use too is changed without a question.
-        takeover: whether what another clone has registered there under the same names is replaced.
+        yes: whether to change a shared Prefect server without asking.
+        takeover: whether to replace what another clone registered there under the same names.
 
     Raises:
-        ComposeError: a port is taken, a service does not become healthy, or the first pipeline run fails; or a Prefect
-            server that others use would be changed, and nobody agrees.
+        ComposeError: a port is in use, a service does not become healthy, the first pipeline run fails, or nobody
+            agreed to change a shared Prefect server.
     """
-    with alone(compose):
+    with profile_lock(compose):
         begun = datetime.now(UTC)
         check_ports(compose)
         need_image(compose.profile)
-        choose_code(compose.profile)
+        prepare_code(compose.profile)
         if not compose.profile.image:
-            print("Building what has changed; the first time takes some minutes.", flush=True)
+            print("Building what has changed. The first build takes several minutes.", flush=True)
         compose.build()
         with without_runs(compose):
             if compose.profile.is_on_shared_server:
@@ -60,38 +60,38 @@ def up(compose: Compose, yes: bool = False, takeover: bool = False) -> int:
 
 
 @contextmanager
-def alone(compose: Compose) -> Iterator[None]:
-    """Wait for another `make up` of the profile: two that make the same containers at once stop each other."""
+def profile_lock(compose: Compose) -> Iterator[None]:
+    """Hold the profile's lock; wait for another `make up` first. Two at once would stop each other's containers."""
     with compose.profile.file.open() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another `make up` of this profile is at work; waiting for its end.", flush=True)
+            print("Another `make up` of this profile is running. Waiting for it to end.", flush=True)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def register(compose: Compose, yes: bool, takeover: bool) -> None:
-    """Show what would change on a Prefect server that others use too; change it where that is agreed to.
+    """Show what would change on a shared Prefect server, ask, and change it.
 
     Raises:
-        ComposeError: it cannot be changed, or nobody agrees; nothing was changed.
+        ComposeError: the changes cannot be made, or nobody agreed to them. Nothing was changed.
     """
     options, make = ["--takeover"] if takeover else [], compose.profile.make
     print(f"{compose.profile.values['PREFECT_API_URL']} is not this platform's own server. The plan:", flush=True)
     code = bootstrap(compose, "--plan", "--brief", *options)
     if code not in (0, CHANGES):
-        raise ComposeError(f"Nothing was changed or started. `{make('doctor')}` says what stands in the way.")
+        raise ComposeError(f"Nothing was changed or started. `{make('doctor')}` shows the reason.")
     if not code and not takeover:
         return
-    if not yes and answer("Change that? [y/N] ") != "y":
-        raise ComposeError(f"Nothing was changed or started. `{make('up')} YES=1` does it without a question.")
+    if not yes and answer("Make these changes? [y/N] ") != "y":
+        raise ComposeError(f"Nothing was changed or started. `{make('up')} YES=1` makes the changes without asking.")
     if bootstrap(compose, *options):
-        raise ComposeError("Not all of it could be registered; see above. Nothing was started.")
+        raise ComposeError("Some of it could not be registered; see above. Nothing was started.")
 
 
 def answer(question: str) -> str:
-    """What a person types; nothing where there is nobody to ask."""
+    """Ask a question and return the answer in lower case; "" without a terminal."""
     if not sys.stdin.isatty():
         print(f"{question}There is no terminal to answer on.")
         return ""
@@ -106,51 +106,51 @@ def start(compose: Compose) -> None:
     """Start every service and wait until it is ready for work.
 
     Raises:
-        ComposeError: one is not; its last lines are in the text.
+        ComposeError: a service is not ready; the text has the last lines of its log.
     """
     begun = time.monotonic()
-    if services := stuck(compose.output(*STATES)):
+    if services := services_to_recreate(compose.output(*STATES)):
         compose.run("rm", "--stop", "--force", *services)
     compose.stop_what_is_no_longer_named()
     if compose.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "--remove-orphans"):
-        raise ComposeError(f"Not every service is ready.{steered()}\n{_what_failed(compose)}")
+        raise ComposeError(f"Not every service is ready.{docker_variables_hint()}\n{_failed_logs(compose)}")
     print(f"All services are healthy after {time.monotonic() - begun:.0f} s.", flush=True)
 
 
 def check_ports(compose: Compose) -> None:
-    """Make sure that the platform's ports are free, or its own already.
+    """Check that no other program uses the platform's ports.
 
     Raises:
-        ComposeError: another program has one; it is named where that can be found out.
+        ComposeError: a port is in use; the text names the program if it can be found.
     """
-    if taken := taken_ports(compose):
+    if taken := ports_in_use(compose):
         raise ComposeError(
-            f"{' '.join(taken)} End that, or take other ports, for example: "
-            f"{compose.profile.make('up')} {' '.join(f'{name}=0' for name in PORTS)} (0 is any free one)."
+            f"{' '.join(taken)} Stop that program, or use other ports, for example: "
+            f"{compose.profile.make('up')} {' '.join(f'{name}=0' for name in PORTS)} (0 is any free port)."
         )
 
 
-def taken_ports(compose: Compose) -> list[str]:
-    """The platform's ports that another program has, each in a sentence."""
+def ports_in_use(compose: Compose) -> list[str]:
+    """Return a sentence for each of the platform's ports that another program uses."""
     own = compose.output("ps", "--format", "{{.Ports}}")
     published = [line for line in compose.output("config").splitlines() if line.strip().startswith("published: ")]
     ports = [int(line.split('"')[1]) for line in published]
     return [
-        f"Port {port} is taken by {_holder(port)}."
+        f"Port {port} is in use by {_holder(port)}."
         for port in ports
-        if port and f":{port}->" not in own and _taken(port)
+        if port and f":{port}->" not in own and _is_in_use(port)
     ]
 
 
 def wait_for_marts(compose: Compose, started: datetime) -> None:
-    """Wait until tables are published, if a file has landed; on a platform that has some, they are there at once.
+    """Wait until tables are published, if a file has landed. Return at once if the platform has tables already.
 
     Args:
         compose: the platform.
-        started: when it was; runs from before say nothing of this start.
+        started: when this start began; earlier failed runs are ignored.
 
     Raises:
-        ComposeError: a pipeline run failed before there were any, or none has published in time.
+        ComposeError: a pipeline run failed before it published tables, or none published in time.
     """
     prefect, begun = prefect_of(compose), time.monotonic()
     snowflake = compose.profile.values["DBT_TARGET"] == "snowflake"
@@ -160,18 +160,20 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
     while snowflake or not compose.succeeds("exec", "-T", "worker", *READY):
         runs = prefect.pipelines()
         if snowflake and any(run["state_type"] == "COMPLETED" for run in runs):
-            break  # its readers have the tables that dbt builds: there is no file to look for
+            break  # on Snowflake, readers query the tables that dbt builds, so there is no file to look for
         failed = [run for run in runs if run["state_type"] in ("FAILED", "CRASHED") and _ended(run) > started]
         if failed:
             raise ComposeError(f"The first pipeline run failed: {failed[0]['state']['message']}")
         if time.monotonic() - begun > MARTS_SECONDS:
-            raise ComposeError(f"No tables after {MARTS_SECONDS:.0f} s; `{compose.profile.make('logs')}` shows why.")
+            raise ComposeError(
+                f"No tables were published within {MARTS_SECONDS:.0f} s. `{compose.profile.make('logs')}` shows why."
+            )
         time.sleep(0.5)
-    print(f"What has landed is in the tables after {time.monotonic() - begun:.0f} s more.", flush=True)
+    print(f"The files that landed are in the tables after {time.monotonic() - begun:.0f} s more.", flush=True)
 
 
 def has_landed(compose: Compose) -> bool:
-    """Whether LocalStack's bucket has a file for Airbyte."""
+    """Return whether LocalStack's bucket has a file for Airbyte."""
     values = compose.profile.values
     url = f"localhost:4566/{values['S3_BUCKET']}?list-type=2&prefix={quote(values['S3_PREFIX'])}"
     listed = compose.output("exec", "-T", "localstack", "curl", "-fsS", url)
@@ -179,7 +181,7 @@ def has_landed(compose: Compose) -> bool:
 
 
 def banner(compose: Compose) -> str:
-    """Where to look, and what to try next."""
+    """Return the text that `make up` ends with: addresses, and commands to try next."""
     page, prefect, airbyte, s3 = (
         compose.address(service, port)
         for service, port in (("console", 8300), ("prefect-server", 4200), ("airbyte", 8006), ("localstack", 4566))
@@ -201,9 +203,9 @@ def banner(compose: Compose) -> str:
     )
     tries = {
         f"{profile.make('run')} FLOW=full_pipeline": "runs a deployment and follows its log",
-        f"{profile.make('drop')} FILE=new.csv STREAM=orders": "puts a file into landing and follows what it sets off",
-        f"{profile.make('logs')} SERVICE=worker": "what a service says",
-        profile.make("down"): "stops everything; the data stay",
+        f"{profile.make('drop')} FILE=new.csv STREAM=orders": "uploads a file and follows the run that it starts",
+        f"{profile.make('logs')} SERVICE=worker": "shows the log of a service",
+        profile.make("down"): "stops everything and keeps the data",
     }
     width = max(map(len, tries)) + 2
     lines = "\n".join(f"  {command:<{width}}{meaning}" for command, meaning in tries.items())
@@ -222,7 +224,7 @@ def _ended(run: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(run["state"]["timestamp"])
 
 
-def _taken(port: int) -> bool:
+def _is_in_use(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -233,7 +235,7 @@ def _taken(port: int) -> bool:
 
 
 def _holder(port: int) -> str:
-    """The container or the process that listens on a port, as far as this user may know."""
+    """Return the container or process that listens on a port, or how to find it if this user may not see it."""
     named = ["docker", "ps", "--filter", f"publish={port}", "--format", "the container {{.Names}}"]
     lsof = ["lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"]
     for command in (named, lsof):
@@ -249,8 +251,8 @@ def _process(lsof: str) -> str:
     return f"{fields.get('c', 'a process')} (PID {fields.get('p', '?')})"
 
 
-def _what_failed(compose: Compose) -> str:
-    """The last lines of each service that is neither healthy nor done."""
+def _failed_logs(compose: Compose) -> str:
+    """Return the last lines of the log of each service that is neither healthy nor finished."""
     listed = compose.output("ps", "--all", "--format", "{{.Service}},{{.State}},{{.Health}},{{.ExitCode}}")
     states = [line.split(",") for line in listed.splitlines()]
     good = (["running", "healthy", "0"], ["exited", "", "0"])

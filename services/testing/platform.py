@@ -18,8 +18,8 @@ import httpx
 from testcontainers.compose import DockerCompose
 
 from blocks.landing import AwsAccess, s3_client
-from services.compose.code import bring_code
-from services.compose.engine import FROM_OUTSIDE, PYTHON, STATES, stuck
+from services.compose.code import update_copy
+from services.compose.engine import OVERRIDABLE, PYTHON, STATES, services_to_recreate
 from services.compose.prefect_api import authorization
 from services.compose.profile import load
 from services.compose.project import Engine
@@ -68,7 +68,7 @@ class Platform(DockerCompose, Running):
     ) -> None:
         self.profile = load(profile, Path(project, "profiles"), Path(project, "docker-compose.yml"))
         prepare(self.profile)
-        bring_code(self.profile)
+        update_copy(self.profile)
         self.bucket, self.prefix = self.profile.values["S3_BUCKET"], self.profile.values["S3_PREFIX"]
         self._landed: set[str] = set()
         self.name = f"{NAME}-{owner or os.getpid()}-{uuid4().hex[:8]}"
@@ -83,7 +83,7 @@ class Platform(DockerCompose, Running):
     @cached_property
     def compose_command_property(self) -> list[str]:
         """Compose's command line; the profile decides, the environment of the tests does not."""
-        hidden = [f"--unset={name}" for name in self.profile.values if name not in FROM_OUTSIDE]
+        hidden = [f"--unset={name}" for name in self.profile.values if name not in OVERRIDABLE]
         variables = {"COMPOSE_PROJECT_NAME": self.name, **self.ports, **digests(self.profile)}
         own = [f"{name}={value}" for name, value in variables.items()]
         return ["env", *hidden, *own, *super().compose_command_property]
@@ -122,7 +122,7 @@ class Platform(DockerCompose, Running):
             _remove_images(lambda project: project == self.name)
 
     def remove(self) -> None:
-        """Remove the containers, and every volume: a back-up makes some that the profile does not name."""
+        """Remove the containers, and every volume: a backup makes some that the profile does not name."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
         Engine().remove_volumes(self.name)
 
@@ -135,7 +135,7 @@ class Platform(DockerCompose, Running):
             PlatformFailed: a service does not become healthy; the text holds the newest lines of all logs.
         """
         try:
-            if services := stuck(self.compose(*STATES)):
+            if services := services_to_recreate(self.compose(*STATES)):
                 self.compose("rm", "--stop", "--force", *services)
             super().start()
         except subprocess.CalledProcessError as error:

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from services.compose.profile import PROJECT
-from services.compose.values import OF_THE_HOST
+from services.compose.values import HOST_GATEWAY
 from services.embedded.processes import Processes, free_ports
 from tests.integration.servers import s3_server
 
@@ -48,7 +48,7 @@ USAGES = (
     "encipher_only",
     "decipher_only",
 )
-GUARD = {"GUARD_ALLOWED_HOSTS": OF_THE_HOST}
+GUARD = {"GUARD_ALLOWED_HOSTS": HOST_GATEWAY}
 
 
 @dataclass
@@ -112,7 +112,7 @@ def production(folder: Path, gateway: str) -> Iterator[Production]:
             name: stack.enter_context(_tls(gateway, int(url.rpartition(":")[2]), context))
             for name, url in plain.items()
         }
-        at = {name: f"https://{OF_THE_HOST}:{port}" for name, port in fronts.items()}
+        at = {name: f"https://{HOST_GATEWAY}:{port}" for name, port in fronts.items()}
         yield Production(
             ca,
             at["s3"],
@@ -202,7 +202,7 @@ def _certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
     """A private authority's certificate, and a server's context with one that it has signed."""
     now = datetime.now(UTC)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
-    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Acme's authority", OF_THE_HOST)]
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Acme's authority", HOST_GATEWAY)]
 
     def certificate(subject: int, *extensions: x509.ExtensionType) -> x509.Certificate:
         made = x509.CertificateBuilder(
@@ -217,7 +217,7 @@ def _certificates(folder: Path) -> tuple[Path, ssl.SSLContext]:
 
     signs = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
     ca = certificate(0, x509.BasicConstraints(ca=True, path_length=None), x509.KeyUsage(**signs))
-    server = certificate(1, x509.SubjectAlternativeName([x509.DNSName(OF_THE_HOST)]))
+    server = certificate(1, x509.SubjectAlternativeName([x509.DNSName(HOST_GATEWAY)]))
     (folder / "ca.crt").write_bytes(ca.public_bytes(Encoding.PEM))
     (folder / "ca.crt").chmod(0o644)
     (folder / "server.crt").write_bytes(server.public_bytes(Encoding.PEM))

@@ -102,7 +102,7 @@ def test_a_clone_does_not_touch_the_platform_of_another(up: str, clone: Clone, t
     shutil.copytree(clone.folder, tmp_path / "other")
     refused = Clone(tmp_path / "other", clone.name).make("reset", "YES=1")
     assert refused.returncode != 0
-    assert f"that of the clone {clone.folder}" in refused.stdout
+    assert f"belongs to the clone in {clone.folder}" in refused.stdout
     assert clone.containers()
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from testcontainers.core.container import DockerContainer
 
-from services.compose.engine import KEEP, KEEP_DAYS
+from services.compose.engine import KEEP_DAYS, RETENTION
 from services.compose.profile import COMPOSE_FILE
 from services.embedded.processes import Processes, free_ports
 from services.testing.fixtures import need_engine
@@ -81,7 +81,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
     need_engine()
     declared = SERVICES["prefect-server"]["environment"]
     settings = {name: value for name, value in declared.items() if "DB_VACUUM" in name and value}
-    settings |= {KEEP: str(KEEP_DAYS * 86400), "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2"}
+    settings |= {RETENTION: str(KEEP_DAYS * 86400), "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2"}
     port, at = free_ports(2)
     made = DockerContainer(SERVICES["postgres"]["image"])
     for name, value in {"USER": "prefect", "DB": "prefect", "PASSWORD": "prefect"}.items():

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from snowflake.connector.errors import ProgrammingError
 
-from services.compose.values import OF_THE_HOST
+from services.compose.values import HOST_GATEWAY
 from services.testing.fixtures import need_engine, owner
 from services.testing.platform import NAME
 from services.testing.running import unless_busy
@@ -122,7 +122,7 @@ class Walk:
             "SNOWFLAKE_WAREHOUSE": "DATA_PLATFORM",
             "SNOWFLAKE_DATABASE": "DATA_PLATFORM",
             "SNOWFLAKE_SCHEMA": "ANALYTICS",
-            "SNOWFLAKE_HOST": lookalikes.OF_THE_HOST,
+            "SNOWFLAKE_HOST": lookalikes.HOST_GATEWAY,
             "SNOWFLAKE_PORT": str(systems.snowflake_port),
         }
         text = file.read_text()
@@ -166,7 +166,7 @@ def walk(project: Path, tmp_path: Path, pytestconfig: pytest.Config) -> Iterator
             ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", *command], cwd=project, check=True
         )
     # Not from the bridge network's description: a daemon's first start leaves the gateway out of it.
-    ask = ["docker", "run", "--rm", "--add-host", f"{OF_THE_HOST}:host-gateway", BASE, "getent", "hosts", OF_THE_HOST]
+    ask = ["docker", "run", "--rm", "--add-host", f"{HOST_GATEWAY}:host-gateway", BASE, "getent", "hosts", HOST_GATEWAY]
     gateway = subprocess.check_output(ask, text=True).split()[0]
     with lookalikes.production(tmp_path, gateway) as systems:
         clone = Clone(project, name)

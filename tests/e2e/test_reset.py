@@ -11,7 +11,7 @@ from tests.e2e.clone import Clone
 def test_the_platform_needs_no_network(up: str, clone: Clone) -> None:
     proved = clone.make("verify-offline")
     assert proved.returncode == 0, proved.stdout
-    assert "Proved" in proved.stdout
+    assert "Verified" in proved.stdout
 
 
 def test_reset_asks_and_then_leaves_nothing(up: str, clone: Clone) -> None:

@@ -16,7 +16,7 @@ from tests.e2e.landing import SAMPLE_FLIGHTS, THREE, land_flights, numbers
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(3600)]
 EARLIER = "c28f886"
-"""A commit before the back-ups, for as long as no release has a tag."""
+"""A commit before the backups, for as long as no release has a tag."""
 
 
 def last_release() -> str:

@@ -300,7 +300,7 @@ def test_an_unknown_parameter_is_answered_with_those_that_there_are_and_starts_n
         name=DeploymentFilterName(any_=["trial-dbt-transform"])
     )  # others' schedules plan runs meanwhile
     before = {each.id for each in client.read_flow_runs(deployment_filter=ours)}
-    with pytest.raises(ComposeError, match=r"dbt-transform has no parameter 'selct'\. Those that it has: .*select"):
+    with pytest.raises(ComposeError, match=r"dbt-transform has no parameter 'selct'\. Its parameters: .*select"):
         Prefect(f"{prefect_server}/api", names=NAMES).start("dbt_transform", {"selct": "dim_airlines"})
     assert {each.id for each in client.read_flow_runs(deployment_filter=ours)} == before
 

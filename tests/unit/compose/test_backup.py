@@ -1,4 +1,4 @@
-"""A back-up is written whole or not at all, and a restore that would harm is refused before anything changes."""
+"""A backup is written whole or not at all, and a restore that would harm is refused before anything changes."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import yaml
 
 from services.compose import backup as module
 from services.compose.backup import DATA, LANDING, MANIFEST, OVERLAY, VOLUMES, backup, restore
-from services.compose.engine import KEEP, Compose
+from services.compose.engine import RETENTION, Compose
 from services.compose.profile import COMPOSE_FILE, SCALE_FILE, ComposeError, Profile, load
 from tests.unit.compose.profile_texts import TEXTS
 
@@ -29,7 +29,7 @@ def rehearsal(tmp_path: Path) -> Profile:
 
 
 def saved(own: Profile, folder: Path, **changes: object) -> str:
-    """A back-up of this profile with nothing in it."""
+    """A backup of this profile with nothing in it."""
     manifest = {"format": 1, "profile": own.name, "target": "snowflake", "key": module._key(own), "at": "now"}
     (folder / MANIFEST).write_text(json.dumps({**manifest, **changes}))
     with tarfile.open(folder / "saved.tar", "w") as archive:
@@ -51,8 +51,8 @@ def test_a_back_up_has_every_volume_whose_content_cannot_be_made_again() -> None
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"profile": "local"}, "of profile 'local', and this is 'rehearsal'"),
-        ({"target": "dev"}, "of target 'dev'"),
+        ({"profile": "local"}, "has the profile 'local', but this platform has 'rehearsal'"),
+        ({"target": "dev"}, "has the target 'dev'"),
         ({"format": 99}, "has format 99"),
         ({"key": "other"}, "another PREFECT_SERVER_ENCRYPTION_KEY"),
     ],
@@ -69,7 +69,7 @@ def test_a_file_that_is_no_back_up_is_named(rehearsal: Profile, tmp_path: Path, 
     file = tmp_path / "saved.tar"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ComposeError, match=r"FROM=.*saved\.tar is not a back-up"):
+    with pytest.raises(ComposeError, match=r"FROM=.*saved\.tar (is not|cannot be read as) a backup"):
         restore(Compose(rehearsal, project="p"), str(file), agreed=True)
 
 
@@ -99,12 +99,12 @@ def test_a_part_reaches_the_command_that_restores_it_and_its_error_is_told(tmp_p
         module._read(archive, DATA, ["sh", "-c", f"cat > {tmp_path}/restored"])
         assert (tmp_path / "restored").read_bytes() == content
         full = "echo 'write: No space left on device' >&2; exit 1"
-        with pytest.raises(ComposeError, match=r"volumes.tar could not be copied: .* Make room"):
+        with pytest.raises(ComposeError, match=r"volumes.tar could not be copied: .* Free some"):
             module._read(archive, DATA, ["sh", "-c", full])
 
 
 @pytest.mark.parametrize(
-    ("to", "said"), [("", "Where to"), ("there", "exists already"), ("no/x", "/no does not exist. Create it")]
+    ("to", "said"), [("", "TO is missing"), ("there", "exists already"), ("no/x", "/no does not exist. Create it")]
 )
 def test_a_back_up_replaces_no_file(
     rehearsal: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, said: str
@@ -119,7 +119,7 @@ def test_a_back_up_replaces_no_file(
 def test_how_long_prefect_keeps_ended_runs_is_the_profiles_to_say(tmp_path: Path) -> None:
     def kept(text: str) -> list[str]:
         (tmp_path / "local.env").write_text(text)
-        return [each for each in Compose(load("local", tmp_path)).command("ps") if each.startswith(KEEP)]
+        return [each for each in Compose(load("local", tmp_path)).command("ps") if each.startswith(RETENTION)]
 
-    assert kept(TEXTS["local"]) == [f"{KEEP}={90 * 86400}"]
-    assert kept(f"{TEXTS['local']}PREFECT_KEEP_DAYS=30\n") == [f"{KEEP}={30 * 86400}"]
+    assert kept(TEXTS["local"]) == [f"{RETENTION}={90 * 86400}"]
+    assert kept(f"{TEXTS['local']}PREFECT_KEEP_DAYS=30\n") == [f"{RETENTION}={30 * 86400}"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.compose.code import MOUNTED, bring_code, choose_code, why_copied
+from services.compose.code import MOUNTED, prepare_code, update_copy, why_copied
 from services.compose.profile import (
     COMPOSE_FILE,
     COPIED_FILE,
@@ -51,7 +51,7 @@ def profile(tmp_path: Path) -> Iterator[Profile]:
 
 
 def test_a_clone_that_containers_can_read_is_what_they_run(profile: Profile) -> None:
-    assert bring_code(profile) == ""
+    assert update_copy(profile) == ""
     assert not (profile.clone / COPY).exists()
     assert COPIED_FILE not in profile.files
 
@@ -62,7 +62,7 @@ def test_containers_are_given_a_copy_that_they_can_read_and_the_clone_stays_as_i
 ) -> None:
     spoil(profile.clone)
     before = {each: (each.stat().st_mode, each.read_bytes()) for each in profile.clone.rglob("*") if each.is_file()}
-    assert bring_code(profile)
+    assert update_copy(profile)
     assert COPIED_FILE in profile.files
     copy = profile.clone / COPY
     assert why_copied(copy) == ""
@@ -80,11 +80,11 @@ def test_containers_are_given_a_copy_that_they_can_read_and_the_clone_stays_as_i
 
 def test_a_later_verb_brings_changes_and_removals(profile: Profile) -> None:
     private(profile.clone)
-    bring_code(profile)
+    update_copy(profile)
     declared = (profile.clone / COPY / "prefect.yaml").stat().st_ino
     (profile.clone / "prefect.yaml").write_text("changed: 1\n")
     (profile.clone / "flows" / "example_flow.py").unlink()
-    bring_code(profile)
+    update_copy(profile)
     assert (profile.clone / COPY / "prefect.yaml").read_text() == "changed: 1\n"
     assert (profile.clone / COPY / "prefect.yaml").stat().st_ino == declared, "a mounted file is written in place"
     assert not (profile.clone / COPY / "flows" / "example_flow.py").exists()
@@ -92,10 +92,10 @@ def test_a_later_verb_brings_changes_and_removals(profile: Profile) -> None:
 
 def test_a_clone_that_has_become_readable_is_used_again(profile: Profile, capsys: pytest.CaptureFixture[str]) -> None:
     (profile.clone / SCRIPT).chmod(0o700)
-    choose_code(profile)
+    prepare_code(profile)
     assert f"{SCRIPT} is not readable to other users" in capsys.readouterr().out
     (profile.clone / SCRIPT).chmod(0o755)
-    choose_code(profile)
+    prepare_code(profile)
     assert COPIED_FILE not in profile.files
 
 

@@ -95,19 +95,19 @@ def test_an_image_is_built_of_the_commit_alone_and_says_which(
         ["git", "-C", docker, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
     assert f"--build-arg=VERSION=2027-01-31 --build-arg=COMMIT={commit}" in built
-    assert "It is the one that the profile names." in capsys.readouterr().out
+    assert "The profile names this image." in capsys.readouterr().out
     assert built.split()[-1] != str(production.clone)
 
 
 def test_a_tag_stays_with_its_commit(production: Profile, docker: Path) -> None:
     (docker / "commit").write_text("f" * 40)
-    with pytest.raises(ComposeError, match=r"orchestration:v1 is there already, built from commit f{12},"):
+    with pytest.raises(ComposeError, match=r"orchestration:v1 already exists, built from commit f{12};"):
         make_image(production, "v1")
 
 
 @pytest.mark.parametrize("tag", ["", "latest", "a b", "-v1"])
 def test_a_tag_that_names_no_version_is_refused(production: Profile, docker: Path, tag: str) -> None:
-    with pytest.raises(ComposeError, match="is not a valid version"):
+    with pytest.raises(ComposeError, match="is not a valid tag"):
         make_image(production, tag)
 
 

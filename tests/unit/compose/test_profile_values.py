@@ -13,7 +13,7 @@ from services.airbyte.config import S3Configuration, Source
 from services.airbyte.config_file import in_bucket, load_config
 from services.compose.forms import FORMS, SECRET_NAMES
 from services.compose.profile import PROJECT, ComposeError, load
-from services.compose.promote import differing
+from services.compose.promote import changed_values
 from services.compose.secrets import prepare
 from services.content import CONNECTIONS
 from tests.unit.compose.profile_texts import FILLED, KEY, PRODUCTION, TEXTS, changed, checked
@@ -61,28 +61,28 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
 @pytest.mark.parametrize(
     ("profile", "values", "named"),
     [
-        ("local", {"S3_ENDPOINT_URL": "http://localstak:4566"}, "S3_ENDPOINT_URL does not lead to http://localstack"),
-        ("local", {"AIRBYTE_SERVER_URL": "http://airbyte:8060/api/public/v1"}, "AIRBYTE_SERVER_URL does not lead"),
-        ("local", {"PREFECT_API_URL": "http://prefect-sever:4200/api"}, "PREFECT_API_URL does not lead"),
-        ("rehearsal", {"SNOWFLAKE_HOST": "snowflak"}, "SNOWFLAKE_HOST does not lead to snowflake"),
+        ("local", {"S3_ENDPOINT_URL": "http://localstak:4566"}, "S3_ENDPOINT_URL is not http://localstack"),
+        ("local", {"AIRBYTE_SERVER_URL": "http://airbyte:8060/api/public/v1"}, "AIRBYTE_SERVER_URL is not http"),
+        ("local", {"PREFECT_API_URL": "http://prefect-sever:4200/api"}, "PREFECT_API_URL is not http"),
+        ("rehearsal", {"SNOWFLAKE_HOST": "snowflak"}, "SNOWFLAKE_HOST is not snowflake"),
         ("local", {"COMPOSE_PROFILES": "localstack,prefect"}, "COMPOSE_PROFILES does not start airbyte"),
         ("local", {"AIRBYTE_CONNECTION_ID": FILLED["connection-uuid"].replace("7", "8")}, "AIRBYTE_CONNECTION_ID is"),
         (
             "production",
             {"AIRBYTE_SERVER_URL": "http://localhost:8000/api/public/v1"},
-            "AIRBYTE_SERVER_URL leads to loc",
+            "AIRBYTE_SERVER_URL points to loc",
         ),
         ("production", {"AIRBYTE_SERVER_URL": "http://127.0.0.1:8000/v1"}, "Write host.docker.internal"),
         (
             "production",
             {"PREFECT_API_URL": "http://localhost:4200/api", "COMPOSE_PROFILES": ""},
-            "PREFECT_API_URL leads",
+            "PREFECT_API_URL points",
         ),
-        ("production", {"S3_ENDPOINT_URL": "http://127.1:9000"}, "S3_ENDPOINT_URL leads to 127.1"),
-        ("production", {"SENSOR_QUEUE_URL": "http://a.localhost:9324/q"}, "SENSOR_QUEUE_URL leads to a.localhost"),
-        ("production", {"SNOWFLAKE_HOST": "0.0.0.0", "SNOWFLAKE_PORT": "443"}, "SNOWFLAKE_HOST leads to 0.0.0.0"),
-        ("production", {"DBT_TARGET": "dev", "SECRETS": "PREFECT_API_AUTH_STRING"}, "only the mock Airbyte fills"),
-        ("production", {"SECRETS": "AWS_SESSION_TOKEN"}, "SECRETS names AWS_SESSION_TOKEN, and AWS_ACCESS_KEY_ID"),
+        ("production", {"S3_ENDPOINT_URL": "http://127.1:9000"}, "S3_ENDPOINT_URL points to 127.1"),
+        ("production", {"SENSOR_QUEUE_URL": "http://a.localhost:9324/q"}, "SENSOR_QUEUE_URL points to a.localhost"),
+        ("production", {"SNOWFLAKE_HOST": "0.0.0.0", "SNOWFLAKE_PORT": "443"}, "SNOWFLAKE_HOST points to 0.0.0.0"),
+        ("production", {"DBT_TARGET": "dev", "SECRETS": "PREFECT_API_AUTH_STRING"}, "only the mock loads"),
+        ("production", {"SECRETS": "AWS_SESSION_TOKEN"}, "SECRETS names AWS_SESSION_TOKEN, but AWS_ACCESS_KEY_ID"),
         (
             "production",
             {"PREFECT_API_URL": "https://app.prefect.cloud/account/a/workspace/b", "COMPOSE_PROFILES": ""},
@@ -91,7 +91,7 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
         (
             "production",
             {"PREFECT_API_URL": "https://api.prefect.cloud/api", "COMPOSE_PROFILES": ""},
-            "take both ids from that address",
+            "Copy both ids from your address",
         ),
         (
             "production",
@@ -109,14 +109,14 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
         ("rehearsal", {"SECRETS": "SNOWFLAKE_PASSWORD,SNOWFLAKE_PRIVATE_KEY"}, "SECRETS names 2 of SNOWFLAKE_PASSWORD"),
         ("rehearsal", {"SECRETS": "SNOWFLAKE_PRIVATE_KEY"}, "SECRETS does not name SNOWFLAKE_PASSWORD"),
         ("rehearsal", {"SECRETS": "SNOWFLAKE_PASSWORD"}, "SECRETS does not name PREFECT_API_AUTH_STRING"),
-        ("rehearsal", {"SNOWFLAKE_PROTOCOL": "https"}, "SNOWFLAKE_PROTOCOL does not lead to http,"),
-        ("rehearsal", {"SNOWFLAKE_ACCOUNT": "snowflak"}, "SNOWFLAKE_ACCOUNT does not lead to snowflake"),
-        ("rehearsal", {"DBT_TARGET": "dev"}, "DBT_TARGET does not lead to snowflake"),
-        ("rehearsal", {"PREFECT_API_URL": "https://prefect-server:4200/api"}, "PREFECT_API_URL does not lead"),
-        ("rehearsal", {"PREFECT_API_URL": "http://prefect-server:4200/apii"}, "PREFECT_API_URL does not lead"),
-        ("rehearsal", {"AIRBYTE_SERVER_URL": "http://airbyte:8006/api/public/v2"}, "AIRBYTE_SERVER_URL does not lead"),
-        ("rehearsal", {"S3_ENDPOINT_URL": "https://localstack:4566"}, "S3_ENDPOINT_URL does not lead"),
-        ("rehearsal", {"PREFECT_PORT": "8006"}, "AIRBYTE_PORT is 8006, and so is another port"),
+        ("rehearsal", {"SNOWFLAKE_PROTOCOL": "https"}, "SNOWFLAKE_PROTOCOL is not http,"),
+        ("rehearsal", {"SNOWFLAKE_ACCOUNT": "snowflak"}, "SNOWFLAKE_ACCOUNT is not snowflake"),
+        ("rehearsal", {"DBT_TARGET": "dev"}, "DBT_TARGET is not snowflake"),
+        ("rehearsal", {"PREFECT_API_URL": "https://prefect-server:4200/api"}, "PREFECT_API_URL is not http"),
+        ("rehearsal", {"PREFECT_API_URL": "http://prefect-server:4200/apii"}, "PREFECT_API_URL is not http"),
+        ("rehearsal", {"AIRBYTE_SERVER_URL": "http://airbyte:8006/api/public/v2"}, "AIRBYTE_SERVER_URL is not http"),
+        ("rehearsal", {"S3_ENDPOINT_URL": "https://localstack:4566"}, "S3_ENDPOINT_URL is not http"),
+        ("rehearsal", {"PREFECT_PORT": "8006"}, "AIRBYTE_PORT is 8006, the same as another port"),
         ("local", {"SENSOR_QUEUE_URL": "http://localstak:4566/0/landing-events"}, "SENSOR_QUEUE_URL does not begin"),
         ("rehearsal", {"AWS_ACCESS_KEY_ID": ""}, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         ("production", {"SNOWFLAKE_PROTOCOL": "http"}, "SNOWFLAKE_PROTOCOL is http"),
@@ -126,7 +126,7 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
         (
             "production",
             {"AWS_ACCESS_KEY_ID": "ASIAXYZ", "SECRETS": "AWS_SECRET_ACCESS_KEY"},
-            "add AWS_SESSION_TOKEN to SECRETS",
+            "Add AWS_SESSION_TOKEN to SECRETS",
         ),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value,
@@ -183,7 +183,7 @@ def test_the_three_axes_can_be_mixed_but_for_duckdb_without_what_fills_its_lake(
 ) -> None:
     text = mixed(landing, airbyte, warehouse)
     if (airbyte, warehouse) == ("real", "dev"):
-        with pytest.raises(ComposeError, match="DBT_TARGET is dev, and only the mock Airbyte fills DuckDB's lake"):
+        with pytest.raises(ComposeError, match="DBT_TARGET is dev, but the mock Airbyte does not run here"):
             checked(tmp_path, "rehearsal", text)
     else:
         checked(tmp_path, "rehearsal", text)
@@ -220,7 +220,7 @@ def test_further_values_of_a_profile_are_taken_and_a_wrong_one_is_told(tmp_path:
         "CA_FILE": f"{tmp_path}/no.crt",
         "HTTPS_PROXY": "http://user:hunter2@proxy:3128",
         "HTTP_PROXY": "socks5://proxy:1080",
-        "HTTPS_PROXY leads to localhost": "http://localhost:3128",
+        "HTTPS_PROXY points to localhost": "http://localhost:3128",
         "AUTOMATIC_RUNS": "no",
     }
     for name, value in bad.items():
@@ -228,7 +228,7 @@ def test_further_values_of_a_profile_are_taken_and_a_wrong_one_is_told(tmp_path:
             checked(tmp_path, "local", f"{TEXTS['local']}{name.split()[0]}={value}\n")
         assert "hunter2" not in str(failure.value)
     ca.chmod(0o600)
-    with pytest.raises(ComposeError, match=r"CA_FILE is .* containers cannot read: chmod a\+r"):
+    with pytest.raises(ComposeError, match=r"CA_FILE is .* containers cannot read. Run: chmod a\+r"):
         checked(tmp_path, "local", f"{TEXTS['local']}CA_FILE={ca}\n")
 
 
@@ -252,8 +252,8 @@ def test_a_profile_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "passphrase", "said"),
     [
-        (KEY, "", "SNOWFLAKE_PRIVATE_KEY is encrypted: add SNOWFLAKE_PRIVATE_KEY_PASSPHRASE to SECRETS"),
-        (KEY.replace("ENCRYPTED ", ""), "secret", "remove the passphrase"),
+        (KEY, "", "SNOWFLAKE_PRIVATE_KEY is encrypted. Add SNOWFLAKE_PRIVATE_KEY_PASSPHRASE to SECRETS"),
+        (KEY.replace("ENCRYPTED ", ""), "secret", "Remove the passphrase"),
     ],
 )
 def test_a_private_key_and_its_passphrase_go_together(tmp_path: Path, key: str, passphrase: str, said: str) -> None:
@@ -281,20 +281,20 @@ def test_the_values_that_differ_between_two_profiles_are_those_that_do_and_no_ot
     for name in ("local", "rehearsal"):
         (tmp_path / f"{name}.env").write_text(TEXTS[name])
     local, rehearsal = load("local", tmp_path), load("rehearsal", tmp_path)
-    assert differing(local.values, local) == []
-    shown = differing(local.values, rehearsal)
+    assert changed_values(local.values, local) == []
+    shown = changed_values(local.values, rehearsal)
     assert "  DBT_TARGET: dev -> snowflake" in shown
     assert "  SNOWFLAKE_HOST: (none) -> snowflake" in shown
     assert [line for line in shown if "S3_BUCKET" in line or "PORT: 4" in line] == []
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError, match="SENSOR_QUEU_URL is not a known name: did you mean SENSOR_QUEUE_URL"):
+    with pytest.raises(ComposeError, match="SENSOR_QUEU_URL is not a known name. Did you mean SENSOR_QUEUE_URL"):
         checked(tmp_path, "local", TEXTS["local"].replace("SENSOR_QUEUE_URL", "SENSOR_QUEU_URL"))
 
 
 def test_a_value_that_is_there_twice_is_told_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError, match="S3_PORT is there twice"):
+    with pytest.raises(ComposeError, match="S3_PORT is set twice"):
         checked(tmp_path, "local", f"{TEXTS['local']}S3_PORT=4567\n")
 
 

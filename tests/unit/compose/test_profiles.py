@@ -64,13 +64,13 @@ def test_an_unknown_profile_is_named_with_those_that_there_are(profiles: Path) -
 def test_every_missing_value_of_a_profile_is_named_at_once(profiles: Path) -> None:
     text = re.sub(r"^AIRBYTE_PORT=.*\n", "", LOCAL.read_text(), flags=re.MULTILINE)
     (profiles / "local.env").write_text(re.sub(r"^S3_BUCKET=.*$", "S3_BUCKET=", text, flags=re.MULTILINE))
-    with pytest.raises(ComposeError, match=r"profiles/local\.env gives no value for S3_BUCKET, AIRBYTE_PORT"):
+    with pytest.raises(ComposeError, match=r"profiles/local\.env has no value for S3_BUCKET, AIRBYTE_PORT"):
         load("local", profiles)
 
 
 def test_a_copied_profile_must_bear_its_own_name(profiles: Path) -> None:
     (profiles / "local.env").rename(profiles / "mine.env")
-    with pytest.raises(ComposeError, match=r"profiles/mine\.env says PROFILE=local: make that mine"):
+    with pytest.raises(ComposeError, match=r"profiles/mine\.env says PROFILE=local. Change it to mine"):
         load("mine", profiles)
 
 
@@ -139,7 +139,7 @@ def test_a_compose_that_is_too_old_is_named_with_what_is_needed(docker: Path, ve
     if not is_old:
         check_engine()
         return
-    with pytest.raises(ComposeError, match=rf"Compose is {version}: 2\.20 or newer"):
+    with pytest.raises(ComposeError, match=rf"Compose {version} is too old. Install 2\.20 or newer"):
         check_engine()
 
 

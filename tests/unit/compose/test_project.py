@@ -126,7 +126,7 @@ def test_a_project_named_by_hand_is_used_by_the_clone_that_made_it_and_refused_t
     own = docker.up(mine)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "second")
     assert docker.up(mine) == "second"
-    with pytest.raises(ComposeError, match=f"is that of the clone {re.escape(str(mine))}"):
+    with pytest.raises(ComposeError, match=f"belongs to the clone in {re.escape(str(mine))}"):
         project_name(LOCAL, other, docker)
     docker.down("second")
     assert project_name(LOCAL, mine, docker) == "second"
@@ -139,7 +139,7 @@ def test_a_project_named_by_hand_is_used_by_the_clone_that_made_it_and_refused_t
 def test_nothing_that_is_not_there_or_another_clones_can_be_adopted(tmp_path: Path, docker: Docker) -> None:
     name = docker.up(clone(tmp_path, "mine"))
     other = clone(tmp_path, "other")
-    with pytest.raises(ComposeError, match="that of the clone"):
+    with pytest.raises(ComposeError, match="belongs to the clone"):
         adopt(LOCAL, name, other, docker)
     with pytest.raises(ComposeError, match="no Compose project 'nonsense'"):
         adopt(LOCAL, "nonsense", other, docker)

@@ -18,7 +18,7 @@ def test_promote_before_the_first_start_names_the_command_that_starts_the_server
     said = capfd.readouterr().out
     assert "DBT_TARGET: dev -> snowflake" in said
     assert "`make up PROFILE=production` starts it" in said
-    assert ("APPLY=1 needs a server that runs" in said) == apply
+    assert ("APPLY=1 needs a running server" in said) == apply
     asked = (docker / "told").read_text()
     assert "services.bootstrap --profile production --models" in asked
     assert "--plan" not in asked

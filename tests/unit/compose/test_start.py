@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.compose.engine import stuck
+from services.compose.engine import services_to_recreate
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from services.compose.engine import stuck
     ],
 )
 def test_a_container_that_would_end_the_wait_at_once_is_begun_anew(states: str, services: list[str]) -> None:
-    assert stuck(states) == services
+    assert services_to_recreate(states) == services

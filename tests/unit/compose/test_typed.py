@@ -16,10 +16,10 @@ from services.compose import prefect_api
 from services.compose.__main__ import main
 from services.compose.drop import drop
 from services.compose.engine import Compose
-from services.compose.prefect_api import Prefect, Silent
+from services.compose.prefect_api import NotAnswering, Prefect
 from services.compose.profile import PROJECT, ComposeError, load
-from services.compose.up import alone
-from services.compose.values import OF_THE_HOST
+from services.compose.up import profile_lock
+from services.compose.values import HOST_GATEWAY
 
 ODD = """select 'it''s' as "a b", '$HOME $$ `x` \\n'"""
 
@@ -94,10 +94,10 @@ def test_a_second_make_up_waits_for_the_first(capsys: pytest.CaptureFixture[str]
     compose, events = Compose(load("local")), Queue[str]()
 
     def second() -> None:
-        with alone(compose):
+        with profile_lock(compose):
             events.put("the second")
 
-    with alone(compose):
+    with profile_lock(compose):
         thread = Thread(target=second)
         thread.start()
         deadline = time.monotonic() + 30
@@ -106,7 +106,7 @@ def test_a_second_make_up_waits_for_the_first(capsys: pytest.CaptureFixture[str]
             time.sleep(0.01)
         events.put("the first")
     thread.join()
-    assert "waiting for its end" in said
+    assert "Waiting for it to end" in said
     assert [events.get(), events.get()] == ["the first", "the second"]
 
 
@@ -148,7 +148,7 @@ def test_a_server_that_is_followed_may_be_started_anew(prefect: Prefect) -> None
     Restarting.to_break, Restarting.to_fail = 2, 1  # it answers 500 while its database is away
     assert prefect.ask("flow_runs/1", patience=60) == {"name": "there"}
     Restarting.to_break = 1
-    with pytest.raises(Silent, match="does not answer"):
+    with pytest.raises(NotAnswering, match="does not answer"):
         prefect.ask("flow_runs/1")
 
 
@@ -161,7 +161,7 @@ def test_a_server_that_is_not_available_for_a_moment_is_asked_again(
     assert prefect.ask("flow_runs/1") == {"name": "there"}
     monkeypatch.setattr(prefect_api, "BUSY_SECONDS", 0)
     Restarting.to_fail = 1
-    with pytest.raises(Silent, match=f"is not available: it keeps answering {status}"):
+    with pytest.raises(NotAnswering, match=f"is not available: it keeps answering {status}"):
         prefect.ask("flow_runs/1")
 
 
@@ -194,4 +194,4 @@ def test_a_link_leads_to_the_ui_of_the_server(api: str, page: str) -> None:
 
 def test_a_server_of_this_machine_is_found_by_the_name_that_containers_have_for_it(prefect: Prefect) -> None:
     port = prefect.api.rpartition(":")[2]
-    assert Prefect(f"http://{OF_THE_HOST}:{port}").ask("flow_runs/1") == {"name": "there"}
+    assert Prefect(f"http://{HOST_GATEWAY}:{port}").ask("flow_runs/1") == {"name": "there"}
