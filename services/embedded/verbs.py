@@ -19,7 +19,7 @@ from blocks.land import land
 from blocks.settings import PrefectServer, Settings
 from blocks.systems import landing_from
 from services.compose.__main__ import RUN_SECONDS, answer, flag, parameters
-from services.compose.drop import opened, run_for, stream_of
+from services.compose.drop import open_file, run_for, stream_of
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError
 from services.doctor.__main__ import main as doctor_main
@@ -86,13 +86,13 @@ class Dev:
         """Put a file into landing, and follow the sensor's run on it."""
         self.need()
         landing = landing_from(self.settings)
-        with opened(options.file) as content:
+        with open_file(options.file) as content:
             key = f"{landing.prefix}{options.stream or stream_of(options.file)}/{options.file.name}"
             before = {run["id"] for run in self.prefect.pipelines()}
             landed = land(key, content, landing, os.fstat(content.fileno()).st_size)
         print(f"landed s3://{landing.bucket}/{shown(key)}")
         if not landed["new"]:
-            print("The same content was there already: nothing is new, so nothing runs.")
+            print("The bucket already had the same content, so nothing runs.")
             return 0
         run = run_for(self.prefect, key, str(landed["etag"]), before, "make logs")
         return self.prefect.follow(run, print, RUN_SECONDS)

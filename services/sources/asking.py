@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import counted
-from services.compose.__main__ import WORDS
+from services.compose.__main__ import SWITCH_VALUES
 from services.compose.__main__ import answer as ask
 from services.sources.drift import Drift
 from services.sources.spec import Spec
@@ -64,7 +64,7 @@ def agreed(console: Console, question: str, yes: bool) -> bool:
     if not sys.stdin.isatty():
         console.print(f"{question} Nobody can answer here; YES=1 says yes. Nothing was changed.")
         return False
-    if WORDS.get(ask(f"{question} [y/N] "), False):
+    if SWITCH_VALUES.get(ask(f"{question} [y/N] "), False):
         return True
     console.print("Nothing was changed.")
     return False

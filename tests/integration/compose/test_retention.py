@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from services.compose.engine import KEEP, KEEP_DAYS
+from services.compose.engine import KEEP_DAYS, RETENTION
 from services.compose.profile import COMPOSE_FILE
 from services.embedded.processes import Processes, free_ports
 from services.testing.running import unless_busy
@@ -28,9 +28,9 @@ def server(tmp_path: Path) -> Iterator[httpx.Client]:
     declared = yaml.safe_load(COMPOSE_FILE.read_text())["services"]["prefect-server"]["environment"]
     settings = {name: value for name, value in declared.items() if re.search("DB_VACUUM", name) and value}
     assert settings
-    assert KEEP in declared
+    assert RETENTION in declared
     port = str(free_ports(1)[0])
-    fast = {KEEP: str(KEEP_DAYS * 86400), "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5"}
+    fast = {RETENTION: str(KEEP_DAYS * 86400), "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "5"}
     home = {"PREFECT_HOME": str(tmp_path), "PREFECT_UI_STATIC_DIRECTORY": str(tmp_path / "ui")}
     with Processes(tmp_path / "logs") as processes:
         app = ["-m", "uvicorn", "--factory", "services.prefect_app:create_app", "--port", port]
