@@ -1,4 +1,4 @@
-"""The readers' copy of the warehouse's tested tables: a file that takes the place of the one before in one step."""
+"""Publishes the warehouse's tested tables to the readers' DuckDB file, which is replaced in one step."""
 
 import os
 import re
@@ -17,13 +17,13 @@ from blocks.ledger import Graph, Node, State, Version
 
 
 class Copy:
-    """A copy of tables in a new file, which replaces the published one once it is whole.
+    """Copies tables to a new file, which replaces the published file when it is complete.
 
-    A warehouse that every reader's DuckDB can open is copied as a file, by reference where the file system can. What
-    readers do not get is dropped from the copy. Of any other warehouse, each table is copied.
+    If every reader's DuckDB can open the warehouse's format, the whole file is copied, by reference if the file system
+    supports it. Tables that are not published are then dropped from the copy. Otherwise, each table is copied.
 
     Args:
-        file: the warehouse, which is kept from every other process while it is open.
+        file: the warehouse. No other process can open it while this one has it open.
         published: the readers' file.
     """
 
@@ -32,21 +32,21 @@ class Copy:
         [(self.own,)] = self.connection.execute("select current_database()").fetchall()
 
     def make(self, fresh: Iterable[str], kept: Iterable[str]) -> None:
-        """Copy tables of the warehouse, and others as readers have them, and have readers see the new file.
+        """Publish a new file with tables from the warehouse, and with other tables from the published file.
 
         Args:
-            fresh: `schema.table` of tables and views of the warehouse.
-            kept: `schema.table` of tables that stay as they are published, where they are.
+            fresh: `schema.table` of tables and views in the warehouse.
+            kept: `schema.table` of tables to take over from the published file, if they are there.
 
         Raises:
-            OSError, duckdb.Error: the copy cannot be made or read; readers keep the file that they have.
+            OSError, duckdb.Error: the copy cannot be made or read. The published file does not change.
         """
         self.published.parent.mkdir(parents=True, exist_ok=True)
         _sweep(self.published)
         with tempfile.TemporaryDirectory(dir=self.published.parent, prefix=_prefix(self.published)) as folder:
             new = Path(folder, "new.duckdb")
             self._fill(new, Path(folder), list(fresh), list(kept))
-            self._hand_over(new)
+            self._replace_published(new)
 
     def _fill(self, new: Path, folder: Path, fresh: list[str], kept: list[str]) -> None:
         tables = names(self.connection, "duckdb_tables", "sql")
@@ -70,7 +70,7 @@ class Copy:
             self.connection.execute("checkpoint _platform_new")
 
     def _clone(self, new: Path) -> bool:
-        """Copy the file; False where the DuckDB of some reader could not open the copy."""
+        """Copy the file. Return False if some readers' DuckDB could not open the copy."""
         [(version,)] = self.connection.execute(
             "select tags['storage_version'] from duckdb_databases() where database_name = current_database()"
         ).fetchall()
@@ -99,7 +99,7 @@ class Copy:
                 self.connection.execute(f"drop schema _platform_new.{identifier(schema)} cascade")
 
     def _compare(self, database: str, table: str) -> None:
-        """Read the rows of a copied table and of its original."""
+        """Check that a copied table has the same rows as its original."""
         content = "select count(*), sum(hash(_row)) from {}.{} as _row"
         copied, original = (
             self.connection.execute(content.format(identifier(each), quoted(table))).fetchall()
@@ -109,7 +109,7 @@ class Copy:
             raise duckdb.IOException(f"the copy of {table} has {copied} where the original has {original}")
 
     def _check(self, new: Path) -> None:
-        """Compare the checksums of the copied blocks with the warehouse's."""
+        """Check that the copied blocks have the same checksums as the warehouse's."""
         size, own = block_size(self.connection), self.file.descriptor
         with new.open("rb") as copy:
             if (end := os.fstat(own).st_size) != os.fstat(copy.fileno()).st_size:
@@ -124,18 +124,18 @@ class Copy:
         try:
             yield
         finally:
-            with suppress(duckdb.Error):  # after a failure that closed the database, the first error is the one to see
+            with suppress(duckdb.Error):  # if a failure closed the database, the first error is the important one
                 self.connection.execute(f"detach {alias}")
 
     @contextmanager
     def _old(self, folder: Path) -> Iterator[set[str]]:
-        """The published file under another name: what a reader left in a write-ahead log has no say."""
+        """Attach the published file under another name, so that a reader's write-ahead log has no effect."""
         old = folder / "old.duckdb"
         try:
             old.hardlink_to(self.published)
         except FileNotFoundError:
             raise
-        except OSError:  # a file system without links
+        except OSError:  # the file system does not support links
             shutil.copyfile(self.published, old)
         try:
             self.connection.execute(f"attach {literal(str(old))} as _platform_old (read_only)")
@@ -152,7 +152,7 @@ class Copy:
             self.connection.execute("detach _platform_old")
 
     def _table(self, database: str, table: str) -> None:
-        """Copy a table with its constraints and comments, or what a view shows."""
+        """Copy a table with its constraints and comments, or a view's rows."""
         source = f"{identifier(database)}.{quoted(table)}"
         target = f"_platform_new.{quoted(table)}"
         schema, _, name = table.partition(".")
@@ -168,7 +168,7 @@ class Copy:
             self.connection.execute(f"comment on {what} is {literal(comment)}")
 
     def _like(self, sql: str, source: str, target: str) -> bool:
-        """Copy by the statement that made the table, constraints and all; False where that cannot be done elsewhere."""
+        """Copy a table by its own CREATE statement, with its constraints. Return False if that fails in the copy."""
         try:
             self.connection.execute("use _platform_new")
             self.connection.execute(sql)
@@ -193,12 +193,12 @@ class Copy:
             for column, text in columns.fetchall():
                 yield f"column {target}.{identifier(column)}", text
 
-    def _hand_over(self, new: Path) -> None:
+    def _replace_published(self, new: Path) -> None:
         with new.open("rb") as file:
             os.fsync(file.fileno())
-        # A client that opens it to write gets an error, rather than a log of its own beside the file.
+        # A client that opens the file for writing gets an error, and does not create a log beside the file.
         new.chmod(0o444)
-        # Left by a reader that wrote and was killed: it belongs to the file that goes.
+        # A reader that wrote and was killed may have left a log, which belongs to the old file.
         self.published.with_name(f"{self.published.name}.wal").unlink(missing_ok=True)
         new.replace(self.published)
         folder = os.open(self.published.parent, os.O_RDONLY)
@@ -209,18 +209,18 @@ class Copy:
 
 
 def _some(source: int, target: int, offset: int, count: int) -> int:
-    """Copy some bytes between files, by reference where the file system can; return how many."""
+    """Copy some bytes between files, by reference if the file system supports it; return their number."""
     if hasattr(os, "copy_file_range"):
-        with suppress(OSError):  # file systems of two kinds
+        with suppress(OSError):  # the files are on different file systems
             if copied := os.copy_file_range(source, target, count, offset, offset):
                 return copied
     if not (piece := os.pread(source, min(count, 1 << 20), offset)):
-        raise OSError("the warehouse is shorter than it was")
+        raise OSError("the warehouse became shorter while it was copied")
     return os.pwrite(target, piece, offset)
 
 
 def _number(version: str) -> list[int]:
-    """A version as numbers that can be compared."""
+    """Split a version into numbers that can be compared."""
     return [int(part) for part in re.findall(r"[0-9]+", version)]
 
 
@@ -229,17 +229,17 @@ def _prefix(published: Path) -> str:
 
 
 def _sweep(published: Path) -> None:
-    """Remove what a killed process left."""
-    for left in published.parent.iterdir():
-        if left.name.startswith(_prefix(published)):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    """Remove temporary files of killed processes."""
+    for path in published.parent.iterdir():
+        if path.name.startswith(_prefix(published)):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def publish(file: File, state: State, published: Path) -> None:
-    """Have readers see each table that passed, as it was when it passed, and keep what they have of the others.
+    """Publish each table that passed, in the version that passed, and keep the published version of the others.
 
     Raises:
-        OSError, duckdb.Error: as `Copy.make`.
+        OSError, duckdb.Error: see `Copy.make`.
     """
     graph = state.graph or Graph()
     ledger.reconcile(state, prints(file, graph, [id_ for id_, node in graph.nodes.items() if not node.ephemeral]))
@@ -247,7 +247,7 @@ def publish(file: File, state: State, published: Path) -> None:
 
 
 def everything(file: File) -> State:
-    """Every table of a file that dbt has not built under the platform, as if it had passed."""
+    """Return a state in which every table of a file has passed, for a file that the platform has not built."""
     tables = file.connection.execute(
         "select schema_name || '.' || table_name from duckdb_tables() "
         "where database_name = current_database() and not internal"
@@ -258,22 +258,22 @@ def everything(file: File) -> State:
 
 
 def _to_publish(connection: duckdb.DuckDBPyConnection, graph: Graph, state: State) -> tuple[list[str], list[str]]:
-    """`schema.table` of those that passed, and of those that did not.
+    """Return `schema.table` of the tables that passed, and of those that did not.
 
-    A view that reads a source is neither: what it shows changes with raw, whatever was tested.
+    A view that reads a source is in neither list: its rows change with raw after they were tested.
     """
     tables, views = names(connection, "duckdb_tables", "sql"), names(connection, "duckdb_views", "sql")
     passed = ledger.passed(state, graph)
 
-    def still(node: str) -> bool:
-        """Whether a node shows the same rows as long as no table is built."""
+    def is_stable(node: str) -> bool:
+        """Return whether a node shows the same rows until a table is built."""
         known = graph.nodes.get(node)
         if known is None:
             return False
         table = known.table.lower()
-        of_parents = known.ephemeral or (table not in tables and (known.view or table in views))
-        return not of_parents or all(map(still, known.parents))
+        shows_parents = known.ephemeral or (table not in tables and (known.view or table in views))
+        return not shows_parents or all(map(is_stable, known.parents))
 
-    fit = {id_: node for id_, node in graph.nodes.items() if not node.ephemeral and still(id_)}
-    fresh = [node.table for id_, node in fit.items() if id_ in passed]
-    return fresh, [node.table for id_, node in fit.items() if id_ not in passed]
+    stable = {id_: node for id_, node in graph.nodes.items() if not node.ephemeral and is_stable(id_)}
+    fresh = [node.table for id_, node in stable.items() if id_ in passed]
+    return fresh, [node.table for id_, node in stable.items() if id_ not in passed]

@@ -1,4 +1,4 @@
-"""A connection to the published DuckDB file that can read its tables, and do nothing else: for what people type."""
+"""A connection to the published DuckDB file that can only read its tables, for statements that people type."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,16 +13,16 @@ NOTHING_MORE: Mapping[str, str] = {}
 def fenced(
     published: Path, lake: Path | None = None, limits: Mapping[str, str] = NOTHING_MORE
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published file to read it.
+    """Open the published file for reading.
 
-    No statement writes, loads an extension, attaches another file, changes a setting, or reads a variable of Python.
-    Of other files a statement reaches those of `lake` alone, which staging's views read: what `copy … to` could write
-    over is what the pipelines need.
+    No statement can write, load an extension, attach another file, change a setting, or read a Python variable. The
+    only other files that a statement can reach are those of `lake`, which staging's views read. Otherwise, `copy … to`
+    could overwrite files that the pipelines need.
 
     Args:
-        published: the file.
-        lake: folder of raw's files; without one, no file can be reached.
-        limits: settings of DuckDB and their values, e.g. `{"memory_limit": "200MB"}`.
+        published: the published file.
+        lake: folder of raw's files; None allows no other files.
+        limits: DuckDB's settings and their values, e.g. `{"memory_limit": "200MB"}`.
     """
     with duckdb.connect(str(published), read_only=True) as connection:
         for name, value in limits.items():
@@ -36,5 +36,5 @@ def fenced(
 
 
 def literal(text: str) -> str:
-    """Return a text as SQL has it."""
+    """Return a text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -17,10 +17,11 @@ from blocks.ledger import Graph, State
 
 RELATION = f"main.{ledger.NAME}"
 OLDEST_READER = "v1.2.0"
-"""The storage version of the files that the platform makes: DuckDB of this version and every later one opens them."""
+"""Storage version of the platform's files. DuckDB of this version and of later ones can open them."""
 HEADERS = 3 * 4096
-"""The bytes in front of a DuckDB file's first block; each block begins with its checksum."""
+"""Bytes before a DuckDB file's first block. Each block begins with its checksum."""
 CHECKSUM = 8
+"""Bytes of a block's checksum."""
 
 _BROKEN = re.compile(
     r"replaying WAL|WAL was created for|not a valid DuckDB database|MetadataReader|Corrupt database|"
@@ -30,17 +31,17 @@ _BROKEN = re.compile(
 
 
 def broken(text: str, path: str | Path) -> str:
-    """What to do about a file that DuckDB cannot read, if that is what its message says; else nothing."""
+    """Return what to do if DuckDB's message says that a file is damaged; "" for other messages."""
     if not _BROKEN.search(text):
         return ""
     return (
-        f"The file {path} is damaged, or {path}.wal does not belong to it. Delete both, then run full_pipeline: the "
-        "tables are rebuilt from raw. Only the snapshots' past is lost; copy the files first if you need it."
+        f"The file {path} is damaged, or {path}.wal does not belong to it. Delete both, then run full_pipeline, which "
+        "rebuilds the tables from raw. Only the snapshots' history is lost. If you need it, copy the files first."
     )
 
 
 class DuckDbLedger:
-    """The ledger in a DuckDB file; what fails is a duckdb.Error."""
+    """The ledger in a DuckDB file. Every method can raise a duckdb.Error."""
 
     relation = RELATION
 
@@ -48,7 +49,7 @@ class DuckDbLedger:
         self.path = path
 
     def read(self) -> tuple[State, int]:
-        """See `Ledger.read`; a file that it makes can be copied to the readers as it is."""
+        """See `Ledger.read`. A file that it creates has a format that every reader can open."""
         made: dict[str, Any] = {} if self.path.exists() else {"storage_compatibility_version": OLDEST_READER}
         with duckdb.connect(str(self.path), config=made) as connection:
             connection.execute(
@@ -75,7 +76,7 @@ class DuckDbLedger:
 
 @dataclass
 class File:
-    """An open DuckDB file: a connection to it, and the descriptor by which its blocks can be read."""
+    """An open DuckDB file: a connection to it, and a descriptor for reading its blocks."""
 
     connection: duckdb.DuckDBPyConnection
     descriptor: int
@@ -83,24 +84,24 @@ class File:
 
 @contextmanager
 def opened(path: Path) -> Iterator[File]:
-    """Open a DuckDB file, and keep every other process from it.
+    """Open a DuckDB file exclusively.
 
-    The descriptor is closed last: a process that closes a file loses its locks on it, DuckDB's too.
+    The descriptor is closed last: when a process closes a file, it loses its locks on the file, including DuckDB's.
 
     Raises:
-        OSError, duckdb.Error: it cannot be opened.
+        OSError, duckdb.Error: the file cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         with duckdb.connect(str(path)) as connection:
-            connection.execute("checkpoint")  # what a killed process left in the write-ahead log
+            connection.execute("checkpoint")  # a killed process may have left a write-ahead log
             yield File(connection, descriptor)
     finally:
         os.close(descriptor)
 
 
 def read(connection: duckdb.DuckDBPyConnection) -> tuple[State, int] | None:
-    """The ledger of an open warehouse and the number of its last row; None where dbt has not run under the platform."""
+    """Read the ledger of an open warehouse and the number of its last row; None if the platform has not run dbt."""
     if ledger.NAME not in names(connection, "duckdb_tables", "table_name").values():
         return None
     rows = connection.execute(f"select number, kind, node, value from {RELATION}").fetchall()  # noqa: S608
@@ -108,7 +109,7 @@ def read(connection: duckdb.DuckDBPyConnection) -> tuple[State, int] | None:
 
 
 def prints(file: File, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
-    """What each node's table is made of: number of rows, a hash of its blocks, and its SQL; of a view its SQL."""
+    """Return a print of each node: its number of rows, a hash of its blocks, and its SQL; for a view, only its SQL."""
     tables = names(file.connection, "duckdb_tables", "sql")
     views = names(file.connection, "duckdb_views", "sql")
     found = dict[str, str]()
@@ -122,13 +123,13 @@ def prints(file: File, graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
 
 
 def stored(file: File, table: str) -> str:
-    """Number of rows and a hash of where and with which checksums a table's blocks lie in the file.
+    """Return the number of rows, and a hash of the positions and checksums of a table's blocks in the file.
 
-    DuckDB writes what changes into other blocks, so nothing but these need be read, however long the table is. A block
-    that was freed is used again; its checksum tells the contents apart. Rows that are only deleted show in the number.
+    DuckDB writes changes to other blocks, so the rows need not be read, however long the table is. DuckDB reuses freed
+    blocks, but then the checksum differs. If rows are only deleted, the number of rows differs.
     """
     name = quoted(table)
-    # A constant is in no block, but in the statistics. Those of others tell more until the file is opened again.
+    # A constant segment has no block: its value is in the statistics. Other segments' statistics change on reopening.
     [(rows, segments, blocks)] = file.connection.execute(f"""
         select
             (select count(*) from {name}),
@@ -152,24 +153,24 @@ def stored(file: File, table: str) -> str:
 
 
 def block_size(connection: duckdb.DuckDBPyConnection) -> int:
-    """Bytes of each block of the open file."""
+    """Return the size of the open file's blocks in bytes."""
     query = "select block_size from pragma_database_size() where database_name = current_database()"
     [(size,)] = connection.execute(query).fetchall()
     return int(size)
 
 
 def quoted(table: str) -> str:
-    """`schema.table` as SQL has it."""
+    """Quote `schema.table` for SQL."""
     return ".".join(map(identifier, table.split(".", 1)))
 
 
 def identifier(name: str) -> str:
-    """A name as SQL has it."""
+    """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def names(connection: duckdb.DuckDBPyConnection, of: str, value: str) -> dict[str, str]:
-    """The tables or views of the open file, each `schema.name` in lower case with a column of the catalogue."""
+    """Return a catalogue column of the open file's tables or views, by `schema.name` in lower case."""
     name = of.removeprefix("duckdb_").removesuffix("s") + "_name"
     rows = connection.execute(
         f"select lower(schema_name || '.' || {name}), {value} from {of}() "  # noqa: S608 - names of DuckDB's own

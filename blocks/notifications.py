@@ -1,4 +1,4 @@
-"""The landing bucket's event notifications, as they come through an SQS queue: at least once, in any order."""
+"""The landing bucket's event notifications from an SQS queue, which delivers at least once and in any order."""
 
 import json
 import logging
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PAGE = 10
-"""SQS takes and gives so many messages a call."""
+"""SQS's maximum number of messages in one call."""
 
 VISIBILITY_SECONDS = 120
 LONG_POLL_SECONDS = 20
 MOST_REASON = 500
-"""Characters of a reason that go along with a dead letter."""
+"""Maximum characters of a dead letter's reason."""
 MOST_LETTER = 250_000
-"""Bytes of a dead letter's body: with its reason it must not be larger than SQS takes, 256 KB."""
+"""Maximum bytes of a dead letter's body: with the reason, it must fit SQS's limit of 256 KB."""
 
 
 class QueueUnusable(PlatformError):
-    """SQS does not answer, or the queue is not there, not ours, or lacks a dead-letter queue."""
+    """SQS does not answer, or the queue does not exist, is not accessible, or lacks a dead-letter queue."""
 
 
 class _Named(BaseModel):
@@ -67,7 +67,7 @@ class _Body(BaseModel):
 
 @dataclass
 class Message:
-    """A message in our hands: the keys of objects that it says were created, and when each was, if it says that."""
+    """A received message, with the keys of the created objects and, if known, when each was created."""
 
     receipt: str
     keys: dict[str, datetime | None]
@@ -75,12 +75,12 @@ class Message:
 
 
 def created_keys(body: str, bucket: str) -> dict[str, datetime | None]:
-    """The keys that a message says were created in a bucket, each with the time at which its upload ended.
+    """Return the keys of created objects in a message, each with the time at which its upload ended.
 
-    S3, LocalStack and moto all write a key in the form of a URL's query: a space as + or %20, a plus sign as %2B.
+    S3, LocalStack and moto encode a key like a URL's query: a space as + or %20, a plus sign as %2B.
 
     Raises:
-        ValueError: it is not a notification of S3's, or another bucket's; the text says which.
+        ValueError: the message is not a notification from S3, or it is about another bucket.
     """
     text = json.loads(body)
     if isinstance(text, dict) and text.get("Event") == "s3:TestEvent":
@@ -93,13 +93,13 @@ def created_keys(body: str, bucket: str) -> dict[str, datetime | None]:
 
 
 class Notifications:
-    """A queue that an S3 bucket notifies.
+    """An SQS queue with an S3 bucket's notifications.
 
-    What cannot be read is moved to the dead-letter queue of its redrive policy, with the reason as the message
-    attribute `reason`.
+    Malformed messages are moved to the dead-letter queue in the queue's redrive policy. The message attribute `reason`
+    says why.
 
     Raises:
-        QueueUnusable: by every method.
+        QueueUnusable: from every method.
     """
 
     def __init__(
@@ -115,21 +115,21 @@ class Notifications:
         self.dead_letters = self._dead_letters()
 
     def receive(self, limit: int) -> Iterator[Message]:
-        """Messages, about `limit` at most; waits `wait_seconds` for the first. Each is ours once it is given."""
+        """Yield about `limit` messages; wait up to `wait_seconds` for the first. SQS hides them from other sensors."""
         count = 0
         while count < limit and (raw := self._receive(0 if count else self.wait_seconds)):
             count += len(raw)
             yield from filter(None, map(self._read, raw))
 
     def keep(self, messages: list[Message]) -> None:
-        """Keep them out of others' sight for VISIBILITY_SECONDS more, where half of that has passed."""
+        """Hide messages from other sensors for VISIBILITY_SECONDS more, if half of that time has passed."""
         old = [each for each in messages if self.clock() - each.held_since > VISIBILITY_SECONDS / 2]
         self.give_back(old, VISIBILITY_SECONDS)
         for each in old:
             each.held_since = self.clock()
 
     def give_back(self, messages: list[Message], seconds: int = 0) -> None:
-        """Let them be received again, after so many seconds."""
+        """Make messages visible again after `seconds`."""
         for page in _pages(messages):
             entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
                 {"Id": str(number), "ReceiptHandle": each.receipt, "VisibilityTimeout": seconds}
@@ -139,7 +139,7 @@ class Notifications:
                 self.sqs.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
 
     def delete(self, messages: list[Message]) -> None:
-        """Be done with them; one that SQS fails to delete comes again, and is then known."""
+        """Delete messages. If SQS fails to delete one, it comes again, and the sensor recognizes its files."""
         for page in _pages(messages):
             entries: list[DeleteMessageBatchRequestEntryTypeDef] = [
                 {"Id": str(number), "ReceiptHandle": each.receipt} for number, each in enumerate(page)
@@ -170,9 +170,9 @@ class Notifications:
         return None
 
     def _reject(self, message: Message, body: str, reason: str) -> None:
-        """Copy it before it is deleted: a crash between the two doubles a letter and loses none.
+        """Copy a message to the dead-letter queue, then delete it. A crash in between duplicates the message.
 
-        The reason quotes the message, and SQS refuses an attribute with control characters.
+        The reason is escaped: it quotes the message, and SQS rejects control characters in an attribute.
         """
         attributes: dict[str, MessageAttributeValueTypeDef] = {
             "reason": {"DataType": "String", "StringValue": ascii(reason)[1:-1][:MOST_REASON]}
@@ -181,7 +181,7 @@ class Notifications:
         with _errors(self.url):
             self.sqs.send_message(QueueUrl=self.dead_letters, MessageBody=letter, MessageAttributes=attributes)
         self.delete([message])
-        logger.warning("a message that cannot be read was moved to %s: %s", self.dead_letters, ascii(reason))
+        logger.warning("A malformed message was moved to %s: %s", self.dead_letters, ascii(reason))
 
     def _dead_letters(self) -> str:
         with _errors(self.url):
@@ -189,20 +189,20 @@ class Notifications:
             policy = answer.get("Attributes", {}).get("RedrivePolicy")
             if not policy:
                 raise QueueUnusable(
-                    f"The queue {self.url} has no dead-letter queue, so that a message which cannot be read would come "
-                    "for ever. Give it a redrive policy, as localstack/init/ready.d/20-queue.sh does."
+                    f"The queue {self.url} has no dead-letter queue, so a malformed message would come again forever. "
+                    "Give it a redrive policy, as in localstack/init/ready.d/20-queue.sh."
                 )
             *_, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
             return self.sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
 
 def sqs_client(url: str, access: AwsAccess) -> "SQSClient":
-    """An SQS client for the server that a queue's URL names.
+    """Create an SQS client for the server in a queue's URL.
 
     Raises:
         QueueUnusable: it is not a URL, or AWS's own configuration cannot be read.
     """
-    # Longer than a long poll, so that an idle queue is not a time-out.
+    # The timeout is longer than a long poll, so that an idle queue does not time out.
     config = Config(
         retries={"max_attempts": 5, "mode": "standard"}, connect_timeout=5, read_timeout=LONG_POLL_SECONDS + 10
     )

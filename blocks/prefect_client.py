@@ -1,4 +1,4 @@
-"""Prefect's server, asked in whole lists, and what it means where it does not answer."""
+"""Client for Prefect's server that reads complete lists and reports why the server does not answer."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,21 +23,21 @@ from blocks.errors import PlatformError
 from blocks.landing import http_date
 
 TEMPORARY = (408, 425, 429)
-"""Refusals with which a server asks to be asked again."""
+"""Error statuses that ask for a retry."""
 MOST_REASON = 500
-"""Characters of an error that a person reads."""
+"""Maximum characters of an error's text."""
 
 
 class PrefectUnavailable(PlatformError):
-    """Prefect's server does not answer, refuses, or what answers is something else."""
+    """Prefect's server does not answer or reports an error, or something other than Prefect answers."""
 
 
 class PrefectRefuses(PrefectUnavailable):
-    """Prefect's server, or a proxy before it, refuses what it was sent, and will do so again."""
+    """Prefect's server, or a proxy in front of it, rejects a request, and would reject it again."""
 
 
 class Server:
-    """Prefect's server, and the time by its own clock when it last answered; the host's may differ."""
+    """Prefect's server. `now` is the time of its last answer by its own clock, which may differ from this machine's."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC)
@@ -49,7 +49,7 @@ class Server:
         self.now = http_date(answer.headers.get("Date"))
 
     def deployments(self, flow: str, name: str | None = None) -> Iterator[DeploymentResponse]:
-        """All deployments of a flow, or those with a name, page by page."""
+        """Yield all deployments of a flow, or only those with a name."""
         of_flow = FlowFilter(name=FlowFilterName(any_=[flow]))
         named = DeploymentFilter(name=DeploymentFilterName(any_=[name])) if name else None
         seen: dict[UUID, DeploymentResponse] = {}
@@ -62,7 +62,7 @@ class Server:
                 return
 
     def runs(self, wanted: FlowRunFilter) -> Iterator[FlowRun]:
-        """All runs that fit, page by page; a run that ends between two pages shifts none out of sight."""
+        """Yield all runs that match. A run that ends between two pages does not make others disappear."""
         given = wanted.id.any_ if wanted.id else None
         seen: dict[UUID, FlowRun] = {}
         while True:
@@ -85,7 +85,7 @@ def client() -> Iterator[Server]:
 
 
 NOT_PREFECT = (httpx.HTTPError, httpx.InvalidURL, PrefectException, RuntimeError, ValueError, TypeError, LookupError)
-"""What Prefect's client raises when the server does not answer, or when what answers is not Prefect."""
+"""What Prefect's client raises if the server does not answer, or if something other than Prefect answers."""
 
 
 @contextmanager
@@ -96,13 +96,12 @@ def _errors() -> Iterator[None]:
         status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else 0
         kind = PrefectRefuses if 400 <= status < 500 and status not in TEMPORARY else PrefectUnavailable
         raise kind(
-            f"Prefect's server cannot be used: {_why(error)}. Check PREFECT_API_URL; `make dev` starts a server of "
-            "its own."
+            f"Prefect's server cannot be used: {_why(error)}. Check PREFECT_API_URL. `make dev` starts a local server."
         ) from error
 
 
 def _why(error: Exception) -> str:
-    """The error in words; of an answer that is not Prefect's, the client's own would fill a page."""
+    """Return the error's text. If the answer is not Prefect's, it is short: the client's text would fill a page."""
     if isinstance(error, httpx.HTTPError | httpx.InvalidURL | PrefectException | RuntimeError):
         return str(error)[:MOST_REASON] or type(error).__name__
-    return f"its answer is not one of Prefect's ({type(error).__name__}: {str(error)[:100]})"
+    return f"the answer is not from Prefect ({type(error).__name__}: {str(error)[:100]})"

@@ -1,4 +1,4 @@
-"""What readers ask of the published DuckDB file: its tables, and the rows of a query, within limits."""
+"""Reads the published DuckDB file: its tables, and the rows of a query within limits."""
 
 import json
 import math
@@ -14,27 +14,27 @@ from blocks.duckdb_fence import fenced
 from blocks.errors import PlatformError, counted
 
 SECONDS = 10.0
-"""How long a query may take."""
+"""Maximum duration of a query."""
 MEMORY_MB = 256
-"""Megabytes that DuckDB may take for a query."""
+"""Maximum memory of a query in DuckDB, in megabytes."""
 ROWS = 10_000
 CELL = 1_000
-"""Characters of a value that are kept."""
+"""Maximum characters of a value. Longer values are cut."""
 BYTES = 4_000_000
-"""Size of an answer; rows beyond it are left out."""
+"""Maximum size of an answer. Further rows are left out."""
 LIMITS = f"{SECONDS:g} s, {MEMORY_MB} MB, {ROWS:,} rows, {BYTES // 10**6} MB of text, {CELL:,} characters of a value"
-TOO_LARGE = f"The query needs more memory than the {MEMORY_MB} MB that it may take. Select less, or aggregate it."
+TOO_LARGE = f"The query needs more memory than its limit of {MEMORY_MB} MB. Select fewer rows, or aggregate them."
 _one_at_a_time = Lock()
-"""DuckDB keeps one instance of a file in a process, whose settings the first connection locks."""
+"""A process has one DuckDB instance of a file, and the first connection locks its settings."""
 
 
 class QueryFailed(PlatformError):
-    """A query has no answer; the text says why, and what to do."""
+    """A query failed. The text says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The number of rows, and the names of the columns, of a published table."""
+    """The number of rows and the column names of a published table."""
 
     rows: int
     columns: list[str]
@@ -42,7 +42,7 @@ class Contents:
 
 @dataclass(frozen=True)
 class Answer:
-    """The first rows of a query. `types` are DuckDB's; `more` says that there are further rows."""
+    """The first rows of a query. `types` are DuckDB's types. `more` says whether there are further rows."""
 
     columns: list[str] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
@@ -52,12 +52,12 @@ class Answer:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """The rows by column."""
+        """The rows as dictionaries by column."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 def contents(published: Path) -> dict[str, Contents]:
-    """The published tables by `schema.table`; none where nothing is published yet.
+    """Return the published tables by `schema.table`; none if nothing is published yet.
 
     Raises:
         QueryFailed: the file cannot be read.
@@ -77,10 +77,11 @@ def contents(published: Path) -> dict[str, Contents]:
 
 
 def change(row: Mapping[str, Any]) -> str:
-    """What a publication changed in a table, in words.
+    """Say what a publication changed in a table.
 
     Args:
-        row: of the artifact `published-tables`: the rows now and `before`, and the columns `added` and `removed`.
+        row: a row of the artifact `published-tables`, with the numbers of `rows` now and `before`, and the columns
+            `added` and `removed`.
     """
     if not row["before"] and not row["removed"]:
         return f"new, {counted(row['rows'], 'row')}"
@@ -90,15 +91,15 @@ def change(row: Mapping[str, Any]) -> str:
 
 
 def changed(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those of the artifact's rows whose table has other columns, or another number of rows, than before."""
+    """Return the artifact's rows for tables whose columns or number of rows changed."""
     return [each for each in rows if each["rows"] != each["before"] or each["added"] or each["removed"]]
 
 
 def read(published: Path, sql: str, most: int = ROWS) -> Answer:
-    """Run statements, and return the rows of the last one that has some, as JSON has values; times are in UTC.
+    """Run statements, and return the rows of the last one that has a result, as JSON values. Times are in UTC.
 
     Raises:
-        QueryFailed: DuckDB refuses, or a limit is reached.
+        QueryFailed: DuckDB reports an error, or a limit is reached.
     """
     limits = {"memory_limit": f"{MEMORY_MB}MB", "threads": "2", "TimeZone": "UTC"}
     limits |= {"temp_directory": "", "max_temp_directory_size": "0KB"}
@@ -139,7 +140,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, most: int) -> tuple[list[list[A
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it, a nested one as its text; a long text is cut."""
+    """Convert a value to a JSON value. A nested value becomes text, and long text is cut."""
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     text = json.dumps(_keyed(value), default=str, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
@@ -147,7 +148,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keyed(value: Any) -> Any:
-    """A nested value in which each key of a map is text, as JSON requires."""
+    """Convert the keys of maps in a nested value to text, as JSON requires."""
     if isinstance(value, dict):
         return {str(key): _keyed(each) for key, each in value.items()}
     return [_keyed(each) for each in value] if isinstance(value, list) else value

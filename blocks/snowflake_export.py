@@ -1,4 +1,4 @@
-"""A table of Snowflake as a Parquet file."""
+"""Exports a Snowflake table to a Parquet file."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
 MOST_ROWS = 200_000
-"""Rows of a table that are written, the newest ones."""
+"""Maximum number of rows to write, the newest ones."""
 PIECE = 5_000
+"""Number of rows to fetch at a time."""
 TYPES = {
     "FLOAT": "DOUBLE",
     "BOOLEAN": "BOOLEAN",
@@ -27,11 +28,11 @@ TYPES = {
     "OBJECT": "JSON",
     "ARRAY": "JSON",
 }
-"""DuckDB's type for Snowflake's; any other is text."""
+"""DuckDB's types for Snowflake's types. Columns of other types become text."""
 
 
 def quoted(name: str) -> str:
-    """A name in quotes, in a statement that has parameters."""
+    """Quote a name for a statement with parameters."""
     return '"' + name.replace('"', '""').replace("%", "%%") + '"'
 
 

@@ -1,4 +1,4 @@
-"""Which statements of Snowflake's read alone: what a person types at `make sql` runs in the pipelines' own role."""
+"""Allows only statements that read: what a person types at `make sql` runs in Snowflake with the pipelines' role."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ TOKEN = re.compile(
 
 
 class NotARead(PlatformError):
-    """The statement could change something; it was not run."""
+    """The statement could change something, so it was not run."""
 
 
 def check(statement: str) -> None:
@@ -26,29 +26,32 @@ def check(statement: str) -> None:
     calls = any(word.startswith("system$") for word, _ in words)
     if first not in READS or chained or calls or (first == "with" and _verb(words) != "select"):
         raise NotARead(
-            f"This statement was not run: {' '.join(statement.split())[:80]!r} may change something. `make sql` runs "
-            "single SELECT, WITH … SELECT, SHOW and DESCRIBE statements without SYSTEM$ functions and `->>`. For "
-            "others, use Snowflake's own client and a role that may run them."
+            f"This statement was not run, because it may change something: {' '.join(statement.split())[:80]!r}. "
+            "`make sql` runs single SELECT, WITH … SELECT, SHOW and DESCRIBE statements without SYSTEM$ functions and "
+            "`->>`. For others, use Snowflake's own client and a role that may run them."
         )
 
 
 def bounded(statement: str, most: int) -> tuple[str, str]:
-    """The statement with a limit of `most` rows, and one that counts its rows; as it is, and nothing, if it has one."""
+    """Return the statement with a limit of `most` rows, and a statement that counts its rows.
+
+    A statement that has a limit already is returned unchanged, without a statement that counts.
+    """
     words = list(_words(statement))
     first = next((word for word, _ in words if word != "("), "")
     if first not in ("select", "with") or any(word in BOUNDS and depth == 0 for word, depth in words):
         return statement, ""
-    # On lines of their own: the statement may end in a comment.
+    # These are on lines of their own, since the statement may end in a comment.
     return f"{statement}\nlimit {most}", f"select count(*) from (\n{statement}\n)"  # noqa: S608 - checked, and a person's own
 
 
 def _verb(words: list[tuple[str, int]]) -> str:
-    """What a statement that begins with WITH does, once the tables that it names are defined."""
+    """Return the verb after the table definitions of a WITH statement."""
     return next((word for word, depth in words if depth == 0 and word in VERBS), "")
 
 
 def _words(statement: str) -> Iterator[tuple[str, int]]:
-    """Names and signs in lower case, with the number of open parentheses; without comments and quoted text."""
+    """Yield words and symbols in lower case, with the depth of parentheses. Comments and quoted text are skipped."""
     depth = 0
     for token in TOKEN.finditer(statement):
         if token["skipped"] is None:

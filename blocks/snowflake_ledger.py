@@ -1,4 +1,4 @@
-"""The ledger in Snowflake: a table in the schema that dbt builds in."""
+"""The ledger in Snowflake, a table in the schema that dbt builds in."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,7 @@ from blocks import ledger
 from blocks.ledger import Graph, State
 
 AWAY = re.compile(r"Could not connect to Snowflake backend|\b250003\b")
-"""In the text of an error: nobody answered, so that a login was neither taken nor refused."""
+"""The text of an error if Snowflake did not answer, so a login was neither accepted nor rejected."""
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class SnowflakeLedger:
-    """The ledger in Snowflake; what fails is a snowflake.connector Error.
+    """The ledger in Snowflake. Every method can raise a snowflake.connector Error.
 
     Args:
         connect: opens a session in the schema that dbt builds in.
-        database: its database.
-        schema: that schema.
+        database: the schema's database.
+        schema: the schema that dbt builds in.
     """
 
     def __init__(self, connect: "Callable[[], SnowflakeConnection]", database: str, schema: str) -> None:
@@ -56,26 +56,26 @@ class SnowflakeLedger:
 
 
 def make_schema(cursor: "SnowflakeCursor", schema: str) -> None:
-    """Make a schema where there is none; who may not make one may use one that is there."""
+    """Create a schema if it does not exist. An existing schema needs no privilege to create one."""
     cursor.execute("select 1 from information_schema.schemata where schema_name = %s", (stored(schema),))
     if not cursor.fetchall():
         cursor.execute(f"create schema if not exists {schema}")
 
 
 def stored(name: str) -> str:
-    """A name that is written without quotes, as Snowflake stores and compares it."""
+    """Return an unquoted name as Snowflake stores and compares it."""
     return name.upper()
 
 
 def read(cursor: "SnowflakeCursor", relation: str) -> tuple[State, int]:
-    """The ledger that a table holds and the number of its last row."""
+    """Read the ledger from a table; return the state and the number of the last row."""
     cursor.execute(f"select number, kind, node, value from {relation}")  # noqa: S608 - names of our own
     rows = [(int(number), str(kind), str(node), str(value)) for number, kind, node, value in cursor.fetchall()]
     return ledger.merged(rows), max((row[0] for row in rows), default=0)
 
 
 def write(cursor: "SnowflakeCursor", relation: str, state: State, last: int) -> None:
-    """Put a state in the place of the rows up to `last`."""
+    """Replace the rows up to `last` with a state."""
     cursor.execute(
         f"insert into {relation} (number, kind, node, value) "  # noqa: S608 - names of our own
         f"select coalesce(max(number), 0) + 1, %s, '', %s from {relation}",
@@ -85,7 +85,7 @@ def write(cursor: "SnowflakeCursor", relation: str, state: State, last: int) -> 
 
 
 def prints(cursor: "SnowflakeCursor", graph: Graph, nodes: Iterable[str]) -> dict[str, str]:
-    """When each node's table was made and last changed, and its size, as Snowflake knows them without reading it."""
+    """Return when each node's table was created and last changed, and its size. Snowflake reads no rows for it."""
     tables = {id_: graph.nodes[id_].table for id_ in nodes}
     if not (schemas := sorted({stored(table.split(".", 1)[0]) for table in tables.values()})):
         return {}

@@ -22,12 +22,12 @@ from blocks.sql import MOST_WIDTH, prompt
 from blocks.systems import SnowflakeConnection
 
 MOST_ROWS = 1000
-"""How many rows of a statement are fetched and shown, where nobody asks for another number."""
+"""Default maximum number of rows to fetch and show."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The names of the columns, in lower case, and rows; `more` were not fetched, None if nobody knows how many."""
+    """A statement's columns, in lower case, and rows. `more` rows were not fetched; None if their number is unknown."""
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
@@ -35,11 +35,11 @@ class Answer:
 
 
 def ask(connection: SnowflakeConnection, query: str, most: int = MOST_ROWS) -> Answer:
-    """Run a statement that reads, in a transaction that is rolled back; fetch its first rows, `most` at most.
+    """Run a statement in a transaction that is rolled back, and fetch at most `most` rows.
 
     Raises:
-        NotARead: it may change something.
-        snowflake.connector.errors.Error: Snowflake refuses or does not answer.
+        NotARead: the statement may change something.
+        snowflake.connector.errors.Error: Snowflake rejects the statement or does not answer.
     """
     statement = query.strip().rstrip(";").rstrip()
     check(statement)
@@ -59,7 +59,7 @@ def ask(connection: SnowflakeConnection, query: str, most: int = MOST_ROWS) -> A
 
 
 def show(connection: SnowflakeConnection, query: str, as_json: bool = False, most: int = MOST_ROWS) -> bool:
-    """Print a statement's rows; False, with the reason on standard error, where it fails."""
+    """Print a statement's rows. If it fails, print the reason to standard error and return False."""
     from snowflake.connector.errors import Error
 
     try:
@@ -70,7 +70,7 @@ def show(connection: SnowflakeConnection, query: str, as_json: bool = False, mos
     if as_json:
         print(json.dumps(answer.rows, default=str))
     else:
-        # Only a terminal bounds a row's width.
+        # Only a terminal limits a row's width.
         Console(width=None if sys.stdout.isatty() else MOST_WIDTH).print(_table(answer))
     if answer.more != 0:
         count = "More" if answer.more is None else f"{answer.more:,} more"
@@ -79,7 +79,7 @@ def show(connection: SnowflakeConnection, query: str, as_json: bool = False, mos
 
 
 def _table(answer: Answer) -> Table:
-    """The rows as they are: nothing in them is Rich's markup, or a terminal's command."""
+    """Create a table that shows the values literally, without Rich's markup or a terminal's escape codes."""
     table = Table(*(Column(_cell(name)) for name in answer.columns))
     for row in answer.rows:
         table.add_row(*map(_cell, row))
@@ -91,11 +91,13 @@ def _cell(value: Any) -> Text:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the query given, or a prompt; 1 where the query fails or the profile cannot be used."""
+    """Run the given query, or a prompt. Return 1 if the query fails or the profile cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m blocks.snowflake_sql", description=__doc__)
     parser.add_argument("--profile", required=True, help="name of the saved blocks")
-    parser.add_argument("--json", action="store_true", help="print the rows alone, as JSON")
-    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="most rows to fetch (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print only the rows, as JSON")
+    parser.add_argument(
+        "--rows", type=int, default=MOST_ROWS, help="maximum number of rows to fetch (default: %(default)s)"
+    )
     parser.add_argument("query", nargs="*")
     options = parser.parse_args(arguments)
     try:
@@ -110,10 +112,10 @@ def main(arguments: list[str]) -> int:
         statements = [statement for statement, _ in split_statements(script, remove_comments=True) if statement]
         return 0 if all(show(connection, statement, options.json, options.rows) for statement in statements) else 1
     schema = published_schema(connection.schema_)
-    where = f"The published tables, {connection.database}.{schema} of Snowflake's account {connection.account}"
+    where = f"The published tables are {connection.database}.{schema} in Snowflake's account {connection.account}"
     prompt(
         lambda statement: show(connection, statement, most=options.rows),
-        f"{where}; end a statement with a semicolon. Ctrl-D ends.",
+        f"{where}. End a statement with a semicolon. Press Ctrl-D to leave.",
     )
     return 0
 

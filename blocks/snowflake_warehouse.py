@@ -1,4 +1,4 @@
-"""Snowflake as the warehouse: readers have a schema of their own, with clones of the tables that dbt builds."""
+"""Snowflake as the warehouse. Readers have their own schema, with clones of the tables that dbt builds."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class SnowflakeWarehouse:
-    """Snowflake: readers have a schema of their own, with clones of the tables that dbt builds in another.
+    """A warehouse in Snowflake.
 
     Args:
         connect: opens a session in the schema that dbt builds in.
         raw_schema: schema that Airbyte loads.
-        place: file beside whose name the turn on the warehouse is taken; without one, nothing is waited for.
+        place: path whose lock file to wait for; None does not wait.
         wait_seconds: how long to wait for another command that uses the warehouse.
     """
 
@@ -37,15 +37,13 @@ class SnowflakeWarehouse:
         self.connect, self.raw_schema, self.place, self.wait_seconds = connect, raw_schema, place, wait_seconds
 
     def publish(self) -> str:
-        """Replace each of the readers' tables by a clone, which copies no row.
+        """Replace each published table with a clone, which copies no rows.
 
-        A new table gets the future grants of the schema, and a replaced one keeps its grants.
-
-        A reader sees a table as it was or as it is, never half of either. Tables of the readers' schema that the
-        platform did not put there stay.
+        A new table gets the schema's future grants. A replaced table keeps its grants. A reader sees either the old
+        table or the new one. Tables in the readers' schema that the platform did not create stay.
 
         Raises:
-            PublishFailed: Snowflake refuses.
+            PublishFailed: Snowflake rejects a statement.
             WarehouseUnreachable: Snowflake does not answer.
         """
         from snowflake.connector.errors import Error
@@ -60,8 +58,8 @@ class SnowflakeWarehouse:
                 if snowflake_ledger.AWAY.search(str(error)):
                     raise
                 raise PublishFailed(
-                    f"The tested tables of {built} could not be cloned into {readers}: {error} The role "
-                    "needs USAGE and CREATE TABLE there, or CREATE SCHEMA on the database. Run again then."
+                    f"The tested tables of {built} could not be cloned into {readers}: {error} Grant the role USAGE "
+                    "and CREATE TABLE on that schema, or CREATE SCHEMA on the database. Then run again."
                 ) from error
             return f"{connection.account}: {connection.database}.{readers}"
 
@@ -99,7 +97,7 @@ class SnowflakeWarehouse:
         return {f"{readers}.{table}".lower(): Contents(counts[table], columns[table]) for table in sorted(counts)}
 
     def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
-        """See `Warehouse.arrived`; asks every table of the raw schema that Airbyte's source-s3 fills."""
+        """See `Warehouse.arrived`. It queries every table in the raw schema that Airbyte's source-s3 fills."""
         if not (wanted := list(keys)):
             return {}
         with self._session() as connection, connection.cursor() as cursor:
@@ -238,11 +236,11 @@ class SnowflakeWarehouse:
         return f"{self.raw_schema}.{snowflake_export.quoted(snowflake_ledger.stored(table))}"
 
     def _rows(self, table: str, key: str) -> str:
-        """What stands behind FROM for the rows of an object."""
+        """Return the FROM and WHERE clauses that select an object's rows."""
         return f'{self.raw_schema}."{table}" where {lake.object_of_row([key]).replace("%", "%%")} = %s'
 
     def _raw_tables(self, cursor: "SnowflakeCursor") -> list[str]:
-        """The tables that Airbyte's source-s3 fills."""
+        """Return the tables that Airbyte's source-s3 fills."""
         cursor.execute(
             "select table_name from information_schema.columns "
             "where table_schema = %s and upper(column_name) = '_AB_SOURCE_FILE_URL'",
@@ -252,7 +250,7 @@ class SnowflakeWarehouse:
 
 
 def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
-    """Clone what passed, and drop what the platform put there and dbt's project no longer makes."""
+    """Clone the tables that passed, and drop published tables that the dbt project no longer contains."""
     tables = _tables(cursor, built)
     relation = f"{built}.{ledger.NAME}"
     known = snowflake_ledger.read(cursor, relation) if snowflake_ledger.stored(ledger.NAME) in tables else None
@@ -268,7 +266,7 @@ def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
     done = [table for table in tables if mine[table] in passed]
     views = _tables(cursor, built, "VIEW")
     gone = [table for table in state.published if mine[table] is None or table in views]
-    if known:  # before anything is put there: a publication that is killed leaves nothing that nobody knows of
+    if known:  # recorded first, so that a publication that is killed leaves no unknown tables
         state.published = sorted({*state.published, *done})
         snowflake_ledger.write(cursor, relation, state, last)
     snowflake_ledger.make_schema(cursor, readers)
@@ -276,7 +274,7 @@ def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
     for table in done:
         # dbt's tables are transient, and a clone of a transient table must be transient.
         clone = f'create or replace transient table {readers}."{table}" clone {built}."{table}"'
-        # Snowflake gives a new table the schema's future grants, but not where COPY GRANTS is said.
+        # Snowflake gives a new table the schema's future grants, but not with COPY GRANTS.
         kept = table in there and _granted(cursor, f'{readers}."{table}"')
         cursor.execute(f"{clone} copy grants" if kept else clone)
     for table in gone:
@@ -287,13 +285,13 @@ def _publish(cursor: "SnowflakeCursor", built: str, readers: str) -> None:
 
 
 def _granted(cursor: "SnowflakeCursor", table: str) -> bool:
-    """Return whether a role other than the owner has a privilege on a table, as far as this role can see."""
+    """Return whether a role other than the owner has a privilege on a table, as far as this role sees."""
     cursor.execute(f"show grants on table {table}")
     return any(row[1] != "OWNERSHIP" for row in cursor.fetchall())
 
 
 def _everything(built: str, tables: Iterable[str]) -> State:
-    """Every table of a schema that dbt has not built under the platform, as if it had passed."""
+    """Return a state in which every table of a schema has passed, for a schema that the platform has not built."""
     nodes = {name: Node(table=f"{built}.{name}") for name in tables}
     return State(graph=Graph(nodes=nodes), versions={name: Version(id="", built=True) for name in nodes})
 
@@ -307,11 +305,11 @@ def _tables(cursor: "SnowflakeCursor", schema: str, kind: str = "BASE TABLE") ->
 
 
 def published_schema(built: str) -> str:
-    """The schema in Snowflake that readers query, by the one that dbt builds in."""
+    """Return the schema that readers query, given the schema that dbt builds in."""
     return f"{built}_PUBLISHED"
 
 
 def _aware(date: datetime | str) -> datetime:
-    """Source-s3's date of a file, which reaches Snowflake as a timestamp or as text, as a time in UTC."""
+    """Convert source-s3's date of a file, which Snowflake has as a timestamp or as text, to UTC."""
     moment = datetime.fromisoformat(date) if isinstance(date, str) else date
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
 """SQL on the published warehouse: `python -m blocks.sql "from orders"`.
 
 Without a query, it opens a prompt, or runs standard input as a script if that is not a terminal. The prompt opens the
-file for each statement, so that it sees the newest publication and never blocks a pipeline.
+file anew for each statement, so it sees the newest publication and never blocks a pipeline.
 """
 
 import importlib
@@ -19,16 +19,16 @@ from blocks.lake import reading
 from blocks.settings import Settings
 
 MOST_WIDTH = 10_000
-"""Characters of a line where no terminal bounds it."""
+"""Maximum characters of a line if the output is not a terminal."""
 
 
 def run(query: str, published: Path, lake: Path) -> bool:
-    """Print the rows of each statement; False, with the reason on standard error, where one fails."""
+    """Print the rows of each statement. If one fails, print the reason to standard error and return False."""
     try:
         with reading(lake), fenced(published, lake) as connection:
             for statement in connection.extract_statements(_without_comments(query)):
                 if relation := connection.sql(statement):
-                    # DuckDB leaves columns out to fit a width, which only a terminal has.
+                    # DuckDB omits columns to fit a width, which only a terminal has.
                     relation.show(max_rows=40, max_width=None if sys.stdout.isatty() else MOST_WIDTH)
     except (duckdb.Error, PlatformError) as error:
         print(printable(str(error)), file=sys.stderr)
@@ -37,9 +37,9 @@ def run(query: str, published: Path, lake: Path) -> bool:
 
 
 def prompt(run: Callable[[str], object], greeting: str) -> None:
-    """Greet, then read statements, each up to its semicolon, and run them, until Ctrl-D."""
+    """Print a greeting, then read and run statements until Ctrl-D. A statement ends with a semicolon."""
     with suppress(ImportError):
-        importlib.import_module("readline")  # history and editing, where Python has it
+        importlib.import_module("readline")  # history and editing, if Python has it
     print(greeting)
     with suppress(EOFError, KeyboardInterrupt):
         while True:
@@ -50,9 +50,9 @@ def prompt(run: Callable[[str], object], greeting: str) -> None:
 
 
 def _without_comments(query: str) -> str:
-    """A relation of DuckDB's cannot be shown where a comment follows its statement's semicolon."""
+    """Remove comments: DuckDB cannot show a relation if a comment follows its statement's semicolon."""
     text = query.encode()
-    tokens = [(0, None), *duckdb.tokenize(query), (len(text), None)]  # each up to the next, counted in bytes
+    tokens = [(0, None), *duckdb.tokenize(query), (len(text), None)]  # a token ends where the next begins, in bytes
     parts = [
         b" " if kind is duckdb.token_type.comment else text[start:end]
         for (start, kind), (end, _) in itertools.pairwise(tokens)
@@ -61,7 +61,7 @@ def _without_comments(query: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the query given, or a prompt; 1 where the query fails or nothing is published yet."""
+    """Run the given query, or a prompt. Return 1 if the query fails or nothing is published yet."""
     try:
         settings = Settings()
     except PlatformError as error:
@@ -69,13 +69,13 @@ def main(arguments: list[str]) -> int:
         return 1
     published, lake = settings.published_path, settings.lake_dir
     if not published.exists():
-        print(f"Nothing is published in {published} yet: run full_pipeline first.", file=sys.stderr)
+        print(f"Nothing is published in {published} yet. Run full_pipeline first.", file=sys.stderr)
         return 1
     if arguments:
         return 0 if run(" ".join(arguments), published, lake) else 1
     if not sys.stdin.isatty():
         return 0 if run(sys.stdin.read(), published, lake) else 1
-    greeting = "The published tables; end a statement with a semicolon. `show all tables;` lists them, Ctrl-D ends."
+    greeting = "`show all tables;` lists the published tables. End a statement with a semicolon. Press Ctrl-D to leave."
     prompt(lambda statement: run(statement, published, lake), greeting)
     return 0
 

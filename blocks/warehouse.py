@@ -1,4 +1,4 @@
-"""The warehouse: what readers see of it, and which files have reached its raw zone."""
+"""The warehouse: its published tables, and the files in its raw zone."""
 
 import errno
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,93 +19,95 @@ if TYPE_CHECKING:
 
 
 NOTHING_TESTED = (
-    "No dbt command of the platform has ended on this warehouse yet, so that nothing in it is known to be tested. "
-    "Run the flow dbt_transform, then publish again. Readers keep the tables they have."
+    "The platform has not run dbt on this warehouse yet, so no table is known to be tested. "
+    "Run the flow dbt_transform, then publish again. The published tables did not change."
 )
 
 
 class PublishFailed(PlatformError):
-    """The tested tables could not be handed to the readers; they keep the ones they have."""
+    """The tested tables could not be published. The published tables did not change."""
 
 
 class PublishBlocked(PublishFailed):
-    """Another process has the warehouse open: worth another try."""
+    """Another process has the warehouse open. A retry may help."""
 
 
 class WarehouseUnreachable(PlatformError):
-    """Snowflake does not answer: worth another try."""
+    """Snowflake does not answer. A retry may help."""
 
 
 class RawReadOnly(PlatformError):
-    """The platform may only read raw."""
+    """The platform has only read access to raw."""
 
 
-NOT_THE_MOCK = "at AIRBYTE_SERVER_URL is another server, or an older mock. Update it, or correct AIRBYTE_SERVER_URL."
-"""Why nobody changes the files of a lake, and what to do."""
+NOT_THE_MOCK = (
+    "the server at AIRBYTE_SERVER_URL is not the mock, or is an older one. Update it, or correct AIRBYTE_SERVER_URL."
+)
+"""Why the files of a lake cannot be changed, and what to do."""
 
 
 class Warehouse(Protocol):
-    """What the flows ask of a warehouse beside dbt's work."""
+    """What the flows need from a warehouse, apart from dbt."""
 
     def publish(self) -> str:
-        """Hand the readers each table that has passed its tests since it was built; return where they are.
+        """Publish each table that has passed its tests since it was built; return where the published tables are.
 
-        They keep what they have of a table that has not passed, and lose one that dbt's project no longer makes. Where
-        the platform has never run dbt, there is no ledger, and all tables are published.
+        A table that has not passed stays as it was published. A table that the dbt project no longer contains is
+        dropped. If the platform has never run dbt, there is no ledger, and all tables are published.
         """
 
     def published_tables(self) -> dict[str, Contents]:
-        """Say what readers have, by `schema.table`."""
+        """Return the published tables by `schema.table`."""
 
     def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
-        """Those of the object keys that raw holds rows of, each with the date of the newest version loaded.
+        """Return the keys that have rows in raw, each with the date of its newest loaded version.
 
-        `since` is a time before all of the objects landed, if it is known: what was loaded since is looked at first.
+        `since` is a time before the first of the objects landed, if it is known. Newer rows are searched first.
         """
 
     def synced(self, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]]:
-        """Count the rows that raw holds of syncs, by table; `jobs` are their ids with the time since when each has run.
+        """Count the raw rows of syncs by table. `jobs` maps Airbyte's job ids to the times when the jobs started.
 
-        A job whose rows cannot be told apart, since Airbyte's destination does not say `sync_id`, is left out.
+        A job is left out if its rows cannot be identified, because Airbyte's destination does not write `sync_id`.
         """
 
     def fills(self, since: datetime) -> list[lake.Fill]:
-        """How many values each file loaded since then has in each column of raw."""
+        """Count the non-null values by raw column of each file loaded since then."""
 
     def example(self, table: str, column: str, file: str) -> str | None:
-        """Return a value that a column of raw has in a file."""
+        """Return an example of a raw column's values in a file."""
 
     def newest_file(self, table: str) -> tuple[str, datetime] | None:
-        """Return the file of the row of a table of raw that was loaded last, and when that was."""
+        """Return the file of the row of a raw table that was loaded last, and when it was loaded."""
 
     def raw_columns(self) -> dict[str, list[str]]:
-        """The columns of each table of raw, all names in lower case."""
+        """Return the columns of each raw table. All names are in lower case."""
 
     def export(self, table: str, target: Path) -> None:
-        """Write a table of raw to a Parquet file, without Airbyte's own columns; of a large one the newest rows."""
+        """Write a raw table, or the newest rows of a large one, to a Parquet file, without Airbyte's own columns."""
 
     def rows_of(self, key: str) -> dict[str, int]:
-        """Count the rows that raw holds of an object, in each of its tables that has some."""
+        """Count an object's raw rows by table. Tables without any are left out."""
 
     def remove(self, key: str) -> dict[str, int]:
-        """Delete these rows where Airbyte itself does not; return them as `rows_of` does.
+        """Delete an object's raw rows if Airbyte itself cannot; return their number by table.
 
         Raises:
-            RawReadOnly: this warehouse, or its role, may only read raw.
+            RawReadOnly: this warehouse, or its role, has only read access to raw.
         """
 
     def compact(self) -> dict[str, tuple[int, int]]:
-        """Merge raw's small files where Airbyte itself does not; return how many each table had, and has.
+        """Merge raw's small files if Airbyte itself cannot; return each table's number of files before and after.
 
         Raises:
-            RawReadOnly: this warehouse may only read raw.
+            RawReadOnly: this warehouse has only read access to raw.
         """
 
 
 class DuckDbWarehouse:
     """A DuckDB file that dbt writes, Parquet files as its raw zone, and a copy for readers.
 
-    A reader of the file that dbt writes would fail, and would block dbt; so readers have a copy of their own.
+    Readers have their own copy: a reader of the file that dbt writes would block dbt, or fail itself.
 
     Args:
         path: the file that dbt writes.
@@ -118,13 +120,12 @@ class DuckDbWarehouse:
         self.path, self.lake_dir, self.published, self.wait_seconds = path, lake_dir, published, wait_seconds
 
     def publish(self) -> str:
-        """Write a new file and rename it into place: a reader sees the old tables or the new ones, never a half.
+        """Write a new file and rename it into place, so that a reader sees either the old tables or the new ones.
 
         Raises:
             PublishBlocked: another process has the warehouse open.
-            PublishFailed: there is no warehouse, it cannot be read, the disk has no room, or the folder cannot be
-                written.
-            TurnMissed: another command used the warehouse for the whole of `wait_seconds`.
+            PublishFailed: there is no warehouse, it cannot be read, the disk is full, or the folder is not writable.
+            TurnMissed: another command used the warehouse for all of `wait_seconds`.
         """
         with turn(self.path, self.wait_seconds, print), self._held() as file:
             known = duckdb_file.read(file.connection)
@@ -139,39 +140,39 @@ class DuckDbWarehouse:
 
     @contextmanager
     def _held(self) -> Iterator[duckdb_file.File]:
-        """Open the warehouse, so that no other process can: what is copied stays as it is."""
+        """Open the warehouse exclusively, so that it does not change while it is copied."""
         if not self.path.is_file():
-            raise PublishFailed(f"There is no warehouse {self.path} to publish: run dbt first, or set WAREHOUSE_PATH.")
+            raise PublishFailed(f"There is no warehouse {self.path} to publish. Run dbt first, or set WAREHOUSE_PATH.")
         with ExitStack() as held:
             try:
                 file = held.enter_context(duckdb_file.opened(self.path))
             except (OSError, duckdb.Error) as error:
                 locked = "Could not set lock on file" in str(error)
                 what_to_do = duckdb_file.broken(str(error), self.path) or (
-                    "Close it in the process that has it open, if one is named, then run again."
+                    "If a process has it open, close it there, then run again."
                 )
                 raise (PublishBlocked if locked else PublishFailed)(
                     f"The warehouse {self.path} cannot be published: {error}. {what_to_do} "
-                    "Readers keep the tables they have."
+                    "The published tables did not change."
                 ) from error
             yield file
 
     def _failed(self, error: Exception) -> PublishFailed:
         said = str(error)
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in said
-        next_step = " The disk is full: make room, then run again." if full else ""
+        next_step = " The disk is full. Free some space, then run again." if full else ""
         if damaged := duckdb_file.broken(said, self.path):
             next_step = f" {damaged}"
         return PublishFailed(
             f"The tested warehouse {self.path} could not be copied to {self.published}: {said}.{next_step} "
-            "Readers keep the tables they have."
+            "The published tables did not change."
         )
 
     def published_tables(self) -> dict[str, Contents]:
         """See `Warehouse.published_tables`."""
         try:
             return contents(self.published)
-        except QueryFailed:  # nobody can read it: the next publication replaces it
+        except QueryFailed:  # the file is unreadable, and the next publication replaces it
             return {}
 
     def arrived(self, keys: Iterable[str], since: datetime | None = None) -> dict[str, datetime]:
@@ -209,19 +210,19 @@ class DuckDbWarehouse:
     def remove(self, key: str) -> dict[str, int]:
         """Refuse: the lake belongs to the mock Airbyte."""
         raise RawReadOnly(
-            f"The rows of {key} cannot be removed: only the mock Airbyte writes the lake {self.lake_dir}, and "
+            f"The rows of {key} cannot be removed: only the mock Airbyte writes to the lake {self.lake_dir}, but "
             f"{NOT_THE_MOCK}"
         )
 
     def compact(self) -> dict[str, tuple[int, int]]:
         """Refuse: the lake belongs to the mock Airbyte."""
         raise RawReadOnly(
-            f"The files of {self.lake_dir} cannot be merged: only the mock Airbyte writes them, and {NOT_THE_MOCK}"
+            f"The files of {self.lake_dir} cannot be merged: only the mock Airbyte writes them, but {NOT_THE_MOCK}"
         )
 
 
 def tables(path: Path) -> dict[str, int]:
-    """Count the rows of every table of a DuckDB file, by `schema.table`."""
+    """Count the rows of every table in a DuckDB file, by `schema.table`."""
     with duckdb.connect(str(path), read_only=True) as connection:
         names = connection.execute(
             "select schema_name, table_name from duckdb_tables() where not internal order by all"

@@ -1,4 +1,4 @@
-"""Sends messages to a webhook: Slack, Microsoft Teams, Discord, or any that takes JSON. Its URL is a secret."""
+"""Sends messages to a webhook: Slack, Microsoft Teams, Discord, or any that accepts JSON. Its URL is a secret."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from blocks.incidents import TRIES, Message
 
 Format = Literal["slack", "teams", "discord", "json"]
 SECONDS = 10.0
-"""How long a receiver may take for its whole answer."""
+"""Timeout for a receiver's whole answer."""
 NOT_A_URL = (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError)
 HOSTS: dict[str, Format] = {
     "hooks.slack.com": "slack",
@@ -26,47 +26,47 @@ HOSTS: dict[str, Format] = {
     "logic.azure.com": "teams",
     "api.powerplatform.com": "teams",
 }
-"""The format by the end of the receiver's host."""
+"""The format by the suffix of the receiver's host."""
 MOST: dict[Format, int] = {"slack": 4000, "discord": 2000, "teams": 4000}
-"""Characters of a text, as UTF-16 counts them. Slack splits longer ones, Discord refuses them; Teams refuses 28 kB."""
-NOT_NOW = frozenset({408, 425, 429})
-"""The statuses below 500 after which a receiver may take the same message later."""
+"""Maximum length of a text in UTF-16 units. Slack splits longer texts, Discord rejects them, Teams rejects 28 kB."""
+RETRYABLE = frozenset({408, 425, 429})
+"""The statuses below 500 after which a receiver may accept the same message later."""
 IN_TEAMS = re.compile(r"returned HTTP error (\d{3})")
-"""Teams may answer 200 and say in the body that it has not taken the message."""
+"""Teams may answer 200 and report in the body that it has not accepted the message."""
 
 
 class NotTaken(PlatformError):
-    """The receiver did not take a message; the text does not have its URL, which is a secret."""
+    """The receiver did not accept a message. The text does not contain its URL, which is a secret."""
 
     tries = 1
-    """As how many tries this counts: after TRIES, the message is set aside."""
+    """How many attempts this failure counts as. After TRIES, the message is set aside."""
 
 
 class Refused(NotTaken):
-    """The receiver refuses this message, and would refuse it again."""
+    """The receiver rejects this message, and would reject it again."""
 
     tries = TRIES
 
 
 class Unreachable(NotTaken):
-    """Nothing answers at the receiver's address, so that no other message would be taken either."""
+    """The receiver does not answer, so it would not accept other messages either."""
 
     tries = 0
 
 
 def format_of(url: SecretStr, chosen: Format | Literal[""] = "") -> Format:
-    """Return the format of a receiver's messages: the chosen one, or the one of its host; JSON for any other."""
+    """Return the format of a receiver's messages: the chosen one, or the one for its host; JSON for other hosts."""
     if chosen:
         return chosen
     try:
         host = urlsplit(url.get_secret_value()).hostname or ""
-    except ValueError:  # as of http://[half
+    except ValueError:  # e.g. http://[half
         return "json"
     return next((kind for end, kind in HOSTS.items() if host == end or host.endswith(f".{end}")), "json")
 
 
 def body(message: Message, kind: Format) -> dict[str, Any]:
-    """Return a message as a receiver takes it."""
+    """Return the body of a request with the message in the receiver's format."""
     match kind:
         case "slack":
             return {"text": _escaped(_short(message, kind))}
@@ -83,15 +83,15 @@ def body(message: Message, kind: Format) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """A text for Slack, which reads <, > and & as markup: a name from outside could mention a whole channel."""
+    """Escape a text for Slack, which reads <, > and & as markup: a file's name could notify a whole channel."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _short(message: Message, kind: Format) -> str:
-    """Return a message's text, cut to what the receiver takes; where to look and what to type stay."""
+    """Return a message's text, cut to the receiver's limit. What happened is cut first."""
     for name in ("what", "where", "command", "impact"):
         while (over := _length(message.text, kind) - MOST[kind]) > 0 and (left := _part(message, name)):
-            # A character counts as five at most: & is &amp; for Slack.
+            # A character counts as at most five, since & becomes &amp; for Slack.
             message = message.model_copy(update={name: f"{left[: -(over // 5 + 1)]}…"})
     return message.text
 
@@ -109,8 +109,8 @@ def send(message: Message, url: SecretStr, chosen: Format | Literal[""] = "") ->
 
     Raises:
         Unreachable: the receiver cannot be reached.
-        Refused: it refuses this message.
-        NotTaken: it fails to take the message now.
+        Refused: it rejects this message.
+        NotTaken: it fails to accept the message now.
     """
     kind = format_of(url, chosen)
     try:
@@ -119,34 +119,36 @@ def send(message: Message, url: SecretStr, chosen: Format | Literal[""] = "") ->
         raise Unreachable("ALERT_WEBHOOK_URL is not a URL that begins with http:// or https://. Correct it.") from None
     except (httpx.HTTPError, TimeoutError) as error:
         failure = NotTaken if isinstance(error, TimeoutError) else Unreachable
-        raise failure(_silent("The receiver of ALERT_WEBHOOK_URL", error)) from None
+        raise failure(_unanswered("The receiver at ALERT_WEBHOOK_URL", error)) from None
     inner = IN_TEAMS.search(answer.text) if kind == "teams" else None
     if answer.is_success and not inner:
         return
     status = int(inner[1]) if inner else answer.status_code
-    failure = NotTaken if status >= 500 or status in NOT_NOW else Refused
+    failure = NotTaken if status >= 500 or status in RETRYABLE else Refused
     raise failure(
-        f"The receiver of ALERT_WEBHOOK_URL refuses messages with status {status}. If it goes on, "
+        f"The receiver at ALERT_WEBHOOK_URL rejects messages with status {status}. If this persists, "
         "check the URL, and set ALERT_FORMAT to slack, teams, discord or json."
     )
 
 
 def ping(url: SecretStr) -> str:
-    """Call a heartbeat's URL; return why that failed, without the URL, or nothing."""
+    """Call a heartbeat's URL; return "", or why that failed, without the URL."""
     try:
         answer = _ask("GET", url, follow_redirects=True)
     except NOT_A_URL:
         return "HEARTBEAT_URL is not a URL that begins with http:// or https://. Correct it."
     except (httpx.HTTPError, TimeoutError) as error:
-        return _silent("HEARTBEAT_URL", error)
+        return _unanswered("HEARTBEAT_URL", error)
     return "" if answer.is_success else f"HEARTBEAT_URL answers with status {answer.status_code}."
 
 
 def _ask(method: str, url: SecretStr, **options: Any) -> httpx.Response:
-    """Return the answer to a request; httpx's own time-outs are for each read, which a receiver that drips never meets.
+    """Send a request and return the answer.
+
+    httpx's own timeouts are for each read, so they do not stop a receiver that sends its answer byte by byte.
 
     Raises:
-        TimeoutError: the whole answer is not there after SECONDS.
+        TimeoutError: the whole answer has not arrived after SECONDS.
         httpx.HTTPError: another failure.
     """
 
@@ -159,7 +161,7 @@ def _ask(method: str, url: SecretStr, **options: Any) -> httpx.Response:
         return thread.submit(asyncio.run, ask()).result()
 
 
-def _silent(who: str, error: Exception) -> str:
-    """Say that nothing answers, with what helps; an error's text may have the URL, which is a secret."""
+def _unanswered(who: str, error: Exception) -> str:
+    """Say that there is no answer, and what to do. The error's text is left out: it may contain the secret URL."""
     helps = remedy(str(error))
     return f"{who} does not answer ({type(error).__name__}).{helps and f' {helps}'}"

@@ -308,7 +308,7 @@ def test_a_truncated_warehouse_is_reported_with_what_to_delete(project: Project)
     project.dbt.run("run")
     with project.warehouse.open("r+b") as file:
         file.truncate(10_000)
-    with pytest.raises(DbtFailed, match=r"Delete both, then run full_pipeline: the tables are rebuilt from raw"):
+    with pytest.raises(DbtFailed, match=r"Delete both, then run full_pipeline, which rebuilds the tables from raw"):
         project.dbt.run("run")
 
 

@@ -161,7 +161,7 @@ def test_before_anything_is_published_sql_says_what_to_run(
 ) -> None:
     monkeypatch.setenv("PUBLISHED_PATH", str(tmp_path / "nothing.duckdb"))
     assert sql.main([]) == 1
-    assert "run full_pipeline first" in capsys.readouterr().err
+    assert "Run full_pipeline first" in capsys.readouterr().err
 
 
 def test_a_wrong_setting_is_told_by_its_name(

@@ -180,7 +180,7 @@ def test_a_warehouse_that_another_process_has_open_is_not_published(warehouse: D
     with held(warehouse.path) as pid, pytest.raises(PublishBlocked) as caught:
         warehouse.publish()
     assert f"PID {pid}" in str(caught.value)
-    assert "Close it in the process" in str(caught.value)
+    assert "close it there" in str(caught.value)
     assert_readers_keep_the_old_tables(warehouse)
 
 
@@ -188,7 +188,7 @@ def test_a_file_too_large_for_the_disk_leaves_the_old_copy_and_no_temporary_file
     command = [sys.executable, "-c", PUBLISH_WITH_LITTLE_ROOM, str(warehouse.path), str(warehouse.published)]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
     assert f"could not be copied to {warehouse.published}: " in said
-    assert "Readers keep the tables they have." in said
+    assert "The published tables did not change." in said
     assert_readers_keep_the_old_tables(warehouse)
 
 
@@ -197,7 +197,7 @@ def test_a_full_disk_is_said_to_be_full(warehouse: DuckDbWarehouse, small_disk: 
     elsewhere.publish()
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("create table large as select hash(range) as h from range(500_000)")
-    with pytest.raises(PublishFailed, match="The disk is full: make room, then run again"):
+    with pytest.raises(PublishFailed, match=r"The disk is full. Free some space, then run again"):
         elsewhere.publish()
     assert value(elsewhere.published) == 2
     assert list(small_disk.iterdir()) == [elsewhere.published]
@@ -205,7 +205,7 @@ def test_a_full_disk_is_said_to_be_full(warehouse: DuckDbWarehouse, small_disk: 
 
 def test_without_a_warehouse_nothing_is_published(warehouse: DuckDbWarehouse) -> None:
     warehouse.path.unlink()
-    with pytest.raises(PublishFailed, match=r"There is no warehouse .*run dbt first, or set WAREHOUSE_PATH"):
+    with pytest.raises(PublishFailed, match=r"There is no warehouse .*Run dbt first, or set WAREHOUSE_PATH"):
         warehouse.publish()
     assert not warehouse.path.exists()
     assert_readers_keep_the_old_tables(warehouse)

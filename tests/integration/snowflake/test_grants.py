@@ -85,7 +85,7 @@ def test_readers_can_read_a_renamed_table_and_after_a_publication_that_failed_wh
     run(emulator, "TRANSFORMER", "create or replace transient table renamed as select 2 as a")
     create = "create table on schema data_platform.analytics_published"
     admin(emulator, f"revoke {create} from role DATA_PLATFORM_TRANSFORMER")
-    with pytest.raises(PublishFailed, match="needs USAGE and CREATE TABLE there"):
+    with pytest.raises(PublishFailed, match="Grant the role USAGE and CREATE TABLE"):
         publish(emulator)
     assert run(emulator, "READER", "select a from analytics_published.renamed") == [(1,)]
     admin(emulator, f"grant {create} to role DATA_PLATFORM_TRANSFORMER")
