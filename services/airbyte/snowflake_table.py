@@ -170,9 +170,8 @@ class SnowflakeTable:
 
         Each statement is atomic and can be repeated, so a client that dies does no harm.
         """
-        if (
-            not self._key or not {name.lower() for name in self._key} <= self._columns
-        ):  # inferred columns appear with the first file
+        # Inferred columns appear with the first file.
+        if not self._key or not {name.lower() for name in self._key} <= self._columns:
             return
         newest = f"{_column(UPDATED)} DESC NULLS LAST, " if UPDATED in self._columns else ""
         newest += "_ab_source_file_last_modified DESC, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"

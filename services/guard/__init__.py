@@ -1,1 +1,1 @@
-"""Protects every server that the platform starts from web pages and from bodies without a limit."""
+"""Protect the platform's servers from foreign web pages and from request bodies of unlimited size."""

@@ -1,4 +1,4 @@
-"""The guard in front of an ASGI application: Prefect's server, the mock Airbyte, the Snowflake emulator."""
+"""The guard for ASGI applications: Prefect's server, the mock Airbyte and the Snowflake emulator."""
 
 import asyncio
 import zlib
@@ -14,28 +14,28 @@ from services.guard.settings import GuardSettings
 
 MEGABYTE = 1_000_000
 BODY_SECONDS = 60.0
-"""How long a client may take to send a body."""
+"""A client that needs longer to send a body is refused."""
 DISCARD_SECONDS = 5.0
-"""For how long the rest of a refused body is read and discarded: many clients send all before they read the answer."""
+"""How long the rest of a refused body is read and discarded. Many clients read the answer only after sending all."""
 AT_ONCE = 8
-"""How many bodies of the largest size are kept in memory at once."""
+"""The number of bodies of the largest size that fit into memory at once."""
 
 
 class Refused(Exception):
-    """A body is not read to its end; the argument is the `Refusal`."""
+    """A body was refused before its end. The argument is the `Refusal`."""
 
 
 class Guard:
-    """Answers only what `Rules` allow, and hands on only whole bodies, decompressed and of a limited size.
+    """Passes on only requests that `Rules` allow, with complete, decompressed bodies of a limited size.
 
     Args:
         app: the application.
-        max_body_mb: megabytes in a body, raw and decompressed, unless GUARD_MAX_BODY_MB is set.
-        pages: the application has pages for people; see `Rules`.
-        other_types: paths that take other bodies than JSON; see `Rules`.
-        streamed: path of uploads, which the application reads, and limits, itself.
-        page: makes the answer to a refused body, for a person; without it, the answer is JSON.
-        headers: for every answer that lacks them, beside those of `rules.ADDED`.
+        max_body_mb: limit of a body in megabytes, compressed and decompressed. GUARD_MAX_BODY_MB overrides it.
+        pages: whether the application has pages for browsers; see `Rules`.
+        other_types: paths that accept other bodies than JSON; see `Rules`.
+        streamed: path of uploads, which the application reads and limits itself.
+        page: creates the response to a refused body for a browser. By default, it is JSON.
+        headers: added to each response that lacks them, like those of `rules.ADDED`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Guard:
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the class."""
+        """Handle one request as described at the class."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         send = _closed_to_others(send, self._added)
@@ -85,7 +85,7 @@ class Guard:
             await _refuse(error.args[0], scope, receive, send, self._page)
         except TimeoutError:
             if body.complete:
-                raise  # the application's own
+                raise  # the timeout is the application's
             await _refuse(Refusal(408, f"The body was not sent within {BODY_SECONDS:.0f} s."), scope, receive, send)
         finally:
             self._held -= body.size
@@ -94,7 +94,7 @@ class Guard:
         """Count bytes that are kept in memory.
 
         Raises:
-            Refused: other callers' bodies fill what there is.
+            Refused: the bodies of all requests together are too large.
         """
         self._held += size
         if self._held > AT_ONCE * self.limit:
@@ -102,7 +102,7 @@ class Guard:
 
 
 class Body:
-    """A request's body while it arrives."""
+    """A request's body while it is received."""
 
     def __init__(self, guard: Guard, headers: dict[str, str]) -> None:
         self._guard = guard
@@ -111,14 +111,14 @@ class Body:
         self._gzip = zlib.decompressobj(31)
         self._raw = 0
         self.size = 0
-        """Bytes kept so far."""
+        """Bytes that are in memory."""
         self.complete = False
 
     async def read(self, receive: Receive) -> bytes | None:
-        """Return the whole body, decompressed; None if the client went away.
+        """Return the complete body, decompressed, or None if the client disconnected.
 
         Raises:
-            Refused: it is too large, or compressed in a way that is not known.
+            Refused: the body is too large, or its compression is invalid or not supported.
         """
         if self._encoding not in ("identity", "gzip"):
             raise Refused(Refusal(415, f"Content-Encoding {self._encoding[:50]!r} is not supported. Use gzip or none."))
@@ -146,7 +146,7 @@ class Body:
     def _decompress(self, chunk: bytes) -> list[bytes]:
         parts = []
         while chunk:
-            if self._gzip.eof:  # a further member
+            if self._gzip.eof:  # another member follows
                 self._gzip = zlib.decompressobj(31)
             try:
                 parts.append(self._keep(self._gzip.decompress(chunk, self._guard.limit - self.size + 1)))
@@ -185,7 +185,7 @@ async def _refuse(
         await receive()  # websocket.connect
         await send({"type": "websocket.close", "code": 1008, "reason": refused.message[:120]})
         return
-    # The rest of a body that is not read would be taken for the next request.
+    # Close the connection: the unread rest of the body would be parsed as the next request.
     answer = page(refused)
     answer.headers["connection"] = "close"
     await answer(scope, receive, send)

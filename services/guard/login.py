@@ -1,4 +1,4 @@
-"""The login that a page for people asks for: that of the Prefect server whose facts it shows."""
+"""The login of a page that shows data from a Prefect server. It is the same as the server's."""
 
 import hmac
 from base64 import b64decode
@@ -11,19 +11,21 @@ REALM = {"www-authenticate": 'Basic realm="Log in as on the Prefect server", cha
 
 
 class Login:
-    """Hands on the requests of those who know the server's `user:password`, or its key as the password of any user.
+    """Passes on requests that have the server's `user:password`, or its API key as the password of any user.
+
+    If both are empty, all requests are passed on.
 
     Args:
-        app: the application; everybody may ask for its /health.
-        user_and_password: the server's login; empty where it has none.
-        key: the server's key; empty where it has none. Without either, every request is handed on.
+        app: the application. Its /health needs no login.
+        user_and_password: the server's login, or empty if it has none.
+        key: the server's API key, or empty if it has none.
     """
 
     def __init__(self, app: ASGIApp, user_and_password: str, key: str) -> None:
         self.app, self._expected, self._is_key = app, (user_and_password or key).encode(), not user_and_password
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the class."""
+        """Handle one request as described at the class."""
         if scope["type"] != "http" or scope["path"] == "/health" or self._knows(Headers(scope=scope)):
             return await self.app(scope, receive, send)
         text = "Log in with the Prefect server's user and password."

@@ -1,10 +1,10 @@
-"""Decide whether a server on this machine may answer a request: which names it answers to, and which pages may call it.
+"""Decide whether a server on this machine may answer a request, by the host name and the web page that it comes from.
 
 A web page that the user has open can send requests to 127.0.0.1, and with DNS rebinding it can even read the answers.
-The browser tells on it: Host is then a name that is not the server's, Origin or Sec-Fetch-Site name another page.
+The browser's headers reveal this: Host is not a name of the server, or Origin or Sec-Fetch-Site shows another page.
 Clients such as boto3, Prefect's and Airbyte's send neither Origin nor Sec-Fetch-Site.
 
-This module needs the standard library alone, because LocalStack imports it too.
+This module uses only the standard library, because LocalStack imports it, too.
 """
 
 import re
@@ -18,10 +18,10 @@ ADDED = {
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
-    "referrer-policy": "same-origin",  # with no-referrer, a browser would hide that a form is the server's own
+    "referrer-policy": "same-origin",  # with no-referrer, we could not recognize the server's own forms
     "x-content-type-options": "nosniff",
 }
-"""What every answer carries: no page from elsewhere may show it in a frame, load it as a part of itself, or open it."""
+"""Headers of every response. They keep foreign pages from framing it, embedding it, or controlling its window."""
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:/@\[\]]+?))\.?(?::([0-9]{1,5}))?", re.IGNORECASE)
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json", re.IGNORECASE)
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,42 +30,42 @@ Address = tuple[str, str]
 
 @dataclass(frozen=True)
 class Refusal:
-    """The status and the text of an answer that is given instead of the server's own."""
+    """The status and the text of a response that replaces the server's own."""
 
     status: int
     message: str
 
 
 def names(text: str) -> frozenset[str]:
-    """Return the host names of a setting, which separates them by commas or spaces."""
+    """Split a setting into host names, which are separated by commas or spaces."""
     return frozenset(text.lower().replace(",", " ").split())
 
 
 def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by their names in lower case; of one that is repeated, all values."""
+    """Return headers by their names in lower case. The values of a repeated header are joined by commas."""
     found: dict[str, str] = {}
     for name, value in headers:
-        name = name.lower()  # noqa: PLW2901 - the same name
+        name = name.lower()  # noqa: PLW2901 - only its case changes
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 
 def is_cors(header: str) -> bool:
-    """Whether a header of an answer would let a page from elsewhere read it."""
+    """Return whether a response header could allow a foreign page to read the response."""
     return header.lower().startswith("access-control-")
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What one server answers.
+    """The requests that one server may answer.
 
     Args:
-        hosts: names that it has beside those of the loopback interface; any port.
-        proxies: those of `hosts` that a proxy has, which may put another name into Host.
-        pages: it has pages for people, to which links may lead from anywhere; not below /api.
-        buckets: names below localhost are its own: S3's clients put the bucket's name there.
-        json_only: a call that may change something has a JSON body or none.
-        other_types: regular expression of the paths for which `json_only` does not hold.
+        hosts: host names of the server beside those of the loopback interface, with any port.
+        proxies: those of `hosts` that belong to a proxy, which may send another name in Host.
+        pages: whether the server has pages for browsers. Links from anywhere may lead to them, except below /api.
+        buckets: whether names below localhost are accepted, because S3 clients put the bucket's name there.
+        json_only: whether requests that may change something must have a JSON body or none.
+        other_types: regular expression of the paths that `json_only` does not apply to.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -76,19 +76,19 @@ class Rules:
     other_types: str = r"(?!)"
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str], local: str = "") -> Refusal | None:
-        """Return why a request gets no answer, or None if it gets one.
+        """Return why a request is refused, or None if it is allowed.
 
         Args:
-            method: in upper case.
-            path: of the URL, without the query.
-            headers: as `joined` returns them.
-            local: the address that the request arrived at: a name that is an address cannot be rebound.
+            method: the method in upper case.
+            path: the URL's path, without the query.
+            headers: the headers as `joined` returns them.
+            local: the IP address that received the request. It is a valid Host: DNS rebinding needs a name.
         """
         host = _address(headers.get("host", ""))
         if host is None or not self._is_own(host[0], local):
             return Refusal(421, _misdirected(headers.get("host", "")))
         if self._is_foreign(host, headers) and not self._is_link(method, path, headers):
-            return Refusal(403, "This server does not answer web pages that come from elsewhere.")
+            return Refusal(403, "This server does not answer requests from other web sites.")
         if self.json_only and _has_other_type(method, headers) and not re.fullmatch(self.other_types, path):
             return Refusal(415, "Send the body as JSON, with the header Content-Type: application/json.")
         return None
@@ -106,11 +106,11 @@ class Rules:
         return origin is not None and not self._is_same(host, _origin(origin))
 
     def _is_same(self, host: Address, origin: Address | None) -> bool:
-        """Whether an origin is the server's own, or its proxy's."""
+        """Return whether an origin is the server itself or its proxy."""
         return origin == host or (origin is not None and origin[0] in self.proxies and not origin[1])
 
     def _is_link(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
-        """Whether a person follows a link to a page: the page that has the link cannot read where it leads."""
+        """Return whether somebody follows a link to a page. The page with the link cannot read the response."""
         if not self.pages or method != "GET" or "origin" in headers or path.lower().startswith("/api"):
             return False
         if "sec-fetch-site" not in headers:
@@ -119,7 +119,7 @@ class Rules:
 
 
 def _address(host: str) -> Address | None:
-    """Return name and port, which is empty where it is a scheme's default."""
+    """Return name and port. The port is empty if it is the default of HTTP or HTTPS."""
     if not (match := _HOST.fullmatch(host.strip())):
         return None
     port = match[3] or ""
@@ -127,7 +127,7 @@ def _address(host: str) -> Address | None:
 
 
 def _origin(text: str) -> Address | None:
-    """Return name and port of an origin or of a Referer; None for `null` and what no server can be the origin of."""
+    """Return name and port of an Origin or a Referer; None for `null` and for other schemes than HTTP and HTTPS."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -146,6 +146,6 @@ def _has_other_type(method: str, headers: Mapping[str, str]) -> bool:
 
 def _misdirected(host: str) -> str:
     return (
-        f"This server does not answer to the name {host[:200]!r}. Use 127.0.0.1 or localhost. If people reach it by "
-        "that name, add it to GUARD_ALLOWED_HOSTS, which is a variable of the profile in Docker."
+        f"This server does not answer to the name {host[:200]!r}. Use 127.0.0.1 or localhost. To allow that name, add "
+        "it to GUARD_ALLOWED_HOSTS, which is a variable of the profile in Docker."
     )

@@ -1,4 +1,4 @@
-"""The guard in front of a WSGI application: moto's S3."""
+"""The guard for a WSGI application: moto's S3."""
 
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class WsgiGuard:
-    """Answers only what `Rules` allow; S3's clients send bodies of any type and size."""
+    """Passes on only requests that `Rules` allow. Bodies are not limited, since S3 clients send any type and size."""
 
     def __init__(self, app: "WSGIApplication", rules: Rules) -> None:
         self.app = app
         self.rules = rules
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """See the class."""
+        """Handle one request as described at the class."""
         headers = {
             name.removeprefix("HTTP_").replace("_", "-").lower(): value
             for name, value in environ.items()

@@ -1,1 +1,1 @@
-"""Stands in for Slack, Teams or whatever takes alerts: stores the messages, so that `make alerts` can show them."""
+"""A local stand-in for Slack, Teams or another receiver of alerts. It stores messages, and `make alerts` shows them."""

@@ -1,4 +1,4 @@
-"""`python -m services.receiver --port 8090 --folder data/alerts`: takes messages by POST, and shows them by GET."""
+"""Store messages sent by POST, and show them by GET: `python -m services.receiver --port 8090 --folder data/alerts`."""
 
 import argparse
 import contextlib
@@ -18,7 +18,7 @@ MAX_BODY_MB = 1.0
 
 
 def create_app(messages: Messages) -> Guard:
-    """The receiver behind the guard."""
+    """Return the receiver, protected by the guard."""
 
     async def take(request: Request) -> Response:
         with contextlib.suppress(ValueError, RecursionError):
@@ -29,7 +29,7 @@ def create_app(messages: Messages) -> Guard:
         return PlainTextResponse("Send a JSON object.", 400)
 
     async def show(_: Request) -> Response:
-        return PlainTextResponse("\n\n".join(map(line, messages.read())) or "No message has come yet.")
+        return PlainTextResponse("\n\n".join(map(line, messages.read())) or "There are no messages yet.")
 
     async def listed(_: Request) -> Response:
         return JSONResponse(messages.read())
@@ -44,11 +44,11 @@ def create_app(messages: Messages) -> Guard:
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is stopped."""
     parser = argparse.ArgumentParser(prog="python -m services.receiver", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--folder", type=Path, required=True, help="folder that keeps the messages")
+    parser.add_argument("--folder", type=Path, required=True, help="folder to store the messages in")
     options = parser.parse_args()
     serve(create_app(Messages(options.folder)), options.host, options.port)
 

@@ -1,15 +1,15 @@
-"""The messages that the local receiver has taken: a file with a line of JSON for each, oldest first."""
+"""The local receiver's messages, in a JSON Lines file with the oldest first."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 MOST = 1000
-"""How many messages are kept."""
+"""The number of messages that are kept."""
 
 
 class Messages:
-    """The messages of a folder, in the file FILE."""
+    """The messages in a folder's file FILE."""
 
     FILE = "messages.jsonl"
 
@@ -17,7 +17,7 @@ class Messages:
         self.file = folder / self.FILE
 
     def read(self) -> list[dict[str, Any]]:
-        """All messages, oldest first."""
+        """Return all messages, oldest first."""
         try:
             lines = self.file.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -25,7 +25,7 @@ class Messages:
         return [each for line in lines if isinstance(each := json.loads(line), dict)]
 
     def add(self, message: dict[str, Any]) -> bool:
-        """Store a message; return whether it is new: one with the `id` of another is a repetition."""
+        """Store a message; return whether it is new. A message with a known `id` is a repetition and is not stored."""
         taken = self.read()
         if message.get("id") and any(each.get("id") == message["id"] for each in taken):
             return False
@@ -37,6 +37,6 @@ class Messages:
 
 
 def line(message: dict[str, Any]) -> str:
-    """A message as people read it; of one in another format than ours, its text, or all of it."""
+    """Return a message as text: the time and its `text` or `content`, or else all of its JSON."""
     text = message.get("text") or message.get("content") or json.dumps(message)
     return f"{message.get('received', '')}  {text}"

@@ -1,1 +1,1 @@
-"""A Snowflake emulator: fakesnow's server with what the real dbt-snowflake needs beyond it."""
+"""A Snowflake emulator: fakesnow's server, extended by what the real dbt-snowflake needs."""

@@ -1,4 +1,4 @@
-"""`python -m services.snowflake`: the emulator on a port."""
+"""Start the emulator: `python -m services.snowflake`."""
 
 import argparse
 import logging
@@ -13,13 +13,13 @@ from services.snowflake.app import create_app
 from services.snowflake.settings import Settings
 
 EPILOG = """\
-Every flag is also an environment variable (SNOWFLAKE_EMULATOR_PORT for --port); a flag wins. Secrets have no flag:
-with SNOWFLAKE_EMULATOR_USER and one of SNOWFLAKE_EMULATOR_PASSWORD, SNOWFLAKE_EMULATOR_PUBLIC_KEY (PEM) and
-SNOWFLAKE_EMULATOR_OAUTH_TOKEN only that user is let in; without, everybody is.
+Every flag is also an environment variable (SNOWFLAKE_EMULATOR_PORT for --port); the flag takes precedence. Secrets are
+environment variables only. By default, everybody can log in. If you set SNOWFLAKE_EMULATOR_USER and one of
+SNOWFLAKE_EMULATOR_PASSWORD, SNOWFLAKE_EMULATOR_PUBLIC_KEY (PEM) and SNOWFLAKE_EMULATOR_OAUTH_TOKEN, only that user can.
 
 example: python -m services.snowflake --data ./snowflake-data
-         then, for dbt and the platform: DBT_TARGET=snowflake SNOWFLAKE_HOST=127.0.0.1 SNOWFLAKE_PORT=8085
-         SNOWFLAKE_PROTOCOL=http, and any SNOWFLAKE_ACCOUNT, _USER, _PASSWORD, _DATABASE, _SCHEMA, _WAREHOUSE, _ROLE
+         For dbt and the platform, set DBT_TARGET=snowflake SNOWFLAKE_HOST=127.0.0.1 SNOWFLAKE_PORT=8085
+         SNOWFLAKE_PROTOCOL=http and any SNOWFLAKE_ACCOUNT, _USER, _PASSWORD, _DATABASE, _SCHEMA, _WAREHOUSE, _ROLE.
 """
 FLAGS = ("host", "port", "data", "account", "role", "database", "user")
 
@@ -43,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ValidationError as error:
         return _stop("\n".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors()))
     except (OSError, duckdb.IOException) as error:
-        return _stop(f"The data folder cannot be used: {error}. Name another with --data, or end who has it open.")
-    # sqlglot warns of statements that it hands on unparsed; whether one fails is DuckDB's to say.
+        return _stop(f"Cannot use the data folder: {error}. Stop the process that uses it, or choose another --data.")
+    # sqlglot warns about statements that it passes on unparsed. DuckDB reports those that fail.
     logging.getLogger("sqlglot").setLevel(logging.ERROR)
     uvicorn.run(app, host=settings.host, port=settings.port, access_log=False)
     return 0

@@ -1,7 +1,7 @@
-"""Roles, grants and warehouses: who may do what, and what SHOW GRANTS says of it.
+"""Roles, grants and warehouses: who may do what, and what SHOW GRANTS returns.
 
-A role that CREATE ROLE made may do what it was granted; any other that a login names may do everything, as an account's
-administrator may. https://docs.snowflake.com/en/user-guide/security-access-control-overview is what this follows.
+A role that was created with CREATE ROLE may do what it was granted. Any other role of a login may do everything, like
+an account administrator. Source: https://docs.snowflake.com/en/user-guide/security-access-control-overview
 """
 
 import json
@@ -18,9 +18,9 @@ SYSTEM = ("ACCOUNTADMIN", "SECURITYADMIN", "SYSADMIN", "USERADMIN", "ORGADMIN", 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """A privilege on an object, such as TABLE D.S.T, to a role.
+    """A privilege of a role on an object, such as TABLE D.S.T.
 
-    In a future grant `name` is the container's, a schema or a database.
+    In a future grant, `name` is the name of the schema or database that contains the objects.
     """
 
     privilege: str
@@ -32,19 +32,19 @@ class Grant:
 
 @dataclass
 class Access:
-    """All roles and grants of an account, kept in a file."""
+    """All roles and grants of an account, stored in a file."""
 
     file: Path
     roles: list[str] = field(default_factory=list)
     has_roles: bool = False
-    """Whether CREATE ROLE has made one, which may be dropped by now."""
+    """Whether CREATE ROLE was ever used. The roles may have been dropped since."""
     warehouses: list[str] = field(default_factory=list)
     members: list[tuple[str, str, str]] = field(default_factory=list)
-    """A role, and to whom it is granted: ROLE or USER, and its name."""
+    """(role, kind, name): the role is granted to this ROLE or USER."""
     grants: list[Grant] = field(default_factory=list)
     future: list[Grant] = field(default_factory=list)
     owners: dict[str, str] = field(default_factory=dict)
-    """The role that owns an object, by its kind and name."""
+    """An object's kind and name -> the role that owns it."""
 
     @classmethod
     def load(cls, file: Path) -> "Access":
@@ -62,25 +62,25 @@ class Access:
     # -- roles -----------------------------------------------------------------------------------------
 
     def limited(self, role: str) -> bool:
-        """Return whether a role may do only what it was granted."""
+        """Return whether a role may only do what it was granted."""
         return role in self.roles or role == "PUBLIC"
 
     def may_use(self, user: str, role: str) -> bool:
-        """Return whether a user may act in a role."""
+        """Return whether a user may use a role."""
         granted = {name for name, kind, to in self.members if (kind, to) == ("USER", user)}
         return any(role in self.effective(each) for each in granted)
 
     def effective(self, role: str) -> list[str]:
         """Return the role, PUBLIC, and all roles that are granted to these."""
         found = [role, "PUBLIC"]
-        for each in found:  # grows on the way
+        for each in found:  # the list grows during the loop
             found += [name for name, kind, to in self.members if (kind, to) == ("ROLE", each) and name not in found]
         return found
 
     # -- privileges ------------------------------------------------------------------------------------
 
     def has(self, role: str, privilege: str, kind: str, name: str) -> bool:
-        """Return whether a role has a privilege on an object, its owner all of them; "" is any privilege."""
+        """Return whether a role has a privilege on an object. An owner has all of them; "" means any privilege."""
         roles = self.effective(role)
         kinds = ("TABLE", "VIEW") if kind in ("TABLE", "VIEW") else (kind,)
         if not self.limited(role) or any(self.owners.get(f"{each} {name}") in roles for each in kinds):
@@ -92,10 +92,10 @@ class Access:
         )  # fmt: skip
 
     def require(self, role: str, needed: Iterable[tuple[str, str, str]]) -> None:
-        """Check privileges, each on a kind of object and a name.
+        """Check that a role has privileges, each given as (privilege, kind, name).
 
         Raises:
-            ProgrammingError: the role lacks one.
+            ProgrammingError: the role lacks a privilege.
         """
         for privilege, kind, name in needed:
             if self.has(role, privilege, kind, name):
@@ -114,17 +114,17 @@ class Access:
         if new not in self.grants:
             self.grants.append(new)
 
-    # -- objects come and go ---------------------------------------------------------------------------
+    # -- changes of objects ----------------------------------------------------------------------------
 
     def created(self, kind: str, name: str, role: str, *, copied_from: str = "", keep: bool = False) -> None:
-        """Note a new object: its owner, and its grants.
+        """Record a new object's owner and grants.
 
         Args:
             kind: TABLE, VIEW, SCHEMA or DATABASE.
-            name: with its schema and database.
-            role: the one that made it.
-            copied_from: the clone's source, whose grants COPY GRANTS takes where nothing is replaced.
-            keep: COPY GRANTS was said: future grants do not apply.
+            name: the name with schema and database.
+            role: the role that created it.
+            copied_from: the source of a clone. If the clone replaces nothing, COPY GRANTS copies the source's grants.
+            keep: whether the statement has COPY GRANTS. Then, future grants do not apply.
         """
         old = [grant for grant in self.grants if grant.name == name and grant.kind == kind]
         replaced = f"{kind} {name}" in self.owners
@@ -140,7 +140,7 @@ class Access:
         self.save()
 
     def _due(self, kind: str, name: str) -> list[Grant]:
-        """Return what future grants give to a new object: those of its schema, or else of its database."""
+        """Return the grants that a new object gets from future grants of its schema, or else of its database."""
         parts = name.split(".")
         for container in (".".join(parts[:-1]), parts[0]):
             found = [grant for grant in self.future if (grant.kind, grant.name) == (kind, container)]
@@ -149,7 +149,7 @@ class Access:
         return []
 
     def gone(self, name: str) -> None:
-        """Forget an object and all in it."""
+        """Remove an object and all objects in it."""
         inside = f"{name}."
         self.grants = [each for each in self.grants if each.name != name and not each.name.startswith(inside)]
         self.future = [each for each in self.future if each.name != name and not each.name.startswith(inside)]

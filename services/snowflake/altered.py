@@ -1,6 +1,6 @@
-"""INFORMATION_SCHEMA.TABLES as Snowflake has it: with views, and with when each was last altered, by DML or by DDL.
+"""INFORMATION_SCHEMA.TABLES as in Snowflake: with views, and with the time of the last DML or DDL.
 
-fakesnow's own leaves views out and says 1970 of every table.
+fakesnow's version has no views and returns 1970 for each table.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ import sqlglot
 from sqlglot import Expr, exp
 
 PLACE = "_fs_global._fs_information_schema"
-"""Where fakesnow keeps what it knows, and so do we."""
+"""The schema in which fakesnow keeps its metadata. We keep ours there, too."""
 RELATION = f"{PLACE}._fs_altered"
-CREATION = f"create table if not exists {RELATION} (catalog varchar, schema varchar, name varchar, altered timestamptz, primary key (catalog, schema, name))"  # noqa: E501 - one statement
+CREATION = f"create table if not exists {RELATION} (catalog varchar, schema varchar, name varchar, altered timestamptz, primary key (catalog, schema, name))"  # noqa: E501 - one statement on one line
 _CHANGES = (exp.Alter, exp.Copy, exp.Create, exp.Delete, exp.Drop, exp.Insert, exp.Merge, exp.TruncateTable, exp.Update)
 _ALL = """
     select t.* replace (coalesce(a.altered, t.last_altered) as last_altered)
@@ -28,9 +28,9 @@ _ALL = """
 
 
 def note(connection: duckdb.DuckDBPyConnection, statement: Expr, database: str | None, schema: str | None) -> None:
-    """Note that a statement, which has run in a session on a database and schema, has altered its table or view.
+    """Record that a finished statement has altered its table or view. `database` and `schema` are the session's.
 
-    It is noted apart from the session's transaction, which may write to one database alone.
+    The record is written outside of the session's transaction, because DuckDB lets it write to one database only.
     """
     for table in _changed(statement):
         name = [table.catalog or database, table.db or schema, table.name]
@@ -46,7 +46,7 @@ def _changed(statement: Expr) -> Iterator[exp.Table]:
 
 
 def with_views_and_times(statement: Expr) -> Expr:
-    """A statement that reads INFORMATION_SCHEMA.TABLES, made to read all that Snowflake has there."""
+    """Replace INFORMATION_SCHEMA.TABLES in a statement by a query that also returns views and the times of changes."""
     for table in list(statement.find_all(exp.Table)):
         if (table.db.upper(), table.name.upper()) == ("_FS_INFORMATION_SCHEMA", "_FS_TABLES"):
             schema = ".".join(filter(None, [table.catalog, table.db]))

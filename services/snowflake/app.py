@@ -1,4 +1,4 @@
-"""fakesnow's HTTP server behind the emulator's own: logins are checked, statements rewritten, failures answered."""
+"""The emulator's HTTP server: it checks logins, rewrites statements, reports errors, and passes them to fakesnow."""
 
 import asyncio
 import json
@@ -32,11 +32,11 @@ from services.snowflake.uploads import UPLOADS, Uploads
 log = logging.getLogger("uvicorn.error")
 LOGIN, QUERY = "/session/v1/login-request", "/queries/v1/query-request"
 MAX_BODY_MB = 32.0
-"""A statement with its bindings; Snowflake's own limit is 1 MB for the statement alone."""
+"""Limit of a statement with its bindings. Snowflake's own limit is 1 MB for the statement."""
 
 
 def create_app(settings: Settings) -> Starlette:
-    """The emulator as an ASGI application, one a process; what it raises is `open_storage`'s."""
+    """Create the emulator as an ASGI application, at most once in a process. It raises what `open_storage` raises."""
     storage = open_storage(settings.data, settings.database)
     access = Access.load(settings.data / "access.json")
     change_cursors(access)
@@ -46,16 +46,16 @@ def create_app(settings: Settings) -> Starlette:
 
 
 class Emulator:
-    """The routes that are not fakesnow's alone."""
+    """The routes that fakesnow does not have, or that change what fakesnow does."""
 
     def __init__(self, settings: Settings, storage: FakeSnow, access: Access) -> None:
         self.settings, self.storage, self.access = settings, storage, access
-        # DuckDB lets one of two statements that touch the same entry of a catalogue fail; Snowflake lets it wait.
+        # If two statements change the same catalog entry, one fails in DuckDB, but waits in Snowflake.
         self.one_at_a_time = asyncio.Lock()
         self.uploads = Uploads(settings.data / "stages")
 
     def routes(self) -> list[Route]:
-        """All routes, in the order in which they are tried."""
+        """Return all routes in the order in which they are matched."""
         own = [
             Route("/health", self.health),
             Route(LOGIN, self.login, methods=["POST"]),
@@ -66,13 +66,13 @@ class Emulator:
         return [*own, *(route for route in fakesnow_routes if route.path not in paths)]
 
     async def health(self, _request: Request) -> Response:
-        """200 while DuckDB answers."""
+        """Answer 200 if DuckDB runs a query."""
         with self.storage.duck_conn.cursor() as cursor:
             await run_in_threadpool(cursor.execute, "select 1")
         return JSONResponse({"status": "ok"})
 
     async def login(self, request: Request) -> Response:
-        """Open a session for those who bring what the settings ask for."""
+        """Open a session if the settings allow the login."""
         if (body := await _body(request)) is None:
             return NOT_JSON
         login = body.setdefault("data", {})
@@ -82,7 +82,7 @@ class Emulator:
             code, message = refused
             log.info("refused a login of %s: %s", login.get("LOGIN_NAME"), message)
             return _failure(code, message)
-        # fakesnow would open files of the client's choice by it.
+        # With this parameter, a client could make fakesnow open any file.
         login["SESSION_PARAMETERS"].pop("FAKESNOW_DB_PATH", None)
         tag = login["SESSION_PARAMETERS"].get("QUERY_TAG")
         log.info("session of %s, query tag %s", login.get("LOGIN_NAME"), tag)
@@ -94,13 +94,13 @@ class Emulator:
         return JSONResponse(answer)
 
     async def query(self, request: Request) -> Response:
-        """Run a statement; one that fakesnow cannot run is an error at once, and not one that clients try again."""
+        """Run a statement. If fakesnow cannot run it, answer with an error that clients do not retry."""
         body = await _body(request)
         if body is None or not isinstance(body.get("sqlText"), str):
             return NOT_JSON
         if word := forbidden(body["sqlText"]):
             return _failure(
-                "000002", f"Unsupported feature {word!r}: SQL reaches no files, settings or extensions here."
+                "000002", f"Unsupported feature {word!r}: SQL cannot use files, settings or extensions here."
             )
         if refused := absent(body["sqlText"]):
             return _failure("000002", refused)
@@ -108,7 +108,7 @@ class Emulator:
         async with self.one_at_a_time:
             try:
                 response = await query_request(_with_body(request, body))
-            except ArrowException as error:  # the rows have a type that the client's format lacks
+            except ArrowException as error:  # the result has a type that Arrow cannot send
                 return _failure("000002", f"Unsupported feature: the Snowflake emulator cannot return this. {error}")
         if response.status_code == 500:
             said = json.loads(bytes(response.body))["message"]
@@ -117,7 +117,7 @@ class Emulator:
 
 
 async def _body(request: Request) -> dict[str, Any] | None:
-    """Return the JSON object of a request; None if the body is not one."""
+    """Return the JSON object in a request's body, or None if the body is something else."""
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
@@ -132,7 +132,7 @@ def _with_body(request: Request, body: Any) -> Request:
     return Request(request.scope, receive)
 
 
-NOT_JSON = JSONResponse({"message": "The body is not the JSON object that a client of Snowflake sends."}, 400)
+NOT_JSON = JSONResponse({"message": "The body is not the JSON object that Snowflake clients send."}, 400)
 
 
 def _failure(code: str, message: str) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Rows that go to a table, where an assignment is a cast, and aliases that DuckDB takes for something else."""
+"""Cast values that are assigned to columns, and replace aliases that DuckDB resolves in another way than Snowflake."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,17 +9,18 @@ from services.snowflake.functions import call
 from services.snowflake.meanings import SEMI_STRUCTURED
 
 Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
-"""The columns of a table in DuckDB, in their order, and their types."""
+"""Returns a table's columns in DuckDB, in order, with their types."""
 
 
 WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
 
 
 NESTED = {**SEMI_STRUCTURED, exp.DType.JSON: "sf_variant"}
-"""A VARIANT's column is JSON in DuckDB."""
+"""A VARIANT column is JSON in DuckDB."""
 
 
 def assign(statement: Expr, columns: Columns) -> None:
+    """Cast the values that INSERT, UPDATE and MERGE assign to the types of their columns, as Snowflake does."""
     if isinstance(statement, exp.Insert):
         target = statement.this
         table = target.this if isinstance(target, exp.Schema) else target
@@ -44,7 +45,7 @@ def assign(statement: Expr, columns: Columns) -> None:
 
 
 def inline(statement: Expr, columns: Columns) -> None:
-    """Put what an alias stands for in its place: DuckDB takes no alias of what may fail, as a division may."""
+    """Replace an alias by its expression if that may fail, like a division: DuckDB rejects such an alias."""
     for scope in traverse_scope(statement):
         select = scope.expression
         if not isinstance(select, exp.Select):

@@ -1,8 +1,6 @@
-"""What fakesnow's cursors do otherwise here: MERGE is DuckDB's own, and each failure of DuckDB's reaches the client.
+"""Change fakesnow's cursors: use DuckDB's MERGE, report all of DuckDB's errors, and record what a statement changes.
 
-What a statement alters is noted.
-
-fakesnow takes MERGE apart into several statements, which fail inside a transaction.
+fakesnow splits a MERGE into several statements, which fail inside a transaction.
 """
 
 import json
@@ -34,14 +32,14 @@ from services.snowflake.variants import with_values
 
 
 class _Here:
-    """What the changed cursors share."""
+    """The state that the changed cursors share."""
 
     access: ClassVar[Access]
     effects: ClassVar[list[Callable[[], None]]] = []
-    """What the statement that runs does to grants; the emulator runs one at a time."""
+    """What to do after the current statement has succeeded. The emulator runs one statement at a time."""
 
 
-# There is no other place between a statement and its result.
+# fakesnow has no hook between a statement and its result, so its methods are replaced.
 _execute = FakeSnowflakeCursor._execute  # noqa: SLF001
 _to_struct = arrow.timestamp_to_sf_struct
 _to_sf = arrow.to_sf
@@ -51,7 +49,7 @@ _transform = FakeSnowflakeCursor._transform  # noqa: SLF001
 
 
 def change_cursors(access: Access) -> None:
-    """Change fakesnow's cursors, for the whole process; `access` says who may do what."""
+    """Change fakesnow's cursors for the whole process. `access` has the roles and grants."""
     _Here.access = access
     FakeSnowflakeCursor.execute = _run_here  # type: ignore[method-assign]
     arrow.timestamp_to_sf_struct = _timestamps  # type: ignore[assignment]
@@ -66,14 +64,14 @@ def change_cursors(access: Access) -> None:
 
 
 def _timestamps(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """fakesnow sends a NULL as 1970-01-01."""
+    """Send NULLs as NULLs. fakesnow sends them as 1970-01-01."""
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     made = _to_struct(column)
     return pa.StructArray.from_arrays(made.flatten(), fields=list(made.type), mask=column.is_null())
 
 
 def _with_sorted_keys(table: pa.Table, rowtype: list[ColumnInfo]) -> pa.Table:
-    """Send a result with the keys of its objects in order, as Snowflake keeps them."""
+    """Send a result with sorted keys in its objects, as Snowflake stores them."""
     for at, info in enumerate(rowtype):
         if info["type"] in ("variant", "object", "array"):
             values = [_sorted_keys(text) for text in table.column(at).to_pylist()]
@@ -85,7 +83,7 @@ def _sorted_keys(text: str | None) -> str | None:
     if text is None or "{" not in text:
         return text
     value = json.loads(text)
-    unchanged = json.dumps(value, separators=(",", ":"), ensure_ascii=False) == text  # numbers as they are written
+    unchanged = json.dumps(value, separators=(",", ":"), ensure_ascii=False) == text  # parsing has not changed numbers
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True) if unchanged else text
 
 
@@ -94,7 +92,7 @@ def _whole(merge_expr: Expr) -> list[Expr]:
 
 
 def _as_it_is(expression: Expr) -> Expr:
-    """`values` knows which sums are of text; fakesnow would make each a FLOAT."""
+    """Leave sums unchanged: fakesnow would make each a FLOAT, but `values` knows which are sums of text."""
     return expression
 
 
@@ -171,7 +169,7 @@ def _execute_here(self: FakeSnowflakeCursor, transformed: Expr, params: MutableP
             _execute(self, check, params)
             if self.fetchall():
                 raise ProgrammingError(
-                    msg="Duplicate row detected during DML action: a row of the target matches several of the source.",
+                    msg="Duplicate row detected during DML action: a target row matches several source rows.",
                     errno=100090,
                     sqlstate="42P18",
                 )
@@ -189,19 +187,19 @@ _TOO_LONG = re.compile(r"CHECK constraint failed on table \S+ with expression CH
 
 def _in_snowflakes_words(error: duckdb.Error) -> ProgrammingError:
     if found := _TOO_LONG.search(str(error)):
-        said = f"A string is too long for column {found[1]} and would be truncated: it takes {found[2]} characters."
+        said = f"A string is too long for column {found[1]}, which is limited to {found[2]} characters."
         return ProgrammingError(msg=said, errno=100078, sqlstate="22000")
     if "Division by zero" in str(error):
         return ProgrammingError(msg="Division by zero", errno=100051, sqlstate="22012")
-    # Snowflake's own code and state for a failure with no code of its own.
+    # Snowflake's code and state for an internal error.
     return ProgrammingError(msg=str(error), errno=603, sqlstate="XX000")
 
 
 def ambiguous(merge: exp.Merge) -> Expr | None:
-    """Return the query for a row of the target that a MERGE would update by several rows of its source.
+    """Return a query that finds a target row which the MERGE would update from several source rows.
 
-    It fails (https://docs.snowflake.com/en/sql-reference/sql/merge). Rows that are only deleted may match often.
-    None if the MERGE updates nothing.
+    Such a MERGE fails (https://docs.snowflake.com/en/sql-reference/sql/merge). Rows that are only deleted may match
+    several times. Return None if the MERGE has no UPDATE.
     """
     whens = [when for when in merge.args["whens"].expressions if when.args.get("matched")]
     if not any(isinstance(when.args["then"], exp.Update) for when in whens):
@@ -217,7 +215,7 @@ _MERGED = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
 
 
 def _clauses(merge: exp.Merge) -> list[str]:
-    """Return what a MERGE does, in the order of its result's columns."""
+    """Return the kinds of changes that a MERGE makes, in the order of its result's columns."""
     thens = [when.args["then"] for when in merge.args["whens"].expressions]
     kinds = {exp.Insert: "INSERT", exp.Update: "UPDATE"}
     found = {kinds.get(type(then), "DELETE") for then in thens}
@@ -225,6 +223,6 @@ def _clauses(merge: exp.Merge) -> list[str]:
 
 
 def _counts(actions: Counter[str], clauses: list[str]) -> Expr:
-    """MERGE's result: a row of numbers, one for each of its clauses, by names that clients look for."""
+    """Return MERGE's result: one row with a count for each kind of change, under the names that clients expect."""
     numbers = ", ".join(f'{actions[action]} as "number of rows {_MERGED[action]}"' for action in clauses)
     return sqlglot.parse_one(f"select {numbers}", read="duckdb")

@@ -1,7 +1,7 @@
-"""What SQL may not do here: read or write files, use the network, load extensions, change DuckDB's settings.
+"""Keep SQL from reading or writing files, using the network, loading extensions, and changing DuckDB's settings.
 
-DuckDB itself refuses it (`close_to_files`). `forbidden` adds what DuckDB must be able to do for the emulator within its
-own folder, but what no client's statement may do; Snowflake has none of it.
+DuckDB itself refuses most of this (`close_to_files`). `forbidden` refuses the rest: features that the emulator needs
+for its own folder, but clients must not use. Snowflake does not have them.
 """
 
 import re
@@ -24,7 +24,7 @@ _FUNCTIONS = re.compile(
 
 
 def close_to_files(connection: duckdb.DuckDBPyConnection, *folders: Path) -> None:
-    """Let SQL reach files below these folders alone, for as long as the process lives; nothing can be loaded or set."""
+    """Restrict SQL to files below these folders, and forbid extensions and settings, until the process ends."""
     allowed = ", ".join("'" + f"{folder.absolute()}/".replace("'", "''") + "'" for folder in folders)
     connection.execute(f"set allowed_directories = [{allowed}]")
     connection.execute("set enable_external_access = false")
@@ -33,11 +33,11 @@ def close_to_files(connection: duckdb.DuckDBPyConnection, *folders: Path) -> Non
 
 
 def forbidden(sql: str) -> str | None:
-    """Return the word for which a client's statement is refused, or None."""
+    """Return the word that makes a client's statement forbidden, or None."""
     try:
         tokens = Tokenizer().tokenize(sql)
     except TokenError:
-        return None  # no statement at all
+        return None  # it is not SQL and will fail later
     if not tokens:
         return None
     first = tokens[0].text.upper()

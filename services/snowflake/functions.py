@@ -1,8 +1,8 @@
-"""What DuckDB's own functions and casts do otherwise than Snowflake's: macros that do as Snowflake documents.
+"""Macros for functions and casts that differ between DuckDB and Snowflake. They do what Snowflake documents.
 
-A macro decides by the type that DuckDB has found (`typeof`), so it is right for columns whose type no parser knows.
-Its argument is in a list of one, so it is computed once however often the macro names it. Where the emulator cannot
-know Snowflake's answer, the macro fails with a sentence that says so.
+A macro decides by DuckDB's type (`typeof`) at run time, so it also works for columns whose type the parser does not
+know. Its argument is wrapped in a list of one element, so that it is computed only once. If the emulator cannot know
+Snowflake's result, the macro fails with a message that says so.
 """
 
 from string import Template
@@ -22,14 +22,14 @@ _TEXT = _ONE.substitute(
     whens="""
     when 'DOUBLE' then case when format('{:.15g}', try_cast(x::varchar as double))::double is distinct from
             try_cast(x::varchar as double)
-        then error('The emulator cannot say how Snowflake writes the FLOAT ' || x::varchar
-            || ' as text: more than 15 digits. Cast it to NUMBER(38, s) first.')
+        then error('The emulator does not know how Snowflake writes the FLOAT ' || x::varchar
+            || ' as text, because it has more than 15 digits. Cast it to NUMBER(38, s) first.')
         else replace(format('{:.15g}', try_cast(x::varchar as double)), 'nan', 'NaN') end
     when 'TIMESTAMP' then strftime(try_cast(x::varchar as timestamp), '%Y-%m-%d %H:%M:%S.%g')
     when 'TIMESTAMP WITH TIME ZONE' then
         strftime(try_cast(x::varchar as timestamptz) at time zone 'UTC', '%Y-%m-%d %H:%M:%S.%g') || ' +0000'
     when 'TIME' then left(x::varchar, 8)
-    when 'BLOB' then error('The emulator does not cast BINARY to text: use HEX_ENCODE.')
+    when 'BLOB' then error('The emulator cannot cast BINARY to text. Use HEX_ENCODE.')
     when 'JSON' then case json_type(try_cast(x::varchar as json))
         when 'VARCHAR' then try_cast(x::varchar as json) ->> '$' when 'NULL' then null
         else json(try_cast(x::varchar as json))::varchar end
@@ -42,9 +42,9 @@ _TYPE = _ONE.substitute(
         when 'BIGINT' then 'INTEGER' when 'UBIGINT' then 'INTEGER' when 'HUGEINT' then 'INTEGER'
         when 'DOUBLE' then 'DECIMAL' when 'NULL' then 'NULL_VALUE'
         else json_type(try_cast(x::varchar as json)) end
-    else error('TYPEOF takes a VARIANT here: use SYSTEM$$TYPEOF on Snowflake for other types.')"""
+    else error('TYPEOF accepts only a VARIANT. For other types, use SYSTEM$$TYPEOF on Snowflake.')"""
 )
-# https://docs.snowflake.com/en/sql-reference/data-types-logical names the texts.
+# The texts are from https://docs.snowflake.com/en/sql-reference/data-types-logical
 _BOOLEAN = Template(
     """list_transform([a], lambda x: case when x is null then null
     when typeof(x) in ('VARCHAR', 'STRING_LITERAL') then case
@@ -55,8 +55,8 @@ _BOOLEAN = Template(
     else x::varchar::double <> 0 end)[1]"""
 )
 _UNKNOWN = (
-    "The emulator cannot tell the scale of a NUMBER here, by which Snowflake fixes the result: "
-    "cast it to NUMBER(38, s) or FLOAT."
+    "The emulator does not know the scale of a NUMBER here, which determines the result on Snowflake. "
+    "Cast it to NUMBER(38, s) or FLOAT."
 )
 _MACROS = {
     "sf_text(a)": _TEXT,
@@ -68,14 +68,14 @@ _MACROS = {
     "sf_fit(a, n)": "case when length(a) > n then error('String ''' || a || ''' is too long and would be truncated') "
     "else a end",
     "sf_try_fit(a, n)": "case when length(a) <= n then a end",
-    # DuckDB reads +00:00, and Snowflake +0000, too.
+    # DuckDB accepts only +00:00; Snowflake also accepts +0000.
     "sf_offset(a)": r"regexp_replace(a::varchar, '\s*([+-]\d\d):?(\d\d)$', '\1:\2')",
     "sf_utc(a)": _ONE.substitute(
         whens=f"""when 'VARCHAR' then case when regexp_matches(x::varchar, '{_OFFSET}')
-        then error('The emulator keeps a TIMESTAMP_TZ in UTC, and cannot keep the offset of ' || x::varchar
-            || ': load it as TIMESTAMP_LTZ or TIMESTAMP_NTZ, or in UTC.') else x end else x"""
+        then error('The emulator stores a TIMESTAMP_TZ in UTC and cannot keep the offset of ' || x::varchar
+            || '. Load it as TIMESTAMP_LTZ or TIMESTAMP_NTZ, or in UTC.') else x end else x"""
     ),
-    # https://docs.snowflake.com/en/sql-reference/functions/to_timestamp says how large a number of each unit is.
+    # The thresholds of the units are from https://docs.snowflake.com/en/sql-reference/functions/to_timestamp
     "sf_timestamp(a, s)": _ONE.substitute(
         whens="""when 'VARCHAR' then case when regexp_full_match(x::varchar, '-?[0-9]+')
             then make_timestamp((try_cast(x::varchar as hugeint) * case
@@ -85,7 +85,7 @@ _MACROS = {
             else cast(x::varchar as timestamp) end
         else case when not regexp_matches(typeof(x), 'INT|DECIMAL|DOUBLE') then try_cast(x::varchar as timestamp)
             when s not in (0, 3, 6, 9) or try_cast(x::varchar as double) <> floor(try_cast(x::varchar as double))
-            then error('The emulator makes a TIMESTAMP of a whole number, of the scale 0, 3, 6 or 9.')
+            then error('The emulator converts only integers to TIMESTAMP, with the scale 0, 3, 6 or 9.')
             when s = 9 then make_timestamp((try_cast(x::varchar as hugeint) // 1000)::bigint)
             else make_timestamp((try_cast(x::varchar as hugeint) * (10 ** (6 - s))::hugeint)::bigint) end"""
     ),
@@ -100,8 +100,8 @@ _MACROS = {
     "sf_try_timestamp(a)": f"case when regexp_full_match(a::varchar, '-?[0-9]+') then {PLACE}.sf_timestamp(a, 0) "
     "else try_cast(a::varchar as timestamp) end",
     # https://docs.snowflake.com/en/sql-reference/functions/width_bucket
-    "sf_width_bucket(a, low, high, n)": "case when low >= high then error('The emulator knows WIDTH_BUCKET with a low "
-    "end point below the high one.') when a < low then 0 when a >= high then n + 1 "
+    "sf_width_bucket(a, low, high, n)": "case when low >= high then error('The emulator supports WIDTH_BUCKET only "
+    "with a minimum below the maximum.') when a < low then 0 when a >= high then n + 1 "
     "else floor((a - low)::double * n / (high - low)::double)::bigint + 1 end",
     "sf_divide(a, b)": f"case when typeof(a) <> 'DOUBLE' and typeof(b) <> 'DOUBLE' then error('{_UNKNOWN}') "
     "when b = 0 then error('Division by zero') else a / b end",
@@ -132,7 +132,7 @@ def call(macro: str, *arguments: Expr | str | int) -> exp.Anonymous:
 
 
 def creation_sql() -> str:
-    """Return the statements that make the macros, which the global database keeps."""
+    """Return the statements that create the macros in the global database."""
     macros = {**json_macros(PLACE), **_MACROS}
     plain = [f"create or replace macro {PLACE}.{name} as {body};" for name, body in macros.items()]
     typed = [f"create or replace macro {PLACE}.{name} {', '.join(each)};" for name, each in _OVERLOADED.items()]

@@ -1,4 +1,4 @@
-"""GRANT, REVOKE, SHOW GRANTS, CREATE ROLE, USE ROLE and their like, as statements on `access`."""
+"""Run statements about roles, grants and warehouses, such as GRANT, SHOW GRANTS, CREATE ROLE and USE ROLE."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _COLUMNS = ("created_on", "privilege", "granted_on", "name", "granted_to", "gran
 
 
 def _full(names: Names, kind: str, name: str) -> str:
-    """Return an object's name with its schema and database."""
+    """Return an object's name with schema and database, as far as its kind has them."""
     if kind in ("WAREHOUSE", "ROLE", "USER", "ACCOUNT", "INTEGRATION"):
         return name
     parts = name.split(".")
@@ -30,7 +30,7 @@ def _full(names: Names, kind: str, name: str) -> str:
 
 
 def run(access: Access, session: Session, names: Names, sql: str) -> Rows | None:
-    """Run a statement on roles, grants or warehouses; None if it is something else."""
+    """Run a statement about roles, grants or warehouses; return None for any other statement."""
     words = _words(sql)
     head = " ".join(words[:2]).upper()
     if not words:
@@ -48,7 +48,7 @@ def run(access: Access, session: Session, names: Names, sql: str) -> Rows | None
 
 
 def _words(sql: str) -> list[str]:
-    """Split a statement into words: dotted names in one, upper case but for what is quoted."""
+    """Split a statement into words. A dotted name is one word; unquoted words are in upper case."""
     try:
         tokens = Dialect.get_or_raise("snowflake").tokenize(sql)
     except TokenError:
@@ -67,7 +67,7 @@ def _words(sql: str) -> list[str]:
 
 
 def _shown(access: Access, session: Session, kind: str) -> Rows:
-    """Return the rows of SHOW ROLES or SHOW WAREHOUSES; none of other kinds."""
+    """Return the rows of SHOW ROLES or SHOW WAREHOUSES, or no rows for other kinds."""
     if kind == "ROLES":
         return [{"name": role} for role in sorted({*SYSTEM, *access.roles})]
     known = {*access.warehouses, session.login_warehouse} - {""} if kind == "WAREHOUSES" else set()
@@ -97,7 +97,7 @@ def _member(access: Access, session: Session, role: str) -> bool:
 
 
 def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | None:
-    """CREATE, ALTER and DROP of roles, warehouses and users."""
+    """Run CREATE, ALTER or DROP of a role, warehouse or user; return None for any other statement."""
     verb, rest = words[0], [word for word in words[1:] if word not in ("OR", "REPLACE")]
     if verb not in ("CREATE", "DROP", "ALTER") or not rest or rest[0] not in ("ROLE", "WAREHOUSE", "USER"):
         return None
@@ -107,7 +107,7 @@ def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | N
     if access.limited(session.role):
         raise denied(f" to operate on account: role {session.role} may not {verb} a {kind.lower()}.")
     if kind == "USER":
-        return DONE  # who may log in, the emulator's settings say
+        return DONE  # the emulator's settings say who may log in
     known = access.roles if kind == "ROLE" else access.warehouses
     if verb == "CREATE":
         if name in known and not tolerant and "REPLACE" not in words:
@@ -128,7 +128,7 @@ def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | N
 
 @dataclass
 class Statement:
-    """The words of a GRANT, REVOKE or SHOW GRANTS, from the second on."""
+    """A GRANT, REVOKE or SHOW GRANTS. `words` are its words from the second one on."""
 
     access: Access
     session: Session
@@ -138,7 +138,7 @@ class Statement:
     def change(self, *, revoke: bool) -> Rows:
         """Run a GRANT or REVOKE."""
         if self.words[:3] == ["GRANT", "OPTION", "FOR"]:
-            raise unsupported("the emulator revokes no GRANT OPTION alone: revoke the privilege and grant it again.")
+            raise unsupported("the emulator cannot revoke a GRANT OPTION. Revoke the privilege and grant it again.")
         if self.words[0] == "ROLE" and "ON" not in self.words:
             return self._membership(revoke=revoke)
         at, to = self.words.index("ON"), self._last("FROM" if revoke else "TO")
@@ -157,7 +157,7 @@ class Statement:
     def _role(self, at: int) -> str:
         rest = self.words[at + 1 :]
         if rest[0] in ("SHARE", "DATABASE", "APPLICATION", "USER"):
-            raise unsupported(f"the emulator grants to roles, not to a {rest[0].lower()}.")
+            raise unsupported(f"the emulator can grant only to roles, not to a {rest[0].lower()}.")
         role = rest[1] if rest[0] == "ROLE" else rest[0]
         if role not in (*SYSTEM, *self.access.roles, self.session.login_role):
             raise unknown("Role", role)
@@ -173,7 +173,7 @@ class Statement:
         return DONE
 
     def _targets(self, words: list[str]) -> Iterator[tuple[str, str, bool]]:
-        """Return the kind and name of what is granted on; of a future grant the container's name."""
+        """Yield (kind, name, is_future) of each object. A future grant has the name of the schema or database."""
         if words[0] in ("ALL", "FUTURE"):
             kind, container = _KINDS.get(words[1], words[1]), words[3]
             name = _full(self.names, container, words[4])
@@ -198,7 +198,7 @@ class Statement:
         if not future:
             access.require(role, [("OWNERSHIP", grant.kind, grant.name)] if not self._may_pass_on(grant) else [])
         elif access.limited(role) and not access.has(role, "OWNERSHIP", "SCHEMA", grant.name):
-            raise denied(f": future grants need MANAGE GRANTS, or the schema's ownership, which role {role} lacks.")
+            raise denied(f": role {role} lacks MANAGE GRANTS or the schema's ownership, which future grants need.")
         if grant.privilege == "OWNERSHIP" and not future:
             access.owners[f"{grant.kind} {grant.name}"] = grant.role
             return
@@ -219,7 +219,7 @@ class Statement:
     # -- SHOW GRANTS -----------------------------------------------------------------------------------
 
     def show(self) -> Rows:
-        """Run a SHOW GRANTS, or SHOW FUTURE GRANTS."""
+        """Run a SHOW GRANTS or SHOW FUTURE GRANTS."""
         if self.words[0] == "FUTURE":
             return self._show_future(self.words[2:])
         rest = self.words[1:]
@@ -293,7 +293,7 @@ def _row(privilege: str, kind: str, name: str, role: str, option: bool) -> dict[
 
 
 def as_select(rows: Rows) -> str:
-    """Return a query of DuckDB's whose result these rows are; of no row, one with the columns of SHOW GRANTS."""
+    """Return a DuckDB query that returns these rows. Without rows, it has the columns of SHOW GRANTS."""
     columns = list(rows[0]) if rows else list(_COLUMNS)
     values = [tuple(row.values()) for row in rows] or [tuple("" for _ in columns)]
     table = exp.values(values, alias="t", columns=columns)

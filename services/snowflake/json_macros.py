@@ -1,11 +1,11 @@
-"""Macros for VARIANT, OBJECT and ARRAY, which are JSON in DuckDB."""
+"""Macros for VARIANT, OBJECT and ARRAY values, which are JSON in DuckDB."""
 
 from string import Template
 
 NESTED = 3
-"""Levels of objects whose keys are sorted; on Snowflake all are."""
+"""The number of nested levels whose keys are sorted. Snowflake sorts all levels."""
 
-# Objects and arrays share the call of the next level, or a macro's text would double with each.
+# Objects and arrays share one call of the next level. With two calls, the macro's text would double with each level.
 _SORTED = Template("""case when json_type(a) in ('OBJECT', 'ARRAY')
     then case json_type(a) when 'OBJECT' then '{' else '[' end || coalesce(array_to_string(list_transform(
         case json_type(a) when 'OBJECT' then list_transform(list_sort(json_keys(a)), lambda k: struct_pack(
@@ -14,10 +14,10 @@ _SORTED = Template("""case when json_type(a) in ('OBJECT', 'ARRAY')
             else list_transform(json_extract(a, '$$[*]'), lambda e: struct_pack(p := '', v := e)) end,
         lambda i: i.p || $inner(i.v)), ','), '') || case json_type(a) when 'OBJECT' then '}' else ']' end
     else a::varchar end""")
-_DEEPEST = f"""case when contains(a::varchar, '{{') then error('The emulator sorts the keys of {NESTED} levels: '
-    || 'take a part of the VARIANT.') else json(a)::varchar end"""
+_DEEPEST = f"""case when contains(a::varchar, '{{') then error('The emulator can only sort the keys of {NESTED} '
+    || 'nested levels. Select a part of the VARIANT.') else json(a)::varchar end"""
 
-# What a value is, for a comparison: NULL, TEXT, NUMBER, BOOLEAN, NESTED, or a type of SQL's.
+# The kind of a value in a comparison: NULL, TEXT, NUMBER, BOOLEAN, NESTED, or an SQL type.
 _KIND = Template(r"""case typeof($x)
     when 'JSON' then case json_type(try_cast($x::varchar as json))
         when 'VARCHAR' then 'TEXT' when 'NULL' then null when 'BOOLEAN' then 'BOOLEAN'
@@ -28,21 +28,21 @@ _KIND = Template(r"""case typeof($x)
 _COMPARE = Template("""list_transform([struct_pack(k := $one, t := $first)], lambda l:
     list_transform([struct_pack(k := $other, t := $second)], lambda r: case
     when l.k is null or r.k is null or l.t is null or r.t is null then null
-    when l.k <> r.k then error('The emulator does not compare a VARIANT that holds ' || l.k || ' with ' || r.k
-        || ': cast it first, as in v:name::varchar.')
-    when l.k = 'NESTED' then error('The emulator does not compare OBJECTs or ARRAYs: cast both to VARCHAR.')
+    when l.k <> r.k then error('The emulator cannot compare a VARIANT that contains ' || l.k || ' with ' || r.k
+        || '. Cast it first, as in v:name::varchar.')
+    when l.k = 'NESTED' then error('The emulator cannot compare OBJECTs or ARRAYs. Cast both to VARCHAR.')
     when l.k = 'NUMBER' then sign(l.t::double - r.t::double)::int
     when l.t < r.t then -1 when l.t > r.t then 1 else 0 end)[1])[1]""")
 
 _ORDERED = Template("""list_transform([a], lambda x: case
     when typeof(x) = 'JSON' and json_type(try_cast(x::varchar as json)) in ('OBJECT', 'ARRAY')
     then $place.sf_sorted(try_cast(x::varchar as json)) else $place.sf_text(x) end)[1]""")
-_FLOAT = "The emulator cannot keep a FLOAT in a VARIANT, OBJECT or ARRAY: cast it to NUMBER(38, s) first."
+_FLOAT = "The emulator cannot store a FLOAT in a VARIANT, OBJECT or ARRAY. Cast it to NUMBER(38, s) first."
 _QUOTED = r'''"(\\.|[^"\\])*"'''
-"""A text in JSON."""
+"""A regular expression for a JSON string."""
 _UNDEFINED = (
-    "The emulator cannot keep a NULL in an ARRAY, where Snowflake has undefined: "
-    "use ARRAY_CONSTRUCT_COMPACT or COALESCE."
+    "The emulator cannot store a NULL in an ARRAY, which is undefined on Snowflake. "
+    "Use ARRAY_CONSTRUCT_COMPACT or COALESCE."
 )
 _VARIANT = Template("""list_transform([a], lambda x: case when x is null then null
     when typeof(x) = 'JSON' then try_cast(x::varchar as json)
@@ -54,7 +54,7 @@ _OBJECT = """list_transform([a], lambda x: case when x is null then null
         when 'OBJECT' then try_cast(x::varchar as json) when 'NULL' then null
         else error('Failed to cast variant value ' || x::varchar || ' to OBJECT') end
     else case when regexp_matches(typeof(x), 'STRUCT|MAP') then to_json(x)
-        else error('Only an OBJECT or a VARIANT can be cast to OBJECT, and this is ' || typeof(x)) end end)[1]"""
+        else error('Only an OBJECT or a VARIANT can be cast to OBJECT, but this is ' || typeof(x)) end end)[1]"""
 _ARRAY = r"""list_transform([a], lambda x: case when x is null then null
     when typeof(x) = 'JSON' then case coalesce(json_type(try_cast(x::varchar as json)), 'NULL')
         when 'ARRAY' then try_cast(x::varchar as json) when 'NULL' then null
@@ -79,7 +79,7 @@ _FLATTEN = r"""
 
 
 def json_macros(place: str) -> dict[str, str]:
-    """Return the macros' bodies by their names with arguments; `place` is their schema."""
+    """Return the macros: name with arguments -> body. `place` is their schema."""
     sorted_keys = {f"sf_sorted{NESTED}(a)": _DEEPEST}
     for level in reversed(range(NESTED)):
         name = f"sf_sorted{level or ''}(a)"

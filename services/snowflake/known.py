@@ -1,7 +1,8 @@
-"""The functions that the emulator lets through; it refuses any other.
+"""The functions that the emulator allows. It refuses all others.
 
-sqlglot and DuckDB know hundreds more, and some return another value than Snowflake does. Not every function below has a
-statement in tests/integration/snowflake/statements.py. Add one, with Snowflake's documented result, before a new name.
+sqlglot and DuckDB have hundreds more, and some of them return another value than on Snowflake. Before you add a name,
+add a statement with Snowflake's documented result to tests/integration/snowflake/statements.py. Not all functions below
+have one yet.
 """
 
 import re
@@ -34,7 +35,7 @@ _COMPARED = """
     Unicode Uniform UnixToTime Upper Uuid Variance VariancePop Week WeekOfYear Xor Year YearOfWeek YearOfWeekIso
 """
 KNOWN = frozenset(_COMPARED.split())
-"""sqlglot's names of the functions that it knows."""
+"""Functions that sqlglot knows, by sqlglot's names."""
 NAMED = frozenset(
     [
         "HAVERSINE",
@@ -48,7 +49,7 @@ NAMED = frozenset(
     ]
     + [f"TRY_TO_TIMESTAMP{kind}" for kind in ("", "_LTZ", "_NTZ", "_TZ")]
 )
-"""Names of those that it does not know."""
+"""Functions that sqlglot does not know."""
 
 
 _INSTEAD = {
@@ -57,7 +58,7 @@ _INSTEAD = {
     "TO_BINARY": "Use HEX_DECODE_BINARY.",
     "INTDIV": "Use FLOOR of a division.",
 }
-"""What to use in the place of functions that nobody could compute as Snowflake does."""
+"""What to use instead of functions that only Snowflake can compute."""
 _FOREIGN: dict[type[Expr], str] = {exp.Filter: "FILTER (WHERE …)", exp.Returning: "RETURNING"}
 _JOINS = ("SEMI", "ANTI", "POSITIONAL")
 _STATEMENTS = ("FROM", "PIVOT", "UNPIVOT", "SUMMARIZE")
@@ -65,10 +66,10 @@ _CREATED = re.compile(r"\s*create\s+(?:or\s+replace\s+)?(macro|type|index|unique
 
 
 def check_words(sql: str) -> None:
-    """Refuse a statement that begins as none of Snowflake's does, and DuckDB's power operator `^`.
+    """Refuse DuckDB's own statements and its power operator `^`.
 
     Raises:
-        ProgrammingError: names it.
+        ProgrammingError: the statement has one. The message names it.
     """
     try:
         tokens = Dialect.get_or_raise("snowflake").tokenize(sql)
@@ -83,10 +84,10 @@ def check_words(sql: str) -> None:
 
 
 def check_syntax(statement: Expr) -> None:
-    """Refuse what DuckDB's SQL has and Snowflake's does not.
+    """Refuse syntax that DuckDB has, but Snowflake does not.
 
     Raises:
-        ProgrammingError: names it, as Snowflake does for a syntax error.
+        ProgrammingError: the statement has such syntax. The error is Snowflake's syntax error and names it.
     """
     for node in statement.walk():
         word = _FOREIGN.get(type(node), "")
@@ -102,15 +103,15 @@ def check_syntax(statement: Expr) -> None:
 
 
 def _written(function: Expr) -> str:
-    """A function's name on Snowflake, which is not always sqlglot's."""
+    """Return a function's name on Snowflake, which may differ from sqlglot's."""
     return function.sql(dialect="snowflake").partition("(")[0].upper()
 
 
 def check(statement: Expr) -> None:
-    """Refuse a function that was not compared.
+    """Refuse functions that were not compared with Snowflake.
 
     Raises:
-        ProgrammingError: names the function.
+        ProgrammingError: the statement has one. The message names it.
     """
     for function in statement.find_all(exp.Func):
         named = isinstance(function, exp.Anonymous)
@@ -119,17 +120,17 @@ def check(statement: Expr) -> None:
             if name in _INSTEAD:
                 raise unsupported(f"the emulator cannot compute {name} as Snowflake does. {_INSTEAD[name]}")
             raise unsupported(
-                f"the emulator was not compared with Snowflake for the function {name}: use another, or test it there."
+                f"the emulator's function {name} was not compared with Snowflake's. Use another, or test on Snowflake."
             )
 
 
 def check_comments(expression: Expr) -> None:
-    """Refuse to comment a column: fakesnow loses the comment without a word.
+    """Refuse comments on columns, because fakesnow drops them silently.
 
     Raises:
-        ProgrammingError: it is such a statement.
+        ProgrammingError: the statement comments a column.
     """
     altered = expression.find(exp.AlterColumn) if isinstance(expression, exp.Alter) else None
     of_column = isinstance(expression, exp.Comment) and str(expression.args.get("kind")).upper() == "COLUMN"
     if of_column or (altered and altered.args.get("comment")):
-        raise unsupported("the emulator keeps no comments of columns. Leave out persist_docs for columns there.")
+        raise unsupported("the emulator does not store comments on columns. Turn off persist_docs for columns there.")

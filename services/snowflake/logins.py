@@ -1,6 +1,6 @@
-"""Whether a login is let in, and what Snowflake says to one that is not.
+"""Check logins, and refuse them with Snowflake's codes and messages.
 
-Codes and texts are Snowflake's own, as its Python connector knows them (`snowflake.connector.network`).
+The Python connector knows these codes (`snowflake.connector.network`).
 """
 
 import hmac
@@ -21,13 +21,13 @@ OAUTH: Refusal = ("390303", "Invalid OAuth access token.")
 def refusal(
     settings: Settings, login: Mapping[str, Any], session: Mapping[str, str], access: Access | None = None
 ) -> Refusal | None:
-    """Why a login is refused, as code and text; None lets it in.
+    """Return why a login is refused, as code and message, or None if it is accepted.
 
     Args:
-        settings: what a login must bring.
+        settings: the required credentials.
         login: `data` of the request's body.
-        session: the request's query: the role and database that the session shall use.
-        access: the roles that SQL made, and their grants to users.
+        session: the request's query, with the session's role and database.
+        access: the roles that were created with SQL, and their grants to users.
     """
     if not _same(settings.account, login.get("ACCOUNT_NAME")):
         return PASSWORD
@@ -63,22 +63,22 @@ def _unknown_role(settings: Settings, session: Mapping[str, str], user: str, acc
 
 
 def _absent(access: Access | None, role: str) -> bool:
-    """Whether an account in which CREATE ROLE has made roles lacks this one; before that, any is taken."""
+    """Return whether a role does not exist. Until CREATE ROLE is first used, any role name is accepted."""
     return access is not None and access.has_roles and role.upper() not in (*SYSTEM, *access.roles)
 
 
 def _signed(settings: Settings, token: str) -> bool:
-    """A token names its account and user in `sub`, and is signed with the private half of the user's key."""
+    """Return whether a token is signed with the user's private key, and has the account and the user in `sub`."""
     try:
         claims = jwt.decode(token, settings.public_key, algorithms=["RS256"], options={"require": ["exp", "sub"]})
-    except jwt.PyJWTError:  # of the key, too: there may be none
+    except jwt.PyJWTError:  # also raised if no public key is set
         return False
     account, _, user = str(claims["sub"]).rpartition(".")
     return _same(settings.account, account) and _same(settings.user, user)
 
 
 def _same(expected: str, given: Any) -> bool:
-    """Snowflake ignores the case of names. An empty expected value accepts any."""
+    """Compare names without case, as Snowflake does. An empty expected name accepts any."""
     return not expected or expected.upper() == str(given or "").upper()
 
 

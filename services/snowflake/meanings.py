@@ -1,4 +1,4 @@
-"""What a client's statement means where fakesnow, or the SQL that it makes for DuckDB, takes it otherwise."""
+"""Rewrite parts of a client's statement that fakesnow, or DuckDB after it, would interpret in another way."""
 
 from sqlglot import Expr, exp
 
@@ -23,28 +23,28 @@ _CALLS: dict[type[Expr], str] = {
     exp.ToArray: "sf_array",
     exp.WidthBucket: "sf_width_bucket",
 }
-"""The macros that are these functions, by their types or, of those that the parser does not know, by their names."""
+"""The macros that replace these functions: `_CALLS` by type, and `_NAMED` by name if the parser does not know them."""
 _TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
 _TAKE_NULLS = (exp.ArrayConstructCompact, exp.ArrayMax, exp.ArrayMin, exp.ArraySize, exp.ArrayToString)
-"""Functions of an array that return the same for its JSON nulls as for Snowflake's undefined values."""
+"""Array functions that return the same for JSON nulls as for Snowflake's undefined values."""
 _MICROSECONDS = 6
 
 
 def as_meant(statement: Expr) -> Expr:
-    """Return a statement that fakesnow takes as Snowflake takes the client's.
+    """Return a statement that means the same to fakesnow as the client's means to Snowflake.
 
     Args:
-        statement: the client's; it may be changed.
+        statement: the client's statement. It may be changed in place.
 
     Raises:
-        ProgrammingError: the emulator cannot do as Snowflake does.
+        ProgrammingError: the emulator cannot do what Snowflake does.
     """
     _check_creation(statement)
     for cte in statement.find_all(exp.CTE):
         of_itself = any(table.name == cte.alias and not table.db for table in cte.this.find_all(exp.Table))
         if of_itself and cte.parent:
             cte.parent.set("recursive", True)
-    for node in reversed(list(statement.walk(bfs=False))):  # parts before what they are in
+    for node in reversed(list(statement.walk(bfs=False))):  # inner expressions first
         if (new := _node(node)) is not node:
             node.replace(new)
             statement = new if node is statement else statement
@@ -55,12 +55,12 @@ def _check_creation(statement: Expr) -> None:
     if not isinstance(statement, exp.Create):
         return
     if statement.find(exp.DynamicProperty, exp.ExternalProperty):
-        raise unsupported("the emulator has no dynamic and no external tables: create a table or a view.")
+        raise unsupported("the emulator has no dynamic or external tables. Create a table or a view.")
     if statement.args.get("clone") and statement.kind in ("DATABASE", "SCHEMA"):
-        raise unsupported(f"the emulator clones tables alone, and no {statement.kind.lower()}: clone each table.")
+        raise unsupported(f"the emulator can clone only tables, not a {statement.kind.lower()}. Clone each table.")
 
 
-def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one a kind of expression
+def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one case for each kind of expression
     if macro := _CALLS.get(type(node), "") or _NAMED.get(node.name.upper() if isinstance(node, exp.Anonymous) else ""):
         given = node.expressions if isinstance(node, exp.Anonymous) else node.args.values()
         return call(macro, *(value for value in given if isinstance(value, Expr)))
@@ -68,8 +68,8 @@ def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one a kind of express
         case exp.DataType() if node.this in _CLOCKS and node.expressions:
             if int(node.expressions[0].name) < _MICROSECONDS:
                 raise unsupported(
-                    f"the emulator keeps microseconds: {node.sql('snowflake')} would have fewer digits on Snowflake. "
-                    "Leave the precision out, and use DATE_TRUNC."
+                    f"the emulator supports only microseconds, but {node.sql('snowflake')} has fewer digits on Snowflake. "
+                    "Remove the precision and use DATE_TRUNC."
                 )
         case exp.Trim() if node.expression:
             name = _TRIMS.get(node.args.get("position") or "", "trim")
@@ -79,7 +79,7 @@ def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one a kind of express
         case exp.ArrayMin() | exp.ArrayMax():
             return call("sf_variant", node)
         case exp.TryCast() if node.to.this in (exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ):
-            return call("sf_try_timestamp", node.this)  # fakesnow would make it a cast
+            return call("sf_try_timestamp", node.this)  # fakesnow would turn it into a plain cast
         case exp.Cast() if node.to.this in SEMI_STRUCTURED and not node.to.expressions:
             return call(SEMI_STRUCTURED[node.to.this], node.this)
         case exp.ToVariant():
@@ -104,9 +104,9 @@ def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one a kind of express
         case exp.ObjectAgg():
             node.set("expression", call("sf_exact", node.expression))
         case exp.JSONPathSubscript() if isinstance(node.this, int) and node.this < 0:
-            raise unsupported("the emulator does not know what an index below 0 returns: use ARRAY_SIZE.")
+            raise unsupported("the emulator does not know what a negative index returns. Use ARRAY_SIZE.")
         case exp.DateAdd() | exp.DateDiff() if node.args.get("unit") and node.args["unit"].name.upper() == "NANOSECOND":
-            raise unsupported("the emulator keeps microseconds: use MICROSECOND.")
+            raise unsupported("the emulator supports only microseconds. Use MICROSECOND.")
         case exp.DateAdd() | exp.TimestampAdd() | exp.TimeAdd() if not _is_whole(node.expression):
             node.set("expression", exp.cast(exp.Round(this=node.expression), "BIGINT", dialect="duckdb"))
         case exp.Lateral() | exp.TableFromRows() if isinstance(node.this, exp.Explode):
@@ -120,7 +120,7 @@ def _is_whole(node: Expr) -> bool:
 
 
 def with_text_keys(node: Expr) -> Expr:
-    """The keys of {'a': 1} are texts, whose case stays; the parser takes them for names."""
+    """Turn the keys of {'a': 1} into strings, whose case is kept. The parser reads them as identifiers."""
     for pair in node.expressions if isinstance(node, exp.Struct) else ():
         if isinstance(pair, exp.PropertyEQ) and isinstance(pair.this, exp.Identifier):
             pair.set("this", exp.Literal.string(pair.this.name))
@@ -128,12 +128,12 @@ def with_text_keys(node: Expr) -> Expr:
 
 
 def _flattened(node: Expr) -> Expr:
-    """FLATTEN as a table macro, with its OUTER and MODE."""
+    """Replace FLATTEN by a table macro, with its OUTER and MODE."""
     given = [node.this.this, *node.this.expressions]
     named = {each.this.name.upper(): each.expression for each in given if isinstance(each, exp.Kwarg)}
     value = named.pop("INPUT", None) or given[0]
     outer, mode = named.pop("OUTER", exp.false()), named.pop("MODE", exp.Literal.string("BOTH"))
     if named and not (list(named) == ["RECURSIVE"] and not named["RECURSIVE"].this):
-        raise unsupported(f"the emulator's FLATTEN has no {' and no '.join(named)}: give the path in INPUT.")
+        raise unsupported(f"the emulator's FLATTEN does not support {' or '.join(named)}. Put the path into INPUT.")
     columns = call("sf_flatten", value, outer, exp.Upper(this=mode))
     return exp.Table(this=columns, alias=node.args.get("alias"))

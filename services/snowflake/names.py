@@ -1,6 +1,6 @@
-"""Names as Snowflake tells them apart: a quoted name keeps its case, and DuckDB finds it in any.
+"""Make names case-sensitive, as they are in Snowflake: quoted names keep their case, but DuckDB ignores it.
 
-So a statement whose name DuckDB would find in another case than it is written in fails, as on Snowflake.
+A statement fails, as on Snowflake, if a name is written in another case than DuckDB's object has.
 """
 
 from collections import defaultdict
@@ -34,47 +34,47 @@ _LISTS = {
 
 
 class Names:
-    """What a session's statements can name.
+    """Looks up the objects that a session's statements can name.
 
     Args:
-        connection: the session's, so that it knows what its open transaction made.
-        database: the session's current one.
-        schema: the session's current one.
+        connection: the session's connection, which also sees the objects of its open transaction.
+        database: the session's current database.
+        schema: the session's current schema.
     """
 
     def __init__(self, connection: DuckDBPyConnection, database: str | None, schema: str | None) -> None:
         self._connection, self._database, self._schema = connection, database, schema
 
     def columns(self, table: exp.Table) -> list[tuple[str, exp.DataType]]:
-        """Return a table's columns and their types in DuckDB, in order; none of a table that is not there."""
+        """Return a table's columns with their types in DuckDB, in order; empty if the table does not exist."""
         found = self._connection.execute(_COLUMNS, self.path(table)).fetchall()
         return [(name, exp.DataType.build(kind, dialect="duckdb", udt=True)) for name, kind in found]
 
     def there(self, kind: str, name: str) -> bool:
-        """Return whether there is an object of a kind: TABLE, VIEW, SCHEMA or DATABASE, by its full name."""
+        """Return whether a TABLE, VIEW, SCHEMA or DATABASE with this full name exists."""
         return name in self.objects(kind, name.partition(".")[0] if kind == "DATABASE" else name.rpartition(".")[0])
 
     def objects(self, kind: str, container: str) -> list[str]:
-        """Return the full names of the objects of a kind in a schema or database."""
+        """Return the full names of all objects of a kind in a schema or database."""
         if kind not in _LISTS:
             return []
         found = [".".join(row) for row in self._connection.execute(_LISTS[kind]).fetchall()]
         return [name for name in found if kind == "DATABASE" or name.startswith(f"{container}.")]
 
     def check(self, statement: Expr) -> None:
-        """Refuse a name in the wrong case.
+        """Refuse names in the wrong case.
 
         Args:
-            statement: names without quotes are in upper case.
+            statement: a statement whose unquoted names are in upper case.
 
         Raises:
-            ProgrammingError: DuckDB would take a name for another one.
+            ProgrammingError: DuckDB would find another object or column for a name.
         """
         used = [table for table in tables(statement) if table.name]
         for table in used:
             self._check_table(table, creates=isinstance(statement, exp.Create) and table is statement.find(exp.Table))
         columns = [self.columns(table) for table in used]
-        if not all(columns):  # INFORMATION_SCHEMA, or a table that DuckDB will miss
+        if not all(columns):  # INFORMATION_SCHEMA, or a table that does not exist
             return
         known = {name for each in columns for name, _ in each} | set(_named_here(statement))
         by_upper = defaultdict(set)
@@ -94,7 +94,7 @@ class Names:
             return
         if creates:
             raise unsupported(
-                f"the emulator keeps no two objects whose names differ in case alone, and {'.'.join(found[0])} exists."
+                f"the emulator cannot have objects whose names differ only by case, and {'.'.join(found[0])} exists."
             )
         named = ".".join(part if part == part.upper() else f'"{part}"' for part in path)
         raise ProgrammingError(
@@ -109,7 +109,7 @@ class Names:
 
 
 def tables(statement: Expr) -> list[exp.Table]:
-    """Tables and views, without the names of a WITH."""
+    """Return the tables and views of a statement, without the names of its WITH clause."""
     named = {cte.alias for cte in statement.find_all(exp.CTE)}
     kinds = (
         exp.Query,
@@ -130,7 +130,7 @@ def tables(statement: Expr) -> list[exp.Table]:
 
 
 def _named_here(statement: Expr) -> Iterable[str]:
-    """Names that the statement itself gives to columns."""
+    """Yield the names that the statement itself defines."""
     for alias in statement.find_all(exp.Alias):
         yield alias.alias
     for table in statement.find_all(exp.TableAlias):

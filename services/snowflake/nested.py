@@ -1,6 +1,6 @@
-"""Which columns are OBJECTs and which are ARRAYs: both are JSON in DuckDB, as a VARIANT is.
+"""Record which columns are OBJECTs and which are ARRAYs: both are JSON in DuckDB, like a VARIANT.
 
-The kinds are noted when a statement has made a table or a view, and shown by DESCRIBE and INFORMATION_SCHEMA.COLUMNS.
+They are recorded after a statement has created a table or a view. DESCRIBE and INFORMATION_SCHEMA.COLUMNS show them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,13 +36,13 @@ CREATION = (
 
 
 class Kinds(Scales):
-    """Tells which expressions are OBJECTs and which ARRAYs, by the numbers of `_KINDS`; None for any other."""
+    """Finds out which expressions are OBJECTs and which are ARRAYs: the numbers of `_KINDS`, or None for all others."""
 
     def of_type(self, kind: exp.DataType) -> int | None:
         return _KINDS.get(kind.this)
 
     def of_query(self, query: Expr) -> dict[str, int | None]:
-        """Return what each column of a query is."""
+        """Return the kind of each column of a query."""
         return self._of_query(query)
 
     def _find(self, node: Expr) -> int | None:
@@ -56,7 +56,7 @@ class Kinds(Scales):
 
 
 def columns(connection: DuckDBPyConnection, names: Names, table: exp.Table) -> list[tuple[str, exp.DataType]]:
-    """Return a table's columns and their types in DuckDB, but OBJECT and ARRAY for those that are."""
+    """Return a table's columns with their types in DuckDB, or with OBJECT or ARRAY where these are recorded."""
     path = names.path(table)
     query = f"select column_name, kind from {_RELATION} where {_TABLE}"  # noqa: S608
     kinds: dict[str, str] = dict(connection.execute(query, path).fetchall())
@@ -67,12 +67,12 @@ def columns(connection: DuckDBPyConnection, names: Names, table: exp.Table) -> l
 
 
 def effect(connection: DuckDBPyConnection, statement: Expr, names: Names) -> Callable[[], None] | None:
-    """Return what notes the kinds of the columns that a statement makes, renames or drops, once it has run.
+    """Return a function that records the columns that a statement creates, renames or drops, to call after it has run.
 
     Args:
-        connection: the session's.
-        statement: the client's, with names in upper case.
-        names: what the session's statements can name.
+        connection: the session's connection.
+        statement: the client's statement, with names in upper case.
+        names: looks up the session's objects.
     """
     target = statement.find(exp.Table)
     kind = str(statement.args.get("kind") or "").upper()
@@ -106,9 +106,9 @@ def _made(statement: exp.Create, known: Callable[[exp.Table], Sequence[tuple[str
 
 
 def _note(connection: DuckDBPyConnection, path: Sequence[str], kinds: Mapping[str, int]) -> None:
-    """Note the kinds of a table's columns, and forget former ones.
+    """Replace the recorded kinds of a table's columns.
 
-    It is noted apart from the session's transaction, which may write to one database alone.
+    The record is written outside of the session's transaction, because DuckDB lets it write to one database only.
     """
     with connection.cursor() as cursor:
         cursor.execute(f"delete from {_RELATION} where {_TABLE}", path)  # noqa: S608
@@ -124,7 +124,7 @@ def _alter(connection: DuckDBPyConnection, path: Sequence[str], statement: exp.A
 
 
 def _changes(action: Expr, path: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Return the statements that note what an action of ALTER TABLE does."""
+    """Yield the statements that update the record for an action of ALTER TABLE."""
     where = f"where {_TABLE}"
     match action:
         case exp.AlterRename():

@@ -1,7 +1,7 @@
-"""Precision and scale of NUMBERs, which Snowflake fixes by its rules for each operation and DuckDB by others.
+"""Find out the scale of NUMBERs by Snowflake's rules, which differ from DuckDB's.
 
-https://docs.snowflake.com/en/sql-reference/operators-arithmetic says: a division has six more digits than its dividend,
-but at most 12, or the dividend's own where they are more. AVG follows.
+The rules are from https://docs.snowflake.com/en/sql-reference/operators-arithmetic. For example, a quotient's scale is
+the dividend's plus 6, but at most 12, or the dividend's own if that is larger. AVG has the same rule.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +13,9 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
 FLOAT = -1
-"""Stands for the scale of a FLOAT."""
+"""Represents the scale of a FLOAT."""
 MEDIAN_DIGITS = 3
-"""Digits that MEDIAN and PERCENTILE_CONT have more than what they are of."""
+"""MEDIAN and PERCENTILE_CONT have this many digits more than their argument."""
 
 _SAME = (exp.Paren, exp.Alias, exp.Neg, exp.Abs, exp.Min, exp.Max, exp.Sum, exp.AnyValue, exp.Window, exp.Lag, exp.Lead,
          exp.FirstValue, exp.LastValue, exp.Distinct, exp.WithinGroup, exp.Mode)  # fmt: skip
@@ -27,20 +27,20 @@ _FLOATS = (exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Stddev, exp.StddevPop, exp.St
 
 
 def divided(scale: int) -> int:
-    """Return the scale of a NUMBER's quotient, by its dividend's."""
+    """Return the scale of a quotient of NUMBERs; `scale` is the dividend's."""
     return max(scale, min(scale + 6, 12))
 
 
 @dataclass
 class Scales:
-    """The scale of each expression of a statement; None where it cannot be told."""
+    """Finds out the scale of each expression of a statement, or None if it is unknown."""
 
     columns: Columns
     _known: dict[int, int | None] = field(default_factory=dict)
     _scopes: dict[int, Scope] = field(default_factory=dict)
     _queries: dict[int, Scope] = field(default_factory=dict)
     _beside: dict[str, object] = field(default_factory=dict)
-    """Tables that no query names: those of UPDATE, DELETE and MERGE."""
+    """Tables outside of queries: those of UPDATE, DELETE and MERGE."""
     _made: dict[int, dict[str, int | None]] = field(default_factory=dict)
 
     @classmethod
@@ -58,16 +58,16 @@ class Scales:
         return found
 
     def scale(self, node: Expr | None) -> int | None:
-        """Return a NUMBER's scale, FLOAT, or None for what is neither or unknown."""
+        """Return a NUMBER's scale, FLOAT, or None for other types and if it is unknown."""
         if node is None:
             return None
         if id(node) not in self._known:
-            self._known[id(node)] = None  # a name that stands for itself has none
+            self._known[id(node)] = None  # stops the recursion at a name that refers to itself
             self._known[id(node)] = self._find(node)
         return self._known[id(node)]
 
     def of_type(self, kind: exp.DataType) -> int | None:
-        """Return what a value of a type is."""
+        """Return the scale of a type's values."""
         if kind.this in exp.DataType.FLOAT_TYPES:
             return FLOAT
         if kind.this in _WHOLE_TYPES:
@@ -76,7 +76,7 @@ class Scales:
             return int(kind.expressions[1].name) if len(kind.expressions) > 1 else 0
         return None
 
-    def _find(self, node: Expr) -> int | None:  # noqa: PLR0911, PLR0912 - one case a kind of expression
+    def _find(self, node: Expr) -> int | None:  # noqa: PLR0911, PLR0912 - one case for each kind of expression
         match node:
             case exp.Literal():
                 return (
@@ -153,7 +153,7 @@ class Scales:
         return self.scale(aliases[column.name]) if not column.table and column.name in aliases else None
 
     def _of_source(self, source: object) -> dict[str, int | None]:
-        """Return the scales of the columns of a table, a WITH's query or a subquery."""
+        """Return the scales of the columns of a table, of a query in a WITH clause, or of a subquery."""
         if id(source) not in self._made:
             self._made[id(source)] = {}
             if isinstance(source, exp.Table):
@@ -186,7 +186,7 @@ class Scales:
 
 
 def _of_star(star: Expr, made: dict[str, int | None]) -> dict[str, int | None]:
-    """The columns of `* exclude (a) rename (b as c)`."""
+    """Apply `exclude` and `rename` of `* exclude (a) rename (b as c)`."""
     node = star.this if isinstance(star, exp.Column) else star
     left_out = {each.name for each in node.args.get("except_") or []}
     names = {each.this.name: each.alias for each in node.args.get("rename") or []}
@@ -194,7 +194,7 @@ def _of_star(star: Expr, made: dict[str, int | None]) -> dict[str, int | None]:
 
 
 def _renamed(query: Expr, made: dict[str, int | None]) -> dict[str, int | None]:
-    """The columns of `… as t (a, b)` have the names that stand there."""
+    """Apply the column names of `… as t (a, b)`."""
     alias = query.args.get("alias") or (query.parent.args.get("alias") if query.parent else None)
     if isinstance(alias, exp.TableAlias) and alias.columns:
         return dict(zip((column.name for column in alias.columns), made.values(), strict=False))

@@ -1,4 +1,4 @@
-"""What a statement needs a role to have, and what it does to the grants of what it makes, renames or drops."""
+"""The privileges that a statement needs, and its effect on the grants of objects that it creates, renames or drops."""
 
 import re
 from collections.abc import Callable
@@ -22,24 +22,24 @@ _DML: dict[type[Expr], tuple[str, ...]] = {
 }
 _MADE = ("TABLE", "VIEW", "STAGE", "SEQUENCE", "FILE FORMAT")
 Need = tuple[str, str, str]
-"""A privilege, and the kind and name of the object that it is on."""
+"""(privilege, kind, name): a privilege on the object with this kind and name."""
 
 
 def as_copy(sql: str) -> str:
-    """Return CREATE TABLE … CLONE as a copy of the rows; any other statement as it is."""
+    """Turn CREATE TABLE … CLONE into a copy of the rows. Return any other statement unchanged."""
     if not (clone := _CLONE.fullmatch(sql)):
         return sql
     replace, tolerant, target, source, _ = (part or "" for part in clone.groups())
-    return f"create {replace}table {tolerant}{target} as select * from {source}"  # noqa: S608 - the client's own
+    return f"create {replace}table {tolerant}{target} as select * from {source}"  # noqa: S608 - the client's own SQL
 
 
 def copies_grants(sql: str) -> bool:
-    """Return whether a statement says COPY GRANTS."""
+    """Return whether a statement has COPY GRANTS."""
     return bool(_COPY_GRANTS.search(sql)) and sql.lstrip()[:6].lower() == "create"
 
 
 def needed(statement: Expr, names: Names) -> list[Need]:
-    """Return the privileges that a statement needs; those on what it makes are its owner's."""
+    """Return the privileges that a statement needs. It needs none on an object that it creates."""
     found: list[Need] = []
     target = statement.find(exp.Table) if not isinstance(statement, exp.Query) else None
     for table in tables(statement):
@@ -54,7 +54,7 @@ def needed(statement: Expr, names: Names) -> list[Need]:
     return found
 
 
-def _on_target(statement: Expr, target: exp.Table, names: Names) -> list[Need]:  # noqa: PLR0911 - one a kind
+def _on_target(statement: Expr, target: exp.Table, names: Names) -> list[Need]:  # noqa: PLR0911 - one return for each kind
     database, schema, name = names.path(target)
     on = ("TABLE", f"{database}.{schema}.{name}")
     if type(statement) in _DML:
@@ -78,7 +78,10 @@ def _on_target(statement: Expr, target: exp.Table, names: Names) -> list[Need]: 
 
 
 def effect(statement: Expr, sql: str, names: Names, access: Access, role: str) -> Callable[[], None] | None:
-    """Return what a statement does to grants and owners once it has run; it must be asked before."""
+    """Return a function that updates grants and owners, to call after the statement has run.
+
+    This function itself must be called before the statement runs, because it looks up existing objects.
+    """
     kind = str(statement.args.get("kind") or "").upper()
     target = statement.find(exp.Table)
     if not isinstance(statement, (exp.Create, exp.Drop, exp.Alter)) or target is None:

@@ -1,4 +1,4 @@
-"""Statements of dbt-snowflake that DuckDB does not take as fakesnow hands them on, made such that it does."""
+"""Rewrite statements of dbt-snowflake that DuckDB cannot run in the form that fakesnow gives them."""
 
 import re
 
@@ -7,7 +7,7 @@ from sqlglot import Expr, exp
 from sqlglot.errors import ParseError
 
 _QUERY_TAG = re.compile(r"\s*alter\s+session\s+(set|unset)\s+query_tag\b", re.IGNORECASE)
-_COMMENTS = r"(?:\s*/\*.*?\*/)*\s*"  # dbt puts one in front of what it runs
+_COMMENTS = r"(?:\s*/\*.*?\*/)*\s*"  # dbt adds a comment before or after its statements
 _CANCEL = re.compile(
     rf"{_COMMENTS}select\s+system\$cancel_all_queries\s*\([^()]*\)\s*;?{_COMMENTS}", re.IGNORECASE | re.DOTALL
 )
@@ -16,10 +16,10 @@ _MAY_NEED_IT = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
 
 
 def rewrite(sql: str) -> str:
-    """The statement as the emulator runs it; one that needs no change, or cannot be parsed, stays as it is."""
+    """Return the statement in the form that the emulator runs. A statement that cannot be parsed is unchanged."""
     if _QUERY_TAG.match(sql):
         return _DONE
-    if _CANCEL.fullmatch(sql):  # as dbt does with --fail-fast: one statement runs at a time, so that none is left
+    if _CANCEL.fullmatch(sql):  # dbt --fail-fast; nothing is left to cancel, because one statement runs at a time
         return "select '0 cancelled.' as status"
     if not _MAY_NEED_IT.search(sql):
         return sql
@@ -32,7 +32,7 @@ def rewrite(sql: str) -> str:
 
 
 def _kept(statement: Expr) -> bool:
-    """DuckDB has temporary tables in a database of their own alone: one with a database and schema is kept."""
+    """Make a temporary table with a schema permanent: DuckDB has temporary tables only in a database of their own."""
     if not isinstance(statement, exp.Create) or statement.kind not in ("TABLE", "VIEW"):
         return False
     table = statement.find(exp.Table)
@@ -44,7 +44,7 @@ def _kept(statement: Expr) -> bool:
 
 
 def _told_apart(statement: Expr) -> bool:
-    """A value that MERGE inserts is the source's; DuckDB asks for its table where the target has the same column."""
+    """Qualify the columns that MERGE inserts by the source. DuckDB calls them ambiguous if the target has them, too."""
     if not isinstance(statement, exp.Merge):
         return False
     source = statement.args["using"].alias_or_name

@@ -1,4 +1,4 @@
-"""Who a session is: what its login named, and what `USE` has changed since."""
+"""The user, role and warehouse of a session: from its login, or changed by `USE`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from weakref import WeakKeyDictionary
 from fakesnow.fakes import FakeSnowflakeConnection
 
 EVERYTHING = "ACCOUNTADMIN"
-"""The role of a login that names none."""
+"""The role of a login without a role."""
 
 
 @dataclass
 class Session:
-    """The parts of a session that fakesnow does not keep; names are in Snowflake's upper case."""
+    """The parts of a session that fakesnow does not keep. Names are in upper case, as in Snowflake."""
 
     account: str = ""
     user: str = ""
@@ -22,11 +22,11 @@ class Session:
     login_role: str = EVERYTHING
     login_warehouse: str = ""
     statement: str = ""
-    """The text of the one that runs."""
+    """The text of the current statement."""
 
     @classmethod
     def of_login(cls, login: Mapping[str, Any], query: Mapping[str, str], warehouses: Sequence[str] = ()) -> "Session":
-        """A session without a warehouse, as Snowflake's, if it names another than those that there are."""
+        """Create the session of a login. If its warehouse does not exist, the session has none, as in Snowflake."""
         role, warehouse = query.get("roleName") or EVERYTHING, query.get("warehouse") or ""
         if warehouses and warehouse.upper() not in warehouses:
             warehouse = ""
@@ -35,4 +35,4 @@ class Session:
 
 
 SESSIONS: WeakKeyDictionary[FakeSnowflakeConnection, Session] = WeakKeyDictionary()
-"""By fakesnow's connection, which lives as long as the session."""
+"""fakesnow's connection -> session. The connection lives as long as the session."""

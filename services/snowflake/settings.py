@@ -1,4 +1,4 @@
-"""Settings of the emulator: environment variables that begin with SNOWFLAKE_EMULATOR_, overridden by flags."""
+"""Settings of the emulator: environment variables that begin with SNOWFLAKE_EMULATOR_. Flags override them."""
 
 from pathlib import Path
 
@@ -7,20 +7,20 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class Settings(BaseSettings):
-    """Where the emulator listens and keeps its data, and what a login must bring; what is unset is not asked for."""
+    """Where the emulator listens and keeps its data, and what it checks at a login. Unset values are not checked."""
 
     model_config = SettingsConfigDict(env_prefix="SNOWFLAKE_EMULATOR_", env_ignore_empty=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8085, description="port to listen on")
-    data: Path = Field(Path("snowflake-data"), description="folder of databases and stages, kept over restarts")
+    data: Path = Field(Path("snowflake-data"), description="folder for databases and stages, which survive restarts")
 
-    account: str = Field("", description="the one account there is")
-    role: str = Field("", description="the one role that the user has")
-    database: str = Field("", description="the database there is at first; unset: a login makes the one it names")
-    user: str = Field("", description="user who may log in; needs a password, public key or OAuth token beside it")
+    account: str = Field("", description="name of the only account")
+    role: str = Field("", description="the user's only role")
+    database: str = Field("", description="database to create at the start; by default, each login creates its own")
+    user: str = Field("", description="the only user who may log in; needs a password, public key or OAuth token, too")
     password: SecretStr | None = None
-    public_key: str = Field("", description="public half (PEM) of the key pair that the user may log in with")
+    public_key: str = Field("", description="public key (PEM) of the user's key pair")
     oauth_token: SecretStr | None = None
 
     @model_validator(mode="after")

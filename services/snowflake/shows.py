@@ -1,4 +1,4 @@
-"""SHOW as Snowflake filters it, whatever is shown: fakesnow filters some kinds of objects by LIKE, and none by more."""
+"""Filter the results of SHOW as Snowflake does. fakesnow supports only LIKE, and only for some kinds of objects."""
 
 from fakesnow.transforms import show
 from sqlglot import Expr, exp
@@ -8,15 +8,15 @@ CREATION = _COLUMNS_VIEW.replace(
     'END as "data_type"',
     """END.replace('"nullable":true', '"nullable":' || (is_nullable = 'YES')::varchar) as "data_type\"""",
 )
-"""The view of SHOW COLUMNS, in which fakesnow calls every column nullable."""
+"""The view for SHOW COLUMNS with the right nullability. In fakesnow's view, every column is nullable."""
 
 
 def filtered(rows: Expr, statement: exp.Show) -> Expr:
-    """Return a SHOW's rows as its LIKE, STARTS WITH and LIMIT … FROM ask for them.
+    """Apply LIKE, STARTS WITH and LIMIT … FROM of a SHOW.
 
     Args:
-        rows: the query that fakesnow made of the statement.
-        statement: the client's.
+        rows: fakesnow's query for the statement.
+        statement: the client's statement.
     """
     like, starts = statement.args.get("like"), statement.args.get("starts_with")
     limit, after = statement.args.get("limit"), statement.args.get("from_")

@@ -1,4 +1,4 @@
-"""What fakesnow does not know of stages and file formats: DROP, REMOVE, and COPY by a stage's or a named format."""
+"""What fakesnow lacks for stages and file formats: DROP, REMOVE, and COPY with the format of a stage or a named one."""
 
 import re
 import shutil
@@ -27,9 +27,9 @@ CREATION = f"create table if not exists {_FORMATS} (stage varchar primary key, f
 
 
 def run(connection: DuckDBPyConnection, database: str | None, schema: str | None, sql: str) -> Rows | None:
-    """Run a statement on stages or file formats; None if it is something else.
+    """Run a DROP or REMOVE of stages or file formats; return None for any other statement.
 
-    What is dropped is noted apart from the session's transaction, which may write to one database alone.
+    The drop is written outside of the session's transaction, because DuckDB lets it write to one database only.
     """
     if drop := _DROP.fullmatch(sql):
         kind = "stage" if drop[1].lower() == "stage" else "file format"
@@ -41,28 +41,29 @@ def run(connection: DuckDBPyConnection, database: str | None, schema: str | None
 
 
 def with_plain_places(sql: str) -> str:
-    """Return PUT, COPY or LIST with its stage named as @"name"; Snowflake takes '@"name"', too."""
+    """Return PUT, COPY or LIST with its stage as @"name". Snowflake also accepts '@"name"'."""
     return _QUOTED.sub(r"\1", sql) if re.match(r"\s*(put|copy|ls|list)\b", sql, re.IGNORECASE) else sql
 
 
 @dataclass
 class Csv(copy_into.ReadCSV):
-    """A CSV file whose values are text until they get the types of their columns."""
+    """A CSV file whose values are read as text, and cast to the columns' types later."""
 
     trim: bool = False
 
     def read_expression(self, url: str) -> Expr:
-        """DuckDB cannot tell a quoted value from another, and Snowflake keeps the spaces of quoted ones alone.
+        """Return the query that reads the file.
 
-        It calls columns column0, and column00 where there are more than ten; fakesnow expects the first.
+        Snowflake's TRIM_SPACE keeps the spaces of quoted values, but DuckDB does not know which values were quoted.
+        DuckDB names columns column0, or column00 if there are more than ten; fakesnow expects column0.
         """
         read = super().read_expression(url)
         read.append("expressions", self.make_eq("all_varchar", True))
         value = "columns('^column0*([0-9]+)$')"
         if self.trim:
-            said = "The emulator cannot tell whether TRIM_SPACE leaves the spaces around a value: it does if quoted."
+            said = "The emulator does not know if a value with spaces was quoted. Then, TRIM_SPACE keeps the spaces."
             value = f"case when {value} <> trim({value}) then error('{said}') else {value} end"
-        query = f'select {value} as "column\\1" from {read.sql("duckdb")}'  # noqa: S608 - of fakesnow's own making
+        query = f'select {value} as "column\\1" from {read.sql("duckdb")}'  # noqa: S608 - created by fakesnow
         return exp.maybe_parse(query, into=exp.Select, dialect="duckdb").subquery()
 
 
@@ -72,11 +73,11 @@ _NO_EFFECT = {
     "REPLACE_INVALID_CHARACTERS": (True, False),
     "ESCAPE": ("NONE",),
 }
-"""Options that change nothing for the files that DuckDB reads: it refuses others."""
+"""Values of options that have no effect on the files that DuckDB reads. Other values are passed on to fakesnow."""
 
 
 def csv_format(options: Mapping[str, Any]) -> Csv:
-    """Return how a CSV file is read, by the options of its FILE_FORMAT."""
+    """Return how to read a CSV file with the options of a FILE_FORMAT."""
     left = {
         name: value for name, value in options.items() if name != "TRIM_SPACE" and value not in _NO_EFFECT.get(name, ())
     }
@@ -84,7 +85,7 @@ def csv_format(options: Mapping[str, Any]) -> Csv:
 
 
 def note_format(connection: DuckDBPyConnection, created: exp.Create, stage_name: str) -> None:
-    """Note the FILE_FORMAT of a new stage, by which COPY reads it."""
+    """Record the FILE_FORMAT of a new stage for COPY."""
     found = created.find(exp.FileFormatProperty)
     parameter = exp.CopyParameter(this=exp.var("FILE_FORMAT"), expressions=found.expressions) if found else None
     with connection.cursor() as cursor:
@@ -95,7 +96,7 @@ def note_format(connection: DuckDBPyConnection, created: exp.Create, stage_name:
 
 
 def with_format(connection: DuckDBPyConnection, copy: exp.Copy, database: str | None, schema: str | None) -> exp.Copy:
-    """Return a COPY INTO whose FILE_FORMAT fakesnow understands: the stage's own where it names none."""
+    """Return a COPY INTO with a FILE_FORMAT that fakesnow understands. By default, it is the stage's."""
     parameters = copy.args.get("params") or []
     named = [each for each in parameters if each.name.upper() == "FILE_FORMAT"]
     for each in named:
@@ -112,7 +113,7 @@ def with_format(connection: DuckDBPyConnection, copy: exp.Copy, database: str | 
 
 
 def _by_name(parameter: exp.CopyParameter) -> exp.CopyParameter:
-    """Name a file format by a string, as fakesnow takes it."""
+    """Replace the name of a file format by a string, which fakesnow expects."""
     if name := parameter.args.get("expression"):
         new = exp.Property(this=exp.var("FORMAT_NAME"), value=exp.Literal.string(_text(name)))
         parameter.set("expression", None)
@@ -128,7 +129,7 @@ def _text(name: Expr) -> str:
 
 
 def urls(source: str, files: list[str]) -> list[str]:
-    """Return the places of COPY's FILES; fakesnow finds none in a stage of its own."""
+    """Return the URLs of COPY's FILES. fakesnow does not find those in an internal stage."""
     return [f"{source}{file}" for file in files] if stage.is_internal(source) else _source_urls(source, files)
 
 

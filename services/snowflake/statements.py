@@ -1,4 +1,4 @@
-"""Statements of Snowflake's that DuckDB, or fakesnow, knows in another form or not at all."""
+"""Rewrite or refuse Snowflake statements that DuckDB or fakesnow do not have in this form."""
 
 import re
 from collections.abc import Callable
@@ -20,23 +20,23 @@ _UTC = ("UTC", "ETC/UTC", "GMT", "ETC/GMT")
 
 
 def absent(sql: str) -> str | None:
-    """Return why a statement is refused that asks for what was dropped or changed before; None for any other."""
+    """Return why a statement with UNDROP or Time Travel is refused, or None for any other statement."""
     if found := _ABSENT.search(sql):
         word = (found[1] or found[2]).upper()
-        return f"Unsupported feature {word!r}: the emulator keeps nothing that was dropped or changed (no Time Travel)."
+        return f"Unsupported feature {word!r}: the emulator has no Time Travel, so it keeps no dropped or changed data."
     return None
 
 
 def as_duckdb(statement: Expr, session: Session, exists: Exists) -> Expr:
-    """Return the statement in a form that fakesnow takes.
+    """Return the statement in a form that fakesnow can run.
 
     Args:
-        statement: the client's; names without quotes are in upper case.
-        session: whose statement it is; USE changes it.
-        exists: whether there is a table.
+        statement: the client's statement. Unquoted names are in upper case.
+        session: the session of the statement.
+        exists: returns whether a table exists.
 
     Raises:
-        ProgrammingError: what it names does not exist, or the emulator cannot do it.
+        ProgrammingError: the emulator cannot run the statement.
     """
     match statement:
         case exp.Create(kind="TABLE") if isinstance(statement.this, exp.Schema):
@@ -49,7 +49,7 @@ def as_duckdb(statement: Expr, session: Session, exists: Exists) -> Expr:
                 said = f"Drop statement executed successfully ({table.name} already dropped)."
                 return exp.select(exp.alias_(exp.Literal.string(said), "status"))
         case exp.Show() if statement.name.upper() in _KEYS_SHOWN:
-            raise unsupported("the emulator keeps no keys: read them from the statements that create the tables.")
+            raise unsupported("the emulator does not store keys. Read them from the statements that create the tables.")
         case exp.TruncateTable() if statement.args.get("exists"):
             statement.set("exists", None)
             return statement if exists(statement.expressions[0]) else SUCCESS_NOP.copy()
@@ -61,12 +61,12 @@ def as_duckdb(statement: Expr, session: Session, exists: Exists) -> Expr:
 
 
 def swapped(statement: Expr) -> list[Expr]:
-    """Return the renamings that ALTER TABLE … SWAP WITH is; any other statement alone."""
+    """Replace ALTER TABLE … SWAP WITH by three renames. Return any other statement unchanged."""
     if not (isinstance(statement, exp.Alter) and statement.actions and isinstance(statement.actions[0], exp.SwapTable)):
         return [statement]
     one, other = statement.this, statement.actions[0].this
     if (one.catalog, one.db) != (other.catalog, other.db):
-        raise unsupported("the emulator swaps tables of one schema alone: name the schema of both, or of none.")
+        raise unsupported("the emulator can swap only tables in the same schema. Name the schema of both, or of none.")
     aside = exp.to_identifier(f"_SWAPPED_{one.name}", quoted=True)
     steps = ((one, aside), (other, one.this), (_renamed(one, aside), other.this))
     return [
@@ -82,7 +82,7 @@ def _renamed(table: exp.Table, name: exp.Identifier) -> exp.Table:
 
 
 def _without_keys(schema: exp.Schema) -> None:
-    """Snowflake notes keys and enforces none, but NOT NULL of a primary one."""
+    """Remove keys, which Snowflake does not enforce, but keep NOT NULL for the columns of a primary key."""
     primary = {
         column.name
         for key in schema.expressions
@@ -104,7 +104,7 @@ def _without_keys(schema: exp.Schema) -> None:
 
 
 def _with_lengths(schema: exp.Schema) -> None:
-    """DuckDB forgets the length of a VARCHAR."""
+    """Add checks for the lengths of VARCHARs, which DuckDB ignores."""
     for definition in schema.find_all(exp.ColumnDef):
         kind = definition.kind
         if kind and kind.this in exp.DataType.TEXT_TYPES and (kind.expressions or kind.this == exp.DType.CHAR):
@@ -115,7 +115,7 @@ def _with_lengths(schema: exp.Schema) -> None:
 
 
 def _parameters(statement: exp.Alter) -> Expr:
-    """Take the parameters that change nothing here; fakesnow knows AUTOCOMMIT, and refuses the rest."""
+    """Accept session parameters that have no effect here. fakesnow handles AUTOCOMMIT and refuses the rest."""
     setting = statement.find(exp.AlterSession)
     items = list(setting.expressions) if setting else []
     for item in items:
@@ -124,7 +124,7 @@ def _parameters(statement: exp.Alter) -> Expr:
         value = pair.expression.name.upper() if isinstance(pair, exp.EQ) else ""
         if name == "TIMEZONE" and value not in ("", *_UTC):
             raise unsupported(
-                f"the emulator's sessions are in UTC: TIMEZONE cannot be {value!r}. Use CONVERT_TIMEZONE."
+                f"the emulator's sessions are in UTC, so TIMEZONE cannot be {value!r}. Use CONVERT_TIMEZONE."
             )
         if name not in ("TIMEZONE", "QUERY_TAG"):
             return statement

@@ -1,4 +1,4 @@
-"""Where the emulator keeps its databases and stages, so that a restart loses neither."""
+"""Store the emulator's databases and stages in a folder, so that they survive a restart."""
 
 import importlib
 from pathlib import Path
@@ -12,11 +12,11 @@ from services.snowflake import altered, functions, nested, shows, stages
 from services.snowflake.fence import close_to_files
 
 RESULTS = 100
-"""How many of the newest results can be asked for again (RESULT_SCAN, asynchronous queries)."""
+"""The number of newest results that are kept for RESULT_SCAN and asynchronous queries."""
 
 
 class Newest(dict[str, tuple[Any, ...]]):
-    """Results by query id, the oldest forgotten: fakesnow would keep all of them for ever."""
+    """Results by query id, without the oldest. fakesnow would keep all of them forever."""
 
     def __setitem__(self, query: str, result: tuple[Any, ...]) -> None:
         super().__setitem__(query, result)
@@ -25,14 +25,14 @@ class Newest(dict[str, tuple[Any, ...]]):
 
 
 def open_storage(folder: Path, database: str) -> FakeSnow:
-    """Make fakesnow's server work on the databases of a folder, and on `database` beside them, made where it is new.
+    """Let fakesnow's server use the databases in a folder. Create `database` in it if it does not exist.
 
-    There is one storage a process: the server keeps its own in its module. Without `database`, a login makes the
-    database that it names.
+    A process can have only one storage, because fakesnow keeps it in a module variable. Without `database`, a login
+    creates the database that it names.
 
     Raises:
         OSError: the folder cannot be written.
-        duckdb.IOException: another process has it open, or a file in it is not a database.
+        duckdb.IOException: another process uses the folder, or a file in it is not a database.
     """
     databases, stages = folder / "databases", folder / "stages"
     for each in (databases, stages):
@@ -51,7 +51,7 @@ def open_storage(folder: Path, database: str) -> FakeSnow:
 
 
 def _keep_what_is_global(storage: FakeSnow, file: Path) -> None:
-    """Put into a file what fakesnow has in memory, and the times of changes."""
+    """Store fakesnow's global database, which is in memory by default, and our own metadata in a file."""
     storage.duck_conn.execute(f"detach {GLOBAL_DATABASE_NAME}")
     storage.duck_conn.execute(f"attach '{file}' as {GLOBAL_DATABASE_NAME}")
     storage.duck_conn.execute(info_schema.fs_global_creation_sql())

@@ -1,4 +1,4 @@
-"""PUT's uploads: a file goes into a stage by the URL that the emulator signed for whoever ran the PUT."""
+"""Uploads of PUT. The emulator signs the URL of an upload for the client that ran the PUT."""
 
 import hashlib
 import hmac
@@ -13,11 +13,11 @@ from starlette.routing import Route
 
 UPLOADS = "/fs_bucket/"
 MAX_BYTES = 5_000_000_000
-"""As Amazon S3 takes in one request."""
+"""The same limit as Amazon S3 has for one request."""
 
 
 class Uploads:
-    """Takes uploads into `folder`, whose paths are those of fakesnow's stages."""
+    """Stores uploads in `folder`, under the paths of fakesnow's stages."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
@@ -25,7 +25,7 @@ class Uploads:
         self.route = Route(f"{UPLOADS}{{path:path}}", self.take, methods=["PUT"])
 
     def signed(self, response: JSONResponse) -> JSONResponse:
-        """Sign the upload's URL in the answer to a PUT; any other answer stays as it is."""
+        """Sign the upload URL in the response to a PUT. Return any other response unchanged."""
         if b'"presignedUrl"' not in response.body:
             return response
         answer = json.loads(bytes(response.body))
@@ -36,17 +36,17 @@ class Uploads:
         return JSONResponse(answer)
 
     async def take(self, request: Request) -> Response:
-        """Write the body, as it comes, to the file that the path names."""
+        """Write the body to the file that the path names, chunk by chunk."""
         path = request.path_params["path"]
         if not hmac.compare_digest(self._signature(path), request.query_params.get("signature", "")):
-            return JSONResponse({"message": "The upload's URL is not one that a PUT of this server returned."}, 403)
+            return JSONResponse({"message": "The upload's URL has no valid signature. Run the PUT again."}, 403)
         target = Path(self._folder, path).resolve()
         if not target.is_relative_to(self._folder.resolve()):
-            return JSONResponse({"message": "The upload's path leads out of the stages."}, 400)
+            return JSONResponse({"message": "The upload's path is outside of the stages."}, 400)
         partial = self._folder.parent / f"upload-{secrets.token_hex(8)}"
         try:
             if not await _written(request, partial):
-                return JSONResponse({"message": "An upload has at most 5 GB."}, 413, {"Connection": "close"})
+                return JSONResponse({"message": "An upload is limited to 5 GB."}, 413, {"Connection": "close"})
             target.parent.mkdir(parents=True, exist_ok=True)
             partial.replace(target)
         finally:
@@ -58,7 +58,7 @@ class Uploads:
 
 
 async def _written(request: Request, file: Path) -> bool:
-    """Write the body to a file; False if it is too large."""
+    """Write the body to a file; return False if it is too large."""
     size = 0
     with file.open("wb") as out:
         async for chunk in request.stream():

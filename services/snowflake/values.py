@@ -1,4 +1,4 @@
-"""Values as Snowflake computes them: DuckDB's functions and casts that differ are replaced by those of `functions`."""
+"""Replace DuckDB's functions and casts that differ from Snowflake's by the macros of `functions`."""
 
 import re
 from collections.abc import Callable
@@ -17,14 +17,14 @@ _TIMES: dict[str, tuple[type[exp.Cast], str]] = {
     "TRY_TO_TIMESTAMP_TZ": (exp.TryCast, "TIMESTAMPTZ"),
     "TRY_TO_TIMESTAMP_LTZ": (exp.TryCast, "TIMESTAMPTZ"),
 }
-"""Functions that the parser does not know where their argument is not a literal: which cast each is."""
+"""Functions that the parser does not know if their argument is not a literal, and the casts that replace them."""
 _LEFT = re.compile(r"(?<![%A-Za-z-])(?!UTC|T(?=%)|Z$)[A-Za-z]")
 QUERIES = (exp.Query, exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create)
 _TEXT = exp.DataType.TEXT_TYPES
 _TO = {**dict.fromkeys(WHOLE, "int"), exp.DType.BOOLEAN: "bool"}
-"""The ends of the macros that cast to these types."""
+"""The suffixes of the macros that cast to these types."""
 _AS_IT_IS: dict[str, type[Expr]] = {"int": exp.Literal, "bool": exp.Boolean}
-"""What these macros need not cast: DuckDB does it as Snowflake does."""
+"""Expressions that need no macro: DuckDB casts them as Snowflake does."""
 _PARTS = (exp.Extract, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.DayOfMonth, exp.DayOfWeek, exp.DayOfYear)
 _DATES = (exp.Month, exp.Quarter, exp.Year, exp.Week, exp.WeekOfYear, exp.Monthname, exp.Dayname, exp.ToChar)
 _IN_DAYS = {"DAY": ("to_days", 1), "WEEK": ("to_days", 7), "MONTH": ("to_months", 1), "QUARTER": ("to_months", 3)}
@@ -40,12 +40,12 @@ _FORMAT = re.compile(
 
 
 def as_snowflake(statement: Expr, original: Expr, columns: Columns) -> Expr:
-    """Change a statement, as fakesnow hands it to DuckDB, so that its values are Snowflake's.
+    """Change a statement that fakesnow made for DuckDB, so that it computes Snowflake's values.
 
     Args:
-        statement: what fakesnow made of `original`; it is changed in place.
-        original: the client's statement. Only queries, changes of rows and CREATE … AS have values.
-        columns: looks up the table that rows go to.
+        statement: fakesnow's version of `original`. It is changed in place.
+        original: the client's statement. Only queries, DML and CREATE are changed.
+        columns: looks up a table's columns.
 
     Raises:
         ProgrammingError: the emulator cannot compute what Snowflake would.
@@ -68,17 +68,17 @@ def _put(node: Expr, new: Expr) -> None:
 
 
 def _named(old: Expr, new: Expr) -> Expr:
-    """An expression without a name keeps the one that it had."""
+    """Give an expression in a SELECT list the name that its original would have had."""
     return exp.alias_(new, old.sql(dialect="duckdb"), quoted=True)
 
 
-# -- numbers: what each expression's scale is must be known before any is replaced ------------------------
+# -- numbers: the scales of all expressions must be known before any expression is replaced ---------------
 
 
 def _check_attempts(statement: Expr, scales: Scales) -> None:
     for attempt in statement.find_all(exp.TryCast):
         if scales.scale(attempt.this) is not None and not isinstance(attempt.this, exp.Null):
-            raise unsupported("TRY_CAST takes text alone on Snowflake: use CAST, or cast the value to VARCHAR first.")
+            raise unsupported("TRY_CAST accepts only text on Snowflake. Use CAST, or cast the value to VARCHAR first.")
 
 
 def _compute(statement: Expr, scales: Scales) -> None:
@@ -95,7 +95,7 @@ def _compute(statement: Expr, scales: Scales) -> None:
                 _put(node, _number(node.copy(), scale))
         elif isinstance(node, (exp.Variance, exp.VariancePop)):
             if left != FLOAT:
-                raise unsupported("the scale of a NUMBER's variance depends on its values: cast the argument to FLOAT.")
+                raise unsupported("the scale of a NUMBER's variance depends on its values. Cast the argument to FLOAT.")
         elif isinstance(node, (exp.Median, exp.PercentileCont)):
             _interpolate(node, scales)
         elif isinstance(node, exp.Avg) and left is None:
@@ -109,7 +109,7 @@ def _compute(statement: Expr, scales: Scales) -> None:
 
 
 def _interpolate(node: Expr, scales: Scales) -> None:
-    """Give what is between two NUMBERs the digits that it has on Snowflake."""
+    """Give a value that is interpolated between two NUMBERs the scale that it has on Snowflake."""
     ordered = node.parent.expression.expressions[0] if isinstance(node.parent, exp.WithinGroup) else node
     if (scale := scales.scale(ordered.this)) is not None and scale != FLOAT:
         ordered.this.replace(_number(ordered.this.copy(), scale + MEDIAN_DIGITS))
@@ -172,7 +172,7 @@ def _is_call(node: Expr, macro: str) -> bool:
 
 
 def _joined(node: Expr) -> Expr:
-    """What is put together as text is text."""
+    """Cast the parts of a concatenation to text."""
     for part in list(node.flatten()) if isinstance(node, exp.DPipe) else list(node.expressions):
         if not isinstance(part, (exp.Literal, exp.DPipe)) and not _is_call(part, "sf_text"):
             part.replace(call("sf_text", part))
@@ -186,7 +186,7 @@ def _hashed(node: Expr) -> Expr:
 
 
 def _formatted(node: Expr) -> Expr:
-    """The parser has translated a literal format; what it does not know it has left."""
+    """Check a format that the parser has translated for strftime. It leaves parts that it does not know."""
     template = node.args["format"]
     if not template.is_string:
         return _to_char(node)
@@ -213,7 +213,7 @@ def _truncated(node: Expr) -> Expr:
 
 
 def _later(node: Expr) -> Expr:
-    """A date moved by days or more is a date."""
+    """Keep a date a date if days or larger units are added."""
     unit = node.args["unit"].name.upper() if node.args.get("unit") else ""
     if unit not in _IN_DAYS and unit != "YEAR":
         return node
@@ -226,7 +226,7 @@ def _later(node: Expr) -> Expr:
 
 
 def _moved(node: Expr) -> Expr:
-    """A date and an interval of days or more are a date, too."""
+    """Keep a date a date if an interval of days or larger units is added."""
     interval = node.expression
     unit = interval.args.get("unit") if isinstance(interval, exp.Interval) else None
     if unit is None or unit.name.upper().rstrip("S") not in (*_IN_DAYS, "YEAR") or isinstance(node.this, exp.Literal):
@@ -235,13 +235,13 @@ def _moved(node: Expr) -> Expr:
 
 
 def _months_later(node: Expr) -> Expr:
-    """ADD_MONTHS returns the type that it is given."""
+    """Let ADD_MONTHS return the type of its argument."""
     value = node.this
     return node if isinstance(value, (exp.Literal, exp.Cast)) else call("sf_like", value, node)
 
 
 def _elsewhere(node: Expr) -> Expr:
-    """The local time of a zone, where only it counts; a value would have to keep the zone's offset."""
+    """Convert to a zone's local time if the result is used as such. Otherwise, it would need the zone's offset."""
     if node.args.get("source_tz"):
         return node
     at, zone = exp.cast(node.args["timestamp"], "TIMESTAMPTZ", dialect="duckdb"), node.args["target_tz"]
@@ -253,8 +253,8 @@ def _elsewhere(node: Expr) -> Expr:
     if local or isinstance(user, (*_PARTS, *_DATES, exp.TsOrDsToDate)):
         return exp.paren(exp.AtTimeZone(this=at, zone=zone))
     raise unsupported(
-        f"the emulator keeps a TIMESTAMP_TZ in UTC, not with the offset of {zone.name or zone.sql()}. "
-        "Cast CONVERT_TIMEZONE's result to DATE or TIMESTAMP_NTZ, or name the source's time zone, too."
+        f"the emulator stores a TIMESTAMP_TZ in UTC, not with the offset of {zone.name or zone.sql()}. "
+        "Cast CONVERT_TIMEZONE's result to DATE or TIMESTAMP_NTZ, or add the source's time zone."
     )
 
 
@@ -275,7 +275,7 @@ def _aggregate(node: Expr) -> Expr:
 
 
 def _without_nulls(node: Expr) -> Expr:
-    """ARRAY_AGG leaves NULLs out; DuckDB leaves them out only where it neither orders nor compares."""
+    """Make ARRAY_AGG skip NULLs. DuckDB keeps them if there is ORDER BY or DISTINCT."""
     value = node.this.this if isinstance(node.this, exp.Order) else node.this
     value = value.expressions[0] if isinstance(value, exp.Distinct) else value
     node.set("nulls_excluded", None)
@@ -284,7 +284,7 @@ def _without_nulls(node: Expr) -> Expr:
 
 
 def _never_null(node: Expr) -> Expr:
-    """LISTAGG of nothing is an empty text."""
+    """Make LISTAGG return an empty string if there are no values."""
     return exp.Coalesce(this=node.copy(), expressions=[exp.Literal.string("")])
 
 

@@ -1,7 +1,7 @@
-"""VARIANTs where Snowflake takes their value: in comparisons and as text. DuckDB would take their JSON.
+"""Make DuckDB use a VARIANT's value instead of its JSON text in comparisons and as text, as Snowflake does.
 
-Compared as JSON, 9 is more than 10, and a text begins with its quote. What Snowflake decides by rules that the emulator
-cannot follow, such as the order of values of several types, is refused.
+Compared as JSON text, 9 is greater than 10, and a string begins with its quote. Comparisons whose rules the emulator
+cannot follow are refused, such as the order of values of different types.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ _CONCERNED = (*_WRITTEN, *_OF_TEXT, *_COMPARED, *_ORDERED)
 
 
 class Variants(Scales):
-    """Tells which expressions are VARIANTs: their scale is `FLOAT`, and any other's is None."""
+    """Finds out which expressions are VARIANTs: their scale is `FLOAT`, and all others' is None."""
 
     def of_type(self, kind: exp.DataType) -> int | None:
         return FLOAT if kind.this in _TYPES else None
@@ -71,14 +71,14 @@ def _listed(value: object) -> Iterable[Expr]:
 
 
 def with_values(statement: Expr, columns: Columns) -> Expr:
-    """Take the values of a statement's VARIANTs where they are compared or used as text.
+    """Replace VARIANTs by their values where a statement compares them or uses them as text.
 
     Args:
-        statement: the client's, with names in upper case; it is changed in place.
-        columns: looks up the columns of a table.
+        statement: the client's statement, with names in upper case. It is changed in place.
+        columns: looks up a table's columns.
 
     Raises:
-        ProgrammingError: the emulator cannot order or compare them as Snowflake does.
+        ProgrammingError: the emulator cannot order or compare VARIANTs as Snowflake does.
     """
     variants = Variants.of(statement, columns)
     nodes = [node for node in statement.walk(bfs=False) if isinstance(node, _CONCERNED)]
@@ -101,7 +101,7 @@ def with_values(statement: Expr, columns: Columns) -> Expr:
             node.replace(_compared(type(node), node.this, node.expression))
         else:
             raise unsupported(
-                f"the emulator does not order or compare VARIANTs as {node.key.upper()} does on Snowflake. "
+                f"the emulator cannot order or compare VARIANTs as {node.key.upper()} does on Snowflake. "
                 "Cast them first, as in v:name::varchar or v:name::number(38, 0)."
             )
     return statement
@@ -112,7 +112,7 @@ def _compared(kind: type[exp.Binary], left: Expr, right: Expr) -> exp.Binary:
 
 
 def _operands(node: Expr) -> list[Expr]:
-    if isinstance(node, exp.Case):  # its own operand is compared, the others are results
+    if isinstance(node, exp.Case):  # only its own operand is compared; the others are results
         return [node.this] if node.this else []
     parts = [node.this, node.args.get("expression"), *(node.args.get("expressions") or [])]
     if isinstance(node, exp.GroupConcat):

@@ -263,7 +263,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_a_second_emulator_on_the_same_folder_says_so_and_ends(emulator: Emulator) -> None:
     second = run("--data", str(emulator.folder / "data"), "--port", "0")
     assert second.returncode == 2
-    assert "The data folder cannot be used" in second.stderr
+    assert "Cannot use the data folder" in second.stderr
 
 
 def test_a_user_without_a_secret_starts_nothing(tmp_path: Path) -> None:
