@@ -19,7 +19,7 @@ def main() -> int:
     from services.sample.checkout import run_tests
     from services.sample.files import Sample
     from services.sample.move import put_back, take_out
-    from services.sources.asking import agreed
+    from services.sources.asking import confirm
 
     parser = argparse.ArgumentParser(prog="python -m services.sample", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{restore,remove,test}")
@@ -33,7 +33,7 @@ def main() -> int:
         if options.command == "test":
             return run_tests(sys.argv[2:])
         work = take_out if options.command == "remove" else put_back
-        return work(Sample(PROJECT), console, lambda question: agreed(console, question, options.yes))
+        return work(Sample(PROJECT), console, lambda question: confirm(console, question, options.yes))
     except KeyboardInterrupt:
         return 130
     except PlatformError as error:

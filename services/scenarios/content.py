@@ -29,4 +29,4 @@ def write(target: Path) -> None:
         spec = spec_of(STREAM, facts_of(read(file, work), [], work), BY_DAY)
         project.land(file, STREAM)
     strict = [replace(each, warns=False) if each.kind == "accepted_values" else each for each in spec.tests]
-    apply(project.written(replace(spec, tests=strict)))
+    apply(project.changes_to_write(replace(spec, tests=strict)))

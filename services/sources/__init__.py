@@ -1,1 +1,1 @@
-"""Turns a file into a source: what the file is, its stream and its dbt models, and the run that makes its table."""
+"""Turns a file into a source: finds out what the file is, writes its stream and dbt models, and builds its table."""

@@ -1,4 +1,4 @@
-"""What a person is asked, and what an answer means where nobody can be asked."""
+"""The questions that `make source` asks, and what it does if nobody can answer."""
 
 import sys
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ from services.sources.spec import Spec
 CHOICES = {"t": "take", "l": "leave", "r": "refuse"}
 
 
-def taken(console: Console, spec: Spec, found: Sequence[Drift], yes: bool) -> Spec | None:
-    """Show how a file differs, and return what to declare once a person has decided; None where the file is refused.
+def resolve_drift(console: Console, spec: Spec, found: Sequence[Drift], yes: bool) -> Spec | None:
+    """Show how a file differs, ask about each difference, and return the new spec, or None if the file is refused.
 
-    `yes` takes up every difference, and refuses the file if one of them cannot be taken up.
+    With `yes`, every difference is taken up, and the file is refused if one of them cannot be.
     """
     for each in found:
-        console.print(f"[yellow]differs[/yellow] {escape(each.said)}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]differs[/yellow] {escape(each.text)}", highlight=False, soft_wrap=True)
         if not each.take:
             console.print(f"  It cannot be taken up, because {escape(each.because)}.", highlight=False, soft_wrap=True)
     stuck = sum(not each.take for each in found)
     if yes and stuck:
-        said = f"YES=1 takes up every difference, and {stuck} of {len(found)} cannot be taken up."
-        console.print(f"{said} In a terminal, without YES=1, you can leave a difference.", highlight=False)
+        text = f"YES=1 takes up every difference, and {stuck} of {len(found)} cannot be taken up."
+        console.print(f"{text} In a terminal, without YES=1, you can leave a difference.", highlight=False)
         return None
     if found and not yes and not sys.stdin.isatty():
-        remedy = "Type the command in a terminal" + ("." if stuck else ", or take up every difference with YES=1.")
-        console.print(f"Nobody can answer here. {remedy}", highlight=False)
+        remedy = "Run the command in a terminal" + ("." if stuck else ", or take up every difference with YES=1.")
+        console.print(f"There is no terminal to ask in. {remedy}", highlight=False)
         return None
     if found and yes:
         console.print(f"{counted(len(found), 'difference')} taken up.", highlight=False)
@@ -45,8 +45,8 @@ def taken(console: Console, spec: Spec, found: Sequence[Drift], yes: bool) -> Sp
 
 
 def _answer(console: Console, each: Drift) -> str:
-    """What a person wants done with a difference: take, leave or refuse."""
-    console.print(f"\n{escape(each.said)}\n  If you leave it, {each.left}.", highlight=False, soft_wrap=True)
+    """Ask what to do with a difference: take, leave or refuse."""
+    console.print(f"\n{escape(each.text)}\n  If you leave it, {each.if_left}.", highlight=False, soft_wrap=True)
     offered = "[t]ake it up, [l]eave it, [r]efuse the file" if each.take else "[l]eave it, [r]efuse the file"
     while True:
         try:
@@ -57,12 +57,12 @@ def _answer(console: Console, each: Drift) -> str:
             return answer
 
 
-def agreed(console: Console, question: str, yes: bool) -> bool:
-    """Whether a person says yes, or has said so by YES=1."""
+def confirm(console: Console, question: str, yes: bool) -> bool:
+    """Ask a person, and return whether the answer is yes. YES=1 answers for them."""
     if yes:
         return True
     if not sys.stdin.isatty():
-        console.print(f"{question} Nobody can answer here; YES=1 says yes. Nothing was changed.")
+        console.print(f"{question} There is no terminal to ask in. YES=1 answers yes. Nothing was changed.")
         return False
     if SWITCH_VALUES.get(ask(f"{question} [y/N] "), False):
         return True

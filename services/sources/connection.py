@@ -1,4 +1,4 @@
-"""The streams of the Airbyte connection as sources: what they have is read from raw."""
+"""Turns the streams of the Airbyte connection into sources, from their rows in raw."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,16 +18,17 @@ FILE = "_ab_source_file_url"
 
 
 class StreamRefused(PlatformError):
-    """A stream cannot become a source as it is; the text says what to do."""
+    """A stream cannot become a source as it is. The message says what to do."""
 
 
 def why_not(stream: OfferedStream) -> str:
-    """Say why a stream cannot become a source now, and what to do; empty if it can."""
+    """Return why a stream cannot become a source now, and what to do, or "" if it can."""
     if not stream.columns:
         return f"raw has no table {stream.table} yet. Sync it first: make run FLOW=airbyte_sync"
     if (possible := identifier(stream.table)) != stream.table:
         return (
-            f"its table {stream.table} has a name that SQL takes only in quotes. Rename the stream, such as {possible}"
+            f"its table {stream.table} has a name that SQL accepts only in quotes. "
+            f"Rename the stream, for example to {possible}"
         )
     if FILE not in stream.columns:
         return f"its rows do not come from files (raw has no {FILE}). Declare it in sources.yml by hand: docs/dbt.md"
@@ -35,10 +36,10 @@ def why_not(stream: OfferedStream) -> str:
 
 
 def reading_of(stream: OfferedStream, rows: Path) -> Reading:
-    """Return the rows of a stream, which stand in a Parquet file as raw has them, as those of a file are read.
+    """Read the rows of a stream, which a Parquet file has as raw has them, like those of a file.
 
     Raises:
-        StreamRefused: there is no row.
+        StreamRefused: the stream has no rows.
     """
     with duckdb.connect() as connection:
         relation = f"read_parquet({sql.text(str(rows))}, hive_partitioning = false)"
@@ -53,10 +54,10 @@ def reading_of(stream: OfferedStream, rows: Path) -> Reading:
 
 
 def facts_of_stream(stream: OfferedStream, rows: Path, work: Path) -> Facts:
-    """Look at every row of a stream; its key is the one that Airbyte declares, if it declares one.
+    """Examine every row of a stream. Its key is the one that Airbyte declares, or none.
 
     Raises:
-        StreamRefused: there is no row, or raw lacks a column of the key.
+        StreamRefused: the stream has no rows, or raw lacks a column of the key.
     """
     facts = facts_of(reading_of(stream, rows), [], work)
     if not stream.key:
@@ -68,9 +69,9 @@ def facts_of_stream(stream: OfferedStream, rows: Path, work: Path) -> Facts:
 
 
 def spec_of_stream(stream: OfferedStream, facts: Facts) -> Spec:
-    """Return what to declare of a stream.
+    """Return the spec to declare for a stream.
 
-    A key of Airbyte's need not be unique in raw, which has each row's history.
+    Airbyte's key need not be unique in raw, because raw has each row's history.
     """
     spec = spec_of(stream.table, facts)
     if not stream.key:
@@ -80,8 +81,8 @@ def spec_of_stream(stream: OfferedStream, facts: Facts) -> Spec:
     return replace(spec, tests=tests)
 
 
-def described(streams: Sequence[OfferedStream], declared: set[str]) -> list[tuple[str, str, str, str]]:
-    """Of each stream its name, its key, and whether it is declared, new, or why it cannot be."""
+def describe_streams(streams: Sequence[OfferedStream], declared: set[str]) -> list[tuple[str, str, str, str]]:
+    """Return each stream's name, connection and key, and whether it is declared or new, or why it is refused."""
     return [
         (
             each.name,

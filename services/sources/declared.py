@@ -1,4 +1,4 @@
-"""Reads a source back from what is written of it."""
+"""Reads the spec of a source back from its declarations."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from services.sources.project import Project
 from services.sources.spec import ColumnSpec, Spec, TestSpec
 
 
-def declared(project: Project, name: str) -> Spec | None:
-    """Return the source of this name as it is declared; None where dbt does not read such a stream."""
+def read_declared(project: Project, name: str) -> Spec | None:
+    """Return the spec of a source as it is declared, or None if sources.yml has no such table."""
     table = project.raw_tables().get(name)
     if table is None:
         return None
@@ -35,7 +35,7 @@ def declared(project: Project, name: str) -> Spec | None:
 
 
 def _tested_key(table: Mapping[str, Any]) -> list[str]:
-    """The key of a stream that only Airbyte has, by the test on raw."""
+    """Return the key from the test on raw, for a stream that only Airbyte knows."""
     tests = [each for each in table.get("data_tests", []) if isinstance(each, Mapping)]
     named = (each["unique_in_each_file"] for each in tests if "unique_in_each_file" in each)
     test = next(named, None) or {}
@@ -43,7 +43,7 @@ def _tested_key(table: Mapping[str, Any]) -> list[str]:
 
 
 def is_generated(project: Project, name: str) -> bool:
-    """Whether the table in raw is declared by `make source`, which then may change what belongs to it."""
+    """Return whether `make source` generated the entry in sources.yml, so that it may change the source's files."""
     text = project.sources_yml.read_text(encoding="utf-8")
     return bool(entries.is_own(text, project.tables, name, render.ENTRY))
 
@@ -88,7 +88,7 @@ def _test(test: str | Mapping[str, Any], column: str) -> TestSpec:
 
 
 def _by_day(project: Project, name: str) -> tuple[str, str]:
-    """The aggregate by day that was generated, and its column of time."""
+    """Return the generated aggregate by day and its time column, or two empty strings."""
     for each in project.aggregates(name):
         text = (project.models / "marts" / f"{each}.sql").read_text(encoding="utf-8")
         if found := re.search(r"(?:cast\((\w+) as date\)|utc_day\('(\w+)'\) \}\}) as day", text):

@@ -1,4 +1,4 @@
-"""How another file of a source differs from what is declared of it, and what can be done about each difference."""
+"""Finds how another file of a source differs from what is declared, and offers a change for each difference."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,13 +28,13 @@ NO_VALUE = "the key must have a value in every row"
 
 @dataclass(frozen=True)
 class Drift:
-    """A difference: what it is, what leaving it means, and how to take it up.
+    """A difference: what it is, what happens if it is left, and the change that takes it up.
 
-    Where that cannot be, `take` is None, and `because` is the reason.
+    If it cannot be taken up, `take` is None and `because` is the reason.
     """
 
-    said: str
-    left: str
+    text: str
+    if_left: str
     take: Change | None
     because: str = ""
     is_of_key: bool = False
@@ -44,16 +44,16 @@ def drift(spec: Spec, facts: Facts, work: Path) -> list[Drift]:
     """Compare a file with what is declared.
 
     Args:
-        spec: of the source.
-        facts: of the file, read by the stream's own format.
-        work: folder for what does not fit into memory.
+        spec: the source's.
+        facts: the file's, read with the stream's own format.
+        work: folder for data that does not fit into memory.
     """
     connection = connect(MEMORY, None, work / "spill")
     try:
         connection.execute(f"CREATE VIEW f AS FROM read_parquet({sql.text(str(facts.reading.raw))})")
         return [
-            *_more(spec, facts),
-            *_fewer(spec, facts),
+            *_new_columns(spec, facts),
+            *_missing_columns(spec, facts),
             *_types(spec, facts, connection),
             *_tests(spec, facts, connection),
         ]
@@ -62,14 +62,14 @@ def drift(spec: Spec, facts: Facts, work: Path) -> list[Drift]:
 
 
 def declared_key(spec: Spec, found: Sequence[Drift]) -> str:
-    """What to say of a source's key, and whether it holds in a file that differs by what was found."""
+    """Describe a source's key, and whether it holds in a file with these differences."""
     if not spec.key:
         return "none is declared, so each row of the file is a row of the table"
     holds = "does not hold in this file" if any(each.is_of_key for each in found) else "unique in every row"
     return f"{', '.join(spec.key)} as declared, {holds}"
 
 
-def _more(spec: Spec, facts: Facts) -> Iterator[Drift]:
+def _new_columns(spec: Spec, facts: Facts) -> Iterator[Drift]:
     known = {column.raw.lower() for column in spec.columns}
     new = [column for column in facts.columns if column.name.lower() not in known]
     names, _ = identifiers([*(column.name for column in spec.columns), *(column.name for column in new)])
@@ -82,7 +82,7 @@ def _more(spec: Spec, facts: Facts) -> Iterator[Drift]:
         )
 
 
-def _fewer(spec: Spec, facts: Facts) -> Iterator[Drift]:
+def _missing_columns(spec: Spec, facts: Facts) -> Iterator[Drift]:
     there = {column.name.lower() for column in facts.columns}
     for column in spec.columns:
         if column.raw.lower() in there or column.optional:
@@ -123,14 +123,14 @@ def _types(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> I
                 f"{counted(count, 'value')} of {declared.raw!r} {'is' if count == 1 else 'are'} not "
                 f"{declared.type}{how}, such as {example[:40]!r}",
                 "staging has null there, and the test every_value_is_cast warns",
-                # An aggregate by the days of text would not be built.
+                # A table by day cannot be built if the day is text.
                 take if declared.name != spec.day else None,
                 f"{spec.by_day} groups by it",
             )
 
 
 def widened(declared: ColumnSpec, column: Column) -> ColumnSpec:
-    """The column with a type that holds the values so far and those of the file."""
+    """Return the column with a type that holds the earlier values and those of the file."""
     mock = declared.mock_type if declared.mock_type == column.mock_type else "string"
     nulls = tuple(sorted({*declared.nulls, *column.spelled}))
     scales = [_scale(each) for each in (declared.type, column.type)]
@@ -149,7 +149,7 @@ def _scale(type_: str) -> int | None:
 
 
 def _misfits(connection: duckdb.DuckDBPyConnection, declared: ColumnSpec, column: Column) -> tuple[int, str]:
-    """How many values staging would make null, and one of them."""
+    """Return how many values staging would turn into null, and one of them."""
     name = sql.name(column.name)
     text = f"trim({name}::VARCHAR)"
     nulls = "".join(f" AND {text} <> {sql.text(each)}" for each in declared.nulls)
@@ -160,7 +160,7 @@ def _misfits(connection: duckdb.DuckDBPyConnection, declared: ColumnSpec, column
 
 
 def fits(declared: ColumnSpec) -> str:
-    """SQL for whether staging reads the text `t` as the declared type; the macro `cast_value` says the same."""
+    """Return SQL for whether staging can cast the text `t` to the declared type, as the macro `cast_value` does."""
     kind, target = declared.type, declared.type
     if declared.format in NUMBERS:
         digits = "[0-9]*" if (scale := _scale(kind)) is None else f"[0-9]{{0,{scale}}}0*"
@@ -188,7 +188,7 @@ def _tests(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> I
             for name in test.arguments["columns"]:
                 if name in there and (nulls := _nulls(there[name], raw[name])):
                     yield Drift(
-                        f"{name} is null in {counted(nulls, 'row')}, and never was",
+                        f"{name} is null in {counted(nulls, 'row')}, and was never null before",
                         "the test never_null warns",
                         partial(_may_be_null, name=name),
                     )
@@ -210,10 +210,10 @@ def _key(
     distinct, nulls = connection.execute(query).fetchone() or (0, 0)
     shown = ", ".join(spec.key)
     if nulls:
-        said = f"the key ({shown}) is null in {counted(nulls, 'row')}"
-        yield Drift(said, "the test of the key fails", None, NO_VALUE, is_of_key=True)
+        text = f"the key ({shown}) is null in {counted(nulls, 'row')}"
+        yield Drift(text, "the test of the key fails", None, NO_VALUE, is_of_key=True)
     elif twice := reading.rows - distinct:
-        left = "the last row of each key stays, the others are left out, and the test unique_in_each_file warns"
+        left = "the last row of each key stays, the others are dropped, and the test unique_in_each_file warns"
         repeat = f"{counted(twice, 'row')} {'repeats' if twice == 1 else 'repeat'} one"
         because = "the table has one row per key"
         yield Drift(f"the key ({shown}) is not unique: {repeat}", left, None, because, is_of_key=True)
@@ -227,7 +227,7 @@ def _values(test: TestSpec, column: Column, connection: duckdb.DuckDBPyConnectio
     new = [row[0] for row in connection.execute(query).fetchall()]
     if new:
         yield Drift(
-            f"{test.column} has values that it never had: {', '.join(map(repr, new))}",
+            f"{test.column} has values that it never had before: {', '.join(map(repr, new))}",
             "the test accepted_values warns",
             lambda before: _with_values(before, test, [*known, *new]),
         )

@@ -1,4 +1,4 @@
-"""Entries of a list in a person's YAML, put in and taken out as text: no other line of the file changes."""
+"""Adds and removes list entries in a person's YAML as text, so that no other line of the file changes."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,15 +9,15 @@ import yaml
 from blocks.errors import PlatformError
 
 Step = str | Mapping[str, Any]
-"""One step into a document: a key of a mapping, or what the entry of a list has."""
+"""One step into a document: a key of a mapping, or the keys and values of a list's entry."""
 
 
 class NotEditable(PlatformError):
-    """The YAML has another shape than this can change; the text says what to add by hand."""
+    """The YAML has a shape that this module cannot change. The message says what to add by hand."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes text that begins as a number does, which some readers take for one, and escapes the ends of lines."""
+    """Quotes text that starts like a number, since some readers would parse it as one, and escapes line ends."""
 
 
 def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -29,29 +29,31 @@ _Dumper.add_representer(str, _quoted)
 
 
 def flow(value: object) -> str:
-    """Return a value as YAML in one line."""
+    """Return a value as YAML on one line."""
     text = yaml.dump([value], Dumper=_Dumper, default_flow_style=True, width=2**31, allow_unicode=True, sort_keys=False)
     return str(text)[1:-2]
 
 
-def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: str, *, whoever: bool = False) -> str:
-    """Return the text with an entry in a list: a new one at its end, or one in the place of a marked one.
+def put(
+    text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: str, *, even_unmarked: bool = False
+) -> str:
+    """Return the text with an entry in a list. It replaces the marked entry of that name, or is added at the end.
 
     Args:
         text: the document.
         path: steps to the list.
-        name: what the entry's `name` is.
-        lines: of the entry, the first without its `- `, as they would stand without indentation.
+        name: the entry's `name`.
+        lines: lines of the entry without indentation, the first without its `- `.
         mark: the comment above the entry that says who owns it.
-        whoever: replace one without the mark, too.
+        even_unmarked: replace an entry without the mark, too.
 
     Raises:
-        NotEditable: the list is not there, or is written in one line.
+        NotEditable: the list does not exist, or is written on one line.
     """
     found, block = _list(text, path), text.splitlines(keepends=True)
     _check_lines(found, path)
     span = _span(block, found, name, mark)
-    if span and not span[2] and not whoever:
+    if span and not span[2] and not even_unmarked:
         return text
     indent = _indent(block, found)
     entry = [f"{' ' * indent}{line}\n" for line in (mark, f"- {lines[0]}", *(f"  {line}" for line in lines[1:]))]
@@ -67,25 +69,25 @@ def put(text: str, path: Sequence[Step], name: str, lines: Sequence[str], mark: 
     return "".join([*block[:end], *entry, *block[end:]])
 
 
-def take_out(text: str, path: Sequence[Step], name: str, mark: str, *, whoever: bool = False) -> str:
-    """Return the text without a marked entry, with `whoever` without one that is a person's own, too."""
+def remove(text: str, path: Sequence[Step], name: str, mark: str, *, even_unmarked: bool = False) -> str:
+    """Return the text without a marked entry. With `even_unmarked`, an entry without the mark is removed, too."""
     block, found = text.splitlines(keepends=True), _list(text, path)
     span = _span(block, found, name, mark)
-    if not span or not (span[2] or whoever):
+    if not span or not (span[2] or even_unmarked):
         return text
     return "".join([*_emptied(block, span[0], len(found.value) == 1), *block[span[1] :]])
 
 
 def names(text: str, path: Sequence[Step]) -> list[str]:
-    """The names of a list's entries, in their order."""
+    """Return the names of a list's entries, in their order."""
     return [_text(entry, "name") or "" for entry in _list(text, path).value]
 
 
 def select(text: str, path: Sequence[Step], kept: Callable[[str], bool]) -> str:
-    """Return the text without the entries of a list that are not kept, whoever owns them, and the comments above them.
+    """Return the text without the entries that are not kept, whoever owns them, and without the comments above them.
 
     Raises:
-        NotEditable: the list is not there, or is written in one line.
+        NotEditable: the list does not exist, or is written on one line.
     """
     found, block = _list(text, path), text.splitlines(keepends=True)
     spans = _spans(block, found, path)
@@ -97,10 +99,10 @@ def select(text: str, path: Sequence[Step], kept: Callable[[str], bool]) -> str:
 
 
 def join(text: str, path: Sequence[Step], other: str) -> str:
-    """Return the text with the entries of the same list of another document after its own, with their comments.
+    """Return the text with the entries of another document's list appended to its own list, with their comments.
 
     Raises:
-        NotEditable: one of the lists is not there, or is written in one line.
+        NotEditable: one of the lists does not exist, or is written on one line.
     """
     theirs, source = _list(other, path), other.splitlines(keepends=True)
     ours, block = _list(text, path), text.splitlines(keepends=True)
@@ -117,7 +119,7 @@ def join(text: str, path: Sequence[Step], other: str) -> str:
 
 
 def is_own(text: str, path: Sequence[Step], name: str, mark: str) -> bool | None:
-    """Whether an entry is marked; None where there is no such entry."""
+    """Return whether an entry is marked, or None if there is no such entry."""
     span = _span(text.splitlines(keepends=True), _list(text, path), name, mark)
     return span[2] if span else None
 
@@ -126,12 +128,12 @@ def _check_lines(found: yaml.SequenceNode, path: Sequence[Step]) -> None:
     if found.flow_style and found.value:
         where = " > ".join(map(str, path))
         raise NotEditable(
-            f"The list {where} is written in one line. Write each entry on lines of its own, then try again."
+            f"The list {where} is written on one line. Write each entry on its own lines, then try again."
         )
 
 
 def _spans(block: Sequence[str], found: yaml.SequenceNode, path: Sequence[Step]) -> list[tuple[int, int]]:
-    """First line and line after the last of each entry, with the comments above it."""
+    """Return the first line of each entry, with the comments above it, and the line after its last."""
     if not found.value:
         return []
     _check_lines(found, path)
@@ -148,9 +150,9 @@ def _spans(block: Sequence[str], found: yaml.SequenceNode, path: Sequence[Step])
 
 
 def _emptied(block: Sequence[str], at: int, is_empty: bool) -> list[str]:
-    """The lines before an entry; the list's own says that it is empty, if it is."""
+    """Return the lines before an entry. If the list is empty now, its own line ends with `[]`."""
     lines = list(block[:at])
-    if is_empty:  # without it, the key would have no list
+    if is_empty:  # without `[]`, the value of the key would be null
         own = next(at for at in reversed(range(at)) if not re.match(r"\s*(#|$)", lines[at]))
         head, mark, comment = lines[own].rstrip().partition("#")
         lines[own] = f"{head.rstrip()} []{'  #' + comment if mark else ''}\n"
@@ -158,7 +160,7 @@ def _emptied(block: Sequence[str], at: int, is_empty: bool) -> list[str]:
 
 
 def _moved(line: str, by: int) -> str:
-    """A line moved to the right, or to the left."""
+    """Indent a line by more columns, or by fewer if `by` is negative."""
     return line if not line.strip() else " " * by + line if by >= 0 else line[-by:]
 
 
@@ -186,7 +188,7 @@ def _text(entry: yaml.Node, key: str) -> str | None:
 
 
 def _span(block: Sequence[str], found: yaml.SequenceNode, name: str, mark: str) -> tuple[int, int, bool] | None:
-    """First line and line after the last of an entry, with its mark, and whether it has one."""
+    """Return the first line of an entry with its mark, the line after its last, and whether it is marked."""
     entry = _step(found, {"name": name})
     if entry is None:
         return None
@@ -198,7 +200,7 @@ def _span(block: Sequence[str], found: yaml.SequenceNode, name: str, mark: str) 
 
 
 def _indent(block: Sequence[str], found: yaml.SequenceNode) -> int:
-    """The column of the list's dashes."""
+    """Return the column of the list's dashes."""
     if found.value:
         line = block[found.value[0].start_mark.line]
         return len(line) - len(line.lstrip())
@@ -207,7 +209,7 @@ def _indent(block: Sequence[str], found: yaml.SequenceNode) -> int:
 
 
 def _end(block: Sequence[str], first: int, indent: int) -> int:
-    """The line after the last of an entry; comments and empty lines in front of the next entry are the next one's."""
+    """Return the line after an entry's last. Comments and empty lines above the next entry belong to that entry."""
     end = first + 1
     for at in range(first + 1, len(block)):
         content = block[at].strip()

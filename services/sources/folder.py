@@ -1,4 +1,4 @@
-"""A folder of the landing bucket as a source, or one of its files: they are there already."""
+"""A folder of the landing bucket, or one file of it, as a source. Its files are in the bucket already."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,14 +10,15 @@ from blocks.landing import LandedFile, not_data
 
 
 class FolderRefused(PlatformError):
-    """The folder cannot become a source as it is; the text says what to do."""
+    """The folder cannot become a source as it is. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """Objects below a prefix, oldest first; `name` is the folder's own, and `root` where Airbyte's source begins.
+    """The objects below a prefix, oldest first.
 
-    With `is_file` it is one object that a person has named.
+    `name` is the last part of the prefix, and `root` is the prefix that Airbyte's source reads. With `is_file`, it is
+    one object that a person named.
     """
 
     name: str
@@ -27,12 +28,12 @@ class Folder:
     is_file: bool = False
 
     def globs(self, name: str) -> list[str]:
-        """Which of the source's files belong to the stream of this name; none where they are in its own folder."""
+        """Return the globs of the stream of this name. They are empty if its files are in a folder of that name."""
         return [] if self.prefix == f"{self.root}{name}/" else [f"{self.prefix.removeprefix(self.root)}**"]
 
 
 def is_url(file: str) -> bool:
-    """Whether a person means a place in S3."""
+    """Return whether a person means a place in S3."""
     return file.startswith("s3://")
 
 
@@ -40,11 +41,11 @@ def folder_of(url: str, look: Callable[[str], Files]) -> Folder:
     """List a folder, or find one file.
 
     Args:
-        url: s3://bucket/prefix/ with or without the last slash, or s3://bucket/prefix/file.csv.
-        look: lists the landing bucket's objects below a prefix.
+        url: s3://bucket/prefix/, with or without the last slash, or s3://bucket/prefix/file.csv.
+        look: function that lists the landing bucket's objects below a prefix.
 
     Raises:
-        FolderRefused: it is elsewhere, or holds no file of data.
+        FolderRefused: the folder is outside the landing prefix, or has no data file.
     """
     parts = urlsplit(url, allow_fragments=False)
     path = f"{parts.path}?{parts.query}".removesuffix("?").strip("/")
@@ -59,5 +60,5 @@ def folder_of(url: str, look: Callable[[str], Files]) -> Folder:
     below = [file for file in found.files if file.key.startswith(prefix) and file.key != prefix and not not_data(file)]
     files = one or sorted(below, key=lambda file: (file.date, file.key))
     if not files:
-        raise FolderRefused(f"{url} holds no file. Upload one, or correct the folder's name.")
+        raise FolderRefused(f"{url} has no data file. Upload one, or correct the folder's name.")
     return Folder(prefix.rstrip("/").rpartition("/")[2], prefix, found.root, files, bool(one))

@@ -1,4 +1,4 @@
-"""How dates and numbers may be written beside ISO 8601 and SQL."""
+"""The ways to write dates and numbers in addition to ISO 8601 and SQL."""
 
 import re
 
@@ -19,7 +19,7 @@ DAYS = {
     "MON DD, YYYY": "[A-Za-z]{3} [0-9]{1,2}, [0-9]{4}",
     "MON DD YYYY": "[A-Za-z]{3} [0-9]{1,2} [0-9]{4}",
 }
-"""The forms of a date beside ISO 8601's, in Snowflake's words, each with a regular expression."""
+"""The date formats in addition to ISO 8601, in Snowflake's notation, each with a regular expression."""
 NUMBERS = {
     "1,234.56": (",", "."),
     "1.234,56": (".", ","),
@@ -27,10 +27,10 @@ NUMBERS = {
     "1'234.56": ("'", "."),
     "1234,56": ("", ","),
 }
-"""The forms of a number beside SQL's, each with its mark between thousands and its decimal mark."""
+"""The number formats in addition to SQL's, each with its thousands separator and its decimal mark."""
 SPACED = "1 234,56"
 NO_CODE = "-?(0([^0-9].*)?|[1-9].*)"
-"""A regular expression for a number without a plus sign and leading zeros."""
+"""A regular expression for a number without a plus sign or leading zeros."""
 TIMES = {
     "HH24:MI:SS": "[0-9]{1,2}:[0-9]{2}:[0-9]{2}",
     "HH24:MI": "[0-9]{1,2}:[0-9]{2}",
@@ -43,20 +43,20 @@ STRPTIME = {
 
 
 def strptime(form: str) -> str:
-    """Return a form of a date as DuckDB's strptime has it."""
+    """Convert a date format to the notation of DuckDB's strptime."""
     parts = re.split("(YYYY|MON|MM|DD|HH24|HH12|MI|SS|AM)", form)
     return "".join(STRPTIME.get(part, part) for part in parts)
 
 
 def plain_number(text: str, form: str) -> str:
-    """SQL for the text of a number that is written in a form, as SQL itself writes it."""
+    """Return SQL that converts the text of a number in a format to SQL's own notation."""
     thousands, point = NUMBERS[form]
     without = f"replace({text}, {sql.text(thousands)}, '')" if thousands else text
     return f"replace({without}, {sql.text(point)}, '.')"
 
 
 def number_shape(form: str, fraction: str) -> str:
-    """A regular expression for numbers of a form, of whose digits behind the decimal mark `fraction` is one."""
+    """Return a regular expression for numbers in a format. `fraction` matches the digits after the decimal mark."""
     thousands, point = (f"[{mark}]" if mark else "" for mark in NUMBERS[form])
     grouped = f"[0-9]{{1,3}}({thousands}[0-9]{{3}})+|" if thousands else ""
     return f"[+-]?({grouped}[0-9]+)({point}{fraction})?"

@@ -1,4 +1,4 @@
-"""Which type a column has: the narrowest that holds every value whole, by a look at all of them."""
+"""Finds the type of each column: the narrowest that holds every value without loss. It checks every row."""
 
 import itertools
 import re
@@ -12,47 +12,46 @@ from services.airbyte import sql
 from services.sources.forms import COMPACT, DAYS, NO_CODE, NUMBERS, SPACED, TIMES, number_shape, plain_number, strptime
 
 NULLS = ("na", "n/a", "#n/a", "null", "none", "nil", "nan", "\\n", "-", "--", "?", ".")
-"""Texts, in lower case, that stand for null in a column whose other values are of a type."""
+"""Texts, in lower case, that mean null in a column whose other values have a type."""
 WORDS = ("true", "false", "yes", "no", "t", "f", "y", "n")
 PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 CODES = re.compile(
     r"(^|_)(zip|zipcode|postal|postcode|plz|phone|telephone|tel|mobile|fax|ssn|ean|isbn|iban|fips)(_|$)|zip_?code|post(al)?_?code"
 )
-"""Names of columns whose digits are a code and not a quantity."""
-FIRST = 20
-"""Values that tell which types it may have by their look."""
-SAMPLE = 20_000
-"""Rows that tell which types a column may have at all; every row is then asked about these."""
+"""Names of columns whose digits are a code and not a number."""
+FIRST_VALUES = 20
+"""How many values narrow down the candidate types by their look."""
+SAMPLE_ROWS = 20_000
+"""How many rows narrow down the candidate types further. The remaining ones are checked against every row."""
 ZONE = "(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
 NAMED_DATE = re.compile(r"(^|_)(date|day|datum|dt)(_|$)|date$")
 """Names of columns whose eight digits are a date and not a number."""
 ISO_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ISO_TIME = f"{ISO_DAY}([ T]([01][0-9]|2[0-3]):[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?)"
-LIKE = {
-    "a number with separators of thousands": "-?[0-9]{1,3}([., '][0-9]{3})+([.,][0-9]+)?",
-    "an amount of a currency": "-?[$€£¥] ?[0-9.,]+|-?[0-9.,]+ ?[$€£¥]",
+LOOKS = {
+    "a number with thousands separators": "-?[0-9]{1,3}([., '][0-9]{3})+([.,][0-9]+)?",
+    "an amount with a currency": "-?[$€£¥] ?[0-9.,]+|-?[0-9.,]+ ?[$€£¥]",
     "a percentage": r"-?[0-9.,]+ ?%",
     "a number with a decimal comma": "-?[0-9]+,[0-9]+",
     "a number with leading zeros or a sign": r"([+][0-9]|0[0-9]|-0[0-9])[0-9.]*",
     "a whole number of more than 64 bits": "-?[0-9]{19,}",
     "a time of day": "[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?",
-    "a time with more than six digits of a second": f"{ISO_DAY}[ T][0-9:]{{8}}[.][0-9]{{7,}} ?({ZONE})?",
-    "a date with two digits of the year": "[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2}",
+    "a time with more than six decimals of a second": f"{ISO_DAY}[ T][0-9:]{{8}}[.][0-9]{{7,}} ?({ZONE})?",
+    "a date with a two-digit year": "[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2}",
 }
-"""What text may look like that nevertheless stays text, and how to recognize it."""
+"""What some texts look like that stay text, each with a regular expression."""
 
 WORDS_FOR = {"bigint": "whole numbers", "date": "dates", "timestamp": "times", "timestamptz": "times with a zone"}
-"""How the values of some types are called; those of the others are numbers."""
-IS_CODE = "stays text: its name says that its digits are a code"
+"""What the values of some types are called. Those of the other types are numbers."""
+IS_CODE = "stays text: judging by its name, its digits are a code"
 
 
 @dataclass
 class Column:
-    """A column of the file, and what was found of it.
+    """A column of the file, and what was found out about it.
 
-    `name` is the file's, `type` the one in sources.yml and `mock_type` the mock's. `format` says how dates are written,
-    `nulls` and `booleans` the spellings that were taken for these with how often each is there, and `notes` what a
-    person should know.
+    `name` is the file's, `type` is the type in sources.yml and `mock_type` the mock's. `format` says how dates or
+    numbers are written. `spelled` counts the spellings of null, and `notes` are for a person.
     """
 
     name: str
@@ -70,9 +69,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """A type, perhaps with a form, and SQL that is true for a text that is a whole value of it.
+    """A type, perhaps with a format, and SQL that is true if a text is a value of it.
 
-    `shape` is a regular expression that each of them matches, and `some` SQL that is true for one of them at least.
+    `shape` is a regular expression that every value matches. `some` is SQL that must be true for at least one value.
     """
 
     type: str
@@ -82,12 +81,12 @@ class Kind:
     some: str = "true"
 
     def may_be(self, text: str) -> bool:
-        """Whether a text looks so."""
+        """Return whether a text looks like a value of this kind."""
         return bool(re.fullmatch(self.shape, text))
 
 
 def _kind(type_: str, shape: str, value: str, form: str = "", some: str = "true") -> Kind:
-    """A kind of the texts that match `shape` and of which the SQL `value` is true."""
+    """Return the kind of the texts that match `shape` and for which the SQL `value` is true."""
     return Kind(type_, shape, f"(regexp_full_match(t, {sql.text(shape)}) AND {value})", form, some)
 
 
@@ -119,18 +118,18 @@ IS_NULL = f"lower(t) IN ({', '.join(map(sql.text, NULLS))})"
 
 
 class Columns:
-    """Finds the type of each column of a Parquet file of text and typed columns, as the mock writes them."""
+    """Finds the type of each column in a Parquet file with text and typed columns, as the mock writes it."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, relation: str, rows: int) -> None:
         self._connection, self._relation, self._rows = connection, relation, rows
 
-    def look(self, columns: Sequence[Column], decimals: Mapping[str, str], text: bool) -> None:
-        """Set what each column is.
+    def find_types(self, columns: Sequence[Column], decimals: Mapping[str, str], text: bool) -> None:
+        """Set the type of each column, and what was found out about it.
 
         Args:
-            columns: of the file.
-            decimals: the types of Parquet's decimals by name.
-            text: whether the file has text alone, as CSV: text in other files is what it is, but for dates.
+            columns: the file's columns.
+            decimals: the types of Parquet's decimal columns, by name.
+            text: whether all values of the file are text, as in CSV. In other files, text stays text, except dates.
         """
         for column in columns:
             self._count(column, text)
@@ -160,14 +159,14 @@ class Columns:
     def _find(self, column: Column, kinds: Sequence[Kind]) -> None:
         if column.nulls == self._rows:
             return
-        few = self._connection.execute(f"{self._texts(column)} AND NOT {IS_NULL} LIMIT {FIRST}").fetchall()
-        alike = {kind: sum(kind.may_be(text) for (text,) in few) for kind in kinds}
-        possible = [kind for kind in kinds if alike[kind] == len(few)] if few else []
-        possible = self._fitting(column, possible, f" LIMIT {SAMPLE}") if possible else []
-        fitting = self._fitting(column, possible, "") if possible else []
-        fitting = [kind for kind in fitting if self._is_meant(column, kind, fitting)]
+        first = self._connection.execute(f"{self._texts(column)} AND NOT {IS_NULL} LIMIT {FIRST_VALUES}").fetchall()
+        matches = {kind: sum(kind.may_be(text) for (text,) in first) for kind in kinds}
+        possible = [kind for kind in kinds if matches[kind] == len(first)] if first else []
+        possible = self._kinds_that_fit(column, possible, f" LIMIT {SAMPLE_ROWS}") if possible else []
+        fitting = self._kinds_that_fit(column, possible, "") if possible else []
+        fitting = [kind for kind in fitting if self._is_plausible(column, kind, fitting)]
         if not fitting:
-            self._note_text(column, [kind for kind in kinds if few and alike[kind] * 2 >= len(few)])
+            self._note_text(column, [kind for kind in kinds if first and matches[kind] * 2 >= len(first)])
         elif len(fitting) > 1 and fitting[0].format:
             forms = " and as ".join(kind.format for kind in fitting)
             what = "numbers" if fitting[0].type == "decimal" else "dates"
@@ -179,13 +178,13 @@ class Columns:
                 column.type = self._decimal(column, any(each.type == "double" for each in fitting))
             self._note_spellings(column)
 
-    def _fitting(self, column: Column, kinds: Sequence[Kind], limit: str) -> list[Kind]:
-        """The kinds of which every value is that is not a spelling of null, and at least one."""
+    def _kinds_that_fit(self, column: Column, kinds: Sequence[Kind], limit: str) -> list[Kind]:
+        """Return the kinds that fit every value, except spellings of null, and that at least one value has."""
         tests = [f"bool_and({kind.test} OR {IS_NULL}) AND bool_or({kind.test} AND {kind.some})" for kind in kinds]
         found = self._one(f"SELECT {', '.join(tests)} FROM ({self._texts(column)}{limit})")
         return [kind for kind, fits in zip(kinds, found, strict=True) if fits]
 
-    def _is_meant(self, column: Column, kind: Kind, fitting: Sequence[Kind]) -> bool:
+    def _is_plausible(self, column: Column, kind: Kind, fitting: Sequence[Kind]) -> bool:
         is_date = bool(NAMED_DATE.search(column.identifier)) and any(each.format == COMPACT for each in fitting)
         if is_date or kind.format == COMPACT:
             return is_date and kind.format == COMPACT
@@ -193,7 +192,7 @@ class Columns:
             if IS_CODE not in column.notes:
                 column.notes.append(IS_CODE)
             return False
-        if kind.format == SPACED:  # of one length and with blanks between its digits it is rather a code
+        if kind.format == SPACED:  # digits with spaces and of one length are rather a code
             return bool(self._one(f"SELECT count(DISTINCT length(t)) > 1 FROM ({self._texts(column)})")[0])
         if kind.type == "boolean":
             values = {value.strip().lower() for value in column.values} - set(NULLS)
@@ -201,14 +200,14 @@ class Columns:
         return True
 
     def _decimal(self, column: Column, is_exact: bool) -> str:
-        """The decimal that keeps every digit, with room for larger values; a double for a measure if it keeps them."""
+        """Return a decimal that keeps every digit, with room for larger values, or a double for an exact measure."""
         text = plain_number("t", column.format) if column.format else "t"
         whole, part = f"split_part(ltrim({text}, '+-'), '.', 1)", f"split_part({text}, '.', 2)"
         query = f"SELECT max(length({whole})), max(length({part})) FROM ({self._texts(column)}) WHERE NOT {IS_NULL}"
         before, scale = self._one(query)
-        if column.format and not scale and before <= WHOLE:
+        if column.format and not scale and before <= BIGINT_DIGITS:
             return "bigint"
-        if scale > MONEY and is_exact:
+        if scale > MONEY_DECIMALS and is_exact:
             return "double"
         return f"decimal({18 if before + scale <= 15 else 38},{scale})"
 
@@ -224,38 +223,38 @@ class Columns:
             column.distinct -= len(column.spelled)
 
     def _note_text(self, column: Column, kinds: Sequence[Kind]) -> None:
-        """Say what the text looks like that nevertheless stays text."""
+        """Note why a column stays text although its values look like something else."""
         if column.notes:
             return
         texts, others = self._texts(column), "true"
         values, nulls = self._one(f"SELECT count(*), count(*) FILTER ({IS_NULL}) FROM ({texts})")
-        if nearly := self._nearly(column, kinds, values - nulls):
-            kind, count = nearly
+        if main := self._main_kind(column, kinds, values - nulls):
+            kind, count = main
             others = f"NOT {IS_NULL} AND NOT coalesce({kind.test}, false)"
-        tests = [f"count(*) FILTER (regexp_full_match(t, {sql.text(shape)}) AND {others})" for shape in LIKE.values()]
-        looks = dict(zip(LIKE, self._one(f"SELECT {', '.join(tests)} FROM ({texts})"), strict=True))
+        tests = [f"count(*) FILTER (regexp_full_match(t, {sql.text(shape)}) AND {others})" for shape in LOOKS.values()]
+        looks = dict(zip(LOOKS, self._one(f"SELECT {', '.join(tests)} FROM ({texts})"), strict=True))
         what = max(looks, key=lambda each: looks[each])
-        left = values - nulls - (count if nearly else 0)
+        left = values - nulls - (count if main else 0)
         if looks[what] and looks[what] * 2 >= left:
             column.notes.append(f"stays text: {looks[what]:,} of {values:,} values look like {what}")
-        elif nearly and left:
+        elif main and left:
             (example,) = self._one(f"SELECT t FROM ({texts}) WHERE {others} LIMIT 1")
-            said = f"{count:,} of {values:,} values are {WORDS_FOR.get(kind.type, 'numbers')}"
-            column.notes.append(f"stays text: {said}, and {example[:40]!r} is not")
+            summary = f"{count:,} of {values:,} values are {WORDS_FOR.get(kind.type, 'numbers')}"
+            column.notes.append(f"stays text: {summary}, and {example[:40]!r} is not")
         beginning = f"regexp_matches({sql.name(column.name)}, '^ +[\"'']')"
         if column.mock_type == "string" and (
             quoted := self._one(f"SELECT count(*) FROM {self._relation} WHERE {beginning}")[0]
         ):
-            column.notes.append(f"{quoted:,} values begin with a blank and a quotation mark, as the file has them")
+            column.notes.append(f"{quoted:,} values begin with a space and a quotation mark, as in the file")
         if nulls:
             column.notes.append(f"{nulls:,} values such as NA stay text")
 
-    def _nearly(self, column: Column, kinds: Sequence[Kind], values: int) -> tuple[Kind, int] | None:
-        """The kind of which most values are, at least half of them, with their number."""
+    def _main_kind(self, column: Column, kinds: Sequence[Kind], values: int) -> tuple[Kind, int] | None:
+        """Return the kind that fits most values, if it fits at least half of them, and how many it fits."""
         if not (kinds := [kind for kind in kinds if kind.type != "boolean"]):
             return None
         counts = ", ".join(f"count(*) FILTER ({kind.test} AND NOT {IS_NULL})" for kind in kinds)
-        found = self._one(f"SELECT {counts} FROM ({self._texts(column)} LIMIT {SAMPLE})")
+        found = self._one(f"SELECT {counts} FROM ({self._texts(column)} LIMIT {SAMPLE_ROWS})")
         _, kind = max(zip(found, kinds, strict=True), key=lambda each: each[0])
         (count,) = self._one(f"SELECT count(*) FILTER ({kind.test} AND NOT {IS_NULL}) FROM ({self._texts(column)})")
         return (kind, count) if count and count * 2 >= values else None
@@ -265,9 +264,9 @@ class Columns:
         return f"SELECT {value} AS t FROM {self._relation} WHERE {value} <> ''"
 
     def _paths(self, column: Column) -> list[str]:
-        """The paths of the values in a nested column, as far as the first rows show them."""
+        """Return the paths of the values in a nested column, as far as the first rows show them."""
         name = sql.name(column.name)
-        rows = f"SELECT {name} AS v FROM {self._relation} WHERE {name} IS NOT NULL LIMIT {SAMPLE}"
+        rows = f"SELECT {name} AS v FROM {self._relation} WHERE {name} IS NOT NULL LIMIT {SAMPLE_ROWS}"
         path = "regexp_replace(fullkey, '\\[[0-9]+\\]', '[*]', 'g')"
         query = (
             f"SELECT DISTINCT {path} AS path FROM ({rows}) AS f, json_tree(f.v) WHERE atom IS NOT NULL ORDER BY path"
@@ -280,10 +279,10 @@ class Columns:
 
 
 MOST_VALUES = 12
-MONEY = 9
-"""Digits behind the point that an amount or a rate may have; more are a measure's."""
-WHOLE = 18
-"""Digits that a `bigint` surely holds."""
+MONEY_DECIMALS = 9
+"""How many decimals an amount or a rate may have. Values with more are measures."""
+BIGINT_DIGITS = 18
+"""How many digits a `bigint` can always hold."""
 TIMES_OF_TEXT = ("date", "timestamp", "timestamptz")
 TYPES = {
     "integer": "bigint",
@@ -296,4 +295,4 @@ TYPES = {
     "array": "json",
     "union": "json",
 }
-"""The type in sources.yml for each of the mock's."""
+"""The type in sources.yml for each of the mock's types."""

@@ -1,4 +1,4 @@
-"""`make sources`: what there is, by stream."""
+"""`make sources`: the list of sources, one for each stream."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from services.sources.project import Project
 
 @dataclass(frozen=True)
 class Listed:
-    """A source: `rows` of its published table, `newest` file in raw; "" where there is none."""
+    """A source: the `rows` of its published table and its `newest` file in raw, or "" for none."""
 
     stream: str
     key: str
@@ -28,7 +28,7 @@ class Listed:
 
 
 def listed(project: Project, there: Tables) -> list[Listed]:
-    """Every stream of the connection, in the order of its source."""
+    """List the connection's streams, in the order of its source."""
     raw = yaml.safe_load(project.sources_yml.read_text(encoding="utf-8"))["sources"]
     tables = {each["name"]: each for source in raw if source["name"] == "raw" for each in source["tables"]}
     return [_listed(project, name, stream, tables.get(name, {}), there) for name, stream in project.declared().items()]
@@ -58,7 +58,7 @@ def _age(limit: Mapping[str, Any], hours: float | None) -> str:
 
 
 def readers(project: Project, name: str) -> list[str]:
-    """The models in marts that read a source's staging model, or a table that does."""
+    """Return the models in marts that read a source's staging model, directly or through other models."""
     found: list[Path] = []
     wanted = [f"ref('stg_{name}')"]
     while wanted:
@@ -71,7 +71,7 @@ def readers(project: Project, name: str) -> list[str]:
 
 
 def show(console: Console, sources: list[Listed]) -> None:
-    """Print them, a line each."""
+    """Print the sources, one per line."""
     table = Table(box=None, pad_edge=False)
     for column in ("stream", "key", "rows", "newest file", "freshness", "tables", "files"):
         table.add_column(column, justify="right" if column == "rows" else "left", overflow="fold")

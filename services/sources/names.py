@@ -1,11 +1,11 @@
-"""Names of columns and tables that both warehouses take without quotes."""
+"""Names of columns and tables that both warehouses accept without quotes."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
 MOST = 63
-# DuckDB's reserved words and Snowflake's, and a few that either takes only in quotes as a column.
+# The reserved words of DuckDB and Snowflake, and some words that either accepts only in quotes as a column.
 WORDS = """
     all alter analyse analyze and anti any array as asc asof asymmetric at authorization between binary both by case
     cast check collate collation column concurrently connect constraint create cross current current_date
@@ -21,11 +21,11 @@ RESERVED = frozenset(WORDS.split())
 
 
 def identifier(name: str, position: int = 1) -> str:
-    """Return a name as both warehouses take it: lower case, ASCII letters, digits and underscores.
+    """Return a name that both warehouses accept: lower-case ASCII letters, digits and underscores.
 
     Args:
         name: any text.
-        position: of the column, which names it where nothing is left of its own name.
+        position: the column's position, which names it if nothing of its own name is left.
     """
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
     found = re.sub("[^a-z0-9]+", "_", plain).strip("_")[:MOST].rstrip("_") or f"column_{position}"
@@ -35,7 +35,7 @@ def identifier(name: str, position: int = 1) -> str:
 
 
 def identifiers(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """Return an identifier for each name, and a sentence for each name that had to give way to another."""
+    """Return an identifier for each name, and a note for each name that had to change because another has it."""
     found: dict[str, str] = {}
     taken: dict[str, str] = {}
     notes: list[str] = []
@@ -45,14 +45,16 @@ def identifiers(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
         while chosen in taken:
             chosen, number = f"{wanted}_{number}", number + 1
         if chosen != wanted:
-            notes.append(f"{taken[wanted]!r} and {name!r} would both be {wanted}: the second is {chosen}.")
+            notes.append(
+                f"{taken[wanted]!r} and {name!r} would both be called {wanted}, so the second is called {chosen}."
+            )
         taken[chosen] = name
         found[name] = chosen
     return found, notes
 
 
 def table_name(stem: str) -> str:
-    """Return the name of a stream for a file: without suffixes, and without a date at its end."""
+    """Return the stream's name for a file: its name without suffixes and without a date at the end."""
     plain = stem.split(".", maxsplit=1)[0]
     dateless = re.sub(r"([-_. ]?(19|20)\d\d([-_.]?\d\d){0,2}|[-_. ]+\d+)$", "", plain)
     return identifier(dateless or plain).lstrip("_")

@@ -1,4 +1,4 @@
-"""What the pipeline made of a source."""
+"""The result of a pipeline run for one source."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """The first rows of the published table, its tests as `name` and `status`, and where the table is."""
+    """The first rows of the published table, its tests as `name` and `status`, and the place of the table."""
 
     name: str
     rows: list[dict[str, Any]]
@@ -16,7 +16,7 @@ class Outcome:
 
 
 def tests_of(nodes: Iterable[Mapping[str, Any]], name: str) -> list[dict[str, str]]:
-    """The tests of a source's tables among dbt's results."""
+    """Return the results of a source's tests among dbt's results."""
     return [
         {"name": node["name"], "status": node["status"]}
         for node in nodes

@@ -1,4 +1,4 @@
-"""The pipeline on services of its own, where no platform runs."""
+"""Runs the pipeline on its own services if no platform is running."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -20,28 +20,28 @@ from services.sources.outcome import Outcome, tests_of
 
 OTHER_SECONDS = 300.0
 NEXT_SECOND = 1.01
-"""S3 dates objects to the second, and the newest file is to be loaded last."""
+"""S3 dates objects to the second, and the newest file must be loaded last."""
 
 
 NOTHING_RUNS = (
-    "No platform runs here, so there is no bucket and no Airbyte to ask. Start `make dev` or `make up`, then try again."
+    "No platform runs here, so there is no bucket or Airbyte to ask. Start `make dev` or `make up`, then try again."
 )
 
 
 class NothingRuns(PlatformError):
-    """What was asked for is on a platform, and none runs."""
+    """The request needs a platform, and none is running."""
 
 
 class OwnServices:
-    """S3, the mock Airbyte, Prefect and dbt for one run, on all files of the landing folder."""
+    """S3, the mock Airbyte, Prefect and dbt for one run, with all files of the landing folder."""
 
-    where = "on services of its own, since no platform runs here"
+    where = "on its own services, since no platform runs here"
 
     def __init__(self, console: Console, data: Path = DATA) -> None:
         self._console, self._data = console, data
 
-    def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:  # noqa: ARG002 - it builds everything from scratch
-        """Run the pipeline on everything that has landed, and return what came of one source.
+    def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:  # noqa: ARG002 - this always builds from scratch
+        """Run the pipeline on all landed files, and return the outcome of one source.
 
         Raises:
             PlatformError: a service or the pipeline failed.
@@ -51,24 +51,24 @@ class OwnServices:
             nodes = result["dbt"]["nodes"]
             return Outcome(name, first_rows(stack.published, name), tests_of(nodes, name), short(stack.published))
 
-    def ask(self, target: Path, what: str, subject: str = "") -> None:  # noqa: ARG002 - there is nothing to ask
-        """Answer of the `tables` that the last run has left, and refuse the rest: these services begin empty.
+    def ask(self, target: Path, what: str, subject: str = "") -> None:  # noqa: ARG002 - nothing runs that could be asked
+        """Answer `tables` from what the last run left, and refuse other requests, since these services start empty.
 
         Raises:
-            NothingRuns: something else was asked for.
+            NothingRuns: another request.
         """
         if what != "tables":
             raise NothingRuns(NOTHING_RUNS)
         state = state_of(self._data)
-        left = DuckDbWarehouse(state / "warehouse.duckdb", state / "lake", published_of(self._data))
-        target.write_text(tables(left).model_dump_json(), encoding="utf-8")
+        last_run = DuckDbWarehouse(state / "warehouse.duckdb", state / "lake", published_of(self._data))
+        target.write_text(tables(last_run).model_dump_json(), encoding="utf-8")
 
-    def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:  # noqa: ARG002 - as above
-        """Refuse, as `ask`."""
+    def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:  # noqa: ARG002 - nothing runs
+        """Refuse the request, since nothing runs."""
         raise NothingRuns(NOTHING_RUNS)
 
-    def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:  # noqa: ARG002 - as above
-        """Refuse, as `ask`."""
+    def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:  # noqa: ARG002 - nothing runs
+        """Refuse the request, since nothing runs."""
         raise NothingRuns(NOTHING_RUNS)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""A file as the mock Airbyte will load it: the same reader writes its rows as the Parquet file that raw would have."""
+"""Reads a file as the mock Airbyte will load it, with the same reader, into the Parquet file that raw would have."""
 
 import json
 from collections.abc import Mapping
@@ -24,16 +24,17 @@ MEMORY = "1GB"
 
 
 class FileRefused(PlatformError):
-    """The file cannot become a source as it is; the text names the file, the line and the remedy."""
+    """The file cannot become a source as it is. The message names the file, the line and the remedy."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read of a file.
+    """A file that was read.
 
-    `raw` is a Parquet file with its rows as raw will have them, `types` has the mock's type of each column by the
-    file's name for it, `format` is the stream's `format` (empty where the suffix says all), `decimals` has the types of
-    Parquet's decimals, and `changed` counts the values that the mock could not keep, by column.
+    `raw` is a Parquet file with the rows as raw will have them. `types` has the mock's type of each column, by the
+    column's name in the file. `format` is the stream's `format`, which is empty if the suffix says everything.
+    `decimals` has the types of Parquet's decimal columns. `changed` counts the values that the mock could not keep, by
+    column.
     """
 
     file: Path
@@ -50,7 +51,7 @@ class Reading:
 
     @property
     def is_text(self) -> bool:
-        """Whether every column is text, which may stand for another type."""
+        """Return whether every column is text that may represent another type."""
         return self.kind in ("csv", "raw")
 
 
@@ -59,23 +60,23 @@ REMEDIES = {
     "Upload the file again": "Export or download the file again",
     "Upload it again": "Export or download it again",
 }
-"""What the mock Airbyte says to do about a file in a bucket, and what helps with one on disk, whose stream is new."""
+"""Remedies of the mock Airbyte for a file in a bucket, each with the remedy for a file on disk."""
 
 
-PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz"}
-"""How compressed files begin."""
+COMPRESSED_BEGINNINGS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zX": "xz"}
+"""The first bytes of compressed files."""
 
 
 def read(file: Path, work: Path, declared: Mapping[str, Any] | None = None) -> Reading:
-    """Read a file whole.
+    """Read all rows of a file.
 
     Args:
-        file: CSV, JSON Lines or Parquet, perhaps compressed.
+        file: CSV, JSON Lines or Parquet, plain or compressed.
         work: an empty folder.
-        declared: the stream's `format` if there is a stream; without it, how the file is written is found out.
+        declared: the stream's `format` if the stream exists. Without it, the format is detected.
 
     Raises:
-        FileRefused: it cannot be read.
+        FileRefused: the file cannot be read.
     """
     key = file.name
     try:
@@ -83,8 +84,8 @@ def read(file: Path, work: Path, declared: Mapping[str, Any] | None = None) -> R
     except BadFile as error:
         where = f"{file}, line {error.line}" if error.line else str(file)
         reason = error.reason
-        for remedy, ours in REMEDIES.items():
-            reason = reason.replace(remedy, ours)
+        for remedy, replacement in REMEDIES.items():
+            reason = reason.replace(remedy, replacement)
         raise FileRefused(f"{where}: {reason}.") from None
     except UnicodeDecodeError:
         raise FileRefused(f"{file}: its text cannot be decoded. Save the file as UTF-8.") from None
@@ -107,19 +108,19 @@ def _read(file: Path, key: str, work: Path, declared: Mapping[str, Any] | None) 
     chosen = TypeAdapter[Format](Format).validate_python(found) if found else None
     connection = connect(MEMORY, None, work / "spill")
     try:
-        got = from_disk(key, file, work / "data", LIMITS, chosen)
-        source = open_file(connection, key, got.path, got.survey, LIMITS, chosen)
+        local = from_disk(key, file, work / "data", LIMITS, chosen)
+        source = open_file(connection, key, local.path, local.survey, LIMITS, chosen)
         if not source.names:
             raise BadFile("it has no columns. Export it again, with a header")
         types = dict.fromkeys(source.names, "string")
         if kind != "csv":
             types |= {**source.empty, **source.infer()}
-        decimals = _decimals(connection, got.path) if kind == "parquet" else {}
+        decimals = _decimals(connection, local.path) if kind == "parquet" else {}
         raw = work / "raw.parquet"
         rows = to_parquet(connection, source, raw, types, list(types), Origin(key, datetime.now(UTC), 0, 0))
         source.check(rows)
         if not rows:
-            raise BadFile("it has a header and no row. Add a row, so that its types can be seen")
+            raise BadFile("it has a header but no rows. Add a row, so that its types can be detected")
         changed = _changed(connection, raw)
     finally:
         connection.close()
@@ -128,14 +129,16 @@ def _read(file: Path, key: str, work: Path, declared: Mapping[str, Any] | None) 
 
 
 def _check_is_like(plain: Path, declared: Mapping[str, Any], found: Dialect) -> None:
-    """Raise BadFile for a file that is written otherwise than its stream's, and would be misread without an error."""
-    own = "Write it as the others, or make it a source of its own with another NAME="
+    """Raise BadFile if a file is written differently from its stream, since it would be misread without an error."""
+    own = "Write it like the others, or make it a separate source with another NAME="
     delimiters = [str(each.get("delimiter", ",")) for each in (found.format, declared)]
     if delimiters[0] != delimiters[1]:
-        raise BadFile(f"its values are separated by {delimiters[0]!r}, those of the stream by {delimiters[1]!r}. {own}")
+        raise BadFile(
+            f"its values are separated by {delimiters[0]!r}, but those of the stream by {delimiters[1]!r}. {own}"
+        )
     encodings = [str(each.get("encoding", "utf8")) for each in (found.format, declared)]
     if encodings[0].startswith("utf") and encodings[0] != encodings[1] and not _is_ascii(plain):
-        raise BadFile(f"it is {encodings[0]}, and the files of the stream are {encodings[1]}. {own}")
+        raise BadFile(f"it is {encodings[0]}, but the files of the stream are {encodings[1]}. {own}")
 
 
 def _is_ascii(plain: Path) -> bool:
@@ -144,12 +147,12 @@ def _is_ascii(plain: Path) -> bool:
 
 
 def _kind(key: str, plain: Path) -> str:
-    """What the file is, by its first bytes, else by its suffix: csv, jsonl or parquet."""
+    """Return the file's kind, by its first bytes or else its suffix: csv, jsonl or parquet."""
     with plain.open("rb") as data:
         begin = data.read(4)
-    if packed := next((name for magic, name in PACKED.items() if begin.startswith(magic)), ""):
-        remedy = f"Rename it to {key}.gz" if packed == "gzip" else "Unpack it"
-        raise BadFile(f"it is compressed with {packed}, which its name does not say. {remedy}")
+    if compression := next((name for magic, name in COMPRESSED_BEGINNINGS.items() if begin.startswith(magic)), ""):
+        remedy = f"Rename it to {key}.gz" if compression == "gzip" else "Unpack it"
+        raise BadFile(f"it is compressed with {compression}, but its name does not say so. {remedy}")
     if begin.startswith(b"PK\x03\x04"):
         raise BadFile("it is a spreadsheet or a zip archive. Save the sheet as CSV, or unzip the file")
     if begin == b"PAR1" or suffixes.plain(key).endswith(".parquet"):
@@ -159,14 +162,13 @@ def _kind(key: str, plain: Path) -> str:
         return "jsonl"
     if first == "[" and suffixes.plain(key).endswith(".json"):
         raise BadFile(
-            "it is one JSON array. JSON Lines has one object per line: "
-            f"`jq -c '.[]' {key} > {key}l` writes the array so"
+            f"it is one JSON array, but JSON Lines has one object per line. Convert it: `jq -c '.[]' {key} > {key}l`"
         )
     return "csv"
 
 
 def _decimals(connection: duckdb.DuckDBPyConnection, parquet: Path) -> dict[str, str]:
-    """The type of each decimal column, as decimal(18,2)."""
+    """Return the type of each decimal column, such as decimal(18,2)."""
     relation = f"read_parquet({sql.text(str(parquet))}, hive_partitioning = false)"
     found = connection.execute(f"DESCRIBE FROM {relation}").fetchall()
     return {row[0]: row[1].lower() for row in found if row[1].startswith("DECIMAL") and not row[1].endswith("]")}

@@ -1,4 +1,4 @@
-"""What a file says beside its own columns: whose keys its values are, and how often the next file is due."""
+"""Finds relations in a file: columns that refer to other tables' keys, and how soon the next file is due."""
 
 import itertools
 import math
@@ -18,19 +18,19 @@ from services.sources.project import Project
 from services.sources.reading import MEMORY
 from services.sources.spec import TestSpec
 
-REFERRING = ("bigint", "varchar", "text")
-DAYS = 5
-"""Different days that a file must have before their distance says anything."""
+REFERRING_TYPES = ("bigint", "varchar", "text")
+MIN_DAYS = 5
+"""How many different days a file must have before the gaps between them are meaningful."""
 
 
 def relationships(facts: Facts, project: Project, published: Path, work: Path) -> list[TestSpec]:
-    """A test for each column all of whose values are the key of a published table that its name leads to.
+    """Return a test for each column whose values are all keys of a published table that its name points to.
 
     Args:
-        facts: of the file.
-        project: whose marts may be referred to.
-        published: the file of the published tables, which may not be there.
-        work: folder for what does not fit into memory.
+        facts: the file's.
+        project: the project whose marts the file may refer to.
+        published: the file with the published tables, which need not exist.
+        work: folder for data that does not fit into memory.
     """
     if not published.exists():
         return []
@@ -39,7 +39,7 @@ def relationships(facts: Facts, project: Project, published: Path, work: Path) -
     try:
         connection.execute(f"ATTACH {sql.text(str(published))} AS published (READ_ONLY)")
         return [test for column in facts.columns for test in _of_column(connection, facts, column, marts)]
-    except duckdb.Error:  # another process replaces the file at this moment, say
+    except duckdb.Error:  # for example, another process is replacing the file
         return []
     finally:
         connection.close()
@@ -48,11 +48,11 @@ def relationships(facts: Facts, project: Project, published: Path, work: Path) -
 def _of_column(
     connection: duckdb.DuckDBPyConnection, facts: Facts, column: Column, marts: set[str]
 ) -> Iterator[TestSpec]:
-    if column.type not in REFERRING or column.distinct < 2 or facts.key == [column.identifier]:
+    if column.type not in REFERRING_TYPES or column.distinct < 2 or facts.key == [column.identifier]:
         return
     query = "SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = 'published' ORDER BY ALL"
     for table, key in connection.execute(query).fetchall():
-        if table in marts and _leads_to(column.identifier, table, key) and _is_key(connection, table, key):
+        if table in marts and _points_to(column.identifier, table, key) and _is_key(connection, table, key):
             file = f"read_parquet({sql.text(str(facts.reading.raw))}, hive_partitioning = false)"
             values = f"SELECT ({value_of(column)})::VARCHAR AS v FROM {file}"
             keys = f"SELECT {sql.name(key)}::VARCHAR FROM published.main.{sql.name(table)}"
@@ -63,8 +63,8 @@ def _of_column(
                 return
 
 
-def _leads_to(column: str, table: str, key: str) -> bool:
-    """Whether a column's name says that it has the keys of a table: the key's own, or the table's before it."""
+def _points_to(column: str, table: str, key: str) -> bool:
+    """Return whether a column is named like a table's key, with or without the table's name before it."""
     thing = table.removeprefix("dim_").removeprefix("fct_")
     return column == key.lower() or column in (f"{thing}_{key}", f"{thing.removesuffix('s')}_{key}")
 
@@ -76,7 +76,7 @@ def _is_key(connection: duckdb.DuckDBPyConnection, table: str, key: str) -> bool
 
 
 def days_until_stale(facts: Facts, work: Path) -> int:
-    """After how many days without a file a source is late, by the days of its rows; 0 where these do not tell."""
+    """Return after how many days without a file a source is late, judging by its rows' days, or 0 if unknown."""
     column = facts.by_name.get(facts.days)
     if column is None:
         return 0
@@ -92,12 +92,12 @@ def days_until_stale(facts: Facts, work: Path) -> int:
 
 
 def late_after(days: Iterable[date]) -> int:
-    """Twice the usual distance of some days, and one.
+    """Return twice the usual gap between some days, plus one.
 
-    It is 0 where the days do not tell: there are few, or the newest is so long ago that no next file seems to be due.
+    Return 0 if the days do not tell: there are too few, or the newest is so old that no next file seems to be due.
     """
     known = sorted(set(days))
-    if len(known) < DAYS:
+    if len(known) < MIN_DAYS:
         return 0
     late = 2 * math.ceil(median((after - before).days for before, after in itertools.pairwise(known))) + 1
     return late if 0 <= (datetime.now(UTC).date() - known[-1]).days <= late else 0

@@ -1,4 +1,4 @@
-"""The pipeline on the platform that runs here: that of `make dev`, or that of `make up`."""
+"""Runs the pipeline on the platform that is running here, that of `make dev` or that of `make up`."""
 
 import json
 import re
@@ -29,7 +29,7 @@ from services.compose.prefect_api import Prefect, prefect_of
 from services.compose.profile import load
 from services.compose.project import project_name
 from services.content import PROJECT
-from services.embedded.demo import published_of as of_demo
+from services.embedded.demo import published_of as demo_published
 from services.embedded.only_one import holder
 from services.embedded.report import first_rows
 from services.embedded.stack import CREDENTIALS, short
@@ -39,50 +39,50 @@ from services.sources.own import OwnServices
 RUN_SECONDS = 900.0
 KNOWN_SECONDS = 20.0
 SHOWN_LINES = 10
-"""Lines of a failed run's log that are repeated."""
+"""How many lines of a failed run's log to repeat."""
 
 
 class NotRun(PlatformError):
-    """The pipeline was not run, or failed; the text says what to do."""
+    """The pipeline was not run, or it failed. The message says what to do."""
 
 
 class Platform(Protocol):
-    """Where the pipeline runs."""
+    """A place to run the pipeline."""
 
     where: str
 
     def ask(self, target: Path, what: str, subject: str = "") -> None:
-        """Write to a file what `blocks.hand_out` answers.
+        """Write the answer of `blocks.hand_out` to a file.
 
         Raises:
-            PlatformError: nothing runs that could be asked, or it refuses.
+            PlatformError: no platform is running, or it refuses the request.
         """
 
     def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
-        """Run the pipeline on files that have landed already, and return what came of their source."""
+        """Run the pipeline on files that are in the bucket, and return the outcome of their source."""
 
     def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:
-        """Build the tables of sources from what raw has; with `full_refresh` from scratch."""
+        """Build the tables of sources from raw's rows, from scratch if `full_refresh` is true."""
 
     def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
-        """Run the pipeline on a file of the landing folder, and return what came of its source.
+        """Run the pipeline on a file of the landing folder, and return the outcome of its source.
 
-        With `rebuilds` its tables are built from scratch.
+        With `rebuilds`, its tables are built from scratch.
         """
 
 
 def platform_of(console: Console, data: Path, profile: str = "") -> Platform:
-    """The platform of a profile in Docker where one is named; else the one that runs here, else services of its own.
+    """Return the platform of a profile in Docker if one is named, else the running one, else one with its own services.
 
     Raises:
-        NotRun: what `make dev` has written about itself cannot be read.
+        NotRun: the file that `make dev` writes with its variables cannot be read.
     """
     if profile:
         return Compose(console, profile)
     if _in_shell_of_dev():
         return Dev(console)
     if holder(data / "dev" / ".lock"):
-        seal({**CREDENTIALS, **exported(data / "dev" / "env")})
+        seal({**CREDENTIALS, **exported_variables(data / "dev" / "env")})
         return Dev(console)
     if _compose_runs():
         return Compose(console, "local")
@@ -91,27 +91,27 @@ def platform_of(console: Console, data: Path, profile: str = "") -> Platform:
 
 
 def published_of(data: Path) -> Path:
-    """The file of the tables that were published last, on this machine."""
+    """Return the file with the tables that were last published on this machine."""
     if _in_shell_of_dev():
         return Settings().published_path
-    return of_demo(data / "dev" if holder(data / "dev" / ".lock") else data)
+    return demo_published(data / "dev" if holder(data / "dev" / ".lock") else data)
 
 
 def _in_shell_of_dev() -> bool:
     return Settings().s3_endpoint_url.startswith("http://127.0.0.1:")
 
 
-def exported(script: Path) -> dict[str, str]:
-    """The variables that a shell's script exports to fixed values.
+def exported_variables(script: Path) -> dict[str, str]:
+    """Return the variables that a shell script exports with fixed values.
 
     Raises:
-        NotRun: there is no such script yet.
+        NotRun: the script does not exist yet.
     """
     try:
         text = script.read_text(encoding="utf-8")
     except OSError as error:
         raise NotRun(
-            f"`make dev` is starting: {script} is not there yet. Try again when it says that it is up."
+            f"`make dev` is still starting: {script} does not exist yet. Try again when `make dev` is up."
         ) from error
     pairs = [line.removeprefix("export ").partition("=") for line in text.splitlines() if line.startswith("export ")]
     plain = {name: shlex.split(value) for name, _, value in pairs if "$" not in value}
@@ -119,7 +119,7 @@ def exported(script: Path) -> dict[str, str]:
 
 
 class Dev:
-    """`make dev`, whose environment this process has: its sensor starts the run."""
+    """The platform of `make dev`, whose environment this process has. Its sensor starts the run."""
 
     where = "on the platform of make dev"
 
@@ -128,7 +128,7 @@ class Dev:
         self._api, self._prefect = self._settings.airbyte_server_url, PrefectServer().api_url
 
     def run(self, name: str, landed: Path, rebuilds: bool) -> Outcome:
-        """Land the file, follow the run that the sensor starts, and return what came of it.
+        """Land the file, follow the run that the sensor starts, and return the outcome.
 
         Raises:
             NotRun: the run does not start, or fails.
@@ -145,11 +145,11 @@ class Dev:
             run = prefect.start("full_pipeline", {"files": [{"key": key, "etag": put["etag"]}]})
         self._follow(prefect, run)
         if rebuilds:
-            self._follow(prefect, prefect.start("dbt_transform", of_sources([name], True)))
+            self._follow(prefect, prefect.start("dbt_transform", transform_parameters([name], True)))
         return self._outcome(prefect, name)
 
     def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
-        """Run the pipeline on files that have landed already, and return what came of their source.
+        """Run the pipeline on files that are in the bucket, and return the outcome of their source.
 
         Raises:
             NotRun: the run fails.
@@ -162,7 +162,7 @@ class Dev:
 
     @property
     def landing(self) -> S3Landing:
-        """The bucket in which files land."""
+        """The bucket where files land."""
         return landing_from(self._settings)
 
     def ask(self, target: Path, what: str, subject: str = "") -> None:
@@ -177,12 +177,12 @@ class Dev:
             NotRun: the run fails.
         """
         prefect = Prefect(self._prefect, ps="make ps")
-        self._follow(prefect, prefect.start("dbt_transform", of_sources(names, full_refresh)))
+        self._follow(prefect, prefect.start("dbt_transform", transform_parameters(names, full_refresh)))
         return [self._outcome(prefect, name) for name in names]
 
     def _outcome(self, prefect: Prefect, name: str) -> Outcome:
         published = self._settings.published_path
-        return Outcome(name, first_rows(published, name), tests_of(results(prefect), name), short(published))
+        return Outcome(name, first_rows(published, name), tests_of(dbt_results(prefect), name), short(published))
 
     def _follow(self, prefect: Prefect, run: dict[str, Any]) -> None:
         lines: list[str] = []
@@ -193,7 +193,7 @@ class Dev:
                 status.update(f"pipeline  [dim]{escape(line[:100])}[/dim]")
 
             if prefect.follow(run, say, RUN_SECONDS):
-                raise NotRun("\n".join([*lines[-SHOWN_LINES:], f"The run {run['name']} has failed."]))
+                raise NotRun("\n".join([*lines[-SHOWN_LINES:], f"The run {run['name']} failed."]))
 
     def _wait_for(self, name: str) -> None:
         unknown = f"The mock Airbyte does not know the stream {name}. Its log says why: data/dev/logs/stand-ins.log."
@@ -208,7 +208,7 @@ class Dev:
 
 
 class Compose:
-    """`make up`, by its own verbs."""
+    """The platform of `make up`, controlled by its own verbs."""
 
     def __init__(self, console: Console, profile: str) -> None:
         self._console, self._profile = console, load(profile)
@@ -223,7 +223,7 @@ class Compose:
         self._start()
         self._verb("drop", f"--stream={name}", "--", str(landed))
         if rebuilds:
-            self._run("dbt_transform", of_sources([name], True))
+            self._run("dbt_transform", transform_parameters([name], True))
         return self._outcome(name)
 
     def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
@@ -243,14 +243,14 @@ class Compose:
             NotRun: a verb failed.
         """
         self._start()
-        self._run("dbt_transform", of_sources(names, full_refresh))
+        self._run("dbt_transform", transform_parameters(names, full_refresh))
         return [self._outcome(name) for name in names]
 
     def ask(self, target: Path, what: str, subject: str = "") -> None:
-        """Ask within the worker's container, where S3, Airbyte and raw are, whatever the profile says of them.
+        """Ask in the worker's container, which reaches S3, Airbyte and raw whatever the profile says about them.
 
         Raises:
-            NotRun: the worker does not run, or a system refuses.
+            NotRun: the worker is not running, or a system refuses the request.
         """
         self._engine.need("worker")
         words = ["blocks.hand_out", f"--profile={self._profile.blocks}", "--", what, subject]
@@ -265,11 +265,11 @@ class Compose:
         return Engine(self._profile, project=project_name(self._profile))
 
     def _start(self) -> None:
-        """Bring the platform up with what was written, if it runs this clone's code."""
+        """Start the platform with the new files, if it runs this clone's code."""
         if self._profile.image:
             raise NotRun(
                 f"The profile {self._profile.name} runs the image {self._profile.image}, not this clone's code. Commit "
-                f"what was written here, then: make image TAG=…, {self._profile.make('promote')} APPLY=1."
+                f"the new files, then: make image TAG=…, {self._profile.make('promote')} APPLY=1."
             )
         self._verb("up", *(["--yes"] if self._profile.name == "local" else []))
 
@@ -279,22 +279,22 @@ class Compose:
     def _outcome(self, name: str) -> Outcome:
         self._verb("sql", "--", f"from {name} limit 5")
         where = f"the published tables: {self._profile.make('sql')} Q=…"
-        return Outcome(name, [], tests_of(results(prefect_of(self._engine)), name), where)
+        return Outcome(name, [], tests_of(dbt_results(prefect_of(self._engine)), name), where)
 
     def _verb(self, *arguments: str) -> None:
         profile = f"--profile={self._profile.name}"
         command = [sys.executable, "-P", "-s", "-m", "services.compose", profile, *arguments]
         if subprocess.run(command, cwd=PROJECT, check=False).returncode:  # noqa: S603
-            raise NotRun(f"`make {arguments[0]}` has failed; see above.")
+            raise NotRun(f"`make {arguments[0]}` failed. See the lines above.")
 
 
-def of_sources(names: Sequence[str], full_refresh: bool) -> dict[str, Any]:
-    """The parameters of a `dbt_transform` of some sources: their tests in raw, and all that is made of them."""
+def transform_parameters(names: Sequence[str], full_refresh: bool) -> dict[str, Any]:
+    """Return the parameters of a `dbt_transform` of some sources: their tests in raw, and what is built from them."""
     return {"select": " ".join(f"source:raw.{name}+" for name in names), "full_refresh": full_refresh}
 
 
 def _compose_runs() -> bool:
-    """Whether the platform of this clone is up in Docker."""
+    """Return whether this clone's platform is running in Docker."""
     if not shutil.which("docker") or not (PROJECT / "data" / "compose.json").exists():
         return False
     command = [sys.executable, "-P", "-s", "-m", "services.compose", "ps"]
@@ -302,21 +302,21 @@ def _compose_runs() -> bool:
     return done.returncode == 0 and bool(re.search(r"\bsensor\b.*\bUp\b", done.stdout))
 
 
-def wait_until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    """Wait for something.
+def wait_until(condition: Callable[[], bool], seconds: float, message: str) -> None:
+    """Wait until a condition is true.
 
     Raises:
-        NotRun: it is not so after `seconds`.
+        NotRun: it is still false after `seconds`.
     """
     deadline = time.monotonic() + seconds
-    while not true():
+    while not condition():
         if time.monotonic() > deadline:
-            raise NotRun(otherwise)
+            raise NotRun(message)
         time.sleep(0.2)
 
 
-def results(prefect: Prefect) -> list[Mapping[str, Any]]:
-    """The newest results of dbt's nodes."""
+def dbt_results(prefect: Prefect) -> list[Mapping[str, Any]]:
+    """Return the newest results of dbt's nodes."""
     body = {"artifacts": {"key": {"any_": ["dbt-results"]}}, "sort": "CREATED_DESC", "limit": 1}
     newest = prefect.ask("artifacts/filter", body)
     return list(json.loads(newest[0]["data"])) if newest else []

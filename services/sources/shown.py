@@ -1,4 +1,4 @@
-"""What a person is shown of a file, of what is written, and of the table that comes of it."""
+"""Prints a file's facts, the changes to write, and the table that was built."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ COLORS = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def show_facts(console: Console, facts: Facts, key: str = "") -> None:
-    """Print what the file is; `key` is what to say of the key of its source, if it has one already."""
+    """Print a file's facts. `key` describes the key of its source, if the source exists already."""
     reading = facts.reading
     parts = [counted(reading.rows, "row"), counted(len(facts.columns), "column"), KINDS[reading.kind]]
     if reading.kind == "csv":
@@ -42,8 +42,8 @@ def show_facts(console: Console, facts: Facts, key: str = "") -> None:
             else []
         )
         share = f"{column.nulls / reading.rows:.0%}" if column.nulls else ""
-        said = "; ".join([*named, *form, *column.notes, *paths])
-        table.add_row(*map(Text, (column.identifier, column.type, share, said)))
+        details = "; ".join([*named, *form, *column.notes, *paths])
+        table.add_row(*map(Text, (column.identifier, column.type, share, details)))
     console.print(table)
     if (more := len(facts.columns) - MOST_COLUMNS) > 0:
         console.print(f"and {counted(more, 'column')} more, which the diff shows", highlight=False)
@@ -53,7 +53,7 @@ KINDS = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet", "raw": "text
 
 
 def show_diff(console: Console, project: Project, changes: Sequence[Change]) -> None:
-    """Print what would be written, and what would have been in files that a person has taken over."""
+    """Print the changes, and those that would have been made to files that a person owns."""
     for change in changes:
         if not change.owned:
             path = project.short(change.path)
@@ -68,7 +68,7 @@ def show_diff(console: Console, project: Project, changes: Sequence[Change]) -> 
 def show_result(
     console: Console, name: str, rows: Sequence[Mapping[str, Any]], tests: Sequence[Mapping[str, str]]
 ) -> None:
-    """Print the first rows of a table, and its tests with their results."""
+    """Print the first rows of a table, and the results of its tests."""
     table = Table(title=f"\nFirst rows of {name}", title_justify="left", box=None, pad_edge=False)
     columns = list(rows[0])[:MOST_COLUMNS] if rows else []
     for column in columns[:12]:
@@ -85,7 +85,7 @@ def show_result(
 
 
 def show_streams(console: Console, streams: Sequence[tuple[str, str, str, str]]) -> None:
-    """Print the streams of the connection."""
+    """Print the connection's streams."""
     table = Table(box=None, pad_edge=False)
     for name in ("stream", "connection", "key", "what it is"):
         table.add_column(name, overflow="fold")

@@ -1,4 +1,4 @@
-"""What is declared of a source: its stream, its columns, its tests. It is written from it, and read back."""
+"""The declaration of a source: its stream, columns and tests. The files are written from it, and it is read back."""
 
 import re
 from collections.abc import Iterator
@@ -9,19 +9,19 @@ from blocks.errors import counted
 from services.sources.facts import Facts
 from services.sources.kinds import Column
 
-LISTED = 20
-"""Paths of a nested column that its description names."""
-FEW = 12
-"""Values that a column may have at most to be tested for having no other."""
-FREE = re.compile("(^|_)(comments?|notes?|remarks?|description|text)$")
+MOST_PATHS = 20
+"""How many paths of a nested column its description lists."""
+MOST_VALUES = 12
+"""At most this many different values make a column a candidate for the test accepted_values."""
+FREE_TEXT = re.compile("(^|_)(comments?|notes?|remarks?|description|text)$")
 """Names of columns that may have any text."""
-OFTEN = 10
-"""How often each of them must be there on average, so that few values are no accident."""
+MIN_REPEATS = 10
+"""How often each value must occur on average, so that their small number is no coincidence."""
 
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """A column: `name` is an identifier, `raw` the file's name for it, `nulls` the texts that stand for null.
+    """A column: `name` is its identifier, `raw` its name in the file, and `nulls` are the texts that mean null.
 
     An `optional` column may be missing from a file.
     """
@@ -37,7 +37,7 @@ class ColumnSpec:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What staging's macros, and the comparison with another file, need beside the type."""
+        """Return what staging's macros and the comparison with another file need in addition to the type."""
         found: dict[str, Any] = {}
         if self.raw.lower() != self.name or self.raw != self.raw.strip():
             found["column"] = self.raw
@@ -52,7 +52,7 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class TestSpec:
-    """A test of the table or, with `column`, of a column, and the reason for it."""
+    """A test of the table, or of a column if `column` is set, and the reason for it."""
 
     __test__ = False
     kind: str
@@ -66,8 +66,8 @@ class TestSpec:
 class Spec:
     """A source as it is declared.
 
-    `by_day` is the name of an aggregate, of which `day` is the column of time. A source without a new file for
-    `late_days` is late; 0 means that it never is.
+    `by_day` is the name of an aggregate by day, and `day` is its time column. A source is late after `late_days`
+    without a new file; with 0, it is never late.
     """
 
     name: str
@@ -87,12 +87,12 @@ class Spec:
 
 
 def spec_of(name: str, facts: Facts, by_day: str = "") -> Spec:
-    """Return what to declare of a file.
+    """Return the spec to declare for a file.
 
     Args:
-        name: of the stream and the table.
-        facts: of the file.
-        by_day: name of the aggregate by day, "" for none.
+        name: name of the stream and the table.
+        facts: the file's.
+        by_day: name of the aggregate by day, or "" for none.
     """
     columns = [column_of(column) for column in facts.columns]
     tests = list(tests_of(facts))
@@ -100,15 +100,15 @@ def spec_of(name: str, facts: Facts, by_day: str = "") -> Spec:
 
 
 def column_of(column: Column) -> ColumnSpec:
-    """Return what to declare of a column."""
-    nulls, paths = tuple(sorted(column.spelled)), tuple(column.paths[:LISTED])
-    if len(column.paths) > LISTED:
+    """Return the spec to declare for a column."""
+    nulls, paths = tuple(sorted(column.spelled)), tuple(column.paths[:MOST_PATHS])
+    if len(column.paths) > MOST_PATHS:
         paths += ("…",)
     return ColumnSpec(column.identifier, column.name, column.type, column.mock_type, column.format, nulls, paths)
 
 
 def tests_of(facts: Facts) -> Iterator[TestSpec]:
-    """The tests that the rows of a file suggest."""
+    """Yield the tests that the rows of a file suggest."""
     rows = f"all {counted(facts.reading.rows, 'row')} of {facts.reading.file.name}"
     if facts.key:
         yield TestSpec("primary_key", {"columns": facts.key}, f"Unique and never null in {rows}.", warns=False)
@@ -123,9 +123,9 @@ def tests_of(facts: Facts) -> Iterator[TestSpec]:
 
 
 def is_enumerated(column: Column, facts: Facts) -> bool:
-    """Whether a column of text has so few values, so often each, that another one would be a surprise."""
+    """Return whether a text column has so few values, each so often, that another value would be a surprise."""
     plain = not any(set("'\\{}") & set(value) for value in column.values)
-    often = facts.reading.rows - column.nulls >= OFTEN * len(column.values)
+    often = facts.reading.rows - column.nulls >= MIN_REPEATS * len(column.values)
     of_text = column.type in ("varchar", "text") and column.identifier not in facts.key
-    of_text = of_text and not FREE.search(column.identifier)
-    return of_text and plain and often and 1 < len(column.values) <= FEW and "" not in column.values
+    of_text = of_text and not FREE_TEXT.search(column.identifier)
+    return of_text and plain and often and 1 < len(column.values) <= MOST_VALUES and "" not in column.values

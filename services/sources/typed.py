@@ -1,4 +1,4 @@
-"""What a person typed beside `make source`: whether it can be done."""
+"""Checks the options that a person passes to `make source`."""
 
 import argparse
 
@@ -8,19 +8,19 @@ from services.sources.spec import Spec
 
 
 class Refused(PlatformError):
-    """What was typed cannot be done; nothing was written."""
+    """The command cannot do this. Nothing was written."""
 
 
-def columns_of(key: str) -> list[str]:
-    """The names in KEY=."""
+def key_columns(key: str) -> list[str]:
+    """Return the column names in KEY=."""
     return [each.strip() for each in key.split(",") if each.strip()]
 
 
-def from_connection(options: argparse.Namespace) -> str:
-    """Return the stream that a person names beside FROM=connection, "" for all of them.
+def chosen_stream(options: argparse.Namespace) -> str:
+    """Return the stream that NAME= names with FROM=connection, or "" for all streams.
 
     Raises:
-        Refused: FROM is another word, or what is beside it says nothing of streams.
+        Refused: FROM has another value, or an option does not go with it.
     """
     if options.origin != "connection":
         raise Refused(
@@ -32,7 +32,7 @@ def from_connection(options: argparse.Namespace) -> str:
 
 
 def check_same(known: Spec, key: list[str], mart: str) -> None:
-    """Make sure that a source that is there has the key and the aggregate that a person names.
+    """Check that an existing source has the key and the aggregate that a person names.
 
     Raises:
         Refused: it has others.
@@ -41,29 +41,33 @@ def check_same(known: Spec, key: list[str], mart: str) -> None:
     if (key and key not in (known.key, raw)) or (mart and mart != known.by_day):
         has = f"its key is {', '.join(known.key) or 'none'}, and its table by day is {known.by_day or 'none'}"
         raise Refused(
-            f"The source {known.name} is there already: {has}. Leave KEY= and MART= out, or begin anew: "
+            f"The source {known.name} exists already: {has}. Leave out KEY= and MART=, or start over: "
             f"make source NAME={known.name} REMOVE=1."
         )
 
 
-def of_file(name: str) -> str:
-    """Return the name that a file's name gives its source.
+def name_from_file(name: str) -> str:
+    """Return the source's name for a file's name.
 
     Raises:
-        Refused: both warehouses would not take it.
+        Refused: the warehouses would not accept it.
     """
     found = table_name(name)
     if identifier(found) != found:
-        raise Refused(f"{name} would give its source the name {found!r}, which SQL does not take. Choose one: NAME=…")
+        raise Refused(
+            f"{name} would give its source the name {found!r}, which SQL does not accept. Choose another: NAME=…"
+        )
     return found
 
 
-def named(name: str, variable: str) -> str:
-    """Return a name that a person typed, if both warehouses take it.
+def check_name(name: str, variable: str) -> str:
+    """Return a name that a person typed, if both warehouses accept it.
 
     Raises:
         Refused: they do not.
     """
     if (possible := identifier(name)) != name:
-        raise Refused(f"{variable}={name} is not a name that both warehouses take. Choose another, such as {possible}.")
+        raise Refused(
+            f"{variable}={name} is not a name that both warehouses accept. Choose another, such as {possible}."
+        )
     return name

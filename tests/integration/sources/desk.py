@@ -65,7 +65,7 @@ class Desk:
         self.project.check_name(name, mart)
         facts = self.facts(file, key)
         spec = spec_of(name, facts, mart)
-        apply(self.project.written(spec))
+        apply(self.project.changes_to_write(spec))
         self.project.land(file, name)
         return facts, spec
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from blocks.hand_out import Tables
 from services.sources import command, render
-from services.sources.declared import declared, is_generated
+from services.sources.declared import is_generated, read_declared
 from services.sources.drift import Drift, declared_key, drift
 from services.sources.facts import facts_of
 from services.sources.listing import listed
@@ -46,7 +46,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def compared(desk: Desk, file: Path, name: str, work: Path) -> tuple[Spec, list[Drift]]:
     work.mkdir()
-    known = declared(desk.project, name)
+    known = read_declared(desk.project, name)
     assert known
     return known, drift(known, facts_of(read(file, work, known.format), [], work), work)
 
@@ -59,7 +59,7 @@ def test_what_is_written_is_read_back_and_the_same_file_changes_nothing(name: st
     known, found = compared(desk, file, name, tmp_path / "work")
     assert known == spec
     assert found == []
-    assert desk.project.written(known) == []
+    assert desk.project.changes_to_write(known) == []
 
 
 def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk, s3_url: str, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk,
     platform = desk.platform(tmp_path / "lake")
     assert broken(platform.build()) == []
     known, found = compared(desk, second, "orders", tmp_path / "work")
-    said = "\n".join(each.said for each in found)
+    said = "\n".join(each.text for each in found)
     for words in (
         "column 'extra' is new (varchar)",
         "column 'note' is missing",
@@ -78,8 +78,8 @@ def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk,
         "1 value of 'paid' is not boolean, such as 'maybe'",
         "1 value of 'amount' is not decimal(18,2), such as '7.255'",
         "the key (order_id) is not unique: 1 row repeats one",
-        "amount is null in 1 row, and never was",
-        "status has values that it never had: 'lost'",
+        "amount is null in 1 row, and was never null before",
+        "status has values that it never had before: 'lost'",
     ):
         assert words in said
     # Another platform than the one on which a person answers: it loads the file, and gets the models later.
@@ -89,8 +89,8 @@ def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk,
     spec = known
     for each in found:
         spec = each.take(spec) if each.take else spec
-    apply(desk.project.written(spec))
-    assert declared(desk.project, "orders") == spec
+    apply(desk.project.changes_to_write(spec))
+    assert read_declared(desk.project, "orders") == spec
     results = platform.results("build")
     assert broken(results) == ["source_unique_in_each_file_raw_orders_order_id"]
     query = "select order_id, day, paid, amount, status, note, extra from orders where order_id not between 3 and 40"
@@ -107,9 +107,9 @@ def test_a_missing_column_that_was_taken_up_is_not_asked_about_again(desk: Desk,
     (second := tmp_path / "orders-2.csv").write_text("Order ID,day,paid,amount,status\n41,01.12.2013,yes,1.00,open\n")
     desk.add(first, "orders", key="Order ID")
     known, [missing] = compared(desk, second, "orders", tmp_path / "work")
-    assert missing.said == "column 'note' is missing"
+    assert missing.text == "column 'note' is missing"
     assert missing.take
-    apply(desk.project.written(missing.take(known)))
+    apply(desk.project.changes_to_write(missing.take(known)))
     known, found = compared(desk, second, "orders", tmp_path / "again")
     assert found == []
     assert declared_key(known, found) == "order_id as declared, unique in every row"
@@ -120,7 +120,7 @@ def test_days_that_a_table_sums_up_by_cannot_become_text(desk: Desk, tmp_path: P
     (second := tmp_path / "orders-2.csv").write_text(SECOND)
     desk.add(first, "orders", key="Order ID", mart="orders_by_day")
     _, found = compared(desk, second, "orders", tmp_path / "work")
-    assert [(each.said[:19], each.because) for each in found if each.take is None] == [
+    assert [(each.text[:19], each.because) for each in found if each.take is None] == [
         ("1 value of 'day' is", "orders_by_day groups by it"),
         ("the key (order_id) ", "the table has one row per key"),
     ]
@@ -152,8 +152,8 @@ def test_a_later_file_without_drift_costs_no_rebuild_and_replaces_its_keys(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("Nr;Größe\n3;x\n".encode(), "it is utf8, and the files of the stream are cp1252"),
-        (b"Nr,Groesse\n3,x\n4,y\n", "separated by ',', those of the stream by ';'"),
+        ("Nr;Größe\n3;x\n".encode(), "it is utf8, but the files of the stream are cp1252"),
+        (b"Nr,Groesse\n3,x\n4,y\n", "separated by ',', but those of the stream by ';'"),
     ],
 )
 def test_a_file_that_is_written_otherwise_is_refused(content: bytes, said: str, desk: Desk, tmp_path: Path) -> None:
@@ -171,14 +171,14 @@ def test_a_file_that_a_person_took_over_is_never_changed(desk: Desk, tmp_path: P
     _, spec = desk.add(file, "orders", key="Order ID")
     mart = desk.project.models / "marts" / "orders.sql"
     mart.write_text(mine := mart.read_text().partition("\n")[2] + "\n-- mine\n")
-    changes = desk.project.written(spec)
+    changes = desk.project.changes_to_write(spec)
     assert [(change.path, change.owned) for change in changes] == [(mart, False)]
     apply(changes)
     assert mart.read_text() == mine
     with pytest.raises(StillRead, match=r"marts/orders\.sql reads orders, stg_orders of the source orders\. Change or"):
-        desk.project.removed("orders")
+        desk.project.changes_to_remove("orders")
     mart.write_text(mine := "select 1 as one\n")
-    apply(desk.project.removed("orders"))
+    apply(desk.project.changes_to_remove("orders"))
     assert mart.read_text() == mine
     assert not (desk.project.models / "staging" / "stg_orders.sql").exists()
     with pytest.raises(NameTaken, match=r"orders\.sql is a model of your own"):
@@ -199,9 +199,9 @@ def test_a_source_that_is_read_stays(file: str, text: str, desk: Desk, tmp_path:
     (reader := desk.folder / "dbt_project" / file).parent.mkdir(exist_ok=True)
     reader.write_text(text)
     with pytest.raises(StillRead, match=rf"^dbt_project/{file} reads orders of the source orders\."):
-        desk.project.removed("orders")
+        desk.project.changes_to_remove("orders")
     reader.unlink()
-    assert desk.project.removed("orders")
+    assert desk.project.changes_to_remove("orders")
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_where_a_person_must_change_something_nothing_else_is_changed(
     path.write_text(path.read_text().replace(mark, mark.replace("Generated", "Was generated")))
     before = {each: each.read_text() for each in [*desk.project.models.rglob("*.*"), desk.project.connections]}
     said = typed(desk, tmp_path, monkeypatch)
-    assert "The source orders is yours: change it by hand, as shown." in said
+    assert "The source orders is yours. Change it by hand, as shown." in said
     assert {each: each.read_text() for each in before} == before
 
 
@@ -275,7 +275,7 @@ def test_a_person_is_told_that_an_edit_of_what_is_generated_goes(
     text = connections.read_text().replace(f"{render.ENTRY}\n", f"{render.ENTRY}\n        # mine\n", 1)
     connections.write_text(text)
     said = typed(desk, tmp_path, monkeypatch)
-    assert "connections.yaml was edited by hand where it is generated: the diff takes that back." in said
+    assert "connections.yaml was edited by hand, and the diff undoes that" in said
     assert "marts/orders.sql was edited" not in said
     assert "extra: string" in connections.read_text()
 
@@ -296,7 +296,7 @@ def test_of_a_source_that_is_a_persons_no_file_is_written(
         "Order ID,day,paid,amount,status,note,extra\n42,01.12.2013,no,1.00,open,n,x\n"
     )
     assert command.Sources(out, desk.project, tmp_path, yes=True).add(str(second), "orders", "", "") == 0
-    assert "The source orders is yours: change it by hand, as shown." in out.file.getvalue()  # type: ignore[attr-defined]
+    assert "The source orders is yours. Change it by hand, as shown." in out.file.getvalue()  # type: ignore[attr-defined]
     assert desk.project.files_of("orders") == []
     assert {path: path.read_text() for path in before} == before
 
@@ -318,21 +318,21 @@ def test_an_entry_that_a_person_took_over_stays_and_is_shown(
     connections.write_text("".join(text))
     [after] = listed(desk.project, Tables())
     assert (before.owner, after.owner) == ("generated", "partly yours")
-    assert desk.project.written(spec) == []
+    assert desk.project.changes_to_write(spec) == []
     connections.write_text(mine := "".join(text).replace(old, new))
-    changes = [each for each in desk.project.written(spec) if each.entry]
+    changes = [each for each in desk.project.changes_to_write(spec) if each.entry]
     assert [(each.path, each.owned, each.entry) for each in changes] == [(connections, False, "orders")]
     show_diff(out := Console(file=StringIO(), width=200), desk.project, changes)
     said = out.file.getvalue()  # type: ignore[attr-defined]
     assert "The entry orders in connections.yaml is yours and stays as it is. It would have become:" in said
     assert re.search(rf"^-.*{new}$", said, re.M)
     assert re.search(rf"^\+.*{old}$", said, re.M)
-    [change, *_] = desk.project.removed("orders")
+    [change, *_] = desk.project.changes_to_remove("orders")
     assert (change.path, change.owned, change.entry) == (connections, False, "orders")
-    apply(desk.project.removed("orders"))
+    apply(desk.project.changes_to_remove("orders"))
     assert connections.read_text() == mine
     assert "orders" not in desk.project.sources_yml.read_text()
-    with pytest.raises(Refused, match="no source orders that make source wrote"):
+    with pytest.raises(Refused, match="did not write a source orders"):
         command.Sources(out, desk.project, tmp_path, yes=True).remove("orders")
 
 
@@ -347,7 +347,7 @@ def test_the_files_of_a_stream_that_stays_are_not_deleted(desk: Desk, tmp_path: 
     assert landed.read_text() == FIRST
     said = out.file.getvalue()  # type: ignore[attr-defined]
     assert "delete localstack" not in said
-    assert "The files in localstack/landing/orders stay, as the stream does." in said
+    assert "The files in localstack/landing/orders stay, because the stream stays." in said
 
 
 def test_removing_a_source_leaves_the_project_as_it_was(desk: Desk, tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_removing_a_source_leaves_the_project_as_it_was(desk: Desk, tmp_path: Pa
     before = texts()
     desk.add(file, "orders", key="Order ID", mart="orders_by_day")
     assert is_generated(desk.project, "orders")
-    apply(desk.project.removed("orders"))
+    apply(desk.project.changes_to_remove("orders"))
     assert texts() == before
 
 
@@ -379,8 +379,8 @@ def test_values_that_are_keys_of_a_published_table_are_tested_to_be(desk: Desk, 
     ]
     assert relationships(desk.facts(orders, work=tmp_path), desk.project, tmp_path / "none", tmp_path) == []
     _, spec = desk.add(orders, "orders")
-    apply(desk.project.written(spec := replace(spec, tests=[*spec.tests, *found])))
-    assert declared(desk.project, "orders") == spec
+    apply(desk.project.changes_to_write(spec := replace(spec, tests=[*spec.tests, *found])))
+    assert read_declared(desk.project, "orders") == spec
     desk.sync(s3_url, tmp_path / "lake")
     results = platform.build()
     assert broken(results) == []
@@ -398,5 +398,5 @@ def test_a_source_is_late_when_files_of_its_days_are_due(
     assert late_after(days) == late
     assert late_after(days[:4]) == 0
     _, spec = desk.add(file, "visits")
-    apply(desk.project.written(spec := replace(spec, late_days=late)))
-    assert declared(desk.project, "visits") == spec
+    apply(desk.project.changes_to_write(spec := replace(spec, late_days=late)))
+    assert read_declared(desk.project, "visits") == spec

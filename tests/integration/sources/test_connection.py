@@ -14,7 +14,7 @@ from blocks.landing import LandedFile
 from services.embedded.stack import CONNECTION_ID
 from services.sources import command
 from services.sources.connection import why_not
-from services.sources.declared import declared, is_generated
+from services.sources.declared import is_generated, read_declared
 from services.sources.outcome import Outcome
 from services.sources.spec import Spec
 from tests.integration.airbyte.running_mock import served
@@ -101,7 +101,7 @@ def test_streams_in_raw_become_tested_tables_and_the_others_are_named(
 
     said = typed()
     assert "raw has no row of later. Sync it again once its source has rows." in said
-    parcels, notes = declared(desk.project, "parcels"), declared(desk.project, "notes")
+    parcels, notes = read_declared(desk.project, "parcels"), read_declared(desk.project, "notes")
     assert types(parcels) == {"id": "bigint", "weight": "double", "sent": "date"}
     assert types(notes) == {"day": "date", "zip_code": "varchar", "size": "decimal(18,1)"}
     assert parcels
@@ -119,7 +119,7 @@ def test_streams_in_raw_become_tested_tables_and_the_others_are_named(
     assert command.Sources(shown, desk.project, tmp_path, yes=True).show() == 0
     assert re.search(r"^parcels .* 1\.csv \(20\d\d-\d\d-\d\d \d\d:\d\d UTC\)", shown.file.getvalue(), re.M)  # type: ignore[attr-defined]
     assert desk.project.connections.read_text() == before, "Airbyte has the streams already"
-    assert declared(desk.project, "later") is None
+    assert read_declared(desk.project, "later") is None
     assert "Nothing was written." in typed()
 
 
@@ -127,7 +127,7 @@ def test_streams_in_raw_become_tested_tables_and_the_others_are_named(
     ("table", "columns", "said"),
     [
         ("later", [], "raw has no table later yet. Sync it first: make run FLOW=airbyte_sync"),
-        ("select", ["id", "_ab_source_file_url"], "Rename the stream, such as select_"),
+        ("select", ["id", "_ab_source_file_url"], "Rename the stream, for example to select_"),
         ("people", ["id"], "its rows do not come from files"),
         ("orders", ["id", "_ab_source_file_url"], ""),
     ],
@@ -143,7 +143,7 @@ def test_what_was_written_is_taken_out(desk: Desk, tmp_path: Path, monkeypatch: 
     source = command.Sources(Console(file=io.StringIO()), desk.project, tmp_path, yes=True)
     before = desk.project.sources_yml.read_text()
     assert source.add_streams("notes") == 0
-    assert declared(desk.project, "parcels") is None
+    assert read_declared(desk.project, "parcels") is None
     assert is_generated(desk.project, "notes"), "the stream itself is a person's, and what is made of it is not"
     assert source.remove("notes") == 0
     assert desk.project.sources_yml.read_text() == before

@@ -65,7 +65,7 @@ def test_a_folder_of_the_streams_name_needs_no_glob(landing: S3Landing) -> None:
         ("s3://elsewhere/inbound/shop/", "is not a folder below s3://BUCKET/inbound/"),
         ("s3://BUCKET/outbound/", "is not a folder below"),
         ("s3://BUCKET/inbound/", "is not a folder below"),
-        ("s3://BUCKET/inbound/nothing/", "holds no file"),
+        ("s3://BUCKET/inbound/nothing/", "has no data file"),
     ],
 )
 def test_another_place_is_refused(url: str, said: str, landing: S3Landing) -> None:

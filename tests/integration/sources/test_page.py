@@ -58,7 +58,7 @@ def test_a_newcomer_gets_from_a_file_to_a_tested_table(said: list[str]) -> None:
     assert "warn" not in first.partition("\nTests")[2]
     assert "24.90" in table
     assert "column 'coupon' is new (varchar)" in second
-    assert "amount is null in 1 row, and never was" in second
+    assert "amount is null in 1 row, and was never null before" in second
     assert re.search(r"1009 +│ +false +│ +NULL +│ +NEW10", second)
     assert re.search(r"1008 +│ +true +│ +15.00", second)
     assert re.search(r"orders +order_id +9 +orders-2013-01-06\.csv", listed)
@@ -85,8 +85,8 @@ def test_without_an_answer_nothing_is_changed(said: list[str], clone: Path) -> N
     ("command", "said"),
     [
         ("make source", "does not exist. Usage: make source FILE=path/to/orders.csv."),
-        ("make source FILE=README.md NAME=select", "NAME=select is not a name that both warehouses take"),
-        ("make source NAME=nothing REMOVE=1", "There is no source nothing that make source wrote"),
+        ("make source FILE=README.md NAME=select", "NAME=select is not a name that both warehouses accept"),
+        ("make source NAME=nothing REMOVE=1", "`make source` did not write a source nothing"),
         ("make source FILE=README.md NAME=dim_airlines", "dim_airlines.sql is a model of your own"),
     ],
 )
@@ -134,7 +134,7 @@ def test_with_make_dev_the_sensor_loads_the_file_and_the_next(said: list[str], c
     assert found == [("2013-01-02",), ("soon",)]
     third = shell(clone, "make source FILE=s3://my-data-lake-landing/inbound/orders/orders-2013-01-07.csv YES=1")
     assert third.returncode == 0, third.stdout + third.stderr
-    assert "It is as declared." in third.stdout
+    assert "It matches what is declared." in third.stdout
     assert "the tables stay as they are" in third.stdout
     streams = shell(clone, "make source FROM=connection")
     assert streams.returncode == 0, streams.stdout + streams.stderr

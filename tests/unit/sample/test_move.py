@@ -42,7 +42,7 @@ def with_orders(sample: Sample, tmp_path: Path) -> Sample:
     """The same, with a source of the user's."""
     (file := tmp_path / "orders.csv").write_text(ORDERS)
     project = project_of(sample.root)
-    apply(project.written(spec_of("orders", facts_of(read(file, tmp_path), [], tmp_path), "")))
+    apply(project.changes_to_write(spec_of("orders", facts_of(read(file, tmp_path), [], tmp_path), "")))
     project.land(file, "orders")
     return sample
 
@@ -81,7 +81,7 @@ def test_what_is_the_users_stays_in_its_place(with_orders: Sample) -> None:
     put_back(with_orders, CONSOLE, yes)
     assert streams(with_orders.root)[0] == "orders"
     assert sorted(streams(with_orders.root)) == sorted(["orders", *with_orders.streams()])
-    apply(project_of(with_orders.root).removed("orders"))
+    apply(project_of(with_orders.root).changes_to_remove("orders"))
     assert render.ENTRY not in (with_orders.root / SOURCES_FILE).read_text()
 
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_is_said(sample: Sample) -> None:
 @pytest.fixture(params=["in place", "beside a source", "taken out"])
 def changed(request: pytest.FixtureRequest, with_orders: Sample) -> Sample:
     if request.param == "in place":
-        apply(project_of(with_orders.root).removed("orders"))
+        apply(project_of(with_orders.root).changes_to_remove("orders"))
         shutil.rmtree(with_orders.root / "localstack/landing/orders")
     elif request.param == "taken out":
         take_out(with_orders, CONSOLE, yes)

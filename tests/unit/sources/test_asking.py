@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from services.sources.asking import taken
+from services.sources.asking import resolve_drift
 from services.sources.drift import Drift
 from services.sources.spec import Spec
 
@@ -26,7 +26,7 @@ def decide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
         monkeypatch.setattr(sys.stdin, "isatty", lambda: bool(answers), raising=False)
         monkeypatch.setattr("builtins.input", lambda question: (console.print(question, markup=False), typed.pop(0))[1])
         typed = list(answers)
-        return taken(console, SPEC, found, yes), out.getvalue()
+        return resolve_drift(console, SPEC, found, yes), out.getvalue()
 
     return decide
 
@@ -39,13 +39,13 @@ def test_all_differences_are_shown_where_one_cannot_be_taken_up(yes: bool, decid
     assert "column 'a' is new" in said
     assert "It cannot be taken up, because the table has one row per key." in said
     assert ("YES=1 takes up every difference, and 1 of 2 cannot be taken up." in said) is yes
-    assert ("Nobody can answer here. Type the command in a terminal." in said) is not yes
+    assert ("There is no terminal to ask in. Run the command in a terminal." in said) is not yes
 
 
 def test_without_a_terminal_yes_is_offered_and_does_what_it_says(decide: Callable[..., Told]) -> None:
     spec, said = decide(LATE)
     assert spec is None
-    assert "Type the command in a terminal, or take up every difference with YES=1." in said
+    assert "Run the command in a terminal, or take up every difference with YES=1." in said
     assert decide(LATE, yes=True)[0] == replace(SPEC, late_days=1)
 
 

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.sources.entries import NotEditable, flow, is_own, join, names, put, select, take_out
+from services.sources.entries import NotEditable, flow, is_own, join, names, put, remove, select
 
 MARK = "# generated"
 PERSONS = """\
@@ -42,7 +42,7 @@ def test_every_other_line_stays_and_taking_it_out_leaves_the_file_as_it_was() ->
     assert lines[:at] + lines[at + len(added) :] == PERSONS.splitlines()
     assert yaml.safe_load(text)["sources"][0]["tables"][2] == {"name": "orders", "columns": [{"name": "id"}]}
     assert put(text, TABLES, "orders", LINES, MARK) == text
-    assert take_out(text, TABLES, "orders", MARK) == PERSONS
+    assert remove(text, TABLES, "orders", MARK) == PERSONS
 
 
 def test_a_marked_entry_is_replaced_where_it_stands() -> None:
@@ -55,7 +55,7 @@ def test_an_entry_without_the_mark_is_a_persons_and_stays() -> None:
     assert is_own(PERSONS, TABLES, "flights", MARK) is False
     assert is_own(PERSONS, TABLES, "nothing", MARK) is None
     assert put(PERSONS, TABLES, "flights", ["name: flights"], MARK) == PERSONS
-    assert take_out(PERSONS, TABLES, "flights", MARK) == PERSONS
+    assert remove(PERSONS, TABLES, "flights", MARK) == PERSONS
     taken_over = put(PERSONS, TABLES, "orders", LINES, MARK).replace("      # generated\n", "")
     assert put(taken_over, TABLES, "orders", ["name: orders"], MARK) == taken_over
 
@@ -96,7 +96,7 @@ def yaml_takes(text: str) -> bool:
 @pytest.mark.parametrize("before", ["a:\n  b: []\nc: 1\n", "a:\n  b: []  # none yet\n", "a:\n  b:  []\n"])
 def test_a_list_whose_last_entry_is_taken_out_is_empty_again(before: str) -> None:
     text = put(before, ["a", "b"], "x", ["name: x"], MARK)
-    after = take_out(text, ["a", "b"], "x", MARK)
+    after = remove(text, ["a", "b"], "x", MARK)
     assert yaml.safe_load(after) == yaml.safe_load(before)
     assert after == before.replace("b:  []", "b: []")
 
