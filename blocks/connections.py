@@ -152,7 +152,7 @@ def current() -> Connections:
     return _of_the_run.get() or Connections(None)
 
 
-def described(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:
+def blocks_from(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:
     """Create every block from the settings."""
     return landing_from(settings), airbyte_from(settings), snowflake_from(settings), dbt_from(settings)
 

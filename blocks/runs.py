@@ -1,4 +1,4 @@
-"""A deployment's runs on Prefect's server: asked for once a batch, counted, and followed to their end."""
+"""Starts one run of a deployment on Prefect's server for each batch, and reports how the runs ended."""
 
 import json
 import re
@@ -39,18 +39,18 @@ from blocks.settings import make
 QUEUED = [StateType.SCHEDULED, StateType.PENDING]
 UNDER_WAY = [*QUEUED, StateType.RUNNING, StateType.PAUSED, StateType.CANCELLING]
 MOST_UNDER_WAY = 2
-"""One that runs, and one that gets ready meanwhile; the warehouse has one writer anyway."""
+"""One run works while the next one gets ready. More would not help, since the warehouse has one writer."""
 HELD = "Held"
-"""Name of the state in which a run waits until the cursor names it; no worker takes it before that."""
+"""Name of the state in which a run waits until the cursor names it. Until then, no worker starts it."""
 EVENTS_A_CALL = 200
 MOST_REASON = 500
-"""Characters of a batch's reason in the artifact."""
+"""Maximum characters of a batch's reason in the artifact."""
 DATE_LAG = timedelta(seconds=2)
-"""How far a Date header may be behind: it has whole seconds, and Prefect's uvicorn renews it once a second."""
+"""Maximum delay of a Date header: it has whole seconds, and Prefect's uvicorn renews it once a second."""
 MOST_NAMES = 400
-"""Characters of the names of a batch's further files in the artifact, which holds many batches."""
+"""Maximum characters for the names of a batch's other files in the artifact, which has many batches."""
 SLUG = 100
-"""Characters of a cursor's place in the name of its artifact."""
+"""Maximum characters of a cursor's URL in the name of its artifact."""
 
 
 class DeploymentUnknown(PrefectUnavailable):
@@ -58,12 +58,15 @@ class DeploymentUnknown(PrefectUnavailable):
 
 
 class DeploymentRuns:
-    """The runs of one deployment, called `flow/deployment` in prefect.yaml, with the blocks of a profile.
+    """The runs of one deployment with a profile's blocks.
 
-    `names` are the platform's, by which its runs and artifacts differ from others' on a server that it shares.
+    Args:
+        deployment: its name in prefect.yaml, as `flow/deployment`.
+        profile: name of the saved blocks; None uses the environment.
+        names: the platform's names, which distinguish its runs and artifacts on a shared server.
 
     Raises:
-        PrefectUnavailable, DeploymentUnknown: by every method.
+        PrefectUnavailable, DeploymentUnknown: from every method.
     """
 
     _unannounced: UUID | None = None
@@ -74,29 +77,29 @@ class DeploymentRuns:
         self.flow, _, self.name = self.deployment.partition("/")
 
     def busy(self) -> bool:
-        """Whether a run waits for its start, or as many as are useful are under way; plans for later do not count.
+        """Return whether a run waits to start, or MOST_UNDER_WAY runs are under way.
 
-        What counts are the runs of all deployments of the flow that take the same connection as this one; on a server
-        that others use too, those with this one's work pool or the platform's tag.
+        Runs of all deployments of the flow count if they sync the same connection, but not runs scheduled for later.
+        On a shared server, the deployment must also have the same work pool or the platform's tag.
         """
         count = 0
         with client() as server:
             deployments = list(server.deployments(self.flow))
             own = self._named(deployments)
-            ours = {**own.parameters, "profile": self.profile}
+            parameters = {**own.parameters, "profile": self.profile}
             chosen = [each.id for each in deployments if self._is_ours(each, own.work_pool_name)]
             for run in server.runs(_under_way(chosen, server.now)):
-                if not _held(run) and _same_connection(run.parameters, ours):
+                if not _held(run) and _same_connection(run.parameters, parameters):
                     count += 1
                     if run.state_type in QUEUED or count >= MOST_UNDER_WAY:
                         return True
         return False
 
     def start(self, batch: Batch) -> str:
-        """Ask for the batch's run, which however often it is asked for is one; its id.
+        """Create the batch's run and return its id. Repeated calls return the same run.
 
-        It starts once `outcomes` was asked for it, and so only if the cursor names it: a sensor that was suspended
-        before it asks, while another took over, makes no second run.
+        The run stays held until `outcomes` is called with its id, so it starts only if the cursor names it. If a sensor
+        is suspended before this call and another sensor takes over, the batch does not run twice.
         """
         with client() as server:
             run = server.client.create_flow_run_from_deployment(
@@ -116,14 +119,14 @@ class DeploymentRuns:
             if deployment.name == self.name:
                 return deployment
         raise DeploymentUnknown(
-            f"Prefect knows no deployment {self.deployment}. Name one as flow/deployment; `prefect deployment ls` "
-            "lists them, and `prefect deploy --all` registers those of prefect.yaml."
+            f"Prefect's server has no deployment {self.deployment}. Name one as flow/deployment: `prefect deployment "
+            "ls` lists them, and `prefect deploy --all` registers those in prefect.yaml."
         )
 
     def outcomes(self, run_ids: Iterable[str]) -> dict[str, Outcome]:
-        """How those of the runs ended that have ended; those that were held until the cursor named them may start.
+        """Return how the runs ended that have ended, and start those that are still held.
 
-        A run that was deleted counts as failed.
+        A deleted run counts as failed.
         """
         wanted = [UUID(each) for each in run_ids]
         with client() as server:
@@ -140,14 +143,14 @@ class DeploymentRuns:
                 server.client.delete_flow_run(run.id)
 
     def key(self, batch: Batch) -> str:
-        """The idempotency key of a batch's run: Prefect has one run a key of all deployments of a flow."""
+        """Return the idempotency key of a batch's run. It is unique across all deployments of a flow."""
         return self.names.name(batch.idempotency_key)
 
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
         """Emit an event `s3.object.arrived` for each file.
 
-        Its id is made from the version, so that an event which is sent again is the same event. Events hold up no
-        batch: what Prefect refuses, or fails to take twice in a row, is logged.
+        The event's id follows from the file's version, so sending it again does not create a second event. Events do
+        not delay a batch: if Prefect rejects them, or fails twice in a row, a warning is logged.
 
         Raises:
             PrefectUnavailable: this batch's events failed for the first time.
@@ -166,12 +169,12 @@ class DeploymentRuns:
             get_logger("sensor").warning("The events of %d files were not all sent. %s", len(events), error)
 
     def show_failed(self, place: str, failed: list[Failed]) -> None:
-        """Put a cursor's failed batches into its one artifact, `parked-batches-…`."""
+        """Write a cursor's failed batches to its artifact, `parked-batches-…`."""
         key, rows = self.names.artifact(parked_key(place)), json.dumps(list(map(_row, failed)))
         chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
         with client() as server:
             old = server.client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.ID_DESC, limit=1)
-            # The client's own methods send an event besides, in a thread.
+            # The client's own methods would also send an event, in a thread.
             if old:
                 change = ArtifactUpdate(data=rows).model_dump(mode="json", exclude_unset=True)
                 server.client.request("PATCH", "/artifacts/{id}", path_params={"id": old[0].id}, json=change)
@@ -179,8 +182,8 @@ class DeploymentRuns:
             new = ArtifactCreate(
                 key=key,
                 type="table",
-                description=f"The batches of {place} whose last run failed. One with a date in `again` is tried again "
-                "then. The others are parked: correct the cause, then type "
+                description=f"The batches of {place} whose last run failed. A batch with a date in `again` is retried "
+                "then. The others are parked: fix the cause, then type "
                 f"`{make('cursor')} ARGS='release BATCH'` or, if there is nothing left to load, `forget BATCH`. "
                 f"`{make('status')}` counts them all.",
                 data=rows,
@@ -189,7 +192,7 @@ class DeploymentRuns:
 
 
 def run_name(batch: Batch) -> str:
-    """What the run of a batch is called on its page."""
+    """Return the name of a batch's run."""
     attempt = f", attempt {batch.attempt}" if batch.attempt > 1 else ""
     return f"{counted(len(batch.files), 'file')} from {shown(batch.files[0].key)}{attempt}"
 
@@ -227,9 +230,9 @@ def _held(run: FlowRun) -> bool:
 
 
 def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
-    """How a run ended, by the server's clock; None if it has not."""
+    """Return how a run ended; None if it has not. `now` is the server's clock."""
     if run is None:
-        return Outcome(well=False, again=True, reason="Prefect no longer knows its run")
+        return Outcome(well=False, again=True, reason="Its run no longer exists on Prefect's server")
     if (
         run.state is None
         or not run.state.is_final()
@@ -239,7 +242,7 @@ def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
     reason = f"{run.state.name}: {run.state.message or ''}"
 
     def is_for(*names: str) -> bool:
-        # Of an exception, the server keeps no more than its name and text.
+        # The server keeps only the name and text of an exception.
         return any(f" {name}: " in reason for name in names)
 
     well = run.state.is_completed() or is_for(*PUBLISHED)
@@ -252,20 +255,20 @@ def attempts(run: FlowRun, states: Iterable[State[Any]]) -> int:
 
     Args:
         run: the run.
-        states: all that it has been in.
+        states: all states of the run so far.
     """
     return max(run.run_count, sum(each.message == RETRIED for each in states) + 1)
 
 
 def parked_key(place: str) -> str:
-    """The key of the artifact with a cursor's failed batches: legible, and another for each cursor."""
+    """Return a readable and unique key for the artifact with a cursor's failed batches."""
     name = re.sub("[^a-z0-9]+", "-", unquote(place).replace(CURSORS, "").removesuffix(".json").lower())
     legible = name.removeprefix("s3")[:SLUG].rstrip("-")
     return f"parked-batches{legible}-{sha256(place.encode()).hexdigest()[:6]}"
 
 
 def _under_way(deployments: list[UUID], now: datetime) -> FlowRunFilter:
-    """Runs of deployments; one without, in a process of somebody's, is queued nowhere."""
+    """Select the deployments' runs that are under way. A run without a deployment is in nobody's queue."""
     return FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=deployments),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=UNDER_WAY)),
@@ -274,6 +277,6 @@ def _under_way(deployments: list[UUID], now: datetime) -> FlowRunFilter:
 
 
 def _same_connection(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether two runs' parameters mean the same connection; the profile's own may be any that the other one names."""
+    """Return whether two runs' parameters name a common connection. A profile's default may be any connection."""
     ids = [set(each.get("connection_ids") or []) for each in (one, other)]
     return one.get("profile") == other.get("profile") and (not all(ids) or not ids[0].isdisjoint(ids[1]))

@@ -1,7 +1,7 @@
-"""Blocks as they are saved on a Prefect server: how they differ from the environment, whose they are, and saving them.
+"""Saves blocks on a Prefect server, compares them with the environment, and checks who owns them.
 
 `python -m blocks.connections --name production` registers the block types and saves a document of each from the
-environment; doing it again brings the documents up to date.
+environment. Running it again updates the documents.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
 from pydantic import SecretStr
 
-from blocks.connections import described, profiles, webhooks
+from blocks.connections import blocks_from, profiles, webhooks
 from blocks.errors import PlatformError
 from blocks.names import is_own
 from blocks.names import owner as default_owner
@@ -31,28 +31,30 @@ from blocks.systems import S3Landing
 
 WEBHOOK = Webhook.get_block_type_slug()
 PUBLIC = "test"
-"""The secret key that LocalStack takes from everybody: no secret."""
+"""The secret key for LocalStack. It is not a secret: LocalStack accepts it from everybody."""
 RECEIVER = "alerts"
-"""The host of the local receiver of alerts, within Compose's network."""
+"""The host name of the local receiver of alerts in Compose's network."""
 
 PROJECT = Path(__file__).parents[1]
 
 
-ABSENT, LEFT = "is not there", "is no longer wanted"
+ABSENT, UNWANTED = "is missing", "is no longer configured"
 
 
 def wanted(settings: Settings, profile: str) -> dict[str, Block | None]:
-    """The blocks that the environment describes, by `KIND/NAME`; None for one that is not wanted."""
-    blocks: dict[str, Block | None] = {f"{each.get_block_type_slug()}/{profile}": each for each in described(settings)}
+    """Create the blocks from the settings, by `KIND/NAME`; None for a webhook without a URL."""
+    blocks: dict[str, Block | None] = {
+        f"{each.get_block_type_slug()}/{profile}": each for each in blocks_from(settings)
+    }
     return blocks | {f"{WEBHOOK}/{name}": each for name, each in webhooks(settings, profile).items()}
 
 
 def differing(settings: Settings, profile: str) -> dict[str, tuple[Block | None, list[str]]]:
-    """How the blocks saved for a profile differ from what is wanted, by `KIND/NAME`."""
+    """Return each wanted block of a profile and its differences from the saved one, by `KIND/NAME`."""
     found = {}
     for where, block in wanted(settings, profile).items():
         name = where.partition("/")[2]
-        found[where] = (block, differences(block, name) if block else [LEFT] if _is_saved(name) else [])
+        found[where] = (block, differences(block, name) if block else [UNWANTED] if _is_saved(name) else [])
     return found
 
 
@@ -67,16 +69,16 @@ def _is_saved(name: str) -> bool:
 
 
 def differences(wanted: Block, name: str) -> list[str]:
-    """How the block saved under a name differs from another, a line each; a secret's value is in none.
+    """Return the differences between the wanted block and the one saved under a name, without any secret's value.
 
-    The line of one that has not been saved is `is not there`.
+    If there is no saved block, the only difference is `is missing`.
     """
     try:
         saved = type(wanted).load(name)
     except (ValueError, ObjectNotFound):
         return [ABSENT]
     except RuntimeError:
-        return ["does not fit its type any more"]
+        return ["is no longer valid for its type"]
     lines = []
     for part in type(wanted).model_fields.keys() - Block.model_fields.keys():
         old, new = getattr(saved, part), getattr(wanted, part)
@@ -88,9 +90,9 @@ def differences(wanted: Block, name: str) -> list[str]:
 
 
 def save(client: SyncPrefectClient, block: Block | None, name: str) -> None:
-    """Save a block under a name; one that is there already gets the new values. None removes a webhook.
+    """Save a block under a name; an existing one gets the new values. None removes a webhook.
 
-    Other than `Block.save`, it leaves a block type of the same name as it is: that may be other people's.
+    Unlike `Block.save`, this does not change an existing block type, which may belong to other people.
     """
     if block is None:
         client.delete_block_document(client.read_block_document_by_name(name, WEBHOOK).id)
@@ -101,7 +103,7 @@ def save(client: SyncPrefectClient, block: Block | None, name: str) -> None:
     except ObjectNotFound:
         kind.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
         type_id = client.read_block_type_by_slug(slug).id
-    # Prefect's public methods would also bring the type's description up to date.
+    # Prefect's public methods would also update the type's description.
     checksum = kind._calculate_schema_checksum()  # noqa: SLF001
     try:
         schema = client.read_block_schema_by_checksum(checksum, version=kind.get_block_schema_version())
@@ -123,16 +125,16 @@ def save(client: SyncPrefectClient, block: Block | None, name: str) -> None:
 
 
 def register(profile: str, takeover: bool = False) -> list[str]:
-    """Save the blocks that the environment describes under a profile's name; return what was saved.
+    """Save the blocks from the environment under a profile's name, and return a line for each saved block.
 
-    Nothing is written where nothing differs.
+    If nothing differs, nothing is written.
 
     Args:
-        profile: the name.
-        takeover: whether blocks that were saved from elsewhere are overwritten.
+        profile: the profile's name.
+        takeover: whether to overwrite blocks that were saved from elsewhere.
 
     Raises:
-        blocks.record.NotOurs: blocks of the name were saved from another clone, or by a person.
+        blocks.record.NotOurs: blocks with this name were saved from another clone, or by a person.
     """
     settings = Settings()
     owner = settings.prefect_owner or default_owner(PROJECT)
@@ -157,27 +159,27 @@ def _saved(where: str, block: Block | None) -> str:
 def refuse_others(
     record: Record, profile: str, owner: str, found: Mapping[str, tuple[Block | None, list[str]]], url: str
 ) -> None:
-    """Make sure that the blocks of a profile's name that there are were saved from this clone.
+    """Check that the existing blocks with a profile's name were saved from this clone.
 
     Raises:
-        blocks.record.NotOurs: they were not.
+        blocks.record.NotOurs: they were saved from elsewhere.
     """
     there = [_thing(where, profile) for where, (block, what) in found.items() if what != [ABSENT] and (block or what)]
     remedy = (
-        "Save yours under another name, or in another PREFECT_NAMESPACE. If those are yours to overwrite, add "
+        "Save yours under another name, or in another PREFECT_NAMESPACE. If you may overwrite these blocks, add "
         f"--takeover to `python -m blocks.connections --name {profile}`, or TAKEOVER=1 to `{make('up')}`."
     )
     record.check(profile, owner, there, f"The name {profile} for blocks on {url}", remedy)
 
 
 def _thing(where: str, profile: str) -> str:
-    """What the record calls a block: the kind alone where it has the profile's name."""
+    """Return a block's name in the record: only its kind if it has the profile's name."""
     kind, _, name = where.partition("/")
     return f"block {kind}" if name == profile else f"block {where}"
 
 
 def exposed(settings: Settings) -> str:
-    """A warning where secrets would be readable by anybody who reaches the Prefect server; nothing otherwise."""
+    """Return a warning if anybody who can reach the Prefect server could read secrets; otherwise ""."""
     if PREFECT_API_AUTH_STRING.value() or PREFECT_API_KEY.value():
         return ""
     secrets = [
@@ -189,13 +191,13 @@ def exposed(settings: Settings) -> str:
         return ""
     server = PREFECT_API_URL.value() or "The Prefect server of this process"
     return (
-        f"Warning: {server} asks for no password, so anybody who reaches it can read {', '.join(secrets)} from its "
+        f"Warning: {server} requires no password, so anybody who can reach it can read {', '.join(secrets)} from its "
         "blocks. Start the server with PREFECT_SERVER_API_AUTH_STRING, then set PREFECT_API_AUTH_STRING here."
     )
 
 
 def _is_public(value: str) -> bool:
-    """Whether a value may be shown: it is empty, LocalStack's, or the address of the local receiver."""
+    """Return whether a value is not a secret: it is empty, LocalStack's key, or the local receiver's address."""
     return value in ("", PUBLIC) or urlsplit(value).hostname == RECEIVER
 
 
@@ -203,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Register the block types and save a document of each from the environment."""
     parser = argparse.ArgumentParser(prog="python -m blocks.connections", description=main.__doc__)
     parser.add_argument("--name", help="name of the documents: the profile, e.g. production")
-    parser.add_argument("--takeover", action="store_true", help="overwrite blocks that were saved from elsewhere")
+    parser.add_argument("--takeover", action="store_true", help="overwrite blocks that were saved from another clone")
     options = parser.parse_args(arguments)
     server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
     if not options.name:
@@ -215,7 +217,7 @@ def main(arguments: list[str] | None = None) -> int:
         for line in saved:
             print(line)
         if not saved:
-            print(f"The blocks called {options.name} are as the environment says; nothing was changed.")
+            print(f"The blocks called {options.name} match the environment. Nothing was changed.")
     except (PlatformError, ValueError, httpx.HTTPError) as error:
         print(f"The blocks were not saved on {server}: {error}{_hint(error)}", file=sys.stderr)
         return 1
@@ -227,18 +229,18 @@ def _nameless(server: str) -> str:
     with suppress(httpx.HTTPError, RuntimeError):
         there = profiles(S3Landing)
     return (
-        "no profile is named, and blocks that are saved under its name are overwritten. Name it, for example: "
-        f"python -m blocks.connections --name production. Saved on {server}: {', '.join(there) or 'none yet'}."
+        "name a profile, since blocks saved under its name are overwritten. For example: "
+        f"python -m blocks.connections --name production. Profiles saved on {server}: {', '.join(there) or 'none yet'}."
     )
 
 
 def _hint(error: Exception) -> str:
     if isinstance(error, httpx.TransportError):
-        return ". Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL."
+        return ". Start `make dev`, then run `. data/dev/env`. For another server, set PREFECT_API_URL."
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == 500:
         return (
-            "\nA server whose PREFECT_SERVER_ENCRYPTION_KEY has changed cannot read the blocks that it has: give it "
-            f"the former one, or begin anew with `{make('reset')}`."
+            "\nIf PREFECT_SERVER_ENCRYPTION_KEY has changed, the server cannot read its saved blocks. Restore the "
+            f"previous key, or delete everything with `{make('reset')}`."
         )
     return ""
 

@@ -1,1 +1,1 @@
-"""Airbyte: its API as the platform uses it, its errors, and the client."""
+"""Airbyte: the API's objects that the platform uses, the errors, and the client."""

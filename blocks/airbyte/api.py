@@ -1,4 +1,4 @@
-"""What Airbyte's API answers, as far as the platform uses it.
+"""The objects in Airbyte's API, with the fields that the platform uses.
 
 The wire format is Airbyte's own (airbyte-platform, `airbyte-api/server-api/src/main/openapi/api.yaml`).
 """
@@ -28,14 +28,14 @@ class _Configurations(_Wire):
 
 
 class _Properties(_Wire):
-    """What a source says of a stream: its key, each column as the path to it."""
+    """A stream as its source describes it. Each column of the key is a path."""
 
     name: str = Field(alias="streamName")
     primary_key: list[list[str]] = Field([], alias="sourceDefinedPrimaryKey")
 
 
 class Discovered(_Wire):
-    """What a source says of its streams."""
+    """The streams of a source, as it describes them."""
 
     streams: list[_Properties]
 
@@ -46,27 +46,27 @@ class _FileStream(_Wire):
 
     @property
     def patterns(self) -> list[str]:
-        """Its globs; the mock's default is the folder of the stream's name."""
+        """The stream's globs. The mock's default is a folder with the stream's name."""
         return self.globs or [f"{self.name}/**"]
 
 
 class _S3Configuration(_Wire):
     bucket: str = ""
     prefix: str = ""
-    """The mock's, below which its globs begin; source-s3 itself has none."""
+    """Prefix to which the globs are relative. Only the mock has it; source-s3 does not."""
     streams: list[_FileStream] = []
 
 
 class Source(_Wire):
-    """A source, as far as the platform uses it; only S3's says which files it reads."""
+    """A source. Only an S3 source tells which files it reads."""
 
     source_type: str = Field("", alias="sourceType")
     configuration: dict[str, Any] = {}
 
     def reads(self, bucket: str, key: str, streams: Container[str]) -> bool:
-        """Whether an object fits one of the globs of these streams, as source-s3 matches them.
+        """Return whether an object matches one of these streams' globs, by source-s3's rules.
 
-        The source of that: airbyte-cdk, `file_based_stream_reader.py`, `filter_files_by_globs_and_start_date`.
+        See airbyte-cdk, `file_based_stream_reader.py`, `filter_files_by_globs_and_start_date`.
         """
         if self.source_type != "s3":
             return False
@@ -77,7 +77,7 @@ class Source(_Wire):
 
 
 class Connection(_Wire):
-    """A connection, as far as the platform uses it."""
+    """A connection."""
 
     connection_id: str = Field(alias="connectionId")
     source_id: str = Field("", alias="sourceId")
@@ -88,17 +88,17 @@ class Connection(_Wire):
 
     @property
     def streams(self) -> list[str]:
-        """The names of the streams that it syncs."""
+        """The names of the streams to sync."""
         return [stream.name for stream in self.configurations.streams]
 
     @property
     def deduplicated(self) -> list[str]:
-        """The names of those streams of which only the newest row of a key is kept."""
+        """The names of the streams that keep only the newest row of each key."""
         return [each.name for each in self.configurations.streams if "dedup" in (each.sync_mode or "")]
 
 
 class Job(_Wire):
-    """A job as Airbyte reports it. Airbyte leaves out what it does not know yet."""
+    """A job as Airbyte reports it. Airbyte omits fields whose values it does not know yet."""
 
     job_id: int = Field(alias="jobId")
     status: str
@@ -111,14 +111,19 @@ class Job(_Wire):
 
     @property
     def ended(self) -> bool:
-        """Whether the status is final. An unknown status is not: Airbyte adds some from time to time."""
+        """Whether the status is final. An unknown status is not final, since Airbyte sometimes adds new ones."""
         return self.status in ENDED
 
 
 class StreamStats(_Wire):
-    """What one stream of a job moved: counts of rows, sizes in bytes.
+    """What a job moved in one stream.
 
-    `read` are the rows of its files, `rejected` those of them that the source or the destination left out.
+    Attributes:
+        name: the stream's name.
+        rows: number of rows written.
+        bytes: size in bytes.
+        read: number of rows in the stream's files.
+        rejected: number of those rows that the source or the destination left out.
     """
 
     name: str
@@ -129,11 +134,22 @@ class StreamStats(_Wire):
 
 
 class SyncResult(BaseModel):
-    """What one sync moved: counts of rows, sizes in bytes, in all and by stream where Airbyte tells.
+    """What one sync moved.
 
-    `ignored` are the keys of objects that the source does not read, with the reasons. `prefix` begins the names of
-    the streams' tables. Of the streams in `deduplicated` only the newest row of each key is kept. With more than one of
-    `attempts`, rows may have been read, and written, more than once.
+    Attributes:
+        connection_id: id of the connection.
+        connection_name: name of the connection.
+        job_id: id of the job.
+        adopted: whether the job was running already.
+        rows: number of rows written.
+        bytes: size in bytes.
+        duration: the job's duration, in ISO 8601.
+        streams: the same by stream, if Airbyte reports it.
+        ignored: keys of objects that the source does not read, with the reasons.
+        prefix: prefix of the names of the streams' tables.
+        deduplicated: streams that keep only the newest row of each key.
+        attempts: number of attempts. After more than one, rows may have been read and written more than once.
+        started: when the job started.
     """
 
     connection_id: str
@@ -152,11 +168,11 @@ class SyncResult(BaseModel):
 
 
 WARNING = "WARN "
-"""How a line of a job's log begins that a person should see, such as a column's change of type."""
+"""Prefix of a line in a job's log that a person should see, such as a change of a column's type."""
 
 
 class JobReport(BaseModel):
-    """What only Airbyte's Configuration API tells of a job; empty where that API is not offered (Airbyte Cloud)."""
+    """Details of a job from Airbyte's Configuration API; empty if the server lacks that API, like Airbyte Cloud."""
 
     reason: str = ""
     streams: list[StreamStats] = []
@@ -207,7 +223,7 @@ class _IgnoredFile(_Wire):
 
 
 class JobDetails(_Wire):
-    """`ignoredFiles` is the mock's own."""
+    """Only the mock sends `ignoredFiles`."""
 
     attempts: list[_AttemptInfo]
     ignored: list[_IgnoredFile] = Field([], alias="ignoredFiles")

@@ -1,4 +1,4 @@
-"""Client of Airbyte's public API: starts a sync exactly once and waits for its end."""
+"""Client for Airbyte's public API. It starts each sync exactly once and waits for its end."""
 
 import random
 import time
@@ -26,37 +26,37 @@ from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET
 ATTEMPTS = 4
 FIRST_POLL_SECONDS, FIRST_RETRY_SECONDS, LAST_POLL_SECONDS = 0.25, 0.5, 10.0
 CANCEL_SECONDS = 5.0
-"""How long one attempt to cancel waits for its answer: a run that is being ended has little time."""
+"""Timeout of one attempt to cancel a job. It is short, since a run that is being stopped has little time."""
 DISCOVERY_SECONDS = 300.0
-"""How long a source may take to say what its streams have."""
+"""Timeout for a source to describe its streams."""
 FILES_SECONDS = 3600.0
-"""How long a change of raw's files may wait for the syncs and the dbt commands that use them."""
+"""Timeout for a change of raw's files, which waits for the syncs and dbt commands that use them."""
 
 Failure = TypeVar("Failure", bound=SyncFailed)
 
 
 def check_connection_id(connection_id: str) -> str:
-    """Return the id, or say how to set it.
+    """Check a connection's id and return it.
 
     Raises:
-        ConfigurationError: it was never set, or is not a UUID.
+        ConfigurationError: the id is not set, or is not a UUID.
     """
     if connection_id == AIRBYTE_CONNECTION_ID_UNSET:
         raise ConfigurationError(
             "No Airbyte connection is chosen: AIRBYTE_CONNECTION_ID still holds its placeholder. Set it to the id of a "
-            "connection (in Airbyte's UI the UUID in the connection's URL), or pass connection_ids to the flow."
+            "connection, the UUID in its URL in Airbyte's UI, or pass connection_ids to the flow."
         )
     try:
         return str(UUID(connection_id))
     except ValueError:
         raise ConfigurationError(
-            f"{connection_id!r} is not an Airbyte connection id: a UUID is expected, such as "
+            f"{connection_id!r} is not an Airbyte connection id, which is a UUID such as "
             "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10. Correct AIRBYTE_CONNECTION_ID or the flow's connection_ids."
         ) from None
 
 
 class AirbyteClient(AirbyteServer):
-    """Starts syncs, each exactly once, and waits for their ends."""
+    """Starts each sync exactly once and waits for its end."""
 
     def connection(self, connection_id: str) -> Connection:
         """Read a connection.
@@ -67,7 +67,7 @@ class AirbyteClient(AirbyteServer):
         return self._parse(Connection, self._get(f"/connections/{connection_id}", subject=connection_id))
 
     def source_keys(self, source_id: str) -> dict[str, list[str]]:
-        """Ask a source for the key of each of its streams; a real one looks at its data, which may take a minute.
+        """Return the primary key of each stream of a source. A real source reads its data, which may take a minute.
 
         Raises:
             UnknownConnection, AirbyteUnauthorised, AirbyteForbidden, AirbyteUnavailable
@@ -79,7 +79,7 @@ class AirbyteClient(AirbyteServer):
         return {each.name: [".".join(path) for path in each.primary_key] for each in found.streams}
 
     def connections_of(self, ids: Iterable[str], bucket: str, keys: Collection[str]) -> list[str]:
-        """Those of some connections that read at least one of the objects.
+        """Return the connections that read at least one of the objects.
 
         Raises:
             UnknownConnection, AirbyteUnauthorised, AirbyteForbidden, AirbyteUnavailable
@@ -97,7 +97,7 @@ class AirbyteClient(AirbyteServer):
         return self._parse(Job, self._get(f"/jobs/{job_id}", subject=f"job {job_id}"))
 
     def newest_job(self, connection_id: str, running: bool = False) -> Job | None:
-        """The connection's newest sync; with `running`, the newest that has not ended."""
+        """Return the connection's newest sync; with `running`, the newest that has not ended."""
         params = {"connectionId": connection_id, "jobType": "sync", "orderBy": "createdAt|DESC", "limit": "20"}
         response = self._get("/jobs", params=params, subject=connection_id)
         jobs = [self._parse(Job, job) for job in self._json(response).get("data", [])]
@@ -106,14 +106,14 @@ class AirbyteClient(AirbyteServer):
     def start_sync(self, connection_id: str, timeout: float = 600.0) -> tuple[Job, bool]:
         """Start a sync, or adopt the one that is already running.
 
-        A request whose answer was lost is not sent again before the server was asked whether it arrived.
+        If the answer to a request is lost, the client first asks the server whether the sync has started.
 
         Args:
             connection_id: UUID of the connection.
-            timeout: seconds for which a refusal (409 with no job to be seen, 429) is waited out.
+            timeout: seconds for which to retry after a 429, or a 409 without a running job.
 
         Returns:
-            The job, and whether it is an adopted one: such a job may have begun before the latest files arrived.
+            The job, and whether it was adopted. An adopted job may have started before the latest files arrived.
 
         Raises:
             UnknownConnection, ConnectionInactive, AirbyteUnauthorised, AirbyteUnavailable
@@ -142,13 +142,13 @@ class AirbyteClient(AirbyteServer):
             pause = min(pause * 2, LAST_POLL_SECONDS)
 
     def wait(self, job: Job, timeout: float, on_poll: Callable[[Job], object] = bool, waited: float = 0.0) -> Job:
-        """Wait until the job has succeeded: asks fast at first, every 10 s later on.
+        """Wait until the job has succeeded. The pause between two polls grows from 0.25 s to 10 s.
 
         Args:
-            job: as `start_sync` returned it.
-            timeout: seconds after which the job is given up, and cancelled on the server; it is asked once at least.
+            job: the job from `start_sync`.
+            timeout: seconds after which the job is cancelled on the server. It is polled at least once.
             on_poll: called with every answer, to show progress.
-            waited: how many of these seconds have passed already.
+            waited: seconds of the timeout that have passed already.
 
         Raises:
             SyncFailed, SyncCancelled, SyncTimedOut
@@ -160,50 +160,50 @@ class AirbyteClient(AirbyteServer):
             job = self.job(job.job_id)
             on_poll(job)
             if not job.ended and time.monotonic() > deadline:
-                raise self._given_up(job, timeout)
+                raise self._timed_out(job, timeout)
         if job.status != "succeeded":
             raise self._failure(job)
         return job
 
     def cancel(self, job_id: int) -> Job:
-        """Cancel a job, in a few attempts. One that has ended stays as it is.
+        """Cancel a job, with a few retries. A job that has ended does not change.
 
         Raises:
-            AirbyteError: Airbyte does not confirm it.
+            AirbyteError: Airbyte does not confirm the cancellation.
         """
         return self._parse(Job, self._repeated("DELETE", f"/jobs/{job_id}", f"job {job_id}", timeout=CANCEL_SECONDS))
 
     def remove_file(self, bucket: str, key: str) -> dict[str, int] | None:
-        """Have the mock Airbyte take an object's rows out of raw, and read the object again if it lands again.
+        """Make the mock Airbyte delete an object's rows from raw, and read the object again if it lands again.
 
         Returns:
-            The rows by table; None where the server is not the mock, whose state nobody else may change.
+            The number of rows by table; None if the server is not the mock. Only the mock can change its own state.
 
         Raises:
-            RemovalFailed: a destination refuses.
+            RemovalFailed: the rows could not be deleted in a destination.
         """
-        answer = self._of_mock("/_mock/removals", {"bucket": bucket, "key": key})
+        answer = self._ask_mock("/_mock/removals", {"bucket": bucket, "key": key})
         if "notRemoved" in answer:
             raise RemovalFailed(f"The rows of {key} were not removed: {answer['notRemoved']}")
         return answer.get("removed")
 
     def compact(self, stream: str = "") -> dict[str, tuple[int, int]] | None:
-        """Have the mock Airbyte merge the small files of a stream, or of all streams, in raw.
+        """Make the mock Airbyte merge the small files of a stream, or of all streams, in raw.
 
         Returns:
-            How many files each table had, and has; None where the server is not the mock, or an older one.
+            Each table's number of files before and after; None if the server is not the mock, or is an older one.
 
         Raises:
-            CompactionFailed: there is no such stream, or its files could not be merged.
+            CompactionFailed: the stream does not exist, or its files could not be merged.
         """
-        answer = self._of_mock("/_mock/compactions", {"stream": stream})
+        answer = self._ask_mock("/_mock/compactions", {"stream": stream})
         if "notCompacted" in answer:
             raise CompactionFailed(f"Raw was not compacted: {answer['notCompacted']}")
         counts = answer.get("compacted")
         return None if counts is None else {name: (before, after) for name, (before, after) in counts.items()}
 
-    def _of_mock(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
-        """Ask the mock Airbyte for what the real one does not do; return its answer, or nothing from another server."""
+    def _ask_mock(self, path: str, wanted: Mapping[str, str]) -> dict[str, Any]:
+        """Call an endpoint that only the mock Airbyte has; return its answer, or {} from another server."""
         base, public, _ = self.server_url.rpartition("/api/public/v1")
         if not public:
             return {}
@@ -217,7 +217,7 @@ class AirbyteClient(AirbyteServer):
         return answer if isinstance(answer, dict) else {}
 
     def report(self, job_id: int) -> JobReport:
-        """Why a job failed, and what each stream moved, where the server offers its Configuration API."""
+        """Return why a job failed and what each stream moved, if the server has the Configuration API."""
         base, public, _ = self.server_url.rpartition("/api/public/v1")
         if not public:
             return JobReport()
@@ -228,7 +228,7 @@ class AirbyteClient(AirbyteServer):
         except AirbyteError:
             return JobReport()
 
-    def _given_up(self, job: Job, timeout: float) -> SyncTimedOut:
+    def _timed_out(self, job: Job, timeout: float) -> SyncTimedOut:
         try:
             self.cancel(job.job_id)
             outcome = "was cancelled"
@@ -238,7 +238,7 @@ class AirbyteClient(AirbyteServer):
             job,
             SyncTimedOut(
                 f"Airbyte job {job.job_id} of connection {job.connection_id} was still {job.status} after {timeout:g} "
-                f"s and {outcome}. Look at the job in Airbyte; if such a sync may take longer, raise "
+                f"s and {outcome}. Look at the job in Airbyte. If a sync may take this long, increase "
                 "AIRBYTE_SYNC_TIMEOUT_SECONDS."
             ),
         )
@@ -246,18 +246,18 @@ class AirbyteClient(AirbyteServer):
     def _failure(self, job: Job) -> SyncFailed:
         where = f"Airbyte job {job.job_id} of connection {job.connection_id}"
         if job.status == "cancelled":
-            text = f"{where} was cancelled outside this flow. Run the flow again to load what is left."
+            text = f"{where} was cancelled outside this flow. Run the flow again to load the rest."
             return _with_rows(job, SyncCancelled(text))
-        reason = self.report(job.job_id).reason or "Airbyte gives no reason here; its own page of the job shows the log"
+        reason = self.report(job.job_id).reason or "the API gives no reason, see the job's log in Airbyte's UI"
         cause = reason.rstrip(".")
-        text = f"{where} {job.status}: {cause}. Mend the cause and run again; nothing is loaded twice."
+        text = f"{where} {job.status}: {cause}. Fix the cause and run again. Nothing is loaded twice."
         return _with_rows(job, SyncFailed(text))
 
     def _get(self, path: str, subject: str, params: Mapping[str, str] | None = None) -> httpx.Response:
         return self._repeated("GET", path, subject, params=params)
 
     def _repeated(self, method: str, path: str, subject: str, **request: Any) -> httpx.Response:
-        """Send what may arrive more than once, again where the server may recover by itself."""
+        """Send an idempotent request, and retry it after errors from which the server may recover."""
         pause = FIRST_RETRY_SECONDS
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -277,7 +277,7 @@ class AirbyteClient(AirbyteServer):
         if connection.status != "active":
             raise ConnectionInactive(
                 f"Airbyte's connection {connection.name!r} ({connection_id}) is {connection.status}. "
-                "Switch it on in Airbyte, or choose another connection."
+                "Activate it in Airbyte, or choose another connection."
             )
 
 

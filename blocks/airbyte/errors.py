@@ -1,4 +1,4 @@
-"""What can go wrong between the platform and Airbyte."""
+"""The errors between the platform and Airbyte."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,12 @@ from blocks.errors import PlatformError
 
 
 class AirbyteError(PlatformError):
-    """Something went wrong between the platform and Airbyte.
+    """An error between the platform and Airbyte.
 
-    `rows` were moved nevertheless, by all syncs of the run; `results` are those of the syncs that succeeded, `partial`
-    those of the ones that did not.
+    Attributes:
+        rows: number of rows that all syncs of the run have moved nevertheless.
+        results: results of the syncs that succeeded.
+        partial: results of the syncs that failed.
     """
 
     rows = 0
@@ -19,7 +21,7 @@ class AirbyteError(PlatformError):
 
 
 class AirbyteUnavailable(AirbyteError):
-    """Airbyte does not answer, or answers with an error of its own: worth another try."""
+    """Airbyte does not answer, or has an internal error. A retry may help."""
 
 
 class AirbyteUnauthorised(AirbyteError):
@@ -27,7 +29,7 @@ class AirbyteUnauthorised(AirbyteError):
 
 
 class AirbyteForbidden(AirbyteUnauthorised):
-    """Airbyte accepts the credentials, but their user may not do what was asked for."""
+    """Airbyte accepts the credentials, but does not permit the request."""
 
 
 class UnknownConnection(AirbyteError):
@@ -35,20 +37,17 @@ class UnknownConnection(AirbyteError):
 
 
 class ConnectionInactive(AirbyteError):
-    """The connection is switched off, so Airbyte will not sync it."""
+    """The connection is inactive, so Airbyte does not sync it."""
 
 
 class SyncFailed(AirbyteError):
-    """The sync ended without success; `rows` were moved by then, of the streams and files that went well.
-
-    `job` is the sync's job at its end.
-    """
+    """The sync failed. `rows` were moved, from the streams and files without errors. `job` is the sync's ended job."""
 
     job: Job | None = None
 
 
 class SyncsFailed(SyncFailed):
-    """Several syncs failed, or one for a reason that is not Airbyte's; the text has all reasons."""
+    """Several syncs failed, or one for a reason outside Airbyte. The text has all reasons."""
 
 
 class SyncCancelled(SyncFailed):
@@ -56,12 +55,12 @@ class SyncCancelled(SyncFailed):
 
 
 class SyncTimedOut(SyncFailed):
-    """The sync did not end in time; it was cancelled."""
+    """The sync timed out and was cancelled."""
 
 
 class RemovalFailed(AirbyteError):
-    """The rows of a file could not be taken out of raw."""
+    """A file's rows could not be deleted from raw."""
 
 
 class CompactionFailed(AirbyteError):
-    """The small files of raw could not be merged."""
+    """Raw's small files could not be merged."""

@@ -1,4 +1,4 @@
-"""One Airbyte server: how a request is sent and authorised, and what each refusal means."""
+"""Requests to one Airbyte server: sending, authentication, and the meaning of each error status."""
 
 import time
 from collections.abc import Callable
@@ -28,8 +28,8 @@ class AirbyteServer:
 
     Args:
         server_url: base URL of the public API, e.g. `http://localhost:8006/api/public/v1`.
-        client_id, client_secret: of an Airbyte application; empty where the server takes anonymous calls.
-        sleep: how to wait, in seconds.
+        client_id, client_secret: of an Airbyte application; empty if the server requires no credentials.
+        sleep: waits for a number of seconds.
 
     Raises:
         ConfigurationError: `server_url` is not a URL.
@@ -59,7 +59,7 @@ class AirbyteServer:
         self._http.close()
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Send once; on a 401 once more with a new token. 5xx and no answer raise AirbyteUnavailable."""
+        """Send a request; after a 401, once more with a new token. 5xx and no answer raise AirbyteUnavailable."""
         url = path if path.startswith("http") else self.server_url + path
         try:
             response = self._http.request(method, url, headers=self._authorization(), **request)
@@ -68,13 +68,13 @@ class AirbyteServer:
                 response = self._http.request(method, url, headers=self._authorization(), **request)
         except httpx.RequestError as error:
             raise AirbyteUnavailable(
-                f"Airbyte does not answer at {self.server_url} ({type(error).__name__}: {error}). Is it running? "
-                "`make dev` starts the mock; for another server set AIRBYTE_SERVER_URL."
+                f"Airbyte does not answer at {self.server_url} ({type(error).__name__}: {error}). Start it: `make dev` "
+                "starts the mock. For another server, set AIRBYTE_SERVER_URL."
             ) from error
         if response.status_code >= 500:
             raise AirbyteUnavailable(
                 f"Airbyte at {self.server_url} answered {response.status_code} to {method} {path}. "
-                "The fault is on its side: look at its log, then run the flow again."
+                "This is an error inside Airbyte. Look at its log, then run the flow again."
             )
         return response
 
@@ -88,8 +88,9 @@ class AirbyteServer:
                 raise self._unauthorised(response)
             if response.status_code == 404:
                 raise AirbyteError(
-                    f"{self.server_url}/applications/token is not there (404). Set AIRBYTE_SERVER_URL to the base URL "
-                    "of Airbyte's public API: https://HOST/api/public/v1, or https://api.airbyte.com/v1 for the Cloud."
+                    f"{self.server_url}/applications/token does not exist (404). Set AIRBYTE_SERVER_URL to the base "
+                    "URL of Airbyte's public API: https://HOST/api/public/v1, or https://api.airbyte.com/v1 for the "
+                    "Cloud."
                 )
             self._raise_for(response, "the token call")
             token = self._parse(Token, response)
@@ -99,10 +100,12 @@ class AirbyteServer:
         return {"Authorization": f"Bearer {self._token}"}
 
     def _unauthorised(self, response: httpx.Response) -> AirbyteUnauthorised:
-        hint = "are they of this server?" if self._client_id else "none are set, and this server wants them."
+        hint = (
+            "They must belong to this server." if self._client_id else "They are not set, but this server needs them."
+        )
         return AirbyteUnauthorised(
             f"Airbyte at {self.server_url} answered {response.status_code}: it does not accept the credentials. "
-            f"Check AIRBYTE_CLIENT_ID and AIRBYTE_CLIENT_SECRET (or the AirbyteConnection block): {hint}"
+            f"Check AIRBYTE_CLIENT_ID and AIRBYTE_CLIENT_SECRET (or the AirbyteConnection block). {hint}"
         )
 
     def _raise_for(self, response: httpx.Response, subject: str) -> None:
@@ -110,25 +113,26 @@ class AirbyteServer:
             return
         if response.status_code == 403 and self._client_id:
             raise AirbyteForbidden(
-                f"Airbyte at {self.server_url} answered 403 for {subject}: the credentials are accepted, but their "
-                "user has no right to it. Give the application's user the role Runner in the connection's workspace, "
+                f"Airbyte at {self.server_url} answered 403 for {subject}: it accepts the credentials, but their "
+                "user lacks the permission. Give the application's user the role Runner in the connection's workspace, "
                 "and check that AIRBYTE_CONNECTION_ID belongs to that workspace."
             )
         if response.status_code in (401, 403):
             raise self._unauthorised(response)
         if response.status_code == 404:
             raise UnknownConnection(
-                f"Airbyte at {self.server_url} does not know {subject}. Is AIRBYTE_SERVER_URL the base URL of its "
-                f"public API, and AIRBYTE_CONNECTION_ID one of the connections listed at {self.server_url}/connections?"
+                f"Airbyte at {self.server_url} does not know {subject}. Check that AIRBYTE_SERVER_URL is the base URL "
+                "of its public API, and that AIRBYTE_CONNECTION_ID is one of the connections listed at "
+                f"{self.server_url}/connections."
             )
         if response.status_code in (409, 429) or response.status_code >= 500:
             raise AirbyteUnavailable(
                 f"Airbyte at {self.server_url} keeps answering {response.status_code} for {subject}: "
-                f"{_detail(response)}. Wait for what is running there to end, then run the flow again."
+                f"{_detail(response)}. Wait until the running jobs have ended, then run the flow again."
             )
         raise AirbyteError(
             f"Airbyte at {self.server_url} answered {response.status_code} for {subject}: {_detail(response)}. "
-            "Is AIRBYTE_SERVER_URL the base URL of its public API, with the right scheme and port?"
+            "Check that AIRBYTE_SERVER_URL is the base URL of its public API, with the right scheme and port."
         )
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
@@ -138,8 +142,8 @@ class AirbyteServer:
             body = None
         if not isinstance(body, dict):
             raise AirbyteUnavailable(
-                f"{self.server_url} answered something that is not Airbyte's JSON "
-                f"({response.headers.get('content-type')}). Is AIRBYTE_SERVER_URL the base URL of the API?"
+                f"The answer from {self.server_url} is not Airbyte's JSON "
+                f"({response.headers.get('content-type')}). Check that AIRBYTE_SERVER_URL is the base URL of the API."
             )
         return body
 
@@ -150,13 +154,13 @@ class AirbyteServer:
         except ValidationError as error:
             name, missing = model.__name__.strip("_").lower(), error.errors()[0]["loc"]
             raise AirbyteUnavailable(
-                f"{self.server_url} answered a {name} without the fields that Airbyte's API has: {missing}. "
-                "Is AIRBYTE_SERVER_URL the base URL of the public API?"
+                f"The answer from {self.server_url} lacks a field that Airbyte's API has in a {name}: {missing}. "
+                "Check that AIRBYTE_SERVER_URL is the base URL of the public API."
             ) from error
 
 
 def _checked(server_url: str) -> str:
-    """The URL without a slash at its end."""
+    """Check a URL and return it without a trailing slash."""
     try:
         url = httpx.URL(server_url)
         known = url.scheme in ("http", "https") and url.host

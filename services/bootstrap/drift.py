@@ -12,6 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from blocks import saved_blocks
 from blocks.names import Names, alerts_block
 from blocks.record import Record
+from blocks.saved_blocks import ABSENT, UNWANTED
 from blocks.settings import Settings
 from services.bootstrap import alerts, automations, deployments, pools
 from services.bootstrap.merge import REMOVED, Flat, changes
@@ -19,7 +20,6 @@ from services.bootstrap.pages import ask
 from services.bootstrap.prefect_yaml import Declared, declared
 
 Found = TypeVar("Found")
-ABSENT = "is not there"
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Platform:
         for title in sorted(known - {title for title, _ in watches}):
             for each in self.client.read_automations_by_name(title):
                 delete = partial(ask, self.client, "DELETE", f"/automations/{each.id}", None)
-                yield Change(f"automation {title}", ["is no longer wanted"], delete)
+                yield Change(f"automation {title}", [UNWANTED], delete)
         for title, values in watches:
             where = f"automation {title}"
             saved = self.client.read_automations_by_name(title)

@@ -52,9 +52,9 @@ def test_the_last_attempt_parks_the_batch_with_its_reason() -> None:
 
 def test_of_a_reason_with_several_files_a_batch_has_what_is_said_of_its_own_first() -> None:
     other, own = "s3://bucket/inbound/b.csv, line 7: it is short", "s3://bucket/a, line 5: a quote is not closed"
-    told = Outcome(well=False, again=True, reason=f"SyncFailed: job 2 failed: {other}; {own}. Mend the cause.")
+    told = Outcome(well=False, again=True, reason=f"SyncFailed: job 2 failed: {other}; {own}. Fix the cause.")
     [failed] = running(1).settled({"run": told}, NOW, 4, MINUTE).failed
-    assert failed.reason == f"SyncFailed: job 2 failed: {own}. Mend the cause.; {other}"
+    assert failed.reason == f"SyncFailed: job 2 failed: {own}. Fix the cause.; {other}"
     for reason in (f"job 2 failed: {other}", "of s3://bucket/c and s3://bucket/a it knows nothing"):
         assert own_first(reason, ["a"]) == reason
 

@@ -249,7 +249,7 @@ def test_a_prefect_server_that_does_not_answer_is_named_with_how_to_start_one(
         assert main(["--name", "x"]) == 1
     said = capsys.readouterr().err
     assert url in said
-    assert "Start `make dev`, then `. data/dev/env`; for another server set PREFECT_API_URL." in said
+    assert "Start `make dev`, then run `. data/dev/env`. For another server, set PREFECT_API_URL." in said
 
 
 # -- what the blocks give ------------------------------------------------------------------------------

@@ -131,7 +131,7 @@ def test_the_plan_names_what_would_change_and_changes_nothing(
         plan = capsys.readouterr().out
         assert "block airbyte-connection/trial: client_id: '' -> 'another'" in plan
         assert "block airbyte-connection/trial: client_secret differs" in plan
-        assert "deployment example-flow: is not there" in plan
+        assert "deployment example-flow: is missing" in plan
         assert "canary" not in plan
 
 

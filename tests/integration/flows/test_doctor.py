@@ -279,9 +279,9 @@ def test_blocks_and_deployments_that_differ_from_the_profile_are_named_without_t
     assert "client_secret differs" in failing["blocks"].said
     assert "canary" not in failing["blocks"].said
     assert "freshness_threshold_hours: '25' -> '26'" in failing["blocks"].said
-    assert "deployment example-flow: is not there" in failing["deployments"].said
+    assert "deployment example-flow: is missing" in failing["deployments"].said
     AirbyteConnection.delete("trial")
-    assert "block airbyte-connection/trial: is not there" in found.failing()["blocks"].said
+    assert "block airbyte-connection/trial: is missing" in found.failing()["blocks"].said
 
 
 def test_a_prefect_server_that_does_not_answer_is_told(found: Report) -> None:

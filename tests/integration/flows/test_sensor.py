@@ -334,7 +334,7 @@ def used(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_sensor_that_cannot_watch_says_at_once_why(platform: Platform, prefect_server: str) -> None:
     for arguments, variables, reason in (
-        (["--watch", "nonsense"], {}, "Prefect knows no deployment nonsense"),
+        (["--watch", "nonsense"], {}, "Prefect's server has no deployment nonsense"),
         (["--watch", "a/b", "--max-batch", "0"], {}, "max_batch is 0"),
         (["--watch", "a/b"], {"S3_ENDPOINT_URL": "ftp:"}, "Check S3_ENDPOINT_URL"),
     ):
