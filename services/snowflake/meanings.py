@@ -68,8 +68,8 @@ def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one case for each kin
         case exp.DataType() if node.this in _CLOCKS and node.expressions:
             if int(node.expressions[0].name) < _MICROSECONDS:
                 raise unsupported(
-                    f"the emulator supports only microseconds, but {node.sql('snowflake')} has fewer digits on Snowflake. "
-                    "Remove the precision and use DATE_TRUNC."
+                    f"the emulator supports only microseconds, but {node.sql('snowflake')} has fewer digits on "
+                    "Snowflake. Remove the precision and use DATE_TRUNC."
                 )
         case exp.Trim() if node.expression:
             name = _TRIMS.get(node.args.get("position") or "", "trim")
