@@ -1,1 +1,1 @@
-"""Things that run, spoken to over the network only."""
+"""Programs that run beside the flows. The platform's code talks to them only over the network."""

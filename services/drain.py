@@ -1,7 +1,7 @@
-"""Let the runs of a worker end: `python -m services.drain` in the worker's container.
+"""Drain a worker: `python -m services.drain` in the worker's container waits until the worker's runs have ended.
 
-While this runs, and HOLD_SECONDS longer, the worker starts no run. It ends with 0 once the worker has no run left, and
-with 1 where its standard input ends first.
+While this runs, and for HOLD_SECONDS after it, the worker starts no run. It exits with 0 once the worker has no run
+left, or with 1 if its standard input closes first.
 """
 
 import select
@@ -10,35 +10,36 @@ import tempfile
 import time
 from pathlib import Path
 
-ASKED, RUNS = (Path(tempfile.gettempdir(), f"worker-{name}") for name in ("drain", "runs"))
-"""What the worker looks for at each poll, and the number of its runs, which it writes at each poll."""
+REQUEST, RUNS = (Path(tempfile.gettempdir(), f"worker-{name}") for name in ("drain", "runs"))
+"""The file that asks the worker to drain, and the file with the number of its runs. The worker uses both at each poll.
+"""
 
 HOLD_SECONDS = 30.0
-"""For how long the worker starts no run after the last question: whoever asks can be killed."""
+"""How long a request holds. This process renews it, but it may be killed before it can withdraw it."""
 
 
-def is_asked() -> bool:
-    """Return whether somebody waits for the end of the worker's runs."""
+def is_requested() -> bool:
+    """Return whether somebody is waiting for the worker's runs to end."""
     try:
-        return time.time() - ASKED.stat().st_mtime < HOLD_SECONDS
+        return time.time() - REQUEST.stat().st_mtime < HOLD_SECONDS
     except FileNotFoundError:
         return False
 
 
-def answer(runs: int) -> None:
-    """Say how many runs the worker has."""
+def report(runs: int) -> None:
+    """Write how many runs the worker has."""
     RUNS.write_text(str(runs))
 
 
 def main() -> int:
-    """Wait until the worker here has no run left."""
-    ASKED.touch()
-    RUNS.unlink(missing_ok=True)  # an answer from before the question says nothing
+    """Wait until the worker in this container has no run left."""
+    REQUEST.touch()
+    RUNS.unlink(missing_ok=True)  # its number is from before the request, when the worker could still start runs
     while not (RUNS.exists() and RUNS.read_text() == "0"):
         if select.select([sys.stdin], [], [], 1)[0] and not sys.stdin.buffer.read(1):
-            ASKED.unlink(missing_ok=True)
+            REQUEST.unlink(missing_ok=True)
             return 1
-        ASKED.touch()
+        REQUEST.touch()
     return 0
 
 

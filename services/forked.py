@@ -1,12 +1,12 @@
-"""Processes of flow runs, forked from one that has imported what they need: Prefect and dbt.
+"""Run a flow run in a process forked from a server that has imported Prefect and dbt already.
 
-A new Python imports for some seconds before the first line of a flow. The worker (services/process_worker.py) starts
-`python forked.py SOCKET` for a run, in the place of `python -m prefect.engine`. This small process asks the server at
-the socket for a copy of itself, and stands for that copy towards the worker: it passes on signals, ends as the copy
-ends, and takes the copy with it where it is killed. Without a server it becomes `python -m prefect.engine`.
+A new Python process spends several seconds on imports before the first line of a flow. So the worker
+(services/process_worker.py) starts `python forked.py SOCKET` instead of `python -m prefect.engine`. This small process
+asks the server at the socket to fork, and represents the fork towards the worker: it forwards signals, exits with the
+fork's code, and takes the fork with it if it is killed. Without a server it becomes `python -m prefect.engine`.
 
-The platform's own code is not imported before: each run reads it as it is in its folder by then. Linux only: macOS's
-libraries do not survive a fork.
+The server does not import the platform's own code: each run reads the current code in its folder. Linux only, because
+macOS's libraries do not survive a fork.
 """
 
 import json
@@ -17,12 +17,12 @@ import sys
 from pathlib import Path
 
 ENGINE = "prefect.engine"
-PASSED_ON = (signal.SIGTERM, signal.SIGINT)
+FORWARDED = (signal.SIGTERM, signal.SIGINT)
 STREAMS = (0, 1, 2)
 
 
 def main(path: str) -> int:
-    """Run a flow run's process at the server; the exit code is the process's own."""
+    """Have the server fork a process for the flow run, and return its exit code."""
     with socket.socket(socket.AF_UNIX) as server:
         try:
             server.connect(path)
@@ -32,26 +32,26 @@ def main(path: str) -> int:
             answers = server.makefile("rb")
             process = int(answers.readline())
         except (OSError, ValueError):
-            os.execv(sys.executable, [sys.executable, "-m", ENGINE])  # noqa: S606 - this very Python
-        asked = [signal.SIGKILL]
+            os.execv(sys.executable, [sys.executable, "-m", ENGINE])  # noqa: S606 - the same Python
+        signals = [signal.SIGKILL]
 
-        def pass_on(number: int, _: object) -> None:
-            asked.append(signal.Signals(number))
+        def forward(number: int, _: object) -> None:
+            signals.append(signal.Signals(number))
             os.kill(process, number)
 
-        for each in PASSED_ON:
-            signal.signal(each, pass_on)
-        ended = answers.readline()
+        for each in FORWARDED:
+            signal.signal(each, forward)
+        code = answers.readline()
         answers.read()  # until the process is gone
-    if not ended:  # by a signal: the one that was passed on, or one that nobody sees coming
-        for each in PASSED_ON:
+    if not code:  # a signal ended the process: the forwarded one, or SIGKILL
+        for each in FORWARDED:
             signal.signal(each, signal.SIG_DFL)
-        os.kill(os.getpid(), asked[-1])
-    return int(ended)
+        os.kill(os.getpid(), signals[-1])
+    return int(code)
 
 
 def command(path: str) -> list[str]:
-    """What starts a run's process."""
+    """Return the command line that starts a run's process."""
     return [sys.executable, "-I", "-S", str(Path(__file__).absolute()), path]
 
 

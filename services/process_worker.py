@@ -1,7 +1,7 @@
-"""Prefect's worker of processes, with what runs of the platform need of it.
+"""Prefect's process worker, with the changes that the platform's runs need.
 
-Prefect's own ends with "already holding" where a run is handed out again while it still holds a slot of `--limit` for
-it, leaves a run crashed whose process was killed, and cannot be asked to let its runs end.
+Prefect's own worker fails with "already holding" if it gets a run again while the run still holds a slot of `--limit`.
+It leaves a run crashed after its process was killed, and it cannot be drained.
 """
 
 import sys
@@ -30,37 +30,37 @@ from services.forked import ENGINE
 
 
 class Job(ProcessJobConfiguration):
-    """How a run's process is started: at once, and with heartbeats as often as the server's automation expects.
+    """How a run's process starts: without a helper process, and with heartbeats as the server's automation expects.
 
-    Without a command, Prefect first starts another Python, which imports Prefect to look where the flow's code is and
-    whether its packages must be installed (`prefect.runner._workspace_supervisor`); that takes a second or two.
+    Without a command, Prefect first starts another Python process. That one imports Prefect to find the flow's code and
+    to check its packages (`prefect.runner._workspace_supervisor`), which takes one or two seconds.
     """
 
     names: ClassVar[Names] = Names()
     engine: ClassVar[list[str]] = [sys.executable, "-m", ENGINE]
-    """The command of a run's process."""
+    """The command line of a run's process."""
 
     @classmethod
     async def resolve_for_flow_run(cls, flow_run: FlowRun, *, client: PrefectClient, **others: Any) -> Self:
-        """Read the run's job variables; its heartbeats are at most as far apart as the automation allows."""
+        """Read the run's job variables, and limit its heartbeat interval to what the automation allows."""
         job = await super().resolve_for_flow_run(flow_run, client=client, **others)
         if cls.names.tag not in flow_run.tags:
             return job
-        if longest := await cls._longest(client):
-            own = job.env.get(FREQUENCY) or ""
-            if not own.isdigit() or int(own) > longest:
+        if longest := await cls._longest_interval(client):
+            interval = job.env.get(FREQUENCY) or ""
+            if not interval.isdigit() or int(interval) > longest:
                 job.env[FREQUENCY] = str(longest)
         return job
 
     def prepare_for_flow_run(self, flow_run: FlowRun, *others: Any, **more: Any) -> None:
-        """Give the platform's runs a command, without which Prefect starts another Python first."""
+        """Give the platform's runs a command. Without one, Prefect starts another Python process first."""
         if self.names.tag in flow_run.tags:
             self.command = self.command or command_to_string(self.engine)
         super().prepare_for_flow_run(flow_run, *others, **more)
 
     @classmethod
-    async def _longest(cls, client: PrefectClient) -> int:
-        """Return the longest time between two heartbeats, in seconds; 0 where no automation looks for them."""
+    async def _longest_interval(cls, client: PrefectClient) -> int:
+        """Return the longest allowed time between two heartbeats, in seconds; 0 if no automation checks them."""
         for each in await client.read_automations_by_name(cls.names.title(SILENT)):
             if isinstance(each.trigger, EventTrigger):
                 return int(each.trigger.within.total_seconds()) // BEATS
@@ -68,38 +68,38 @@ class Job(ProcessJobConfiguration):
 
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it takes the place of Prefect's own for pools of processes, which is meant
+    warnings.simplefilter("ignore")  # Prefect warns that this class replaces its own process worker, as intended
 
     class Worker(ProcessWorker):
-        """Runs flows in processes, up to `--limit` at once."""
+        """Executes flow runs in processes, up to `--limit` at once."""
 
         type = "process"
         job_configuration = Job
         can_drain: ClassVar[bool] = False
-        """Whether it looks for somebody who waits for the end of its runs, which needs a /tmp of its own."""
+        """Whether the worker can be drained (services/drain.py). It needs its own /tmp for that."""
 
-        def _held(self) -> set[Any]:
-            """The runs that have a slot: those whose process has not ended."""
+        def _running(self) -> set[Any]:
+            """Return the runs that hold a slot, because their process has not ended."""
             return set(self._limiter.statistics().borrowers) if self._limiter else set()
 
         async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-            """Look for runs and start them; say how many there are to whoever waits for their end."""
+            """Look for runs and start them. Report the number of runs for draining."""
             if self.can_drain:
-                drain.answer(len(self._held()))
+                drain.report(len(self._running()))
             return await super().get_and_submit_flow_runs()
 
         async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-            """Start runs, but none whose former process has not ended: the server may believe it dead."""
-            if self.can_drain and drain.is_asked():
+            """Start runs, except those whose last process still runs, even if the server thinks that it is dead."""
+            if self.can_drain and drain.is_requested():
                 return []
-            held = self._held()
-            free = [each for each in flow_run_response if each.flow_run.id not in held]
-            return await super()._submit_scheduled_flow_runs(free)
+            running = self._running()
+            startable = [each for each in flow_run_response if each.flow_run.id not in running]
+            return await super()._submit_scheduled_flow_runs(startable)
 
         async def _submit_run_and_capture_errors(
             self, flow_run: FlowRun, task_status: TaskStatus[int | Exception] | None = None
         ) -> BaseWorkerResult | Exception:
-            """Run a process to its end; once its slot is free, retry the run where the process was killed."""
+            """Run a process to its end. If it was killed, retry the run once its slot is free."""
             result = await super()._submit_run_and_capture_errors(flow_run, task_status)
             if isinstance(result, BaseWorkerResult) and result.status_code in KILLED:
                 try:

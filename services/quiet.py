@@ -1,4 +1,4 @@
-"""Serve an ASGI application with uvicorn, in a process that sleeps until somebody asks it something."""
+"""Serve an ASGI application with uvicorn, in a process that sleeps until a request arrives."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 
 class Quiet(uvicorn.Server):
-    """Waits for the signal that ends it: uvicorn's own loop wakes ten times a second, for a date in its answers."""
+    """Sleeps until a signal ends it. Uvicorn's own loop wakes ten times a second to update the Date header."""
 
     async def main_loop(self) -> None:
         ended, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -24,6 +24,6 @@ class Quiet(uvicorn.Server):
 
 
 def serve(app: Any, host: str, port: int) -> None:
-    """Serve until the process gets SIGINT or SIGTERM; requests that are being answered then have 3 s to end."""
+    """Serve until the process gets SIGINT or SIGTERM. Open requests then have 3 s to finish."""
     options: dict[str, Any] = {"date_header": False, "server_header": False}
     Quiet(uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3, **options)).run()

@@ -1,27 +1,27 @@
-"""The files of the dbt project that read a model or a source, which cannot go while they do."""
+"""Find the files of the dbt project that read a model or a source, which must not be removed while they do."""
 
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
 REF = re.compile(r"""(?:\bref\(\s*(?:'[^']*'\s*,\s*)?|\bsource\(\s*'raw'\s*,\s*)['"](\w+)['"]""")
-"""The names of models and sources that a file of dbt reads."""
+"""Matches the names of models and sources that a dbt file reads."""
 
 
-def still_read(root: Path, files: Iterable[Path], goes: set[str], owner: str) -> str:
-    """Return what to tell a person of files that read what goes; "" where none does.
+def still_read(root: Path, files: Iterable[Path], removed: set[str], owner: str) -> str:
+    """Return an error that names the files which read removed models or sources; "" if there are none.
 
     Args:
         root: the folder of the checkout.
-        files: those that stay, from `root`.
-        goes: the names of models and sources.
-        owner: what they belong to, such as "the sample".
+        files: the remaining files, relative to `root`.
+        removed: names of models and sources to remove.
+        owner: what these belong to, such as "the sample".
     """
     said = []
     for file in files:
         if file.suffix in (".sql", ".yml", ".yaml") and file.is_relative_to("dbt_project"):
             text = (root / file).read_text(encoding="utf-8")
-            if read := sorted(goes.intersection(REF.findall(text))):
+            if read := sorted(removed.intersection(REF.findall(text))):
                 said.append(f"{file} reads {', '.join(read)} of {owner}.")
     if not said:
         return ""

@@ -1,7 +1,7 @@
-"""Encrypt the saved blocks anew: `python -m services.rekey` beside Prefect's server, the new key on standard input.
+"""Encrypt the saved blocks with a new key: `python -m services.rekey` in the container of Prefect's server.
 
-The former key is the one that a process here was started with, or that Prefect keeps in the database. The server reads
-the blocks again once it has the new key; until then it cannot.
+The new key comes from standard input. The old key is the one that a process here was started with, or that Prefect
+keeps in its database. The server cannot read the blocks until it restarts with the new key.
 """
 
 import asyncio
@@ -17,26 +17,26 @@ from prefect.server.database import provide_database_interface
 NAME = b"PREFECT_SERVER_ENCRYPTION_KEY="
 
 
-def former_keys() -> Iterator[Fernet]:
-    """The keys in the environments of this container's processes; its file may hold the new one already."""
+def old_keys() -> Iterator[Fernet]:
+    """Yield the keys in this container's process environments. The mounted secret may be the new key already."""
     for file in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):  # of a process that has ended, or is another user's
+        with suppress(OSError):  # the process has ended, or belongs to another user
             for variable in file.read_bytes().split(b"\0"):
                 if variable.startswith(NAME) and (key := variable.removeprefix(NAME)):
                     yield Fernet(key)
 
 
 async def rekey(new: Fernet) -> int:
-    """Encrypt every block with the new key, or none; return how many there are.
+    """Encrypt all blocks with the new key in one transaction, and return their number.
 
     Raises:
-        InvalidToken: one cannot be read with any key that is known here.
+        InvalidToken: a block cannot be read with any known key. Nothing was changed.
     """
     database = provide_database_interface()
     async with database.session_context(begin_transaction=True) as session:
         configured = sa.select(database.Configuration).where(database.Configuration.key == "ENCRYPTION_KEY")
         kept = [Fernet(each.value["fernet_key"]) for each in (await session.execute(configured)).scalars()]
-        keys = MultiFernet([new, *former_keys(), *kept])
+        keys = MultiFernet([new, *old_keys(), *kept])
         documents = (await session.execute(sa.select(database.BlockDocument).with_for_update())).scalars().all()
         for each in documents:
             each.data = keys.rotate(each.data.encode()).decode()
@@ -44,11 +44,11 @@ async def rekey(new: Fernet) -> int:
 
 
 def main() -> int:
-    """Encrypt the blocks; 1 where one cannot be read."""
+    """Encrypt the blocks. Return 1 if one cannot be read."""
     try:
         count = asyncio.run(rekey(Fernet(sys.stdin.read().strip())))
     except InvalidToken:
-        print("A saved block cannot be read with the key that the server has.", file=sys.stderr)
+        print("A saved block cannot be read with the server's current key.", file=sys.stderr)
         return 1
     print(f"{count} blocks are encrypted with the new key.")
     return 0

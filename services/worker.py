@@ -1,9 +1,8 @@
-"""The worker of a pool: `python -m services.worker --pool local`, with any option of `prefect worker start`.
+"""Start a worker of a pool: `python -m services.worker --pool local`, with any option of `prefect worker start`.
 
-A worker that starts while no other worker of its pool is alive retries the pool's unfinished runs: a worker that was
-killed left them, and Prefect by itself would take them to be running for ever. While another worker is alive, nobody
-can tell at once which runs are that worker's, so they are left to the automations of services/bootstrap/automations.py,
-which retry a run once its heartbeats have stopped.
+A worker that starts while no other worker of its pool is alive retries the pool's unfinished runs. A killed worker left
+them, and Prefect would show them as running forever. While another worker is alive, unfinished runs may be its own. So
+they are left to the automations of services/bootstrap/automations.py, which retry a run once its heartbeats stop.
 """
 
 import argparse
@@ -44,7 +43,7 @@ from blocks.settings import Settings
 from services import forked, process_worker
 
 LIMIT = 4
-"""Runs at once: each takes up to 0.6 GB while dbt works, and the worker's container has 3 GB."""
+"""Concurrent runs. Each takes up to 0.6 GB while dbt works, and the worker's container has 3 GB."""
 
 UNFINISHED = FlowRunFilterState(
     type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
@@ -52,13 +51,13 @@ UNFINISHED = FlowRunFilterState(
 WORKER_DIED = "The worker ended while this was running"
 PAGE = 200
 _held: list[FileLock] = []
-"""Locks that are released when this process ends, however it does."""
+"""Locks that the operating system releases when this process ends, even if it is killed."""
 
 
-def put_back(client: SyncPrefectClient, pool: str, name: str, tag: str = OURS) -> list[FlowRun]:
-    """Retry the platform's unfinished runs of a pool, or cancel those that were being cancelled; return them.
+def retry_unfinished(client: SyncPrefectClient, pool: str, name: str, tag: str = OURS) -> list[FlowRun]:
+    """Retry the platform's unfinished runs of a pool, cancel those that were being cancelled, and return them all.
 
-    Nothing is done while another worker than `name` is alive in the pool. A run that has had all its attempts crashes.
+    Do nothing while a worker other than `name` is alive in the pool. A run that has used all its attempts crashes.
     """
     if _others(client, pool, name):
         return []
@@ -70,7 +69,7 @@ def put_back(client: SyncPrefectClient, pool: str, name: str, tag: str = OURS) -
 
 
 def _others(client: SyncPrefectClient, pool: str, name: str) -> list[str]:
-    """The names of the pool's other workers that have sent a heartbeat lately."""
+    """Return the names of the pool's other workers that are online."""
     workers: list[Worker] = []
     try:
         while page := client.read_workers_for_work_pool(pool, offset=len(workers), limit=PAGE):
@@ -99,9 +98,7 @@ def _next_state(client: SyncPrefectClient, run: FlowRun) -> State[Any]:
     if run.state_type == StateType.CANCELLING:
         return Cancelled()
     if (count := attempts(run, client.read_flow_run_states(run.id))) >= ATTEMPTS:
-        return Crashed(
-            message=f"{WORKER_DIED}, in attempt {count} of {ATTEMPTS}. Look into its log, then run it again."
-        )
+        return Crashed(message=f"{WORKER_DIED}, in attempt {count} of {ATTEMPTS}. Check its log, then run it again.")
     return AwaitingRetry(scheduled_time=datetime.now(UTC), message=RETRIED)
 
 
@@ -112,9 +109,9 @@ def _end_subflows(client: SyncPrefectClient, parent: FlowRun) -> None:
 
 
 def numbered(name: str, folder: Path) -> str:
-    """Return a name with the first number that no other living process of the folder has; it is held to the end.
+    """Return a name with the first number that no other process using the folder holds, and hold it until exit.
 
-    So a worker in a new container has its predecessor's name, and each of several has one of its own.
+    A worker in a new container thus gets its predecessor's name, and each of several workers gets its own.
     """
     for number in count(1):
         lock = FileLock(folder / f".{name}-{number}.lock", thread_local=False)
@@ -126,8 +123,8 @@ def numbered(name: str, folder: Path) -> str:
 
 
 @contextmanager
-def forks() -> Iterator[None]:
-    """Have the processes of runs forked from one that is started here, and ends with the block or with this process."""
+def fork_server() -> Iterator[None]:
+    """Start the server that forks the processes of runs. It ends with the block or with this process."""
     if sys.platform != "linux":
         yield
         return
@@ -139,14 +136,16 @@ def forks() -> Iterator[None]:
 
 
 def main() -> None:
-    """Retry what a killed worker left, then be a worker."""
+    """Retry the runs that a killed worker left, then start a worker."""
     parser = argparse.ArgumentParser(prog="python -m services.worker", description=__doc__)
-    parser.add_argument("--pool", required=True, help="the work pool, as prefect.yaml calls it")
-    parser.add_argument("--profile", default="", help="profile, which may give the pool a namespace")
-    parser.add_argument("--name", default=f"worker-{socket.gethostname()}", help="of this worker, in its pool")
-    parser.add_argument("--numbered", help="its name, but for a number: the first that no living worker here has")
-    parser.add_argument("--can-drain", action="store_true", help="in a container of its own: see services/drain.py")
-    parser.add_argument("--limit", default="", help=f"runs at once (default: {LIMIT})")
+    parser.add_argument("--pool", required=True, help="name of the work pool in prefect.yaml")
+    parser.add_argument("--profile", default="", help="profile, which may add a namespace to the pool's name")
+    parser.add_argument("--name", default=f"worker-{socket.gethostname()}", help="name of this worker in its pool")
+    parser.add_argument("--numbered", help="use this name with the first number that no running worker here has")
+    parser.add_argument(
+        "--can-drain", action="store_true", help="allow draining (services/drain.py); needs its own /tmp"
+    )
+    parser.add_argument("--limit", default="", help=f"maximum concurrent runs (default: {LIMIT})")
     options, others = parser.parse_known_args()
     names = connections.names(options.profile or None)
     if options.numbered:
@@ -154,11 +153,11 @@ def main() -> None:
     pool, process_worker.Job.names = names.name(options.pool), names
     process_worker.Worker.can_drain = options.can_drain
     with get_client(sync_client=True) as client:
-        for run in put_back(client, pool, options.name, names.tag):
+        for run in retry_unfinished(client, pool, options.name, names.tag):
             print(f"{run.name} was {run.state_name} when the worker ended", flush=True)
     named = ["--pool", pool, "--name", options.name, "--limit", options.limit or str(LIMIT)]
     sys.argv = ["prefect", "worker", "start", *named, *others]
-    with forks():
+    with fork_server():
         runpy.run_module("prefect", run_name="__main__")
 
 

@@ -1,1 +1,1 @@
-"""Tells a Prefect server all that the platform needs of it; one-shot, and harmless to repeat."""
+"""Register everything that the platform needs on a Prefect server. It runs once per start, and is safe to repeat."""

@@ -1,4 +1,4 @@
-"""`python -m services.bootstrap --profile local`: work pools, limits, blocks, deployments and automations."""
+"""Register work pools, limits, blocks, deployments and automations: `python -m services.bootstrap --profile local`."""
 
 import argparse
 import sys
@@ -25,21 +25,23 @@ from services.watch import silence
 from services.watch.prefect_api import EVENTS
 
 API_URL = (
-    "Correct PREFECT_API_URL: the API of a server ends with /api, and Prefect Cloud's is "
+    "Correct PREFECT_API_URL. A server's API URL ends with /api; Prefect Cloud's is "
     "https://api.prefect.cloud/api/accounts/ACCOUNT/workspaces/WORKSPACE."
 )
 CHANGES = 3
-"""What `--plan --brief` ends with where something would change."""
+"""The exit code of `--plan --brief` if something would change."""
 
 
 def main() -> int:
-    """Bring the server that PREFECT_API_URL names up to date; 1 where that cannot be done."""
+    """Bring the server at PREFECT_API_URL up to date. Exit with 1 if that fails."""
     parser = argparse.ArgumentParser(prog="python -m services.bootstrap", description=main.__doc__)
-    parser.add_argument("--profile", required=True, help="name under which the environment's connections are saved")
-    parser.add_argument("--plan", action="store_true", help="say what would change, and change nothing")
-    parser.add_argument("--brief", action="store_true", help="plan without the models; ends with 3 for changes")
-    parser.add_argument("--models", action="store_true", help="compare the models alone, which needs no server")
-    parser.add_argument("--takeover", action="store_true", help="take over what another clone has registered")
+    parser.add_argument("--profile", required=True, help="name to save the environment's connections under")
+    parser.add_argument("--plan", action="store_true", help="print what would change, and change nothing")
+    parser.add_argument(
+        "--brief", action="store_true", help="plan without the models; exit with 3 if there are changes"
+    )
+    parser.add_argument("--models", action="store_true", help="compare only the models, which needs no server")
+    parser.add_argument("--takeover", action="store_true", help="take over what another clone registered")
     options = parser.parse_args()
     if options.models:
         return _models()
@@ -48,19 +50,19 @@ def main() -> int:
         with get_client(sync_client=True) as client:
             return do(platform(client, options.profile, options.takeover), options.brief)
     except (PlatformError, PrefectHTTPStatusError, httpx.TransportError, JSONDecodeError) as error:
-        what = "There is no plan" if options.plan else f"The profile {options.profile} was not registered"
+        what = "The plan failed" if options.plan else f"The profile {options.profile} was not registered"
         print(f"{what}: {_why(error)}", file=sys.stderr)
         return 1
 
 
 def _why(error: Exception) -> str:
-    """The error, with what to check where no server answers, or not as one does that can serve."""
+    """Return the error's text, with what to check if no Prefect server answers."""
     url = PREFECT_API_URL.value()
     if isinstance(error, httpx.TransportError):
         helps = remedy(str(error)) or f"Check PREFECT_API_URL, the network, and any proxy.{through_proxy(url)}"
         return f"Prefect does not answer at {url}: {error}. {helps}"
     if isinstance(error, JSONDecodeError):
-        return f"{url} answers, but not as Prefect's API does: perhaps it is a page. {API_URL}"
+        return f"{url} answers, but not like Prefect's API. It may be a web page. {API_URL}"
     if isinstance(error, PrefectHTTPStatusError):
         status = error.response.status_code
         if status in (401, 403):
@@ -68,15 +70,15 @@ def _why(error: Exception) -> str:
         if status == 404:
             return f"Prefect's API is not at {url} ({status}). {API_URL}"
         if status == 429 or status >= 500:
-            return f"Prefect at {url} is not available: it keeps answering {status}. Look at its log, then try again."
+            return f"Prefect at {url} is not available: it keeps answering {status}. Check its log, then try again."
     return str(error)
 
 
 def platform(client: SyncPrefectClient, profile: str, takeover: bool = False) -> Platform:
-    """The platform of a profile as this environment describes it."""
+    """Return the platform of a profile, with the settings of this environment."""
     settings = Settings()
-    who, names = settings.prefect_owner or owner(PROJECT), connections.names(profile)
-    return Platform(client, names, profile, who, takeover, scheduled=settings.automatic_runs)
+    registrant, names = settings.prefect_owner or owner(PROJECT), connections.names(profile)
+    return Platform(client, names, profile, registrant, takeover, scheduled=settings.automatic_runs)
 
 
 def _plan(platform: Platform, brief: bool) -> int:
@@ -97,14 +99,14 @@ def _models() -> int:
         print(f"The models cannot be compared: {error}", file=sys.stderr)
         return 1
     except PlatformError as error:
-        # Before the first load raw lacks the tables whose columns the models ask for.
-        print(f"Models: they cannot be compared before raw has every table that they read. {error}", flush=True)
+        # Before the first load, raw does not have the tables whose columns the models look up.
+        print(f"Models: they cannot be compared until raw has every table that they read. {error}", flush=True)
     return 0
 
 
 def _apply(platform: Platform, _: bool) -> int:
-    registration(platform, Settings())  # refuses before anything is changed
-    # The watch starts after this: a server that has just started, on a slow machine, would take it to be silent.
+    registration(platform, Settings())  # raises NotOurs before anything is changed
+    # The watch starts later. Without this event, the server could report it as silent on a slow machine.
     with suppress(PrefectHTTPStatusError):
         ask(platform.client, "POST", EVENTS, [silence.sign(platform.names, datetime.now(UTC))])
     options = ["--takeover"] if platform.takeover else []

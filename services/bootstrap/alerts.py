@@ -1,9 +1,9 @@
-"""How Prefect's server tells by itself that the watch is silent: once, until the watch is back.
+"""Automations with which Prefect's server sends one alert when the watch is silent, until the watch is back.
 
-One automation notices that no sign of life has come. Its trigger has no `for_each`, so it also fires where none has
-ever come, and it fires at once when a server that was away starts. So a second automation waits for a sign before it
-tells. A third one pauses the second after that, since the first goes on noticing; the watch resumes it, see
-services/watch/silence.py.
+The first automation triggers if the watch sends no heartbeat. Its trigger has no `for_each`, so it also fires if there
+never was a heartbeat, and it fires at once when a stopped server starts. So a second automation waits once more for a
+heartbeat before it sends the alert. A third one then pauses the second, because the first keeps triggering. The watch
+resumes the second one (services/watch/silence.py).
 """
 
 import json
@@ -21,17 +21,17 @@ from blocks.webhook import body, format_of
 from services.watch.silence import EVENT, GRACE, IMPACT, NOTICED, QUIET, TITLE, WHAT, resource
 
 SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-"""Stands in the message where the server puts the time."""
+"""A placeholder in the message, which the server replaces with the time."""
 EXECUTED, TRIGGERED = "prefect.automation.action.executed", "prefect.automation.triggered"
 
 
 def automations(names: Names, webhook: UUID | None, profile: str) -> list[AutomationCore]:
-    """Return the automations for a silent watch; none where nobody would be told.
+    """Return the automations for a silent watch; [] if there is no receiver.
 
     Args:
-        names: of the platform's things on the server.
-        webhook: the saved block to send through.
-        profile: what messages call the platform.
+        names: the names that the platform uses on the server.
+        webhook: the saved block to send alerts through.
+        profile: the platform's name in messages.
     """
     if webhook is None:
         return []
@@ -39,9 +39,9 @@ def automations(names: Names, webhook: UUID | None, profile: str) -> list[Automa
     return [
         AutomationCore(
             name=noticed,
-            description=f"Sends nothing; it triggers each time the watch has not looked for {QUIET.seconds} s.",
+            description=f"Sends nothing. It triggers each time the watch has sent no heartbeat for {QUIET.seconds} s.",
             trigger=EventTrigger(
-                after={EVENT},  # each event begins the window anew
+                after={EVENT},  # each event restarts the window
                 expect={EVENT},
                 match={"prefect.resource.id": [resource(names)]},
                 posture=Posture.Proactive,
@@ -52,7 +52,7 @@ def automations(names: Names, webhook: UUID | None, profile: str) -> list[Automa
         ),
         AutomationCore(
             name=title,
-            description=f"Sends an alert where the watch does not look within {GRACE.seconds} s of that.",
+            description=f"Sends an alert if the watch sends no heartbeat within {GRACE.seconds} s after that.",
             trigger=EventTrigger(
                 after={TRIGGERED},
                 expect={EVENT},
@@ -66,7 +66,7 @@ def automations(names: Names, webhook: UUID | None, profile: str) -> list[Automa
         ),
         AutomationCore(
             name=pausing,
-            description="Pauses that alert after it was sent. The watch resumes it when it is back.",
+            description="Pauses that alert after it is sent. The watch resumes it when it is back.",
             trigger=EventTrigger(
                 expect={EXECUTED},
                 match={"prefect.resource.id": ["prefect.automation.*"], "prefect.resource.name": [title]},
@@ -79,7 +79,7 @@ def automations(names: Names, webhook: UUID | None, profile: str) -> list[Automa
 
 
 def _payload(profile: str) -> str:
-    """The alert as the receiver takes it; a template of Prefect's, which adds the time."""
+    """Return the alert in the receiver's format, as a template in which Prefect fills in the time."""
     settings = Settings()
     message = Message(
         id="{{ firing.id }}",

@@ -1,6 +1,6 @@
-"""What the Prefect server does by itself with this platform's runs: it finds those that died and retries them.
+"""Automations with which the Prefect server finds dead runs of the platform and retries them.
 
-Every trigger matches the tag of the platform's deployments, so runs of other deployments on the server are left alone.
+Every trigger matches the tag of the platform's deployments, so other deployments' runs on the server are not affected.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,63 +17,63 @@ from blocks.names import Names
 SILENT = "Crash silent flow runs"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 ENDS = {f"prefect.flow-run.{end}" for end in ("Completed", "Failed", "Cancelled", "Crashed")}
-PUT_BACK = {f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
-STANDING = {f"prefect.flow-run.{state}" for state in ("Paused", "Suspended")}
+RESCHEDULED = {f"prefect.flow-run.{state}" for state in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
+PAUSED = {f"prefect.flow-run.{state}" for state in ("Paused", "Suspended")}
 INTERVAL = timedelta(seconds=30)
-"""How often a run of a deployment says that it is alive; each deployment's job variables tell it to."""
+"""How often a run sends a heartbeat. Each deployment's job variables set it."""
 
 FREQUENCY = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 BEATS = 3
 """A run is dead once it has missed this many heartbeats."""
 
 START = timedelta(seconds=180)
-"""How long a worker may take from a run's acceptance to its first line; more than a container's start."""
+"""How long a run may stay pending, from a worker's acceptance to its start. It must exceed a container's start time."""
 
 UNSTARTED_PERIOD = timedelta(days=30)
-"""A run that never started is retried once in this time: its run count cannot limit the attempts, it stays at 0."""
+"""A run that never started is retried at most once in this period. Its run count stays 0, so it cannot be the limit."""
 
 
 def longest(environments: Iterable[Mapping[str, Any]]) -> timedelta:
-    """Return the longest time between two heartbeats of runs that have these variables."""
-    said = [str(each.get(FREQUENCY) or "") for each in environments]
-    return timedelta(seconds=max([int(each) for each in said if each.isdigit()], default=INTERVAL.seconds))
+    """Return the longest heartbeat interval in these environments."""
+    intervals = [str(each.get(FREQUENCY) or "") for each in environments]
+    return timedelta(seconds=max([int(each) for each in intervals if each.isdigit()], default=INTERVAL.seconds))
 
 
 def automations(names: Names, interval: timedelta = INTERVAL) -> tuple[AutomationCore, ...]:
     """Return the automations for the runs of a platform's deployments.
 
     Args:
-        names: give the tag of the deployments, which their runs carry, and the automations' names.
+        names: has the tag of the platform's runs, and the automations' names.
         interval: the longest time between two heartbeats of such a run.
     """
     silence, tag = max(BEATS * interval, timedelta(seconds=90)), names.tag
     return (
         _crash(
             names.title(SILENT),
-            "Crashes a run of the platform that sends no heartbeat, or no more: its process has died.",
+            "Crashes a run of the platform that has stopped sending heartbeats, because its process has died.",
             tag,
-            # A process may die before its first heartbeat, too.
+            # A process may also die before its first heartbeat.
             after={HEARTBEAT, "prefect.flow-run.Running"},
-            expect={HEARTBEAT, *ENDS, *PUT_BACK, *STANDING},
+            expect={HEARTBEAT, *ENDS, *RESCHEDULED, *PAUSED},
             within=silence,
         ),
         _crash(
             names.title("Crash flow runs that never start"),
-            "Crashes a run of the platform that stays pending: its worker has died before the run started.",
+            "Crashes a run of the platform that stays pending, because its worker died before the run started.",
             tag,
             after={"prefect.flow-run.Pending"},
-            expect={HEARTBEAT, "prefect.flow-run.Running", *ENDS, *PUT_BACK, *STANDING},
+            expect={HEARTBEAT, "prefect.flow-run.Running", *ENDS, *RESCHEDULED, *PAUSED},
             within=START,
         ),
-        _again(
+        _retry(
             names.title("Run silent flow runs again"),
-            f"Retries a run of the platform whose process died, up to {ATTEMPTS} attempts.",
+            f"Retries a run of the platform whose process died, until {ATTEMPTS} attempts are used.",
             tag,
             [str(count) for count in range(1, ATTEMPTS)],
         ),
-        _again(
+        _retry(
             names.title("Run unstarted flow runs again"),
-            "Retries a run of the platform whose worker died before the run started, once.",
+            "Retries a run of the platform once if its worker died before the run started.",
             tag,
             ["0"],
             UNSTARTED_PERIOD,
@@ -106,10 +106,10 @@ def _crash(
     )
 
 
-def _again(
+def _retry(
     name: str, description: str, tag: str, counts: list[str], within: timedelta = timedelta(0)
 ) -> AutomationCore:
-    """At most one retry of a run within a time; without one, a retry for each crash."""
+    """Return an automation that retries a run at most once per `within`, or after each crash if that is 0."""
     return AutomationCore(
         name=name,
         description=description,
@@ -120,7 +120,7 @@ def _again(
                 "prefect.state-message": [f"{NO_SIGN}*"],
                 "prefect.run-count": counts,
             },
-            # A subflow run belongs to no deployment: its parent runs it again.
+            # A subflow run has no deployment. Its parent runs it again.
             match_related=[{"prefect.resource.role": "deployment"}, _tagged(tag)],
             for_each={"prefect.resource.id"},
             posture=Posture.Reactive,
@@ -136,7 +136,7 @@ def _tagged(tag: str) -> dict[str, Any]:
 
 
 def values(automation: AutomationCore) -> dict[str, Any]:
-    """Return what an automation does, as the server takes it; whether it is enabled is for people to say."""
+    """Return an automation in the server's format, without `enabled`, which people set."""
     dumped = automation.model_dump(mode="json", include={"name", "description", "trigger", "actions"})
     for name in ("after", "expect", "for_each"):
         dumped["trigger"][name] = sorted(dumped["trigger"][name])

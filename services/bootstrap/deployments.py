@@ -1,6 +1,6 @@
-"""Deployments as they are registered on Prefect's server with a profile: their values, and how to change them.
+"""Register and change a profile's deployments on Prefect's server.
 
-Prefect's own `deploy --all` cannot give them all a parameter, overwrites what people have set, and never removes one.
+Prefect's own `deploy --all` cannot give all of them a parameter. It overwrites people's changes and never removes any.
 """
 
 from collections.abc import Iterator
@@ -19,19 +19,20 @@ FIELDS = {
     "work queue": "work_queue_name",
     "parameter schema": "parameter_openapi_schema",
 }
-"""What Prefect calls a value, where that is not its name here."""
+"""Prefect's names of the values that have another name here."""
 
 GROUPS = ("parameters", "job_variables", "env", "tags", "schedules")
 
 
 def wanted(deployment: Declared, names: Names, blocks: str | None, env: dict[str, str]) -> Flat:
-    """A deployment's values, for a profile's blocks; without any, its flow takes its connections from the environment.
+    """Return the values to register for a deployment.
 
     Args:
-        deployment: of prefect.yaml.
-        names: on the server.
-        blocks: their name, given to the flow as its parameter `profile`.
-        env: variables for its runs; prefect.yaml's own prevail.
+        deployment: from prefect.yaml.
+        names: the names that the platform uses on the server.
+        blocks: name of the profile's blocks, passed to the flow as `profile`. With None, the flow reads its connections
+            from the environment.
+        env: variables for its runs; those in prefect.yaml override them.
     """
     pool, limit = deployment.work_pool, deployment.concurrency_limit
     own_env = pool.job_variables.get("env") or {}
@@ -58,7 +59,7 @@ def wanted(deployment: Declared, names: Names, blocks: str | None, env: dict[str
 
 
 def registered(server: dict[str, Any], declared: Flat) -> Flat:
-    """The same values as the server has them."""
+    """Return the same values from the server's deployment."""
     jobs = server["job_variables"] or {}
     limit, options = server.get("global_concurrency_limit"), server.get("concurrency_options") or {}
     plain = {
@@ -91,7 +92,7 @@ def _plain(values: Flat) -> list[str]:
 
 
 def _when(schedule: dict[str, Any]) -> str:
-    """A schedule in words: they tell one of a deployment's from the others."""
+    """Describe a schedule in words, which identify it within its deployment."""
     rule = next(filter(None, (schedule.get(kind) for kind in ("cron", "interval", "rrule"))), "")
     if schedule.get("rrule"):
         rule = " ".join(line for line in str(rule).split() if not line.startswith("DTSTART"))
@@ -101,7 +102,7 @@ def _when(schedule: dict[str, Any]) -> str:
 
 
 def _details(schedule: dict[str, Any], like: dict[str, Any]) -> Flat:
-    """What else a schedule has, as far as another says it: a person may have switched off one that says nothing."""
+    """Return a schedule's other values, but only those that `like` sets: people may switch off a schedule otherwise."""
     return {name: schedule.get(name) for name in ("parameters", "slug", "active") if like.get(name) is not None}
 
 
@@ -117,7 +118,7 @@ def create(client: SyncPrefectClient, deployment: Declared, names: Names, values
 
 
 def update(client: SyncPrefectClient, deployment: Declared, server: dict[str, Any], changed: Flat) -> None:
-    """Change these values of a deployment, and no other."""
+    """Change only these values of a deployment."""
     path = f"/deployments/{server['id']}"
     if body := _body(changed, server):
         if "work_queue_name" in body or "work_pool_name" in body:
@@ -129,7 +130,7 @@ def update(client: SyncPrefectClient, deployment: Declared, server: dict[str, An
 
 
 def _body(changed: Flat, server: dict[str, Any]) -> dict[str, Any]:
-    """What Prefect's API is sent for changed values, schedules apart."""
+    """Return the request body for changed values, without schedules."""
     body = {
         FIELDS.get(name, name): None if changed[name] is REMOVED else changed[name]
         for name in _plain(changed)
@@ -155,33 +156,33 @@ def _body(changed: Flat, server: dict[str, Any]) -> dict[str, Any]:
 def _update_schedules(
     client: SyncPrefectClient, path: str, deployment: Declared, server: dict[str, Any], changed: Flat
 ) -> None:
-    """One that takes another's place is that one, changed: it stays switched off where a person switched it off."""
+    """Create, change and delete schedules. A new one reuses a removed one, and stays off if that was off."""
     there = {_when(each["schedule"]): each["id"] for each in server["schedules"]}
     to_make = {_when(each["schedule"]): each for each in deployment.create_schedules}
     named = {name.removeprefix("schedules."): value for name, value in changed.items() if name.startswith("schedules.")}
-    gone = [there[when] for when, value in named.items() if value is REMOVED]
+    removed = [there[when] for when, value in named.items() if value is REMOVED]
     for when in (when for when, value in named.items() if value is not REMOVED):
         body = to_make[when]
-        if before := there.get(when) or (gone.pop(0) if gone else None):
-            said = {name: value for name, value in body.items() if name != "active" or _says_active(deployment, when)}
-            ask(client, "PATCH", f"{path}/{before}", said)
+        if replaced := there.get(when) or (removed.pop(0) if removed else None):
+            fields = {name: value for name, value in body.items() if name != "active" or _sets_active(deployment, when)}
+            ask(client, "PATCH", f"{path}/{replaced}", fields)
         else:
             ask(client, "POST", path, [body])
-    for each in gone:
+    for each in removed:
         ask(client, "DELETE", f"{path}/{each}", None)
 
 
-def _says_active(deployment: Declared, when: str) -> bool:
+def _sets_active(deployment: Declared, when: str) -> bool:
     return any(each.active is not None for each in deployment.schedules if _when(each.create["schedule"]) == when)
 
 
 def ours(client: SyncPrefectClient, names: Names) -> dict[str, dict[str, Any]]:
-    """The server's deployments that came from prefect.yaml, by full name, among however many of other people's."""
+    """Return the server's deployments with the platform's tag, by full name."""
     return _by_name(client, {"deployments": {"tags": {"all_": [names.tag]}}})
 
 
 def called(client: SyncPrefectClient, full_names: list[str]) -> dict[str, dict[str, Any]]:
-    """The server's deployments of these full names."""
+    """Return the server's deployments with these full names."""
     wanted = sorted({each.rpartition("/")[2] for each in full_names})
     found = _by_name(client, {"deployments": {"name": {"any_": wanted}}})
     return {name: each for name, each in found.items() if name in full_names}

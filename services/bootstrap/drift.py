@@ -1,4 +1,4 @@
-"""What registering a profile changes on a Prefect server: each change can be told before it is made."""
+"""Find what registering a profile changes on a Prefect server. Each change can be shown before it is made."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that is not as it will be.
+    """A change to one object on the server.
 
     Args:
-        where: which, e.g. `deployment example-flow`.
-        what: a line for each value that changes; a secret's value is never in it.
+        where: the object, e.g. `deployment example-flow`.
+        what: a line for each value that changes, without values of secrets.
         make: makes the change.
-        values: all of the thing's values as they are declared; None where it is removed or is a block.
+        values: all declared values of the object; None if it is removed or is a block.
     """
 
     where: str
@@ -48,12 +48,12 @@ class Platform:
 
     Args:
         client: of the server.
-        names: that the platform's things have there.
-        profile: name of the profile; none where flows take their connections from the environment.
+        names: the names that the platform uses there.
+        profile: name of the profile; None if flows read their connections from the environment.
         owner: who registers it.
-        takeover: whether what another has registered is taken over.
-        watched: whether its runs send heartbeats and are watched by automations.
-        scheduled: whether its schedules make runs; without, the deployments that have one are paused.
+        takeover: whether to take over what another owner registered.
+        watched: whether its runs send heartbeats and automations watch them.
+        scheduled: whether its schedules start runs; if not, deployments with a schedule are paused.
     """
 
     client: SyncPrefectClient
@@ -71,22 +71,20 @@ class Platform:
 
     @property
     def blocks(self) -> str | None:
-        """The name of the profile's blocks, which each deployment gives its flow as the parameter `profile`."""
+        """The name of the profile's blocks. Each deployment passes it to its flow as `profile`."""
         return self.names.blocks(self.profile) if self.profile else None
 
     @property
     def env(self) -> dict[str, str]:
-        """The variables that each run is given."""
+        """The environment variables of each run."""
         beat = {automations.FREQUENCY: str(automations.INTERVAL.seconds)} if self.watched else {}
         return beat | ({"PREFECT_NAMESPACE": self.names.namespace} if self.names.namespace else {})
 
     def refuse_others(self) -> None:
-        """Make sure that nothing of the names that the platform takes is another's.
-
-        On a server of its own there is no other.
+        """Check that no other owner uses the platform's names. On its own server there is no other owner.
 
         Raises:
-            blocks.record.NotOurs: it is, and is not to be taken over.
+            blocks.record.NotOurs: another owner does, and `takeover` is off.
         """
         if self.names.namespace and not self.takeover:
             self.record.check(
@@ -99,7 +97,7 @@ class Platform:
             )
 
     def there(self) -> list[str]:
-        """The things on the server that have names which the platform takes."""
+        """Return the objects on the server that have the platform's names."""
         full_names = {each.full_name(self.names): each.name for each in self.declared}
         found = [f"work pool {name}" for name in self.pools if _read(partial(self.client.read_work_pool, name))]
         found += [f"limit {self.names.slot}"] if self._limit() else []
@@ -109,11 +107,11 @@ class Platform:
 
     @property
     def pools(self) -> dict[str, str]:
-        """The work pools: the name on the server, and in prefect.yaml."""
+        """The work pools by their names on the server, with their names in prefect.yaml."""
         return {self.names.name(each.work_pool.name): each.work_pool.name for each in self.declared}
 
     def changes(self) -> Iterator[Change]:
-        """What differs from what is declared and is for the platform to change, in the order to make it."""
+        """Yield the changes to make, in order. Changes that people made on the server stay."""
         for name, plain in self.pools.items():
             yield from self._pool(name, plain)
         if not self._limit():
@@ -125,10 +123,10 @@ class Platform:
             yield from self._automations()
 
     def apply(self, say: Callable[[str], object] = print) -> None:
-        """Make every change, and say which.
+        """Make every change and report it.
 
         Raises:
-            blocks.record.NotOurs: something is another's; nothing was changed.
+            blocks.record.NotOurs: an object belongs to another owner. Nothing was changed.
         """
         self.refuse_others()
         found = list(self.changes())
@@ -193,13 +191,13 @@ class Platform:
                 yield Change(where, [_line(name, old.get(name), new) for name, new in changed.items()], update, values)
         for name in tagged.keys() - {each.full_name(self.names) for each in self.declared}:
             where = f"deployment {self.names.plain(name.rpartition('/')[2])}"
-            # A person may have copied a deployment with its tags; what an earlier version registered is in no record.
+            # A person may have copied a deployment with its tags. Earlier versions kept no record of their deployments.
             if where in self.record.things or not (self.record.owner or self.names.namespace):
                 delete = partial(ask, self.client, "DELETE", f"/deployments/{tagged[name]['id']}", None)
                 yield Change(where, ["is no longer in prefect.yaml"], delete)
 
     def _watches(self) -> list[tuple[str, Flat]]:
-        """The automations by their names; how long a run may be silent depends on its heartbeats' interval."""
+        """Return the automations' names and values. The longest heartbeat interval decides when a run is dead."""
         there = deployments.called(self.client, [each.full_name(self.names) for each in self.declared])
         envs = [(each["job_variables"] or {}).get("env") or {} for each in there.values()]
         envs += [{**self.env, **(each.work_pool.job_variables.get("env") or {})} for each in self.declared]
@@ -208,7 +206,7 @@ class Platform:
         return [(each.name, automations.values(each)) for each in made]
 
     def _webhook(self) -> UUID | None:
-        """The saved block that alerts go through; the server sends through it where the watch is silent."""
+        """Return the saved block with the alerts' webhook, for the server's own alerts; None if there is none."""
         name = alerts_block(self.blocks or "")
         document = _read(partial(self.client.read_block_document_by_name, name, saved_blocks.WEBHOOK))
         return document.id if document else None
@@ -250,10 +248,10 @@ def _read(read: Callable[[], Found]) -> Found | None:
 
 
 def blocks(platform: Platform, settings: Settings) -> list[Change]:
-    """How the saved blocks of the platform's profile differ from what the environment says.
+    """Return the changes to the profile's saved blocks, compared with the environment.
 
     Raises:
-        blocks.record.NotOurs: they are another's, and not to be taken over.
+        blocks.record.NotOurs: the blocks belong to another owner, and `takeover` is off.
     """
     client, profile = platform.client, platform.blocks or ""
     found = saved_blocks.differing(settings, profile)

@@ -1,4 +1,4 @@
-"""What to change of a thing on the server, so that people keep what they have set there."""
+"""Decide which values of an object on the server to change, so that people's own changes stay."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,40 +7,40 @@ from blocks.record import digest
 
 REMOVED: Final = object()
 Flat = dict[str, Any]
-"""A thing's values by their names; a member of a mapping or a list has a name of its own, `parameters.select`."""
+"""An object's values by name. A member of a mapping or list has its own name, such as `parameters.select`."""
 
 
 def changes(declared: Flat, there: Flat, last: Mapping[str, str]) -> Flat:
-    """What differs and is for the platform to change; REMOVED for a value that is no longer declared.
+    """Return the values to change on the server; REMOVED for a value that is no longer declared.
 
-    A value changes when its declaration has changed since it was last registered, or was never registered. Whatever
-    else differs on the server, a person has changed there.
+    A value changes if its declaration is new, or has changed since it was last registered. Any other difference was
+    made by a person on the server, and stays.
 
     Args:
-        declared: the values as the platform's files have them.
+        declared: the values in the platform's files.
         there: the values on the server.
-        last: digests of the values that were declared when the thing was last registered.
+        last: digests of the values that were declared when the object was last registered.
     """
     new = {
         name: value
         for name, value in declared.items()
         if there.get(name, REMOVED) != value and last.get(name) != digest(value)
     }
-    gone = {
+    removed = {
         name: REMOVED
         for name in last.keys() & there.keys() - declared.keys()
         if name.startswith("schedules.") or last[name] == digest(there[name])
     }
-    return new | gone
+    return new | removed
 
 
 def members(group: str, values: Mapping[str, Any]) -> Flat:
-    """The members of a mapping, each with a name of its own."""
+    """Flatten a mapping: `GROUP.NAME` for each member."""
     return {f"{group}.{name}": value for name, value in values.items()}
 
 
 def merged(group: str, there: Mapping[str, Any], changed: Flat) -> dict[str, Any] | None:
-    """The mapping on the server with its members' changes; None where none of them changes."""
+    """Return the mapping on the server with its members' changes applied; None if no member changes."""
     own = {name.removeprefix(f"{group}."): value for name, value in changed.items() if name.startswith(f"{group}.")}
     if not own:
         return None

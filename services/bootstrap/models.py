@@ -1,4 +1,4 @@
-"""How the models' SQL differs between DuckDB, on which they are tried, and the warehouse of a profile."""
+"""Compare the models' SQL on DuckDB, where they are developed, with their SQL on a profile's warehouse."""
 
 import re
 import tempfile
@@ -12,11 +12,11 @@ from blocks.systems import dbt_from, snowflake_from
 
 LOCAL = "dev"
 COMPILE = ("compile", "--full-refresh", "--target-path")
-"""For a first build: what is built already is in one of the two warehouses alone, and is not a difference of theirs."""
+"""Compile as for a first build. Otherwise a table that exists in only one of the warehouses would make a difference."""
 
 
 def compiled(settings: Settings, target: str) -> dict[str, str]:
-    """Each model's SQL for a target, by its name, without the database and schema of what it selects from.
+    """Return each model's SQL for a target, by model name, without the databases and schemas of its tables.
 
     Raises:
         blocks.dbt.errors.DbtFailed: a model does not compile, or the warehouse does not answer.
@@ -26,7 +26,7 @@ def compiled(settings: Settings, target: str) -> dict[str, str]:
         config = dbt_from(settings)
         variables = config.variables()
         if target == LOCAL:
-            # A database of its own: compiling asks it nothing, and the real one may be at work.
+            # Use an empty database: compiling does not query it, and the real one may be in use.
             variables["WAREHOUSE_PATH"] = str(Path(folder, "warehouse.duckdb"))
         else:
             snowflake = snowflake_from(settings)
@@ -34,7 +34,7 @@ def compiled(settings: Settings, target: str) -> dict[str, str]:
             variables |= snowflake.variables()
         Dbt(settings.dbt_project_dir, target, variables, lambda _: None, engine=config.engine()).run(*COMPILE, folder)
         models = Path(folder, "compiled").glob("*/models/**/*.sql")
-        # A folder that is called as a yml holds that file's tests.
+        # A folder named like a yml file has that file's tests.
         return {file.stem: _plain(file.read_text(), settings) for file in models if file.parent.suffix != ".yml"}
 
 
@@ -45,7 +45,7 @@ def _plain(sql: str, settings: Settings) -> str:
 
 
 def differences(local: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
-    """The lines that differ, by model, as a unified diff from the one to the other."""
+    """Yield the differing lines as a unified diff for each model."""
     for name in sorted(local.keys() | other.keys()):
         before, after = local.get(name, "").splitlines(), other.get(name, "").splitlines()
         yield from unified_diff(before, after, f"{name} (DuckDB)", f"{name} (Snowflake)", lineterm="", n=1)

@@ -1,4 +1,4 @@
-"""`python -m services.bootstrap --profile production --plan`: what bootstrap would change, and how models differ."""
+"""Show what bootstrap would change, and how models differ: `python -m services.bootstrap --profile NAME --plan`."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,10 +9,10 @@ from services.bootstrap.models import LOCAL, compiled, differences
 
 
 def registration(platform: drift.Platform, settings: Settings) -> tuple[list[drift.Change], list[drift.Change]]:
-    """What would change of the blocks, and of all else; nothing is changed.
+    """Return the changes to blocks, and all other changes, without making any.
 
     Raises:
-        blocks.record.NotOurs: something that would change is another's.
+        blocks.record.NotOurs: an object that would change belongs to another owner.
     """
     platform.refuse_others()
     saved = drift.blocks(platform, settings)
@@ -20,7 +20,7 @@ def registration(platform: drift.Platform, settings: Settings) -> tuple[list[dri
 
 
 def lines(blocks: Iterable[drift.Change], others: Iterable[drift.Change], settings: Settings) -> Iterator[str]:
-    """The plan's lines."""
+    """Yield the lines of the plan."""
     if warning := exposed(settings):
         yield warning
     yield from _section("Blocks", blocks)
@@ -33,13 +33,13 @@ def _section(title: str, changes: Iterable[drift.Change]) -> Iterator[str]:
 
 
 def models(settings: Settings) -> Iterator[str]:
-    """How the models' SQL differs between DuckDB and the target.
+    """Yield lines that compare the models' SQL on DuckDB with the target's.
 
     Raises:
         blocks.errors.PlatformError: the models do not compile.
     """
     if settings.dbt_target == LOCAL:
-        yield "Models: the target is DuckDB, on which they are tried; there is no other to compare with"
+        yield "Models: the target is DuckDB, so there is no other target to compare with"
         return
     local, other = compiled(settings, LOCAL), compiled(settings, settings.dbt_target)
     same = sum(local.get(name) == sql for name, sql in other.items())

@@ -1,4 +1,4 @@
-"""The work pools that the deployments name: of processes, or as a template in `work_pools/` has it."""
+"""The work pools of the deployments: of type process, or from a template in `work_pools/`."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,10 @@ TEMPLATES = Path(__file__).with_name("work_pools")
 
 
 def work_pool(plain: str, name: str = "") -> WorkPoolCreate:
-    """A pool for Prefect's server, with the limit of runs and the pause that people set left to them.
+    """Return a work pool to create on the server. Its concurrency limit and pause are not set; people do that.
 
-    A pool that prefect.yaml calls as a template is called, `kubernetes` or `ecs`, is of that type and has that base job
-    template; any other is one of processes. `name` is its name on the server, where that is another.
+    If prefect.yaml names the pool like a template (`kubernetes` or `ecs`), it has that type and base job template.
+    Any other pool is of type process. `name` is the pool's name on the server, if it differs.
     """
     template = TEMPLATES / f"{plain}.json"
     if template.is_file():
@@ -25,10 +25,10 @@ def work_pool(plain: str, name: str = "") -> WorkPoolCreate:
 
 
 def wanted(plain: str) -> dict[str, Any]:
-    """A pool's values that are the platform's to set."""
+    """Return the values of a pool that the platform sets."""
     return {"base_job_template": json.loads(json.dumps(work_pool(plain).base_job_template))}
 
 
 def registered(pool: WorkPool) -> dict[str, Any]:
-    """The same values as the server has them."""
+    """Return the same values from the server's pool."""
     return {"base_job_template": pool.base_job_template}

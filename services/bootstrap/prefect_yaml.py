@@ -1,4 +1,4 @@
-"""The deployments of prefect.yaml, each key of which is registered or refused by name."""
+"""Read the deployments of prefect.yaml. Every key is registered, or rejected by name."""
 
 from datetime import datetime, timedelta
 from functools import cache
@@ -19,17 +19,17 @@ PROJECT = Path(__file__).parents[2]
 
 
 class Unregistrable(ConfigurationError, ValueError):
-    """prefect.yaml asks for something that is not registered here."""
+    """prefect.yaml has something that cannot be registered here."""
 
 
 class Strict(BaseModel):
-    """A part of prefect.yaml, in which no key goes unread."""
+    """A part of prefect.yaml. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class WorkPool(Strict):
-    """The pool whose worker runs a deployment, and how it does."""
+    """The work pool whose workers run a deployment, and the job variables."""
 
     name: str
     work_queue_name: str | None = None
@@ -37,7 +37,7 @@ class WorkPool(Strict):
 
 
 class Limit(Strict):
-    """How many runs of a deployment there may be at once."""
+    """The limit of concurrent runs of a deployment."""
 
     limit: int
     collision_strategy: Literal["ENQUEUE", "CANCEL_NEW"] = "ENQUEUE"
@@ -45,7 +45,7 @@ class Limit(Strict):
 
 
 class When(Strict):
-    """A schedule: one of `cron`, `interval` (in seconds, or in ISO 8601) and `rrule`."""
+    """A schedule: exactly one of `cron`, `interval` (seconds, or ISO 8601) and `rrule`."""
 
     cron: str | None = None
     interval: timedelta | None = None
@@ -66,7 +66,7 @@ class When(Strict):
 
     @property
     def schedule(self) -> CronSchedule | IntervalSchedule | RRuleSchedule:
-        """The schedule as Prefect has it."""
+        """The schedule as Prefect's class."""
         own: dict[str, Any] = {
             name: value
             for name, value in (
@@ -84,7 +84,7 @@ class When(Strict):
 
     @property
     def create(self) -> dict[str, Any]:
-        """The schedule as the server takes it."""
+        """The schedule in the server's format."""
         made = DeploymentScheduleCreate(
             schedule=self.schedule, active=self.active is not False, parameters=self.parameters, slug=self.slug
         )
@@ -92,7 +92,7 @@ class When(Strict):
 
 
 class Declared(Strict):
-    """One deployment as prefect.yaml writes it."""
+    """A deployment in prefect.yaml."""
 
     name: str
     entrypoint: str
@@ -113,7 +113,7 @@ class Declared(Strict):
             values = {**values, "schedules": [*(values.get("schedules") or []), values["schedule"]]}
         if not isinstance(values, dict):
             return values
-        # An empty value counts as none, as for Prefect.
+        # An empty value counts as missing. Prefect does the same.
         return {k: v for k, v in values.items() if k != "schedule" and (v is not None or k not in cls.model_fields)}
 
     @field_validator("concurrency_limit", mode="before")
@@ -123,16 +123,16 @@ class Declared(Strict):
 
     @property
     def flow(self) -> "Flow[..., Any]":
-        """The flow that it runs."""
+        """The flow that the deployment runs."""
         return _flow(self.entrypoint)
 
     @property
     def create_schedules(self) -> list[dict[str, Any]]:
-        """Its schedules as the server takes them."""
+        """The schedules in the server's format."""
         return [each.create for each in self.schedules]
 
     def full_name(self, names: Names) -> str:
-        """Its name on the server, `flow/deployment`."""
+        """Return the deployment's full name on the server, `flow/deployment`."""
         return f"{self.flow.name}/{names.name(self.name)}"
 
 
@@ -142,39 +142,39 @@ def _flow(entrypoint: str) -> "Flow[..., Any]":
 
 
 class File(Strict):
-    """prefect.yaml: of what Prefect reads there, what is registered."""
+    """The part of prefect.yaml that is registered."""
 
-    model_config = ConfigDict(extra="allow")  # keys for YAML's own anchors, as `definitions`, mean nothing to Prefect
+    model_config = ConfigDict(extra="allow")  # Prefect ignores keys for YAML anchors, such as `definitions`
 
     deployments: list[Declared]
 
 
-NOT_HERE = ("build", "push", "pull", "triggers", "sla")
-"""What `prefect deploy` does with these, bootstrap does not: it runs the code that is there."""
+UNSUPPORTED = ("build", "push", "pull", "triggers", "sla")
+"""Keys of `prefect deploy` that bootstrap does not support, because it runs the code in this folder."""
 
 
 def declared(file: Path = PROJECT / OURS) -> list[Declared]:
-    """The deployments of prefect.yaml.
+    """Return the deployments of prefect.yaml.
 
     Raises:
-        Unregistrable: it has a key that would be ignored, lacks one, or has a value of the wrong form.
+        Unregistrable: it has an unsupported key, a key is missing, or a value has the wrong form.
     """
     content = yaml.safe_load(file.read_text())
-    unread = [name for name in NOT_HERE if isinstance(content, dict) and content.get(name)]
-    faults = [f"{name} is not registered by `make up`, which runs the code of this folder" for name in unread]
+    unsupported = [name for name in UNSUPPORTED if isinstance(content, dict) and content.get(name)]
+    faults = [f"{name} is not supported by `make up`, which runs the code in this folder" for name in unsupported]
     try:
         found = File.model_validate(content).deployments
     except ValidationError as error:
         faults += [_fault(content, each) for each in error.errors()]
         found = []
-    faults += [f"deployment {name} is there twice" for name in _twice([each.name for each in found])]
+    faults += [f"deployment {name} is defined twice" for name in _twice([each.name for each in found])]
     faults += [
-        f"deployment {each.name} has a template, {{{{ … }}}}, which is not resolved here"
+        f"deployment {each.name} has a template, {{{{ … }}}}, which is not supported here"
         for each in found
         if "{{" in each.model_dump_json()
     ]
     if faults:
-        raise Unregistrable(f"{file.name} cannot be registered: {'; '.join(faults)}. Remove or correct that.")
+        raise Unregistrable(f"{file.name} cannot be registered: {'; '.join(faults)}. Correct or remove these.")
     return found
 
 
@@ -183,7 +183,7 @@ def _fault(content: Any, error: Any) -> str:
     if where[:1] == ["deployments"] and len(where) > 1 and isinstance(where[1], int):
         entry = content["deployments"][where[1]]
         where[:2] = [f"deployment {entry.get('name', where[1]) if isinstance(entry, dict) else where[1]}"]
-    said = "is not registered here" if error["type"] == "extra_forbidden" else error["msg"]
+    said = "is not supported here" if error["type"] == "extra_forbidden" else error["msg"]
     return f"{where[0]}: {'.'.join(map(str, where[1:]))} {said}" if where else said
 
 

@@ -33,7 +33,7 @@ from services.bootstrap.prefect_yaml import PROJECT, declared
 from services.compose.prefect_api import Prefect
 from services.compose.profile import ComposeError
 from services.watch.silence import EVENT, NOTICED, TITLE, resource
-from services.worker import put_back
+from services.worker import retry_unfinished
 
 DECLARED = {each["name"] for each in yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]}
 NAMES = Names("trial")
@@ -225,7 +225,7 @@ def test_what_a_killed_worker_left_runs_again_and_what_was_being_cancelled_is_ca
     left = client.create_flow_run_from_deployment(deployment.id, state=Running())
     doomed = client.create_flow_run_from_deployment(deployment.id, state=Cancelling())
     done = client.create_flow_run_from_deployment(deployment.id, state=Completed())
-    put_back(client, POOL, "worker", NAMES.tag)
+    retry_unfinished(client, POOL, "worker", NAMES.tag)
     states = [client.read_flow_run(run.id).state_name for run in (left, doomed, done)]
     assert states == ["AwaitingRetry", "Cancelled", "Completed"]
 
@@ -234,8 +234,8 @@ def test_a_worker_leaves_the_runs_alone_that_another_worker_of_the_pool_may_have
     deployment = next(each for each in client.read_deployments() if each.name == "trial-example-flow")
     running = client.create_flow_run_from_deployment(deployment.id, state=Running())
     client.send_worker_heartbeat(POOL, "another", 30)
-    assert put_back(client, POOL, "worker", NAMES.tag) == []
-    assert put_back(client, POOL, "another", NAMES.tag) != []
+    assert retry_unfinished(client, POOL, "worker", NAMES.tag) == []
+    assert retry_unfinished(client, POOL, "another", NAMES.tag) != []
     assert client.read_flow_run(running.id).state_name == "AwaitingRetry"
 
 
@@ -245,14 +245,14 @@ def test_a_run_that_ends_its_worker_each_time_is_given_up_whether_it_started_or_
     for _ in range(ATTEMPTS):
         assert client.read_flow_run(run.id).state_name != "Crashed"
         client.set_flow_run_state(run.id, Pending(), force=True)
-        put_back(client, POOL, "worker", NAMES.tag)
+        retry_unfinished(client, POOL, "worker", NAMES.tag)
     assert client.read_flow_run(run.id).state_name == "Crashed"
 
 
 def test_a_worker_leaves_the_runs_of_other_peoples_deployments_alone(client: SyncPrefectClient) -> None:
     own = flow(lambda: None, name="own").to_deployment("own", work_pool_name=POOL).apply()
     run = client.create_flow_run_from_deployment(own, state=Running())
-    put_back(client, POOL, "worker", NAMES.tag)
+    retry_unfinished(client, POOL, "worker", NAMES.tag)
     assert client.read_flow_run(run.id).state_name == "Running"
 
 

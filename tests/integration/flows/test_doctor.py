@@ -126,7 +126,7 @@ def test_bootstrap_names_the_address_that_is_a_page(
     for url in (page, prefect_server.removesuffix("/api")):
         with temporary_settings({PREFECT_API_URL: url}):
             assert bootstrap() == 1
-        assert "the API of a server ends with /api" in capsys.readouterr().err
+        assert "A server's API URL ends with /api" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -289,7 +289,7 @@ def test_the_values_that_differ_between_two_profiles_are_those_that_do_and_no_ot
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError, match="SENSOR_QUEU_URL is not a known name. Did you mean SENSOR_QUEUE_URL"):
+    with pytest.raises(ComposeError, match=r"SENSOR_QUEU_URL is not a known name\. Did you mean SENSOR_QUEUE_URL"):
         checked(tmp_path, "local", TEXTS["local"].replace("SENSOR_QUEUE_URL", "SENSOR_QUEU_URL"))
 
 
