@@ -1,1 +1,1 @@
-"""The page that shows how the platform is: read-only, for people; docs/page.md."""
+"""The read-only page that shows people the platform's state: docs/page.md."""

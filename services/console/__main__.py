@@ -1,4 +1,4 @@
-"""`python -m services.console --port 8300`: serves the page until the process is ended."""
+"""`python -m services.console --port 8300`: serve the page until the process ends."""
 
 import argparse
 from urllib.parse import urlsplit
@@ -11,11 +11,11 @@ from services.quiet import serve
 from services.watch.prefect_api import Prefect
 
 SECONDS = 5.0
-"""How long an answer of Prefect may take: a person waits for the page."""
+"""Timeout for an answer from Prefect. It is short because a person waits for the page."""
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve the page until the process ends."""
     parser = argparse.ArgumentParser(prog="python -m services.console", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
@@ -27,7 +27,7 @@ def main() -> None:
     profile = options.profile
     names = Names.of(profile, server.api_url, settings.prefect_namespace)
     url = urlsplit(settings.airbyte_server_url)
-    # The mock's page, as this machine reaches it; a real Airbyte, or one that asks for a token, has none for people.
+    # A real Airbyte, or one that asks for a token, has no page for people.
     has_page = not settings.airbyte_client_id and url.hostname in ("airbyte", *LOOPBACK)
     airbyte = f"http://127.0.0.1:{options.airbyte_port or url.port}/" if has_page else ""
     is_localstack = urlsplit(settings.s3_endpoint_url).hostname == "localstack"

@@ -1,4 +1,4 @@
-"""The page's addresses. It only reads: the one POST runs a query, in a child process, on the published copy."""
+"""The page's routes. The page only reads: its one POST runs a query on the published copy, in a child process."""
 
 import csv
 import io
@@ -38,9 +38,9 @@ from services.watch.prefect_api import Prefect
 HERE = Path(__file__).parent
 MAX_BODY_MB = 0.1
 AT_ONCE, WAITING = 2, 6
-"""How many queries run at once, and how many wait for their turn."""
+"""How many queries run at the same time, and how many wait for them."""
 SHOWN_ROWS, SHOWN_COLUMNS, SHOWN_SIZE = 200, 100, 100_000
-"""How much of an answer the page shows, in characters of HTML; the CSV file has all of it."""
+"""How many rows, columns and characters of HTML of an answer the page shows. The CSV file has the whole answer."""
 HEADERS = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -52,23 +52,23 @@ READY_MADE = (
     "img-src 'self' data: blob:; font-src data:; connect-src data: blob:; worker-src blob:; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox allow-scripts"
 )
-"""For dbt's and dbt-colibri's files, which hold their scripts within.
+"""For the files of dbt and dbt-colibri, which contain their scripts.
 
-They reach no address, and are of no origin: a script that a column's name brought in could do nothing to this page.
+They cannot connect to any address, and have no origin. So a script in, say, a column's name cannot harm this page.
 """
-ELSEWHERE = "The rows are in Snowflake, and this page holds no login to it. Use `make sql`, with this profile."
+IN_SNOWFLAKE = "The rows are in Snowflake, and this page has no login for it. Use `make sql` with this profile."
 
 
 class Page:
     """The page of one platform.
 
     Args:
-        prefect: its server.
-        settings: the environment's.
-        names: of the platform's things on the server.
-        profile: its name, for people.
-        airbyte: address of the mock Airbyte's page on this machine; empty where there is none that people may see.
-        s3_url: address of LocalStack on this machine; empty where it is the settings' or there is none.
+        prefect: the platform's Prefect server.
+        settings: the settings from the environment.
+        names: names of the platform's objects on the server.
+        profile: name of the profile, as people know it.
+        airbyte: address of the mock Airbyte's page on this machine, or "" if people may not see one.
+        s3_url: address of LocalStack on this machine, or "" if there is none or the settings have it.
     """
 
     def __init__(
@@ -90,17 +90,17 @@ class Page:
         self.templates.filters |= {each.__name__: each for each in FILTERS}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:
-        """A page from a template."""
+        """Render a page from a template."""
         return HTMLResponse(self.templates.get_template(template).render(now=datetime.now(UTC), **more), status)
 
     def tables(self) -> list[data.Table]:
-        """The published tables; in Snowflake, as the last publication left them."""
+        """Return the published tables. For Snowflake, return them as of the last publication."""
         if not self.in_snowflake:
             return data.tables(self.published)
         newest = [each for one in self.facts.now().publications[:1] for each in one["tables"]]
         return [data.Table(each["table"], each["rows"], each["columns"]) for each in newest if each["columns"]]
 
-    # -- what answers -------------------------------------------------------------------------------------
+    # -- request handlers ---------------------------------------------------------------------------------
 
     def home(self, _: Request) -> Response:
         return self.show("home.html", **self._checked(), leads=leads(self.settings, self.s3_url, self.airbyte))
@@ -115,27 +115,27 @@ class Page:
         return {"facts": facts, "failing": failing, "broken": broken, "statuses": statuses, **self._named()}
 
     def table(self, request: Request) -> Response:
-        """One published table."""
+        """Show one published table."""
         name, tables, facts = request.path_params["name"], self.tables(), self.facts.now()
         found = next((each for each in tables if each.name == name), None)
         if found is None:
             raise HTTPException(404, f"There is no published table {name}.")
         versions = [(each, row) for each in facts.publications for row in each["changed"] if row["table"] == name]
-        profile = data.Profile(problem=ELSEWHERE) if self.in_snowflake else data.profile(self.published, found)
+        profile = data.Profile(problem=IN_SNOWFLAKE) if self.in_snowflake else data.profile(self.published, found)
         shown = {"table": found, "facts": facts, "profile": profile, "versions": versions, **self._named(tables)}
         return self.show("table.html", 200, with_files={each.model for each in tables if each.files}, **shown)
 
     def _named(self, tables: list[data.Table] | None = None) -> dict[str, Any]:
-        """The published tables, also by their models' names."""
+        """Return the published tables, and their names by model."""
         tables = self.tables() if tables is None else tables
         return {"tables": tables, "by_model": {each.model: each.name for each in tables}}
 
     def form(self, request: Request) -> Response:
-        """The SQL box; a query in the address is only put into it."""
+        """Show the SQL box. A query in the address is filled in, but not run."""
         return self._sql(request.query_params.get("q", ""))
 
     async def run(self, request: Request) -> Response:
-        """Run a query, and show its rows or return them as CSV; the query ends when its reader leaves."""
+        """Run a query, and show its rows or return them as CSV. The query is cancelled if the reader leaves."""
         form = dict(parse_qsl((await request.body()).decode(errors="replace")))
         sql, error = form.get("q", ""), ""
         answer: Answer | None = None
@@ -152,7 +152,7 @@ class Page:
 
     async def _ask(self, sql: str) -> Answer:
         if self.in_snowflake:
-            raise QueryFailed(ELSEWHERE)
+            raise QueryFailed(IN_SNOWFLAKE)
         if self.turns.statistics().tasks_waiting >= WAITING:
             raise QueryFailed(f"{AT_ONCE} queries are running and {WAITING} are waiting. Try again in a minute.")
         async with self.turns:
@@ -164,34 +164,34 @@ class Page:
         return self.show("sql.html", status, sql=sql, error=error, answer=answer, most=most, plot=drawn, tables=tables)
 
     def ready_made(self, request: Request) -> Response:
-        """dbt's docs or dbt-colibri's lineage, as the last publication left them."""
+        """Return dbt's docs or dbt-colibri's lineage, as of the last publication."""
         kind = request.path_params["kind"]
         file = self.docs.file(kind) if kind in FILES else None
         if file is None:
-            raise HTTPException(404, "There are no such docs. They are written after a publication.")
+            raise HTTPException(404, "These docs do not exist yet. They are written after a publication.")
         return FileResponse(file, media_type="text/html", headers={"content-security-policy": READY_MADE})
 
     def failed(self, _: Request, error: Exception) -> Response:
-        """The page of an error."""
-        status, detail = getattr(error, "status_code", 500), "The page failed; its log has the reason."
+        """Show an error."""
+        status, detail = getattr(error, "status_code", 500), "The page failed. Its log has the reason."
         if isinstance(error, HTTPException | QueryFailed):
             detail = getattr(error, "detail", "") or broken(str(error), self.published) or str(error)
         return self.show("base.html", status, code=status, detail=detail)
 
 
 def _from_here(path: Path) -> str:
-    """A path as a person types it where `make` works."""
+    """Return a path as a person types it where `make` works."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 async def _until_left(request: Request, scope: CancelScope) -> None:
-    """Cancel what is done for a request whose body is read, once its reader has left."""
+    """Cancel the scope when the reader disconnects. The request's body must have been read."""
     await request.receive()
     scope.cancel()
 
 
 def leads(settings: Settings, s3_url: str = "", airbyte: str = "") -> dict[str, str]:
-    """Where each part of the data path leads, without a login that an address may have."""
+    """Return the address of each part of the data path. A login in an address is removed."""
     places: list[Any] = [settings.lake_dir, settings.warehouse_path, settings.published_path]
     if settings.dbt_target == "snowflake":
         raw = f"Snowflake {settings.snowflake_account}, {settings.snowflake_database}"
@@ -205,18 +205,18 @@ def leads(settings: Settings, s3_url: str = "", airbyte: str = "") -> dict[str, 
 
 
 def code(text: str) -> Markup:
-    """A text whose commands in backticks are shown as such."""
+    """Return a text with the commands in backticks as code."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just now
 
 
 def labelled(cells: str, heads: list[str]) -> Markup:
-    """A row's cells with the names of their columns, which a narrow window shows beside them."""
+    """Return a row's cells with the names of their columns, which a narrow window shows beside them."""
     names = (f' data-label="{escape(head.lstrip("#"))}"' for head in heads)
     return Markup(re.sub(r"<t[hd]\b", lambda cell: cell[0] + next(names, ""), cells))  # noqa: S704 - escaped already
 
 
 def leading(text: str, start: str) -> Markup:
-    """A text in which the addresses that begin in a way are links; a file's name may look like another address."""
+    """Turn the addresses that begin with `start` into links, but no others, since a file's name may look like one."""
     parts = re.split(rf"({re.escape(start)}\S*)", text) if start.startswith("http") else [text]
     return Markup("").join(
         Markup('<a href="{0}">{0}</a>').format(each) if at % 2 else each for at, each in enumerate(parts)
@@ -224,7 +224,7 @@ def leading(text: str, start: str) -> Markup:
 
 
 def room(rows: list[list[Any]]) -> int:
-    """How many rows the page has room for."""
+    """Return how many rows fit on the page."""
     sizes = (sum(len(escape(str(cell)[:200])) + 20 for cell in row[:SHOWN_COLUMNS]) for row in rows[:SHOWN_ROWS])
     return sum(size <= SHOWN_SIZE for size in accumulate(sizes)) or 1
 
@@ -240,14 +240,14 @@ def _csv(answer: Answer) -> Response:
 
 
 def refused(refusal: Refusal) -> Response:
-    """The page of a body that is not read; it shows nothing of the platform, since nobody was asked for a login yet."""
+    """Return the page for a request that is refused unread. It shows nothing about the platform before the login."""
     head = f"<!doctype html><html lang=en><title>{refusal.status}</title><link rel=stylesheet href=/static/page.css>"
     text = f"{head}<h1>{refusal.status}</h1><p>{escape(refusal.message)}</p><a href=/sql>Back to SQL</a>"
     return HTMLResponse(text, refusal.status)
 
 
 def create_app(page: Page) -> Guard:
-    """The page behind the login and the guard."""
+    """Return the page behind the login and the guard."""
     routes = [
         Route("/", page.home),
         Route("/tests", page.tests),

@@ -1,4 +1,4 @@
-"""The published tables: their columns' profiles and plots, computed once for each published file."""
+"""The published tables: their columns' profiles and plots, cached until the published file changes."""
 
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,16 +12,16 @@ from blocks.published import Answer, QueryFailed, contents, read
 from services.console.plot import Plot, draw, kind
 
 MOST_NAMES = 50
-"""A column of text with more different values than this has no bars."""
+"""A text column with more different values than this gets no bars."""
 LOADED = "_airbyte_extracted_at"
 FILES = 50
 SAMPLE = 10
 MOST_CELLS = 10_000_000
-"""Of a larger table, a part is summarized."""
+"""Of a larger table, only a sample is summarized."""
 
 
 class Table(NamedTuple):
-    """A published table; `name` is `schema.table`, and with `files` its rows say which file they are from."""
+    """A published table. `name` is `schema.table`. If `files` is true, each of its rows names its file."""
 
     name: str
     rows: int
@@ -36,9 +36,9 @@ class Table(NamedTuple):
 
 @dataclass
 class Profile:
-    """A table's columns as DuckDB's SUMMARIZE has them, first rows, plot, and the newest files of its rows.
+    """A table's columns from DuckDB's SUMMARIZE, its first rows, its plot, and the newest files of its rows.
 
-    `percent` is how much of the table SUMMARIZE has read. Where the table could not be read, `problem` says why.
+    `percent` is the share of the table that SUMMARIZE read. `problem` says why the table could not be read, if so.
     """
 
     plot_sql: str = ""
@@ -51,7 +51,7 @@ class Profile:
 
 
 def tables(published: Path) -> list[Table]:
-    """The published tables, by name."""
+    """Return the published tables, sorted by name."""
     return _tables(published, written(published))
 
 
@@ -63,12 +63,12 @@ def _tables(published: Path, _written: int) -> list[Table]:
 
 
 def written(file: Path) -> int:
-    """When a file was written, in nanoseconds; 0 where there is none."""
+    """Return when a file was written, in nanoseconds, or 0 if it does not exist."""
     return file.stat().st_mtime_ns if file.is_file() else 0
 
 
 def profile(published: Path, table: Table) -> Profile:
-    """The profile of a published table; of one that is too much for DuckDB's limits, at least its first rows."""
+    """Return the profile of a published table. If it exceeds DuckDB's limits, return at least its first rows."""
     try:
         return _profile(published, written(published), table)
     except QueryFailed as error:
@@ -99,16 +99,16 @@ def _profile(published: Path, _written: int, table: Table) -> Profile:
 
 
 def plot_sql(relation: str, columns: list[dict[str, Any]]) -> str:
-    """The query whose rows a table's plot shows, chosen by its columns' types; Airbyte's own columns have no part.
+    """Return the query for a table's plot, chosen by its columns' types. Airbyte's own columns are ignored.
 
-    A measure is averaged over time where there is a time, else by the values of a text; without a measure, rows are
-    counted. Of numbers alone, one's distribution is shown.
+    A measure is averaged over time, or else by the values of a text column. Without a measure, rows are counted. If all
+    columns are numbers, the distribution of one is shown.
     """
     own = [each for each in columns if not each["column_name"].startswith("_")]
     times, numbers, names = (
         [each for each in own if kind(each["column_type"]) == wanted] for wanted in ("time", "number", "name")
     )
-    # Of a key each value has one row, which says nothing; the number of values is an estimate.
+    # In a key, each value has one row, so a plot would say nothing. The number of values is an estimate.
     few = [each for each in names if 1 < int(each["approx_unique"] or 0) <= min(MOST_NAMES, 0.8 * int(each["count"]))]
     measures = [each["column_name"] for each in numbers if each["column_type"].startswith(("DOUBLE", "FLOAT", "DEC"))]
     if by := [*times, *few]:

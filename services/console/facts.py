@@ -1,6 +1,6 @@
-"""What the page shows: Prefect's runs and artifacts, the watch's incidents, and the sensor's sign of life.
+"""What the page shows: Prefect's runs and artifacts, the watch's incidents, and the sensor's last sign of life.
 
-All of it is there already; nothing is measured here, and no secret but Prefect's own is needed.
+The page measures nothing itself, and needs no secret but Prefect's.
 """
 
 import math
@@ -25,12 +25,12 @@ from services.watch.reasons import parts, reason
 from services.watch.results import ALL, Source, rows, sources
 
 FRESH_SECONDS = 5.0
-"""For how long facts are shown again before they are asked for anew."""
+"""How long facts are cached."""
 RUNS, WAITING = 10, 30
 MOST_SHOWN = 2_000
-"""Characters of a reason."""
+"""The most characters of a reason."""
 KEYS = ("airbyte-sync", "row-counts", "dbt-results", "published-tables", "freshness", "files-without-rows")
-"""The artifacts whose rows are shown, by their plain names."""
+"""The artifacts whose rows are shown, by their names without a namespace."""
 JOB = re.compile(r"(?<=\bjob) \d+")
 PLANNED = "Planned"
 PIPELINES = ("full_pipeline", "remove_file", "airbyte_sync", "dbt_transform")
@@ -46,12 +46,12 @@ WAITS = {
 
 @dataclass
 class Snapshot:
-    """The platform at one moment. `problem` says why parts may be old; `known` is when Prefect told the last ones.
+    """The platform's state at one moment. `known` is when Prefect last answered, and `problem` why facts may be old.
 
-    A run has the time at which it `began`, its planned start while it waits, its seconds, files, steps and page, `why`
-    it failed or waits, what holds `but` for that, and its files `without` rows. A run or batch has the `same` reason as
-    one before it, or another. The rest are rows of artifacts. A test or model has its statuses, oldest first, as
-    `history`; a publication the page of its run, and those of its tables that it changed.
+    A run has the time when it `began` (its planned start while it waits), its seconds, files, steps and page. `why`
+    says why it failed or waits, `but` what was done nevertheless, and `without` lists its files without rows. For a run
+    or a batch, `same` is true if one before it has the same reason. The rest are rows of artifacts. A test or model has
+    the statuses of its runs as `history`, oldest first. A publication has its run's page and the tables it changed.
     """
 
     at: datetime
@@ -73,7 +73,7 @@ class Snapshot:
 
 
 class Facts:
-    """Gathers the facts when somebody looks, and keeps them for FRESH_SECONDS."""
+    """Collects the facts when somebody looks, and caches them for FRESH_SECONDS."""
 
     def __init__(self, prefect: Prefect, settings: Settings, names: Names, docs: Docs) -> None:
         self.prefect, self.settings, self.names, self.docs = prefect, settings, names, docs
@@ -81,7 +81,7 @@ class Facts:
         self._lock = Lock()
 
     def now(self) -> Snapshot:
-        """The facts as they are, or were a moment ago."""
+        """Return the facts, which may be a few seconds old."""
         with self._lock:
             now = datetime.now(UTC)
             if (now - self._last.at).total_seconds() > FRESH_SECONDS:
@@ -93,7 +93,7 @@ class Facts:
                         facts.problem += f"{error} "
                 if facts.problem and facts.known:
                     facts.problem += f"The facts below are from {facts.known:%H:%M:%S} UTC."
-                facts.at = datetime.now(UTC)  # a server that is silent is asked again only after a while
+                facts.at = datetime.now(UTC)  # so that a server that does not answer is not asked at once again
                 self._last = facts
             return self._last
 
@@ -107,7 +107,7 @@ class Facts:
         self.prefect.check()
         found = self.prefect.newest(map(self.names.artifact, KEYS))
         newest = dict(zip(KEYS, found.values(), strict=True))
-        facts.runs = told_once(self._runs(facts.at))
+        facts.runs = mark_repeated(self._runs(facts.at))
         without = {each["flow_run_id"]: rows(each) for each in reversed(newest["files-without-rows"])}
         for run in facts.runs:
             run["without"] = without.get(run["id"], [])
@@ -124,7 +124,7 @@ class Facts:
         facts.publications = [self._publication(each) for each in newest["published-tables"]]
         facts.synced = _by([each for each in newest["airbyte-sync"] if rows(each)][:1], "stream").get(ALL, [])
         facts.counts = [_stream(each, facts.at) for _, each in sorted(_by(newest["row-counts"], "stream").items())]
-        facts.sources += _without_limit(facts)
+        facts.sources += _unmeasured_sources(facts)
         facts.known = facts.at
 
     def _publication(self, artifact: Json) -> Json:
@@ -132,7 +132,7 @@ class Facts:
         return {"at": at, "url": self._run_url(artifact["flow_run_id"]), "tables": tables, "changed": changed(tables)}
 
     def _failed(self) -> list[Json]:
-        """The batches that wait for their next attempt or for a person, as the sensors have told Prefect."""
+        """Return the batches that wait for their next attempt or for a person, from the sensors' artifacts."""
         body = {"artifacts": {"key": {"like_": f"{self.names.artifact('parked-batches')}%"}}}
         found = self.prefect.ask("POST", "/artifacts/latest/filter", body) or []
         batches = [{"again": "", "named": 1, "others": "", **row} for each in found for row in rows(each)]
@@ -140,23 +140,23 @@ class Facts:
             state, _, message = row["reason"].partition(": ")
             row["why"] = _why(state, message)
             row["fault_is_elsewhere"] = not row["named"] and "cannot load" in reason(state, message).text
-        return told_once(batches)
+        return mark_repeated(batches)
 
-    def _asked(self, wanted: Json, sort: str, most: int) -> list[Json]:
-        """The pipelines' own runs, without those within others."""
+    def _pipeline_runs(self, wanted: Json, sort: str, most: int) -> list[Json]:
+        """Return the pipelines' runs, without subflow runs."""
         wanted = {**wanted, "parent_task_run_id": {"is_null_": True}}
-        if self.names.namespace:  # of others on the server
+        if self.names.namespace:  # others use the server, too
             wanted["tags"] = {"all_": [self.names.tag]}
         body = {"flows": {"name": {"any_": list(PIPELINES)}}, "flow_runs": wanted, "sort": sort, "limit": most}
         return self.prefect.ask("POST", "/flow_runs/filter", body) or []
 
     def _waiting(self, now: datetime) -> list[Json]:
         states = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "PAUSED"]}}}
-        found = self._asked(states, "EXPECTED_START_TIME_ASC", WAITING)
+        found = self._pipeline_runs(states, "EXPECTED_START_TIME_ASC", WAITING)
         return [self._run(each, [], now, moment(each["expected_start_time"])) for each in found]
 
     def _runs(self, now: datetime) -> list[Json]:
-        found = self._asked({"start_time": {"is_null_": False}}, "START_TIME_DESC", RUNS)
+        found = self._pipeline_runs({"start_time": {"is_null_": False}}, "START_TIME_DESC", RUNS)
         ids = {"flow_runs": {"id": {"any_": [each["id"] for each in found]}}, "limit": 200}
         steps: dict[str, list[Json]] = defaultdict(list)
         for step in self.prefect.ask("POST", "/task_runs/filter", ids) or [] if found else []:
@@ -188,33 +188,33 @@ class Facts:
 
 
 def _files(parameters: Json) -> list[str]:
-    """The keys of the files that a run was asked for: those of a batch, or the one to remove."""
+    """Return the keys of the files that a run is for: those of a batch, or the file to remove."""
     keys = [each["key"] for each in parameters.get("files") or []] or [parameters.get("key")]
     return [shown(str(each)) for each in keys if each]
 
 
 def _why(state: str, message: str) -> str:
-    """The reason, with the cell at fault where a sync or dbt failed; other errors' texts may hold anything."""
+    """Return the reason. After a failed sync or dbt, it includes the error's text; other texts may have anything."""
     error, text = parts(state, shown(USER.sub("//***@", message)))
     error = "SyncFailed" if error == "OthersFailed" else error
     if error in ("SyncFailed", "DbtFailed"):
         return f"{error}: {text[:MOST_SHOWN]}{'…' if len(text) > MOST_SHOWN else ''}"
-    told = reason(state, message)
-    return told.text[:1].upper() + told.text[1:] if told.error == "Failed" else f"{told.error}: {told.text}"
+    found = reason(state, message)
+    return found.text[:1].upper() + found.text[1:] if found.error == "Failed" else f"{found.error}: {found.text}"
 
 
-def told_once(found: list[Json]) -> list[Json]:
-    """Note as `same` on each whose reason one before has told; attempts differ by the number of Airbyte's job."""
-    told = set[str]()
+def mark_repeated(found: list[Json]) -> list[Json]:
+    """Set `same` on each whose reason an earlier one has. The number of Airbyte's job is ignored."""
+    seen = set[str]()
     for each in found:
         plain = JOB.sub("", each["why"])
-        each["same"] = plain in told
-        told.add(plain)
+        each["same"] = plain in seen
+        seen.add(plain)
     return found
 
 
 def _steps(tasks: Iterable[Json], began: datetime) -> list[Json]:
-    """A run's tasks with their `start` in seconds from its beginning; `lane` is 1 while another task is under way."""
+    """Return a run's tasks. `start` is in seconds from the run's start, and `lane` is 1 while another task runs."""
     found, end = list[Json](), 0.0
     for task in sorted(tasks, key=lambda each: str(each["start_time"])):
         start, seconds = max((moment(task["start_time"]) - began).total_seconds(), 0.0), task["estimated_run_time"]
@@ -225,7 +225,7 @@ def _steps(tasks: Iterable[Json], began: datetime) -> list[Json]:
 
 
 def _check(results: list[Json]) -> Json:
-    """A test or model by its results, newest first."""
+    """Summarize a test or model from its results, which are newest first."""
     last, history = results[0], [each["status"] for each in reversed(results)]
     since = list(takewhile(lambda each: each["status"] == last["status"], results))[-1]["at"]
     more = {"history": history, "since": since, "is_bad": last["status"] in FAILED}
@@ -233,20 +233,20 @@ def _check(results: list[Json]) -> Json:
 
 
 def _stream(loads: list[Json], now: datetime) -> Json:
-    """A stream by its loads, newest first: the last that had rows, and the rows of a `day` until now."""
+    """Summarize a stream from its loads, newest first: its last load with rows, and its rows in the last `day`."""
     last = next((each for each in loads if each["in the files"]), loads[0])
     return {**last, "day": sum(each["in the files"] for each in loads if now - each["at"] < timedelta(days=1))}
 
 
-def _without_limit(facts: Snapshot) -> list[Source]:
-    """The sources whose freshness dbt does not measure, with the end of their last load."""
+def _unmeasured_sources(facts: Snapshot) -> list[Source]:
+    """Return the sources without a dbt freshness check, with the end of their last load."""
     known = {each.name.rpartition(".")[2] for each in facts.sources}
     rest = [each for each in facts.counts if each["stream"] not in known]
     return [Source(f"raw.{each['stream']}", "", each["at"], math.inf, 0) for each in rest]
 
 
 def _by(artifacts: Iterable[Json], column: str) -> dict[str, list[Json]]:
-    """The rows of artifacts by what they have in a column, each with the time of its artifact, in the same order."""
+    """Group artifacts' rows by a column. Each row gets the time of its artifact, and the order stays the same."""
     found: dict[str, list[Json]] = defaultdict(list)
     for artifact in artifacts:
         for row in rows(artifact):

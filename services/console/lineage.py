@@ -1,4 +1,4 @@
-"""What dbt and dbt-colibri have written about the project: descriptions, tests, and where each column leads."""
+"""What dbt and dbt-colibri wrote about the project: descriptions, tests, and the lineage of each column."""
 
 import json
 import re
@@ -18,7 +18,7 @@ Edges = Mapping[Any, list[Any]]
 
 
 class Project(NamedTuple):
-    """A project's nodes by id and by name, models' ids by their tables, and where each node or (node, column) leads."""
+    """A project's nodes by id and by name, model ids by table, and the edges between nodes or (node, column) pairs."""
 
     nodes: dict[str, Json]
     named: dict[str, Json]
@@ -30,14 +30,14 @@ class Project(NamedTuple):
 
 
 class Model(NamedTuple):
-    """A model, and what it is made of and feeds: other nodes by name, columns as `NODE.COLUMN`."""
+    """A model with its upstreams and downstreams: nodes by name, columns as `NODE.COLUMN`."""
 
     id: str
     project: Project
 
     @property
     def node(self) -> Json:
-        """The model as dbt's manifest has it."""
+        """The model's entry in dbt's manifest."""
         return self.project.nodes[self.id]
 
     @property
@@ -54,23 +54,23 @@ class Model(NamedTuple):
 
     @property
     def sources(self) -> list[str]:
-        """Those of raw that it is made of, through whichever models."""
+        """The tables in raw that it is built from, directly or through other models."""
         return self._names(each for each in reached(self.id, self.project.parents) if each.startswith("source."))
 
     def nearest(self, names: Container[str]) -> list[str]:
-        """Those of some models that it is made of without another of them between."""
+        """Return the given models that it is built from, without those behind another of them."""
         ends = {id_ for id_, each in self.project.nodes.items() if each["name"] in names}
         return self._names(each for each in reached(self.id, self.project.parents, ends) if each in ends)
 
     def tests(self, column: str) -> list[str]:
-        """The tests of a column, and the unit tests with rows that have it; of none, the tests of the whole table."""
+        """Return a column's tests, and the unit tests with rows that have it. For "", return the table's tests."""
         below = (self.project.nodes[each] for each in self._below() if each.startswith("test."))
         found = [each["name"] for each in below if (each.get("column_name") or "") == column]
         units = (each for id_, each in self.project.nodes.items() if id_.startswith("unit_test."))
         return found + [each["name"] for each in units if column and mentions(self._rows_in(each), column)]
 
     def _rows_in(self, unit_test: Json) -> str:
-        """The rows of a unit test that have this model's columns: as SQL, or their columns' names."""
+        """Return the rows of a unit test that have this model's columns, as SQL or as the columns' names."""
         name = self.node["name"]
         inputs = {f"ref('{name}')", "this"} if unit_test["model"] == name else {f"ref('{name}')"}
         parts = [each for each in unit_test["given"] if each["input"].replace('"', "'") in inputs]
@@ -78,17 +78,17 @@ class Model(NamedTuple):
         return str([rows if isinstance(rows := each["rows"] or [], str) else [*map(list, rows)] for each in parts])
 
     def used_in(self, column: str) -> list[str]:
-        """The models and tests that read this one and whose SQL names the column, also where they only join by it."""
+        """Return the models and tests that read this model and name the column in their SQL, even only in a join."""
         nodes = [self.project.nodes[each] for each in self._below() if not each.startswith("unit_test.")]
-        return [each["name"] for each in nodes if mentions(self._said_by(each), column)]
+        return [each["name"] for each in nodes if mentions(self._text_of(each), column)]
 
-    def _said_by(self, node: Json) -> str:
-        """The SQL of a model or test, or the arguments of a generic test that name columns of this model."""
-        if not (told := node.get("test_metadata")):
+    def _text_of(self, node: Json) -> str:
+        """Return a model's or test's SQL, or the arguments of a generic test that name columns of this model."""
+        if not (metadata := node.get("test_metadata")):
             return str(node.get("raw_code"))
         own = node.get("attached_node") == self.id
-        left_out = ("model", "to", "field") if own else ("model", "column_name")  # those of the other model
-        return str([value for name, value in told["kwargs"].items() if name not in left_out])
+        ignored = ("model", "to", "field") if own else ("model", "column_name")  # columns of the other model
+        return str([value for name, value in metadata["kwargs"].items() if name not in ignored])
 
     def upstream(self, column: str) -> list[str]:
         return self._columns(column, self.project.made_of)
@@ -104,30 +104,30 @@ class Model(NamedTuple):
         return [f"{name}.{column}" for node, column in found for name in self._names([node])]
 
     def _names(self, ids: Iterable[str]) -> list[str]:
-        """The nodes' names; a source's has its schema."""
+        """Return the nodes' names. A source's name includes its schema."""
         nodes = [self.project.nodes[each] for each in ids if each in self.project.nodes]
         return [f"{each['source_name']}.{each['name']}" if "source_name" in each else each["name"] for each in nodes]
 
 
 class Docs:
-    """The folder of the ready-made docs; whatever of it is missing is not shown."""
+    """The folder of the generated docs. Missing files are not shown."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def file(self, kind: str) -> Path | None:
-        """The page of dbt (`docs`) or dbt-colibri (`lineage`); None where it is not written."""
+        """Return the page of dbt (`docs`) or dbt-colibri (`lineage`), or None if it does not exist."""
         file = self.folder / FILES[kind]
         return file if file.is_file() else None
 
     def model(self, table: str) -> Model | None:
-        """The model behind `schema.table`."""
+        """Return the model of `schema.table`, or None."""
         project, name = self._read(), table.lower()
-        id_ = project.models.get(name) or project.models.get(name.rpartition(".")[2])  # readers may have another schema
+        id_ = project.models.get(name) or project.models.get(name.rpartition(".")[2])  # readers may use another schema
         return Model(id_, project) if id_ else None
 
     def about(self, name: str) -> list[Model]:
-        """The models that a test is about; of a model, itself; of a source's test, none."""
+        """Return the models that a test tests. For a model, return itself; for a source's test, return none."""
         project = self._read()
         node = project.named.get(name, {})
         own = node.get("attached_node") or node.get("unique_id", "")
@@ -135,11 +135,11 @@ class Docs:
         return [Model(each, project) for each in ids if each in project.models.values()]
 
     def lacks(self, name: str, at: datetime) -> bool:
-        """Whether the project has lost a test or model that ran then; False until its docs are written again."""
+        """Return whether the project lacks a test or model that ran then. It is false until its docs are rewritten."""
         return written(self.folder / MANIFEST) > at.timestamp() * 1e9 and name not in self._read().named
 
     def sql(self, test: str) -> str:
-        """The query whose rows a test counts; empty where none is known."""
+        """Return the query whose rows a test counts, or "" if it is not known."""
         return (self._read().named.get(test, {}).get("compiled_code") or "").strip()
 
     def _read(self) -> Project:
@@ -151,30 +151,37 @@ class Docs:
 def _project(manifest: tuple[Path, int], lineage: tuple[Path, int]) -> Project:
     if not manifest[1]:
         return Project({}, {}, {}, {}, {}, {}, {})
-    told = json.loads(manifest[0].read_bytes())
+    dbt_manifest = json.loads(manifest[0].read_bytes())
     made_of, feeding = defaultdict[Any, list[Any]](list), defaultdict[Any, list[Any]](list)
     for edge in json.loads(lineage[0].read_bytes())["lineage"]["edges"] if lineage[1] else []:
         start, end = ((edge[side], edge[f"{side}Column"].lower()) for side in ("source", "target"))
         if start[1] and end[1] and start != end:
             made_of[end].append(start)
             feeding[start].append(end)
-    models = {id_: each for id_, each in told["nodes"].items() if id_.startswith(("model.", "seed.", "snapshot."))}
+    models = {
+        id_: each for id_, each in dbt_manifest["nodes"].items() if id_.startswith(("model.", "seed.", "snapshot."))
+    }
     tables = {each["alias"].lower(): id_ for id_, each in models.items()}
     tables |= {f"{each['schema']}.{each['alias']}".lower(): id_ for id_, each in models.items()}
-    nodes = {**told["nodes"], **told["sources"], **told["exposures"], **told["unit_tests"]}
+    nodes = {
+        **dbt_manifest["nodes"],
+        **dbt_manifest["sources"],
+        **dbt_manifest["exposures"],
+        **dbt_manifest["unit_tests"],
+    }
     named = {each["name"]: each for each in nodes.values()}
-    return Project(nodes, named, tables, told["parent_map"], told["child_map"], made_of, feeding)
+    return Project(nodes, named, tables, dbt_manifest["parent_map"], dbt_manifest["child_map"], made_of, feeding)
 
 
 def mentions(text: str, column: str) -> bool:
-    """Whether a text has a column's name as a word."""
+    """Return whether a text contains a column's name as a word."""
     return bool(re.search(rf"\b{re.escape(column)}\b", text, re.IGNORECASE))
 
 
 def reached(start: Any, edges: Edges, ends: Container[Any] = ()) -> list[Any]:
-    """Everything that edges lead to from a start, near ones first; those from one of the ends are not followed."""
+    """Return everything that edges lead to from a start, nearest first. The edges of `ends` are not followed."""
     found = list(dict.fromkeys(edges.get(start, [])))
-    for one in found:  # which grows meanwhile
+    for one in found:  # the list grows during the loop
         if one not in ends:
             found += [each for each in dict.fromkeys(edges.get(one, [])) if each not in found]
     return found

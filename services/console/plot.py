@@ -1,4 +1,4 @@
-"""Plots of a query's rows as SVG: a line over times or numbers, bars by name. The page's styles give the colours."""
+"""Plots a query's rows as SVG: a line over times or numbers, or bars by name. The page's CSS sets the colours."""
 
 import math
 from collections import defaultdict
@@ -22,24 +22,24 @@ NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "U
 
 
 class Plot(NamedTuple):
-    """What a plot shows, in words, and the plot."""
+    """A plot and its title."""
 
     title: str
     image: Markup
 
 
 def kind(type_: str) -> str:
-    """What a column of a type of DuckDB's is in a plot: a `time`, a `number`, a `name`, or nothing."""
+    """Return the role of a DuckDB type in a plot: `time`, `number`, `name`, or ""."""
     if type_.startswith(("DATE", "TIMESTAMP", *NUMBERS)) and not type_.endswith("]"):
         return "number" if type_.startswith(NUMBERS) else "time"
     return "name" if type_ in ("VARCHAR", "BOOLEAN") else ""
 
 
 def draw(answer: Answer) -> Plot | None:
-    """Plot the first numbers by the first times, else by names, else by other numbers; None for fewer than two points.
+    """Plot the first number by the first time, or else by name or by another number. Return None below two points.
 
-    Where several rows have the same time or name, their mean is shown; of numbers alone, how many rows have each. The
-    title says if only the last POINTS, or the largest BARS, are shown.
+    If several rows have the same time or name, the plot shows their mean. If there is only one number, it shows how
+    many rows have each value. The title says if only the last POINTS or the largest BARS are shown.
     """
     kinds = [kind(each) for each in answer.types]
     by = next((kinds.index(each) for each in ("time", "name", "number") if each in kinds), 0)
@@ -48,7 +48,7 @@ def draw(answer: Answer) -> Plot | None:
         return None
     groups: dict[Any, list[float]] = defaultdict(list)
     for row in answer.rows:
-        with suppress(TypeError, ValueError, OverflowError):  # null, an infinite number, a year before 1
+        with suppress(TypeError, ValueError, OverflowError):  # null, an infinite number, or a year before 1
             value = 1.0 if of is None else _finite(row[of])
             groups[_READ[kinds[by]](row[by])].append(value)
     if len(groups) < 2:
@@ -60,7 +60,7 @@ def draw(answer: Answer) -> Plot | None:
     title = f"{mean}{'rows' if of is None else answer.columns[of]} by {answer.columns[by]}{shown}"
     try:
         return Plot(title, _bars(title, points) if kinds[by] == "name" else _line(title, points))
-    except (ValueError, ArithmeticError):  # numbers too far apart for one scale, or one point alone
+    except (ValueError, ArithmeticError):  # the numbers are too far apart for one scale, or there is one point
         return None
 
 

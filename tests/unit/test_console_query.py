@@ -74,7 +74,7 @@ def test_no_query_reads_a_variable_of_the_process(published: Path, name: str) ->
 def test_an_endless_query_is_ended_and_the_next_one_runs(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(query, "SECONDS", 2.0)
     begun = time.monotonic()
-    with pytest.raises(QueryFailed, match="was ended after 2 s"):
+    with pytest.raises(QueryFailed, match="was stopped after 2 s"):
         ask(published, "with recursive t(a) as (select 1 union all select a + 1 from t) select max(a) from t")
     assert time.monotonic() > begun
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-// Shows new facts without a reload, while the page can be seen. Without JavaScript, reload the page.
+// Shows new facts without a reload while the page is visible. Without JavaScript, reload the page.
 const SECONDS = 10;
 const facts = document.querySelector("main[data-refresh]");
 const name = (list) => [list.closest("section")?.id, list.closest("tr")?.querySelector("a, code")?.textContent, list.querySelector("summary").textContent].join();
@@ -11,8 +11,8 @@ const look = async () => {
     const open = new Set([...facts.querySelectorAll("details[open]")].map(name));
     for (const part of ["main", "footer"]) document.querySelector(part).replaceChildren(...page.querySelector(part).childNodes);
     for (const list of facts.querySelectorAll("details")) list.open = open.has(name(list));
-  } catch { // the platform is stopped; the next look may find it again
-    document.querySelector("h1").textContent = "The platform does not answer. What you see is old.";
+  } catch { // the platform does not answer; the next look tries again
+    document.querySelector("h1").textContent = "The platform does not answer. This page is out of date.";
   }
 };
 setInterval(look, SECONDS * 1000);

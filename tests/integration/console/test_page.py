@@ -372,7 +372,7 @@ def test_parked_files_are_shown_with_the_reason_and_what_to_type_until_they_are_
     text = " ".join(page.get("/").split())
     assert "Attempt 4 starts at 10:20:30 UTC." in text
     assert text.index("failed on a file of another batch") < text.index("bad row in line 3")
-    assert "Batches: 0 parked, 1 to be tried again" in text
+    assert "Batches: 0 parked, 1 to be retried" in text
     artifact(client, key, [])
     assert "abc123" not in page.get("/")
 
@@ -403,8 +403,8 @@ def test_a_heading_says_when_a_run_may_yet_change_it(client: SyncPrefectClient, 
     page.publish()
     page.page.facts.names = Names()
     runs()
-    assert "All is well, as of the run before the present one" in " ".join(said[0].split())
-    assert "the present one" not in page.get("/")
+    assert "All is well, as of the previous run" in " ".join(said[0].split())
+    assert "the previous run" not in page.get("/")
 
 
 def test_runs_that_wait_are_shown_with_their_files(client: SyncPrefectClient, page: Seen) -> None:
@@ -433,7 +433,7 @@ def test_a_run_that_no_worker_takes_is_in_the_heading_and_at_the_tables(client: 
     text = re.sub("<[^>]*>", "", " ".join(page.get("/").split()))
     assert "? A run waits for a worker" in text
     assert re.search(r"Late, since it was due \d+ s ago. No worker has taken it yet.", text)
-    assert "What may hold newer data up: " in page.get("/tables/main.flights")
+    assert "This may delay newer data: " in page.get("/tables/main.flights")
 
 
 def test_each_part_of_the_path_says_where_it_leads_without_a_login(page: Seen) -> None:
@@ -667,8 +667,8 @@ def test_tables_in_snowflake_are_listed_and_their_rows_are_left_there(
         [{"table": "marts_published.flights", "rows": 3, "before": 3, "columns": 2, "added": "", "removed": ""}],
     )
     assert "marts_published.flights" in page.get("/")
-    assert "holds no login" in page.get("/tables/marts_published.flights")
-    assert "holds no login" in page.web.post("/sql", data={"q": "select 1"}).text
+    assert "has no login" in page.get("/tables/marts_published.flights")
+    assert "has no login" in page.web.post("/sql", data={"q": "select 1"}).text
 
 
 def test_json_of_an_artifact_that_is_none_is_no_row() -> None:
