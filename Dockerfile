@@ -1,14 +1,14 @@
-# The platform's images. The last stage is Prefect's server, worker, sensor and bootstrap in one:
+# The platform's images. The last stage has Prefect's server, the worker, the sensor and the bootstrap in one image:
 #
 #   docker build -t prefect-orchestration .
 #   docker build -t mock-airbyte --target airbyte .
 #   docker build -t snowflake-emulator --target snowflake .
 #
-# Behind a mirror or proxy: `--secret id=pip,src=$HOME/.config/pip/pip.conf` gives pip its index,
-# `--secret id=ca,src=/path/to/ca.crt` the certificates to trust; neither is left in a layer.
-# No `# syntax=` line: the engine's own frontend suffices, and fetching one would need a registry.
+# Behind a mirror or proxy: `--secret id=pip,src=$HOME/.config/pip/pip.conf` configures pip's index, and
+# `--secret id=ca,src=/path/to/ca.crt` adds trusted certificates. Neither stays in a layer.
+# There is no `# syntax=` line: the engine's own frontend is enough, and fetching another one would need a registry.
 
-# What the images hold does not depend on the modes and line ends of the checkout that it comes from.
+# This stage makes the images independent of the file modes and line endings in the checkout.
 FROM python:3.13-slim-trixie AS sources
 WORKDIR /app
 COPY . .
@@ -22,7 +22,7 @@ WORKDIR /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1
 
 FROM base AS build
-# The code is found by this file, which holds where Python takes nothing from its environment, too.
+# Python finds the code through this file, even if it ignores environment variables.
 RUN python -m venv /opt/venv && echo /app > "$(echo /opt/venv/lib/python*/site-packages)/platform.pth"
 ENV PIP_CONFIG_FILE=/run/secrets/pip PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY --from=sources /app/services/install.sh /usr/local/bin/install-locked
@@ -76,7 +76,7 @@ ENTRYPOINT ["with-secrets", "entrypoint"]
 RUN install -d -o platform /data /data/lake /data/warehouse /data/published /data/packages /data/alerts \
     /data/airbyte-state /data/snowflake /home/platform/.prefect
 USER platform
-# Where the containers keep data, and what keeps each process from calling home.
+# Paths of the containers' data, and settings that turn off telemetry.
 ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
     PUBLISHED_PATH=/data/published/warehouse.duckdb ALERTS_DIR=/data/alerts DOCS_DIR=/data/published/docs \
     DBT_PROJECT_DIR=/app/dbt_project DBT_TARGET_PATH=/home/platform/dbt DBT_LOG_PATH=/home/platform/dbt \
@@ -86,12 +86,12 @@ ENV LAKE_DIR=/data/lake WAREHOUSE_PATH=/data/warehouse/warehouse.duckdb \
     PREFECT_UI_API_URL=/api PREFECT_UI_STATIC_DIRECTORY=/home/platform/ui \
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS=120
 COPY --from=sources /app .
-# Bytecode of what will run, in a third of the space that all of it would take. Compose hides dbt's folder, which is to be
-# written, behind a new one; the entrypoint puts there what was parsed.
+# This writes bytecode only for the modules that will run, a third of the size of all bytecode. Compose mounts an empty
+# writable folder over dbt's folder, into which the entrypoint copies the parsed project.
 RUN python -c "from blocks import connections, dbt_packages; dbt_packages.install(connections.dbt(None), print)" && \
     python -m blocks.dbt_command parse --no-use-colors && cp -r /home/platform/dbt /home/platform/parsed && python -c "import flows.sensors.s3_sensor, \
     services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker, services.fork_server, services.watch.__main__, services.receiver.__main__, services.console.__main__, services.console.query"
-# Which version of the platform this is; `make image TAG=…` says it. Each run and each published table says it again.
+# The version of the platform, from `make image TAG=…`. Each run and each published table records it.
 ARG VERSION="" COMMIT=""
 LABEL org.opencontainers.image.title="local-data-platform" org.opencontainers.image.version=$VERSION \
     org.opencontainers.image.revision=$COMMIT

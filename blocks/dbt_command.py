@@ -1,4 +1,4 @@
-"""Any dbt command by hand, on the project, target and data of the flows: `python -m blocks.dbt_command build`."""
+"""Run any dbt command on the flows' project, target and data: `python -m blocks.dbt_command build`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from blocks.errors import PlatformError
 
 
 def main(arguments: list[str]) -> None:
-    """Run dbt's own command line with the variables and the turn of the flows; ends with dbt's exit code."""
+    """Run dbt's own command line with the flows' variables and lock. Exit with dbt's exit code."""
     try:
         dbt = Connections(None).dbt()
     except PlatformError as error:

@@ -1,4 +1,4 @@
-"""dbt's packages: installed once for what the package files say, also where the project's folder is read-only."""
+"""Installs dbt's packages once for each state of the package files, even if the project's folder is read-only."""
 
 import hashlib
 import os
@@ -16,16 +16,16 @@ from blocks.settings import Settings
 LOCK = "package-lock.yml"
 FILES = ("packages.yml", "dependencies.yml", LOCK)
 DEPTH = ("a",) * 8
-"""Folders above the copy of a project, so that a relative path may lead upwards from it."""
+"""Folders above a project's copy, so that relative paths can lead out of the project."""
 
 NO_LOCK = (
     f"The dbt project has no {LOCK}, and its folder is read-only here. Run `make dbt ARGS=deps` and commit that file, "
-    "so that every installation takes the same versions."
+    "so that every installation has the same versions."
 )
 
 
 def digest(project: Path) -> str:
-    """Return a digest of the project's place and of what its package files say."""
+    """Return a digest of the project's path and its package files."""
     found = hashlib.sha256(str(project.absolute()).encode())
     for file in _files(project):
         found.update(file.name.encode() + file.read_bytes())
@@ -33,15 +33,15 @@ def digest(project: Path) -> str:
 
 
 def are_missing(project: Path) -> bool:
-    """Whether the project names packages and their folder is empty."""
+    """Return whether the project names packages, but their folder is empty."""
     return bool(_files(project)) and not _has_packages(project)
 
 
 def install(dbt: Dbt, say: Callable[[str], None]) -> None:
-    """Install what the package files name, unless it is there already.
+    """Install the packages in the package files, unless they are installed already.
 
     Raises:
-        DbtFailed: dbt cannot install it.
+        DbtFailed: dbt cannot install them.
     """
     project = dbt.project_dir.absolute()
     mark = _folder(project) / f".{digest(project)}"
@@ -62,7 +62,7 @@ def install(dbt: Dbt, say: Callable[[str], None]) -> None:
 
 
 def _install_from_a_copy(dbt: Dbt, project: Path) -> None:
-    """Run `dbt deps`, which writes a lock into the project's folder, in a folder that it may write."""
+    """Run `dbt deps` in a copy of the project, since it writes its lock file into the project's folder."""
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name, *DEPTH)
         copy.mkdir(parents=True)
@@ -77,14 +77,14 @@ def _install_from_a_copy(dbt: Dbt, project: Path) -> None:
         variables = {**dbt.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder)}
         Dbt(copy, dbt.target, variables, dbt.log, engine=dbt.engine).run("deps")
         for installed in folder.iterdir():
-            if installed.is_symlink():  # a local package, by way of the copy, which goes
+            if installed.is_symlink():  # a local package, linked through the copy, which is deleted
                 package = installed.resolve()
                 installed.unlink()
                 installed.symlink_to(package)
 
 
 def _local_packages(project: Path) -> set[str]:
-    """The relative paths of packages that lie beside the project."""
+    """Return the relative paths of local packages."""
     declared = [yaml.safe_load(file.read_text()) or {} for file in _files(project)]
     paths = [package.get("local", "") for each in declared for package in each.get("packages") or []]
     return {path for path in paths if path and not Path(path).is_absolute()}
@@ -100,5 +100,5 @@ def _has_packages(project: Path) -> bool:
 
 
 def _folder(project: Path) -> Path:
-    """Where dbt_project.yml has packages installed."""
+    """Return the folder for packages in dbt_project.yml."""
     return project.absolute() / Settings().dbt_packages_install_path

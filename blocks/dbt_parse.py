@@ -1,4 +1,4 @@
-"""Parses the dbt project for every target, without a connection: `python -m blocks.dbt_parse`, in `make lint`."""
+"""Parse the dbt project for every target, without a connection: `python -m blocks.dbt_parse`, for `make lint`."""
 
 import sys
 
@@ -11,7 +11,7 @@ NOWHERE = SnowflakeConnection(account="none", user="none", database="none", sche
 
 
 def main() -> int:
-    """0 where the project can be used with every target; else the reason is on standard error."""
+    """Return 0 if the project parses for every target. Otherwise, print the reason to standard error and return 1."""
     config = dbt_from(Settings())
     for target in ("dev", "snowflake"):
         variables = config.variables() | NOWHERE.variables()

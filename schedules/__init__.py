@@ -1,1 +1,1 @@
-"""When things run."""
+"""The schedules of the flows."""

@@ -1,4 +1,4 @@
-"""The daily run."""
+"""The schedule of the daily pipeline."""
 
 from flows.full_pipeline import full_pipeline
 

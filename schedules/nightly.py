@@ -1,4 +1,4 @@
-"""The compaction of each night."""
+"""The schedule of the nightly compaction."""
 
 from flows.compact import compact
 

@@ -1,1 +1,1 @@
-"""dbt: the project as the platform runs it, its results, and its errors."""
+"""dbt: running the project's commands, their results, and their errors."""

@@ -1,4 +1,4 @@
-"""dbt as a child process: its executable, the lines of its structured log, and the artifacts that it writes."""
+"""Runs dbt as a child process, and reads its structured log and its artifacts."""
 
 import json
 import shutil
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from blocks.dbt import tether
-from blocks.dbt.engine import Event, Hear, Outcome
+from blocks.dbt.engine import Event, EventHandler, Outcome
 from blocks.errors import ConfigurationError
 from blocks.ledger import Ledger, begin_all
 
 JSON = ("--log-format", "json", "--log-level", "debug", "--log-level-file", "none", "--no-use-colors", "--write-json")
 JSON_FILE = ("--log-format-file", "json", "--log-level-file", "debug", "--log-file-max-bytes", "0", "--write-json")
 ENCOUNTERED = "Encountered an error:"
-"""How dbt's last words begin when it could not run."""
+"""Prefix of dbt's last message if it could not run."""
 
 
 class Record(dict[str, Any]):
-    """An object of an artifact, with its values as attributes, too."""
+    """An object in an artifact. Its values are also attributes."""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -32,10 +32,10 @@ class Record(dict[str, Any]):
 
 
 class Child:
-    """dbt's executable. It gets its connection from the environment, and ends with this process.
+    """dbt's executable. It reads its connection from the environment, and ends when this process ends.
 
-    Nothing is noted in the warehouse while it works. So what a killed command has built counts as not built until the
-    next build.
+    While it runs, nothing is recorded in the warehouse. So tables that a killed command has built count as not built
+    until the next build.
 
     Raises:
         ConfigurationError: the executable does not exist or cannot be run.
@@ -45,55 +45,63 @@ class Child:
         found = shutil.which(executable)
         if not found:
             raise ConfigurationError(
-                f"DBT_EXECUTABLE is {executable!r}, which cannot be run. Give the path of a dbt, or unset it: "
-                "dbt then runs in the flow's own process."
+                f"DBT_EXECUTABLE is {executable!r}, which cannot be run. Set it to the path of a dbt, or unset it to "
+                "run dbt in the flow's process."
             )
         self.executable = found
         self._process: subprocess.Popen[str] | None = None
 
     def warm_up(self) -> None:
-        """Do nothing: each command starts a process of its own."""
+        """Do nothing: each command starts its own process."""
 
-    def parse(self, _arguments: Sequence[str], _hear: Hear) -> None:
-        """Do nothing, because a child can take no manifest."""
+    def parse(self, _arguments: Sequence[str], _on_event: EventHandler) -> None:
+        """Do nothing: a child process cannot take over a parsed manifest."""
 
     def begin(self, ledger: Ledger, command: str) -> None:
-        """Note that the command may build any table."""
+        """Record that the command may build any table."""
         begin_all(ledger, command)
 
-    def run(self, arguments: Sequence[str], hear: Hear, *, notes: tuple[str, str], parsed: Any, shown: bool) -> Outcome:  # noqa: ARG002
-        """Run a command, and read what it says from its standard output, or from its log if it prints for a person."""
+    def run(
+        self,
+        arguments: Sequence[str],
+        on_event: EventHandler,
+        *,
+        notes: tuple[str, str],  # noqa: ARG002
+        parsed: Any,  # noqa: ARG002
+        shown: bool,
+    ) -> Outcome:
+        """Run a command. Read its events from its standard output, or from its log file if it prints for a person."""
         with tempfile.TemporaryDirectory() as folder:
             log = (*JSON_FILE, "--log-path", folder) if shown else JSON
             command = [sys.executable, "-I", tether.__file__, self.executable, *arguments, *log]
-            heard = _Heard(hear)
+            events = _Events(on_event)
             with subprocess.Popen(  # noqa: S603
                 command, stdin=subprocess.PIPE, stdout=None if shown else subprocess.PIPE, start_new_session=True,
                 stderr=None if shown else subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
             ) as self._process:  # fmt: skip
-                heard.lines(self._process.stdout or ())
+                events.read(self._process.stdout or ())
                 code = self._process.wait()
             for file in Path(folder).glob("dbt.log"):
-                heard.lines(file.read_text(encoding="utf-8", errors="replace").splitlines())
-            return heard.outcome(code)
+                events.read(file.read_text(encoding="utf-8", errors="replace").splitlines())
+            return events.outcome(code)
 
     def interrupt(self) -> None:
-        """Let go of the tether."""
+        """Close the child's standard input, at which `tether.py` interrupts dbt."""
         if self._process and self._process.stdin:
             self._process.stdin.close()
 
 
-class _Heard:
-    """What a child has said so far."""
+class _Events:
+    """A child's events so far."""
 
-    def __init__(self, hear: Hear) -> None:
-        self.hear = hear
+    def __init__(self, on_event: EventHandler) -> None:
+        self.on_event = on_event
         self.artifacts: dict[str, Path] = {}
         self.ended: dict[str, Record] = {}
         self.fault = ""
         self.others: list[str] = []
 
-    def lines(self, lines: Iterable[str]) -> None:
+    def read(self, lines: Iterable[str]) -> None:
         for line in lines:
             try:
                 entry = json.loads(line)
@@ -109,14 +117,14 @@ class _Heard:
                 self.ended[id_] = Record(data["run_result"], unique_id=id_)
             elif event.name == "MainEncounteredError":
                 self.fault = event.text.removeprefix(ENCOUNTERED).strip()
-            self.hear(event)
+            self.on_event(event)
 
     def outcome(self, code: int) -> Outcome:
         manifest = self._artifact("manifest.json")
         found = self._artifact("run_results.json") or self._artifact("sources.json") or Record(results=[])
-        # A command that was killed writes no results, and sources.json leaves out the sources that cannot be read.
-        told = self.ended | {each.unique_id: each for each in found.results}
-        results = [_result(each, manifest) for each in told.values()] if manifest else []
+        # A killed command writes no results, and sources.json omits the sources that cannot be read.
+        by_id = self.ended | {each.unique_id: each for each in found.results}
+        results = [_result(each, manifest) for each in by_id.values()] if manifest else []
         if code in (0, 1):
             return Outcome(code, "", results, manifest)
         ended = f"dbt was killed by signal {code - 128}." if code > 128 else f"dbt ended with exit code {code}."
@@ -128,7 +136,7 @@ class _Heard:
 
 
 def _result(result: Record, manifest: Record) -> Record:
-    """A result as dbt has it in its own process: with its node, and a source's age."""
+    """Add a result's node and a source's age, which dbt's results have inside dbt's own process."""
     id_ = result.unique_id
     nodes = (manifest.nodes, manifest.unit_tests, manifest.sources, manifest.exposures)
     node = next((each[id_] for each in nodes if id_ in each), None)

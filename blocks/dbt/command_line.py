@@ -1,4 +1,4 @@
-"""What a dbt command line asks for."""
+"""Parses dbt command lines."""
 
 import re
 from collections.abc import Sequence
@@ -8,21 +8,21 @@ from typing import Any
 from blocks.dbt.results import DbtNode
 
 RECORDED = frozenset({"build", "run", "test", "seed", "snapshot", "retry", "clone"})
-"""Commands that the ledger hears of."""
+"""Commands that are recorded in the ledger."""
 OFFLINE = frozenset({"", "deps", "parse", "clean", "init", "list", "ls"})
 """Commands that do not use the warehouse."""
 OTHERS = frozenset({"compile", "debug", "docs", "run-operation", "show", "source"})
 
 
 def verb(command: Sequence[str]) -> str:
-    """The dbt command of a command line, e.g. `build`; empty where there is none or only help is asked for."""
+    """Return the dbt command of a command line, e.g. `build`; "" if there is none, or only a request for help."""
     if {"--help", "-h", "--version"} & set(command) or not command:
         return ""
     return next((word for word in command if word in RECORDED | OFFLINE | OTHERS), "")
 
 
 def nothing_selected(command: Sequence[str], nodes: Sequence[DbtNode], manifest: Any) -> str:
-    """Return why a selection matches no node, with names that a person may have meant; else empty."""
+    """Return a message with similar names if a selection matches no node; otherwise ""."""
     asked = _selection(command)
     if nodes or manifest is None or verb(command) not in RECORDED - {"retry"} or not asked:
         return ""
@@ -34,14 +34,14 @@ def nothing_selected(command: Sequence[str], nodes: Sequence[DbtNode], manifest:
 
 
 def _selection(command: Sequence[str]) -> list[str]:
-    """The words of a command line that select or exclude."""
+    """Return the words of a command line that select or exclude nodes."""
     words, taking = list[str](), False
     for word in command:
         option, _, value = word.partition("=")
         if option in ("--select", "-s", "--models", "--model", "-m", "--exclude", "--selector", "--resource-type"):
             taking = not value
             words += [value] if value else []
-        elif re.match(r"-[sm][^-]", word):  # its value follows at once
+        elif re.match(r"-[sm][^-]", word):  # the value follows without a space
             taking, words = False, [*words, word[2:]]
         elif word.startswith("-"):
             taking = False

@@ -1,6 +1,6 @@
-"""The seam through which dbt is run: in this process (`in_process.py`), or as a child process (`child.py`).
+"""The interface to dbt, which runs in this process (`in_process.py`) or as a child process (`child.py`).
 
-What stands here is all that the platform asks of a dbt, so that one without Python or callbacks can take its place.
+The platform needs nothing else from dbt, so a dbt without Python or callbacks can replace it.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from blocks.ledger import Ledger
 
 @dataclass(frozen=True)
 class Event:
-    """A line of dbt's structured log. `node` is the name of the node that it is about, empty if there is none."""
+    """An event in dbt's structured log. `node` is the name of its node, or ""."""
 
     name: str
     level: str
@@ -20,15 +20,18 @@ class Event:
     node: str = ""
 
 
-Hear = Callable[[Event], None]
+EventHandler = Callable[[Event], None]
 
 
 @dataclass
 class Outcome:
     """How a command ended.
 
-    `code` is dbt's exit code: 0 for success, 1 if a node failed, 2 if dbt could not run, and `fault` says why. Results
-    and manifest name their values as dbt's artifacts do; the manifest is None if the project was not parsed.
+    Attributes:
+        code: dbt's exit code: 0 for success, 1 if a node failed, 2 if dbt could not run.
+        fault: why dbt could not run.
+        results: the nodes' results, with the fields of dbt's artifacts.
+        manifest: the manifest, with the fields of dbt's artifacts; None if the project was not parsed.
     """
 
     code: int
@@ -38,27 +41,29 @@ class Outcome:
 
 
 class Engine(Protocol):
-    """A way to run dbt; one command at a time."""
+    """A way to run dbt, one command at a time."""
 
     def warm_up(self) -> None:
-        """Do what the first command would otherwise wait for."""
+        """Do the work that the first command would otherwise wait for."""
 
-    def parse(self, arguments: Sequence[str], hear: Hear) -> Any:
-        """Parse the project for the next command, for `run` to take; None if that would not save it any time."""
+    def parse(self, arguments: Sequence[str], on_event: EventHandler) -> Any:
+        """Parse the project, and return the manifest for `run`; None if that would not save time."""
 
     def begin(self, ledger: Ledger, command: str) -> None:
-        """Prepare the ledger for a command, by its id, that may build tables."""
+        """Prepare the ledger for a command that may build tables. `command` is the command's id."""
 
-    def run(self, arguments: Sequence[str], hear: Hear, *, notes: tuple[str, str], parsed: Any, shown: bool) -> Outcome:
+    def run(
+        self, arguments: Sequence[str], on_event: EventHandler, *, notes: tuple[str, str], parsed: Any, shown: bool
+    ) -> Outcome:
         """Run a command until it ends.
 
         Args:
-            arguments: of dbt's command line.
-            hear: called with each event, in the order in which they happen.
-            notes: the ledger's table and the command's id; the table is empty if nothing is to be noted.
+            arguments: arguments of dbt's command line.
+            on_event: called with each event, in order.
+            notes: name of the ledger's table, or "" to record nothing, and the command's id.
             parsed: what `parse` returned, or None.
-            shown: whether dbt prints what it does, as it would by hand.
+            shown: whether dbt prints to the terminal, as for a command that a person types.
         """
 
     def interrupt(self) -> None:
-        """Have the running command end soon. Called from another thread, again and again until it has ended."""
+        """Ask the running command to end. This is called from another thread, repeatedly, until the command ends."""

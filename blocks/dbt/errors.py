@@ -1,4 +1,4 @@
-"""How a dbt command fails, and what each message of dbt or of a warehouse means."""
+"""The errors of dbt commands, by the messages of dbt and of the warehouses."""
 
 import re
 from pathlib import Path
@@ -10,33 +10,33 @@ from blocks.snowflake_ledger import AWAY
 
 
 class DbtFailed(PlatformError):
-    """A node failed, or dbt could not run; the text names the nodes and their messages, `result` has them all."""
+    """A node failed, or dbt could not run. The text has the first failed nodes; `result` has all of them."""
 
     result: "DbtResult | None" = None
 
 
 class StaleSource(PlatformError):
-    """A source is older than the threshold; the text names it, its age and the threshold."""
+    """A source is older than its threshold. The text has the source, its age and the threshold."""
 
 
 class WarehouseLocked(DbtFailed):
-    """Another process has the DuckDB file open; the text names it."""
+    """Another process has the DuckDB file open. The text names the process."""
 
 
 class WarehouseAway(DbtFailed):
-    """Snowflake does not answer: worth another try."""
+    """Snowflake does not answer. A retry may help."""
 
 
 class NothingSelected(DbtFailed):
-    """A selection matches no node; the text names those of nearly the same name."""
+    """A selection matches no node. The text has similar names."""
 
 
 class DbtTimedOut(DbtFailed):
-    """A command took longer than DBT_TIMEOUT_SECONDS and was stopped; the text names the nodes at work."""
+    """A command took longer than DBT_TIMEOUT_SECONDS and was stopped. The text names the nodes that were running."""
 
 
 def failure(name: str, result: DbtResult, fault: str, errors: list[str], warehouse: Path | str) -> DbtFailed:
-    """Return the error of a command that failed, with what to do next; `result` is what its nodes did."""
+    """Create the error for a failed command, with what to do next. `result` has the results of its nodes."""
     failed = [node for node in result.nodes if node.failed]
     texts = [node.message for node in failed] + ([fault] if fault else []) + errors
     for text in texts:
@@ -50,15 +50,15 @@ def failure(name: str, result: DbtResult, fault: str, errors: list[str], warehou
         if lock := re.search(r"Could not set lock on file.*", text, re.DOTALL):
             return _locked(lock.group())
     if any("No space left on device" in text for text in texts):
-        return DbtFailed(f"`dbt {name}` ran out of disk space: make room, then run it again. {_short(texts[0])}")
+        return DbtFailed(f"`dbt {name}` ran out of disk space. Free some space, then run it again. {_short(texts[0])}")
     if failed:
         shown = "; ".join(f"{node.name} ({node.status}): {_short(node.message)}" for node in failed[:5])
         more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
         skipped = result.counts().get("skipped", 0)
-        after = f" {skipped} nodes behind them were skipped." if skipped else ""
+        after = f" {skipped} nodes that depend on them were skipped." if skipped else ""
         return DbtFailed(
-            f"`dbt {name}` failed on {shown}{more}.{after} Mend the data or the model, then run it again; "
-            "the published tables stay as they were."
+            f"`dbt {name}` failed on {shown}{more}.{after} Fix the data or the model, then run it again. "
+            "The published tables did not change."
         )
     return DbtFailed(f"`dbt {name}` could not run: {_short(texts[0] if texts else 'dbt gave no reason')}")
 
@@ -68,9 +68,9 @@ def _locked(text: str) -> WarehouseLocked:
     who = f"process {holder.group(2)} ({holder.group(1)})" if holder else "another process"
     file = re.search(r'file "([^"]+)"', text)
     return WarehouseLocked(
-        f"The warehouse {file.group(1) if file else ''} is open in {who}, and DuckDB lets one process in at a time. "
-        "Close it there (a DuckDB prompt, a notebook, another dbt), then run again. "
-        "To look at the tables while pipelines run, open the published copy instead."
+        f"The warehouse {file.group(1) if file else ''} is open in {who}, and only one process can open a DuckDB file "
+        "for writing. Close it there (a DuckDB prompt, a notebook, another dbt), then run again. "
+        "To query the tables while pipelines run, open the published file instead."
     )
 
 

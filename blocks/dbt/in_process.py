@@ -1,55 +1,57 @@
-"""dbt in this process: a long-lived one pays dbt's import (some 5 s) once, and can parse a project ahead."""
+"""Runs dbt in this process, which imports dbt (about 5 s) only once and can parse a project in advance."""
 
 import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from blocks.dbt.engine import Event, Hear, Outcome
+from blocks.dbt.engine import Event, EventHandler, Outcome
 from blocks.ledger import BEGUN, DONE, Ledger, note
 
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
 
 
 def warm_up() -> None:
-    """Import dbt and its adapters now, so that the first command need not wait for it."""
+    """Import dbt and its DuckDB adapter, so that the first command does not have to."""
     importlib.import_module("dbt.cli.main")
     importlib.import_module("dbt.adapters.duckdb")
 
 
 class InProcess:
-    """dbt's own dbtRunner and its callbacks. dbt's hooks note in the ledger what they build."""
+    """dbt's own dbtRunner and its callbacks. Hooks record in the ledger which nodes dbt builds."""
 
     def warm_up(self) -> None:
         """Import dbt."""
         warm_up()
 
-    def parse(self, arguments: Sequence[str], hear: Hear) -> Any:
-        """Return the project's manifest, or None if the project has a fault."""
+    def parse(self, arguments: Sequence[str], on_event: EventHandler) -> Any:
+        """Return the project's manifest, or None if the project has an error."""
         from dbt.cli.main import dbtRunner
 
-        outcome = dbtRunner(callbacks=[lambda event: hear(_event(event))]).invoke([*arguments, *QUIET])
+        outcome = dbtRunner(callbacks=[lambda event: on_event(_event(event))]).invoke([*arguments, *QUIET])
         _release_warehouse()
         return outcome.result if outcome.success else None
 
     def begin(self, ledger: Ledger, _command: str) -> None:
-        """Make the ledger's table, which dbt's hooks write into."""
+        """Create the ledger's table, into which dbt's hooks write."""
         ledger.read()
 
-    def run(self, arguments: Sequence[str], hear: Hear, *, notes: tuple[str, str], parsed: Any, shown: bool) -> Outcome:
+    def run(
+        self, arguments: Sequence[str], on_event: EventHandler, *, notes: tuple[str, str], parsed: Any, shown: bool
+    ) -> Outcome:
         """Run a command in the current thread."""
         from dbt.cli.main import cli, dbtRunner
 
-        cli.name = "dbt"  # as its help shows
+        cli.name = "dbt"  # the help shows this name
         manifests: list[Any] = []
 
-        def take(event: Any) -> None:
+        def callback(event: Any) -> None:
             if not manifests and (manifest := _manifest()) is not None:
                 manifests.append(manifest)
-                _have_noted(manifest, *notes)
-            hear(_event(event))
+                _add_hooks(manifest, *notes)
+            on_event(_event(event))
 
         try:
-            outcome = dbtRunner(parsed, [take]).invoke([*arguments, *(() if shown else QUIET)])
+            outcome = dbtRunner(parsed, [callback]).invoke([*arguments, *(() if shown else QUIET)])
         finally:
             _release_warehouse()
         code = 2 if outcome.exception else 0 if outcome.success else 1
@@ -58,7 +60,7 @@ class InProcess:
         return Outcome(code, fault, results, manifests[0] if manifests else None)
 
     def interrupt(self) -> None:
-        """Cancel the queries that run now."""
+        """Cancel the running queries."""
         from dbt.adapters.factory import FACTORY
 
         for adapter in list(FACTORY.adapters.values()):
@@ -72,15 +74,15 @@ def _event(event: Any) -> Event:
 
 
 def _manifest() -> Any:
-    """dbt's manifest, as soon as the command at work in this thread has one."""
+    """Return the manifest of the command that runs in this thread; None if it has not parsed the project yet."""
     import click
 
     context = click.get_current_context(silent=True)
     return (context.obj or {}).get("manifest") if context else None
 
 
-def _have_noted(manifest: Any, relation: str, command: str) -> None:
-    """Have dbt note each node that it begins to build and each that it has built, in the node's own transaction."""
+def _add_hooks(manifest: Any, relation: str, command: str) -> None:
+    """Add hooks that record each node that dbt begins to build or has built, in the node's own transaction."""
     from dbt.artifacts.resources.v1.config import Hook
 
     for name, node in manifest.nodes.items() if relation else ():
@@ -90,7 +92,7 @@ def _have_noted(manifest: Any, relation: str, command: str) -> None:
 
 
 def _release_warehouse() -> None:
-    """Close what dbt-duckdb keeps open after a command: it would lock the file against every other process."""
+    """Close the connections that dbt-duckdb keeps after a command: they would lock the file for other processes."""
     from dbt.adapters.factory import FACTORY
 
     for adapter in list(FACTORY.adapters.values()):

@@ -1,4 +1,4 @@
-"""What is noted of one run of dbt: what it says while it works, and how its nodes ended."""
+"""Records one run of dbt: its events, and how its nodes ended."""
 
 from uuid import uuid4
 
@@ -8,15 +8,15 @@ from blocks.ledger import Ledger, graph_of, settle, to_look_at
 from blocks.settings import code_version
 
 COUNTED = "rows: "
-"""How a line begins with which the macro `count_rows` tells its figures."""
+"""Prefix of the lines in which the macro `count_rows` reports its counts."""
 DRIFTED = "drift: "
-"""How a line begins with which the test `every_value_is_cast` names a column whose values do not fit."""
+"""Prefix of the lines in which the test `every_value_is_cast` names a column with values of another type."""
 OF_CHANGES = "looks at changes: "
-"""How a line begins with which the macro `rows_to_test` names a test that need not look at every row."""
+"""Prefix of the lines in which the macro `rows_to_test` names a test that reads only changed rows."""
 
 
 class Invocation:
-    """One run of dbt: what it says while it works."""
+    """The events of one run of dbt."""
 
     def __init__(self) -> None:
         self.id = uuid4().hex
@@ -26,8 +26,8 @@ class Invocation:
         self.misfits: list[Misfit] = []
         self.of_changes: set[str] = set()
 
-    def hear(self, event: Event) -> None:
-        """Take note of which nodes are at work, and of what the project's macros tell."""
+    def handle(self, event: Event) -> None:
+        """Record which nodes are running, and what the project's macros report."""
         if event.name == "NodeStart":
             self.begun = True
             self.running.add(event.node)
@@ -41,8 +41,8 @@ class Invocation:
             self.of_changes.add(event.text.removeprefix(OF_CHANGES))
 
 
-def note_in(ledger: Ledger, command: str, outcome: Outcome) -> None:
-    """Note what a command, by its id, has built and how each test ended, also if it failed."""
+def record(ledger: Ledger, command: str, outcome: Outcome) -> None:
+    """Record in the ledger what a command has built and how each test ended. `command` is the command's id."""
     state, last = ledger.read()
     graph = state.graph if outcome.manifest is None else graph_of(outcome.manifest)
     if graph is None:

@@ -1,6 +1,6 @@
-"""Runs dbt's commands, and says what came of them.
+"""Runs dbt's commands and returns their results.
 
-One command at a time: in this process dbt keeps global state, and it reads its connection from the environment.
+Only one command runs at a time: dbt has global state in this process, and reads its connection from the environment.
 """
 
 import re
@@ -13,10 +13,10 @@ from typing import Any
 
 from blocks import lake
 from blocks.dbt.command_line import OFFLINE, RECORDED, nothing_selected, verb
-from blocks.dbt.engine import Engine, Event, Hear, Outcome
+from blocks.dbt.engine import Engine, Event, EventHandler, Outcome
 from blocks.dbt.errors import DbtFailed, DbtTimedOut, NothingSelected, WarehouseAway, WarehouseLocked, failure
 from blocks.dbt.in_process import InProcess
-from blocks.dbt.invocation import Invocation, note_in
+from blocks.dbt.invocation import Invocation, record
 from blocks.dbt.results import DbtResult, SourceFreshness, freshness_of, nodes_of, sources_of
 from blocks.errors import ConfigurationError, PlatformError, printable
 from blocks.ledger import Ledger
@@ -24,27 +24,27 @@ from blocks.settings import environment
 from blocks.turns import TurnMissed, turn
 
 STOP_SECONDS = 60
-"""How long a cancelled command may take to end."""
+"""Time within which a cancelled command must end."""
 OF_PROJECT = re.compile(r"(Compilation|Parsing) Error")
-"""How dbt's words begin if the project itself is wrong."""
+"""Start of dbt's message if the project itself has an error."""
 _one_at_a_time = threading.Lock()
 _parsed: dict[tuple[object, ...], Any] = {}
-"""A manifest that was parsed ahead, by all that it depends on but for the files. For one command, which changes it."""
+"""A manifest parsed in advance, by everything that it depends on except files. Only one command uses and changes it."""
 
 
 class Dbt:
     """A dbt project with one target.
 
     Args:
-        project_dir: folder of `dbt_project.yml` and `profiles.yml`.
+        project_dir: folder with `dbt_project.yml` and `profiles.yml`.
         target: target of `profiles.yml`.
         variables: environment variables that the project reads.
         log: called with each line that dbt would print.
-        warehouse: file beside whose name the turn on the warehouse is taken; without one, nothing is waited for.
-        ledger: where it is noted what was built and which tests passed.
-        timeout_seconds: a command that takes longer is stopped.
+        warehouse: path whose lock file to wait for; None does not wait.
+        ledger: records which tables were built and which tests passed.
+        timeout_seconds: seconds after which a command is stopped.
         wait_seconds: how long to wait for another command that uses the warehouse.
-        engine: how dbt is run; in this process by default.
+        engine: runs dbt; in this process by default.
     """
 
     def __init__(
@@ -69,8 +69,8 @@ class Dbt:
         """Run a dbt command, e.g. `run("build", "--select", "staging")`.
 
         Args:
-            command: it and its arguments.
-            options: further arguments; where `parse_ahead` was given the same, its manifest is taken.
+            command: the command and its arguments.
+            options: further arguments. If `parse_ahead` got the same options, its manifest is used.
 
         Raises:
             ConfigurationError: there is no dbt project.
@@ -101,17 +101,18 @@ class Dbt:
         return result
 
     def parse_ahead(self, *options: str) -> None:
-        """Parse the project, so that the next `run` of a command with these options in this process need not.
+        """Parse the project in advance, to save the next `run` with these options in this process the time.
 
-        Where the warehouse is in use or the project has a fault nothing happens: the command itself waits, or says so.
+        This does nothing if the warehouse is in use or the project has an error. The command itself waits, or reports
+        the error.
 
         Args:
-            options: what the command has besides its selection, e.g. `--vars`.
+            options: the command's arguments besides its selection, e.g. `--vars`.
         """
         self.engine.warm_up()
         with ExitStack() as held:
             try:
-                # dbt keeps what it has parsed in a file, which another command may be writing.
+                # dbt saves the parsed project in a file, which another command may be writing.
                 if self.warehouse:
                     held.enter_context(turn(self.warehouse, 0, lambda _: None))
                 self._use_dbt(held, 0)
@@ -122,14 +123,14 @@ class Dbt:
                 _parsed[self._project(options)] = parsed
 
     def _project(self, options: Sequence[str]) -> tuple[object, ...]:
-        """What a manifest depends on beside the project's files."""
+        """Return what a manifest depends on, apart from the project's files."""
         return (self.project_dir, self.target, tuple(sorted(self.variables.items())), *options)
 
     def freshness(self) -> list[SourceFreshness]:
-        """Ask dbt how old each source's newest row is, whatever the answer.
+        """Return the age of each source's newest row. A stale source is not an error.
 
         Raises:
-            ConfigurationError, WarehouseLocked, WarehouseAway, TurnMissed, DbtTimedOut, DbtFailed: as `run`.
+            ConfigurationError, WarehouseLocked, WarehouseAway, TurnMissed, DbtTimedOut, DbtFailed: see `run`.
         """
         self._check_project()
         name = "source freshness"
@@ -140,10 +141,10 @@ class Dbt:
         return [freshness_of(each) for each in outcome.results]
 
     def by_hand(self, arguments: Sequence[str]) -> int:
-        """Run a person's command line as dbt's own would, which prints what happens; return dbt's exit code.
+        """Run a person's command line like dbt's own command, which prints its progress; return dbt's exit code.
 
         Raises:
-            PlatformError: as `run`, but for nodes that failed, which dbt prints.
+            PlatformError: see `run`. Failed nodes raise nothing, since dbt prints them.
         """
         outcome, *_ = self._invoke(arguments, ())
         if outcome.fault:
@@ -155,24 +156,24 @@ class Dbt:
     def _invoke(
         self, command: Sequence[str], flags: Sequence[str], project: tuple[object, ...] = ()
     ) -> tuple[Outcome, list[str], Invocation]:
-        """Run dbt when it is this command's turn; give its outcome and the errors that it told."""
+        """Wait for this command's turn, then run dbt; return the outcome, dbt's error messages and the invocation."""
         errors: list[str] = []
-        tell = (lambda event: self._tell(event, errors)) if flags else None
+        on_event = (lambda event: self._log_event(event, errors)) if flags else None
         ledger = self.ledger if verb(command) in RECORDED else None
         with ExitStack() as held:
             self._take_turn(command, held)
             parsed = _parsed.pop(project, None)
-            _parsed.clear()  # this command may change what a manifest is made of, as `dbt deps` does
+            _parsed.clear()  # this command may change the parts of a manifest, like `dbt deps`
             try:
-                outcome, invocation = self._attempt([*command, *flags], tell, ledger, held, parsed)
+                outcome, invocation = self._attempt([*command, *flags], on_event, ledger, held, parsed)
                 if not invocation.begun and OF_PROJECT.match(outcome.fault):
-                    # What dbt remembers of a project can be wrong, as after a snapshot's file was deleted.
-                    self.log("dbt parses the whole project anew, in case what it remembers of it is wrong.")
+                    # dbt's saved project can be wrong, e.g. after a snapshot's file was deleted.
+                    self.log("dbt parses the whole project again, in case its saved project is out of date.")
                     errors.clear()
                     anew = [*command, *flags, "--no-partial-parse"]
-                    outcome, invocation = self._attempt(anew, tell, ledger, held)
+                    outcome, invocation = self._attempt(anew, on_event, ledger, held)
                 if ledger:
-                    note_in(ledger, invocation.id, outcome)
+                    record(ledger, invocation.id, outcome)
             except PlatformError:
                 raise
             except Exception as error:
@@ -181,30 +182,35 @@ class Dbt:
         return outcome, errors, invocation
 
     def _attempt(
-        self, arguments: list[str], tell: Hear | None, ledger: Ledger | None, held: ExitStack, parsed: Any = None
+        self,
+        arguments: list[str],
+        on_event: EventHandler | None,
+        ledger: Ledger | None,
+        held: ExitStack,
+        parsed: Any = None,
     ) -> tuple[Outcome, Invocation]:
-        """Run dbt once. Each event goes to `tell`; without it, dbt prints what it does."""
+        """Run dbt once, and call `on_event` with each event. If it is None, dbt prints its progress."""
         invocation = Invocation()
 
-        def hear(event: Event) -> None:
-            invocation.hear(event)
-            if tell:
-                tell(event)
+        def handle(event: Event) -> None:
+            invocation.handle(event)
+            if on_event:
+                on_event(event)
 
         def work() -> Outcome:
             notes = (ledger.relation if ledger else "", invocation.id)
-            return self.engine.run(arguments, hear, notes=notes, parsed=parsed, shown=not tell)
+            return self.engine.run(arguments, handle, notes=notes, parsed=parsed, shown=not on_event)
 
         if ledger:
             self.engine.begin(ledger, invocation.id)
         outcomes, late = self._within_time(work, invocation, held)
         if late:
             if outcomes and ledger:
-                note_in(ledger, invocation.id, outcomes[0])
+                record(ledger, invocation.id, outcomes[0])
             raise DbtTimedOut(
                 f"`dbt {' '.join(arguments[:1])}` took longer than {self.timeout_seconds:g} s (DBT_TIMEOUT_SECONDS) "
-                f"and was stopped at {', '.join(late[:5])}. Find out why that takes so long, or raise "
-                "DBT_TIMEOUT_SECONDS, then run again; the published tables stay as they were."
+                f"and was stopped at {', '.join(late[:5])}. Find out why this takes so long, or increase "
+                "DBT_TIMEOUT_SECONDS. Then run again. The published tables did not change."
             )
         return outcomes[0], invocation
 
@@ -219,7 +225,7 @@ class Dbt:
         if not _one_at_a_time.acquire(timeout=wait_seconds):
             raise TurnMissed(
                 f"Another dbt command ran in this process for more than {wait_seconds:g} s "
-                "(WAREHOUSE_WAIT_SECONDS). If it hangs, end the process, then run again."
+                "(WAREHOUSE_WAIT_SECONDS). If it hangs, stop the process, then run again."
             )
         held.callback(_one_at_a_time.release)
         held.enter_context(environment(self.variables))
@@ -227,9 +233,9 @@ class Dbt:
     def _within_time(
         self, work: Callable[[], Outcome], invocation: Invocation, held: ExitStack
     ) -> tuple[list[Outcome], list[str]]:
-        """dbt's outcome, if it ended, and at which nodes it was stopped at the deadline.
+        """Return dbt's outcome, if it ended, and the nodes that were running if it was stopped at the deadline.
 
-        A query that hangs is cancelled then, and so is one that a person interrupts.
+        Running queries are cancelled at the deadline, and if a person interrupts the command.
         """
         outcomes: list[Outcome] = []
         thread = threading.Thread(target=lambda: outcomes.append(work()), name="dbt", daemon=True)
@@ -242,11 +248,11 @@ class Dbt:
         finally:
             self._stop(thread)
             if thread.is_alive():
-                held.pop_all()  # what cannot be stopped keeps its turn until this process ends
+                held.pop_all()  # a command that cannot be stopped keeps its turn until this process ends
         return outcomes, late
 
     def _stop(self, thread: threading.Thread) -> None:
-        """Interrupt dbt, and what it starts afterwards, until it ends."""
+        """Interrupt dbt repeatedly until it ends, since it may start further queries."""
         deadline = time.monotonic() + STOP_SECONDS
         while thread.is_alive() and time.monotonic() < deadline:
             with suppress(Exception):
@@ -265,14 +271,14 @@ class Dbt:
             if not (self.project_dir / file).is_file():
                 raise ConfigurationError(
                     f"There is no dbt project in {self.project_dir.absolute()}: {file} is missing. "
-                    "Set DBT_PROJECT_DIR to the project's folder (a relative path counts from the current folder)."
+                    "Set DBT_PROJECT_DIR to the project's folder. A relative path starts at the working directory."
                 )
 
     def _warn(self, event: Event) -> None:
         if event.level == "warn":
             self.log(printable(event.text))
 
-    def _tell(self, event: Event, errors: list[str]) -> None:
+    def _log_event(self, event: Event, errors: list[str]) -> None:
         if event.level in ("info", "warn", "error") and event.text.strip():
             self.log(printable(event.text))
         if event.level == "error":

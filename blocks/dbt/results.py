@@ -1,4 +1,4 @@
-"""What a dbt command did: nodes, row counts and the age of sources."""
+"""The results of dbt commands: nodes, row counts and the age of sources."""
 
 from collections.abc import Container, Iterable
 from datetime import datetime
@@ -12,9 +12,18 @@ FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
 
 
 class DbtNode(BaseModel):
-    """The result of one node. `seconds` is its execution time; `id` and `parents` are ids of dbt's manifest.
+    """The result of one node.
 
-    `changes_only` says that a test looked at no rows but those that may have changed since it last passed.
+    Attributes:
+        name: the node's name.
+        resource_type: its type in dbt, e.g. `model`.
+        status: dbt's status, e.g. `success`.
+        seconds: its execution time.
+        failures: number of failures of a test.
+        message: dbt's message.
+        id: its id in dbt's manifest.
+        parents: its parents' ids in dbt's manifest.
+        changes_only: whether a test read only the rows that may have changed since it last passed.
     """
 
     name: str
@@ -34,10 +43,15 @@ class DbtNode(BaseModel):
 
 
 class RowCounts(BaseModel):
-    """Where the rows of a staging model's source are.
+    """Row counts of a staging model and its source.
 
-    Of `in_raw` rows, `twice_in_a_file` have the key of another row of the same version of a file; in all there are
-    `different_keys`.
+    Attributes:
+        stream: name of the source's table.
+        staging: name of the staging model.
+        in_raw: number of rows in raw.
+        twice_in_a_file: number of those rows with the same key as another row of the same version of a file.
+        different_keys: number of different keys in raw.
+        in_staging: number of rows in the staging model.
     """
 
     stream: str
@@ -49,17 +63,17 @@ class RowCounts(BaseModel):
 
     @property
     def older(self) -> int:
-        """Rows that a newer version of the file, or another file, has replaced."""
+        """Number of rows that a newer version of the file, or another file, has replaced."""
         return self.in_raw - self.twice_in_a_file - self.different_keys
 
     @property
     def filtered(self) -> int:
-        """Keys that the model leaves out; negative where it has more rows than keys."""
+        """Number of keys that the model leaves out; negative if it has more rows than keys."""
         return self.different_keys - self.in_staging
 
 
 class Misfit(BaseModel):
-    """Values in a file that are not of the type that a column is declared with; `example` is one of them."""
+    """Values in a file that do not have their column's declared type. `example` is one of them."""
 
     table: str
     column: str
@@ -70,9 +84,13 @@ class Misfit(BaseModel):
 
 
 class DeclaredSource(BaseModel):
-    """A table of raw as sources.yml declares it: its columns' names in raw, in lower case.
+    """A raw table as sources.yml declares it.
 
-    Files may lack the `optional` ones, by `meta.optional`.
+    Attributes:
+        id: the source's id in dbt's manifest.
+        table: the table's name.
+        columns: the columns' names in raw, in lower case.
+        optional: the columns with `meta.optional`, which files may lack.
     """
 
     id: str
@@ -82,9 +100,14 @@ class DeclaredSource(BaseModel):
 
 
 class DbtResult(BaseModel):
-    """The results of one dbt command, a node each, and the row counts of staging models with new rows.
+    """The results of one dbt command.
 
-    `misfits` are what the tests of raw's types found, and `sources` what the project declares of raw.
+    Attributes:
+        command: the command line.
+        nodes: the nodes' results.
+        rows: row counts of the staging models with new rows.
+        misfits: what the tests of raw's types found.
+        sources: the raw tables that the project declares.
     """
 
     command: str
@@ -94,28 +117,33 @@ class DbtResult(BaseModel):
     sources: list[DeclaredSource] = []
 
     def counts(self) -> dict[str, int]:
-        """How many nodes ended in each status, e.g. `{"success": 12, "pass": 60}`."""
+        """Return the number of nodes with each status, e.g. `{"success": 12, "pass": 60}`."""
         statuses = [node.status for node in self.nodes]
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
     def tested(self) -> str:
-        """Say what the tests looked at, in a sentence; empty where none has run."""
+        """Return a sentence about the rows that the tests read; "" if no test has run."""
         tests = [node for node in self.nodes if node.resource_type == "test" and node.status != "skipped"]
         of_changes = sum(node.changes_only for node in tests)
         if not tests:
             return ""
         if not of_changes:
-            return "The tests looked at every row."
+            return "The tests read every row."
         return (
-            f"{of_changes} of {len(tests)} tests looked only at what may have changed since they last passed, "
-            "the others at every row."
+            f"{of_changes} of {len(tests)} tests read only the rows that may have changed since they last passed. "
+            "The others read every row."
         )
 
 
 class SourceFreshness(BaseModel):
-    """How old a source's newest row is; `age_hours` and `loaded_at` are unknown where it has no row.
+    """The age of a source's newest row.
 
-    `limit_hours` is the age at which the source is stale, as sources.yml has it.
+    Attributes:
+        source: `source.table`.
+        status: dbt's status.
+        loaded_at: when the newest row was loaded; None if there are no rows.
+        age_hours: its age in hours; None if there are no rows.
+        limit_hours: age in hours from which the source is stale, from sources.yml.
     """
 
     source: str
@@ -126,7 +154,7 @@ class SourceFreshness(BaseModel):
 
 
 def nodes_of(results: Iterable[Any], changes_only: Container[str] = ()) -> list[DbtNode]:
-    """Return the results of a command but for the project's own hooks where these have run."""
+    """Return the results of a command, without the project's own hooks that succeeded."""
     return [
         DbtNode(
             id=each.node.unique_id,
@@ -145,7 +173,7 @@ def nodes_of(results: Iterable[Any], changes_only: Container[str] = ()) -> list[
 
 
 def sources_of(manifest: Any) -> list[DeclaredSource]:
-    """Return what a manifest declares of raw; tables without columns are left out."""
+    """Return the raw tables that a manifest declares. Tables without columns are left out."""
     found = []
     for id_, node in (manifest.sources if manifest else {}).items():
         named = {str(each.meta.get("column", each.name)).lower(): each.meta for each in node.columns.values()}
@@ -156,7 +184,7 @@ def sources_of(manifest: Any) -> list[DeclaredSource]:
 
 
 NEVER = 1
-"""The year in which dbt says that the newest row of an empty table was loaded."""
+"""The year that dbt reports for the newest row of an empty table."""
 
 
 def freshness_of(result: Any) -> SourceFreshness:

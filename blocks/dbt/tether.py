@@ -1,6 +1,7 @@
-"""Runs a command that ends with the process that started it, however that ends: `python tether.py COMMAND ...`.
+"""Run a command that ends when its parent process ends, for whatever reason: `python tether.py COMMAND ...`.
 
-Standard input is the tether. When it closes, the command is interrupted, and killed if it does not end within 30 s.
+The parent holds the other end of standard input. When that closes, the command is interrupted, and killed if it does
+not end within 30 s.
 """
 
 import os
@@ -14,8 +15,8 @@ TIMES, SECONDS = 10, 3
 
 
 def _follow(command: subprocess.Popen[bytes]) -> None:
-    os.read(sys.stdin.fileno(), 1)  # nobody writes: it returns when the other end is closed
-    for _ in range(TIMES):  # dbt may begin another query after it has cancelled those at work
+    os.read(sys.stdin.fileno(), 1)  # nobody writes, so this returns when the other end is closed
+    for _ in range(TIMES):  # dbt may start another query after it has cancelled the running ones
         command.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             command.wait(SECONDS)
@@ -24,7 +25,7 @@ def _follow(command: subprocess.Popen[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell has its background jobs ignore it, and so would the command
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # in a shell's background job, SIGINT is ignored, also by the command
     started = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # noqa: S603
     threading.Thread(target=_follow, args=[started], daemon=True).start()
     code = started.wait()

@@ -67,14 +67,14 @@ def test_doctor_finds_nothing_that_fails_on_a_platform_that_has_just_come_up(up:
 def test_doctor_names_what_fails_and_what_mends_it(up: str, clone: Clone) -> None:
     declared = clone.folder / "prefect.yaml"
     original = declared.read_text()
-    declared.write_text(original.replace("Only the load.", "The load alone."))
+    declared.write_text(original.replace("Runs only the load.", "The load alone."))
     report, plan = clone.make("doctor"), clone.make("promote")
     declared.write_text(original)
     assert report.returncode != 0
     assert "FAIL  deployments" in report.stdout
     assert "-> `make up`, or `make promote APPLY=1`" in report.stdout
     assert plan.returncode == 0, plan.stdout
-    assert "deployment airbyte-sync: description: 'Only the load.' -> 'The load alone.'" in plan.stdout
+    assert "deployment airbyte-sync: description: 'Runs only the load.' -> 'The load alone.'" in plan.stdout
     assert "Nothing was changed." in plan.stdout
 
 

@@ -101,13 +101,13 @@ def test_all_credentials_but_prefects_come_from_the_blocks(platform: Platform, s
 
 @pytest.mark.exhaustive
 def test_promote_changes_what_it_prints_and_then_nothing_is_left_to_change(platform: Platform, project: Path) -> None:
-    replace(project / "prefect.yaml", "Only the load.", "The load alone.")
+    replace(project / "prefect.yaml", "Runs only the load.", "The load alone.")
     replace(project / "profiles" / "rehearsal.env", "FRESHNESS_THRESHOLD_HOURS=25", "FRESHNESS_THRESHOLD_HOURS=26")
     clone = Clone(project, platform.name)
     applied, again = clone.make("promote", "PROFILE=rehearsal", "APPLY=1"), clone.make("promote", "PROFILE=rehearsal")
     assert (applied.returncode, again.returncode) == (0, 0), applied.stdout + again.stdout
     assert "block dbt-config/rehearsal: freshness_threshold_hours: '25' -> '26'" in applied.stdout
-    assert "deployment airbyte-sync: description: 'Only the load.' -> 'The load alone.'" in applied.stdout
+    assert "deployment airbyte-sync: description: 'Runs only the load.' -> 'The load alone.'" in applied.stdout
     assert again.stdout.count("nothing changes") == 2
     assert platform.prefect("GET", "deployments/name/airbyte_sync/airbyte-sync")["description"] == "The load alone."
     assert CANARY not in applied.stdout + again.stdout

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Makes the landing bucket and lands the files of localstack/landing. LocalStack forgets both when it stops, so this runs at each start;
-# the same content under the same key is not loaded again.
+# Creates the landing bucket and uploads the files of localstack/landing. LocalStack loses both when it stops, so this runs
+# at each start. The same content under the same key is not loaded again.
 set -euo pipefail
-export PYTHONPYCACHEPREFIX=/tmp/pycache # the image is read-only: without it each call would compile the whole client
+export PYTHONPYCACHEPREFIX=/tmp/pycache # the image is read-only, so each call would otherwise compile the whole client
 
-# S3 takes no constraint for its first region, and wants one for every other.
+# S3 accepts no location constraint for us-east-1, and requires one for every other region.
 constraint=()
 region=${AWS_DEFAULT_REGION:-us-east-1}
 [ "$region" = us-east-1 ] || constraint=(--create-bucket-configuration "LocationConstraint=$region")

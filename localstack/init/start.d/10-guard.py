@@ -1,6 +1,6 @@
-"""Puts the guard in front of LocalStack's gateway, which by itself answers to any Host and lets S3 answer any page.
+"""Puts the guard in front of LocalStack's gateway, which otherwise accepts any Host and requests from any web page.
 
-LocalStack runs this in its own process before it is ready; docker-compose.yml mounts `services.guard`.
+LocalStack runs this in its own process before it is ready. docker-compose.yml mounts `services.guard`.
 """
 
 import os
@@ -12,14 +12,14 @@ from localstack.runtime import get_current_runtime
 sys.path.insert(0, "/opt/platform")
 from services.guard.rules import ADDED, Rules, is_cors, joined, names
 
-# S3's clients send bodies of any type, so that Host, Origin and Sec-Fetch-Site alone decide.
+# S3's clients send bodies of any type, so only Host, Origin and Sec-Fetch-Site decide.
 PROXIES = os.environ.get("GUARD_ALLOWED_HOSTS", "")
 HOSTS = f"{os.environ['GUARD_NAMES']},{PROXIES}"
 RULES = Rules(names(HOSTS), names(PROXIES), buckets=True, json_only=False)
 
 
 def refuse(chain: Any, context: Any, response: Any) -> None:
-    """The first handler of a request."""
+    """Reject a request that the guard does not allow. This is the first handler of a request."""
     request = context.request
     if refused := RULES.refusal(request.method, request.path, joined(request.headers.items())):
         response.status_code = refused.status
@@ -29,7 +29,7 @@ def refuse(chain: Any, context: Any, response: Any) -> None:
 
 
 def close_to_others(_chain: Any, _context: Any, response: Any) -> None:
-    """The last handler of an answer."""
+    """Remove CORS headers, and add the guard's headers. This is the last handler of an answer."""
     for name in [name for name, _ in response.headers.items() if is_cors(name)]:
         del response.headers[name]
     response.headers.update(ADDED)

@@ -493,7 +493,9 @@ def test_polls_are_close_at_first_and_ten_seconds_apart_later_on(server: Server)
 def test_a_sync_that_never_ends_is_cancelled_at_its_deadline(server: Server, airbyte: AirbyteClient) -> None:
     server.fault("stuck_running")
     job, _ = airbyte.start_sync(CONNECTION)
-    with pytest.raises(SyncTimedOut, match=r"after 0\.3 s and was cancelled.*increase AIRBYTE_SYNC_TIMEOUT_SECONDS") as e:
+    with pytest.raises(
+        SyncTimedOut, match=r"after 0\.3 s and was cancelled.*increase AIRBYTE_SYNC_TIMEOUT_SECONDS"
+    ) as e:
         airbyte.wait(job, 0.3)
     assert f"job {job.job_id}" in str(e.value)
     assert CONNECTION in str(e.value)
