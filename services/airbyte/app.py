@@ -15,7 +15,7 @@ from services.airbyte import problems
 from services.airbyte.catalog import Catalog
 from services.airbyte.config import Config
 from services.airbyte.config_changes import ConfigChanges
-from services.airbyte.config_file import ConfigError, in_bucket, load_config
+from services.airbyte.config_file import ConfigError, load_config, with_bucket
 from services.airbyte.endpoints import Mock
 from services.airbyte.engine import Engine
 from services.airbyte.faults import FaultRequest, Faults
@@ -44,12 +44,12 @@ def create_app(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        store, requested = Store(settings.state_dir), Faults(fault_set)
+        store, fault_list = Store(settings.state_dir), Faults(fault_set)
         catalog = Catalog(config, settings.lake_dir, settings.like_airbyte)
-        engine = Engine(settings, catalog, store, requested)
+        engine = Engine(settings, catalog, store, fault_list)
         try:
             resources_ = Resources(catalog, store, engine.cancel)
-            app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), requested, resources_)
+            app.state.mock = Mock(settings, catalog, store, engine, Tokens(settings, store), fault_list, resources_)
             await engine.start()
             changes = ConfigChanges(settings, _config, catalog, store, engine)
             following = asyncio.create_task(changes.follow(), name="config changes")
@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> Starlette:
 
 def _config(settings: Settings) -> Config:
     config = load_config(settings.config, settings.destination)
-    return in_bucket(config, settings.s3_bucket, settings.s3_prefix) if settings.s3_bucket else config
+    return with_bucket(config, settings.s3_bucket, settings.s3_prefix) if settings.s3_bucket else config
 
 
 async def _no_such_route(request: Request, error: Exception) -> Response:

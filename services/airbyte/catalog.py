@@ -9,7 +9,7 @@ from uuid import UUID
 from services.airbyte import like_airbyte
 from services.airbyte.config import Config, Connection, Destination, Source, Stream, StreamChoice, Tag, Workspace
 from services.airbyte.config_file import ConfigError
-from services.airbyte.stream_choices import mistake
+from services.airbyte.stream_choices import choice_error
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class SyncedStream:
 
 def types_of(stream: Stream, like: bool) -> dict[str, str]:
     """Return the types of a stream's declared columns; with `like`, those that Airbyte's source-s3 gives them."""
-    return like_airbyte.declared(stream) if like else {name: type_.value for name, type_ in stream.columns.items()}
+    if like:
+        return like_airbyte.declared_types(stream)
+    return {name: type_.value for name, type_ in stream.columns.items()}
 
 
 Resource = Workspace | Source | Destination | Connection | Tag
@@ -62,7 +64,7 @@ def id_of(kind: str, resource: Resource) -> UUID:
 
 
 class Catalog:
-    """`of` maps each kind to its resources by id, `deleted` to its deleted resources by id."""
+    """`by_kind` maps each kind to its resources by id, `deleted` to its deleted resources by id."""
 
     def __init__(self, config: Config, lake_dir: Path, like_airbyte: bool = False) -> None:
         self._like_airbyte = like_airbyte
@@ -71,24 +73,24 @@ class Catalog:
         self.destinations: dict[UUID, Destination] = {d.destinationId: d for d in config.destinations}
         self.connections: dict[UUID, Connection] = {c.connectionId: c for c in config.connections}
         self.tags: dict[UUID, Tag] = {t.tagId: t for t in config.tags}
-        every = (self.workspaces, self.sources, self.destinations, self.connections, self.tags)
-        self.of = dict(zip(KINDS, cast(tuple[dict[UUID, Resource], ...], every), strict=True))
+        all_kinds = (self.workspaces, self.sources, self.destinations, self.connections, self.tags)
+        self.by_kind = dict(zip(KINDS, cast(tuple[dict[UUID, Resource], ...], all_kinds), strict=True))
         self.deleted: dict[str, dict[UUID, Resource]] = {kind: {} for kind in KINDS}
         self._lake_dir = lake_dir.absolute()
         self.check_folders()
 
-    def take(self, other: "Catalog") -> None:
+    def replace_all(self, other: "Catalog") -> None:
         """Replace this catalog's resources by another catalog's."""
         for kind in KINDS:
-            for own, others in ((self.of, other.of), (self.deleted, other.deleted)):
+            for own, others in ((self.by_kind, other.by_kind), (self.deleted, other.deleted)):
                 own[kind].clear()
                 own[kind].update(others[kind])
 
     def put(self, kind: str, resource: Resource) -> None:
-        self.of[kind][id_of(kind, resource)] = resource
+        self.by_kind[kind][id_of(kind, resource)] = resource
 
     def delete(self, kind: str, resource: Resource) -> None:
-        self.of[kind].pop(id_ := id_of(kind, resource), None)
+        self.by_kind[kind].pop(id_ := id_of(kind, resource), None)
         self.deleted[kind][id_] = resource
 
     def workspace_id(self, resource: Resource) -> UUID:
@@ -104,11 +106,11 @@ class Catalog:
 
     def source_of(self, connection: Connection) -> Source:
         """Return the connection's source even if it is deleted: GET /connections can list deleted connections."""
-        return cast(Source, self.of["source"].get(id_ := connection.sourceId) or self.deleted["source"][id_])
+        return cast(Source, self.by_kind["source"].get(id_ := connection.sourceId) or self.deleted["source"][id_])
 
     def destination_of(self, connection: Connection) -> Destination:
         id_ = connection.destinationId
-        return cast(Destination, self.of["destination"].get(id_) or self.deleted["destination"][id_])
+        return cast(Destination, self.by_kind["destination"].get(id_) or self.deleted["destination"][id_])
 
     def streams_of(self, connection: Connection) -> list[SyncedStream]:
         source = self.source_of(connection)
@@ -128,8 +130,8 @@ class Catalog:
         owners: dict[str, str] = {}
         for connection in self.connections.values():
             for synced in self.streams_of(connection):
-                if said := mistake(synced.choice, synced.stream, self.destination_of(connection)):
-                    raise ConfigError(f"{connection.name!r}: {said}")
+                if error := choice_error(synced.choice, synced.stream, self.destination_of(connection)):
+                    raise ConfigError(f"{connection.name!r}: {error}")
                 if (other := owners.setdefault(synced.place, connection.name)) != connection.name:
                     raise ConfigError(
                         f"The connections {other!r} and {connection.name!r} both write to {synced.place}. "

@@ -19,17 +19,17 @@ import duckdb
 from services.airbyte.convert import copy
 from services.airbyte.durable import commit, sync
 from services.airbyte.errors import DestinationError
-from services.airbyte.lake_lock import LakeInUse, alone
-from services.airbyte.names import COMPACTED, SCHEMA_FILES, digest
+from services.airbyte.lake_lock import LakeInUse, exclusive_lock
+from services.airbyte.names import COMPACTED_PREFIX, SCHEMA_FILES, digest
 
-LARGE = 128 << 20
+LARGE_FILE_BYTES = 128 << 20
 """Files of this size in bytes or larger are not merged. Smaller files are merged until they reach it together."""
-WORK = "compacted"
+WORK_FOLDER = "compacted"
 """The hidden folder for the merged files. Readers do not see it, even if a crash leaves it behind."""
-ORDER = "_airbyte_extracted_at, _ab_source_file_url, _airbyte_raw_id"
+ROW_ORDER = "_airbyte_extracted_at, _ab_source_file_url, _airbyte_raw_id"
 """Rows sorted this way let readers skip row groups by load time and by file. In most files the keys grow with both."""
 FILES = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
-AT_CWD, EXCHANGE = -100, 2
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
 """AT_FDCWD and RENAME_EXCHANGE of Linux. RENAME_SWAP of macOS has the same value as the latter."""
 
 
@@ -38,7 +38,7 @@ def compact(
     place: Path,
     recorded: Collection[str],
     temporary: Path,
-    waiting: Callable[[], None],
+    heartbeat: Callable[[], None],
 ) -> tuple[int, int]:
     """Merge the small files of a stream; return the number of files with rows before and after.
 
@@ -50,20 +50,20 @@ def compact(
         place: the stream's folder, or a link to it.
         recorded: names of the files that are recorded in the state.
         temporary: path for a temporary file in `place` that readers do not see.
-        waiting: called before each step that may take long.
+        heartbeat: called before each step that may take long.
 
     Raises:
         DestinationError: dbt did not stop reading the lake, or the file system cannot swap two folders.
         OSError, duckdb.Error: the merged files cannot be written; readers keep the old ones.
     """
-    folder, work = place.resolve(), place.parent / f".{place.name}" / WORK
-    sweep(work)
-    files = sorted(set(folder.glob("*.parquet")) - set(folder.glob(SCHEMA_FILES)), key=_written)
-    known = [file for file in files if file.name in recorded or file.name.startswith(COMPACTED)]
+    folder, work = place.resolve(), place.parent / f".{place.name}" / WORK_FOLDER
+    remove_work_folder(work)
+    files = sorted(set(folder.glob("*.parquet")) - set(folder.glob(SCHEMA_FILES)), key=_by_time)
+    known = [file for file in files if file.name in recorded or file.name.startswith(COMPACTED_PREFIX)]
     merged: set[Path] = set()
     try:
         for batch in _batches(connection, known):
-            waiting()
+            heartbeat()
             work.mkdir(parents=True, exist_ok=True)
             _merge(connection, batch, temporary)
             os.utime(temporary, ns=(batch[-1].stat().st_mtime_ns,) * 2)  # the merged file is as old as its newest rows
@@ -71,14 +71,14 @@ def compact(
             merged.update(batch)
         if merged:
             added = sum(1 for _ in work.iterdir())
-            _replace(folder, work, merged, waiting)
+            _publish(folder, work, merged, heartbeat)
             return len(files), len(files) - len(merged) + added
     finally:
-        sweep(work)
+        remove_work_folder(work)
     return len(files), len(files)
 
 
-def sweep(work: Path) -> None:
+def remove_work_folder(work: Path) -> None:
     """Remove the hidden folder. Nobody needs its files: they are incomplete before the swap and outdated after it."""
     shutil.rmtree(work, ignore_errors=True)
     with suppress(OSError):  # the parent has other files, or does not exist
@@ -87,20 +87,21 @@ def sweep(work: Path) -> None:
 
 def _batches(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> Iterator[list[Path]]:
     """Yield groups of small files, oldest file first. Each group becomes one file."""
-    small = [file for file in files if file.stat().st_size < LARGE]
+    small = [file for file in files if file.stat().st_size < LARGE_FILE_BYTES]
     if len(small) < 2:
         return
     query = (
         "SELECT file_name, list((name, duckdb_type) ORDER BY name)::VARCHAR FROM parquet_schema(?) "
         "WHERE duckdb_type IS NOT NULL GROUP BY ALL"
     )
-    shapes = dict(connection.execute(query, [[str(file) for file in small]]).fetchall())
-    for _, alike in groupby(sorted(small, key=lambda file: str(shapes[str(file)])), lambda file: shapes[str(file)]):
+    schemas = dict(connection.execute(query, [[str(file) for file in small]]).fetchall())
+    by_schema = sorted(small, key=lambda file: str(schemas[str(file)]))
+    for _, same_schema in groupby(by_schema, lambda file: schemas[str(file)]):
         batch, size = list[Path](), 0
-        for file in alike:
+        for file in same_schema:
             batch.append(file)
             size += file.stat().st_size
-            if size >= LARGE:
+            if size >= LARGE_FILE_BYTES:
                 yield batch
                 batch, size = [], 0
         if len(batch) > 1:
@@ -111,22 +112,22 @@ def _merge(connection: duckdb.DuckDBPyConnection, batch: Sequence[Path], tempora
     """Write the rows of the batch to one sorted file, then check that no row was lost or changed."""
     before = [str(file) for file in batch]
     width = len(connection.execute(f"DESCRIBE FROM {FILES}", [before]).fetchall())
-    copy(connection, f"FROM {FILES} ORDER BY {ORDER}", temporary, width, [before])
+    copy(connection, f"FROM {FILES} ORDER BY {ROW_ORDER}", temporary, width, [before])
     rows = f"SELECT count(*), sum(hash(each)) FROM (FROM {FILES}) AS each"  # noqa: S608 - a constant
     old, new = (connection.execute(rows, [names]).fetchall() for names in (before, [str(temporary)]))
     if old != new:
         raise duckdb.IOException(f"Merging {len(batch)} files changed their rows: count and hash {old} became {new}")
 
 
-def _replace(folder: Path, work: Path, merged: Collection[Path], waiting: Callable[[], None]) -> None:
+def _publish(folder: Path, work: Path, merged: Collection[Path], heartbeat: Callable[[], None]) -> None:
     """Swap the folder with `work`, after linking the files that were not merged into `work`."""
     for file in set(folder.glob("*.parquet")) - set(merged):
         os.link(file, work / file.name)
     shutil.copymode(folder, work)
     sync(work)
     try:
-        with alone(work.parent.parent, waiting):
-            _exchange(folder, work)
+        with exclusive_lock(work.parent.parent, heartbeat):
+            _swap_folders(folder, work)
             sync(folder.parent)
             sync(work.parent)
     except LakeInUse as error:
@@ -137,13 +138,13 @@ def _replace(folder: Path, work: Path, merged: Collection[Path], waiting: Callab
         ) from None
 
 
-def _exchange(one: Path, other: Path) -> None:
+def _swap_folders(one: Path, other: Path) -> None:
     """Swap two folders in one atomic step."""
     library = ctypes.CDLL(None, use_errno=True)
     if sys.platform == "darwin":
-        failed = library.renamex_np(os.fsencode(one), os.fsencode(other), EXCHANGE)
+        failed = library.renamex_np(os.fsencode(one), os.fsencode(other), RENAME_EXCHANGE)
     else:
-        failed = library.renameat2(AT_CWD, os.fsencode(one), AT_CWD, os.fsencode(other), EXCHANGE)
+        failed = library.renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
     if not failed:
         return
     if (code := ctypes.get_errno()) not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
@@ -155,11 +156,11 @@ def _exchange(one: Path, other: Path) -> None:
     )
 
 
-def _written(file: Path) -> tuple[int, str]:
+def _by_time(file: Path) -> tuple[int, str]:
     return file.stat().st_mtime_ns, file.name
 
 
 def _name(batch: Sequence[Path]) -> str:
     """Return a name that is unique to the merged files: it is a hash of their names, sizes and times."""
     stats = [(file.name, file.stat()) for file in batch]
-    return f"{COMPACTED}{digest(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]))}.parquet"
+    return f"{COMPACTED_PREFIX}{digest(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]))}.parquet"

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from isal import igzip, igzip_lib
 
-from services.airbyte.formats.model import SUFFIX, BadFile
+from services.airbyte.formats.model import SUFFIX_ADVICE, BadFile
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -57,7 +57,7 @@ class Decompressed(io.RawIOBase):
             return self._stream.read(size)
         except gzip.BadGzipFile as error:
             if "Not a gzipped file" in str(error):
-                raise BadFile(f"not a gzip file. {SUFFIX}") from None
+                raise BadFile(f"it is not a gzip file. {SUFFIX_ADVICE}") from None
             raise self._broken(error) from None
         except BROKEN as error:
             raise self._broken(error) from None
@@ -70,7 +70,7 @@ class Decompressed(io.RawIOBase):
         return BadFile(f"the {self._kind} data is broken or incomplete ({error}). Upload the file again")
 
 
-def decompressed(kind: str, body: IO[bytes]) -> Decompressed:
+def decompress(kind: str, body: IO[bytes]) -> Decompressed:
     if kind == "gzip":
         return Decompressed(kind, igzip.open(body))  # type: ignore[no-untyped-call]
     return Decompressed(kind, cast(IO[bytes], Bzip2(body) if kind == "bzip2" else zstd.ZstdFile(body)))
@@ -108,9 +108,9 @@ class StoredObject(io.RawIOBase):
     def __init__(self, client: "S3Client", bucket: str, key: str, etag: str, size: int) -> None:
         super().__init__()
         self._client = client
-        self._where = (bucket, key, etag)
+        self._version = (bucket, key, etag)
         self._size = size
-        self._at = 0
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -119,28 +119,28 @@ class StoredObject(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
+        self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        return self._position
 
     def readall(self) -> bytes:
-        return self._read(self._size - self._at)
+        return self._read(self._size - self._position)
 
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
-        data = self._read(min(len(buffer), self._size - self._at))
+        data = self._read(min(len(buffer), self._size - self._position))
         buffer[: len(data)] = data
         return len(data)
 
     def _read(self, length: int) -> bytes:
         if length <= 0:
             return b""
-        bucket, key, etag = self._where
-        part = f"bytes={self._at}-{self._at + length - 1}"
+        bucket, key, etag = self._version
+        part = f"bytes={self._position}-{self._position + length - 1}"
         data = self._client.get_object(Bucket=bucket, Key=key, Range=part, IfMatch=etag)["Body"].read()
-        self._at += len(data)
+        self._position += len(data)
         return data
 
 
-def archive(stored: StoredObject) -> zipfile.ZipFile:
+def open_archive(stored: StoredObject) -> zipfile.ZipFile:
     """Open a zip archive.
 
     Raises:
@@ -161,7 +161,7 @@ def files_in(opened: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
     yield from (each for each in opened.infolist() if not each.is_dir() and not each.filename.startswith("__MACOSX/"))
 
 
-def member(opened: zipfile.ZipFile, name: str) -> Decompressed:
+def open_member(opened: zipfile.ZipFile, name: str) -> Decompressed:
     try:
         return Decompressed("zip", opened.open(name))
     except BROKEN as error:

@@ -30,30 +30,30 @@ class ConfigChanges:
     ) -> None:
         self._settings, self._load = settings, load
         self._catalog, self._store, self._engine = catalog, store, engine
-        self._known = self._stamp()
+        self._version = self._file_version()
 
     async def follow(self) -> None:
         """Apply each change until cancelled."""
         while True:
             await asyncio.sleep(SECONDS)
-            if (now := self._stamp()) != self._known:
-                self._known = now
-                await self._take()
+            if (now := self._file_version()) != self._version:
+                self._version = now
+                await self._reload()
 
-    async def _take(self) -> None:
+    async def _reload(self) -> None:
         try:
-            found = Catalog(self._load(self._settings), self._settings.lake_dir, self._settings.like_airbyte)
-            Resources(found, self._store, self._engine.cancel)  # changes made through the API take precedence
-            self._catalog.take(found)
+            new_catalog = Catalog(self._load(self._settings), self._settings.lake_dir, self._settings.like_airbyte)
+            Resources(new_catalog, self._store, self._engine.cancel)  # changes made through the API take precedence
+            self._catalog.replace_all(new_catalog)
         except ConfigError as error:
             log.error("The config file has changed but cannot be used. The old one stays in effect. %s", error)
         else:
             log.warning("%s has changed and was reloaded", printable(str(self._settings.config)))
             await self._engine.prepare()
 
-    def _stamp(self) -> tuple[int, int, int]:
+    def _file_version(self) -> tuple[int, int, int]:
         try:
-            found = self._settings.config.stat()
+            stat = self._settings.config.stat()
         except OSError:
             return (0, 0, 0)
-        return (found.st_mtime_ns, found.st_size, found.st_ino)
+        return (stat.st_mtime_ns, stat.st_size, stat.st_ino)

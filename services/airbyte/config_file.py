@@ -23,43 +23,45 @@ def load_config(path: Path, destination: Path | None = None) -> Config:
         ConfigError: a file cannot be used, or a connection's destination differs from `destination`.
     """
     config = _read(path)
-    return _redirected(config, _destination(destination)) if destination else config
+    return _with_destination(config, _destination(destination)) if destination else config
 
 
-def in_bucket(config: Config, bucket: str, prefix: str) -> Config:
+def with_bucket(config: Config, bucket: str, prefix: str) -> Config:
     """Return the config with this bucket and prefix in each source that has BUCKET and PREFIX; leave other sources."""
 
-    def moved(source: Source) -> Source:
+    def with_place(source: Source) -> Source:
         read = source.configuration
         if (read.bucket, read.prefix) != (BUCKET, PREFIX):
             return source
         place = read.model_copy(update={"bucket": bucket, "prefix": prefix})
         return source.model_copy(update={"configuration": place})
 
-    return config.model_copy(update={"sources": [moved(each) for each in config.sources]})
+    return config.model_copy(update={"sources": [with_place(each) for each in config.sources]})
 
 
-def _redirected(config: Config, wanted: DestinationConfiguration) -> Config:
+def _with_destination(config: Config, replacement: DestinationConfiguration) -> Config:
     destinations = [
         # A lake keeps the folder that the file declares.
-        Destination(**{**dict(each), "configuration": wanted, "definitionId": definition({"configuration": wanted})})
-        if isinstance(each.configuration, LakeConfiguration) and not isinstance(wanted, LakeConfiguration)
+        Destination(
+            **{**dict(each), "configuration": replacement, "definitionId": definition({"configuration": replacement})}
+        )
+        if isinstance(each.configuration, LakeConfiguration) and not isinstance(replacement, LakeConfiguration)
         else each
         for each in config.destinations
     ]
-    there = {each.destinationId: each for each in destinations}
+    by_id = {each.destinationId: each for each in destinations}
     for connection in config.connections:
-        leads_to = there[connection.destinationId]
-        if _place(leads_to.configuration) != _place(wanted):
+        target = by_id[connection.destinationId]
+        if _address(target.configuration) != _address(replacement):
             raise ConfigError(
-                f"The connection {connection.name!r} writes to the destination {leads_to.name!r}, "
-                f"{_place(leads_to.configuration)}, but the profile's warehouse is {_place(wanted)}. "
+                f"The connection {connection.name!r} writes to the destination {target.name!r}, "
+                f"{_address(target.configuration)}, but the profile's warehouse is {_address(replacement)}. "
                 "Remove that destination's configuration from the file, or change the profile."
             )
     return config.model_copy(update={"destinations": destinations})
 
 
-def _place(configuration: DestinationConfiguration) -> str:
+def _address(configuration: DestinationConfiguration) -> str:
     """Return the destination's address, for messages and comparisons. It contains no secret."""
     if isinstance(configuration, LakeConfiguration):
         return "the lake"
@@ -85,12 +87,12 @@ def _read(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     except ValidationError as error:
-        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in mistakes(error)]
+        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in relevant_errors(error)]
         faults = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in said]
         raise ConfigError("\n".join(faults)) from None
 
 
-def mistakes(error: ValidationError) -> list[ErrorDetails]:
+def relevant_errors(error: ValidationError) -> list[ErrorDetails]:
     """Return the errors, without those of defaults that depend on an invalid field: they repeat that field's error."""
     return [each for each in error.errors(include_url=False) if each["type"] != "default_factory_not_called"]
 

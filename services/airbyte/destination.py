@@ -18,7 +18,7 @@ class Destination(Protocol):
     """
 
     temporary: Path
-    keeps_kinds: bool
+    strict_json: bool
     """Whether object columns reject arrays and array columns accept only arrays."""
 
     def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
@@ -52,9 +52,9 @@ class Destination(Protocol):
 
 
 def open_destination(
-    connection: duckdb.DuckDBPyConnection, task: SyncTask, stream: StreamTask, waiting: Callable[[], None]
+    connection: duckdb.DuckDBPyConnection, task: SyncTask, stream: StreamTask, heartbeat: Callable[[], None]
 ) -> Destination:
-    """Open the stream's folder or table; `waiting` is called while it waits for a lock.
+    """Open the stream's folder or table; `heartbeat` is called while it waits for a lock.
 
     Raises:
         DestinationError: the session with Snowflake cannot be opened.
@@ -63,7 +63,7 @@ def open_destination(
         overwrites = stream.overwrite and not (task.clear or task.prepare_only or task.remove or task.compact)
         label = f"{task.job_id}-{os.getpid()}"
         return LakeFolder(
-            connection, Path(stream.place), label, stream.generation, overwrites, waiting, task.like_airbyte
+            connection, Path(stream.place), label, stream.generation, overwrites, heartbeat, task.like_airbyte
         )
     # The import of Snowflake's connector takes a second, so it happens only if it is used.
     from services.airbyte.destination_config import SnowflakeConfiguration

@@ -21,11 +21,11 @@ MASK = "*" * 10  # callers see this instead of a secret, as in Airbyte
 REVEAL = {"reveal": True}  # serialization context that dumps secrets unmasked, for the store and the worker
 
 
-def _shown(secret: SecretStr, info: SerializationInfo) -> str:
+def _serialize_secret(secret: SecretStr, info: SerializationInfo) -> str:
     return secret.get_secret_value() if info.context == REVEAL else MASK
 
 
-Secret = Annotated[SecretStr, PlainSerializer(_shown)]
+Secret = Annotated[SecretStr, PlainSerializer(_serialize_secret)]
 
 
 class _Configuration(BaseModel):
@@ -113,10 +113,10 @@ DEFINITIONS = {
 }
 
 
-def unmasked(after: Any, before: Any) -> Any:
+def restore_secrets(after: Any, before: Any) -> Any:
     """Restore the secrets that a caller received masked and sent back."""
     if after == MASK:
         return before
     if isinstance(after, dict) and isinstance(before, dict):
-        return {name: unmasked(value, before.get(name)) for name, value in after.items()}
+        return {name: restore_secrets(value, before.get(name)) for name, value in after.items()}
     return after

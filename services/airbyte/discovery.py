@@ -11,7 +11,7 @@ from services.airbyte.catalog import types_of
 from services.airbyte.config import Source, Stream
 from services.airbyte.names import printable
 from services.airbyte.protocol import Discovered, Failed
-from services.airbyte.tasks import Tasks, files_of
+from services.airbyte.tasks import TaskBuilder, files_of
 from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
 
 log = logging.getLogger("airbyte")
@@ -21,11 +21,11 @@ Columns = dict[str, str]
 class Discovery:
     """Caches what it discovers until a caller asks for a new discovery, as Airbyte does."""
 
-    def __init__(self, tasks: Tasks, workers: Workers, stall_seconds: float) -> None:
+    def __init__(self, tasks: TaskBuilder, workers: Workers, stall_seconds: float) -> None:
         self._stall_seconds = stall_seconds
         self._tasks = tasks
         self._workers = workers
-        self._found: dict[str, dict[str, Columns]] = {}
+        self._cache: dict[str, dict[str, Columns]] = {}
         self._one_at_a_time = asyncio.Lock()
 
     async def columns(self, source: Source, again: bool = False) -> dict[str, Columns]:
@@ -42,14 +42,14 @@ class Discovery:
     async def _inferred(self, source: Source, streams: list[Stream], again: bool) -> dict[str, Columns]:
         key = source.configuration.model_dump_json()
         async with self._one_at_a_time:
-            if again or key not in self._found:
-                found = await self._look(source, streams)
+            if again or key not in self._cache:
+                found = await self._discover(source, streams)
                 if len(found) < len(streams):
                     return found
-                self._found[key] = found
-            return self._found[key]
+                self._cache[key] = found
+            return self._cache[key]
 
-    async def _look(self, source: Source, streams: list[Stream]) -> dict[str, Columns]:
+    async def _discover(self, source: Source, streams: list[Stream]) -> dict[str, Columns]:
         found: dict[str, Columns] = {}
         tasks = [files_of(stream, source.configuration.prefix) for stream in streams]
         task = replace(self._tasks.source(source, f"discover-{uuid4()}", tasks), discover=True)

@@ -57,7 +57,7 @@ def operation(method: str, path: str, name: str, handler: Handler, public: bool 
             fault = await _fault(request, mock, name)
             if fault is None:
                 return await handler(request, mock)
-            return await _strike(fault, request, mock, handler)
+            return await _apply_fault(fault, request, mock, handler)
         except ApiError as error:
             return error.response()
         except Exception:
@@ -171,7 +171,7 @@ async def _connection_id(request: Request, mock: Mock) -> UUID | None:
         return None
 
 
-async def _strike(fault: Fault, request: Request, mock: Mock, handler: Handler) -> Response:
+async def _apply_fault(fault: Fault, request: Request, mock: Mock, handler: Handler) -> Response:
     if fault.kind is FaultKind.SLOW:
         real = await handler(request, mock)
         await asyncio.sleep(fault.seconds)
@@ -186,10 +186,10 @@ async def _strike(fault: Fault, request: Request, mock: Mock, handler: Handler) 
         case FaultKind.MALFORMED_JSON:
             return Response('{"jobId": 1, "status": "runn', media_type="application/json")
         case _:
-            return _status(fault.status, request)
+            return _error_response(fault.status, request)
 
 
-def _status(status: int, request: Request) -> Response:
+def _error_response(status: int, request: Request) -> Response:
     match status:
         case 401:
             return problems.unauthorized(request.url.path).response()

@@ -34,14 +34,14 @@ from services.airbyte.protocol import (
 )
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
-from services.airbyte.tasks import Tasks
+from services.airbyte.tasks import TaskBuilder
 from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
 
 log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
 
 
-Told = Committed | Compacted | Ignored | NewColumns | Removed | Widened
+WorkerEvent = Committed | Compacted | Ignored | NewColumns | Removed | Widened
 """What a worker reports that it has done."""
 
 
@@ -52,17 +52,17 @@ class Engine:
         self._store = store
         self._faults = faults
         self._workers = Workers()
-        self._tasks_of = Tasks(settings, catalog, store)
-        self.discovery = Discovery(self._tasks_of, self._workers, settings.stall_timeout)
+        self._task_builder = TaskBuilder(settings, catalog, store)
+        self.discovery = Discovery(self._task_builder, self._workers, settings.stall_timeout)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._disabled: set[int] = set()  # jobs that found new columns, which someone has to approve
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
-        self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._folders = asyncio.Lock()  # held while files are changed outside of a sync
+        self._connection_locks: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._folder_lock = asyncio.Lock()  # held while files are changed outside of a sync
 
     async def start(self) -> None:
         """Write the empty schema files and resume the jobs that the last stop interrupted."""
-        shutil.rmtree(self._tasks_of.work_dir, ignore_errors=True)
+        shutil.rmtree(self._task_builder.work_dir, ignore_errors=True)
         await self.prepare()
         self._workers.warm_up()
         for job in self._store.active_jobs():
@@ -80,8 +80,8 @@ class Engine:
             for lake in {Path(synced.place).parent for synced in streams}:
                 lock_file(lake)
             if not all(has_schema(Path(s.place), s.columns) for s in streams):
-                async with self._folders:
-                    await self._prepare(connection)
+                async with self._folder_lock:
+                    await self._prepare_connection(connection)
 
     async def stop(self) -> None:
         """Stop all workers. Jobs keep their status in the store, so that the next start resumes them."""
@@ -113,15 +113,15 @@ class Engine:
                 continue
             streams = self._catalog.streams_of(connection)
             prefixed = {each.stream.name: f"{connection.prefix}{each.stream.name}" for each in streams}
-            async with self._turns[connection.connectionId], self._slots, self._folders:
+            async with self._connection_locks[connection.connectionId], self._slots, self._folder_lock:
                 removed: dict[str, int] = {}
 
-                def hear(told: Told, removed: dict[str, int] = removed) -> None:
-                    if isinstance(told, Removed):
-                        removed[told.stream] = told.rows
+                def on_event(event: WorkerEvent, removed: dict[str, int] = removed) -> None:
+                    if isinstance(event, Removed):
+                        removed[event.stream] = event.rows
 
-                task = self._tasks_of.removal(connection, streams, key)
-                problems = await self._work(task, hear)
+                task = self._task_builder.removal(connection, streams, key)
+                problems = await self._run_worker(task, on_event)
                 failed += [each["externalMessage"] for each in problems]
                 if not problems:
                     self._store.forget(connection.connectionId, key)
@@ -151,14 +151,14 @@ class Engine:
             folders |= set(every)
             if not wanted:
                 continue
-            async with self._turns[connection.connectionId], self._slots, self._folders:
+            async with self._connection_locks[connection.connectionId], self._slots, self._folder_lock:
 
-                def hear(told: Told, prefix: str = connection.prefix) -> None:
-                    if isinstance(told, Compacted):
-                        counts[f"{prefix}{told.stream}"] = told.before, told.after
+                def on_event(event: WorkerEvent, prefix: str = connection.prefix) -> None:
+                    if isinstance(event, Compacted):
+                        counts[f"{prefix}{event.stream}"] = event.before, event.after
 
-                task = self._tasks_of.compaction(connection, wanted)
-                problems = await self._work(task, hear)
+                task = self._task_builder.compaction(connection, wanted)
+                problems = await self._run_worker(task, on_event)
                 failed += [each["externalMessage"] for each in problems]
         if stream and not counts and not failed and folders:
             failed.append(f"there is no stream {stream!r} in the lake. Its streams are: {', '.join(sorted(folders))}")
@@ -178,68 +178,68 @@ class Engine:
                 task.cancel()
 
     async def _run(self, job: Job, fault: Fault | None) -> None:
-        async with self._turns[job.connection_id]:
+        async with self._connection_locks[job.connection_id]:
             if fault and fault.kind is FaultKind.STUCK_PENDING:
-                await self._while_present(fault)
+                await self._wait_until_removed(fault)
             if fault and fault.kind is FaultKind.STUCK_QUEUED:
                 self._store.set_status(job.job_id, JobStatus.QUEUED)
-                await self._while_present(fault)
+                await self._wait_until_removed(fault)
             try:
-                await self._attempts(job, fault)
+                await self._run_attempts(job, fault)
             except Exception as error:
                 log.exception("job %d", job.job_id)
                 self._give_up(job, error)
 
-    async def _attempts(self, job: Job, fault: Fault | None) -> None:
+    async def _run_attempts(self, job: Job, fault: Fault | None) -> None:
         """Run one attempt after the other. While a job waits for its next attempt, other jobs can run."""
         connection = self._catalog.connections[job.connection_id]
         streams = self._catalog.streams_of(connection)
-        for left in reversed(range(self._settings.max_attempts)):
+        for attempts_left in reversed(range(self._settings.max_attempts)):
             async with self._slots:
                 number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
-                problems = await self._attempt(job, number, connection, streams, fault)
+                problems = await self._run_attempt(job, number, connection, streams, fault)
             if job.job_id in self._disabled:
                 self._end(job, number, JobStatus.CANCELLED, problems)  # as Airbyte does if new columns need approval
             if self._store.job(job.job_id).status in TERMINAL:
                 return
-            again = left > 0 and failures.is_transient(problems)
-            status = JobStatus.INCOMPLETE if again else JobStatus.FAILED
+            is_retried = attempts_left > 0 and failures.is_transient(problems)
+            status = JobStatus.INCOMPLETE if is_retried else JobStatus.FAILED
             self._end(job, number, status if problems else JobStatus.SUCCEEDED, problems)
-            if not problems or not again:
+            if not problems or not is_retried:
                 return
             await asyncio.sleep(min(self._settings.retry_delay * 2**number, MAX_RETRY_DELAY))
 
-    async def _attempt(
+    async def _run_attempt(
         self, job: Job, number: int, connection: Connection, streams: list[SyncedStream], fault: Fault | None
     ) -> list[dict[str, Any]]:
         """Run an attempt; return its failures. An empty list means success."""
-        if fault and (struck := await self._strike(fault, job, number)) is not None:
-            return struck
+        if fault and (outcome := await self._apply_fault(fault, job, number)) is not None:
+            return outcome
         if job.job_type in CLEARS:
-            task = replace(self._tasks_of.attempt(connection, job, streams), clear=True)
-            problems = await self._work(task)
+            task = replace(self._task_builder.attempt(connection, job, streams), clear=True)
+            problems = await self._run_worker(task)
             for synced in [] if problems else streams:
                 self._store.next_generation(job, synced.stream.name)
             return problems
         vanish = fault is not None and fault.kind is FaultKind.FILE_DISAPPEARS and number < fault.attempts
-        task = replace(self._tasks_of.attempt(connection, job, streams), vanish=vanish)
-        return await self._work(task, lambda told: self._take(job, number, told))
+        task = replace(self._task_builder.attempt(connection, job, streams), vanish=vanish)
+        return await self._run_worker(task, lambda event: self._handle_event(job, number, event))
 
-    def _take(self, job: Job, number: int, told: Told) -> None:
+    def _handle_event(self, job: Job, number: int, event: WorkerEvent) -> None:
         """Store what an attempt has done, and log a warning if somebody should know about it."""
         line = ""
-        match told:
+        match event:
             case Committed():
-                self._store.record(job, number, told)
-                line = _skipped(told) if told.skipped else ""
+                self._store.record(job, number, event)
+                line = _skipped_rows_warning(event) if event.skipped else ""
             case Widened():
-                line = _told(told)
+                line = _widened_warning(event)
             case NewColumns():
-                self._store.propose(job.connection_id, told.stream, told.names)
+                self._store.propose_columns(job.connection_id, event.stream, event.names)
                 self._disable(job)
-                line = _waiting(told)
-            case Ignored() if self._store.ignore(job.connection_id, told):
-                line = f"{told.key} is ignored: {told.reason}."
+                line = _new_columns_warning(event)
+            case Ignored() if self._store.ignore(job.connection_id, event):
+                line = f"{event.key} is ignored: {event.reason}."
         if line:
             log.warning(line := printable(f"WARN {line}"))
             self._store.note(job.job_id, number, line)
@@ -250,11 +250,11 @@ class Engine:
         self._catalog.put("connection", changed)
         self._store.save_resource("connection", job.connection_id, changed.model_dump_json(), deleted=False)
 
-    async def _strike(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
+    async def _apply_fault(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
         """Apply a fault; return the attempt's failures, or None if the attempt is to run as usual."""
         match fault.kind:
             case FaultKind.STUCK_RUNNING:
-                await self._while_present(fault)
+                await self._wait_until_removed(fault)
             case FaultKind.FAIL:
                 return [failures.injected(fault.reason, "system_error")]
             case FaultKind.FAIL_ATTEMPTS if number < fault.attempts:
@@ -266,39 +266,41 @@ class Engine:
                 return []
         return None
 
-    async def _while_present(self, fault: Fault) -> None:
+    async def _wait_until_removed(self, fault: Fault) -> None:
         while self._faults.is_present(fault):
             await asyncio.sleep(0.05)
 
-    async def _prepare(self, connection: Connection) -> None:
-        task = self._tasks_of.attempt(connection, None, self._catalog.streams_of(connection))
-        if problems := await self._work(task):
+    async def _prepare_connection(self, connection: Connection) -> None:
+        task = self._task_builder.attempt(connection, None, self._catalog.streams_of(connection))
+        if problems := await self._run_worker(task):
             raise RuntimeError(f"Cannot prepare the lake's folders: {problems[0]['internalMessage']}")
 
-    async def _work(self, task: SyncTask, hear: Callable[[Told], None] = lambda _: None) -> list[dict[str, Any]]:
-        """Run a worker process to its end; return its failures. `hear` receives what the worker has done."""
+    async def _run_worker(
+        self, task: SyncTask, on_event: Callable[[WorkerEvent], None] = lambda _: None
+    ) -> list[dict[str, Any]]:
+        """Run a worker process to its end; return its failures. `on_event` receives what the worker has done."""
         problems: list[dict[str, Any]] = []
-        at: dict[str, str] = {}  # stream -> the key that it is reading
+        current_keys: dict[str, str] = {}  # stream -> the key that it is reading
         try:
             async with aclosing(self._workers.run(task, self._settings.stall_timeout)) as messages:
                 async for message in messages:
                     match message:
                         case Reading() as reading:
-                            at[reading.stream] = reading.key
+                            current_keys[reading.stream] = reading.key
                         case Committed() | Compacted() | Ignored() | NewColumns() | Removed() | Widened() as done:
-                            hear(done)
+                            on_event(done)
                             if isinstance(done, Committed):
-                                at.pop(done.stream, None)
+                                current_keys.pop(done.stream, None)
                         case Failed() as failed:
                             if failed.detail:
                                 log.error("stream %s: %s", failed.stream, printable(failed.detail))
                             problems.append(failures.from_stream(failed))
-                            at.pop(failed.stream, None)
+                            current_keys.pop(failed.stream, None)
             return problems
         except WorkerDied as error:
-            return [*problems, failures.worker_died(error.exit_code, error.detail, at.values())]
+            return [*problems, failures.worker_died(error.exit_code, error.detail, current_keys.values())]
         except WorkerStalled:
-            return [*problems, failures.worker_stalled(self._settings.stall_timeout, at.values())]
+            return [*problems, failures.worker_stalled(self._settings.stall_timeout, current_keys.values())]
         finally:
             shutil.rmtree(task.work_dir, ignore_errors=True)
 
@@ -314,14 +316,14 @@ class Engine:
             self._store.set_status(job.job_id, JobStatus.FAILED)
 
 
-def _skipped(file: Committed) -> str:
+def _skipped_rows_warning(file: Committed) -> str:
     return (
         f"{file.key}: {file.skipped:,} of its {file.rows + file.skipped:,} rows were skipped, because they have more "
         "or fewer values than the header. The stream's format.ignore_errors_on_fields_mismatch allows this."
     )
 
 
-def _waiting(change: NewColumns) -> str:
+def _new_columns_warning(change: NewColumns) -> str:
     return (
         f"{change.key} has columns that stream {change.stream!r} lacks: {', '.join(change.names)}. The file was not "
         "loaded and the connection was disabled, because its nonBreakingSchemaUpdatesBehavior is disable_connection. "
@@ -329,15 +331,15 @@ def _waiting(change: NewColumns) -> str:
     )
 
 
-def _told(change: Widened) -> str:
-    said = RESPELT if change.after == "string" else "Earlier rows keep their values."
+def _widened_warning(change: Widened) -> str:
+    note = TEXT_CHANGED if change.after == "string" else "Earlier rows keep their values."
     return (
         f"Column {change.column!r} of stream {change.stream!r} was {change.before} and is {change.after} now, because "
-        f"of the values in {change.key}. {said} Check the queries that read the column."
+        f"of the values in {change.key}. {note} Check the queries that read the column."
     )
 
 
-RESPELT = (
+TEXT_CHANGED = (
     "Earlier rows were converted from values, so their text may differ from their files: 1.50 was read as a number and "
     "is now 1.5. To get the files' text, declare the stream's columns and clear the stream."
 )

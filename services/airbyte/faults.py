@@ -103,19 +103,19 @@ class Faults:
         return fault.faultId in self._faults
 
     def for_request(self, operation: str, connection_id: UUID | None) -> Fault | None:
-        return self._strike(
+        return self._use(
             f
             for f in self.all()
             if f.kind in HTTP_KINDS and f.operation in ("*", operation) and _is_for(f, connection_id)
         )
 
     def for_new_job(self, connection_id: UUID) -> Fault | None:
-        return self._strike(f for f in self.all() if f.kind in JOB_KINDS and _is_for(f, connection_id))
+        return self._use(f for f in self.all() if f.kind in JOB_KINDS and _is_for(f, connection_id))
 
     def of_kind(self, kind: FaultKind, connection_id: UUID | None = None) -> Fault | None:
-        return self._strike(f for f in self.all() if f.kind is kind and _is_for(f, connection_id))
+        return self._use(f for f in self.all() if f.kind is kind and _is_for(f, connection_id))
 
-    def _strike(self, candidates: Iterable[Fault]) -> Fault | None:
+    def _use(self, candidates: Iterable[Fault]) -> Fault | None:
         """Return the oldest candidate that is to act now, and count its use."""
         for fault in candidates:
             if fault.skipped < fault.skip:

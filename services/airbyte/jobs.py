@@ -27,7 +27,7 @@ CLEARS = (JobType.RESET, JobType.CLEAR)
 """Types of jobs that only remove rows."""
 S = JobStatus
 TERMINAL = frozenset({S.SUCCEEDED, S.FAILED, S.CANCELLED})
-ALLOWED: dict[JobStatus, frozenset[JobStatus]] = {
+ALLOWED_CHANGES: dict[JobStatus, frozenset[JobStatus]] = {
     S.PENDING: frozenset({S.QUEUED, S.RUNNING, S.FAILED, S.CANCELLED, S.INCOMPLETE}),
     S.QUEUED: frozenset({S.PENDING, S.RUNNING, S.CANCELLED, S.FAILED}),
     S.RUNNING: frozenset({S.INCOMPLETE, S.SUCCEEDED, S.FAILED, S.CANCELLED}),

@@ -9,15 +9,15 @@ from pathlib import Path
 import duckdb
 
 from services.airbyte import sql
-from services.airbyte.compaction import ORDER, WORK, compact, sweep
+from services.airbyte.compaction import ROW_ORDER, WORK_FOLDER, compact, remove_work_folder
 from services.airbyte.convert import copy, write_empty
 from services.airbyte.durable import commit, sync
 from services.airbyte.errors import DestinationError
 from services.airbyte.formats.model import is_reserved
-from services.airbyte.lake_lock import LakeInUse, alone
-from services.airbyte.names import SCHEMA_FILES, of_object, schema_name
+from services.airbyte.lake_lock import LakeInUse, exclusive_lock
+from services.airbyte.names import SCHEMA_FILES, object_condition, schema_name
 
-FILE = "_ab_source_file_url"
+FILE_COLUMN = "_ab_source_file_url"
 
 
 class LakeFolder:
@@ -31,7 +31,7 @@ class LakeFolder:
     them.
     """
 
-    keeps_kinds = False
+    strict_json = False
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class LakeFolder:
         label: str,
         generation: int,
         overwrites: bool,
-        waiting: Callable[[], None],
+        heartbeat: Callable[[], None],
         date_as_text: bool = False,
     ) -> None:
         self._date_as_text = date_as_text
@@ -50,23 +50,23 @@ class LakeFolder:
         self._label = label
         self._generation = str(generation)
         self._overwrites = overwrites
-        self._waiting = waiting
+        self._heartbeat = heartbeat
         self.temporary = place / f".{label}.tmp"
 
     def prepare(self, declared: Mapping[str, str]) -> dict[str, str]:
         """Create the folder; return its columns. If none are declared, return those of the schema file."""
-        if not os.path.lexists(self._place) and self._before.is_dir():
-            self._before.rename(self._place)  # a publication was interrupted between its two steps
+        if not os.path.lexists(self._place) and self._old_folder.is_dir():
+            self._old_folder.rename(self._place)  # a publication was interrupted between its two steps
         if self._place.is_symlink() and not self._place.exists():
             self._place.unlink()  # its target was removed by somebody
         self._place.mkdir(parents=True, exist_ok=True)
         for leftover in self._place.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)
-        sweep(self._hidden / WORK)
-        columns = dict(declared) or self._known()
+        remove_work_folder(self._hidden / WORK_FOLDER)
+        columns = dict(declared) or self._existing_columns()
         self.set_columns(columns)
         if self._overwrites:
-            self._folder = self._hidden / self._next()
+            self._folder = self._hidden / self._next_folder_name()
             self._folder.mkdir(parents=True, exist_ok=True)
             self.set_columns(columns)
             self._remove_all_but(self._place.resolve(), self._folder)
@@ -117,8 +117,8 @@ class LakeFolder:
             if file.name not in targets:
                 file.unlink()
         try:
-            with alone(self._place.parent, self._waiting):
-                self._switch()
+            with exclusive_lock(self._place.parent, self._heartbeat):
+                self._publish()
         except LakeInUse as error:
             raise DestinationError(
                 "system_error",
@@ -127,7 +127,7 @@ class LakeFolder:
             ) from None
 
     def clear(self) -> None:
-        columns = self._known()
+        columns = self._existing_columns()
         self._folder = self._hidden / f"cleared-{self._label}"
         self._folder.mkdir(parents=True, exist_ok=True)
         self.set_columns(columns)
@@ -140,15 +140,15 @@ class LakeFolder:
             DestinationError: dbt did not stop reading the lake.
         """
         files = f"{glob.escape(str(self._place))}/*.parquet"
-        condition, values = of_object(key, FILE)
+        condition, values = object_condition(key, FILE_COLUMN)
         # A stream may have a column `filename`, but no column whose name begins with _airbyte_.
         relation = "read_parquet(?, filename = '_airbyte_file', union_by_name = true, hive_partitioning = false)"
         query = f"SELECT _airbyte_file, count(*) FROM {relation} WHERE {condition} GROUP BY ALL"  # noqa: S608 - a constant
         found = self._connection.execute(query, [files, *values]).fetchall()
-        left = {Path(name): self._without(name, condition, values) for name, _ in found}
+        remaining = {Path(name): self._write_other_rows(name, condition, values) for name, _ in found}
         try:
-            with alone(self._place.parent, self._waiting):
-                for file, rest in left.items():
+            with exclusive_lock(self._place.parent, self._heartbeat):
+                for file, rest in remaining.items():
                     if rest:
                         commit(rest, file)
                     else:
@@ -161,13 +161,13 @@ class LakeFolder:
             ) from None
         return sum(rows for _, rows in found)
 
-    def _without(self, name: str, condition: str, values: tuple[str, ...]) -> Path | None:
+    def _write_other_rows(self, name: str, condition: str, values: tuple[str, ...]) -> Path | None:
         """Write the file's other rows to a temporary file that readers do not see; return None if there are none."""
-        self._waiting()
+        self._heartbeat()
         rest = self._place / f".{Path(name).name}.tmp"
         relation = "read_parquet(?, hive_partitioning = false)"
         width = len(self._connection.execute(f"DESCRIBE FROM {relation}", [name]).fetchall())
-        query = f"FROM {relation} WHERE ({condition}) IS NOT TRUE ORDER BY {ORDER}"
+        query = f"FROM {relation} WHERE ({condition}) IS NOT TRUE ORDER BY {ROW_ORDER}"
         if copy(self._connection, query, rest, width, [name, *values]):
             return rest
         rest.unlink()
@@ -175,16 +175,16 @@ class LakeFolder:
 
     def compact(self, recorded: Collection[str]) -> tuple[int, int]:
         """Merge the small files among `recorded`; return the number of files with rows before and after."""
-        return compact(self._connection, self._place, recorded, self.temporary, self._waiting)
+        return compact(self._connection, self._place, recorded, self.temporary, self._heartbeat)
 
     def close(self) -> None:
         self.temporary.unlink(missing_ok=True)
 
     @property
-    def _before(self) -> Path:
+    def _old_folder(self) -> Path:
         return self._hidden / "before"
 
-    def _next(self) -> str:
+    def _next_folder_name(self) -> str:
         """Return the name of the folder for the new files. All attempts use the same one until it is published.
 
         If an attempt was interrupted just after it published its folder, the next attempt uses another one.
@@ -195,12 +195,12 @@ class LakeFolder:
     def _find(self, target: str) -> Path | None:
         return next((folder / target for folder in (self._folder, self._place) if (folder / target).exists()), None)
 
-    def _switch(self) -> None:
+    def _publish(self) -> None:
         (link := self._hidden / "link").unlink(missing_ok=True)
         link.symlink_to(Path(self._hidden.name) / self._folder.name)
         if not self._place.is_symlink():
-            shutil.rmtree(self._before, ignore_errors=True)
-            self._place.rename(self._before)
+            shutil.rmtree(self._old_folder, ignore_errors=True)
+            self._place.rename(self._old_folder)
         link.replace(self._place)
         sync(self._place.parent)
         self._remove_all_but(self._folder)
@@ -214,13 +214,13 @@ class LakeFolder:
 
     def _remove_if_unread(self, files: Collection[Path]) -> None:
         try:
-            with alone(self._place.parent, self._waiting, seconds=0):
+            with exclusive_lock(self._place.parent, self._heartbeat, seconds=0):
                 for file in files:
                     file.unlink(missing_ok=True)
         except LakeInUse:
             pass  # the next sync tries again; a stale empty file does not harm readers
 
-    def _known(self) -> dict[str, str]:
+    def _existing_columns(self) -> dict[str, str]:
         newest = sorted(self._place.glob(SCHEMA_FILES), key=lambda file: file.stat().st_mtime_ns)[-1:]
         if not newest:
             return {}

@@ -28,8 +28,8 @@ def lock_file(lake: Path) -> Path:
 
 
 @contextmanager
-def alone(lake: Path, waiting: Callable[[], None], seconds: float = SECONDS) -> Iterator[None]:
-    """Hold the lake's exclusive lock; `waiting` is called before each retry.
+def exclusive_lock(lake: Path, heartbeat: Callable[[], None], seconds: float = SECONDS) -> Iterator[None]:
+    """Hold the lake's exclusive lock; `heartbeat` is called before each retry.
 
     Raises:
         LakeInUse: a reader held the lock for all of `seconds`.
@@ -37,17 +37,17 @@ def alone(lake: Path, waiting: Callable[[], None], seconds: float = SECONDS) -> 
     deadline = time.monotonic() + seconds
     descriptor = os.open(lock_file(lake), os.O_RDONLY)
     try:
-        while not _taken(descriptor):
+        while not _try_lock(descriptor):
             if time.monotonic() > deadline:
                 raise LakeInUse(f"{lake} was in use by a reader for {seconds:g} s")
-            waiting()
+            heartbeat()
             time.sleep(PAUSE)
         yield
     finally:
         os.close(descriptor)
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,14 +8,14 @@ from services.airbyte.formats.settings import JsonlFormat, ParquetFormat
 
 DATE_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
 """How source-s3 writes a file's date in its state and in `_ab_source_file_last_modified`, which is text."""
-MOST_FILES = 10_000
+MAX_FILES = 10_000
 """The number of files that source-s3 remembers for a stream."""
 WINDOW = timedelta(days=3)
 """source-s3 reads an unknown file of this age or younger, even if it may have read and forgotten the file."""
 TIMES = (ColumnType.TIMESTAMP, ColumnType.TIMESTAMP_LOCAL, ColumnType.DATE)
 
 
-def declared(stream: Stream) -> dict[str, str]:
+def declared_types(stream: Stream) -> dict[str, str]:
     """Return the types that source-s3 gives a stream's declared columns.
 
     CSV columns are text unless the format infers types. Inferred times are text, too. Parquet columns keep their types.
@@ -30,17 +30,17 @@ def declared(stream: Stream) -> dict[str, str]:
 class History:
     """Decide which files to read as source-s3 does: by their dates, not by their content.
 
-    source-s3 remembers the newest files of a stream. Once it remembers `most` files, it reads an unknown one if that is
-    newer than the oldest remembered file, or within the window.
+    source-s3 remembers the newest files of a stream. Once it remembers `limit` files, it reads an unknown one if that
+    is newer than the oldest remembered file, or within the window.
 
     Args:
         dates: the modification date of each file that was read, by key.
     """
 
-    def __init__(self, dates: Mapping[str, datetime], most: int = MOST_FILES, now: datetime | None = None) -> None:
-        newest = sorted(((date, key) for key, date in dates.items()), reverse=True)[:most]
+    def __init__(self, dates: Mapping[str, datetime], limit: int = MAX_FILES, now: datetime | None = None) -> None:
+        newest = sorted(((date, key) for key, date in dates.items()), reverse=True)[:limit]
         self._known = {key: date for date, key in newest}
-        self._oldest = newest[-1] if len(newest) == most else None
+        self._oldest = newest[-1] if len(newest) == limit else None
         self._window = (now or datetime.now(UTC)) - WINDOW
 
     def wants(self, key: str, date: datetime) -> bool:

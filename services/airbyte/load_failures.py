@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from services.airbyte.protocol import SyncTask
 
-MOST_MESSAGE = 2000
+MAX_MESSAGE_LENGTH = 2000
 """The most characters of a failure's message. A parser's error may quote a whole row."""
-WRONG_SETTINGS = {
+FIXES = {
     **dict.fromkeys(("NoSuchBucket", "404"), "Correct the bucket's name."),
     **dict.fromkeys(
         ("AccessDenied", "403"),
@@ -35,12 +35,12 @@ def s3_failure(error: Exception, task: SyncTask) -> tuple[str, str]:
             f"S3 ({where}): every request is redirected. Correct the endpoint or the region.",
         )
     code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
-    if helps := WRONG_SETTINGS.get(code):
-        return "config_error", f"S3 ({where}): {error}. {helps}"
+    if fix := FIXES.get(code):
+        return "config_error", f"S3 ({where}): {error}. {fix}"
     return "transient_error", f"S3 ({where}): {error}"
 
 
-def unforeseen(error: Exception, key: str) -> str:
+def unexpected_failure(error: Exception, key: str) -> str:
     where = f"reading {key}" if key else "preparing the stream"
     return (
         f"An unexpected error occurred while {where}: {type(error).__name__}: {error}. Sync again. If it happens "
@@ -61,6 +61,6 @@ def local_failure(error: OSError | duckdb.Error, place: str, key: str) -> str:
 def shortened(message: str, work_dir: str, key: str) -> str:
     """Cut the middle out of a long message, and replace the path of the mock's local copy by the object's key."""
     message = re.sub(rf"{re.escape(str(Path(work_dir)))}/.*?-[0-9a-f]{{16}}(\.\w+)?", lambda _: key, message)
-    if len(message) <= MOST_MESSAGE:
+    if len(message) <= MAX_MESSAGE_LENGTH:
         return message
-    return f"{message[: MOST_MESSAGE // 2]} ... {message[-MOST_MESSAGE // 2 :]}"
+    return f"{message[: MAX_MESSAGE_LENGTH // 2]} ... {message[-MAX_MESSAGE_LENGTH // 2 :]}"

@@ -27,7 +27,7 @@ from services.airbyte.formats.csv_file import CsvFile
 from services.airbyte.formats.model import BadFile, check_shared, widest
 from services.airbyte.lake import LakeFolder
 from services.airbyte.like_airbyte import History
-from services.airbyte.load_failures import MOST_MESSAGE, local_failure, s3_failure, shortened, unforeseen
+from services.airbyte.load_failures import MAX_MESSAGE_LENGTH, local_failure, s3_failure, shortened, unexpected_failure
 from services.airbyte.names import digest, target_name
 from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import (
@@ -80,8 +80,8 @@ class _StreamLoader:
         self._emit = emit
         self._destination: Destination
         self._columns: dict[str, str] = {}
-        self._filled: set[str] = set()  # columns that exist in the destination
-        self._written: set[str] = set()
+        self._stored_columns: set[str] = set()  # columns that exist in the destination
+        self._committed_targets: set[str] = set()
         self._key = ""
         self._history = _history(stream) if task.like_airbyte else None
 
@@ -95,10 +95,10 @@ class _StreamLoader:
                 self._discover()
                 return True
             with closing(
-                open_destination(self._connection, self._task, self._stream, self._waiting)
+                open_destination(self._connection, self._task, self._stream, self._heartbeat)
             ) as self._destination:
                 self._columns = self._destination.prepare(self._stream.columns)
-                self._do()
+                self._run_task()
         except SchemaChanged as error:
             self._emit(NewColumns(self._stream.name, error.names, self._key))
         except BadFile as error:
@@ -115,10 +115,10 @@ class _StreamLoader:
                 return False
             self._fail("system_error", local_failure(error, self._stream.place, self._key), origin="destination")
         except Exception as error:  # noqa: BLE001 - an unexpected error must not stop the other streams
-            self._fail("system_error", unforeseen(error, self._key), detail=traceback.format_exc())
+            self._fail("system_error", unexpected_failure(error, self._key), detail=traceback.format_exc())
         return True
 
-    def _do(self) -> None:
+    def _run_task(self) -> None:
         if self._task.clear:
             self._destination.clear()
         elif self._task.remove:
@@ -133,35 +133,35 @@ class _StreamLoader:
 
     def _discover(self) -> None:
         client = objects.connect(self._task.s3)
-        for version in self._listed(client):
+        for version in self._list_versions(client):
             self._key = version.key
             if got := self._download(client, version):
-                source = self._opened(version.key, got)
+                source = self._open(version.key, got)
                 types = {**source.empty, **self._inferred(source)}
                 self._emit(Discovered(self._stream.name, {name: types.get(name, "string") for name in source.names}))
                 return
 
-    def _look(self, client: "S3Client") -> None:
+    def _infer_from_all_files(self, client: "S3Client") -> None:
         """Infer types that fit the values of all files, before any row is loaded with narrower types."""
-        for version, download in objects.one_ahead(partial(self._download, client), self._listed(client)):
+        for version, download in objects.prefetch(partial(self._download, client), self._list_versions(client)):
             self._key = version.key
-            self._waiting()
+            self._heartbeat()
             if (got := download.result()) is not None:
-                source = self._opened(version.key, got)
+                source = self._open(version.key, got)
                 check_shared(source.names, self._columns)
-                self._columns |= self._needed(self._inferred(source))
+                self._columns |= self._missing_columns(self._inferred(source))
                 got.path.unlink()
 
     def _load_all(self) -> None:
         client = objects.connect(self._task.s3)
         if not self._columns:
             with suppress(BadFile):  # loading reports the bad file, after it has loaded the files before it
-                self._look(client)
+                self._infer_from_all_files(client)
             self._destination.set_columns(self._columns)
-        self._filled = set(self._columns)
+        self._stored_columns = set(self._columns)
         bad: list[tuple[str, BadFile]] = []
-        files = self._listed(client, self._ignored)
-        for version, download in objects.one_ahead(partial(self._download, client), files):
+        files = self._list_versions(client, self._report_ignored)
+        for version, download in objects.prefetch(partial(self._download, client), files):
             self._key = version.key
             self._emit(Reading(self._stream.name, version.key))
             try:
@@ -174,15 +174,15 @@ class _StreamLoader:
             self._key, first = bad[0]
             raise first
         if self._stream.overwrite:
-            self._destination.keep_only(self._written)
+            self._destination.keep_only(self._committed_targets)
 
-    def _listed(
+    def _list_versions(
         self, client: "S3Client", ignored: Callable[[ObjectVersion, str], None] = lambda *_: None
     ) -> Iterator[ObjectVersion]:
         stream = self._stream
         return objects.list_versions(client, self._task.bucket, stream.prefix, stream.globs, stream.format, ignored)
 
-    def _ignored(self, version: ObjectVersion, reason: str) -> None:
+    def _report_ignored(self, version: ObjectVersion, reason: str) -> None:
         self._emit(Ignored(self._stream.name, version.key, version.etag, reason))
 
     def _download(self, client: "S3Client", listed: ObjectVersion) -> Download | None:
@@ -199,7 +199,7 @@ class _StreamLoader:
     def _load(self, listed: ObjectVersion, download: "Future[Download | None]") -> None:
         etag, number, _ = self._stream.read.get(listed.key, UNREAD)
         if self._was_read(listed):
-            self._written.add(self._target(listed.key, etag, number))
+            self._committed_targets.add(self._target(listed.key, etag, number))
             return
         target = self._target(listed.key, listed.etag, number + 1)
         if (rows := self._destination.rows_of(target)) is not None:
@@ -221,14 +221,14 @@ class _StreamLoader:
             got.path.unlink(missing_ok=True)
 
     def _commit(self, got: Download, target: str, number: int, partial: bool = False) -> None:
-        found, source = got.version, self._opened(got.version.key, got)
+        found, source = got.version, self._open(got.version.key, got)
         check_shared(source.names, self._columns)
-        needed = self._allowed(self._needed(self._types(source)))
+        needed = self._approved_columns(self._missing_columns(self._file_types(source)))
         columns = self._columns | needed
         rows = self._convert(source, found, columns)
         source.check(rows)
         if rows and not self._stream.columns:
-            self._take(needed, found.key)
+            self._widen_columns(needed, found.key)
         if rows:
             self._destination.add(target, rows, columns)
         self._report(found, number, target, rows, source.skipped, partial)
@@ -238,7 +238,7 @@ class _StreamLoader:
 
         The file still counts as unread, so its next version loads these rows again.
         """
-        found, before = got.version, objects.before_line(got, line, self._task.limits, self._stream.format)
+        found, before = got.version, objects.copy_before_line(got, line, self._task.limits, self._stream.format)
         with suppress(BadFile):
             self._commit(before, self._target(found.key, f"{found.etag} {self._task.job_id}", number), number, True)
         before.path.unlink(missing_ok=True)
@@ -255,10 +255,10 @@ class _StreamLoader:
             return dict.fromkeys(source.names, "string")
         return source.infer()
 
-    def _opened(self, key: str, got: Download) -> SourceFile:
+    def _open(self, key: str, got: Download) -> SourceFile:
         return open_file(self._connection, key, got.path, got.survey, self._task.limits, self._stream.format)
 
-    def _types(self, source: SourceFile) -> dict[str, str]:
+    def _file_types(self, source: SourceFile) -> dict[str, str]:
         """Return the types of a file's columns. If columns are declared, return only the undeclared ones, as text."""
         types = {} if self._stream.columns else self._inferred(source)
         known = {name.lower() for name in self._columns}
@@ -266,18 +266,18 @@ class _StreamLoader:
         unknown = {} if self._stream.columns else source.empty
         return {name: unknown.get(name, "string") for name in new} | types
 
-    def _needed(self, types: Mapping[str, str]) -> dict[str, str]:
+    def _missing_columns(self, types: Mapping[str, str]) -> dict[str, str]:
         """Return the columns that the stream lacks, and those whose type is too narrow for these types."""
         known = {name.lower(): name for name in self._columns}
         needed = {}
         for name, type_ in types.items():
             if (column := known.get(name.lower())) is None:
                 needed[name] = type_
-            elif (wide := self._wide(column, type_)) != self._columns[column]:
+            elif (wide := self._wider_type(column, type_)) != self._columns[column]:
                 needed[column] = wide
         return self._selected(needed)
 
-    def _allowed(self, needed: dict[str, str]) -> dict[str, str]:
+    def _approved_columns(self, needed: dict[str, str]) -> dict[str, str]:
         """Return the columns that may be added or widened; the connection says if new ones are added or ignored.
 
         Raises:
@@ -290,28 +290,28 @@ class _StreamLoader:
             raise SchemaChanged(new)
         return {name: type_ for name, type_ in needed.items() if name not in new}
 
-    def _wide(self, column: str, type_: str) -> str:
+    def _wider_type(self, column: str, type_: str) -> str:
         """Return a type for a column's existing values and for `type_`; text if a double would round some of them."""
         known = self._columns[column]
         wide = widest(known, type_)
-        if (known, wide) == ("integer", "number") and column in self._filled:
+        if (known, wide) == ("integer", "number") and column in self._stored_columns:
             return wide if self._destination.fits_double(column) else "string"
         return wide
 
-    def _take(self, needed: Mapping[str, str], key: str) -> None:
+    def _widen_columns(self, needed: Mapping[str, str], key: str) -> None:
         """Add and widen the stream's inferred columns as a file needs, and report each changed type."""
         wider = {name: type_ for name, type_ in needed.items() if name in self._columns}
         for name, type_ in wider.items():
             self._emit(Widened(self._stream.name, name, self._columns[name], type_, key))
         self._columns |= needed
-        self._filled |= needed.keys()
+        self._stored_columns |= needed.keys()
         if needed:
             self._destination.set_columns(self._columns, wider)
 
     def _convert(self, source: SourceFile, found: ObjectVersion, columns: dict[str, str]) -> int:
         job, text = self._task.job_id, self._task.like_airbyte
-        kinds = self._destination.keeps_kinds
-        origin = Origin(found.key, found.last_modified, job, self._stream.generation, text, kinds)
+        strict = self._destination.strict_json
+        origin = Origin(found.key, found.last_modified, job, self._stream.generation, text, strict)
         names, temporary = self._destination.names_in_file(columns), self._destination.temporary
         return to_parquet(self._connection, source, temporary, columns, names, origin)
 
@@ -325,20 +325,20 @@ class _StreamLoader:
     def _report(
         self, found: ObjectVersion, number: int, target: str, rows: int, skipped: int, partial: bool = False
     ) -> None:
-        self._written.add(target)
+        self._committed_targets.add(target)
         date = found.last_modified.isoformat()
         if not partial:
             self._stream.read[found.key] = (found.etag, number, date)
         name, generation, etag, size = self._stream.name, self._stream.generation, found.etag, found.size
         self._emit(Committed(name, found.key, etag, number, generation, rows, size, target, skipped, date, partial))
 
-    def _waiting(self) -> None:
+    def _heartbeat(self) -> None:
         """Send the engine a sign of life."""
         self._emit(Reading(self._stream.name, self._key))
 
     def _fail(self, failure_type: str, message: str, origin: str = "source", detail: str = "") -> None:
         message = shortened(message, self._task.work_dir, self._key)
-        self._emit(Failed(self._stream.name, failure_type, message, origin, detail[-MOST_MESSAGE:]))
+        self._emit(Failed(self._stream.name, failure_type, message, origin, detail[-MAX_MESSAGE_LENGTH:]))
 
 
 UNREAD = ("", 0, "")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from services.airbyte.formats.suffixes import is_archive
 
-UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters except line feeds, Unicode line separators and text-direction marks, and lone surrogates."""
 SCHEMA_FILES = "_schema-*.parquet"
-COMPACTED = "_compacted-"
+COMPACTED_PREFIX = "_compacted-"
 """Prefix of the names of merged files. The name of a file from one object never begins with _."""
 
 
@@ -32,16 +32,16 @@ def target_name(connection_id: str, stream: str, generation: int, key: str, etag
     return f"{stem}-{digest(identity)}.parquet"
 
 
-def of_object(key: str, column: str, mark: str = "?") -> tuple[str, tuple[str, ...]]:
+def object_condition(key: str, column: str, placeholder: str = "?") -> tuple[str, tuple[str, ...]]:
     """Return an SQL condition for an object's rows, and its parameters. A zip archive's files have longer names."""
     if not is_archive(key):
-        return f"{column} = {mark}", (key,)
-    return f"({column} = {mark} OR substr({column}, 1, {len(key) + 1}) = {mark})", (key, f"{key}#")
+        return f"{column} = {placeholder}", (key,)
+    return f"({column} = {placeholder} OR substr({column}, 1, {len(key) + 1}) = {placeholder})", (key, f"{key}#")
 
 
 def printable(text: str) -> str:
     """Escape characters that a terminal, a log or a database cannot show. Keys and file names may contain them."""
-    return UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def digest(text: str) -> str:

@@ -111,24 +111,24 @@ def list_versions(
     """
     # S3 lists by a prefix of characters, not of path parts.
     literal = commonprefix([re.split(r"[*?\[!\\]", part)[0] for glob in globs for part in glob.split("|")])  # noqa: RUF071
-    fitting = [
+    matching = [
         version
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix + literal)
         for item in page.get("Contents", [])
         for version in _files(
             client, bucket, ObjectVersion(item["Key"], item["ETag"], item["LastModified"], item["Size"])
         )
-        if globmatch(_plain(version.key.removeprefix(prefix)), globs, flags=GLOBSTAR | SPLIT | DOTGLOB)
+        if globmatch(_without_dots(version.key.removeprefix(prefix)), globs, flags=GLOBSTAR | SPLIT | DOTGLOB)
     ]
-    for version in sorted(fitting, key=lambda version: (version.last_modified, version.key)):
-        hidden = not globmatch(_plain(version.key.removeprefix(prefix)), globs, flags=GLOBSTAR | SPLIT)
-        if why := "it is hidden: a part of its key begins with a dot" if hidden else why_ignored(version, chosen):
-            ignored(version, why)
+    for version in sorted(matching, key=lambda version: (version.last_modified, version.key)):
+        hidden = not globmatch(_without_dots(version.key.removeprefix(prefix)), globs, flags=GLOBSTAR | SPLIT)
+        if reason := "it is hidden: a part of its key begins with a dot" if hidden else why_ignored(version, chosen):
+            ignored(version, reason)
         else:
             yield version
 
 
-def _plain(name: str) -> str:
+def _without_dots(name: str) -> str:
     """Return the name without `.` and `..`, which globs do not match. They have no meaning in a key or an archive."""
     return re.sub(r"(?<![^/#])\.{1,2}/", "", name)
 
@@ -139,16 +139,16 @@ def _files(client: "S3Client", bucket: str, stored: ObjectVersion) -> Iterator[O
         yield stored
         return
     try:
-        with _archive(client, bucket, stored) as opened:
+        with _open_archive(client, bucket, stored) as opened:
             for each in compression.files_in(opened):
                 yield replace(stored, member=each.filename, size=each.compress_size, archive_size=stored.size)
     except BadFile:
         yield stored
 
 
-def _archive(client: "S3Client", bucket: str, stored: ObjectVersion) -> zipfile.ZipFile:
+def _open_archive(client: "S3Client", bucket: str, stored: ObjectVersion) -> zipfile.ZipFile:
     size_ = stored.archive_size or stored.size
-    return compression.archive(compression.StoredObject(client, bucket, stored.object_key, stored.etag, size_))
+    return compression.open_archive(compression.StoredObject(client, bucket, stored.object_key, stored.etag, size_))
 
 
 def why_ignored(version: ObjectVersion, chosen: Format | None) -> str:
@@ -179,7 +179,7 @@ def download(
     """
     found = format_of(listed.key, chosen)
     try:
-        with target.open("wb") as out, _opened(client, bucket, listed, limits) as (version, data):
+        with target.open("wb") as out, _open_version(client, bucket, listed, limits) as (version, data):
             return Download(version, target, _write(data, out, version, limits, found))
     except BadFile:
         target.unlink()
@@ -197,38 +197,38 @@ def from_disk(key: str, path: Path, target: Path, limits: Limits, chosen: Format
     with path.open("rb") as data, target.open("wb") as out:
         stat, kind = path.stat(), suffixes.compression(key)
         version = ObjectVersion(key, "", datetime.fromtimestamp(stat.st_mtime, UTC), stat.st_size)
-        plain: Data = compression.decompressed(kind, data) if kind and stat.st_size else data
+        plain: Data = compression.decompress(kind, data) if kind and stat.st_size else data
         return Download(version, target, _write(plain, out, version, limits, format_of(key, chosen)))
 
 
-def before_line(got: Download, line: int, limits: Limits, chosen: Format | None) -> Download:
+def copy_before_line(file: Download, line: int, limits: Limits, chosen: Format | None) -> Download:
     """Copy the lines of a text file before `line` to a new file."""
-    part = got.path.with_suffix(".before")
-    survey = Survey(limits, quotes=format_of(got.version.key, chosen) is None)
-    with got.path.open("rb") as whole, part.open("wb") as out:
+    part = file.path.with_suffix(".before")
+    survey = Survey(limits, quotes=format_of(file.version.key, chosen) is None)
+    with file.path.open("rb") as whole, part.open("wb") as out:
         for piece in islice(whole, line - 1):
             survey.feed(piece)
             out.write(piece)
-    return replace(got, path=part, survey=survey)
+    return replace(file, path=part, survey=survey)
 
 
 @contextmanager
-def _opened(
+def _open_version(
     client: "S3Client", bucket: str, listed: ObjectVersion, limits: Limits
 ) -> Iterator[tuple[ObjectVersion, Data]]:
     """Yield the newest version of an object and its decompressed data; of a file in an archive, the listed version."""
     kind = suffixes.compression(listed.key)
     if listed.member or suffixes.is_archive(listed.key):
-        with _archive(client, bucket, listed) as opened:
-            data: Data = compression.member(opened, listed.member or "")
-            yield listed, compression.decompressed(kind, cast(IO[bytes], data)) if kind else data
+        with _open_archive(client, bucket, listed) as opened:
+            data: Data = compression.open_member(opened, listed.member or "")
+            yield listed, compression.decompress(kind, cast(IO[bytes], data)) if kind else data
         return
     answer = client.get_object(Bucket=bucket, Key=listed.key)
     version = ObjectVersion(listed.key, answer["ETag"], answer["LastModified"], answer["ContentLength"])
     if not kind:
         _check_size(version.size, limits)
     body = cast(IO[bytes], answer["Body"])
-    yield version, compression.decompressed(kind, body) if kind and version.size else body
+    yield version, compression.decompress(kind, body) if kind and version.size else body
 
 
 def _write(data: Data, out: IO[bytes], version: ObjectVersion, limits: Limits, found: Format | None) -> Survey:
@@ -240,8 +240,8 @@ def _write(data: Data, out: IO[bytes], version: ObjectVersion, limits: Limits, f
         written += len(piece)
         _check_size(written, limits)
         if written > max(RATIO_COUNTS_FROM, version.size * limits.gzip_ratio):
-            grown = f"its {size(version.size)} decompress to more than {size(written)}"
-            raise TooLarge(f"{grown}, which is over {limits.gzip_ratio} times as much", "MAX_GZIP_RATIO")
+            growth = f"its {size(version.size)} decompress to more than {size(written)}"
+            raise TooLarge(f"{growth}, which is over {limits.gzip_ratio} times as much", "MAX_GZIP_RATIO")
         if text:
             piece = piece if out.tell() else piece.removeprefix(BOM_UTF8)
             survey.feed(piece)
@@ -254,17 +254,17 @@ def _check_size(count: int, limits: Limits) -> None:
         raise TooLarge(f"its decompressed size is more than {size(limits.file_bytes)}", "MAX_FILE_SIZE")
 
 
-def one_ahead(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
+def prefetch(do: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, "Future[R]"]]:
     """Yield each item with the future of `do(item)`, which runs for the next item while the caller handles this one.
 
     So the next file is downloaded while the current one is loaded.
     """
-    before: tuple[T, Future[R]] | None = None
+    previous: tuple[T, Future[R]] | None = None
     with ThreadPoolExecutor(1) as pool:
         for item in items:
-            after = (item, pool.submit(do, item))
-            if before:
-                yield before
-            before = after
-        if before:
-            yield before
+            current = (item, pool.submit(do, item))
+            if previous:
+                yield previous
+            previous = current
+        if previous:
+            yield previous

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from services.airbyte import problems
 from services.airbyte.catalog import KINDS, Catalog, Resource, id_of
 from services.airbyte.config import Connection, Destination, Source, StreamChoice, Tag, Workspace
-from services.airbyte.config_file import ConfigError, mistakes
-from services.airbyte.destination_config import REVEAL, unmasked
+from services.airbyte.config_file import ConfigError, relevant_errors
+from services.airbyte.destination_config import REVEAL, restore_secrets
 from services.airbyte.store import Store
-from services.airbyte.stream_choices import mistake
+from services.airbyte.stream_choices import choice_error
 
 log = logging.getLogger("airbyte")
 ENUMS = ("status", "namespaceDefinition", "nonBreakingSchemaUpdatesBehavior", "scheduleType", "syncMode")
@@ -44,9 +44,9 @@ class Resources:
         if isinstance(resource, Connection) and resource.status == "locked":
             raise problems.connection_locked()
         before = resource.model_dump(mode="json", context=REVEAL)
-        fields = unmasked(_fields(kind, body), before)
+        fields = restore_secrets(_fields(kind, body), before)
         if isinstance(resource, Connection) and fields.get("status") == "active":
-            self._store.approve(resource.connectionId)  # the new columns for which it was disabled
+            self._store.approve_columns(resource.connectionId)  # the new columns for which it was disabled
         if isinstance(fields.get("configuration"), dict):
             fields["configuration"] = before["configuration"] | fields["configuration"]
         return self._save(kind, _validated(kind, before | fields))
@@ -54,7 +54,7 @@ class Resources:
     def replace(self, kind: str, resource: Resource, body: dict[str, Any]) -> Resource:
         """PUT: replace the name and the whole configuration."""
         before = resource.model_dump(mode="json", context=REVEAL)
-        fields = unmasked(_fields(kind, body), before)
+        fields = restore_secrets(_fields(kind, body), before)
         for name in ("name", "configuration"):
             if name not in fields:
                 raise problems.invalid(f"{name}: must not be null")
@@ -63,8 +63,8 @@ class Resources:
     def delete(self, kind: str, resource: Resource) -> None:
         """Delete a resource and all that depend on it. Jobs of a deleted connection are cancelled."""
         id_ = id_of(kind, resource)
-        for other_kind, others in self._catalog.of.items():
-            for other in [other for other in others.values() if (kind, id_) in _needs(other)]:
+        for other_kind, others in self._catalog.by_kind.items():
+            for other in [other for other in others.values() if (kind, id_) in _dependencies(other)]:
                 self.delete(other_kind, other)
         if kind == "connection":
             self._cancel(id_)
@@ -74,13 +74,13 @@ class Resources:
 
     def _save(self, kind: str, resource: Resource) -> Resource:
         self._check(resource)
-        before = self._catalog.of[kind].get(id_ := id_of(kind, resource))
+        before = self._catalog.by_kind[kind].get(id_ := id_of(kind, resource))
         self._catalog.put(kind, resource)
         try:
             self._catalog.check_folders()
         except ConfigError as error:
             if before is None:
-                del self._catalog.of[kind][id_]
+                del self._catalog.by_kind[kind][id_]
             else:
                 self._catalog.put(kind, before)
             raise problems.conflicting_destination(str(error)) from None
@@ -94,8 +94,8 @@ class Resources:
             ApiError: it refers to a resource that does not exist, or it is invalid.
         """
         tags = [("tag", tag) for tag in resource.tags] if isinstance(resource, Connection) else []
-        for kind, id_ in [*_needs(resource), *tags]:
-            if id_ not in self._catalog.of[kind]:
+        for kind, id_ in [*_dependencies(resource), *tags]:
+            if id_ not in self._catalog.by_kind[kind]:
                 raise problems.not_found(kind, id_)
         if isinstance(resource, Tag) and any(_same_name(resource, tag) for tag in self._catalog.tags.values()):
             raise problems.tag_exists(resource.name)
@@ -105,13 +105,13 @@ class Resources:
 
     def _connection_name(self, fields: dict[str, Any]) -> str:
         """Return the default name as in Airbyte's UI: source → destination. A later check reports unknown ids."""
-        found = (self._catalog.of[kind].get(_uuid(fields.get(f"{kind}Id"))) for kind in ("source", "destination"))
+        found = (self._catalog.by_kind[kind].get(_uuid(fields.get(f"{kind}Id"))) for kind in ("source", "destination"))
         return " → ".join(each.name for each in found if isinstance(each, Source | Destination))
 
     def _restore(self, kind: str, resource: Resource, deleted: bool) -> None:
         if deleted:
             self._catalog.delete(kind, resource)
-        elif all(id_ in self._catalog.of[needed] for needed, id_ in _needs(resource)):
+        elif all(id_ in self._catalog.by_kind[needed] for needed, id_ in _dependencies(resource)):
             self._catalog.put(kind, resource)
         else:
             log.warning(
@@ -126,7 +126,7 @@ def _uuid(value: object) -> UUID:
         return UUID(int=0)
 
 
-def _needs(resource: Resource) -> list[tuple[str, UUID]]:
+def _dependencies(resource: Resource) -> list[tuple[str, UUID]]:
     """Return (kind, id) of each resource that this one depends on."""
     if isinstance(resource, Connection):
         return [("source", resource.sourceId), ("destination", resource.destinationId)]
@@ -145,7 +145,7 @@ def _check_streams(connection: Connection, source: Source, destination: Destinat
         raise problems.invalid("configurations: a stream is configured twice")
     for choice in connection.configurations.streams:
         stream = source.stream(choice.name)
-        if stream and (said := mistake(choice, stream, destination)):
+        if stream and (said := choice_error(choice, stream, destination)):
             raise problems.invalid(said)
 
 
@@ -183,7 +183,7 @@ def _validated(kind: str, fields: dict[str, Any]) -> Resource:
     try:
         return KINDS[kind].model_validate(fields)
     except ValidationError as error:
-        wrong = mistakes(error)
+        wrong = relevant_errors(error)
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong)
         if all(e["loc"][:1] == ("configuration",) and e["loc"] != ("configuration",) for e in wrong):
             raise problems.unprocessable(said) from None

@@ -13,7 +13,7 @@ from uuid import uuid4
 from services.airbyte import sql
 from services.airbyte.destination_config import KeyPair, SnowflakeConfiguration
 from services.airbyte.errors import DestinationError
-from services.airbyte.names import of_object
+from services.airbyte.names import object_condition
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -39,10 +39,15 @@ AIRBYTE_COLUMNS = {
     "_ab_source_file_url": "VARCHAR",
     "_ab_source_file_last_modified": "TIMESTAMP_TZ",
 }
-LOADED = {"table_name": "VARCHAR", "file": "VARCHAR", "row_count": "NUMBER(38, 0)", "generation_id": "NUMBER(38, 0)"}
-UPDATED, DELETED = "_ab_cdc_updated_at", "_ab_cdc_deleted_at"
+LOADED_FILES_COLUMNS = {
+    "table_name": "VARCHAR",
+    "file": "VARCHAR",
+    "row_count": "NUMBER(38, 0)",
+    "generation_id": "NUMBER(38, 0)",
+}
+CDC_UPDATED, CDC_DELETED = "_ab_cdc_updated_at", "_ab_cdc_deleted_at"
 """Columns in which Airbyte's database sources write when a row was changed or deleted."""
-SECONDS = {"login_timeout": 20, "network_timeout": 120, "socket_timeout": 120}
+TIMEOUTS = {"login_timeout": 20, "network_timeout": 120, "socket_timeout": 120}
 
 
 class SnowflakeTable:
@@ -51,7 +56,7 @@ class SnowflakeTable:
     The staged file's columns are named c0, c1, …, because some Parquet readers reject names that are SQL keywords.
     """
 
-    keeps_kinds = True
+    strict_json = True
 
     def __init__(
         self,
@@ -62,17 +67,17 @@ class SnowflakeTable:
         work_dir: Path,
         date_as_text: bool = False,
     ) -> None:
-        self._own = AIRBYTE_COLUMNS | ({"_ab_source_file_last_modified": "VARCHAR"} if date_as_text else {})
+        self._airbyte_columns = AIRBYTE_COLUMNS | ({"_ab_source_file_last_modified": "VARCHAR"} if date_as_text else {})
         self._database, self._schema = configuration.database, configuration.schema_
         self._internal = configuration.raw_data_schema
         self._table = self._name(self._schema, table)
         self._label = self._table.replace('"', "")
-        self._loaded = self._name(self._internal, "_airbyte_loaded_files")
+        self._loaded_files = self._name(self._internal, "_airbyte_loaded_files")
         stage = f"_airbyte_stage_{uuid4().hex}"
         self._stage = f"@{self._name(self._internal, stage)}"
         self._generation = generation
         self._key = key
-        self._deletes = configuration.cdc_deletion_mode != "Soft delete"
+        self._hard_delete = configuration.cdc_deletion_mode != "Soft delete"
         self._columns: set[str] = set()
         self.temporary = work_dir / f"{stage}.parquet"
         self._session = _connect(configuration)
@@ -81,11 +86,11 @@ class SnowflakeTable:
         """Create schemas, table and stage; return the columns. If none are declared, return those of the table."""
         for schema in (self._schema, self._internal):
             self._run(f"CREATE SCHEMA IF NOT EXISTS {self._name(schema)}")
-        self._run(f"CREATE TABLE IF NOT EXISTS {self._loaded} ({_definitions(LOADED)})")
-        self._run(f"CREATE TABLE IF NOT EXISTS {self._table} ({_definitions(self._own)})")
+        self._run(f"CREATE TABLE IF NOT EXISTS {self._loaded_files} ({_definitions(LOADED_FILES_COLUMNS)})")
+        self._run(f"CREATE TABLE IF NOT EXISTS {self._table} ({_definitions(self._airbyte_columns)})")
         if not self._run(f"SELECT 1 FROM {self._table} LIMIT 1"):  # noqa: S608 - quoted
             self._forget("TRUE")  # somebody else dropped or emptied the table
-        columns = dict(declared) or self._known()
+        columns = dict(declared) or self._existing_columns()
         self.set_columns(columns)
         self._keep_newest()
         # Snowflake drops a temporary stage with its session, and so also what a killed process left there.
@@ -98,7 +103,7 @@ class SnowflakeTable:
     def set_columns(self, columns: Mapping[str, str], wider: Collection[str] = ()) -> None:
         if wider:
             self._convert({name.lower(): columns[name] for name in wider})
-        known = {name.lower() for name in self._known()}
+        known = {name.lower() for name in self._existing_columns()}
         self._columns = known | {name.lower() for name in columns}
         for name, type_ in columns.items():
             if name.lower() not in known:
@@ -110,8 +115,8 @@ class SnowflakeTable:
 
     def _convert(self, types: Mapping[str, str]) -> None:
         """Replace the table by one with other types, in one statement, so that readers always find all rows."""
-        known = {name.lower(): type_ for name, type_ in self._known().items()}
-        defined = self._own | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}
+        known = {name.lower(): type_ for name, type_ in self._existing_columns().items()}
+        defined = self._airbyte_columns | {name: TYPES[types.get(name, type_)] for name, type_ in known.items()}
         values = [
             _converted(name, known[name], type_) if name in types else _column(name) for name, type_ in defined.items()
         ]
@@ -120,7 +125,7 @@ class SnowflakeTable:
 
     def rows_of(self, target: str) -> int | None:
         """Return the number of rows of a loaded file; None if the file is not loaded."""
-        query = f"SELECT row_count FROM {self._loaded} WHERE table_name = %s AND file = %s"  # noqa: S608 - quoted
+        query = f"SELECT row_count FROM {self._loaded_files} WHERE table_name = %s AND file = %s"  # noqa: S608 - quoted
         found = self._run(query, (self._label, target))
         return int(found[0][0]) if found else None
 
@@ -131,7 +136,7 @@ class SnowflakeTable:
         values = (self._label, target, rows, self._generation)
         with self._transaction():
             self._run(self._copy(target, columns))
-            self._run(f"INSERT INTO {self._loaded} VALUES (%s, %s, %s, %s)", values)  # noqa: S608 - quoted
+            self._run(f"INSERT INTO {self._loaded_files} VALUES (%s, %s, %s, %s)", values)  # noqa: S608 - quoted
         self._keep_newest()
 
     def keep_only(self, _targets: Collection[str]) -> None:
@@ -142,7 +147,7 @@ class SnowflakeTable:
         self._delete("TRUE", "TRUE")
 
     def remove(self, key: str, targets: Collection[str]) -> int:
-        condition, values = of_object(key, "_ab_source_file_url", "%s")
+        condition, values = object_condition(key, "_ab_source_file_url", "%s")
         [(rows,)] = self._run(f"SELECT count(*) FROM {self._table} WHERE {condition}", values)  # noqa: S608 - quoted
         if targets:
             self._forget(f"file IN ({', '.join(map(sql.text, targets))})")
@@ -155,7 +160,7 @@ class SnowflakeTable:
 
     def _copy(self, target: str, columns: Mapping[str, str]) -> str:
         staged = {name: (alias, TYPES[columns[name]]) for name, alias in self._aliases(columns)}
-        staged |= {name: (name, type_.removesuffix(" NOT NULL")) for name, type_ in self._own.items()}
+        staged |= {name: (name, type_.removesuffix(" NOT NULL")) for name, type_ in self._airbyte_columns.items()}
         names = ", ".join(_column(name) for name in staged)
         values = ", ".join(_value(*of) for of in staged.values())
         # FORCE: only our own record decides whether a file is loaded, not COPY's load history.
@@ -173,13 +178,13 @@ class SnowflakeTable:
         # Inferred columns appear with the first file.
         if not self._key or not {name.lower() for name in self._key} <= self._columns:
             return
-        newest = f"{_column(UPDATED)} DESC NULLS LAST, " if UPDATED in self._columns else ""
+        newest = f"{_column(CDC_UPDATED)} DESC NULLS LAST, " if CDC_UPDATED in self._columns else ""
         newest += "_ab_source_file_last_modified DESC, _airbyte_extracted_at DESC, _airbyte_raw_id DESC"
         window = f"PARTITION BY {', '.join(map(_column, self._key))} ORDER BY {newest}"
         older = f"SELECT _airbyte_raw_id FROM {self._table} QUALIFY row_number() OVER ({window}) > 1"  # noqa: S608
         self._run(f"DELETE FROM {self._table} WHERE _airbyte_raw_id IN ({older})")  # noqa: S608
-        if self._deletes and DELETED in self._columns:
-            self._run(f"DELETE FROM {self._table} WHERE nullif({_column(DELETED)}::VARCHAR, '') IS NOT NULL")  # noqa: S608
+        if self._hard_delete and CDC_DELETED in self._columns:
+            self._run(f"DELETE FROM {self._table} WHERE nullif({_column(CDC_DELETED)}::VARCHAR, '') IS NOT NULL")  # noqa: S608
 
     def _delete(self, rows: str, files: str) -> None:
         """Delete rows and the record of their files. The record goes first, so an interruption cannot lose rows."""
@@ -187,9 +192,9 @@ class SnowflakeTable:
         self._run(f"DELETE FROM {self._table} WHERE {rows}")  # noqa: S608
 
     def _forget(self, files: str) -> None:
-        self._run(f"DELETE FROM {self._loaded} WHERE table_name = %s AND {files}", (self._label,))  # noqa: S608
+        self._run(f"DELETE FROM {self._loaded_files} WHERE table_name = %s AND {files}", (self._label,))  # noqa: S608
 
-    def _known(self) -> dict[str, str]:
+    def _existing_columns(self) -> dict[str, str]:
         types = {re.split(r"\W", type_)[0]: name for name, type_ in TYPES.items()}
         found = [(row[0], re.split(r"\W", row[1])[0]) for row in self._run(f"DESCRIBE TABLE {self._table}")]
         return {name: types.get(type_, "string") for name, type_ in found if name.lower() not in AIRBYTE_COLUMNS}
@@ -230,7 +235,7 @@ def _connect(configuration: SnowflakeConfiguration) -> "SnowflakeConnection":
             warehouse=configuration.warehouse,
             database=configuration.database,
             session_parameters={"TIMEZONE": "UTC", "CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False},
-            **SECONDS,
+            **TIMEOUTS,
             **secret,
         )
 

@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from services.airbyte.job_query import JobQuery, where
-from services.airbyte.jobs import ALLOWED, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
-from services.airbyte.names import of_object
+from services.airbyte.jobs import ALLOWED_CHANGES, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
+from services.airbyte.names import object_condition
 from services.airbyte.protocol import Committed, Ignored
 
 SCHEMA = """
@@ -129,7 +129,7 @@ class Store:
 
     def set_status(self, job_id: int, status: JobStatus) -> None:
         before = self.job(job_id).status
-        if status not in ALLOWED[before]:
+        if status not in ALLOWED_CHANGES[before]:
             raise ValueError(f"Job {job_id} cannot change from {before} to {status}")
         self._db.execute("UPDATE jobs SET status = ?, updated_at = ? WHERE job_id = ?", (status.value, now(), job_id))
 
@@ -222,7 +222,7 @@ class Store:
 
     def targets(self, connection_id: UUID, stream: str, key: str = "") -> list[str]:
         """Return the target names of all committed versions of an object, or of all objects if `key` is empty."""
-        condition, values = of_object(key, "key") if key else ("true", ())
+        condition, values = object_condition(key, "key") if key else ("true", ())
         sql = f"SELECT target FROM read_files WHERE connection_id = ? AND stream = ? AND {condition}"  # noqa: S608 - a constant
         return [target for (target,) in self._db.execute(sql, (str(connection_id), stream, *values))]
 
@@ -232,7 +232,7 @@ class Store:
 
     def forget(self, connection_id: UUID, key: str) -> None:
         """Forget that an object was read."""
-        condition, values = of_object(key, "key")
+        condition, values = object_condition(key, "key")
         sql = f"DELETE FROM read_files WHERE connection_id = ? AND {condition}"  # noqa: S608 - a constant
         self._db.execute(sql, (str(connection_id), *values))
 
@@ -267,15 +267,15 @@ class Store:
         rows = self._db.execute("SELECT stream, keeps_rows FROM refreshes WHERE job_id = ?", (job_id,))
         return {stream: bool(keeps) for stream, keeps in rows}
 
-    def propose(self, connection_id: UUID, stream: str, names: list[str]) -> None:
+    def propose_columns(self, connection_id: UUID, stream: str, names: list[str]) -> None:
         """Record new columns, which someone has to approve."""
         rows = [(str(connection_id), stream, name) for name in names]
         self._db.executemany("INSERT OR IGNORE INTO new_columns VALUES (?, ?, ?, 0)", rows)
 
-    def approve(self, connection_id: UUID) -> None:
+    def approve_columns(self, connection_id: UUID) -> None:
         self._db.execute("UPDATE new_columns SET approved = 1 WHERE connection_id = ?", (str(connection_id),))
 
-    def approved(self, connection_id: UUID, stream: str) -> list[str]:
+    def approved_columns(self, connection_id: UUID, stream: str) -> list[str]:
         sql = "SELECT name FROM new_columns WHERE connection_id = ? AND stream = ? AND approved ORDER BY rowid"
         return [name for (name,) in self._db.execute(sql, (str(connection_id), stream))]
 

@@ -16,7 +16,7 @@ NEW_COLUMNS: dict[str, Literal["ignore", "stop"]] = {"ignore": "ignore", "disabl
 FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)
 
 
-class Tasks:
+class TaskBuilder:
     """Each task gets its own folder in `work_dir`."""
 
     def __init__(self, settings: Settings, catalog: Catalog, store: Store) -> None:
@@ -88,8 +88,8 @@ class Tasks:
         dedup = synced.choice.syncMode is SyncMode.INCREMENTAL_DEDUPED_HISTORY
         name, mode = synced.stream.name, synced.choice.syncMode
         refreshed = self._store.refreshed(job.job_id) if job else {}
-        anew = job is not None and job.job_type not in CLEARS and mode in FULL_REFRESH
-        if job and (anew or name in refreshed):
+        is_full_refresh = job is not None and job.job_type not in CLEARS and mode in FULL_REFRESH
+        if job and (is_full_refresh or name in refreshed):
             generation = self._store.next_generation(job, name)
         else:
             generation = self._store.generation(connection.connectionId, name)
@@ -101,7 +101,7 @@ class Tasks:
             generation=generation,
             overwrite=mode is SyncMode.FULL_REFRESH_OVERWRITE or refreshed.get(name) is False,
             new_columns=NEW_COLUMNS.get(connection.nonBreakingSchemaUpdatesBehavior, "add"),
-            approved=self._store.approved(connection.connectionId, name),
+            approved=self._store.approved_columns(connection.connectionId, name),
             dedup_key=[column for (column,) in synced.primary_key] if dedup else [],
             selected=synced.selected,
             read=self._store.read_versions(connection.connectionId, name, generation),

@@ -61,11 +61,11 @@ class Workers:
         done = False
         try:
             await _send(process, task)
-            while line := await _line(process, task, stall_seconds):
+            while line := await _next_line(process, task, stall_seconds):
                 if done := isinstance(message := decode(line), Done):
                     return
                 yield message
-            stderr = await _pipe(process.stderr).read()
+            stderr = await _require_pipe(process.stderr).read()
             raise WorkerDied(await process.wait(), stderr.decode(errors="replace")[-DETAIL_BYTES:])
         finally:
             if done and self._idle is None:
@@ -88,13 +88,13 @@ class Workers:
             self._starting = None
 
 
-async def _line(process: Process, task: SyncTask, stall_seconds: float) -> bytes:
+async def _next_line(process: Process, task: SyncTask, stall_seconds: float) -> bytes:
     """Return the next line of the worker's stdout; empty if it has ended."""
-    reading = asyncio.ensure_future(_pipe(process.stdout).readline())
+    reading = asyncio.ensure_future(_require_pipe(process.stdout).readline())
     before: dict[str, int] | None = None
     try:
         while not (await asyncio.wait({reading}, timeout=stall_seconds / 2))[0]:
-            now = await asyncio.to_thread(_written, task)
+            now = await asyncio.to_thread(_file_sizes, task)
             if now == before:
                 raise WorkerStalled
             before = now
@@ -103,7 +103,7 @@ async def _line(process: Process, task: SyncTask, stall_seconds: float) -> bytes
         reading.cancel()
 
 
-def _written(task: SyncTask) -> dict[str, int]:
+def _file_sizes(task: SyncTask) -> dict[str, int]:
     """Return the sizes, in bytes, of the files that an attempt is writing."""
     files = list(Path(task.work_dir).rglob("*"))
     if not task.snowflake:
@@ -131,7 +131,7 @@ async def _send(process: Process, task: SyncTask) -> None:
         raise WorkerDied(await process.wait(), "") from None
 
 
-def _pipe(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
+def _require_pipe(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
     if pipe is None:
         raise WorkerDied(-1, "it has no pipe to read from")
     return pipe

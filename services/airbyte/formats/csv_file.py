@@ -23,13 +23,13 @@ from services.airbyte.formats.survey import Survey
 
 CANDIDATES = ("boolean", "integer", "number")  # source-s3's "Primitive Types Only", besides text
 SAMPLE_ROWS = 100_000
-CHECKED = {"date": ("____-__-__",), "timestamp_without_timezone": ("____-__-_____:__:__", "____-__-__")}
+LOSSLESS_PATTERNS = {"date": ("____-__-__",), "timestamp_without_timezone": ("____-__-_____:__:__", "____-__-__")}
 """Patterns of text that these types keep completely, so without a time of day or a time zone."""
-BUFFER = 32_000_000
+DEFAULT_BUFFER = 32_000_000
 """DuckDB's default buffer size in bytes."""
-LONGEST = 1_900_000
+MAX_DEFAULT_ROW = 1_900_000
 """Rows up to this size in bytes need no option: DuckDB's default limit is 2 MB."""
-REASONS = {
+MESSAGES = {
     r"Expected Number of Columns: (\d+) Found: (\d+)": r"the row has \2 values, but the header names \1 columns. Look "
     "for a delimiter or a line end that is missing, or that is part of an unquoted value. If the header is further "
     "down, set the stream's format.skip_rows_before_header",
@@ -50,9 +50,9 @@ class CsvFile:
         self.path = path
         self._survey = survey
         csv.field_size_limit(limits.line_bytes)
-        self._longest = limits.line_bytes
+        self._max_row = limits.line_bytes
         self._width, self.names = read_header(path, limits)
-        self._rows = _with_one_line_end(path) if survey.mixed_ends else max(survey.records - 1, 0)
+        self._rows = _normalize_line_ends(path) if survey.mixed_ends else max(survey.records - 1, 0)
 
     def infer(self) -> dict[str, str]:
         """Return the narrowest type that fits all values of each column; columns without values are left out.
@@ -66,11 +66,11 @@ class CsvFile:
             types |= self._narrowest(left)
         return {self.names[at]: type_ for at, type_ in types.items()}
 
-    def _narrowest(self, candidates: Mapping[int, Sequence[str]], most: int | None = None) -> dict[int, str]:
-        """Return the first candidate that fits all values of each column, by position, in the first `most` rows."""
+    def _narrowest(self, candidates: Mapping[int, Sequence[str]], limit: int | None = None) -> dict[int, str]:
+        """Return the first candidate that fits all values of each column, by position, in the first `limit` rows."""
         asked = [(at, type_) for at, types in candidates.items() for type_ in types]
         tests = [self._test(f"f{at}", type_) for at, type_ in asked] + [f"count(f{at}) > 0" for at in candidates]
-        rows = f"FROM {self._read(['VARCHAR'] * len(self.names))}" + (f" LIMIT {most}" if most else "")
+        rows = f"FROM {self._read(['VARCHAR'] * len(self.names))}" + (f" LIMIT {limit}" if limit else "")
         try:
             found = self._connection.execute(f"SELECT {', '.join(tests)} FROM ({rows})").fetchone() or ()  # noqa: S608
         except duckdb.Error:  # an invalid row, which is reported with its line when the file is read
@@ -104,18 +104,18 @@ class CsvFile:
         declared = {name.lower(): type_ for name, type_ in columns.items()}
         types = [declared.get(name.lower(), "string") for name in self.names]
         types = ["string" if type_ in sql.NESTED else type_ for type_ in types]
-        if not self._may_cut(types):
-            fields = [Field(name, self._checked(at, types[at]), types[at]) for at, name in enumerate(self.names)]
-            yield Reading(self._read([self._type_read(type_) for type_ in types]), fields)
+        if not self._may_lose_part(types):
+            fields = [Field(name, self._checked_value(at, types[at]), types[at]) for at, name in enumerate(self.names)]
+            yield Reading(self._read([self._read_type(type_) for type_ in types]), fields)
         text = [Field(name, f"f{position}") for position, name in enumerate(self.names)]
         yield Reading(self._read(["VARCHAR"] * len(text)), text)
 
-    def _may_cut(self, types: Collection[str]) -> bool:
+    def _may_lose_part(self, types: Collection[str]) -> bool:
         times = {"timestamp_with_timezone", "timestamp_without_timezone"}
         return (self._survey.long and "number" in types) or (self._survey.fine and not times.isdisjoint(types))
 
-    def _type_read(self, type_: str) -> str:
-        if type_ in CHECKED:
+    def _read_type(self, type_: str) -> str:
+        if type_ in LOSSLESS_PATTERNS:
             return "VARCHAR"
         if type_ != "integer":
             return sql.DUCKDB_TYPES[type_]
@@ -123,15 +123,15 @@ class CsvFile:
             return "DOUBLE"
         return "DECIMAL(19, 0)" if self._survey.long else "DECIMAL(18, 0)"
 
-    def _checked(self, at: int, type_: str) -> str:
+    def _checked_value(self, at: int, type_: str) -> str:
         """Return SQL for a column's value, which raises an error if the value lost a part of its text."""
         value = f"f{at}"
-        if type_ in CHECKED:
-            shape = " OR ".join(f"{value} LIKE '{shape}'" for shape in CHECKED[type_])
+        if type_ in LOSSLESS_PATTERNS:
+            shape = " OR ".join(f"{value} LIKE '{shape}'" for shape in LOSSLESS_PATTERNS[type_])
             value = f"(CASE WHEN {value} IS NULL OR {shape} THEN {value} ELSE error('not {type_}') END)"
             return f"{value}::{sql.DUCKDB_TYPES[type_]}"
         if type_ == "integer":
-            return _whole(value) if self._survey.fractions else f"{value}::BIGINT"
+            return _whole_number(value) if self._survey.fractions else f"{value}::BIGINT"
         if type_ == "timestamp_with_timezone":
             stop = f"error('not a date with a four-digit year')::{sql.DUCKDB_TYPES[type_]}"
             value = (
@@ -156,13 +156,13 @@ class CsvFile:
         said = re.split(r"\n\s*(?:Possible|file =)", str(error))[0].strip().splitlines()
         reason = said[-1] if line else said[0].removeprefix("Invalid Input Error: ")
         reason = next(
-            (match.expand(ours) for said, ours in REASONS.items() if (match := re.search(said, reason))), reason
+            (match.expand(text) for pattern, text in MESSAGES.items() if (match := re.search(pattern, reason))), reason
         )
         return BadFile(reason, int(line.group(1)) if line else None)
 
     def _first_long_row(self) -> int | None:
         """Return the line of the first row with more values than the header has names."""
-        with _text(self.path) as lines:
+        with _open_text(self.path) as lines:
             reader, began = csv.reader(lines), 1
             for row in reader:
                 if any(row[len(self.names) :]):
@@ -186,10 +186,10 @@ class CsvFile:
         return f"(FROM {rows} WHERE CASE WHEN {filled} THEN {stop} ELSE true END)"
 
     def _dialect(self) -> str:
-        longest = self._longest if self._survey.stray else self._survey.longest + 1000
-        if not self._survey.stray and longest <= LONGEST:
+        longest = self._max_row if self._survey.stray else self._survey.longest + 1000
+        if not self._survey.stray and longest <= MAX_DEFAULT_ROW:
             return _DIALECT
-        return f"{_DIALECT}, max_line_size = {longest}, buffer_size = {max(BUFFER, 2 * longest)}"
+        return f"{_DIALECT}, max_line_size = {longest}, buffer_size = {max(DEFAULT_BUFFER, 2 * longest)}"
 
     def _source(self) -> str:
         return sql.text(str(self.path))
@@ -200,7 +200,7 @@ _DIALECT = (
 )
 
 
-def _whole(value: str) -> str:
+def _whole_number(value: str) -> str:
     whole = f"{value} IS NULL OR ({value} = floor({value}) AND abs({value}) < 9007199254740992)"
     return f"CASE WHEN {whole} THEN {value}::BIGINT ELSE error('no integer')::BIGINT END"
 
@@ -214,11 +214,11 @@ def read_header(path: Path, limits: Limits) -> tuple[int, list[str]]:
         BadFile: the header is missing or invalid.
     """
     check_is_text(path)
-    with _text(path) as lines:
+    with _open_text(path) as lines:
         check_is_header(lines.readline(limits.header_bytes).strip())
         lines.seek(0)
         try:
-            header = next(csv.reader(_within(lines, limits.header_bytes), strict=True), [])
+            header = next(csv.reader(_limited(lines, limits.header_bytes), strict=True), [])
         except csv.Error as error:
             advice = "If the delimiter is not a comma, set the stream's format.delimiter"
             raise BadFile(f"the header cannot be read: {error}. {advice}", 1) from None
@@ -245,29 +245,29 @@ def check_is_header(first: str) -> None:
         raise BadFile("its first line is HTML or XML, not a header. Download or export the file again", 1)
 
 
-def _within(lines: Iterable[str], most: int) -> Iterator[str]:
+def _limited(lines: Iterable[str], limit: int) -> Iterator[str]:
     """Yield the header's lines up to a size limit. A name with a line end spans several lines."""
     for line in lines:
-        most -= len(line)
-        if most < 0:
+        limit -= len(line)
+        if limit < 0:
             raise TooLarge("the header is too long, or a quote in it is not closed", "MAX_HEADER_SIZE", 1)
         yield line
 
 
 def _count(path: Path) -> int:
     """Count the rows with Python's reader, which handles quotes inside values and skips empty lines."""
-    with _text(path) as lines:
+    with _open_text(path) as lines:
         try:
             return max(sum(1 for row in csv.reader(lines, skipinitialspace=True) if row) - 1, 0)
         except csv.Error as error:
             raise BadFile(f"its rows cannot be counted: {error}") from None
 
 
-def _with_one_line_end(path: Path) -> int:
+def _normalize_line_ends(path: Path) -> int:
     """Rewrite the file with LF for each line end outside of quotes; return its number of rows."""
     rewritten = path.with_suffix(".lf")
     rows = -1
-    with _text(path) as lines, rewritten.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
+    with _open_text(path) as lines, rewritten.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out:
         # A carriage return in a value must stay quoted. A writer with LF line ends would not quote it by default.
         reader, writer = csv.reader(lines, strict=True), csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
         try:
@@ -280,5 +280,5 @@ def _with_one_line_end(path: Path) -> int:
     return max(rows, 0)
 
 
-def _text(path: Path) -> TextIO:
+def _open_text(path: Path) -> TextIO:
     return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")

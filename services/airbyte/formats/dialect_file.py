@@ -42,10 +42,10 @@ codecs.register_error("mark-unreadable", lambda error: (UNREADABLE, cast(Unicode
 class _Lines:
     """The lines of a text with their line ends. `number` is the number of the last line that was read, from 1."""
 
-    def __init__(self, text: TextIO, encoding: str, most: int) -> None:
+    def __init__(self, text: TextIO, encoding: str, limit: int) -> None:
         self._text = text
         self._encoding = encoding
-        self._most = most
+        self._limit = limit
         self.number = 0
 
     def __iter__(self) -> "_Lines":
@@ -57,14 +57,14 @@ class _Lines:
         Raises:
             BadFile: the line is too long, or has bytes that are invalid in the encoding.
         """
-        if not (line := self._text.readline(self._most + 1)):
+        if not (line := self._text.readline(self._limit + 1)):
             raise StopIteration
         self.number += 1
         if UNREADABLE in line:
             where = f"character {line.index(UNREADABLE) + 1} of the line is not {self._encoding}"
             raise BadFile(f"{where}. Set the stream's format.encoding to the file's encoding", self.number)
-        if len(line) > self._most:
-            raise TooLarge(f"the line is longer than {size(self._most)}", "MAX_LINE_SIZE", self.number)
+        if len(line) > self._limit:
+            raise TooLarge(f"the line is longer than {size(self._limit)}", "MAX_LINE_SIZE", self.number)
         return line.removeprefix("\ufeff") if self.number == 1 else line
 
     def skip(self, count: int) -> None:
@@ -142,8 +142,8 @@ class DialectFile:
             line, first = next(self._parsed(lines), (0, []))
             if not any(map(str.strip, first)) and any(map(str.strip, lines)):
                 raise BadFile("the header is empty, but rows follow it. Set skip_rows_before_header", line)
-        if sum(map(len, first)) > (most := self._limits.header_bytes):
-            raise TooLarge(f"the header is longer than {size(most)}", "MAX_HEADER_SIZE", line)
+        if sum(map(len, first)) > (limit := self._limits.header_bytes):
+            raise TooLarge(f"the header is longer than {size(limit)}", "MAX_HEADER_SIZE", line)
         if not definition.has_row:
             return [f"f{position}" for position in range(len(first))]
         names = [name.strip() for name in first]
@@ -224,7 +224,7 @@ NUMBERS: dict[str, type[int] | type[float]] = {"integer": int, "number": float}
 """source-s3 accepts as a number what Python accepts, such as 1_000."""
 
 
-def _is(kind: type[int] | type[float], value: str) -> bool:
+def _parses_as(kind: type[int] | type[float], value: str) -> bool:
     try:
         kind(value)
     except ValueError:
@@ -234,7 +234,7 @@ def _is(kind: type[int] | type[float], value: str) -> bool:
 
 def _number(value: str, kind: type[int] | type[float]) -> str:
     """Return the number as DuckDB reads it: without underscores, surrounding spaces and non-ASCII digits."""
-    if (value.isascii() and value.isalnum()) or not _is(kind, value):
+    if (value.isascii() and value.isalnum()) or not _parses_as(kind, value):
         return value
     return str(int(value)) if kind is int else value.strip().replace("_", "")
 

@@ -74,9 +74,9 @@ class JsonlFile:
                     if not line.strip():
                         continue
                     if not isinstance(value := json.loads(line), dict):
-                        return BadFile(f"the line is JSON, but not an object. {ONE_A_LINE}", number)
-                    if twice := _name_twice(line):
-                        return BadFile(f"the object has the key {twice!r} twice. Keep one of them", number)
+                        return BadFile(f"the line is JSON, but not an object. {JSONL_ADVICE}", number)
+                    if duplicate := _duplicate_key(line):
+                        return BadFile(f"the object has the key {duplicate!r} twice. Keep one of them", number)
                     json.dumps(value, ensure_ascii=False).encode()
                 except RecursionError:
                     continue  # DuckDB reads any depth
@@ -86,7 +86,7 @@ class JsonlFile:
                     return BadFile("the line is not UTF-8. Save the file as UTF-8", number)
                 except json.JSONDecodeError as wrong:
                     at = f"{wrong.msg} at character {wrong.pos + 1}"
-                    return BadFile(f"the line is not one complete JSON object ({at}). {ONE_A_LINE}", number)
+                    return BadFile(f"the line is not one complete JSON object ({at}). {JSONL_ADVICE}", number)
         return BadFile(without_path(error, self.path))
 
     def _with_line(self, error: BadFile) -> BadFile:
@@ -99,8 +99,8 @@ class JsonlFile:
             for number, line in enumerate(lines, start=1):
                 for name in json.loads(line) if line.strip() else ():
                     if (first := seen.setdefault(name.lower(), name)) != name:
-                        spelt = f"the file names one column {first!r} and {name!r}"
-                        return BadFile(f"{spelt}, and case does not count. Use one spelling", number)
+                        spellings = f"the file names one column {first!r} and {name!r}"
+                        return BadFile(f"{spellings}, and case does not count. Use one spelling", number)
         return error
 
     def check(self, written: int) -> None:
@@ -111,7 +111,7 @@ class JsonlFile:
             with self.path.open("rb") as lines:
                 check_rows(written, sum(1 for line in lines if line.strip()))
 
-    def _types_of_keys(self, connection: duckdb.DuckDBPyConnection, most: int) -> dict[str, "_Values"]:
+    def _types_of_keys(self, connection: duckdb.DuckDBPyConnection, limit: int) -> dict[str, "_ValueTypes"]:
         lines = f"read_json({self._source()}, records = false, columns = {{'line': 'JSON'}}, {self._dialect()}) AS f"
         number = "type IN ('UBIGINT', 'BIGINT', 'DOUBLE')"
         text, double = "value::VARCHAR", "TRY_CAST(value::VARCHAR AS DOUBLE)"
@@ -119,20 +119,20 @@ class JsonlFile:
         found = f"key, type, coalesce(bool_or({number} AND TRY_CAST({text} AS BIGINT) IS NULL), false)"
         found += f", coalesce(bool_or({number} AND {rounded}), false)"
         # json_each uses 256 KiB for each key. A MAP, which rejects duplicate keys, keeps several copies of long values.
-        checks, entries = [OBJECT, ONE_OF_EACH], f"{lines}, json_each(f.line)"
+        checks, entries = [IS_OBJECT, HAS_UNIQUE_KEYS], f"{lines}, json_each(f.line)"
         if self._survey.longest < LONG_LINE:
-            checks = [OBJECT]
+            checks = [IS_OBJECT]
             entries = f"(SELECT unnest(map_entries(f.line::MAP(VARCHAR, JSON)), recursive := true) FROM {lines})"  # noqa: S608 - quoted
             entries = f"(SELECT key, value, coalesce(json_type(value), 'NULL') AS type FROM {entries})"  # noqa: S608 - quoted
-        query = f"SELECT {found} FROM {entries} GROUP BY key, type LIMIT {most * MOST_TYPES}"  # noqa: S608 - quoted
+        query = f"SELECT {found} FROM {entries} GROUP BY key, type LIMIT {limit * MAX_JSON_TYPES}"  # noqa: S608 - quoted
         try:
             for check in checks:
                 if connection.execute(f"SELECT bool_and({check}) FROM {lines}").fetchone() == (False,):  # noqa: S608 - quoted
                     raise self.bad_file(duckdb.Error("a line is not a JSON object"))
-            keys: dict[str, _Values] = {}
+            keys: dict[str, _ValueTypes] = {}
             for key, type_, not_integer, not_double in connection.execute(query).fetchall():
-                before = keys.get(key, _Values([], False, False))
-                keys[key] = _Values(
+                before = keys.get(key, _ValueTypes([], False, False))
+                keys[key] = _ValueTypes(
                     [*before.types, type_], before.not_integer or not_integer, before.not_double or not_double
                 )
             return keys
@@ -156,35 +156,37 @@ class JsonlFile:
         """Rewrite the file so that numbers which a double would round are text. DuckDB reads fractions as doubles."""
         rewritten = self.path.with_suffix(".digits")
         with self.path.open("rb") as lines, rewritten.open("wb") as out:
-            out.writelines(_with_digits(line) if LONG.search(line) or TINY.search(line) else line for line in lines)
+            out.writelines(
+                _with_digits(line) if LONG_NUMBER.search(line) or TINY.search(line) else line for line in lines
+            )
         rewritten.replace(self.path)
 
     def _dialect(self) -> str:
-        longer = self._survey.longest > LONGEST
+        longer = self._survey.longest > MAX_DEFAULT_LINE
         return f"{_DIALECT}, maximum_object_size = {2 * self._survey.longest}" if longer else _DIALECT
 
     def _source(self) -> str:
         return sql.text(str(self.path))
 
 
-ONE_A_LINE = (
+JSONL_ADVICE = (
     "JSON Lines has one object per line. `jq -c .` writes objects that way, and `jq -c '.[]'` the objects of an array"
 )
 LONG_LINE = 1 << 20
 """For lines of this size in bytes or longer, copies of values matter."""
 LINES_FOR_ORDER = 100
-MOST_TYPES = 8
+MAX_JSON_TYPES = 8
 """The number of types that DuckDB distinguishes in JSON."""
-OBJECT = "coalesce(json_type(f.line) = 'OBJECT', false)"
-ONE_OF_EACH = "len(json_keys(f.line)) = len(list_distinct(json_keys(f.line)))"
-LONGEST = 8 << 20
+IS_OBJECT = "coalesce(json_type(f.line) = 'OBJECT', false)"
+HAS_UNIQUE_KEYS = "len(json_keys(f.line)) = len(list_distinct(json_keys(f.line)))"
+MAX_DEFAULT_LINE = 8 << 20
 """Lines up to this size in bytes need no option."""
 _DIALECT = "format = 'newline_delimited'"
-LONG = re.compile(rb"[0-9.]{16}")
+LONG_NUMBER = re.compile(rb"[0-9.]{16}")
 
 
 @dataclass(frozen=True)
-class _Values:
+class _ValueTypes:
     """The JSON types of a key's values, and whether a number among them does not fit an integer or a double."""
 
     types: list[str]
@@ -213,26 +215,26 @@ def _with_digits(line: bytes) -> bytes:
     """Turn numbers that a double would round into text. Return lines without such numbers, and bad ones, unchanged."""
     found: list[str] = []
 
-    def kept(number: str) -> float | str:
+    def keep_digits(number: str) -> float | str:
         if math.isinf(value := float(number)) or is_exact(number):
             return value
         found.append(number)
         return number
 
     try:
-        values = json.loads(line, parse_float=kept, object_pairs_hook=_without_a_name_twice)
+        values = json.loads(line, parse_float=keep_digits, object_pairs_hook=_reject_duplicate_keys)
     except (ValueError, RecursionError):
         return line
     return json.dumps(values).encode() + b"\n" if found else line
 
 
-def _name_twice(line: bytes) -> str | None:
+def _duplicate_key(line: bytes) -> str | None:
     """Return a key that occurs twice in the line's object. Nested objects are not checked."""
     pairs: tuple[tuple[str, Any], ...] = json.loads(line, object_pairs_hook=tuple)
     return next((name for name, count in Counter(name for name, _ in pairs).items() if count > 1), None)
 
 
-def _without_a_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(values := dict(pairs)) < len(pairs):
         raise ValueError("a name occurs twice")
     return values

@@ -10,9 +10,9 @@ import duckdb
 from services.airbyte import sql
 
 RESERVED = ("_airbyte_", "_ab_")
-OF_CHANGES = "_ab_cdc_"
+CDC_PREFIX = "_ab_cdc_"
 """Prefix of the columns in which Airbyte's database sources describe a change (CDC)."""
-NUMBER = "row_number() OVER ()"
+ROW_NUMBER = "row_number() OVER ()"
 
 
 class BadFile(Exception):
@@ -46,13 +46,13 @@ class Limits:
 class Field:
     """A column of a file: SQL for its value, and a column type that all its values are known to have.
 
-    `cut` is SQL that is true for a value that was truncated or rounded.
+    `truncated` is SQL that is true for a value that was truncated or rounded.
     """
 
     name: str
     sql: str
     type: str = "string"
-    cut: str = ""
+    truncated: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Reading:
 
     relation: str
     fields: list[Field]
-    row: str = NUMBER
+    row: str = ROW_NUMBER
 
 
 def is_exact(number: str) -> bool:
@@ -98,33 +98,35 @@ def check_rows(written: int, counted: int) -> None:
         raise BadFile(f"the file has {counted:,} rows, but {written:,} were read from it")
 
 
-SUFFIX = "Rename the key with the suffix of the file's format, or upload the file again"
+SUFFIX_ADVICE = "Rename the key with the suffix of the file's format, or upload the file again"
 MAGIC = {b"PK\x03\x04": "a zip archive or a spreadsheet", b"\x1f\x8b": "gzip data", b"PAR1": "Parquet"}
 
 
 def check_is_text(path: Path) -> None:
     """Raise BadFile if the file starts with the magic number of another format."""
     with path.open("rb") as data:
-        begin = data.read(4)
-    if what := next((what for magic, what in MAGIC.items() if begin.startswith(magic)), ""):
-        raise BadFile(f"it is {what}, not text. Rename the key with the suffix of its format, or upload it as CSV")
+        start = data.read(4)
+    if other_format := next((other_format for magic, other_format in MAGIC.items() if start.startswith(magic)), ""):
+        raise BadFile(
+            f"it is {other_format}, not text. Rename the key with the suffix of its format, or upload it as CSV"
+        )
 
 
-ENCODING = ". If it is text, set the stream's format.encoding to the file's, such as utf-16 or latin-1"
+ENCODING_ADVICE = ". If it is text, set the stream's format.encoding to the file's, such as utf-16 or latin-1"
 
 
-def check_names(names: list[str], where: str, most: int, line: int | None = None) -> None:
+def check_names(names: list[str], where: str, limit: int, line: int | None = None) -> None:
     """Raise BadFile unless the names can be the columns of one table. Names that differ only by case are duplicates."""
-    if len(names) > most:
-        raise TooLarge(f"{where} has more than {most:,} columns", "MAX_COLUMNS", line)
+    if len(names) > limit:
+        raise TooLarge(f"{where} has more than {limit:,} columns", "MAX_COLUMNS", line)
     seen: dict[str, str] = {}
     for position, name in enumerate(names, start=1):
         if re.search("[\udc80-\udcff]", name):
-            raise BadFile(f"column {position} of {where} is not UTF-8{ENCODING}", line)
+            raise BadFile(f"column {position} of {where} is not UTF-8{ENCODING_ADVICE}", line)
         if "\0" in name:
-            raise BadFile(f"column {position} of {where} has a NUL character in its name{ENCODING}", line)
+            raise BadFile(f"column {position} of {where} has a NUL character in its name{ENCODING_ADVICE}", line)
         if not name.strip():
-            raise BadFile(f"column {position} of {where} has no name. {UNNAMED if line else 'Name it'}", line)
+            raise BadFile(f"column {position} of {where} has no name. {UNNAMED_ADVICE if line else 'Name it'}", line)
         if (first := seen.setdefault(name.lower(), name)) != name:
             raise BadFile(f"{where} names columns {first!r} and {name!r}, and case does not count. Rename one", line)
         if position > len(seen):
@@ -135,10 +137,10 @@ def check_names(names: list[str], where: str, most: int, line: int | None = None
 
 def is_reserved(name: str) -> bool:
     """Return whether a column's name is reserved for the columns that Airbyte adds to each row."""
-    return name.lower().startswith(RESERVED) and not name.lower().startswith(OF_CHANGES)
+    return name.lower().startswith(RESERVED) and not name.lower().startswith(CDC_PREFIX)
 
 
-UNNAMED = (
+UNNAMED_ADVICE = (
     "Name it in the file, or in the stream's format: skip_rows_before_header: 1, and header_definition: "
     "{header_definition_type: User Provided, column_names: […]}. If the header is further down, set "
     "format.skip_rows_before_header to the number of lines before it"
@@ -165,8 +167,8 @@ def check_shared(names: Collection[str], known: Collection[str]) -> None:
 
 
 def _some(names: Collection[str]) -> str:
-    shown = ", ".join(repr(name[:SHOWN]) for name in list(names)[:MOST_NAMES])
-    return shown + (f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else "")
+    shown = ", ".join(repr(name[:MAX_NAME_LENGTH]) for name in list(names)[:MAX_NAMES])
+    return shown + (f" and {len(names) - MAX_NAMES:,} more" if len(names) > MAX_NAMES else "")
 
 
 def _advice(names: Collection[str]) -> str:
@@ -179,7 +181,7 @@ def _advice(names: Collection[str]) -> str:
     return ""
 
 
-MOST_NAMES = 10
-SHOWN = 60
+MAX_NAMES = 10
+MAX_NAME_LENGTH = 60
 """The most characters of a column's name that a message quotes."""
 DELIMITERS = (";", "\t", "|", ":", ",")

@@ -8,8 +8,8 @@ import duckdb
 
 from services.airbyte import sql
 from services.airbyte.formats.model import (
-    NUMBER,
-    SUFFIX,
+    ROW_NUMBER,
+    SUFFIX_ADVICE,
     BadFile,
     Field,
     Limits,
@@ -22,11 +22,11 @@ from services.airbyte.formats.model import (
 )
 from services.airbyte.formats.settings import ParquetFormat
 
-ROW = "file_row_number"  # a virtual column of DuckDB's Parquet reader
+ROW_NUMBER_COLUMN = "file_row_number"  # a virtual column of DuckDB's Parquet reader
 _SIZES = """SELECT (SELECT sum(num_rows) FROM parquet_file_metadata(?))::BIGINT,
                    (SELECT coalesce(sum(total_uncompressed_size), 0) FROM parquet_metadata(?))::BIGINT"""
 
-_REPEATED = """SELECT path_in_schema FROM parquet_metadata(?)
+_LARGE_DICTIONARIES = """SELECT path_in_schema FROM parquet_metadata(?)
                WHERE type = 'BYTE_ARRAY' AND encodings LIKE '%DICTIONARY%' GROUP BY path_in_schema
                HAVING sum(num_values::HUGEINT * total_uncompressed_size) > ?"""
 """Columns whose values may exceed a limit through repeated dictionary entries. The file's size counts an entry once."""
@@ -41,7 +41,7 @@ names."""
 _EMPTY = """SELECT path_in_schema FROM parquet_metadata(?)
             GROUP BY path_in_schema HAVING bool_and(stats_null_count = num_values)"""
 """Columns without values. Their type means nothing, because writers choose any."""
-LAST = (2**63 - 1) // 1000
+LAST_TIME = (2**63 - 1) // 1000
 """The last time that 64-bit nanoseconds can express, in microseconds since 1970."""
 _LENGTH = {"VARCHAR": "strlen", "BLOB": "octet_length"}
 
@@ -78,7 +78,7 @@ class ParquetFile:
                 raise BadFile(f"column {name!r} has nested binary values. Convert them to text, such as base64")
         self._empty: set[str] = set()
         if found:
-            self._check_repeated(connection, limits.file_bytes)
+            self._check_dictionaries(connection, limits.file_bytes)
             self._empty = {row[0] for row in connection.execute(_EMPTY, [str(path)]).fetchall()}
         folders = map(unquote, key.split("/")[:-1]) if found else ()
         own = {name.lower() for name in self._types}
@@ -87,9 +87,9 @@ class ParquetFile:
         self.names = [*self._types, *self._folders]
         check_names(self.names, "the file", limits.columns)
 
-    def _check_repeated(self, connection: duckdb.DuckDBPyConnection, most: int) -> None:
+    def _check_dictionaries(self, connection: duckdb.DuckDBPyConnection, limit: int) -> None:
         """Measure columns that may repeat a few long values. It is fast: DuckDB looks at each dictionary entry once."""
-        repeated = [row[0] for row in connection.execute(_REPEATED, [str(self.path), most]).fetchall()]
+        repeated = [row[0] for row in connection.execute(_LARGE_DICTIONARIES, [str(self.path), limit]).fetchall()]
         lengths = [
             f"coalesce(sum({_LENGTH[self._types[name]]}({sql.name(name)}))::HUGEINT, 0)"
             for name in repeated
@@ -101,9 +101,9 @@ class ParquetFile:
             row = connection.execute(f"SELECT {' + '.join(lengths)} FROM {self._relation}").fetchone()  # noqa: S608 - quoted
         except duckdb.Error as error:
             raise self.bad_file(error) from None
-        if row and row[0] > most:
+        if row and row[0] > limit:
             what = f"the text of its {self._rows:,} rows is {size(int(row[0]))}"
-            raise TooLarge(f"{what}, which is more than {size(most)}", "MAX_FILE_SIZE")
+            raise TooLarge(f"{what}, which is more than {size(limit)}", "MAX_FILE_SIZE")
 
     def infer(self) -> dict[str, str]:
         """Return the types that the file declares; columns without values are left out."""
@@ -123,10 +123,10 @@ class ParquetFile:
 
     def readings(self, _columns: Mapping[str, str]) -> Iterator[Reading]:
         """Yield a reading with typed values, then one with numbers and times as text, for files with infinite ones."""
-        hidden = any(name.lower() == ROW for name in self.names)
+        is_row_number_hidden = any(name.lower() == ROW_NUMBER_COLUMN for name in self.names)
         for as_text in (False, True):
             fields = [self._field(name, as_text) for name in self.names]
-            yield Reading(self._relation, fields, NUMBER if hidden else ROW)
+            yield Reading(self._relation, fields, ROW_NUMBER if is_row_number_hidden else ROW_NUMBER_COLUMN)
 
     def _field(self, name: str, as_text: bool) -> Field:
         if name in self._folders:
@@ -134,21 +134,21 @@ class ParquetFile:
         quoted, duckdb_type = sql.name(name), self._types[name]
         if _is_decimal(duckdb_type):
             rounded = f"TRY_CAST({quoted}::DOUBLE AS {duckdb_type}) IS DISTINCT FROM {quoted}"
-            cut = rounded if self._decimal == "number" else ""
-            return Field(name, f"{quoted}::{sql.DUCKDB_TYPES[self._decimal]}", self._decimal, cut)
+            truncated = rounded if self._decimal == "number" else ""
+            return Field(name, f"{quoted}::{sql.DUCKDB_TYPES[self._decimal]}", self._decimal, truncated)
         type_ = sql.column_type(duckdb_type)
         if duckdb_type in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
             return _nanoseconds(name, type_)
-        cut = self._cut(name)
+        truncated = self._loses_part(name)
         if type_ in sql.FINITE:
             text = f"{quoted}::{sql.DUCKDB_TYPES[type_]}::VARCHAR"
             value = text if as_text else sql.finite(quoted, type_)
-            return Field(name, value, "string" if as_text else type_, cut)
+            return Field(name, value, "string" if as_text else type_, truncated)
         nested = type_ in sql.NESTED and duckdb_type != "JSON"
         value = f"decode({quoted})" if duckdb_type == "BLOB" else f"to_json({quoted})" if nested else quoted
-        return Field(name, value, type_, cut)
+        return Field(name, value, type_, truncated)
 
-    def _cut(self, name: str) -> str:
+    def _loses_part(self, name: str) -> str:
         """Return SQL that is true for a value that DuckDB may have silently truncated or rounded."""
         inexact, quoted = self._inexact[name], sql.name(name)
         if "INT96" in inexact and self._types[name] == "TIMESTAMP":
@@ -171,7 +171,7 @@ class ParquetFile:
         with self.path.open("rb") as data:
             begins = data.read(4) == b"PAR1"
         if not begins:
-            return BadFile(f"it is not a Parquet file. {SUFFIX}")
+            return BadFile(f"it is not a Parquet file. {SUFFIX_ADVICE}")
         return BadFile(f"the Parquet file is broken or incomplete ({without_path(error, self.path)}). Upload it again")
 
 
@@ -182,9 +182,9 @@ def _nanoseconds(name: str, type_: str) -> Field:
     """
     quoted = sql.name(name)
     micros = f"epoch_ns({quoted}) // 1000 - (epoch_ns({quoted}) % 1000 < 0)::BIGINT"
-    micros = f"CASE {quoted} WHEN 'infinity' THEN {LAST} WHEN '-infinity' THEN -{LAST} - 1 ELSE {micros} END"
-    cut = f"{quoted} IS NOT NULL AND coalesce(epoch_ns({quoted}) % 1000 != 0, true)"
-    return Field(name, f"make_timestamp({micros})::{sql.DUCKDB_TYPES[type_]}", type_, cut)
+    micros = f"CASE {quoted} WHEN 'infinity' THEN {LAST_TIME} WHEN '-infinity' THEN -{LAST_TIME} - 1 ELSE {micros} END"
+    truncated = f"{quoted} IS NOT NULL AND coalesce(epoch_ns({quoted}) % 1000 != 0, true)"
+    return Field(name, f"make_timestamp({micros})::{sql.DUCKDB_TYPES[type_]}", type_, truncated)
 
 
 def _is_decimal(duckdb_type: str) -> bool:

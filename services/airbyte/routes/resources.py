@@ -79,7 +79,7 @@ def _answer(resource: Resource, mock: Mock) -> Response:
 
 def _find(kind: str, request: Request, mock: Mock) -> Resource:
     id_ = uuid_value(request, request.path_params[f"{kind}Id"], f"{kind}Id")
-    if (resource := mock.catalog.of[kind].get(id_)) is None:
+    if (resource := mock.catalog.by_kind[kind].get(id_)) is None:
         raise problems.not_found(kind, id_)
     return resource
 
@@ -87,7 +87,7 @@ def _find(kind: str, request: Request, mock: Mock) -> Resource:
 def _list(kind: str, request: Request, mock: Mock) -> Response:
     """List resources. All tags are in one response; other kinds are paged."""
     wanted = _filter(request, mock)
-    found = [resource for resource in mock.catalog.of[kind].values() if wanted(resource)]
+    found = [resource for resource in mock.catalog.by_kind[kind].values() if wanted(resource)]
     if query_bool(request, "includeDeleted"):
         found += [resource for resource in mock.catalog.deleted[kind].values() if wanted(resource)]
     if kind == "tag":

@@ -161,7 +161,7 @@ def test_a_config_file_that_changes_meanwhile_is_taken_over_afterwards(
     with ThreadPoolExecutor(1) as pool:
         with lake.reading(mock.lake):
             compacting = pool.submit(compacted, mock)
-            until(lambda: any((mock.lake / ".orders" / compaction.WORK).glob("_schema-*")))
+            until(lambda: any((mock.lake / ".orders" / compaction.WORK_FOLDER).glob("_schema-*")))
             config.write_text(config.read_text().replace("price: number", "price: string"))
             with pytest.raises(TimeoutError):
                 compacting.result(3)
@@ -276,7 +276,7 @@ def test_a_large_file_stays_and_a_merged_one_is_as_old_as_its_newest_part(
     monkeypatch.setattr(compaction, "LARGE", 10_000)
     with duckdb.connect() as connection:
         write(connection, large := place / "large.parquet", "range AS id, 'x' AS name", "large", rows=2000)
-    assert large.stat().st_size > compaction.LARGE
+    assert large.stat().st_size > compaction.LARGE_FILE_BYTES
     for age, file in enumerate(sorted(place.glob("?.parquet"))):
         os.utime(file, ns=(0, age))
     before, inode = stored(place), large.stat().st_ino

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from services.airbyte.jobs import ALLOWED, TERMINAL, JobStatus
+from services.airbyte.jobs import ALLOWED_CHANGES, TERMINAL, JobStatus
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Mock, Start
 from tests.integration.airbyte.test_airbyte_resources import connect
 
@@ -18,7 +18,7 @@ MAX_ATTEMPTS = 3
 def reachable(status: JobStatus) -> set[JobStatus]:
     """Every status that may be seen after this one, however many changes lie between."""
     seen, new = {status}, {status}
-    while new := {after for each in new for after in ALLOWED[each]} - seen:
+    while new := {after for each in new for after in ALLOWED_CHANGES[each]} - seen:
         seen |= new
     return seen
 

@@ -122,9 +122,10 @@ def test_rows_that_cannot_replace_the_old_ones_in_time_say_what_to_look_for(tmp_
     lake_lock.lock_file(tmp_path)
     waited: list[None] = []
     with lake.reading(tmp_path), pytest.raises(lake_lock.LakeInUse, match="was in use by"), ExitStack() as held:
-        held.enter_context(lake_lock.alone(tmp_path, lambda: waited.append(None), seconds=0.2))
+        held.enter_context(lake_lock.exclusive_lock(tmp_path, lambda: waited.append(None), seconds=0.2))
     assert waited
-    with lake_lock.alone(tmp_path, lambda: None), pytest.raises(lake.LakeBusy, match="restart it"), ExitStack() as held:
+    hold = lake_lock.exclusive_lock(tmp_path, lambda: None)
+    with hold, pytest.raises(lake.LakeBusy, match="restart it"), ExitStack() as held:
         held.enter_context(lake.reading(tmp_path, seconds=0.1))
 
 

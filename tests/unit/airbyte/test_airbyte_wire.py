@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.airbyte.jobs import ALLOWED, TERMINAL, JobStatus
+from services.airbyte.jobs import ALLOWED_CHANGES, TERMINAL, JobStatus
 from services.airbyte.names import schema_name, target_name
 from services.airbyte.wire import duration, instant, page
 
@@ -29,8 +29,8 @@ def test_a_full_last_page_leads_to_an_empty_one() -> None:
 
 
 def test_nothing_follows_a_terminal_status() -> None:
-    assert all(not ALLOWED[status] for status in TERMINAL)
-    assert set(ALLOWED) == set(JobStatus)
+    assert all(not ALLOWED_CHANGES[status] for status in TERMINAL)
+    assert set(ALLOWED_CHANGES) == set(JobStatus)
 
 
 def test_a_file_is_named_after_what_it_holds() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from blocks.settings import Settings
 from services.airbyte.config import S3Configuration, Source
-from services.airbyte.config_file import in_bucket, load_config
+from services.airbyte.config_file import load_config, with_bucket
 from services.compose.forms import FORMS, SECRET_NAMES
 from services.compose.profile import PROJECT, ComposeError, load
 from services.compose.promote import changed_values
@@ -198,7 +198,7 @@ def test_the_mock_reads_the_place_of_the_profile_and_a_persons_own_sources_as_th
     config = load_config(CONNECTIONS)
     own = config.sources[0].model_copy(update={"name": "own", "configuration": place(config.sources[0], "own", "x/")})
     both = config.model_copy(update={"sources": [*config.sources, own]})
-    found = [(each.configuration.bucket, each.configuration.prefix) for each in in_bucket(both, "acme", "").sources]
+    found = [(each.configuration.bucket, each.configuration.prefix) for each in with_bucket(both, "acme", "").sources]
     assert found == [("acme", ""), ("own", "x/")]
 
 
