@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.guard.rules import ADDED, Refusal, is_cors, joined
+from services.guard.rules import SECURITY_HEADERS, Refusal, is_cors, join_headers
 from services.guard.settings import GuardSettings
 
 MEGABYTE = 1_000_000
@@ -17,7 +17,7 @@ BODY_SECONDS = 60.0
 """A client that needs longer to send a body is refused."""
 DISCARD_SECONDS = 5.0
 """How long the rest of a refused body is read and discarded. Many clients read the answer only after sending all."""
-AT_ONCE = 8
+MAX_BODIES_IN_MEMORY = 8
 """The number of bodies of the largest size that fit into memory at once."""
 
 
@@ -53,15 +53,15 @@ class Guard:
         self.limit = round((settings.max_body_mb or max_body_mb) * MEGABYTE)
         self.rules = settings.rules(pages=pages, other_types=other_types)
         self._streamed, self._page = streamed, page or _as_json
-        self._added = {**ADDED, **(headers or {})}
-        self._held = 0
+        self._added = {**SECURITY_HEADERS, **(headers or {})}
+        self._bytes_in_memory = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request as described at the class."""
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
-        send = _closed_to_others(send, self._added)
-        headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+        send = _without_cors_headers(send, self._added)
+        headers = join_headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
         local, _ = scope.get("server") or ("", None)
         if refused := self.rules.refusal(scope.get("method", "GET"), scope["path"], headers, local):
             return await _refuse(refused, scope, receive, send)
@@ -88,7 +88,7 @@ class Guard:
                 raise  # the timeout is the application's
             await _refuse(Refusal(408, f"The body was not sent within {BODY_SECONDS:.0f} s."), scope, receive, send)
         finally:
-            self._held -= body.size
+            self._bytes_in_memory -= body.size
 
     def hold(self, size: int) -> None:
         """Count bytes that are kept in memory.
@@ -96,8 +96,8 @@ class Guard:
         Raises:
             Refused: the bodies of all requests together are too large.
         """
-        self._held += size
-        if self._held > AT_ONCE * self.limit:
+        self._bytes_in_memory += size
+        if self._bytes_in_memory > MAX_BODIES_IN_MEMORY * self.limit:
             raise Refused(Refusal(503, "Too many large bodies are being sent at once. Try again in a moment."))
 
 
@@ -129,7 +129,7 @@ class Body:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return None
-            parts += self._take(message.get("body", b""))
+            parts += self._read_chunk(message.get("body", b""))
             if not message.get("more_body", False):
                 break
         if self._encoding == "gzip" and not self._gzip.eof:
@@ -137,7 +137,7 @@ class Body:
         self.complete = True
         return b"".join(parts)
 
-    def _take(self, chunk: bytes) -> list[bytes]:
+    def _read_chunk(self, chunk: bytes) -> list[bytes]:
         self._raw += len(chunk)
         if self._raw > self._guard.limit:
             raise Refused(self._too_large())
@@ -210,7 +210,7 @@ def _replay(content: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _closed_to_others(send: Send, added: Mapping[str, str]) -> Send:
+def _without_cors_headers(send: Send, added: Mapping[str, str]) -> Send:
     async def closed(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message["headers"] if not is_cors(name.decode("latin-1"))]

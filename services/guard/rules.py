@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-ADDED = {
+SECURITY_HEADERS = {
     "x-frame-options": "SAMEORIGIN",
     "cross-origin-resource-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -41,7 +41,7 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.lower().replace(",", " ").split())
 
 
-def joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+def join_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Return headers by their names in lower case. The values of a repeated header are joined by commas."""
     found: dict[str, str] = {}
     for name, value in headers:
@@ -81,13 +81,13 @@ class Rules:
         Args:
             method: the method in upper case.
             path: the URL's path, without the query.
-            headers: the headers as `joined` returns them.
+            headers: the headers as `join_headers` returns them.
             local: the IP address that received the request. It is a valid Host: DNS rebinding needs a name.
         """
         host = _address(headers.get("host", ""))
         if host is None or not self._is_own(host[0], local):
             return Refusal(421, _misdirected(headers.get("host", "")))
-        if self._is_foreign(host, headers) and not self._is_link(method, path, headers):
+        if self._is_from_other_site(host, headers) and not self._is_link(method, path, headers):
             return Refusal(403, "This server does not answer requests from other web sites.")
         if self.json_only and _has_other_type(method, headers) and not re.fullmatch(self.other_types, path):
             return Refusal(415, "Send the body as JSON, with the header Content-Type: application/json.")
@@ -97,7 +97,7 @@ class Rules:
         below = name.endswith((".localhost", ".localhost.localstack.cloud"))
         return name in LOOPBACK | self.hosts or name == local.lower() != "" or (self.buckets and below)
 
-    def _is_foreign(self, host: Address, headers: Mapping[str, str]) -> bool:
+    def _is_from_other_site(self, host: Address, headers: Mapping[str, str]) -> bool:
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         if origin is None and site is None:  # a client that is not a browser, or an old browser
             origin = headers.get("referer")

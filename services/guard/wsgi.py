@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from services.guard.rules import ADDED, Rules, is_cors
+from services.guard.rules import SECURITY_HEADERS, Rules, is_cors
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -26,12 +26,12 @@ class WsgiGuard:
         }
         local = environ.get("SERVER_NAME", "")
         if refused := self.rules.refusal(environ["REQUEST_METHOD"], environ["PATH_INFO"], headers, local):
-            close = {"Content-Type": "text/plain; charset=utf-8", "Connection": "close", **ADDED}
+            close = {"Content-Type": "text/plain; charset=utf-8", "Connection": "close", **SECURITY_HEADERS}
             start_response(f"{refused.status} {HTTPStatus(refused.status).phrase}", list(close.items()))
             return [refused.message.encode()]
 
-        def closed_to_others(status: str, answered: list[tuple[str, str]], *more: Any) -> Any:
-            kept = [(name, value) for name, value in answered if not is_cors(name)]
-            return start_response(status, [*kept, *ADDED.items()], *more)
+        def start_without_cors(status: str, original: list[tuple[str, str]], *more: Any) -> Any:
+            kept = [(name, value) for name, value in original if not is_cors(name)]
+            return start_response(status, [*kept, *SECURITY_HEADERS.items()], *more)
 
-        return self.app(environ, closed_to_others)
+        return self.app(environ, start_without_cors)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-MOST = 1000
+MAX_MESSAGES = 1000
 """The number of messages that are kept."""
 
 
@@ -26,12 +26,12 @@ class Messages:
 
     def add(self, message: dict[str, Any]) -> bool:
         """Store a message; return whether it is new. A message with a known `id` is a repetition and is not stored."""
-        taken = self.read()
-        if message.get("id") and any(each.get("id") == message["id"] for each in taken):
+        known = self.read()
+        if message.get("id") and any(each.get("id") == message["id"] for each in known):
             return False
         self.file.parent.mkdir(parents=True, exist_ok=True)
         new = self.file.with_suffix(".new")
-        new.write_text("".join(json.dumps(each) + "\n" for each in [*taken, message][-MOST:]), encoding="utf-8")
+        new.write_text("".join(json.dumps(each) + "\n" for each in [*known, message][-MAX_MESSAGES:]), encoding="utf-8")
         new.replace(self.file)
         return True
 

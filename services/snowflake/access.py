@@ -48,11 +48,11 @@ class Access:
 
     @classmethod
     def load(cls, file: Path) -> "Access":
-        known = json.loads(file.read_text()) if file.exists() else {}
+        stored = json.loads(file.read_text()) if file.exists() else {}
         for name in ("grants", "future"):
-            known[name] = [Grant(**each) for each in known.get(name, [])]
-        known["has_roles"] = known.get("has_roles", bool(known.get("roles")))
-        return cls(file, **(known | {"members": [tuple(each) for each in known.get("members", [])]}))
+            stored[name] = [Grant(**each) for each in stored.get(name, [])]
+        stored["has_roles"] = stored.get("has_roles", bool(stored.get("roles")))
+        return cls(file, **(stored | {"members": [tuple(each) for each in stored.get("members", [])]}))
 
     def save(self) -> None:
         partial = self.file.with_suffix(".partial")
@@ -61,7 +61,7 @@ class Access:
 
     # -- roles -----------------------------------------------------------------------------------------
 
-    def limited(self, role: str) -> bool:
+    def is_limited(self, role: str) -> bool:
         """Return whether a role may only do what it was granted."""
         return role in self.roles or role == "PUBLIC"
 
@@ -83,7 +83,7 @@ class Access:
         """Return whether a role has a privilege on an object. An owner has all of them; "" means any privilege."""
         roles = self.effective(role)
         kinds = ("TABLE", "VIEW") if kind in ("TABLE", "VIEW") else (kind,)
-        if not self.limited(role) or any(self.owners.get(f"{each} {name}") in roles for each in kinds):
+        if not self.is_limited(role) or any(self.owners.get(f"{each} {name}") in roles for each in kinds):
             return True
         return any(
             grant.name == name and grant.kind in kinds and grant.role in roles
@@ -116,7 +116,7 @@ class Access:
 
     # -- changes of objects ----------------------------------------------------------------------------
 
-    def created(self, kind: str, name: str, role: str, *, copied_from: str = "", keep: bool = False) -> None:
+    def add_object(self, kind: str, name: str, role: str, *, copied_from: str = "", keep: bool = False) -> None:
         """Record a new object's owner and grants.
 
         Args:
@@ -128,7 +128,7 @@ class Access:
         """
         old = [grant for grant in self.grants if grant.name == name and grant.kind == kind]
         replaced = f"{kind} {name}" in self.owners
-        self.gone(name)
+        self.remove_object(name)
         self.owners[f"{kind} {name}"] = role
         if keep and replaced:
             self.grants += old
@@ -136,10 +136,10 @@ class Access:
             copied = [grant for grant in self.grants if grant.name == copied_from and grant.kind == kind]
             self.grants += [Grant(each.privilege, kind, name, each.role, each.option) for each in copied]
         else:
-            self.grants += self._due(kind, name)
+            self.grants += self._future_grants_for(kind, name)
         self.save()
 
-    def _due(self, kind: str, name: str) -> list[Grant]:
+    def _future_grants_for(self, kind: str, name: str) -> list[Grant]:
         """Return the grants that a new object gets from future grants of its schema, or else of its database."""
         parts = name.split(".")
         for container in (".".join(parts[:-1]), parts[0]):
@@ -148,7 +148,7 @@ class Access:
                 return [Grant(each.privilege, kind, name, each.role, each.option) for each in found]
         return []
 
-    def gone(self, name: str) -> None:
+    def remove_object(self, name: str) -> None:
         """Remove an object and all objects in it."""
         inside = f"{name}."
         self.grants = [each for each in self.grants if each.name != name and not each.name.startswith(inside)]
@@ -157,7 +157,7 @@ class Access:
         self.owners = kept
         self.save()
 
-    def renamed(self, old: str, new: str) -> None:
+    def rename_object(self, old: str, new: str) -> None:
         """Move a table's or view's grants to its new name."""
         self.grants = [
             Grant(each.privilege, each.kind, new, each.role, each.option) if each.name == old else each

@@ -20,12 +20,12 @@ from starlette.types import Message
 from services.guard.asgi import Guard
 from services.snowflake.access import Access
 from services.snowflake.cursors import change_cursors
-from services.snowflake.fence import forbidden
+from services.snowflake.fence import forbidden_word
 from services.snowflake.logins import refusal
 from services.snowflake.rewrites import rewrite
 from services.snowflake.sessions import SESSIONS, Session
 from services.snowflake.settings import Settings
-from services.snowflake.statements import absent
+from services.snowflake.statements import time_travel_refusal
 from services.snowflake.storage import open_storage
 from services.snowflake.uploads import UPLOADS, Uploads
 
@@ -51,7 +51,7 @@ class Emulator:
     def __init__(self, settings: Settings, storage: FakeSnow, access: Access) -> None:
         self.settings, self.storage, self.access = settings, storage, access
         # If two statements change the same catalog entry, one fails in DuckDB, but waits in Snowflake.
-        self.one_at_a_time = asyncio.Lock()
+        self.statement_lock = asyncio.Lock()
         self.uploads = Uploads(settings.data / "stages")
 
     def routes(self) -> list[Route]:
@@ -98,14 +98,14 @@ class Emulator:
         body = await _body(request)
         if body is None or not isinstance(body.get("sqlText"), str):
             return NOT_JSON
-        if word := forbidden(body["sqlText"]):
+        if word := forbidden_word(body["sqlText"]):
             return _failure(
                 "000002", f"Unsupported feature {word!r}: SQL cannot use files, settings or extensions here."
             )
-        if refused := absent(body["sqlText"]):
+        if refused := time_travel_refusal(body["sqlText"]):
             return _failure("000002", refused)
         body["sqlText"] = rewrite(body["sqlText"])
-        async with self.one_at_a_time:
+        async with self.statement_lock:
             try:
                 response = await query_request(_with_body(request, body))
             except ArrowException as error:  # the result has a type that Arrow cannot send

@@ -12,14 +12,14 @@ Columns = Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
 """Returns a table's columns in DuckDB, in order, with their types."""
 
 
-WHOLE = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
+INTEGER_TYPES = {exp.DType.BIGINT, exp.DType.INT, exp.DType.SMALLINT, exp.DType.TINYINT}
 
 
-NESTED = {**SEMI_STRUCTURED, exp.DType.JSON: "sf_variant"}
+NESTED_MACROS = {**SEMI_STRUCTURED, exp.DType.JSON: "sf_variant"}
 """A VARIANT column is JSON in DuckDB."""
 
 
-def assign(statement: Expr, columns: Columns) -> None:
+def cast_assignments(statement: Expr, columns: Columns) -> None:
     """Cast the values that INSERT, UPDATE and MERGE assign to the types of their columns, as Snowflake does."""
     if isinstance(statement, exp.Insert):
         target = statement.this
@@ -44,7 +44,7 @@ def assign(statement: Expr, columns: Columns) -> None:
                 _cast_all(then.expression.expressions, [types.get(name) for name in names])
 
 
-def inline(statement: Expr, columns: Columns) -> None:
+def inline_aliases(statement: Expr, columns: Columns) -> None:
     """Replace an alias by its expression if that may fail, like a division: DuckDB rejects such an alias."""
     for scope in traverse_scope(statement):
         select = scope.expression
@@ -94,12 +94,12 @@ def _set_all(assignments: Iterable[Expr], types: dict[str, exp.DataType]) -> Non
 
 def _cast_all(values: Iterable[Expr], types: Iterable[exp.DataType | None]) -> None:
     for value, to in zip(values, types, strict=False):
-        as_text = isinstance(value, exp.Literal) and not (to and to.this in (exp.DType.TIMESTAMPTZ, *NESTED))
+        as_text = isinstance(value, exp.Literal) and not (to and to.this in (exp.DType.TIMESTAMPTZ, *NESTED_MACROS))
         if to is None or as_text or isinstance(value, (exp.Null, exp.Boolean, exp.Placeholder, exp.Var)):
             continue
         if isinstance(value, exp.Cast) and value.to.this == to.this:
             continue
-        if to.this in NESTED:
-            value.replace(call(NESTED[to.this], value))
-        if to.this in exp.DataType.TEXT_TYPES or to.this in WHOLE or to.this == exp.DType.TIMESTAMPTZ:
+        if to.this in NESTED_MACROS:
+            value.replace(call(NESTED_MACROS[to.this], value))
+        if to.this in exp.DataType.TEXT_TYPES or to.this in INTEGER_TYPES or to.this == exp.DType.TIMESTAMPTZ:
             value.replace(exp.Cast(this=value.copy(), to=to.copy()))

@@ -21,17 +21,17 @@ from sqlglot import Expr, exp
 
 from services.snowflake import grants, known, nested, privileges, shows, stages
 from services.snowflake.access import Access
-from services.snowflake.altered import note, with_views_and_times
-from services.snowflake.meanings import as_meant, with_text_keys
+from services.snowflake.altered import record_change, with_views_and_times
+from services.snowflake.meanings import adapt_for_fakesnow, with_text_keys
 from services.snowflake.names import Names
-from services.snowflake.privileges import as_copy
+from services.snowflake.privileges import clone_as_copy
 from services.snowflake.sessions import SESSIONS, Session
-from services.snowflake.statements import as_duckdb, swapped
+from services.snowflake.statements import as_duckdb, as_renames
 from services.snowflake.values import QUERIES, as_snowflake
 from services.snowflake.variants import with_values
 
 
-class _Here:
+class _Shared:
     """The state that the changed cursors share."""
 
     access: ClassVar[Access]
@@ -40,30 +40,30 @@ class _Here:
 
 
 # fakesnow has no hook between a statement and its result, so its methods are replaced.
-_execute = FakeSnowflakeCursor._execute  # noqa: SLF001
+_original_execute_sql = FakeSnowflakeCursor._execute  # noqa: SLF001
 _to_struct = arrow.timestamp_to_sf_struct
 _to_sf = arrow.to_sf
-_run = FakeSnowflakeCursor.execute
-_explode = FakeSnowflakeCursor._transform_explode  # noqa: SLF001
-_transform = FakeSnowflakeCursor._transform  # noqa: SLF001
+_original_execute = FakeSnowflakeCursor.execute
+_original_explode = FakeSnowflakeCursor._transform_explode  # noqa: SLF001
+_original_transform = FakeSnowflakeCursor._transform  # noqa: SLF001
 
 
 def change_cursors(access: Access) -> None:
     """Change fakesnow's cursors for the whole process. `access` has the roles and grants."""
-    _Here.access = access
-    FakeSnowflakeCursor.execute = _run_here  # type: ignore[method-assign]
-    arrow.timestamp_to_sf_struct = _timestamps  # type: ignore[assignment]
+    _Shared.access = access
+    FakeSnowflakeCursor.execute = _patched_execute  # type: ignore[method-assign]
+    arrow.timestamp_to_sf_struct = _timestamps_with_nulls  # type: ignore[assignment]
     server.to_sf = _with_sorted_keys  # type: ignore[attr-defined]
     copy_into._source_urls = stages.urls  # noqa: SLF001
     copy_into.handle_csv = stages.csv_format
-    transforms.merge = _whole
-    transforms.numeric_agg_implicit_cast = _as_it_is
-    FakeSnowflakeCursor._execute = _execute_here  # type: ignore[method-assign]  # noqa: SLF001
-    FakeSnowflakeCursor._transform_explode = _explode_here  # type: ignore[method-assign]  # noqa: SLF001
-    FakeSnowflakeCursor._transform = _transform_here  # type: ignore[method-assign]  # noqa: SLF001
+    transforms.merge = _keep_merge
+    transforms.numeric_agg_implicit_cast = _unchanged
+    FakeSnowflakeCursor._execute = _patched_execute_sql  # type: ignore[method-assign]  # noqa: SLF001
+    FakeSnowflakeCursor._transform_explode = _patched_explode  # type: ignore[method-assign]  # noqa: SLF001
+    FakeSnowflakeCursor._transform = _patched_transform  # type: ignore[method-assign]  # noqa: SLF001
 
 
-def _timestamps(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _timestamps_with_nulls(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Send NULLs as NULLs. fakesnow sends them as 1970-01-01."""
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     made = _to_struct(column)
@@ -87,105 +87,105 @@ def _sorted_keys(text: str | None) -> str | None:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True) if unchanged else text
 
 
-def _whole(merge_expr: Expr) -> list[Expr]:
+def _keep_merge(merge_expr: Expr) -> list[Expr]:
     return [merge_expr]
 
 
-def _as_it_is(expression: Expr) -> Expr:
+def _unchanged(expression: Expr) -> Expr:
     """Leave sums unchanged: fakesnow would make each a FLOAT, but `values` knows which are sums of text."""
     return expression
 
 
-def _run_here(
+def _patched_execute(
     self: FakeSnowflakeCursor, command: str, params: Any = None, *arguments: Any, **more: Any
 ) -> FakeSnowflakeCursor:
     session = SESSIONS.setdefault(self._conn, Session())
-    _Here.effects.clear()
+    _Shared.effects.clear()
     known.check_words(command)
-    rows = grants.run(_Here.access, session, _names(self), command)
+    rows = grants.run(_Shared.access, session, _session_names(self), command)
     if rows is None:
         rows = stages.run(self._duck_conn, self._conn.database, self._conn._schema, command)  # noqa: SLF001 - as above
     if rows is not None:
         self._execute(sqlglot.parse_one(grants.as_select(rows), read="duckdb"))
         return self
     session.statement = command
-    _run(self, stages.with_plain_places(as_copy(command)), params, *arguments, **more)
-    for effect in _Here.effects:
+    _original_execute(self, stages.unquote_stages(clone_as_copy(command)), params, *arguments, **more)
+    for effect in _Shared.effects:
         effect()
     return self
 
 
-def _names(cursor: FakeSnowflakeCursor) -> Names:
+def _session_names(cursor: FakeSnowflakeCursor) -> Names:
     session = cursor._conn  # noqa: SLF001 - as above
     return Names(cursor._duck_conn, session.database, session._schema)  # noqa: SLF001
 
 
-def _explode_here(self: FakeSnowflakeCursor, expression: Expr) -> list[Expr]:
+def _patched_explode(self: FakeSnowflakeCursor, expression: Expr) -> list[Expr]:
     return (
-        swapped(expression)
+        as_renames(expression)
         if isinstance(expression, exp.Alter) and expression.find(exp.SwapTable)
-        else _explode(self, expression)
+        else _original_explode(self, expression)
     )
 
 
-def _transform_here(self: FakeSnowflakeCursor, expression: Expr, params: MutableParams | None) -> Expr:
+def _patched_transform(self: FakeSnowflakeCursor, expression: Expr, params: MutableParams | None) -> Expr:
     upper = transforms.upper_case_unquoted_identifiers
     expression = expression.transform(with_text_keys).transform(lambda node: transforms.identifier(node, params))
     expression = expression.transform(upper)
-    names = _names(self)
+    names = _session_names(self)
     session = SESSIONS.setdefault(self._conn, Session())
-    if _Here.access.limited(session.role):
-        _Here.access.require(session.role, privileges.needed(expression, names))
+    if _Shared.access.is_limited(session.role):
+        _Shared.access.require(session.role, privileges.needed(expression, names))
     names.check(expression)
     known.check_comments(expression)
     if isinstance(expression, exp.Copy):
         expression = stages.with_format(self._duck_conn, expression, self._conn.database, self._conn._schema)  # noqa: SLF001
     if isinstance(expression, exp.Create) and expression.args.get("kind") == "STAGE":
         created, name = expression.copy(), ".".join(names.path(expression.this))
-        _Here.effects.append(lambda: stages.note_format(self._duck_conn, created, name))
-    if effect := privileges.effect(expression, session.statement, names, _Here.access, session.role):
-        _Here.effects.append(effect)
+        _Shared.effects.append(lambda: stages.record_format(self._duck_conn, created, name))
+    if effect := privileges.effect(expression, session.statement, names, _Shared.access, session.role):
+        _Shared.effects.append(effect)
     if effect := nested.effect(self._duck_conn, expression, names):
-        _Here.effects.append(effect)
+        _Shared.effects.append(effect)
     expression = as_duckdb(expression, session, lambda table: bool(names.columns(table)))
     if isinstance(expression, QUERIES):
         known.check(expression)
         known.check_syntax(expression)
         expression = with_values(expression, names.columns)
-    expression = as_meant(expression)
+    expression = adapt_for_fakesnow(expression)
     original = expression.copy()
-    changed = _transform(self, expression, params)
+    changed = _original_transform(self, expression, params)
     if isinstance(original, exp.Show):
-        return shows.filtered(changed, original)
+        return shows.apply_filters(changed, original)
     return as_snowflake(changed, original, lambda table: nested.columns(self._duck_conn, names, table))
 
 
-def _execute_here(self: FakeSnowflakeCursor, transformed: Expr, params: MutableParams | None = None) -> None:
+def _patched_execute_sql(self: FakeSnowflakeCursor, transformed: Expr, params: MutableParams | None = None) -> None:
     clauses = _clauses(transformed) if isinstance(transformed, exp.Merge) else []
     if clauses:
         transformed.set("returning", exp.Returning(expressions=[exp.column("merge_action")]))
     try:
         if isinstance(transformed, exp.Merge) and (check := ambiguous(transformed)):
-            _execute(self, check, params)
+            _original_execute_sql(self, check, params)
             if self.fetchall():
                 raise ProgrammingError(
                     msg="Duplicate row detected during DML action: a target row matches several source rows.",
                     errno=100090,
                     sqlstate="42P18",
                 )
-        _execute(self, with_views_and_times(transformed), params)
+        _original_execute_sql(self, with_views_and_times(transformed), params)
     except duckdb.Error as error:
-        raise _in_snowflakes_words(error) from error
+        raise _as_snowflake_error(error) from error
     session = self._conn
-    note(session._duck_conn, transformed, session.database, session.schema)  # noqa: SLF001 - as above
+    record_change(session._duck_conn, transformed, session.database, session.schema)  # noqa: SLF001 - as above
     if clauses:
-        _execute(self, _counts(Counter(str(action) for (action,) in self.fetchall()), clauses))
+        _original_execute_sql(self, _counts(Counter(str(action) for (action,) in self.fetchall()), clauses))
 
 
 _TOO_LONG = re.compile(r"CHECK constraint failed on table \S+ with expression CHECK\(\(length\((.+)\) <= (\d+)\)\)")
 
 
-def _in_snowflakes_words(error: duckdb.Error) -> ProgrammingError:
+def _as_snowflake_error(error: duckdb.Error) -> ProgrammingError:
     if found := _TOO_LONG.search(str(error)):
         said = f"A string is too long for column {found[1]}, which is limited to {found[2]} characters."
         return ProgrammingError(msg=said, errno=100078, sqlstate="22000")
@@ -211,7 +211,7 @@ def ambiguous(merge: exp.Merge) -> Expr | None:
     return found.having("count(*) > 1").limit(1)
 
 
-_MERGED = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
+_RESULT_COLUMNS = {"INSERT": "inserted", "UPDATE": "updated", "DELETE": "deleted"}
 
 
 def _clauses(merge: exp.Merge) -> list[str]:
@@ -219,10 +219,10 @@ def _clauses(merge: exp.Merge) -> list[str]:
     thens = [when.args["then"] for when in merge.args["whens"].expressions]
     kinds = {exp.Insert: "INSERT", exp.Update: "UPDATE"}
     found = {kinds.get(type(then), "DELETE") for then in thens}
-    return [action for action in _MERGED if action in found]
+    return [action for action in _RESULT_COLUMNS if action in found]
 
 
 def _counts(actions: Counter[str], clauses: list[str]) -> Expr:
     """Return MERGE's result: one row with a count for each kind of change, under the names that clients expect."""
-    numbers = ", ".join(f'{actions[action]} as "number of rows {_MERGED[action]}"' for action in clauses)
+    numbers = ", ".join(f'{actions[action]} as "number of rows {_RESULT_COLUMNS[action]}"' for action in clauses)
     return sqlglot.parse_one(f"select {numbers}", read="duckdb")

@@ -1,7 +1,7 @@
 """Keep SQL from reading or writing files, using the network, loading extensions, and changing DuckDB's settings.
 
-DuckDB itself refuses most of this (`close_to_files`). `forbidden` refuses the rest: features that the emulator needs
-for its own folder, but clients must not use. Snowflake does not have them.
+DuckDB itself refuses most of this (`restrict_files`). `forbidden_word` refuses the rest: features that the emulator
+needs for its own folder, but clients must not use. Snowflake does not have them.
 """
 
 import re
@@ -23,7 +23,7 @@ _FUNCTIONS = re.compile(
 )
 
 
-def close_to_files(connection: duckdb.DuckDBPyConnection, *folders: Path) -> None:
+def restrict_files(connection: duckdb.DuckDBPyConnection, *folders: Path) -> None:
     """Restrict SQL to files below these folders, and forbid extensions and settings, until the process ends."""
     allowed = ", ".join("'" + f"{folder.absolute()}/".replace("'", "''") + "'" for folder in folders)
     connection.execute(f"set allowed_directories = [{allowed}]")
@@ -32,7 +32,7 @@ def close_to_files(connection: duckdb.DuckDBPyConnection, *folders: Path) -> Non
     connection.execute("set lock_configuration = true")
 
 
-def forbidden(sql: str) -> str | None:
+def forbidden_word(sql: str) -> str | None:
     """Return the word that makes a client's statement forbidden, or None."""
     try:
         tokens = Tokenizer().tokenize(sql)
@@ -41,13 +41,13 @@ def forbidden(sql: str) -> str | None:
     if not tokens:
         return None
     first = tokens[0].text.upper()
-    if first in _STATEMENTS or (first == "COPY" and not _is(tokens, 1, "INTO")):
+    if first in _STATEMENTS or (first == "COPY" and not _is_word(tokens, 1, "INTO")):
         return first
     calls = pairwise(tokens)
     return next((name.text.upper() for name, after in calls if _is_call(name, after)), None)
 
 
-def _is(tokens: list[Token], number: int, word: str) -> bool:
+def _is_word(tokens: list[Token], number: int, word: str) -> bool:
     return len(tokens) > number and tokens[number].text.upper() == word
 
 

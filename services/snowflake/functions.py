@@ -12,13 +12,13 @@ from sqlglot import Expr, exp
 
 from services.snowflake.json_macros import json_macros
 
-PLACE = f"{GLOBAL_DATABASE_NAME}.main"
+SCHEMA = f"{GLOBAL_DATABASE_NAME}.main"
 
-_ONE = Template("list_transform([a], lambda x: case typeof(x) $whens end)[1]")
+_BY_TYPE = Template("list_transform([a], lambda x: case typeof(x) $whens end)[1]")
 _OFFSET = r"(:\d\d(\.\d+)?\s*[+-](0[1-9]|1\d|00:?[0-5]?[1-9])(:?\d\d)?|[A-Za-z]+/[A-Za-z_]+)$"
 
 # https://docs.snowflake.com/en/sql-reference/date-time-input-output and .../sql-format-models for the formats
-_TEXT = _ONE.substitute(
+_TEXT = _BY_TYPE.substitute(
     whens="""
     when 'DOUBLE' then case when format('{:.15g}', try_cast(x::varchar as double))::double is distinct from
             try_cast(x::varchar as double)
@@ -35,8 +35,8 @@ _TEXT = _ONE.substitute(
         else json(try_cast(x::varchar as json))::varchar end
     else case when regexp_matches(typeof(x), '\\[|STRUCT|MAP') then to_json(x)::varchar else x::varchar end"""
 )
-_WHOLE = "when 'DOUBLE' then $cast(round(try_cast(x::varchar as double)) as bigint) else $cast(x as bigint)"
-_TYPE = _ONE.substitute(
+_INTEGER = "when 'DOUBLE' then $cast(round(try_cast(x::varchar as double)) as bigint) else $cast(x as bigint)"
+_TYPE = _BY_TYPE.substitute(
     whens="""
     when 'JSON' then case json_type(try_cast(x::varchar as json))
         when 'BIGINT' then 'INTEGER' when 'UBIGINT' then 'INTEGER' when 'HUGEINT' then 'INTEGER'
@@ -54,14 +54,14 @@ _BOOLEAN = Template(
     when typeof(x) = 'BOOLEAN' then x::varchar = 'true'
     else x::varchar::double <> 0 end)[1]"""
 )
-_UNKNOWN = (
+_UNKNOWN_SCALE = (
     "The emulator does not know the scale of a NUMBER here, which determines the result on Snowflake. "
     "Cast it to NUMBER(38, s) or FLOAT."
 )
 _MACROS = {
     "sf_text(a)": _TEXT,
-    "sf_int(a)": _ONE.substitute(whens=Template(_WHOLE).substitute(cast="cast")),
-    "sf_try_int(a)": _ONE.substitute(whens=Template(_WHOLE).substitute(cast="try_cast")),
+    "sf_int(a)": _BY_TYPE.substitute(whens=Template(_INTEGER).substitute(cast="cast")),
+    "sf_try_int(a)": _BY_TYPE.substitute(whens=Template(_INTEGER).substitute(cast="try_cast")),
     "sf_bool(a)": _BOOLEAN.substitute(otherwise="error('Boolean value ' || x::varchar || ' is not recognized')"),
     "sf_try_bool(a)": _BOOLEAN.substitute(otherwise="null"),
     "sf_typeof(a)": _TYPE,
@@ -70,13 +70,13 @@ _MACROS = {
     "sf_try_fit(a, n)": "case when length(a) <= n then a end",
     # DuckDB accepts only +00:00; Snowflake also accepts +0000.
     "sf_offset(a)": r"regexp_replace(a::varchar, '\s*([+-]\d\d):?(\d\d)$', '\1:\2')",
-    "sf_utc(a)": _ONE.substitute(
+    "sf_utc(a)": _BY_TYPE.substitute(
         whens=f"""when 'VARCHAR' then case when regexp_matches(x::varchar, '{_OFFSET}')
         then error('The emulator stores a TIMESTAMP_TZ in UTC and cannot keep the offset of ' || x::varchar
             || '. Load it as TIMESTAMP_LTZ or TIMESTAMP_NTZ, or in UTC.') else x end else x"""
     ),
     # The thresholds of the units are from https://docs.snowflake.com/en/sql-reference/functions/to_timestamp
-    "sf_timestamp(a, s)": _ONE.substitute(
+    "sf_timestamp(a, s)": _BY_TYPE.substitute(
         whens="""when 'VARCHAR' then case when regexp_full_match(x::varchar, '-?[0-9]+')
             then make_timestamp((try_cast(x::varchar as hugeint) * case
                 when abs(try_cast(x::varchar as hugeint)) < 31536000000 then 1000000
@@ -96,23 +96,23 @@ _MACROS = {
         else (day(t.x) - day(t.y) + (epoch(t.x) - epoch(date_trunc('day', t.x)) - epoch(t.y)
             + epoch(date_trunc('day', t.y))) / 86400) / 31 end)::decimal(38, 6))[1]""",
     "sf_sign(a)": "sign(a)::bigint",
-    "sf_bytes(a)": f"strlen({PLACE}.sf_text(a))",
-    "sf_try_timestamp(a)": f"case when regexp_full_match(a::varchar, '-?[0-9]+') then {PLACE}.sf_timestamp(a, 0) "
+    "sf_bytes(a)": f"strlen({SCHEMA}.sf_text(a))",
+    "sf_try_timestamp(a)": f"case when regexp_full_match(a::varchar, '-?[0-9]+') then {SCHEMA}.sf_timestamp(a, 0) "
     "else try_cast(a::varchar as timestamp) end",
     # https://docs.snowflake.com/en/sql-reference/functions/width_bucket
     "sf_width_bucket(a, low, high, n)": "case when low >= high then error('The emulator supports WIDTH_BUCKET only "
     "with a minimum below the maximum.') when a < low then 0 when a >= high then n + 1 "
     "else floor((a - low)::double * n / (high - low)::double)::bigint + 1 end",
-    "sf_divide(a, b)": f"case when typeof(a) <> 'DOUBLE' and typeof(b) <> 'DOUBLE' then error('{_UNKNOWN}') "
+    "sf_divide(a, b)": f"case when typeof(a) <> 'DOUBLE' and typeof(b) <> 'DOUBLE' then error('{_UNKNOWN_SCALE}') "
     "when b = 0 then error('Division by zero') else a / b end",
     "sf_ratio(a, b, s)": "cast(cast(case when b = 0 then error('Division by zero') else "
     "sign(a) * sign(b) * ((2 * abs(a) + abs(b)) // (2 * abs(b))) end as varchar) || 'e-' || s as varchar)",
     "sf_digits(a, s)": "case when coalesce(nullif(regexp_extract(typeof(a), ',(\\d+)', 1), ''), '0')::int > s "
-    f"or typeof(a) = 'DOUBLE' then error('{_UNKNOWN}') else replace(a::varchar, '.', '')::hugeint "
+    f"or typeof(a) = 'DOUBLE' then error('{_UNKNOWN_SCALE}') else replace(a::varchar, '.', '')::hugeint "
     "* (10::hugeint ** (s - coalesce(nullif(regexp_extract(typeof(a), ',(\\d+)', 1), ''), '0')::int))::hugeint end",
-    "sf_loose(a)": _ONE.substitute(
+    "sf_loose(a)": _BY_TYPE.substitute(
         whens=f"""when 'VARCHAR' then x::varchar::double when 'JSON' then x::varchar::double
-        when 'DOUBLE' then x::varchar::double else error('{_UNKNOWN}')"""
+        when 'DOUBLE' then x::varchar::double else error('{_UNKNOWN_SCALE}')"""
     ),
 }
 _OVERLOADED = {
@@ -128,12 +128,12 @@ _OVERLOADED = {
 
 def call(macro: str, *arguments: Expr | str | int) -> exp.Anonymous:
     """Return a call of a macro."""
-    return exp.Anonymous(this=f"{PLACE}.{macro}", expressions=[exp.convert(each, copy=True) for each in arguments])
+    return exp.Anonymous(this=f"{SCHEMA}.{macro}", expressions=[exp.convert(each, copy=True) for each in arguments])
 
 
 def creation_sql() -> str:
     """Return the statements that create the macros in the global database."""
-    macros = {**json_macros(PLACE), **_MACROS}
-    plain = [f"create or replace macro {PLACE}.{name} as {body};" for name, body in macros.items()]
-    typed = [f"create or replace macro {PLACE}.{name} {', '.join(each)};" for name, each in _OVERLOADED.items()]
+    macros = {**json_macros(SCHEMA), **_MACROS}
+    plain = [f"create or replace macro {SCHEMA}.{name} as {body};" for name, body in macros.items()]
+    typed = [f"create or replace macro {SCHEMA}.{name} {', '.join(each)};" for name, each in _OVERLOADED.items()]
     return "\n".join(plain + typed)

@@ -14,13 +14,13 @@ from services.snowflake.names import Names
 from services.snowflake.sessions import Session
 
 Rows = list[dict[str, str]]
-DONE: Rows = [{"status": "Statement executed successfully."}]
+EXECUTED: Rows = [{"status": "Statement executed successfully."}]
 _KINDS = {"TABLES": "TABLE", "VIEWS": "VIEW", "SCHEMAS": "SCHEMA", "STAGES": "STAGE", "SEQUENCES": "SEQUENCE"}
 _DEPTH = {"DATABASE": 1, "SCHEMA": 2}
 _COLUMNS = ("created_on", "privilege", "granted_on", "name", "granted_to", "grantee_name", "grant_option", "granted_by")
 
 
-def _full(names: Names, kind: str, name: str) -> str:
+def _full_name(names: Names, kind: str, name: str) -> str:
     """Return an object's name with schema and database, as far as its kind has them."""
     if kind in ("WAREHOUSE", "ROLE", "USER", "ACCOUNT", "INTEGRATION"):
         return name
@@ -40,11 +40,11 @@ def run(access: Access, session: Session, names: Names, sql: str) -> Rows | None
         return Statement(access, session, names, words[1:]).change(revoke=verb == "REVOKE")
     if verb == "SHOW" and "GRANTS" in (word.upper() for word in words[1:3]):
         return Statement(access, session, names, words[1:]).show()
-    if verb == "SHOW" and len(words) == 2 and (shown := _shown(access, session, words[1].upper())):
+    if verb == "SHOW" and len(words) == 2 and (shown := _show_objects(access, session, words[1].upper())):
         return shown
     if head in ("USE ROLE", "USE WAREHOUSE"):
         return _use(access, session, words[1].upper(), words[2])
-    return _objects(access, session, words)
+    return _change_object(access, session, words)
 
 
 def _words(sql: str) -> list[str]:
@@ -66,7 +66,7 @@ def _words(sql: str) -> list[str]:
     return words
 
 
-def _shown(access: Access, session: Session, kind: str) -> Rows:
+def _show_objects(access: Access, session: Session, kind: str) -> Rows:
     """Return the rows of SHOW ROLES or SHOW WAREHOUSES, or no rows for other kinds."""
     if kind == "ROLES":
         return [{"name": role} for role in sorted({*SYSTEM, *access.roles})]
@@ -79,9 +79,9 @@ def _use(access: Access, session: Session, kind: str, name: str) -> Rows:
         if name not in (session.login_warehouse, *access.warehouses):
             raise unknown("Warehouse", name)
         session.warehouse = name
-        return DONE
+        return EXECUTED
     known = name in (session.login_role, *SYSTEM, *access.roles)
-    if not known or (access.limited(session.login_role) and not _member(access, session, name)):
+    if not known or (access.is_limited(session.login_role) and not _is_member(access, session, name)):
         raise ProgrammingError(
             msg=f"SQL access control error:\nRequested role '{name}' is not assigned to the executing user. Specify "
             "another role to activate.",
@@ -89,14 +89,14 @@ def _use(access: Access, session: Session, kind: str, name: str) -> Rows:
             sqlstate="42501",
         )
     session.role = name
-    return DONE
+    return EXECUTED
 
 
-def _member(access: Access, session: Session, role: str) -> bool:
+def _is_member(access: Access, session: Session, role: str) -> bool:
     return role in access.effective(session.login_role) or access.may_use(session.user, role)
 
 
-def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | None:
+def _change_object(access: Access, session: Session, words: Sequence[str]) -> Rows | None:
     """Run CREATE, ALTER or DROP of a role, warehouse or user; return None for any other statement."""
     verb, rest = words[0], [word for word in words[1:] if word not in ("OR", "REPLACE")]
     if verb not in ("CREATE", "DROP", "ALTER") or not rest or rest[0] not in ("ROLE", "WAREHOUSE", "USER"):
@@ -104,10 +104,10 @@ def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | N
     kind, rest = rest[0], rest[1:]
     tolerant = rest[:1] == ["IF"]
     name = rest[3 if rest[1:2] == ["NOT"] else 2] if tolerant else rest[0]
-    if access.limited(session.role):
+    if access.is_limited(session.role):
         raise denied(f" to operate on account: role {session.role} may not {verb} a {kind.lower()}.")
     if kind == "USER":
-        return DONE  # the emulator's settings say who may log in
+        return EXECUTED  # the emulator's settings say who may log in
     known = access.roles if kind == "ROLE" else access.warehouses
     if verb == "CREATE":
         if name in known and not tolerant and "REPLACE" not in words:
@@ -123,7 +123,7 @@ def _objects(access: Access, session: Session, words: Sequence[str]) -> Rows | N
         access.grants = [each for each in access.grants if name not in (each.role, each.name)]
         access.members = [each for each in access.members if name not in (each[0], each[2])]
     access.save()
-    return DONE
+    return EXECUTED
 
 
 @dataclass
@@ -147,9 +147,9 @@ class Statement:
         privileges = [" ".join(part) for part in _split(self.words[:at])]
         for kind, name, future in self._targets(self.words[at + 1 : to]):
             for privilege in privileges:
-                self._one(Grant(privilege.removesuffix(" PRIVILEGES"), kind, name, role, option), future, revoke)
+                self._apply(Grant(privilege.removesuffix(" PRIVILEGES"), kind, name, role, option), future, revoke)
         self.access.save()
-        return DONE
+        return EXECUTED
 
     def _last(self, word: str) -> int:
         return len(self.words) - 1 - self.words[::-1].index(word)
@@ -170,14 +170,14 @@ class Statement:
         member = (role, kind, to.upper())
         self.access.members = [each for each in self.access.members if each != member] + ([] if revoke else [member])
         self.access.save()
-        return DONE
+        return EXECUTED
 
     def _targets(self, words: list[str]) -> Iterator[tuple[str, str, bool]]:
         """Yield (kind, name, is_future) of each object. A future grant has the name of the schema or database."""
         if words[0] in ("ALL", "FUTURE"):
             kind, container = _KINDS.get(words[1], words[1]), words[3]
-            name = _full(self.names, container, words[4])
-            if not self.names.there(container, name):
+            name = _full_name(self.names, container, words[4])
+            if not self.names.exists(container, name):
                 raise unknown(container.capitalize(), name)
             if words[0] == "FUTURE":
                 yield kind, name, True
@@ -185,19 +185,19 @@ class Statement:
                 yield from ((kind, each, False) for each in self.names.objects(kind, name))
             return
         kind, name = (words[0], words[1]) if len(words) > 1 else ("TABLE", words[0])
-        name = _full(self.names, kind, name)
-        if kind == "TABLE" and not self.names.there("TABLE", name) and self.names.there("VIEW", name):
+        name = _full_name(self.names, kind, name)
+        if kind == "TABLE" and not self.names.exists("TABLE", name) and self.names.exists("VIEW", name):
             kind = "VIEW"
-        known = kind not in ("TABLE", "VIEW", "SCHEMA", "DATABASE") or self.names.there(kind, name)
+        known = kind not in ("TABLE", "VIEW", "SCHEMA", "DATABASE") or self.names.exists(kind, name)
         if not known:
             raise unknown(kind.capitalize(), name)
         yield kind, name, False
 
-    def _one(self, grant: Grant, future: bool, revoke: bool) -> None:
+    def _apply(self, grant: Grant, future: bool, revoke: bool) -> None:
         access, role = self.access, self.session.role
         if not future:
             access.require(role, [("OWNERSHIP", grant.kind, grant.name)] if not self._may_pass_on(grant) else [])
-        elif access.limited(role) and not access.has(role, "OWNERSHIP", "SCHEMA", grant.name):
+        elif access.is_limited(role) and not access.has(role, "OWNERSHIP", "SCHEMA", grant.name):
             raise denied(f": role {role} lacks MANAGE GRANTS or the schema's ownership, which future grants need.")
         if grant.privilege == "OWNERSHIP" and not future:
             access.owners[f"{grant.kind} {grant.name}"] = grant.role
@@ -234,8 +234,8 @@ class Statement:
             return [{"role": role, "granted_to": kind, "grantee_name": to} for role, kind, to in of]
         if rest[0] == "TO":
             return self._show_to(rest[2] if rest[1] == "ROLE" else rest[1])
-        kind, name = rest[1], _full(self.names, rest[1], rest[2])
-        if not self.names.there(kind, name) and kind in ("TABLE", "VIEW", "SCHEMA", "DATABASE"):
+        kind, name = rest[1], _full_name(self.names, rest[1], rest[2])
+        if not self.names.exists(kind, name) and kind in ("TABLE", "VIEW", "SCHEMA", "DATABASE"):
             raise unknown(kind.capitalize(), name)
         access.require(self.session.role, [("", kind, name)])
         owner = access.owners.get(f"{kind} {name}")
@@ -261,7 +261,7 @@ class Statement:
 
     def _show_future(self, rest: list[str]) -> Rows:
         to_role = rest[0] == "TO"
-        name = rest[-1] if to_role else _full(self.names, rest[1], rest[2])
+        name = rest[-1] if to_role else _full_name(self.names, rest[1], rest[2])
         found = [each for each in self.access.future if (each.role if to_role else each.name) == name]
         rows = [_row(each.privilege, each.kind, f"{each.name}.<{each.kind}>", each.role, each.option) for each in found]
         return [

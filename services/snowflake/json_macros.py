@@ -2,7 +2,7 @@
 
 from string import Template
 
-NESTED = 3
+SORTED_LEVELS = 3
 """The number of nested levels whose keys are sorted. Snowflake sorts all levels."""
 
 # Objects and arrays share one call of the next level. With two calls, the macro's text would double with each level.
@@ -14,11 +14,11 @@ _SORTED = Template("""case when json_type(a) in ('OBJECT', 'ARRAY')
             else list_transform(json_extract(a, '$$[*]'), lambda e: struct_pack(p := '', v := e)) end,
         lambda i: i.p || $inner(i.v)), ','), '') || case json_type(a) when 'OBJECT' then '}' else ']' end
     else a::varchar end""")
-_DEEPEST = f"""case when contains(a::varchar, '{{') then error('The emulator can only sort the keys of {NESTED} '
+_DEEPEST = f"""case when contains(a::varchar, '{{') then error('The emulator can only sort the keys of {SORTED_LEVELS} '
     || 'nested levels. Select a part of the VARIANT.') else json(a)::varchar end"""
 
 # The kind of a value in a comparison: NULL, TEXT, NUMBER, BOOLEAN, NESTED, or an SQL type.
-_KIND = Template(r"""case typeof($x)
+_VALUE_KIND = Template(r"""case typeof($x)
     when 'JSON' then case json_type(try_cast($x::varchar as json))
         when 'VARCHAR' then 'TEXT' when 'NULL' then null when 'BOOLEAN' then 'BOOLEAN'
         when 'OBJECT' then 'NESTED' when 'ARRAY' then 'NESTED' else 'NUMBER' end
@@ -37,10 +37,10 @@ _COMPARE = Template("""list_transform([struct_pack(k := $one, t := $first)], lam
 _ORDERED = Template("""list_transform([a], lambda x: case
     when typeof(x) = 'JSON' and json_type(try_cast(x::varchar as json)) in ('OBJECT', 'ARRAY')
     then $place.sf_sorted(try_cast(x::varchar as json)) else $place.sf_text(x) end)[1]""")
-_FLOAT = "The emulator cannot store a FLOAT in a VARIANT, OBJECT or ARRAY. Cast it to NUMBER(38, s) first."
-_QUOTED = r'''"(\\.|[^"\\])*"'''
+_FLOAT_ERROR = "The emulator cannot store a FLOAT in a VARIANT, OBJECT or ARRAY. Cast it to NUMBER(38, s) first."
+_JSON_STRING = r'''"(\\.|[^"\\])*"'''
 """A regular expression for a JSON string."""
-_UNDEFINED = (
+_UNDEFINED_ERROR = (
     "The emulator cannot store a NULL in an ARRAY, which is undefined on Snowflake. "
     "Use ARRAY_CONSTRUCT_COMPACT or COALESCE."
 )
@@ -78,47 +78,47 @@ _FLATTEN = r"""
             end, []) as items))"""
 
 
-def json_macros(place: str) -> dict[str, str]:
-    """Return the macros: name with arguments -> body. `place` is their schema."""
-    sorted_keys = {f"sf_sorted{NESTED}(a)": _DEEPEST}
-    for level in reversed(range(NESTED)):
+def json_macros(schema: str) -> dict[str, str]:
+    """Return the macros: name with arguments -> body. `schema` is their schema."""
+    sorted_keys = {f"sf_sorted{SORTED_LEVELS}(a)": _DEEPEST}
+    for level in reversed(range(SORTED_LEVELS)):
         name = f"sf_sorted{level or ''}(a)"
-        sorted_keys[name] = _SORTED.substitute(inner=f"{place}.sf_sorted{level + 1}")
+        sorted_keys[name] = _SORTED.substitute(inner=f"{schema}.sf_sorted{level + 1}")
     compare = _COMPARE.substitute(
-        one=_KIND.substitute(x="a"),
-        first=f"{place}.sf_text(a)",
-        other=_KIND.substitute(x="b"),
-        second=f"{place}.sf_text(b)",
+        one=_VALUE_KIND.substitute(x="a"),
+        first=f"{schema}.sf_text(a)",
+        other=_VALUE_KIND.substitute(x="b"),
+        second=f"{schema}.sf_text(b)",
     )
     return {
         **sorted_keys,
-        "sf_ordered(a)": _ORDERED.substitute(place=place),
-        "sf_variant(a)": _VARIANT.substitute(float=_FLOAT),
-        "sf_exact(a)": f"case when typeof(a) = 'DOUBLE' then error('{_FLOAT}') else a end",
-        "sf_present(a)": f"case when a is null then error('{_UNDEFINED}') else a end",
-        "sf_without_floats(a)": f"case when regexp_matches(regexp_replace(a, '{_QUOTED}', '', 'g'), '[0-9][eE]') "
-        f"then error('{_FLOAT}') else a end",
-        "sf_json(a)": f"{place}.sf_sorted({place}.sf_variant(a))",
+        "sf_ordered(a)": _ORDERED.substitute(schema=schema),
+        "sf_variant(a)": _VARIANT.substitute(float=_FLOAT_ERROR),
+        "sf_exact(a)": f"case when typeof(a) = 'DOUBLE' then error('{_FLOAT_ERROR}') else a end",
+        "sf_present(a)": f"case when a is null then error('{_UNDEFINED_ERROR}') else a end",
+        "sf_without_floats(a)": f"case when regexp_matches(regexp_replace(a, '{_JSON_STRING}', '', 'g'), '[0-9][eE]') "
+        f"then error('{_FLOAT_ERROR}') else a end",
+        "sf_json(a)": f"{schema}.sf_sorted({schema}.sf_variant(a))",
         "sf_object(a)": _OBJECT,
         "sf_array(a)": _ARRAY,
         "sf_compare(a, b)": compare,
         "sf_part(l, f, t)": "l[greatest(case when f < 0 then len(l) + f else f end, 0) + 1 : "
         "greatest(case when t < 0 then len(l) + t else t end, 0)]",
-        "sf_items(a)": f"json_extract({place}.sf_array(a), '$[*]')::json[]",
+        "sf_items(a)": f"json_extract({schema}.sf_array(a), '$[*]')::json[]",
         "sf_array_append(a, b)": "case when a is not null then "
-        f"to_json(list_append({place}.sf_items(a), {place}.sf_variant(b))) end",
+        f"to_json(list_append({schema}.sf_items(a), {schema}.sf_variant(b))) end",
         "sf_same(i, v)": "i::varchar = v::varchar or try_cast(i::varchar as double) = try_cast(v::varchar as double)",
-        "sf_found(l, v)": f"list_transform(l, lambda e: coalesce({place}.sf_same(e, v), false))",
+        "sf_found(l, v)": f"list_transform(l, lambda e: coalesce({schema}.sf_same(e, v), false))",
         "sf_array_contains(a, v)": "case when v is null "
-        f"then nullif(list_contains({place}.sf_items(a)::varchar[], 'null'), false) "
-        f"else list_contains({place}.sf_found({place}.sf_items(a), {place}.sf_variant(v)), true) end",
-        "sf_array_position(a, v)": f"list_position({place}.sf_found({place}.sf_items(a), {place}.sf_variant(v)), true)"
-        "::bigint - 1",
-        "sf_arrays_overlap(a, b)": f"list_contains(list_transform({place}.sf_items(a), "
-        f"lambda i: list_contains({place}.sf_found({place}.sf_items(b), i), true)), true)",
-        "sf_array_slice(a, f, t)": f"to_json({place}.sf_part({place}.sf_items(a), f, t))",
-        "sf_array_to_string(a, s)": f"array_to_string(list_transform({place}.sf_items(a), "
-        f"lambda i: coalesce({place}.sf_ordered(i), '')), s)",
-        "sf_object_keys(a)": f"to_json(list_sort(json_keys({place}.sf_object(a))))",
+        f"then nullif(list_contains({schema}.sf_items(a)::varchar[], 'null'), false) "
+        f"else list_contains({schema}.sf_found({schema}.sf_items(a), {schema}.sf_variant(v)), true) end",
+        "sf_array_position(a, v)": f"list_position({schema}.sf_found({schema}.sf_items(a), "
+        f"{schema}.sf_variant(v)), true)::bigint - 1",
+        "sf_arrays_overlap(a, b)": f"list_contains(list_transform({schema}.sf_items(a), "
+        f"lambda i: list_contains({schema}.sf_found({schema}.sf_items(b), i), true)), true)",
+        "sf_array_slice(a, f, t)": f"to_json({schema}.sf_part({schema}.sf_items(a), f, t))",
+        "sf_array_to_string(a, s)": f"array_to_string(list_transform({schema}.sf_items(a), "
+        f"lambda i: coalesce({schema}.sf_ordered(i), '')), s)",
+        "sf_object_keys(a)": f"to_json(list_sort(json_keys({schema}.sf_object(a))))",
         "sf_flatten(input, keeps, mode)": f"table {_FLATTEN}",
     }

@@ -34,9 +34,9 @@ _COMPARED = """
     ToBoolean ToChar ToDouble ToNumber ToVariant Translate Trim Trunc TryCast TsOrDsToDate TsOrDsToTime Typeof
     Unicode Uniform UnixToTime Upper Uuid Variance VariancePop Week WeekOfYear Xor Year YearOfWeek YearOfWeekIso
 """
-KNOWN = frozenset(_COMPARED.split())
+KNOWN_FUNCTIONS = frozenset(_COMPARED.split())
 """Functions that sqlglot knows, by sqlglot's names."""
-NAMED = frozenset(
+NAMED_FUNCTIONS = frozenset(
     [
         "HAVERSINE",
         "RESULT_SCAN",
@@ -52,17 +52,17 @@ NAMED = frozenset(
 """Functions that sqlglot does not know."""
 
 
-_INSTEAD = {
+_ALTERNATIVES = {
     "HASH": "Use MD5 or SHA2.",
     "HASH_AGG": "Use MD5 or SHA2 of the rows.",
     "TO_BINARY": "Use HEX_DECODE_BINARY.",
     "INTDIV": "Use FLOOR of a division.",
 }
 """What to use instead of functions that only Snowflake can compute."""
-_FOREIGN: dict[type[Expr], str] = {exp.Filter: "FILTER (WHERE …)", exp.Returning: "RETURNING"}
+_DUCKDB_ONLY: dict[type[Expr], str] = {exp.Filter: "FILTER (WHERE …)", exp.Returning: "RETURNING"}
 _JOINS = ("SEMI", "ANTI", "POSITIONAL")
-_STATEMENTS = ("FROM", "PIVOT", "UNPIVOT", "SUMMARIZE")
-_CREATED = re.compile(r"\s*create\s+(?:or\s+replace\s+)?(macro|type|index|unique\s+index)\b", re.IGNORECASE)
+_DUCKDB_STATEMENTS = ("FROM", "PIVOT", "UNPIVOT", "SUMMARIZE")
+_DUCKDB_CREATE = re.compile(r"\s*create\s+(?:or\s+replace\s+)?(macro|type|index|unique\s+index)\b", re.IGNORECASE)
 
 
 def check_words(sql: str) -> None:
@@ -75,9 +75,9 @@ def check_words(sql: str) -> None:
         tokens = Dialect.get_or_raise("snowflake").tokenize(sql)
     except TokenError:
         return
-    if tokens and (word := tokens[0].text.upper()) in _STATEMENTS:
+    if tokens and (word := tokens[0].text.upper()) in _DUCKDB_STATEMENTS:
         raise syntax_error(f"statement {word}")
-    if made := _CREATED.match(sql):
+    if made := _DUCKDB_CREATE.match(sql):
         raise syntax_error(f"CREATE {made[1].upper()}")
     if any(token.token_type is TokenType.CARET for token in tokens):
         raise syntax_error("operator ^: use POWER or BITXOR")
@@ -90,7 +90,7 @@ def check_syntax(statement: Expr) -> None:
         ProgrammingError: the statement has such syntax. The error is Snowflake's syntax error and names it.
     """
     for node in statement.walk():
-        word = _FOREIGN.get(type(node), "")
+        word = _DUCKDB_ONLY.get(type(node), "")
         match node:
             case exp.Distinct() if node.args.get("on"):
                 word = "DISTINCT ON"
@@ -102,7 +102,7 @@ def check_syntax(statement: Expr) -> None:
             raise syntax_error(word)
 
 
-def _written(function: Expr) -> str:
+def _snowflake_name(function: Expr) -> str:
     """Return a function's name on Snowflake, which may differ from sqlglot's."""
     return function.sql(dialect="snowflake").partition("(")[0].upper()
 
@@ -115,10 +115,10 @@ def check(statement: Expr) -> None:
     """
     for function in statement.find_all(exp.Func):
         named = isinstance(function, exp.Anonymous)
-        name = function.name.upper() if named else _written(function)
-        if name not in NAMED if named else type(function).__name__ not in KNOWN:
-            if name in _INSTEAD:
-                raise unsupported(f"the emulator cannot compute {name} as Snowflake does. {_INSTEAD[name]}")
+        name = function.name.upper() if named else _snowflake_name(function)
+        if name not in NAMED_FUNCTIONS if named else type(function).__name__ not in KNOWN_FUNCTIONS:
+            if name in _ALTERNATIVES:
+                raise unsupported(f"the emulator cannot compute {name} as Snowflake does. {_ALTERNATIVES[name]}")
             raise unsupported(
                 f"the emulator's function {name} was not compared with Snowflake's. Use another, or test on Snowflake."
             )

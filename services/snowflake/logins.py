@@ -54,10 +54,12 @@ def _unauthenticated(settings: Settings, login: Mapping[str, Any]) -> Refusal | 
 
 def _unknown_role(settings: Settings, session: Mapping[str, str], user: str, access: Access | None) -> Refusal | None:
     role = session.get("roleName")
-    made = access is not None and role is not None and access.limited(role.upper())
-    if made and access is not None and role is not None and access.may_use(user.upper(), role.upper()):
+    is_created_role = access is not None and role is not None and access.is_limited(role.upper())
+    if is_created_role and access is not None and role is not None and access.may_use(user.upper(), role.upper()):
         return None
-    if role is None or (_same(settings.role, role) and (settings.role or not (made or _absent(access, role)))):
+    if role is None or (
+        _same(settings.role, role) and (settings.role or not (is_created_role or _absent(access, role)))
+    ):
         return None
     return "390189", f"Role '{role}' specified in the connect string does not exist or not authorized."
 

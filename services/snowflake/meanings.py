@@ -25,12 +25,12 @@ _CALLS: dict[type[Expr], str] = {
 }
 """The macros that replace these functions: `_CALLS` by type, and `_NAMED` by name if the parser does not know them."""
 _TRIMS = {"LEADING": "ltrim", "TRAILING": "rtrim"}
-_TAKE_NULLS = (exp.ArrayConstructCompact, exp.ArrayMax, exp.ArrayMin, exp.ArraySize, exp.ArrayToString)
+_ACCEPTS_NULLS = (exp.ArrayConstructCompact, exp.ArrayMax, exp.ArrayMin, exp.ArraySize, exp.ArrayToString)
 """Array functions that return the same for JSON nulls as for Snowflake's undefined values."""
 _MICROSECONDS = 6
 
 
-def as_meant(statement: Expr) -> Expr:
+def adapt_for_fakesnow(statement: Expr) -> Expr:
     """Return a statement that means the same to fakesnow as the client's means to Snowflake.
 
     Args:
@@ -45,7 +45,7 @@ def as_meant(statement: Expr) -> Expr:
         if of_itself and cte.parent:
             cte.parent.set("recursive", True)
     for node in reversed(list(statement.walk(bfs=False))):  # inner expressions first
-        if (new := _node(node)) is not node:
+        if (new := _adapt_node(node)) is not node:
             node.replace(new)
             statement = new if node is statement else statement
     return statement
@@ -60,7 +60,7 @@ def _check_creation(statement: Expr) -> None:
         raise unsupported(f"the emulator can clone only tables, not a {statement.kind.lower()}. Clone each table.")
 
 
-def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one case for each kind of expression
+def _adapt_node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one case for each kind of expression
     if macro := _CALLS.get(type(node), "") or _NAMED.get(node.name.upper() if isinstance(node, exp.Anonymous) else ""):
         given = node.expressions if isinstance(node, exp.Anonymous) else node.args.values()
         return call(macro, *(value for value in given if isinstance(value, Expr)))
@@ -90,7 +90,7 @@ def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one case for each kin
             node.set("this", call("sf_without_floats", node.this))
         case exp.GroupConcat() if not node.args.get("separator"):
             node.set("separator", exp.Literal.string(""))
-        case exp.Array() if not isinstance(node.parent, _TAKE_NULLS):
+        case exp.Array() if not isinstance(node.parent, _ACCEPTS_NULLS):
             for each in node.expressions:
                 each.replace(call("sf_exact", call("sf_present", each)))
         case exp.Struct():
@@ -110,7 +110,7 @@ def _node(node: Expr) -> Expr:  # noqa: PLR0911, PLR0912 - one case for each kin
         case exp.DateAdd() | exp.TimestampAdd() | exp.TimeAdd() if not _is_whole(node.expression):
             node.set("expression", exp.cast(exp.Round(this=node.expression), "BIGINT", dialect="duckdb"))
         case exp.Lateral() | exp.TableFromRows() if isinstance(node.this, exp.Explode):
-            return _flattened(node)
+            return _flatten_macro(node)
     return node
 
 
@@ -127,7 +127,7 @@ def with_text_keys(node: Expr) -> Expr:
     return node
 
 
-def _flattened(node: Expr) -> Expr:
+def _flatten_macro(node: Expr) -> Expr:
     """Replace FLATTEN by a table macro, with its OUTER and MODE."""
     given = [node.this.this, *node.this.expressions]
     named = {each.this.name.upper(): each.expression for each in given if isinstance(each, exp.Kwarg)}

@@ -50,7 +50,7 @@ class Names:
         found = self._connection.execute(_COLUMNS, self.path(table)).fetchall()
         return [(name, exp.DataType.build(kind, dialect="duckdb", udt=True)) for name, kind in found]
 
-    def there(self, kind: str, name: str) -> bool:
+    def exists(self, kind: str, name: str) -> bool:
         """Return whether a TABLE, VIEW, SCHEMA or DATABASE with this full name exists."""
         return name in self.objects(kind, name.partition(".")[0] if kind == "DATABASE" else name.rpartition(".")[0])
 
@@ -76,7 +76,7 @@ class Names:
         columns = [self.columns(table) for table in used]
         if not all(columns):  # INFORMATION_SCHEMA, or a table that does not exist
             return
-        known = {name for each in columns for name, _ in each} | set(_named_here(statement))
+        known = {name for each in columns for name, _ in each} | set(_defined_names(statement))
         by_upper = defaultdict(set)
         for name in known:
             by_upper[name.upper()].add(name)
@@ -129,7 +129,7 @@ def tables(statement: Expr) -> list[exp.Table]:
     return [table for table in statement.find_all(exp.Table) if table.db or table.name not in named]
 
 
-def _named_here(statement: Expr) -> Iterable[str]:
+def _defined_names(statement: Expr) -> Iterable[str]:
     """Yield the names that the statement itself defines."""
     for alias in statement.find_all(exp.Alias):
         yield alias.alias

@@ -9,27 +9,27 @@ from duckdb import DuckDBPyConnection
 from fakesnow import info_schema
 from sqlglot import Expr, exp
 
-from services.snowflake.altered import PLACE
+from services.snowflake.altered import METADATA_SCHEMA
 from services.snowflake.names import Names
 from services.snowflake.numbers import Scales
 
-_RELATION = f"{PLACE}._fs_nested"
+_RELATION = f"{METADATA_SCHEMA}._fs_nested"
 _TABLE = "(catalog, schema, name) = (?, ?, ?)"
 _KINDS = {exp.DType.OBJECT: 1, exp.DType.ARRAY: 2}
 _TYPES = {number: kind for kind, number in _KINDS.items()}
 _OBJECTS = (exp.Struct, exp.JSONObject, exp.ObjectAgg)
 _ARRAYS = (exp.Array, exp.ArrayAgg, exp.Split, exp.ArrayConcat, exp.ArrayConstructCompact)
-_KEPT = (exp.Paren, exp.Alias, exp.AnyValue, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Window, exp.Filter,
-         exp.Coalesce, exp.Nullif)  # fmt: skip
+_KEEPS_KIND = (exp.Paren, exp.Alias, exp.AnyValue, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Window,
+               exp.Filter, exp.Coalesce, exp.Nullif)  # fmt: skip
 
-_THEIRS = "when columns.data_type='JSON' then 'VARIANT'"
-_OURS = f"""when columns.data_type='JSON' then coalesce((
+_FAKESNOW_CASE = "when columns.data_type='JSON' then 'VARIANT'"
+_OUR_CASE = f"""when columns.data_type='JSON' then coalesce((
     select kind from {_RELATION} as nested where (nested.catalog, nested.schema, nested.name, nested.column_name)
         = (columns.table_catalog, columns.table_schema, columns.table_name, columns.column_name)), 'VARIANT')"""  # noqa: S608
 CREATION = (
     f"create table if not exists {_RELATION} (catalog varchar, schema varchar, name varchar, column_name varchar, "
     "kind varchar, primary key (catalog, schema, name, column_name));"
-    + info_schema.SQL_CREATE_GLOBAL_INFORMATION_SCHEMA_COLUMNS_VIEW.replace(_THEIRS, _OURS).replace(
+    + info_schema.SQL_CREATE_GLOBAL_INFORMATION_SCHEMA_COLUMNS_VIEW.replace(_FAKESNOW_CASE, _OUR_CASE).replace(
         "create view if not exists", "create or replace view"
     )
 )
@@ -50,7 +50,7 @@ class Kinds(Scales):
             return self.of_type(node.to)
         if isinstance(node, exp.Column):
             return self._column(node)
-        if isinstance(node, _KEPT):
+        if isinstance(node, _KEEPS_KIND):
             return self.scale(node.this)
         return 1 if isinstance(node, _OBJECTS) else 2 if isinstance(node, _ARRAYS) else None
 
@@ -80,16 +80,18 @@ def effect(connection: DuckDBPyConnection, statement: Expr, names: Names) -> Cal
         return None
     path = names.path(target)
     if isinstance(statement, exp.Drop):
-        return lambda: _note(connection, path, {})
+        return lambda: _record(connection, path, {})
     if isinstance(statement, exp.Create):
         if statement.args.get("exists") and names.columns(target):
             return None
-        made = _made(statement, lambda table: columns(connection, names, table))
-        return lambda: _note(connection, path, made)
+        made = _created_kinds(statement, lambda table: columns(connection, names, table))
+        return lambda: _record(connection, path, made)
     return lambda: _alter(connection, path, statement)
 
 
-def _made(statement: exp.Create, known: Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]) -> dict[str, int]:
+def _created_kinds(
+    statement: exp.Create, known: Callable[[exp.Table], Sequence[tuple[str, exp.DataType]]]
+) -> dict[str, int]:
     found: dict[str, int | None] = {}
     if isinstance(statement.expression, exp.Query):
         found = Kinds.of(statement, known).of_query(statement.expression)
@@ -105,7 +107,7 @@ def _made(statement: exp.Create, known: Callable[[exp.Table], Sequence[tuple[str
     return {name: kind for name, kind in found.items() if kind}
 
 
-def _note(connection: DuckDBPyConnection, path: Sequence[str], kinds: Mapping[str, int]) -> None:
+def _record(connection: DuckDBPyConnection, path: Sequence[str], kinds: Mapping[str, int]) -> None:
     """Replace the recorded kinds of a table's columns.
 
     The record is written outside of the session's transaction, because DuckDB lets it write to one database only.

@@ -17,16 +17,16 @@ FLOAT = -1
 MEDIAN_DIGITS = 3
 """MEDIAN and PERCENTILE_CONT have this many digits more than their argument."""
 
-_SAME = (exp.Paren, exp.Alias, exp.Neg, exp.Abs, exp.Min, exp.Max, exp.Sum, exp.AnyValue, exp.Window, exp.Lag, exp.Lead,
-         exp.FirstValue, exp.LastValue, exp.Distinct, exp.WithinGroup, exp.Mode)  # fmt: skip
-_WHOLE = (exp.Count, exp.CountIf, exp.RowNumber, exp.Rank, exp.DenseRank, exp.DateDiff, exp.TimestampDiff, exp.Length,
-          exp.Extract, exp.Sign, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.Month, exp.Year, exp.Quarter,
-          exp.Ntile)  # fmt: skip
-_WHOLE_TYPES = exp.DataType.INTEGER_TYPES
+_KEEPS_SCALE = (exp.Paren, exp.Alias, exp.Neg, exp.Abs, exp.Min, exp.Max, exp.Sum, exp.AnyValue, exp.Window, exp.Lag,
+                exp.Lead, exp.FirstValue, exp.LastValue, exp.Distinct, exp.WithinGroup, exp.Mode)  # fmt: skip
+_INTEGERS = (exp.Count, exp.CountIf, exp.RowNumber, exp.Rank, exp.DenseRank, exp.DateDiff, exp.TimestampDiff,
+             exp.Length, exp.Extract, exp.Sign, exp.Hour, exp.Minute, exp.Second, exp.Day, exp.Month, exp.Year,
+             exp.Quarter, exp.Ntile)  # fmt: skip
+_INTEGER_TYPES = exp.DataType.INTEGER_TYPES
 _FLOATS = (exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Stddev, exp.StddevPop, exp.StddevSamp, exp.Variance, exp.VariancePop)
 
 
-def divided(scale: int) -> int:
+def quotient_scale(scale: int) -> int:
     """Return the scale of a quotient of NUMBERs; `scale` is the dividend's."""
     return max(scale, min(scale + 6, 12))
 
@@ -39,9 +39,9 @@ class Scales:
     _known: dict[int, int | None] = field(default_factory=dict)
     _scopes: dict[int, Scope] = field(default_factory=dict)
     _queries: dict[int, Scope] = field(default_factory=dict)
-    _beside: dict[str, object] = field(default_factory=dict)
+    _other_tables: dict[str, object] = field(default_factory=dict)
     """Tables outside of queries: those of UPDATE, DELETE and MERGE."""
-    _made: dict[int, dict[str, int | None]] = field(default_factory=dict)
+    _source_scales: dict[int, dict[str, int | None]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, statement: Expr, columns: Columns) -> Self:
@@ -51,10 +51,10 @@ class Scales:
             for column in [*scope.columns, *scope.find_all(exp.Column)]:
                 found._scopes.setdefault(id(column), scope)
         for table in statement.find_all(exp.Table) if not isinstance(statement, exp.Query) else ():
-            found._beside.setdefault(table.alias_or_name, table)
+            found._other_tables.setdefault(table.alias_or_name, table)
         if isinstance(statement, exp.Merge) and isinstance(statement.args["using"], exp.Subquery):
             using = statement.args["using"]
-            found._beside[using.alias] = found._queries.get(id(using.this), using)
+            found._other_tables[using.alias] = found._queries.get(id(using.this), using)
         return found
 
     def scale(self, node: Expr | None) -> int | None:
@@ -70,7 +70,7 @@ class Scales:
         """Return the scale of a type's values."""
         if kind.this in exp.DataType.FLOAT_TYPES:
             return FLOAT
-        if kind.this in _WHOLE_TYPES:
+        if kind.this in _INTEGER_TYPES:
             return 0
         if kind.this == exp.DType.DECIMAL:
             return int(kind.expressions[1].name) if len(kind.expressions) > 1 else 0
@@ -99,11 +99,11 @@ class Scales:
                 return self._quotient(node.this, node.expression)
             case exp.Avg():
                 scale = self.scale(node.this)
-                return scale if scale is None or scale == FLOAT else divided(scale)
+                return scale if scale is None or scale == FLOAT else quotient_scale(scale)
             case exp.Case():
-                return self._widest([each.args["true"] for each in node.args["ifs"]] + _given(node, "default"))
+                return self._widest([each.args["true"] for each in node.args["ifs"]] + _optional(node, "default"))
             case exp.If():
-                return self._widest([node.args["true"], *_given(node, "false")])
+                return self._widest([node.args["true"], *_optional(node, "false")])
             case exp.Nullif():
                 return self.scale(node.this)
             case exp.Round() | exp.Floor() | exp.Ceil():
@@ -117,15 +117,15 @@ class Scales:
             return 0
         if isinstance(node, exp.Distinct):
             return self.scale(node.expressions[0])
-        if isinstance(node, _SAME):
+        if isinstance(node, _KEEPS_SCALE):
             return self.scale(node.this)
-        return 0 if isinstance(node, _WHOLE) else FLOAT if isinstance(node, _FLOATS) else None
+        return 0 if isinstance(node, _INTEGERS) else FLOAT if isinstance(node, _FLOATS) else None
 
     def _quotient(self, dividend: Expr, divisor: Expr) -> int | None:
         left, right = self.scale(dividend), self.scale(divisor)
         if FLOAT in (left, right):
             return FLOAT
-        return None if left is None or right is None else divided(left)
+        return None if left is None or right is None else quotient_scale(left)
 
     def _widest(self, parts: Sequence[Expr]) -> int | None:
         found = [self.scale(part) for part in parts if not isinstance(part, exp.Null)]
@@ -141,8 +141,10 @@ class Scales:
 
     def _column(self, column: exp.Column) -> int | None:
         if (scope := self._scopes.get(id(column))) is None:
-            beside = [self._beside.get(column.table)] if column.table else list(self._beside.values())
-            return next((made[column.name] for each in beside if column.name in (made := self._of_source(each))), None)
+            others = [self._other_tables.get(column.table)] if column.table else list(self._other_tables.values())
+            return next(
+                (scales[column.name] for each in others if column.name in (scales := self._of_source(each))), None
+            )
         names = [column.table] if column.table else list(scope.selected_sources)
         for name in names:
             _, source = scope.selected_sources.get(name, (None, scope.sources.get(name)))
@@ -154,13 +156,13 @@ class Scales:
 
     def _of_source(self, source: object) -> dict[str, int | None]:
         """Return the scales of the columns of a table, of a query in a WITH clause, or of a subquery."""
-        if id(source) not in self._made:
-            self._made[id(source)] = {}
+        if id(source) not in self._source_scales:
+            self._source_scales[id(source)] = {}
             if isinstance(source, exp.Table):
-                self._made[id(source)] = {name: self.of_type(kind) for name, kind in self.columns(source)}
+                self._source_scales[id(source)] = {name: self.of_type(kind) for name, kind in self.columns(source)}
             elif isinstance(source, Scope):
-                self._made[id(source)] = _renamed(source.expression, self._of_query(source.expression))
-        return self._made[id(source)]
+                self._source_scales[id(source)] = _apply_aliases(source.expression, self._of_query(source.expression))
+        return self._source_scales[id(source)]
 
     def _of_query(self, query: Expr) -> dict[str, int | None]:
         if isinstance(query, exp.SetOperation):
@@ -175,35 +177,35 @@ class Scales:
 
     def _of_select(self, query: Expr, scope: Scope | None) -> dict[str, int | None]:
         sources = scope.selected_sources if scope else {}
-        made: dict[str, int | None] = {}
+        scales: dict[str, int | None] = {}
         for each in query.selects if isinstance(query, exp.Select) else []:
             if each.is_star:
                 for name in [each.table] if isinstance(each, exp.Column) and each.table else list(sources):
-                    made |= _of_star(each, self._of_source(sources[name][1] if name in sources else None))
+                    scales |= _apply_star(each, self._of_source(sources[name][1] if name in sources else None))
             else:
-                made[each.alias_or_name] = self.scale(each)
-        return made
+                scales[each.alias_or_name] = self.scale(each)
+        return scales
 
 
-def _of_star(star: Expr, made: dict[str, int | None]) -> dict[str, int | None]:
+def _apply_star(star: Expr, scales: dict[str, int | None]) -> dict[str, int | None]:
     """Apply `exclude` and `rename` of `* exclude (a) rename (b as c)`."""
     node = star.this if isinstance(star, exp.Column) else star
     left_out = {each.name for each in node.args.get("except_") or []}
     names = {each.this.name: each.alias for each in node.args.get("rename") or []}
-    return {names.get(name, name): scale for name, scale in made.items() if name not in left_out}
+    return {names.get(name, name): scale for name, scale in scales.items() if name not in left_out}
 
 
-def _renamed(query: Expr, made: dict[str, int | None]) -> dict[str, int | None]:
+def _apply_aliases(query: Expr, scales: dict[str, int | None]) -> dict[str, int | None]:
     """Apply the column names of `… as t (a, b)`."""
     alias = query.args.get("alias") or (query.parent.args.get("alias") if query.parent else None)
     if isinstance(alias, exp.TableAlias) and alias.columns:
-        return dict(zip((column.name for column in alias.columns), made.values(), strict=False))
-    return made
+        return dict(zip((column.name for column in alias.columns), scales.values(), strict=False))
+    return scales
 
 
 def _widest(scales: Sequence[int | None]) -> int | None:
     return None if None in scales else FLOAT if FLOAT in scales else max(each or 0 for each in scales)
 
 
-def _given(node: Expr, name: str) -> list[Expr]:
+def _optional(node: Expr, name: str) -> list[Expr]:
     return [value] if (value := node.args.get(name)) is not None else []

@@ -20,12 +20,12 @@ _DML: dict[type[Expr], tuple[str, ...]] = {
     exp.Delete: ("DELETE",),
     exp.Copy: ("INSERT",),
 }
-_MADE = ("TABLE", "VIEW", "STAGE", "SEQUENCE", "FILE FORMAT")
+_CREATED_KINDS = ("TABLE", "VIEW", "STAGE", "SEQUENCE", "FILE FORMAT")
 Need = tuple[str, str, str]
 """(privilege, kind, name): a privilege on the object with this kind and name."""
 
 
-def as_copy(sql: str) -> str:
+def clone_as_copy(sql: str) -> str:
     """Turn CREATE TABLE … CLONE into a copy of the rows. Return any other statement unchanged."""
     if not (clone := _CLONE.fullmatch(sql)):
         return sql
@@ -65,7 +65,7 @@ def _on_target(statement: Expr, target: exp.Table, names: Names) -> list[Need]: 
     if isinstance(statement, exp.TruncateTable):
         return [("TRUNCATE", *on)]
     kind = str(statement.args.get("kind") or "").upper()
-    if isinstance(statement, exp.Create) and kind in _MADE:
+    if isinstance(statement, exp.Create) and kind in _CREATED_KINDS:
         owner = [("OWNERSHIP", *on)] if statement.args.get("replace") and names.columns(target) else []
         return [(f"CREATE {kind}", "SCHEMA", f"{database}.{schema}"), *owner]
     if isinstance(statement, exp.Create) and kind == "SCHEMA":
@@ -89,16 +89,16 @@ def effect(statement: Expr, sql: str, names: Names, access: Access, role: str) -
     database, schema, name = names.path(target)
     full = {"SCHEMA": f"{database}.{target.db}", "DATABASE": target.name}.get(kind, f"{database}.{schema}.{name}")
     if isinstance(statement, exp.Drop):
-        return lambda: access.gone(full)
+        return lambda: access.remove_object(full)
     if isinstance(statement, exp.Alter):
         if rename := statement.find(exp.AlterRename):
-            return lambda: access.renamed(full, f"{database}.{schema}.{rename.this.name}")
+            return lambda: access.rename_object(full, f"{database}.{schema}.{rename.this.name}")
         return None
     if kind not in ("TABLE", "VIEW", "SCHEMA", "DATABASE") or (
-        statement.args.get("exists") and names.there(kind, full)
+        statement.args.get("exists") and names.exists(kind, full)
     ):
         return None
     sources = [table for table in tables(statement) if table is not target]
     source = ".".join(names.path(sources[0])) if sources else ""
     keep = copies_grants(sql)
-    return lambda: access.created(kind, full, role, copied_from=source, keep=keep)
+    return lambda: access.add_object(kind, full, role, copied_from=source, keep=keep)

@@ -11,27 +11,27 @@ _COMMENTS = r"(?:\s*/\*.*?\*/)*\s*"  # dbt adds a comment before or after its st
 _CANCEL = re.compile(
     rf"{_COMMENTS}select\s+system\$cancel_all_queries\s*\([^()]*\)\s*;?{_COMMENTS}", re.IGNORECASE | re.DOTALL
 )
-_DONE = "select 'Statement executed successfully.' as status"
-_MAY_NEED_IT = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
+_EXECUTED = "select 'Statement executed successfully.' as status"
+_MAY_NEED_CHANGE = re.compile(r"\b(merge|temp|temporary)\b", re.IGNORECASE)
 
 
 def rewrite(sql: str) -> str:
     """Return the statement in the form that the emulator runs. A statement that cannot be parsed is unchanged."""
     if _QUERY_TAG.match(sql):
-        return _DONE
+        return _EXECUTED
     if _CANCEL.fullmatch(sql):  # dbt --fail-fast; nothing is left to cancel, because one statement runs at a time
         return "select '0 cancelled.' as status"
-    if not _MAY_NEED_IT.search(sql):
+    if not _MAY_NEED_CHANGE.search(sql):
         return sql
     try:
         statement = sqlglot.parse_one(sql, read="snowflake")
     except ParseError:
         return sql
-    changed = _kept(statement) or _told_apart(statement)
+    changed = _make_permanent(statement) or _qualify_inserted(statement)
     return statement.sql(dialect="snowflake") if changed else sql
 
 
-def _kept(statement: Expr) -> bool:
+def _make_permanent(statement: Expr) -> bool:
     """Make a temporary table with a schema permanent: DuckDB has temporary tables only in a database of their own."""
     if not isinstance(statement, exp.Create) or statement.kind not in ("TABLE", "VIEW"):
         return False
@@ -43,7 +43,7 @@ def _kept(statement: Expr) -> bool:
     return True
 
 
-def _told_apart(statement: Expr) -> bool:
+def _qualify_inserted(statement: Expr) -> bool:
     """Qualify the columns that MERGE inserts by the source. DuckDB calls them ambiguous if the target has them, too."""
     if not isinstance(statement, exp.Merge):
         return False

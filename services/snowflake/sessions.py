@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from fakesnow.fakes import FakeSnowflakeConnection
 
-EVERYTHING = "ACCOUNTADMIN"
+DEFAULT_ROLE = "ACCOUNTADMIN"
 """The role of a login without a role."""
 
 
@@ -17,9 +17,9 @@ class Session:
 
     account: str = ""
     user: str = ""
-    role: str = EVERYTHING
+    role: str = DEFAULT_ROLE
     warehouse: str = ""
-    login_role: str = EVERYTHING
+    login_role: str = DEFAULT_ROLE
     login_warehouse: str = ""
     statement: str = ""
     """The text of the current statement."""
@@ -27,7 +27,7 @@ class Session:
     @classmethod
     def of_login(cls, login: Mapping[str, Any], query: Mapping[str, str], warehouses: Sequence[str] = ()) -> "Session":
         """Create the session of a login. If its warehouse does not exist, the session has none, as in Snowflake."""
-        role, warehouse = query.get("roleName") or EVERYTHING, query.get("warehouse") or ""
+        role, warehouse = query.get("roleName") or DEFAULT_ROLE, query.get("warehouse") or ""
         if warehouses and warehouse.upper() not in warehouses:
             warehouse = ""
         names = [str(login.get(name) or "") for name in ("ACCOUNT_NAME", "LOGIN_NAME")]

@@ -11,7 +11,7 @@ CREATION = _COLUMNS_VIEW.replace(
 """The view for SHOW COLUMNS with the right nullability. In fakesnow's view, every column is nullable."""
 
 
-def filtered(rows: Expr, statement: exp.Show) -> Expr:
+def apply_filters(rows: Expr, statement: exp.Show) -> Expr:
     """Apply LIKE, STARTS WITH and LIMIT … FROM of a SHOW.
 
     Args:

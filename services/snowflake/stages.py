@@ -13,7 +13,7 @@ from fakesnow import copy_into
 from fakesnow.transforms import stage
 from sqlglot import Expr, exp
 
-from services.snowflake.altered import PLACE
+from services.snowflake.altered import METADATA_SCHEMA
 from services.snowflake.errors import unknown
 from services.snowflake.grants import Rows
 
@@ -22,7 +22,7 @@ _REMOVE = re.compile(r"""\s*(?:remove|rm)\s+'?@([^\s';]+?)'?\s*;?\s*""", re.IGNO
 _QUOTED = re.compile(r"""'(@(?:"[^"']+"|[^"'\s])+)'""")
 _source_urls = copy_into._source_urls  # noqa: SLF001
 _csv_format = copy_into.handle_csv
-_FORMATS = f"{PLACE}._fs_stage_formats"
+_FORMATS = f"{METADATA_SCHEMA}._fs_stage_formats"
 CREATION = f"create table if not exists {_FORMATS} (stage varchar primary key, format varchar)"
 
 
@@ -40,7 +40,7 @@ def run(connection: DuckDBPyConnection, database: str | None, schema: str | None
     return None
 
 
-def with_plain_places(sql: str) -> str:
+def unquote_stages(sql: str) -> str:
     """Return PUT, COPY or LIST with its stage as @"name". Snowflake also accepts '@"name"'."""
     return _QUOTED.sub(r"\1", sql) if re.match(r"\s*(put|copy|ls|list)\b", sql, re.IGNORECASE) else sql
 
@@ -78,13 +78,13 @@ _NO_EFFECT = {
 
 def csv_format(options: Mapping[str, Any]) -> Csv:
     """Return how to read a CSV file with the options of a FILE_FORMAT."""
-    left = {
+    remaining = {
         name: value for name, value in options.items() if name != "TRIM_SPACE" and value not in _NO_EFFECT.get(name, ())
     }
-    return Csv(**vars(_csv_format(left)), trim=bool(options.get("TRIM_SPACE", False)))
+    return Csv(**vars(_csv_format(remaining)), trim=bool(options.get("TRIM_SPACE", False)))
 
 
-def note_format(connection: DuckDBPyConnection, created: exp.Create, stage_name: str) -> None:
+def record_format(connection: DuckDBPyConnection, created: exp.Create, stage_name: str) -> None:
     """Record the FILE_FORMAT of a new stage for COPY."""
     found = created.find(exp.FileFormatProperty)
     parameter = exp.CopyParameter(this=exp.var("FILE_FORMAT"), expressions=found.expressions) if found else None
@@ -101,10 +101,10 @@ def with_format(connection: DuckDBPyConnection, copy: exp.Copy, database: str | 
     named = [each for each in parameters if each.name.upper() == "FILE_FORMAT"]
     for each in named:
         _by_name(each)
-    places = [each.name for each in copy.args["files"][0].find_all(exp.Var, exp.Literal) if each.name.startswith("@")]
-    if named or not places:
+    stages_ = [each.name for each in copy.args["files"][0].find_all(exp.Var, exp.Literal) if each.name.startswith("@")]
+    if named or not stages_:
         return copy
-    full = ".".join(stage.parts_from_var(places[0][1:].partition("/")[0], database, schema))
+    full = ".".join(stage.parts_from_var(stages_[0][1:].partition("/")[0], database, schema))
     known = connection.execute(f"select format from {_FORMATS} where stage = ?", [full]).fetchone()  # noqa: S608
     if known:
         model = sqlglot.parse_one(f"copy into t from @s {known[0]}", read="snowflake")
@@ -134,7 +134,7 @@ def urls(source: str, files: list[str]) -> list[str]:
 
 
 def _drop(connection: DuckDBPyConnection, kind: str, name: tuple[str, str, str], *, tolerant: bool) -> Rows:
-    table = f"{PLACE}._fs_{kind.replace(' ', '_')}s"
+    table = f"{METADATA_SCHEMA}._fs_{kind.replace(' ', '_')}s"
     with connection.cursor() as cursor:
         gone = cursor.execute(
             f"delete from {table} where (database_name, schema_name, name) = (?, ?, ?) returning 1",  # noqa: S608
@@ -155,7 +155,7 @@ def _drop(connection: DuckDBPyConnection, kind: str, name: tuple[str, str, str],
 def _remove(connection: DuckDBPyConnection, name: tuple[str, str, str], path: str) -> Rows:
     with connection.cursor() as cursor:
         known = cursor.execute(
-            f"select 1 from {PLACE}._fs_stages where (database_name, schema_name, name) = (?, ?, ?)",  # noqa: S608
+            f"select 1 from {METADATA_SCHEMA}._fs_stages where (database_name, schema_name, name) = (?, ?, ?)",  # noqa: S608
             list(name),
         ).fetchall()
     if not known:

@@ -12,16 +12,16 @@ from services.snowflake.sessions import Session
 
 Exists = Callable[[exp.Table], bool]
 
-_ABSENT = re.compile(r"\s*(undrop)\b|\b(at|before)\s*\(\s*(timestamp|offset|statement)\s*=>", re.IGNORECASE)
+_TIME_TRAVEL = re.compile(r"\s*(undrop)\b|\b(at|before)\s*\(\s*(timestamp|offset|statement)\s*=>", re.IGNORECASE)
 _KEYS = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
 _TABLE_KEYS = (exp.PrimaryKey, exp.UniqueColumnConstraint, exp.ForeignKey)
 _KEYS_SHOWN = ("PRIMARY KEYS", "UNIQUE KEYS", "IMPORTED KEYS", "EXPORTED KEYS")
 _UTC = ("UTC", "ETC/UTC", "GMT", "ETC/GMT")
 
 
-def absent(sql: str) -> str | None:
+def time_travel_refusal(sql: str) -> str | None:
     """Return why a statement with UNDROP or Time Travel is refused, or None for any other statement."""
-    if found := _ABSENT.search(sql):
+    if found := _TIME_TRAVEL.search(sql):
         word = (found[1] or found[2]).upper()
         return f"Unsupported feature {word!r}: the emulator has no Time Travel, so it keeps no dropped or changed data."
     return None
@@ -56,26 +56,26 @@ def as_duckdb(statement: Expr, session: Session, exists: Exists) -> Expr:
         case exp.Alter(kind="TABLE") if all(isinstance(each, exp.AddConstraint) for each in statement.actions):
             return SUCCESS_NOP.copy()
         case exp.Alter(kind="SESSION"):
-            return _parameters(statement)
-    return statement.transform(lambda node: _context(node, session))
+            return _accept_parameters(statement)
+    return statement.transform(lambda node: _replace_context_function(node, session))
 
 
-def swapped(statement: Expr) -> list[Expr]:
+def as_renames(statement: Expr) -> list[Expr]:
     """Replace ALTER TABLE … SWAP WITH by three renames. Return any other statement unchanged."""
     if not (isinstance(statement, exp.Alter) and statement.actions and isinstance(statement.actions[0], exp.SwapTable)):
         return [statement]
     one, other = statement.this, statement.actions[0].this
     if (one.catalog, one.db) != (other.catalog, other.db):
         raise unsupported("the emulator can swap only tables in the same schema. Name the schema of both, or of none.")
-    aside = exp.to_identifier(f"_SWAPPED_{one.name}", quoted=True)
-    steps = ((one, aside), (other, one.this), (_renamed(one, aside), other.this))
+    temporary_name = exp.to_identifier(f"_SWAPPED_{one.name}", quoted=True)
+    steps = ((one, temporary_name), (other, one.this), (_with_new_name(one, temporary_name), other.this))
     return [
         sqlglot.parse_one(f"alter table {old.sql('snowflake')} rename to {new.sql('snowflake')}", read="snowflake")
         for old, new in steps
     ]
 
 
-def _renamed(table: exp.Table, name: exp.Identifier) -> exp.Table:
+def _with_new_name(table: exp.Table, name: exp.Identifier) -> exp.Table:
     new = table.copy()
     new.set("this", name.copy())
     return new
@@ -114,7 +114,7 @@ def _with_lengths(schema: exp.Schema) -> None:
             definition.append("constraints", exp.ColumnConstraint(kind=check))
 
 
-def _parameters(statement: exp.Alter) -> Expr:
+def _accept_parameters(statement: exp.Alter) -> Expr:
     """Accept session parameters that have no effect here. fakesnow handles AUTOCOMMIT and refuses the rest."""
     setting = statement.find(exp.AlterSession)
     items = list(setting.expressions) if setting else []
@@ -131,7 +131,7 @@ def _parameters(statement: exp.Alter) -> Expr:
     return SUCCESS_NOP.copy()
 
 
-def _context(node: Expr, session: Session) -> Expr:
+def _replace_context_function(node: Expr, session: Session) -> Expr:
     values: dict[type[Expr], tuple[str, str]] = {
         exp.CurrentWarehouse: ("CURRENT_WAREHOUSE()", session.warehouse),
         exp.CurrentRole: ("CURRENT_ROLE()", session.role),

@@ -9,18 +9,18 @@ from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show, stage
 
 from services.snowflake import altered, functions, nested, shows, stages
-from services.snowflake.fence import close_to_files
+from services.snowflake.fence import restrict_files
 
-RESULTS = 100
+MAX_RESULTS = 100
 """The number of newest results that are kept for RESULT_SCAN and asynchronous queries."""
 
 
-class Newest(dict[str, tuple[Any, ...]]):
+class NewestResults(dict[str, tuple[Any, ...]]):
     """Results by query id, without the oldest. fakesnow would keep all of them forever."""
 
     def __setitem__(self, query: str, result: tuple[Any, ...]) -> None:
         super().__setitem__(query, result)
-        while len(self) > RESULTS:
+        while len(self) > MAX_RESULTS:
             del self[next(iter(self))]
 
 
@@ -39,18 +39,18 @@ def open_storage(folder: Path, database: str) -> FakeSnow:
         each.mkdir(parents=True, exist_ok=True)
     stage.LOCAL_BUCKET_PATH = str(stages.absolute())
     storage = FakeSnow(db_path=databases)
-    storage.results_cache = Newest()
-    _keep_what_is_global(storage, folder / "global.db")
+    storage.results_cache = NewestResults()
+    _persist_global_database(storage, folder / "global.db")
     names = {file.stem for file in databases.glob("*.db")} | ({database.upper()} if database else set())
     for name in sorted(names):
         storage.connect(name).close()
-    close_to_files(storage.duck_conn, databases, stages)
+    restrict_files(storage.duck_conn, databases, stages)
     storage.create_database_on_connect = storage.create_schema_on_connect = not database
     importlib.import_module("fakesnow.server").shared_fs = storage  # type: ignore[attr-defined]
     return storage
 
 
-def _keep_what_is_global(storage: FakeSnow, file: Path) -> None:
+def _persist_global_database(storage: FakeSnow, file: Path) -> None:
     """Store fakesnow's global database, which is in memory by default, and our own metadata in a file."""
     storage.duck_conn.execute(f"detach {GLOBAL_DATABASE_NAME}")
     storage.duck_conn.execute(f"attach '{file}' as {GLOBAL_DATABASE_NAME}")

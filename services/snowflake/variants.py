@@ -12,23 +12,23 @@ from services.snowflake.errors import unsupported
 from services.snowflake.functions import call
 from services.snowflake.numbers import FLOAT, Columns, Scales
 
-_MADE = (exp.JSONExtract, exp.GetExtract, exp.ParseJSON, exp.ToVariant, exp.Struct, exp.ArrayAgg, exp.ObjectAgg,
-         exp.Array, exp.Split)  # fmt: skip
-_KEPT = (exp.Paren, exp.Alias, exp.AnyValue, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Window,
-         exp.WithinGroup, exp.Distinct, exp.Bracket, exp.NthValue)  # fmt: skip
+_CREATES_VARIANT = (exp.JSONExtract, exp.GetExtract, exp.ParseJSON, exp.ToVariant, exp.Struct, exp.ArrayAgg,
+                    exp.ObjectAgg, exp.Array, exp.Split)  # fmt: skip
+_KEEPS_VARIANT = (exp.Paren, exp.Alias, exp.AnyValue, exp.Lag, exp.Lead, exp.FirstValue, exp.LastValue, exp.Window,
+                  exp.WithinGroup, exp.Distinct, exp.Bracket, exp.NthValue)  # fmt: skip
 _TYPES = {exp.DType.JSON, exp.DType.VARIANT, exp.DType.OBJECT, exp.DType.ARRAY}
 _NAMES = {"STRIP_NULL_VALUE"}
 _OF_FLATTEN = {"VALUE", "THIS"}
 _COMPARED = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
-_OF_TEXT = (exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike, exp.RegexpFullMatch, exp.Length, exp.Upper, exp.Lower,
-            exp.Trim, exp.Substring, exp.Replace, exp.Split, exp.SplitPart, exp.StrPosition, exp.StartsWith,
-            exp.EndsWith, exp.Contains, exp.Left, exp.Right, exp.Initcap, exp.Reverse, exp.GroupConcat, exp.Pad,
-            exp.RegexpReplace, exp.RegexpExtract, exp.RegexpCount, exp.RegexpInstr, exp.SHA, exp.SHA2, exp.Repeat,
-            exp.Translate)  # fmt: skip
+_TEXT_FUNCTIONS = (exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike, exp.RegexpFullMatch, exp.Length, exp.Upper,
+                   exp.Lower, exp.Trim, exp.Substring, exp.Replace, exp.Split, exp.SplitPart, exp.StrPosition,
+                   exp.StartsWith, exp.EndsWith, exp.Contains, exp.Left, exp.Right, exp.Initcap, exp.Reverse,
+                   exp.GroupConcat, exp.Pad, exp.RegexpReplace, exp.RegexpExtract, exp.RegexpCount, exp.RegexpInstr,
+                   exp.SHA, exp.SHA2, exp.Repeat, exp.Translate)  # fmt: skip
 _ORDERED = (exp.Min, exp.Max, exp.Greatest, exp.Least, exp.Between, exp.Nullif, exp.NullSafeEQ, exp.NullSafeNEQ,
             exp.EqualNull, exp.DecodeCase, exp.Ordered, exp.Case, exp.In, exp.ApproxQuantile)  # fmt: skip
-_WRITTEN = (exp.Cast, exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.MD5, exp.ToChar)
-_CONCERNED = (*_WRITTEN, *_OF_TEXT, *_COMPARED, *_ORDERED)
+_TO_TEXT = (exp.Cast, exp.TryCast, exp.DPipe, exp.Concat, exp.ConcatWs, exp.MD5, exp.ToChar)
+_RELEVANT = (*_TO_TEXT, *_TEXT_FUNCTIONS, *_COMPARED, *_ORDERED)
 
 
 class Variants(Scales):
@@ -52,9 +52,9 @@ class Variants(Scales):
                 return FLOAT if any(self.is_variant(part) for part in parts) else None
             case exp.Subquery() if isinstance(node.this, exp.Select):
                 return self.scale(node.this.expressions[0])
-        if isinstance(node, _KEPT):
+        if isinstance(node, _KEEPS_VARIANT):
             return self.scale(node.this if node.this is not None else next(iter(node.expressions), None))
-        made = isinstance(node, _MADE) or (isinstance(node, exp.Anonymous) and node.name.upper() in _NAMES)
+        made = isinstance(node, _CREATES_VARIANT) or (isinstance(node, exp.Anonymous) and node.name.upper() in _NAMES)
         return FLOAT if made else None
 
 
@@ -62,11 +62,11 @@ def _of_flatten(column: exp.Column) -> bool:
     select = column.find_ancestor(exp.Select)
     if column.name not in _OF_FLATTEN or select is None:
         return False
-    tables = [part for name in ("from_", "joins", "laterals") for part in _listed(select.args.get(name))]
+    tables = [part for name in ("from_", "joins", "laterals") for part in _as_list(select.args.get(name))]
     return any(part.find(exp.Explode) for part in tables)
 
 
-def _listed(value: object) -> Iterable[Expr]:
+def _as_list(value: object) -> Iterable[Expr]:
     return value if isinstance(value, list) else [value] if isinstance(value, Expr) else []
 
 
@@ -81,15 +81,15 @@ def with_values(statement: Expr, columns: Columns) -> Expr:
         ProgrammingError: the emulator cannot order or compare VARIANTs as Snowflake does.
     """
     variants = Variants.of(statement, columns)
-    nodes = [node for node in statement.walk(bfs=False) if isinstance(node, _CONCERNED)]
-    concerned = [(node, [part for part in _operands(node) if variants.is_variant(part)]) for node in nodes]
-    for node, parts in reversed(concerned):
-        if not parts or _assigns(node):
+    nodes = [node for node in statement.walk(bfs=False) if isinstance(node, _RELEVANT)]
+    relevant = [(node, [part for part in _operands(node) if variants.is_variant(part)]) for node in nodes]
+    for node, parts in reversed(relevant):
+        if not parts or _is_assignment(node):
             continue
-        if isinstance(node, _WRITTEN):
+        if isinstance(node, _TO_TEXT):
             for part in parts if not isinstance(node, exp.Cast) or node.to.this in exp.DataType.TEXT_TYPES else ():
                 part.replace(call("sf_ordered", part))
-        elif isinstance(node, _OF_TEXT):
+        elif isinstance(node, _TEXT_FUNCTIONS):
             for part in parts:
                 part.replace(call("sf_text", part))
         elif isinstance(node, exp.In) and not node.args.get("query"):
@@ -120,6 +120,6 @@ def _operands(node: Expr) -> list[Expr]:
     return [part for part in parts if isinstance(part, Expr)]
 
 
-def _assigns(node: Expr) -> bool:
+def _is_assignment(node: Expr) -> bool:
     """Return whether an `=` assigns, as in `update … set a = b`."""
     return isinstance(node, exp.EQ) and isinstance(node.parent, exp.Update) and node.arg_key == "expressions"

@@ -10,7 +10,7 @@ from typing import Any
 from localstack.runtime import get_current_runtime
 
 sys.path.insert(0, "/opt/platform")
-from services.guard.rules import ADDED, Rules, is_cors, joined, names
+from services.guard.rules import SECURITY_HEADERS, Rules, is_cors, join_headers, names
 
 # S3's clients send bodies of any type, so only Host, Origin and Sec-Fetch-Site decide.
 PROXIES = os.environ.get("GUARD_ALLOWED_HOSTS", "")
@@ -21,7 +21,7 @@ RULES = Rules(names(HOSTS), names(PROXIES), buckets=True, json_only=False)
 def refuse(chain: Any, context: Any, response: Any) -> None:
     """Reject a request that the guard does not allow. This is the first handler of a request."""
     request = context.request
-    if refused := RULES.refusal(request.method, request.path, joined(request.headers.items())):
+    if refused := RULES.refusal(request.method, request.path, join_headers(request.headers.items())):
         response.status_code = refused.status
         response.set_response(refused.message.encode())
         response.headers["Content-Type"] = "text/plain; charset=utf-8"
@@ -32,7 +32,7 @@ def close_to_others(_chain: Any, _context: Any, response: Any) -> None:
     """Remove CORS headers, and add the guard's headers. This is the last handler of an answer."""
     for name in [name for name, _ in response.headers.items() if is_cors(name)]:
         del response.headers[name]
-    response.headers.update(ADDED)
+    response.headers.update(SECURITY_HEADERS)
 
 
 gateway = get_current_runtime().components.gateway

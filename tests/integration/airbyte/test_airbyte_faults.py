@@ -168,7 +168,7 @@ def test_a_named_set_of_faults_is_in_force_from_the_start(make_settings: Callabl
     settings.config.write_text(settings.config.read_text() + faults)
     with TestClient(create_app(settings.model_copy(update={"fault_set": "flaky", "faults": False}))) as http:
         assert [http.get(f"{V1}/jobs").status_code for _ in range(2)] == [502, 200]
-    with pytest.raises(ConfigError, match="faultSets are: flaky"):
+    with pytest.raises(ConfigError, match="has these faultSets: flaky"):
         create_app(settings.model_copy(update={"fault_set": "shaky"}))
 
 

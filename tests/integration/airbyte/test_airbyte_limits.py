@@ -73,7 +73,7 @@ def test_a_parquet_file_that_repeats_one_long_value_is_refused_before_its_rows_a
     assert file.stat().st_size < 20_000
     with start(max_file_size=50_000_000) as mock:
         said = mock.reason(mock.sync()["jobId"])
-        assert "the text of its 3,000 rows is 300 MB, more than 50 MB" in said
+        assert "the text of its 3,000 rows is 300 MB, which is more than 50 MB" in said
         assert "MOCK_AIRBYTE_MAX_FILE_SIZE" in said
     with start(max_file_size=500_000_000) as mock:
         assert mock.sync()["rowsSynced"] == 3000

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from services.guard import asgi
-from services.guard.asgi import AT_ONCE, Guard
+from services.guard.asgi import MAX_BODIES_IN_MEMORY, Guard
 
 JSON = {"Content-Type": "application/json"}
 GZIP = {**JSON, "Content-Encoding": "gzip"}
@@ -115,14 +115,17 @@ def test_only_so_many_large_bodies_are_kept_at_once() -> None:
 
     async def statuses() -> list[int]:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://127.0.0.1") as http:
-            first = [asyncio.create_task(http.post("/", content=unfinished(), headers=JSON)) for _ in range(AT_ONCE)]
-            while guard._held < AT_ONCE * (LIMIT - 1):
+            first = [
+                asyncio.create_task(http.post("/", content=unfinished(), headers=JSON))
+                for _ in range(MAX_BODIES_IN_MEMORY)
+            ]
+            while guard._held < MAX_BODIES_IN_MEMORY * (LIMIT - 1):
                 await asyncio.sleep(0)
             refused = await http.post("/", content=b" " * 100, headers=JSON)
             ended.set()
             return [answer.status_code for answer in (refused, *await asyncio.gather(*first))]
 
-    assert asyncio.run(statuses()) == [503, *[200] * AT_ONCE]
+    assert asyncio.run(statuses()) == [503, *[200] * MAX_BODIES_IN_MEMORY]
     assert guard._held == 0
 
 

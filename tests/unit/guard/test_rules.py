@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from services.guard.rules import Rules, joined, names
+from services.guard.rules import Rules, join_headers, names
 from services.guard.settings import GuardSettings
 
 OWN = {"host": "127.0.0.1:4200"}
@@ -149,7 +149,7 @@ def test_paths_may_take_other_bodies() -> None:
 
 
 def test_a_header_that_is_sent_twice_has_both_values() -> None:
-    assert joined([("Origin", "http://127.0.0.1:4200"), ("origin", "http://evil.test")]) == {
+    assert join_headers([("Origin", "http://127.0.0.1:4200"), ("origin", "http://evil.test")]) == {
         "origin": "http://127.0.0.1:4200, http://evil.test"
     }
 
