@@ -1,1 +1,1 @@
-"""Looks at everything that a profile leads to, and changes nothing: what is wrong, and what mends it."""
+"""Check everything that a profile connects to, without changing it. Report what is wrong and how to fix it."""

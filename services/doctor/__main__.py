@@ -1,6 +1,6 @@
-"""`python -m services.doctor --profile production`: checks what the environment leads to; `--json` for programs.
+"""Check the systems that the environment connects to: `python -m services.doctor --profile production`.
 
-Ends with 0 where nothing fails; what may fail later is a warning. Nothing is changed anywhere.
+The exit code is 0 if no check fails; a warning is not a failure. Nothing is changed anywhere.
 """
 
 import argparse
@@ -27,14 +27,14 @@ from services.doctor.prefect import prefect
 from services.doctor.warehouse import disk, duckdb_warehouse, snowflake_warehouse
 
 UNREACHED = re.compile(r"answer|connect|proxy|time|refused|resolve|name or service|\b(403|50[234])\b", re.IGNORECASE)
-"""What is said of a system that was not reached, or not by the way that was meant."""
+"""Matches errors of a system that was not reached, possibly because of a proxy."""
 
 SECONDS = 45.0
-"""Each check's deadline: the Airbyte client alone asks a silent server four times."""
+"""The deadline of each check. The Airbyte client, for example, tries a silent server four times."""
 
 
 def checks(profile: str, settings: Settings) -> dict[str, Check]:
-    """Every check of what the settings lead to, by name."""
+    """Return every check for these settings, by name."""
     project, read = settings.dbt_project_dir, sources(settings.dbt_project_dir)
     snowflake = settings.dbt_target == "snowflake"
     warehouse: Check = partial(duckdb_warehouse, dbt_from(settings), read)
@@ -53,7 +53,7 @@ def checks(profile: str, settings: Settings) -> dict[str, Check]:
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """Return where each system is asked over HTTP."""
+    """Return the HTTP address of each system, by name."""
     found = {
         "S3": settings.s3_endpoint_url or "https://s3.amazonaws.com",
         "Airbyte": settings.airbyte_server_url,
@@ -65,8 +65,8 @@ def addresses(settings: Settings) -> dict[str, str]:
     return found
 
 
-def helped(finding: Finding, places: Mapping[str, str]) -> Finding:
-    """Return a finding whose remedy also knows of certificates, and of the proxy on the way."""
+def with_network_advice(finding: Finding, places: Mapping[str, str]) -> Finding:
+    """Return a failed finding with advice about certificates and proxies, where it applies."""
     if finding.state != "fail":
         return finding
     if helps := remedy(finding.said):
@@ -76,17 +76,17 @@ def helped(finding: Finding, places: Mapping[str, str]) -> Finding:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print what every check finds; 1 where one fails."""
+    """Run every check and print its findings. Return 1 if one fails."""
     parser = argparse.ArgumentParser(prog="python -m services.doctor", description=__doc__)
-    parser.add_argument("--profile", required=True, help="name under which the blocks are saved")
-    parser.add_argument("--json", action="store_true", help="for programs: a list of findings")
+    parser.add_argument("--profile", required=True, help="name that the blocks are saved under")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     options = parser.parse_args(arguments)
     try:
         settings = Settings()
         places = {name.lower(): url for name, url in addresses(settings).items()}
-        findings = [helped(each, places) for each in run(checks(options.profile, settings), SECONDS)]
+        findings = [with_network_advice(each, places) for each in run(checks(options.profile, settings), SECONDS)]
     except PlatformError as error:
-        findings = [Finding("settings", "fail", str(error), "Do what the text says.")]
+        findings = [Finding("settings", "fail", str(error), "Follow the advice in the message.")]
     findings = [replace(each, said=printable(each.said), fix=printable(each.fix)) for each in findings]
     if options.json:
         print(json.dumps([asdict(each) for each in findings]))

@@ -1,4 +1,4 @@
-"""What a check found, and how checks are run: side by side, each with a deadline."""
+"""The result of a check, and how checks run: in parallel, with a deadline."""
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -16,10 +16,10 @@ class Finding:
     """One line of the report.
 
     Args:
-        check: what was looked at.
-        state: `fail` where the platform will not work, `warn` where it may not work for long.
-        said: what was seen.
-        fix: what mends it.
+        check: what was checked.
+        state: `fail` if the platform will not work, `warn` if it may stop working.
+        said: what was found.
+        fix: how to fix it.
     """
 
     check: str
@@ -33,15 +33,15 @@ Ended: TypeAlias = "SimpleQueue[tuple[str, list[Finding]]]"
 
 
 def run(checks: Mapping[str, Check], seconds: float) -> list[Finding]:
-    """Run all checks at once; their findings in the order of the checks.
+    """Run all checks in parallel, and return their findings in the order of `checks`.
 
     Args:
         checks: by name.
-        seconds: how long each may take. What has not ended by then is left behind, and is a finding itself.
+        seconds: how long each may take. A check that has not ended by then is abandoned and reported as failed.
     """
     ended: Ended = SimpleQueue()
     for name, check in checks.items():
-        # A daemon: a call that hangs for ever must not keep the process.
+        # Use a daemon thread, so that a call that hangs forever does not keep the process alive.
         threading.Thread(target=copy_context().run, args=(_into, ended, name, check), daemon=True).start()
     deadline, found = monotonic() + seconds, dict[str, list[Finding]]()
     while len(found) < len(checks):
@@ -62,13 +62,13 @@ def _run(name: str, check: Check) -> list[Finding]:
     try:
         findings.extend(check())
     except PlatformError as error:
-        findings.append(Finding(name, "fail", str(error), "Do what the text says."))
+        findings.append(Finding(name, "fail", str(error), "Follow the advice in the message."))
     except Exception as error:  # noqa: BLE001 - whatever a vendor's library raises is a finding
         reason = f"{type(error).__name__}: {error}"
-        findings.append(Finding(name, "fail", reason, "This was not expected; look into the log of that system."))
+        findings.append(Finding(name, "fail", reason, "This error is unexpected. Check the log of that system."))
     return findings
 
 
 def _silent(name: str, seconds: float) -> Finding:
     said = f"no answer within {seconds:g} s"
-    return Finding(name, "fail", said, "Is that system up, and does a firewall swallow what is sent there?")
+    return Finding(name, "fail", said, "Check that the system runs, and that no firewall drops its traffic.")

@@ -1,4 +1,4 @@
-"""S3 and its queue, as the sensor and the cursor use them."""
+"""Check S3 and its queue the way the sensor and the cursor use them."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ NEVER = '"00000000000000000000000000000000"'
 
 
 def landing(block: S3Landing) -> Iterable[Finding]:
-    """Whether the bucket answers, can be listed, and takes conditional writes; whether the queue is there."""
+    """Check that the bucket can be listed and supports conditional writes, and that the queue exists."""
     where = f"s3://{block.bucket}/{block.prefix}"
     s3 = block.get_client()
     try:
@@ -29,21 +29,21 @@ def landing(block: S3Landing) -> Iterable[Finding]:
     if listed["KeyCount"]:
         yield Finding("s3 listing", "ok", f"{where} can be listed")
     else:
-        yield Finding("s3 listing", "warn", f"{where} is empty", "Is S3_PREFIX right? Files land below it.")
+        yield Finding("s3 listing", "warn", f"{where} is empty", "Check S3_PREFIX: files land below it.")
     yield conditional_write(s3, block.bucket)
     if block.queue_url:
         yield queue(block)
 
 
 def conditional_write(s3: "S3Client", bucket: str) -> Finding:
-    """Ask for a write whose condition cannot be met: a store that knows conditions refuses it, and writes nothing."""
-    name, keep = "s3 conditional writes", "The sensor's cursor needs If-Match: use a store that has it."
+    """Try a write whose condition cannot be met. A store with conditional writes rejects it and writes nothing."""
+    name, keep = "s3 conditional writes", "The sensor's cursor needs If-Match. Use a store that supports it."
     try:
         s3.put_object(Bucket=bucket, Key=PROBE, Body=b"", IfMatch=NEVER)
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in ("PreconditionFailed", "NoSuchKey", "404", "412"):
-            return Finding(name, "ok", "a write whose condition is not met is refused")
+            return Finding(name, "ok", "a write whose condition is not met is rejected")
         fix = (
             f"Give the user or role s3:PutObject and s3:DeleteObject on {CURSORS}*."
             if code in ("AccessDenied", "403")
@@ -52,12 +52,12 @@ def conditional_write(s3: "S3Client", bucket: str) -> Finding:
         return Finding(name, "fail", f"{bucket}/{PROBE}: {error}", fix)
     except BotoCoreError as error:
         return Finding(name, "fail", str(error), keep)
-    s3.delete_object(Bucket=bucket, Key=PROBE)  # only a store without conditions comes here
-    return Finding(name, "fail", "the store writes although the condition is not met", keep)
+    s3.delete_object(Bucket=bucket, Key=PROBE)  # only a store without conditional writes gets here
+    return Finding(name, "fail", "the store writes even if the condition is not met", keep)
 
 
 def queue(block: S3Landing) -> Finding:
-    """Whether SENSOR_QUEUE_URL is a queue that can be read and has a dead-letter queue."""
+    """Check that the queue of SENSOR_QUEUE_URL can be read and has a dead-letter queue."""
     try:
         sqs = block.get_queue_client()
         answer = sqs.get_queue_attributes(QueueUrl=block.queue_url, AttributeNames=["All"])
@@ -67,4 +67,4 @@ def queue(block: S3Landing) -> Finding:
     if "RedrivePolicy" not in answer.get("Attributes", {}):
         fix = "Give it a redrive policy, as localstack/init/ready.d/20-queue.sh does."
         return Finding("queue", "fail", f"{block.queue_url} has no dead-letter queue", fix)
-    return Finding("queue", "ok", f"{block.queue_url} is there, and has a dead-letter queue")
+    return Finding("queue", "ok", f"{block.queue_url} exists and has a dead-letter queue")

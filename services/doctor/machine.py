@@ -1,4 +1,4 @@
-"""This machine: its clock and its programs, beside those of the systems that it talks to."""
+"""Check this machine's clock against other systems, and its installed packages."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -10,11 +10,11 @@ import httpx
 from services.doctor.finding import Finding
 
 SKEW_SECONDS, REFUSED_SECONDS = 10, 240
-NTP = "Let this machine's clock be set by NTP: S3 and Snowflake's key pairs refuse a clock that is minutes off."
+NTP = "Synchronize this machine's clock with NTP. S3 and Snowflake's key pairs reject a clock that is minutes off."
 
 
 def clock(urls: Mapping[str, str]) -> Iterable[Finding]:
-    """How far this clock is from those of other systems, by the Date of what they answer.
+    """Compare this machine's clock with the Date headers of other systems.
 
     Args:
         urls: by the name of the system.
@@ -23,13 +23,13 @@ def clock(urls: Mapping[str, str]) -> Iterable[Finding]:
         try:
             date = httpx.get(url, timeout=10).headers.get("date")
         except httpx.HTTPError:
-            continue  # its own check reports that it does not answer
+            continue  # the system's own check reports that it does not answer
         if date:
             yield skew(name, (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds())
 
 
 def skew(name: str, seconds: float) -> Finding:
-    """Judge how many seconds this clock is ahead of another."""
+    """Return the finding for a clock that is `seconds` ahead of another."""
     said = f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} {name}"
     if abs(seconds) <= SKEW_SECONDS:
         return Finding("clock", "ok", said)
@@ -37,9 +37,11 @@ def skew(name: str, seconds: float) -> Finding:
 
 
 def versions(packages: Iterable[str]) -> Iterable[Finding]:
-    """Which of the packages that the profile's target needs are installed."""
+    """Check that the packages which the profile's target needs are installed."""
     for package in packages:
         try:
             yield Finding("versions", "ok", f"{package} {version(package)}")
         except PackageNotFoundError:
-            yield Finding("versions", "fail", f"{package} is not installed", "`make install`, or build the image anew.")
+            yield Finding(
+                "versions", "fail", f"{package} is not installed", "Run `make install`, or rebuild the image."
+            )

@@ -1,4 +1,4 @@
-"""Prefect: the server, and whether it holds what bootstrap gives it."""
+"""Check Prefect: the server, and whether it has what bootstrap registers."""
 
 from collections.abc import Iterable, Iterator
 from json import JSONDecodeError
@@ -21,23 +21,23 @@ APPLY = "`{}`, or `{} APPLY=1`, brings the server up to date."
 
 
 def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
-    """Whether the server answers, fits this client, and has the blocks, deployments and workers of the profile.
+    """Check that the server answers, has this client's version, and has the profile's blocks, deployments and workers.
 
-    `make dev` has no profile and registers everything whenever it starts, so nothing is compared there.
+    `make dev` has no profile and registers everything at each start, so nothing is compared there.
     """
     url = PREFECT_API_URL.value()
     with get_client(sync_client=True) as client:
         if failure := client.api_healthcheck():
-            yield Finding("prefect answers", "fail", f"{url}: {failure}", f"Is it up? {API_URL}")
+            yield Finding("prefect answers", "fail", f"{url}: {failure}", f"Check that it runs. {API_URL}")
             return
         try:
             version = client.api_version()
             client.read_deployments(limit=1)
         except PrefectHTTPStatusError as error:
-            yield Finding("prefect answers", "fail", f"{url}: {error.response.status_code}", _refused(error))
+            yield Finding("prefect answers", "fail", f"{url}: {error.response.status_code}", _advice(error))
             return
         except JSONDecodeError:
-            yield Finding("prefect answers", "fail", f"{url} answers, but not as Prefect's API does", API_URL)
+            yield Finding("prefect answers", "fail", f"{url} answers, but not like Prefect's API", API_URL)
             return
         yield Finding("prefect answers", "ok", f"{url}")
         yield _versions(version)
@@ -48,20 +48,20 @@ def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
         try:
             blocks, others = registration(ours, settings)
         except NotOurs as error:
-            yield Finding("prefect owner", "fail", str(error), "Nothing of it is changed until you say so.")
+            yield Finding("prefect owner", "fail", str(error), "Nothing there is changed unless you confirm it.")
             return
         if warning := exposed(settings):
-            yield Finding("prefect password", "warn", warning, "Give the server a password.")
-        yield _drift("blocks", "those of the profile", blocks)
-        yield _drift("deployments", "those of prefect.yaml", others)
+            yield Finding("prefect password", "warn", warning, "Set a password for the server.")
+        yield _drift("blocks", "as in the profile", blocks)
+        yield _drift("deployments", "as in prefect.yaml", others)
         yield from _workers(ours)
 
 
-def _refused(error: PrefectHTTPStatusError) -> str:
+def _advice(error: PrefectHTTPStatusError) -> str:
     if error.response.status_code in (401, 403):
         return "Correct PREFECT_API_AUTH_STRING (a server's user:password) or PREFECT_API_KEY (Prefect Cloud)."
     if error.response.status_code == 429 or error.response.status_code >= 500:
-        return "The server, or a proxy before it, is not available for the moment. Look at its log, then ask again."
+        return "The server, or a proxy in front of it, is temporarily unavailable. Check its log, then try again."
     return API_URL
 
 
@@ -83,8 +83,8 @@ def _workers(ours: Platform) -> Iterator[Finding]:
         try:
             workers = list(pages(ours.client, f"/work_pools/{pool}/workers/filter", {}))
         except (ObjectNotFound, PrefectHTTPStatusError):
-            continue  # told among the deployments
+            continue  # the check of the deployments reports a missing pool
         if online := [each["name"] for each in workers if each["status"] == WorkerStatus.ONLINE.value]:
             yield Finding(f"workers of {pool}", "ok", ", ".join(online))
         else:
-            yield Finding(f"workers of {pool}", "warn", "none has asked for work lately", f"`{make('up')}` starts one.")
+            yield Finding(f"workers of {pool}", "warn", "no worker is online", f"`{make('up')}` starts one.")

@@ -1,4 +1,4 @@
-"""Raw's columns: that those which the dbt project reads are there, and of types that its staging can cast."""
+"""Check that raw has the columns which the dbt project reads, with types that staging can cast."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from services.doctor.finding import Finding
 
 Types = Mapping[str, Mapping[str, str]]
-"""A type by table and column, both in lower case."""
+"""Types by table and column, both in lower case."""
 
 NUMBERS = "BIGINT INTEGER SMALLINT TINYINT HUGEINT DECIMAL NUMBER FLOAT DOUBLE REAL"
 TEXT = "VARCHAR TEXT STRING"
 NESTED = "OBJECT ARRAY VARIANT JSON STRUCT MAP LIST"
-"""A nested value, on Snowflake as Airbyte loads it."""
+"""Types of nested values, including those that Airbyte uses on Snowflake."""
 TIMES = "TIMESTAMP TIMESTAMP_TZ TIMESTAMP_NTZ TIMESTAMP_LTZ DATE"
 CASTS = {
     "bigint": f"{NUMBERS} {TEXT}",
@@ -25,11 +25,11 @@ CASTS = {
     "timestamp": f"{TIMES} {TEXT}",
     "decimal": f"{NUMBERS} {TEXT}",
 }
-"""What the macro `typed` casts to each type that sources.yml may declare."""
+"""For each type that sources.yml may declare, the raw types that the macro `typed` can cast to it."""
 
 
 def raw_types(declared: Types, raw: Types, where: str) -> Iterator[Finding]:
-    """Compare the columns that sources.yml declares with those of the tables that are there."""
+    """Compare the columns declared in sources.yml with those of the existing tables."""
     tables = [table for table in declared if declared[table] and table in raw]
     wrong = [each for table in tables for each in _wrong(table, declared[table], raw[table], where)]
     yield from wrong
@@ -74,5 +74,5 @@ def _wrong(table: str, declared: Mapping[str, str], raw: Mapping[str, str], wher
 
 
 def _kind(type_: str) -> str:
-    """The type without length and zone: VARCHAR of VARCHAR(10), TIMESTAMP of TIMESTAMP WITH TIME ZONE."""
+    """Return a type without length and zone: VARCHAR for VARCHAR(10), TIMESTAMP for TIMESTAMP WITH TIME ZONE."""
     return "LIST" if type_.endswith("]") else re.split(r"[ (]", type_.upper())[0]

@@ -1,4 +1,4 @@
-"""The warehouse that dbt's target names: reachable, and with all that the dbt project needs there."""
+"""Check that the warehouse of dbt's target is reachable, and has what the dbt project needs."""
 
 import os
 import shutil
@@ -18,25 +18,25 @@ from services.doctor.raw_types import Types, raw_types
 
 ENOUGH_BYTES, LITTLE_BYTES = 1 << 30, 5 << 30
 DBT_SCHEMAS = ("", "_STAGING", "_INTERMEDIATE", "_SNAPSHOTS")
-"""What dbt_project.yml appends to the schema of the target."""
+"""Suffixes that dbt_project.yml appends to the target's schema."""
 
 Grant = Mapping[str, str]
 """A row of SHOW GRANTS."""
 
 ROLES = {"ROLE": "role", "DATABASE_ROLE": "database role"}
-"""Kinds of role that can be granted to a role, as SHOW GRANTS tells and asks for them."""
+"""Kinds of roles that can be granted to a role: in the output of SHOW GRANTS, and in its syntax."""
 
-GRANTS_FIX = "Let an administrator grant it to SNOWFLAKE_ROLE, or set SNOWFLAKE_ROLE to a role that has it."
+GRANTS_FIX = "Ask an administrator to grant it to SNOWFLAKE_ROLE, or set SNOWFLAKE_ROLE to a role that has it."
 
 
 def duckdb_warehouse(config: DbtConfig, sources: Types) -> Iterable[Finding]:
-    """Whether the warehouse's folder can be written, its file is free, and raw has dbt's sources and their columns."""
+    """Check the warehouse's folder and file, and that raw has dbt's sources and their columns."""
     for name, path in (("WAREHOUSE_PATH", config.warehouse_path), ("PUBLISHED_PATH", config.published_path)):
-        folder = _there(path.absolute().parent)
+        folder = _existing(path.absolute().parent)
         if os.access(folder, os.W_OK | os.X_OK):
             yield Finding("warehouse folder", "ok", f"{folder} can be written")
         else:
-            fix = f"Set {name} to a place that this user may write, or change the folder's owner."
+            fix = f"Set {name} to a folder that this user may write to, or change the folder's owner."
             yield Finding("warehouse folder", "fail", f"{folder} cannot be written", fix)
     if config.warehouse_path.exists():
         yield _free(config.warehouse_path)
@@ -45,8 +45,8 @@ def duckdb_warehouse(config: DbtConfig, sources: Types) -> Iterable[Finding]:
     yield from raw_types(sources, found, str(config.lake_dir))
 
 
-def _there(folder: Path) -> Path:
-    return folder if folder.exists() or folder == folder.parent else _there(folder.parent)
+def _existing(folder: Path) -> Path:
+    return folder if folder.exists() or folder == folder.parent else _existing(folder.parent)
 
 
 def _free(path: Path) -> Finding:
@@ -54,9 +54,9 @@ def _free(path: Path) -> Finding:
         duckdb.connect(str(path), read_only=True).close()
     except duckdb.Error as error:
         if "Could not set lock" in str(error):
-            fix = "dbt may be at work. If it is not, close the file in the process that is named."
+            fix = "dbt may be running. If it is not, close the file in the process named here."
             return Finding("warehouse file", "warn", str(error).splitlines()[0], fix)
-        fix = f"Move {path} away; the next run builds it anew from raw."
+        fix = f"Move {path} away. The next run rebuilds it from raw."
         return Finding("warehouse file", "fail", str(error).splitlines()[0], fix)
     return Finding("warehouse file", "ok", f"{path} can be read")
 
@@ -64,31 +64,31 @@ def _free(path: Path) -> Finding:
 def _loaded(sources: set[str], there: set[str], where: str) -> Finding:
     if missing := sources - there:
         said = f"{where} has no {', '.join(sorted(missing))} yet"
-        return Finding("raw", "warn", said, "Run airbyte_sync: it makes what dbt reads.")
+        return Finding("raw", "warn", said, "Run airbyte_sync, which loads these tables.")
     return Finding("raw", "ok", f"{where} has every source of dbt")
 
 
 def disk(folder: Path) -> Iterable[Finding]:
-    """How much room there is where the data lie."""
-    place = _there(folder.absolute())
+    """Check the free space on the disk of the data."""
+    place = _existing(folder.absolute())
     return [room(shutil.disk_usage(place).free, place)]
 
 
 def room(free: int, place: Path) -> Finding:
-    """Judge a number of free bytes."""
+    """Return the finding for a number of free bytes."""
     said = f"{free / (1 << 30):.1f} GiB free on {place}"
     if free >= LITTLE_BYTES:
         return Finding("disk", "ok", said)
-    return Finding("disk", "warn" if free >= ENOUGH_BYTES else "fail", said, "Make room: 5 GiB are comfortable.")
+    return Finding("disk", "warn" if free >= ENOUGH_BYTES else "fail", said, "Free some space; 5 GiB are enough.")
 
 
 def snowflake_warehouse(block: SnowflakeConnection, sources: Types) -> Iterable[Finding]:
-    """Whether a session opens as the right user, and its role may do what dbt does."""
+    """Check that a session opens as the right user, and that its role has the privileges that dbt needs."""
     try:
         session = block.get_connection()
     except ConfigurationError:
         raise
-    except Exception as error:  # noqa: BLE001 - the connector's errors and those of what it is built on
+    except Exception as error:  # noqa: BLE001 - the connector raises its own errors and those of its libraries
         fix = (
             "Check SNOWFLAKE_ACCOUNT (ORGANIZATION-ACCOUNT with a hyphen, or a locator with its region), "
             "SNOWFLAKE_USER, its password or key, SNOWFLAKE_ROLE, SNOWFLAKE_HOST, and any firewall."
@@ -106,7 +106,7 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: Types) -> Iterable[
 
 
 def _columns(cursor: Any) -> Types:
-    """The types of raw's columns."""
+    """Return the types of raw's columns."""
     cursor.execute(
         "select table_name, column_name, data_type from information_schema.columns where table_schema = 'RAW'"
     )
@@ -117,7 +117,7 @@ def _columns(cursor: Any) -> Types:
 
 
 def _readers(cursor: Any, schema: str) -> Iterator[Finding]:
-    """Whether a role other than the owner may read each published table, asked as that role where this user may."""
+    """Check that a role other than the owner can read each published table. Read as that role if this user has it."""
     cursor.execute("select table_name from information_schema.tables where table_schema = %s", (schema,))
     tables = [f'{schema}."{table}"' for (table,) in cursor.fetchall()]
     roles: dict[str, list[str]] = {}
@@ -126,8 +126,8 @@ def _readers(cursor: Any, schema: str) -> Iterator[Finding]:
             roles.setdefault(role, []).append(table)
     granted = {table for read in roles.values() for table in read}
     if unread := sorted(set(tables) - granted):
-        said = f"no role other than its owner may read {', '.join(unread)}"
-        fix = f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} to the readers' role, and ON FUTURE TABLES, too."
+        said = f"no role other than the owner may read {', '.join(unread)}"
+        fix = f"Run GRANT SELECT ON ALL TABLES IN SCHEMA {schema} for the readers' role, and also ON FUTURE TABLES."
         yield Finding("snowflake readers", "warn", said, fix)
     for role, read in sorted(roles.items()):
         yield _as_reader(cursor, role, read)
@@ -147,9 +147,7 @@ def _as_reader(cursor: Any, role: str, tables: list[str]) -> Finding:
         cursor.execute(f"use role {_quoted(role)}")
         _use_a_warehouse(cursor, role)
     except Error:
-        said = (
-            f"role {role} has SELECT on {len(tables)} published tables; grant it to this user to have doctor read as it"
-        )
+        said = f"role {role} has SELECT on {len(tables)} published tables; grant the role to this user to test it"
         return Finding("snowflake readers", "ok", said)
     for table in tables:
         try:
@@ -161,7 +159,7 @@ def _as_reader(cursor: Any, role: str, tables: list[str]) -> Finding:
 
 
 def _use_a_warehouse(cursor: Any, role: str) -> None:
-    """Use a warehouse of the role's own; where it was granted none, reading fails on Snowflake and says so."""
+    """Use a warehouse that the role may use. Without one, reading fails on Snowflake with a clear error."""
     cursor.execute(f"show grants to role {_quoted(role)}")
     names = [column[0].lower() for column in cursor.description]
     for row in (dict(zip(names, values, strict=True)) for values in cursor.fetchall()):
@@ -171,7 +169,7 @@ def _use_a_warehouse(cursor: Any, role: str) -> None:
 
 
 def _session(session: Any, block: SnowflakeConnection) -> Finding:
-    """Compare what Snowflake answered to the login; it names no warehouse or database that the role may not use."""
+    """Compare the session with the settings. Snowflake leaves out a warehouse or database that the role may not use."""
     wanted = {
         "SNOWFLAKE_DATABASE": (session.database, block.database),
         "SNOWFLAKE_ROLE": (session.role, block.role),
@@ -192,34 +190,34 @@ def _grants(cursor: Any, block: SnowflakeConnection, sources: set[str], there: s
 
     try:
         rows = effective_grants(show, block.role.upper())
-    except Exception:  # noqa: BLE001 - a role may be barred from seeing its own, and an emulator may have no roles
-        said = "cannot be seen by this role, or the warehouse is an emulator without roles"
-        yield Finding("snowflake grants", "warn", said, "Compare them with those that docs/production.md lists.")
+    except Exception:  # noqa: BLE001 - a role may not be allowed to see its grants, and an emulator may have no roles
+        said = "this role cannot list them, or the warehouse is an emulator without roles"
+        yield Finding("snowflake grants", "warn", said, "Compare them with the list in docs/production.md.")
         return
     missing = missing_grants(rows, block, sources, there)
     for each in missing:
         yield Finding("snowflake grants", "fail", f"role {block.role} lacks {each}", GRANTS_FIX)
     if not missing:
-        yield Finding("snowflake grants", "ok", f"role {block.role} has all that dbt needs")
+        yield Finding("snowflake grants", "ok", f"role {block.role} has all privileges that dbt needs")
 
 
 def effective_grants(show: Callable[[str], list[Grant]], role: str) -> list[Grant]:
-    """What a role may do: by its own grants, PUBLIC's, and those of every role granted to one of these.
+    """Return a role's grants: its own, PUBLIC's, and those of every role granted to one of these.
 
     Args:
-        show: answers a SHOW GRANTS query with its rows, by the lower-case names of their columns.
-        role: as Snowflake stores its name.
+        show: runs a SHOW GRANTS query and returns its rows, by lower-case column name.
+        role: the name as Snowflake stores it.
     """
-    ahead = [f"role {_quoted(role)}", 'role "PUBLIC"']
+    grantees = [f"role {_quoted(role)}", 'role "PUBLIC"']
     rows: list[Grant] = []
-    for grantee in ahead:  # grows on the way
+    for grantee in grantees:  # the loop appends to it
         own = show(f"show grants to {grantee}")
         rows += own
         rows += [{**row, "granted_on": row["grant_on"]} for row in show(f"show future grants to {grantee}")]
         for row in own:
-            inherited = f"{ROLES.get(row['granted_on'], '')} {_quoted(row['name'])}"
-            if row["granted_on"] in ROLES and row["privilege"] == "USAGE" and inherited not in ahead:
-                ahead.append(inherited)
+            granted_role = f"{ROLES.get(row['granted_on'], '')} {_quoted(row['name'])}"
+            if row["granted_on"] in ROLES and row["privilege"] == "USAGE" and granted_role not in grantees:
+                grantees.append(granted_role)
     return rows
 
 
@@ -228,14 +226,14 @@ def _quoted(name: str) -> str:
 
 
 def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: set[str], there: set[str]) -> list[str]:
-    """What a role lacks of the privileges that the dbt project needs.
+    """Return the privileges that the dbt project needs and a role does not have.
 
     Args:
-        rows: of `effective_grants`: `privilege`, `granted_on`, `name`.
-        block: says the role's database, schema and warehouse.
+        rows: from `effective_grants`, with `privilege`, `granted_on` and `name`.
+        block: has the role's database, schema and warehouse.
         sources: the tables of RAW that dbt reads.
-        there: those that the role sees. It does not see a table that it has no privilege on. A grant on future
-            tables is enough for such a table, because it may not exist yet.
+        there: the tables of RAW that the role sees. It does not see tables without a privilege. For such a table, a
+            grant on future tables is enough, because the table may not exist yet.
     """
     had = {(row["privilege"], row["granted_on"], row["name"].replace('"', "").lower()) for row in rows}
     database, warehouse = block.database.lower(), block.warehouse.lower()
@@ -255,12 +253,12 @@ def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: s
         for schema in schemas:
             name = f"{privilege} in schema {schema}, or CREATE SCHEMA on database {block.database}"
             needed[name] = makes_schemas or has("SCHEMA", f"{database}.{schema.lower()}", privilege)
-    comes = (
+    future = (
         has("TABLE", f"{database}.raw.<table>", "SELECT")
         or has("TABLE", f"{database}.<table>", "SELECT")
         or has("SCHEMA", f"{database}.raw", "CREATE TABLE")
     )
     for table in sorted(sources):
         readable = any(has(kind, f"{database}.raw.{table}", "SELECT") for kind in ("TABLE", "VIEW"))
-        needed[f"SELECT on table {block.database}.RAW.{table.upper()}"] = readable or (comes and table not in there)
+        needed[f"SELECT on table {block.database}.RAW.{table.upper()}"] = readable or (future and table not in there)
     return [name for name, met in needed.items() if not met]

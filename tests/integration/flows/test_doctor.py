@@ -18,8 +18,8 @@ from blocks.errors import PlatformError
 from blocks.systems import AirbyteConnection
 from services.bootstrap.__main__ import main as bootstrap
 from services.content import PROJECT
-from services.doctor.__main__ import helped
 from services.doctor.__main__ import main as doctor
+from services.doctor.__main__ import with_network_advice
 from services.doctor.airbyte import sources, streams
 from services.doctor.finding import Finding, run
 from services.doctor.landing import conditional_write
@@ -177,11 +177,14 @@ def test_certificates_and_proxies_on_the_way_and_refused_log_ins_are_told_with_w
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hidden@proxy.example.com:3128")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    finding = helped(Finding("s3 listing", "fail", said, "Check it."), {"s3": "https://s3.example.com"})
+    finding = with_network_advice(Finding("s3 listing", "fail", said, "Check it."), {"s3": "https://s3.example.com"})
     assert fix in finding.fix
     assert "hidden" not in finding.fix
     assert fix in str(PlatformError(said)) or "proxy.example" in fix
-    assert "proxy" not in helped(Finding("s3 listing", "fail", "x refused"), {"s3": "https://127.0.0.1:9"}).fix
+    assert (
+        "proxy"
+        not in with_network_advice(Finding("s3 listing", "fail", "x refused"), {"s3": "https://127.0.0.1:9"}).fix
+    )
 
 
 class Store:
