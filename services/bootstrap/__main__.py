@@ -108,7 +108,7 @@ def _apply(platform: Platform, _: bool) -> int:
     registration(platform, Settings())  # raises NotOurs before anything is changed
     # The watch starts later. Without this event, the server could report it as silent on a slow machine.
     with suppress(PrefectHTTPStatusError):
-        ask(platform.client, "POST", EVENTS, [silence.sign(platform.names, datetime.now(UTC))])
+        ask(platform.client, "POST", EVENTS, [silence.heartbeat_event(platform.names, datetime.now(UTC))])
     options = ["--takeover"] if platform.takeover else []
     if saved_blocks.main(["--name", platform.blocks or "", *options]):
         return 1

@@ -1,1 +1,1 @@
-"""Watches the platform from outside its runs, and tells each incident once when it begins and once when it is over."""
+"""Monitor the platform from outside its runs. Send one alert when an incident begins, and one when it is over."""

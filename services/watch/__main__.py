@@ -1,4 +1,4 @@
-"""`python -m services.watch`: watches until it is ended; `list` and `test` are for people."""
+"""Run the watch: `python -m services.watch`. The commands `list` and `test` are for people."""
 
 import argparse
 import json
@@ -19,10 +19,10 @@ TEST_SECONDS = 90.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Watch, list the messages that the local receiver took, or send a test message."""
+    """Watch the platform, list the messages that the local receiver got, or send a test message."""
     parser = argparse.ArgumentParser(prog="python -m services.watch", description=main.__doc__)
-    parser.add_argument("--profile", default="", help="name of the profile, whose blocks say where everything is")
-    parser.add_argument("--json", action="store_true", help="for programs: with list, a message a line")
+    parser.add_argument("--profile", default="", help="name of the profile, whose saved blocks are used")
+    parser.add_argument("--json", action="store_true", help="with list: print each message as a line of JSON")
     parser.add_argument("command", nargs="?", choices=["watch", "list", "test"], default="watch")
     options = parser.parse_args(arguments)
     try:
@@ -43,9 +43,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def watch(settings: Settings, profile: str) -> None:
-    """Watch until the process is ended."""
+    """Watch until the process ends."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # which logs each URL, and that of the receiver is a secret
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # httpx logs every URL, but the receiver's URL is a secret
     server = PrefectServer()
     names = Names.of(profile, server.api_url, settings.prefect_namespace)
     store = IncidentStore(settings.alerts_dir)
@@ -54,22 +54,23 @@ def watch(settings: Settings, profile: str) -> None:
 
 
 def show(messages: Messages, as_json: bool) -> int:
-    """Print the messages that the local receiver took, oldest first."""
-    taken = messages.read()
-    for each in taken:
+    """Print the messages that the local receiver got, oldest first."""
+    received = messages.read()
+    for each in received:
         print(json.dumps(each) if as_json else line(each), flush=True)
-    if not taken and not as_json:
-        print(f"The local receiver has taken no message. `{make('alert-test')}` sends one.")
+    if not received and not as_json:
+        print(f"The local receiver has received no messages. `{make('alert-test')}` sends one.")
     return 0
 
 
 def test(settings: Settings) -> int:
-    """Send a message through the whole chain; 1 where it has not arrived after TEST_SECONDS."""
+    """Send a test message and wait for its delivery. Return 1 if it has not arrived after TEST_SECONDS."""
     store, begun = IncidentStore(settings.alerts_dir), time.monotonic()
     state = store.read()
     if state is None or (datetime.now(UTC) - state.looked).total_seconds() > TEST_SECONDS:
         raise PlatformError(
-            f"The watch does not run. `{make('up')}` or `make dev` starts it; `{make('logs')} SERVICE=watch` says why."
+            f"The watch is not running. Start it with `{make('up')}` or `make dev`. `{make('logs')} SERVICE=watch` "
+            "shows why it stopped."
         )
     id_ = ask_for_test(store)
     while time.monotonic() < begun + TEST_SECONDS:
@@ -78,19 +79,19 @@ def test(settings: Settings) -> int:
             return _arrived(settings, id_, time.monotonic() - begun, state.has_receiver)
         time.sleep(0.5)
     failure = state.failures.get(id_) if state else None
-    why = failure.why if failure else f"`{make('logs')} SERVICE=watch` says why."
-    print(f"The message was not taken. The watch goes on trying. {why}", file=sys.stderr)
+    why = failure.why if failure else f"`{make('logs')} SERVICE=watch` shows why."
+    print(f"The message was not delivered. The watch keeps trying. {why}", file=sys.stderr)
     return 1
 
 
 def _arrived(settings: Settings, id_: str, seconds: float, has_receiver: bool) -> int:
     if any(each.get("id") == id_ for each in Messages(settings.alerts_dir).read()):
-        print(f"The local receiver took the message {id_} after {seconds:.1f} s. `{make('alerts')}` shows it.")
+        print(f"The local receiver got the message {id_} after {seconds:.1f} s. `{make('alerts')}` shows it.")
         return 0
     if has_receiver:
-        print(f"The receiver of ALERT_WEBHOOK_URL took the message {id_} after {seconds:.1f} s. Look for it there.")
+        print(f"The receiver of ALERT_WEBHOOK_URL got the message {id_} after {seconds:.1f} s. Look for it there.")
         return 0
-    print("There is no receiver: ALERT_WEBHOOK_URL is empty, so nobody is told anything.", file=sys.stderr)
+    print("There is no receiver: ALERT_WEBHOOK_URL is empty, so nobody gets alerts.", file=sys.stderr)
     return 1
 
 

@@ -1,4 +1,4 @@
-"""Runs that failed for good, and batches that are parked: one incident each for a reason, however many there are."""
+"""Find runs that failed for good and parked batches. All with the same reason are one incident."""
 
 import json
 from collections.abc import Container, Iterator, Mapping
@@ -12,7 +12,7 @@ from blocks.batches import Batches, Failed
 from blocks.errors import PlatformError, counted
 from blocks.landing import CURSORS, NOT_S3, AwsAccess, s3_client, unavailable
 from blocks.parked import ParkedStore
-from services.watch.causes import CAUSES, PLAIN, Finding
+from services.watch.causes import CAUSES, PLACEHOLDERS, Finding
 from services.watch.prefect_api import Json, moment
 from services.watch.probe import Facts
 from services.watch.reasons import Reason, reason
@@ -21,24 +21,25 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PROBE = "failures"
-BACK = timedelta(minutes=10)
-"""How far before the last look a run may have ended and still be found: a crash may be retried for a minute."""
+LOOK_BACK = timedelta(minutes=10)
+"""How long before the last check to look for ended runs: a crashed run may still be retried for a minute."""
 MOST_EVIDENCE = 50
 MOST_NAMED = 5
-"""Batches that a command names; of more, it says how one is named."""
+"""How many batches a command names; for more, it has a placeholder."""
 S3_SECONDS = 5.0
-"""How long a look waits for an answer of S3."""
+"""How long a check waits for S3."""
 PARKED = ".parked/"
 ENDED = ("FAILED", "CRASHED")
 BATCHES = "batches-"
-"""How the subject of an incident of parked batches begins: what to type is other than for a run of the same reason."""
+"""The prefix of an incident's subject for parked batches, whose command differs from that for runs."""
 
 
 @dataclass
-class Seen:
-    """What speaks for one reason: runs (their ids, with when they ended, flow and connections) and batches.
+class Failure:
+    """A failed run or a parked batch, with its reason.
 
-    `others` says that a run's own files are loaded, and the sync failed on others.
+    `evidence` maps `run ID` to its end, flow, connections and selection, or `batch FOLDER ID` to its number of files.
+    `others` says that the run's own files are loaded, and the sync failed on other files.
     """
 
     reason: Reason
@@ -50,7 +51,7 @@ class Seen:
 
 
 def failures(facts: Facts) -> list[Finding]:
-    """Every reason for which runs failed for good, or batches are parked, until it is known to be over."""
+    """Return a finding for each reason why runs failed for good or batches are parked, until it is known to be over."""
     found: dict[str, Finding] = {}
     for incident in facts.open(PROBE):
         found[_id(incident.key)] = Finding(
@@ -58,29 +59,33 @@ def failures(facts: Facts) -> list[Finding]:
         )
     parked = list(_parked(facts))
     newest = {name: f"{BATCHES}{each.reason.id}" for each in parked for name in each.evidence}
-    for seen in [*_runs(facts), *parked]:
-        id_ = seen.reason.id if seen.flow else f"{BATCHES}{seen.reason.id}"
+    for failure in [*_runs(facts), *parked]:
+        id_ = failure.reason.id if failure.flow else f"{BATCHES}{failure.reason.id}"
         old = found.get(id_)
-        evidence = {**(old.evidence if old else {}), **seen.evidence}
+        evidence = {**(old.evidence if old else {}), **failure.evidence}
         evidence = dict(list(evidence.items())[-MOST_EVIDENCE:])
-        made = old or Finding(_kind(seen), id_, _what(seen), seen.where, seen.since, names={"flow": seen.flow})
+        made = old or Finding(
+            _kind(failure), id_, _what(failure), failure.where, failure.since, names={"flow": failure.flow}
+        )
         found[id_] = replace(made, evidence=evidence)
-    held = _held(facts, {name: text for each in found.values() for name, text in each.evidence.items()})
-    left = [replace(each, evidence=_left(id_, each.evidence, held, newest)) for id_, each in found.items()]
+    held = _valid_evidence(facts, {name: text for each in found.values() for name, text in each.evidence.items()})
+    left = [replace(each, evidence=_remaining(id_, each.evidence, held, newest)) for id_, each in found.items()]
     return [_with_batches(each) for each in left if each.evidence]
 
 
-def _left(id_: str, evidence: Mapping[str, str], held: Container[str], newest: Mapping[str, str]) -> Mapping[str, str]:
-    """What still holds of a finding's evidence: a batch that was parked again for another reason belongs there."""
+def _remaining(
+    id_: str, evidence: Mapping[str, str], held: Container[str], newest: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return a finding's remaining evidence. A batch that was parked again for another reason moves to that finding."""
     return {name: text for name, text in evidence.items() if name in held and newest.get(name, id_) == id_}
 
 
 def _with_batches(finding: Finding) -> Finding:
-    """A finding whose command names its batches, where it is of batches."""
+    """If the finding is about batches, name them in its command."""
     if not finding.subject.startswith(BATCHES):
         return finding
     ids = [name.rpartition(" ")[2] for name in finding.evidence]
-    named = {"batch": " ".join(ids) if len(ids) <= MOST_NAMED else PLAIN["batch"]}
+    named = {"batch": " ".join(ids) if len(ids) <= MOST_NAMED else PLACEHOLDERS["batch"]}
     return replace(finding, names=named, command=CAUSES["batch_parked"].command)
 
 
@@ -88,24 +93,24 @@ def _id(key: str) -> str:
     return key.rpartition("/")[2]
 
 
-def _kind(seen: Seen) -> str:
-    if seen.reason.is_refusal:
+def _kind(failure: Failure) -> str:
+    if failure.reason.is_refusal:
         return "publication_refused"
-    return "run_failed" if seen.flow else "batch_parked"
+    return "run_failed" if failure.flow else "batch_parked"
 
 
-def _what(seen: Seen) -> str:
-    error = seen.reason
-    if seen.others:
+def _what(failure: Failure) -> str:
+    error = failure.reason
+    if failure.others:
         return f"A sync failed, but not on the files of its run, which are published: {error.error}: {error.text}"
-    if seen.flow:
-        return f"A run of {seen.flow} failed, and nothing retries it: {error.error}: {error.text}"
-    return f"A batch of files is parked, its last attempt failed: {error.error}: {error.text}"
+    if failure.flow:
+        return f"A run of {failure.flow} failed, and nothing retries it: {error.error}: {error.text}"
+    return f"A batch of files is parked after its last attempt failed: {error.error}: {error.text}"
 
 
-def _runs(facts: Facts) -> Iterator[Seen]:
-    """Runs of the platform's deployments that ended badly since the last look, and will not be retried."""
-    since = max(facts.state.began, facts.state.looked - BACK)
+def _runs(facts: Facts) -> Iterator[Failure]:
+    """Yield runs of the platform's deployments that failed or crashed since the last check and will not be retried."""
+    since = max(facts.state.began, facts.state.looked - LOOK_BACK)
     for run in facts.prefect.all(
         "/flow_runs/filter", {"flow_runs": _ended(facts, ENDED, since), "sort": "END_TIME_DESC"}
     ):
@@ -118,12 +123,12 @@ def _runs(facts: Facts) -> Iterator[Seen]:
         text = state.get("message") or ""
         others = " OthersFailed: " in text
         if why.error == "StaleSource" or (_is_batch(run) and not others):
-            continue  # the source's age says it; or the sensor tries the batch again, or parks it
+            continue  # source_stale reports the first; the sensor retries or parks the batch of the second
         at = run.get("end_time") or state["timestamp"]
         flow = facts.prefect.flow_name(run["flow_id"])
         evidence = {f"run {run['id']}": json.dumps([at, run["flow_id"], connections(run), selection(run)])}
         where = f"run {run['name']}, {facts.prefect.page('/runs/flow-run/' + run['id'])}"
-        yield Seen(why, flow, others, where, moment(at), evidence)
+        yield Failure(why, flow, others, where, moment(at), evidence)
 
 
 def _ended(facts: Facts, types: tuple[str, ...], since: datetime) -> Json:
@@ -136,25 +141,25 @@ def _ended(facts: Facts, types: tuple[str, ...], since: datetime) -> Json:
 
 
 def _is_batch(run: Json) -> bool:
-    """Whether the sensor asked for the run: it is the sensor that asks again."""
+    """Return whether the sensor started the run, because then the sensor retries it."""
     return bool((run.get("parameters") or {}).get("files")) and bool(run.get("idempotency_key"))
 
 
 def connections(run: Json) -> list[str]:
-    """The connections that a run syncs; empty for the profile's own."""
+    """Return the connections that a run syncs; [] for the profile's own."""
     return sorted((run.get("parameters") or {}).get("connection_ids") or [])
 
 
 def selection(run: Json) -> str:
-    """What of dbt's project a run builds; empty for all."""
+    """Return the dbt selection that a run builds; "" for everything."""
     return (run.get("parameters") or {}).get("select") or ""
 
 
-def _held(facts: Facts, evidence: Mapping[str, str]) -> set[str]:
-    """The evidence that still holds: runs after which none has completed, and batches that are not done with."""
+def _valid_evidence(facts: Facts, evidence: Mapping[str, str]) -> set[str]:
+    """Return the evidence that is still valid: runs without a later completed run, and batches that are still open."""
     runs = {name: json.loads(text) for name, text in evidence.items() if name.startswith("run ")}
     batches = {name for name in evidence if name.startswith("batch ")}
-    held = _not_done(facts, batches) if batches else set()
+    held = _open_batches(facts, batches) if batches else set()
     if not runs:
         return held
     ids = [name.removeprefix("run ") for name in runs]
@@ -163,12 +168,12 @@ def _held(facts: Facts, evidence: Mapping[str, str]) -> set[str]:
     oldest = min(moment(at) for at, *_ in runs.values())
     wanted = {"flow_runs": _ended(facts, ("COMPLETED",), oldest), "sort": "END_TIME_DESC"}
     done = list(facts.prefect.all("/flow_runs/filter", wanted))
-    over = {name for name, run in runs.items() if any(_mends(facts, each, run) for each in done)}
+    over = {name for name, run in runs.items() if any(_resolves(facts, each, run) for each in done)}
     return held | (bad & (runs.keys() - over))
 
 
-def _mends(facts: Facts, done: Json, failed: list[Any]) -> bool:
-    """Whether a completed run, of the same flow or one that contains it, shows that what a failed one met is over."""
+def _resolves(facts: Facts, done: Json, failed: list[Any]) -> bool:
+    """Return whether a completed run of the same flow, or of one that contains it, shows that a failure is over."""
     at, flow_id, ids, *selected = failed
     name = facts.prefect.flow_name
     same_flow = done["flow_id"] == flow_id or (
@@ -180,28 +185,28 @@ def _mends(facts: Facts, done: Json, failed: list[Any]) -> bool:
     return bool(same_flow and same and moment(done["end_time"]) > moment(at))
 
 
-def _parked(facts: Facts) -> Iterator[Seen]:
-    """The parked batches of every sensor of the landing bucket."""
+def _parked(facts: Facts) -> Iterator[Failure]:
+    """Yield the parked batches of every sensor of the landing bucket."""
     try:
         s3, bucket = _s3(facts)
         for folder in _folders(s3, bucket):
             store = ParkedStore(s3, bucket, folder)
             for failed in store.read([each.key for each in store.found()[:MOST_EVIDENCE]]):
-                yield _seen(folder, failed)
+                yield _parked_failure(folder, failed)
     except PlatformError:
-        return  # batches that are known stay as they are, see _not_done; the sensor's silence tells the rest
+        return  # known batches stay open (see _open_batches), and sensor_silent reports that S3 does not answer
 
 
-def _seen(folder: str, failed: Failed) -> Seen:
+def _parked_failure(folder: str, failed: Failed) -> Failure:
     state, _, message = failed.reason.partition(": ")
     evidence = {f"batch {folder} {failed.batch.id}": str(len(failed.batch.files))}
     files = failed.batch.files
     where = f"batch {failed.batch.id} of {counted(len(files), 'file')}, first {files[0].key}; make status"
-    return Seen(reason(state, message), where=where, evidence=evidence)
+    return Failure(reason(state, message), where=where, evidence=evidence)
 
 
-def _not_done(facts: Facts, batches: set[str]) -> set[str]:
-    """Those of the batches that are parked, released, or being tried once more; all where S3 does not say."""
+def _open_batches(facts: Facts, batches: set[str]) -> set[str]:
+    """Return the batches that are parked, released or being retried; all of them if S3 does not answer."""
     known: set[str] = set()
     try:
         s3, bucket = _s3(facts)
@@ -239,15 +244,15 @@ def _s3(facts: Facts) -> tuple["S3Client", str]:
 
 @lru_cache(maxsize=1)
 def _client(bucket: str, access: AwsAccess) -> "S3Client":
-    """A client that gives up soon: while it waits, no other cause is looked at.
+    """Return a client with short timeouts, because no other cause is checked while it waits.
 
-    It takes megabytes and tenths of a second to make, so there is one.
+    It takes several MB and some 0.1 s to create, so it is cached.
     """
     return s3_client(bucket, access, attempts=1, seconds=S3_SECONDS)
 
 
 def _folders(s3: "S3Client", bucket: str) -> Iterator[str]:
-    """What the parked batches' keys of each cursor begin with, up to `.parked/`."""
+    """Yield the key prefix of each cursor's parked batches, up to `.parked/`."""
     for first in _below(s3, bucket, CURSORS):
         inner = [first] if first.endswith(PARKED) else _below(s3, bucket, first)
         yield from (each.removesuffix(PARKED) for each in inner if each.endswith(PARKED))

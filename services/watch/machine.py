@@ -1,4 +1,4 @@
-"""What the watch sees without asking anybody: the sensor's sign of life, the disks, and secrets' end dates."""
+"""Check the sensor's heartbeat, the disks, and when secrets expire."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from services.watch.probe import Facts
 SILENCE = timedelta(seconds=45)
 GIGABYTE = 1e9
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
-OF_BLOCKS = {
+BLOCK_SECRETS = {
     "airbyte-connection": {"client_secret": "AIRBYTE_CLIENT_SECRET"},
     "snowflake-connection": {
         "password": "SNOWFLAKE_PASSWORD",
@@ -25,28 +25,28 @@ OF_BLOCKS = {
     },
     "s3-landing": {"secret_access_key": "AWS_SECRET_ACCESS_KEY", "session_token": "AWS_SESSION_TOKEN"},
 }
-"""The secrets in a profile's blocks, by the field, and the name of each."""
+"""The secret fields of a profile's blocks, and the name of each secret."""
 
 
 def sensor(facts: Facts) -> list[Finding]:
-    """The sensor, where it has given no sign of life for SILENCE; not while Prefect keeps it from that.
+    """Return a finding if the sensor has sent no heartbeat for SILENCE, unless Prefect's server is the reason.
 
     Raises:
         NoAnswer: Prefect's server does not answer.
     """
     if not facts.settings.automatic_runs:
         return []
-    facts.prefect.answered()
+    facts.prefect.require_answer()
     file = facts.settings.alerts_dir / LOOKED
     last = datetime.fromtimestamp(file.stat().st_mtime, UTC) if file.exists() else facts.state.began
     if facts.now - last <= SILENCE:
         return []
-    what = f"The sensor has given no sign of life since {last:%Y-%m-%d %H:%M} UTC."
+    what = f"The sensor has sent no heartbeat since {last:%Y-%m-%d %H:%M} UTC."
     return [Finding("sensor_silent", "sensor", what, "make status; the sensor's log", last)]
 
 
 def disk(facts: Facts) -> list[Finding]:
-    """Disks of the platform with too little space; one that was too full must have a tenth more to be well again."""
+    """Return a finding for each disk with too little free space. A reported disk needs 10% more to recover."""
     own = facts.settings
     found: dict[str, Finding] = {}
     for folder in (own.alerts_dir, own.lake_dir, own.warehouse_path.parent):
@@ -62,7 +62,7 @@ def disk(facts: Facts) -> list[Finding]:
 
 
 def secrets(facts: Facts) -> list[Finding]:
-    """Secrets that end within ALERT_SECRET_DAYS."""
+    """Return a finding for each secret that expires within ALERT_SECRET_DAYS."""
     ends = {name: end for name, text in _secrets(facts) if (end := end_of(text))}
     ends |= declared_ends(facts.settings.secrets_expire)
     soon = facts.now + timedelta(days=facts.settings.alert_secret_days)
@@ -76,12 +76,12 @@ def secrets(facts: Facts) -> list[Finding]:
 
 
 def _ending(name: str, end: datetime, now: datetime) -> str:
-    return f"The secret {name} {'ended' if end <= now else 'ends'} on {end:%Y-%m-%d at %H:%M} UTC."
+    return f"The secret {name} {'expired' if end <= now else 'expires'} on {end:%Y-%m-%d at %H:%M} UTC."
 
 
 def _secrets(facts: Facts) -> Iterator[tuple[str, str]]:
     own = facts.settings
-    for kind, fields in OF_BLOCKS.items():
+    for kind, fields in BLOCK_SECRETS.items():
         mine = {field: getattr(own, name.lower()).get_secret_value() for field, name in fields.items()}
         values: Mapping[str, Any] = facts.values(kind, mine)
         yield from ((name, str(values.get(field) or "")) for field, name in fields.items())
@@ -92,7 +92,7 @@ def _secrets(facts: Facts) -> Iterator[tuple[str, str]]:
 
 
 def end_of(secret: str) -> datetime | None:
-    """When a secret ends by what it says itself: a JSON web token's `exp`, or the end of a certificate in it."""
+    """Return when a secret expires: by a JSON web token's `exp`, or by a certificate in it. None if it does not say."""
     if CERTIFICATE in secret:
         from cryptography import x509
 
@@ -111,10 +111,10 @@ def end_of(secret: str) -> datetime | None:
 
 
 def declared_ends(text: str) -> dict[str, datetime]:
-    """The end dates that SECRETS_EXPIRE has: NAME:2027-01-31, separated by commas; a day ends with it, in UTC.
+    """Parse SECRETS_EXPIRE: NAME:2027-01-31, separated by commas. A secret expires at the end of that day, UTC.
 
     Raises:
-        ConfigurationError: it has another form.
+        ConfigurationError: the text has another form.
     """
     ends = {}
     for each in filter(None, (part.strip() for part in text.split(","))):

@@ -1,7 +1,4 @@
-"""Prefect's REST API, as far as the watch asks it.
-
-Prefect's own client is not used here: it takes 100 MB of memory and 3 s to import.
-"""
+"""A small client for Prefect's REST API. Prefect's own client would take 100 MB of memory and 3 s to import."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
@@ -18,9 +15,9 @@ from blocks.settings import PrefectServer
 SECONDS = 15.0
 PAGE = 200
 HISTORY = 20
-"""How many artifacts of a key are asked for."""
+"""How many artifacts of a key to read."""
 READY = "/ready"
-"""Unlike /health, this also asks the server's database. Prefect Cloud has no such page: its 404 is an answer."""
+"""Unlike /health, this also checks the server's database. Prefect Cloud answers 404, which also shows that it is up."""
 EVENTS = "/events"
 Json = dict[str, Any]
 
@@ -30,22 +27,22 @@ class NoAnswer(PlatformError):
 
 
 class Prefect:
-    """The server that PREFECT_API_URL names."""
+    """A client for the server at PREFECT_API_URL."""
 
     def __init__(self, server: PrefectServer, client: httpx.Client | None = None, seconds: float = SECONDS) -> None:
         self.server = server
         self._silent = False
-        """Whether it did not answer: until `check` asks again, nobody waits for another answer."""
+        """Whether the server did not answer. Until the next `check`, all requests then fail at once."""
         self._client = client or httpx.Client(timeout=seconds, headers=_authorization(server))
         self._flows: dict[str, str] = {}
         self._artifacts: dict[str, tuple[str, list[Json]]] = {}
-        """By key: when the newest was changed, and the newest ones; the id of `latest` is never another."""
+        """By key: when the newest artifact was updated, and the newest artifacts. The id of `latest` never changes."""
 
     def check(self) -> None:
-        """Find out whether the server and its database answer.
+        """Check whether the server and its database answer.
 
         Raises:
-            NoAnswer: they do not; then `ask` does not wait for them until they are checked again.
+            NoAnswer: they do not. Until the next check, `ask` then fails at once.
         """
         self._silent = False
         try:
@@ -55,18 +52,18 @@ class Prefect:
             raise
 
     def flow_name(self, id_: str) -> str:
-        """A flow's name, which never changes, by its id.
+        """Return a flow's name by its id. Names never change, so they are cached.
 
         Raises:
-            NoAnswer
+            NoAnswer: the server does not answer.
         """
         if id_ not in self._flows:
             found = self.ask("GET", f"/flows/{id_}")
             self._flows[id_] = found["name"] if found else id_
         return self._flows[id_]
 
-    def answered(self) -> None:
-        """Go on where the server answered when it was last asked.
+    def require_answer(self) -> None:
+        """Check that the server answered the last request.
 
         Raises:
             NoAnswer: it did not.
@@ -78,10 +75,10 @@ class Prefect:
         """Return the answer's JSON; None for 404 and for no content.
 
         Raises:
-            NoAnswer: the server does not answer, or refuses.
+            NoAnswer: the server does not answer, or rejects the request.
         """
-        if path != EVENTS:  # the watch's sign of life, which no other request that timed out should hide
-            self.answered()
+        if path != EVENTS:  # send the watch's heartbeat even if another request has timed out
+            self.require_answer()
         try:
             answer = self._client.request(method, self.server.api_url.rstrip("/") + path, json=body)
             if answer.status_code == 404:
@@ -94,7 +91,7 @@ class Prefect:
         raise NoAnswer(f"Prefect's server answers with status {answer.status_code}.")
 
     def all(self, path: str, body: Json, most: int = 5 * PAGE) -> Iterator[Json]:
-        """Everything that a filter finds, page by page, up to about `most`."""
+        """Yield everything that a filter finds, page by page, up to about `most`."""
         for offset in range(0, most, PAGE):
             page = self.ask("POST", path, {**body, "limit": PAGE, "offset": offset}) or []
             yield from page
@@ -102,10 +99,10 @@ class Prefect:
                 return
 
     def newest(self, keys: Iterable[str]) -> dict[str, list[Json]]:
-        """The newest artifacts of each key, newest first; they are asked for again only when one has changed.
+        """Return the newest artifacts of each key, newest first. They are cached until the newest one changes.
 
         Raises:
-            NoAnswer
+            NoAnswer: the server does not answer.
         """
         found: dict[str, list[Json]] = {key: [] for key in keys}
         latest = self.ask("POST", "/artifacts/latest/filter", {"artifacts": {"key": {"any_": list(found)}}})
@@ -117,29 +114,29 @@ class Prefect:
         return found
 
     def block(self, kind: str, name: str) -> Json | None:
-        """The values of a saved block, with its secrets; None if there is none."""
+        """Return the values of a saved block, with its secrets; None if it does not exist."""
         path = f"/block_types/slug/{kind}/block_documents/name/{quote(name)}?include_secrets=true"
         found = self.ask("GET", path)
         return found["data"] if found else None
 
     def variable(self, name: str) -> str | None:
-        """A variable's value; None if there is none."""
+        """Return a variable's value; None if it does not exist."""
         found = self.ask("GET", f"/variables/name/{quote(name)}")
         return str(found["value"]) if found else None
 
     def page(self, path: str) -> str:
-        """Where a person looks: a page of the UI, as its address from this machine."""
+        """Return the address of a page of Prefect's UI, as seen from this machine."""
         server = self.server
         if server.ui_url:
             return f"{server.ui_url.rstrip('/')}{path}"
         if is_own(server.api_url):
-            # Within Compose's network the server has another address than from this machine.
+            # The server has another address within Compose's network than from this machine.
             return f"http://127.0.0.1:{server.port}{path}" if server.port not in ("", "0") else f"Prefect's UI, {path}"
         return f"{ui(server.api_url)}{path}"
 
 
 def moment(text: str) -> datetime:
-    """A time as Prefect writes it."""
+    """Parse a time from Prefect's API."""
     return datetime.fromisoformat(text)
 
 

@@ -1,4 +1,4 @@
-"""What every probe of the watch has: where to ask, what time it is, and what is known already."""
+"""The input of every probe: connections, the time, and the open incidents."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ Probe = Callable[["Facts"], list[Finding]]
 
 @dataclass
 class Facts:
-    """One look of the watch.
+    """The input of one check of the watch.
 
     Args:
-        prefect: the server.
+        prefect: client for the server.
         settings: the environment's.
-        names: of the platform's things on the server.
-        profile: name of the saved blocks; empty where the environment describes the connections.
-        state: what is known from earlier looks.
-        now: when this look began.
+        names: the names that the platform uses on the server.
+        profile: name of the saved blocks; "" if connections come from the environment.
+        state: what earlier checks found.
+        now: when this check began.
     """
 
     prefect: Prefect
@@ -36,19 +36,19 @@ class Facts:
     now: datetime
 
     def open(self, probe: str) -> list[Incident]:
-        """The open incidents of a probe."""
+        """Return the open incidents of a probe."""
         return [each for each in self.state.incidents.values() if each.probe == probe]
 
     def values(self, kind: str, own: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A connection's values: those of the profile's block of that kind, or the environment's `own`.
+        """Return a connection's values: from the profile's block of that kind, or `own` without a profile.
 
         Raises:
-            services.watch.prefect_api.NoAnswer: Prefect's server cannot be asked.
+            services.watch.prefect_api.NoAnswer: Prefect's server does not answer.
         """
         return (self.prefect.block(kind, self.profile) or {}) if self.profile else own
 
     def landing(self) -> tuple[str, AwsAccess]:
-        """The landing bucket, and who may read it."""
+        """Return the landing bucket and its credentials."""
         own = self.settings
         values = self.values(
             "s3-landing",

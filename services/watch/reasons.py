@@ -1,4 +1,4 @@
-"""What a failed run's message says, without any value of a row: names of files, nodes and errors, and counts."""
+"""Shorten a failed run's message to names of files, nodes and errors, and counts, without any value of a row."""
 
 import re
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from hashlib import sha256
 
 from blocks.errors import USER, shown
 
-MOST = 400
-"""Characters of a reason in a message."""
+MAX_CHARS = 400
+"""The maximum length of a reason in a message, in characters."""
 
 _ERROR = re.compile(r"(?:^|: )(?P<name>[A-Z]\w*): (?P<text>.*)", re.DOTALL)
 _NODE = re.compile(r"(?:^|; |failed on )(?P<node>[\w.]+) \((?P<status>fail|error|runtime error|skipped)\)")
 _QUOTED = re.compile(r"(?<!\w)'.*?'(?!\w)|\"[^\"]*\"|`[^`]*`|\u201c[^\u201d]*\u201d", re.DOTALL)
-"""What may be a cell; an apostrophe within a word begins and ends none."""
+"""Quoted text, which may be a cell. An apostrophe within a word is not a quotation mark."""
 _HEAD = re.compile(r"\A[^:]* failed: ")
-"""How an error begins that quotes the connection's name."""
+"""The start of an error that quotes the connection's name."""
 _BEFORE_CELLS = re.compile(r"\A((?:[^'\"`\u201c\u2018]|(?<=\w)'(?=\w))*).*", re.DOTALL)
-"""A text up to its first quotation mark: a cell follows, which may have marks and names of files in it."""
+"""The text up to the first quotation mark. A cell follows, which may contain quotation marks and names of files."""
 _FILE = re.compile(
     r"[\w.=%+-]+(?:/[\w.=%+ -]*[\w%=-])*/[\w.=%+-]*\.\w+|[\w%=-]+\.(?:csv|jsonl|json|parquet|gz|bz2|zst)\b"
 )
@@ -50,7 +50,7 @@ SAFE = {
     "Cancelled",
     "TimedOut",
 }
-"""Errors whose own text has names of things and figures alone: no cell of a file or table can be in it."""
+"""Errors whose text has only names and figures, and never a cell of a file or table."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Reason:
 
     Args:
         error: name of the typed error, or of the state.
-        text: what may be told of it.
+        text: the part of its text that is safe to send.
     """
 
     error: str
@@ -67,43 +67,43 @@ class Reason:
 
     @property
     def id(self) -> str:
-        """The same for the same reason, whatever the job's number, time and counts."""
+        """An id that does not depend on the job's number, times and counts."""
         plain = " ".join(_NUMBER.sub("", self.text).split())
         return f"{self.error}-{sha256(f'{self.error} {plain}'.encode()).hexdigest()[:8]}"
 
     @property
     def is_refusal(self) -> bool:
-        """Whether tests or models failed, so that nothing was published."""
+        """Whether tests or models failed, so nothing was published."""
         return self.error == "DbtFailed" and " failed on " in self.text
 
 
 def reason(state: str, message: str) -> Reason:
-    """Read the name and message of a final state; what may quote a row is left out.
+    """Return the reason from a final state's name and message, without text that may quote a row.
 
     Args:
         state: the state's name, e.g. Failed.
-        message: as Prefect keeps it: `Flow run encountered an exception: SyncFailed: …`.
+        message: Prefect's message: `Flow run encountered an exception: SyncFailed: …`.
     """
     error, text = parts(state, message)
-    if error == "OthersFailed":  # what is said of others is the reason of theirs
+    if error == "OthersFailed":  # group it with the runs of the other files, which failed with SyncFailed
         error = "SyncFailed"
-    return Reason(error, shown(USER.sub("//***@", _told(error, text))).strip()[:MOST])
+    return Reason(error, shown(USER.sub("//***@", _safe_text(error, text))).strip()[:MAX_CHARS])
 
 
 def parts(state: str, message: str) -> tuple[str, str]:
-    """The name of a final state's error, or of the state, and its text, which may quote a row."""
+    """Return the name of a final state's error (or of the state) and its text, which may quote a row."""
     found = _ERROR.search(message)
     return (found["name"], found["text"]) if found and state == "Failed" else (state, message)
 
 
-def _told(error: str, text: str) -> str:
+def _safe_text(error: str, text: str) -> str:
     if error in SAFE:
         return text.split("\n", 1)[0]
     nodes = dict.fromkeys(f"{each['node']} ({each['status']})" for each in _NODE.finditer(text))
     if error == "DbtFailed" and nodes:
         return f"dbt failed on {', '.join(nodes)}."
     own = _BEFORE_CELLS.sub(r"\1", _HEAD.sub("", text))
-    files = sorted(set(_FILE.findall(own)))  # in whichever order a message names them, the reason is the same
+    files = sorted(set(_FILE.findall(own)))  # sorted, so that the order in a message does not change the reason
     if files:
         line = _LINE.search(own)
         at = f", {line[0]}" if line and len(files) == 1 else ""
@@ -126,4 +126,4 @@ PLATFORM = SAFE | {
     "RemovalFailed",
     "SyncLeft",
 }
-"""The platform's own errors; the text of any other may quote whatever it has met."""
+"""The platform's own errors. The text of any other error may quote anything."""

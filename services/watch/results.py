@@ -1,4 +1,4 @@
-"""What the last runs found out about the data, by their artifacts: the sources' age, tests that warn, streams' rows."""
+"""Read from the last runs' artifacts how old sources are, which tests warn, and how many rows streams had."""
 
 import json
 import math
@@ -13,18 +13,18 @@ from services.watch.prefect_api import Json, moment
 from services.watch.probe import Facts
 
 HOURS = timedelta(hours=20)
-"""A stream's rows are counted over so long before its last load, so that of a daily load one is in it."""
+"""The window before a stream's last load in which rows are counted. Of daily loads, exactly one falls into it."""
 DAYS, ENOUGH = 7, 3
-"""How many such windows of the days before are compared, and how many of them must have rows."""
+"""How many earlier windows, one a day, are compared, and how many of them must have rows."""
 OVERLAP = timedelta(minutes=1)
-"""How far before the last look a build is asked for: the server's clock may be another."""
+"""How long before the last check to look for builds, because the server's clock may differ."""
 ALL = "(all)"
 _volume: dict[str, list[Finding]] = {}
-"""The findings about rows, by the time of the artifact that was the newest then; its id is that of all with its key."""
+"""A cache of the findings about rows, by the newest artifact's time. All artifacts of a key share `latest`'s id."""
 
 
 class Source(NamedTuple):
-    """A source, with its status when it was measured, and the age in hours of its newest row; infinite without rows."""
+    """A source: its status when measured, and the age in hours of its newest row (infinite without rows)."""
 
     name: str
     status: str
@@ -39,12 +39,12 @@ class Source(NamedTuple):
 
 
 def sources(measured: list[Json], now: datetime, limit: float) -> list[Source]:
-    """The sources by the newest of the artifacts about them.
+    """Return the sources in the newest freshness artifact.
 
     Args:
         measured: the artifacts, newest first.
         now: the time.
-        limit: hours after which a source is stale that names no limit.
+        limit: hours after which a source without its own limit is stale.
     """
     found = []
     for row in rows(measured[0]) if measured else []:
@@ -55,14 +55,14 @@ def sources(measured: list[Json], now: datetime, limit: float) -> list[Source]:
 
 
 def freshness(facts: Facts) -> list[Finding]:
-    """Sources whose newest row is too old by now, whether or not a run has looked lately."""
+    """Return a finding for each source whose newest row is too old now, even if no run has checked it lately."""
     found = []
     where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('freshness')}")
     for source in sources(_newest(facts, "freshness"), facts.now, facts.settings.freshness_threshold_hours):
         name, limit = source.name, source.limit
         if not source.loaded:
             if source.status not in ("pass", "warn"):
-                found.append(Finding("source_stale", name, f"The source {name} has no row.", where))
+                found.append(Finding("source_stale", name, f"The source {name} has no rows.", where))
         elif source.is_late:
             what = f"The source {name} is stale: its newest row was loaded on {source.loaded:%Y-%m-%d at %H:%M} UTC, "
             what += f"and the threshold is {limit:g} h."
@@ -71,13 +71,13 @@ def freshness(facts: Facts) -> list[Finding]:
 
 
 def drift(facts: Facts) -> list[Finding]:
-    """Tests that warned when they last ran; a build of a selection says nothing of the others."""
+    """Return a finding for each test that warned when it last ran. A build may run only a selection of tests."""
     where = facts.prefect.page(f"/artifacts/key/{facts.names.artifact('dbt-results')}")
     warns = {each.key.removeprefix("drift/") for each in facts.open("drift")}
     for artifact in _since(facts, "dbt-results"):
         tests = {row["name"]: row["status"] for row in rows(artifact) if row["resource_type"] == "test"}
         if "--select" not in (artifact.get("description") or ""):
-            warns &= set(tests)  # the others are no longer in the project
+            warns &= set(tests)  # a full build shows that the others were removed from the project
         for name, status in tests.items():
             if status == "warn":
                 warns.add(name)
@@ -89,13 +89,13 @@ def drift(facts: Facts) -> list[Finding]:
 
 
 def _since(facts: Facts, key: str) -> list[Json]:
-    """The artifacts since the last look, oldest first; the newest one at least."""
+    """Return the artifacts since the last check, oldest first, and at least the newest one."""
     newest, since = _newest(facts, key), facts.state.looked - OVERLAP
     return [each for each in reversed(newest) if moment(each["created"]) > since] or newest[:1]
 
 
 def volume(facts: Facts) -> list[Finding]:
-    """Streams of which far fewer rows have come than usual."""
+    """Return a finding for each stream that had far fewer rows than usual."""
     share = facts.settings.alert_volume_percent / 100
     newest = _newest(facts, "airbyte-sync")
     if not newest or not share:
@@ -116,7 +116,7 @@ def volume(facts: Facts) -> list[Finding]:
         fallen = {stream: fall(own, share) for stream, own in loads.items()}
         _volume.clear()
         _volume[latest["updated"]] = [
-            Finding("volume_fall", stream, _fell(stream, *figures), where)
+            Finding("volume_fall", stream, _fall_text(stream, *figures), where)
             for stream, figures in fallen.items()
             if figures
         ]
@@ -124,13 +124,13 @@ def volume(facts: Facts) -> list[Finding]:
 
 
 def fall(loads: list[tuple[datetime, int]], share: float) -> tuple[int, int] | None:
-    """How many rows a stream's last hours had, and how many are usual; None where they are enough.
+    """Return a stream's recent and usual numbers of rows if there are too few; None if there are enough.
 
-    No row at all is not a fall: the source's age tells that.
+    No rows at all are not a fall, because source_stale reports that.
 
     Args:
         loads: when rows were loaded, and how many.
-        share: of the usual number, below which there is a fall.
+        share: the share of the usual number below which there is a fall.
     """
     last = max(at for at, _ in loads)
     windows = [
@@ -143,8 +143,8 @@ def fall(loads: list[tuple[datetime, int]], share: float) -> tuple[int, int] | N
     return now, round(median(before))
 
 
-def _fell(stream: str, now: int, usual: int) -> str:
-    return f"The stream {stream} had {now:,} rows in its last {HOURS.seconds // 3600} hours; {usual:,} are usual."
+def _fall_text(stream: str, now: int, usual: int) -> str:
+    return f"The stream {stream} had {now:,} rows in its last {HOURS.seconds // 3600} hours. Usually it has {usual:,}."
 
 
 def _newest(facts: Facts, key: str) -> list[Json]:
@@ -153,7 +153,7 @@ def _newest(facts: Facts, key: str) -> list[Json]:
 
 
 def rows(artifact: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of a table artifact."""
+    """Return the rows of a table artifact."""
     data = artifact.get("data") or "[]"
     found = json.loads(data) if isinstance(data, str) else data
     return [each for each in found if isinstance(each, dict)]

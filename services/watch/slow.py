@@ -1,4 +1,4 @@
-"""Runs that take much longer than the deployment's runs usually do."""
+"""Find runs that take much longer than their deployment's runs usually do."""
 
 from datetime import timedelta
 from statistics import median
@@ -10,13 +10,13 @@ from services.watch.starts import deployment_name
 
 TIMES = 3
 LEAST = timedelta(seconds=60)
-"""A run that is not longer than this is not slow, whatever is usual."""
+"""A run shorter than this is never slow."""
 HISTORY, ENOUGH = 20, 3
-"""How many completed runs say what is usual, and how many there must be."""
+"""How many completed runs to compare with, and how many there must be."""
 
 
 def slow(facts: Facts) -> list[Finding]:
-    """Deployments with a run that takes more than TIMES its usual time."""
+    """Return a finding for each deployment with a run that takes more than TIMES its usual time."""
     wanted = {
         "tags": {"all_": [facts.names.tag]},
         "state": {"type": {"any_": ["RUNNING"]}},
@@ -31,7 +31,8 @@ def slow(facts: Facts) -> list[Finding]:
         name = deployment_name(facts, deployment)
         limit = max(LEAST, TIMES * usual)
         what = (
-            f"A run of {name} takes longer than {limit.total_seconds():.0f} s; {usual.total_seconds():.0f} s are usual."
+            f"A run of {name} takes longer than {limit.total_seconds():.0f} s. "
+            f"Usually it takes {usual.total_seconds():.0f} s."
         )
         where = f"run {run['name']}, {facts.prefect.page('/runs/flow-run/' + run['id'])}"
         found.setdefault(name, Finding("run_slow", name, what, where, began + limit))
@@ -39,7 +40,7 @@ def slow(facts: Facts) -> list[Finding]:
 
 
 def _usual(facts: Facts, deployment: str) -> timedelta | None:
-    """The median time of a deployment's last completed runs; None where there are too few."""
+    """Return the median time of a deployment's last completed runs; None if there are too few."""
     wanted = {
         "deployment_id": {"any_": [deployment]},
         "state": {"type": {"any_": ["COMPLETED"]}},

@@ -1,4 +1,4 @@
-"""What keeps runs from starting: pools, workers, deployments and schedules, and runs that wait for their start."""
+"""Find what keeps runs from starting: pools, workers, deployments and schedules, and runs that start late."""
 
 import shlex
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from services.watch.probe import Facts
 
 PREFECT_YAML = Path(__file__).parents[2] / "prefect.yaml"
 WITHOUT_WORKERS = ("push", "managed")
-"""How the types of work pools end whose runs Prefect Cloud starts by itself."""
+"""Suffixes of the work pool types whose runs Prefect Cloud starts without a worker."""
 
 
 def starts(facts: Facts) -> list[Finding]:
-    """What keeps runs from starting; where the pool is the reason, only the pool is reported."""
+    """Return what keeps runs from starting. If a pool is the reason, report only the pool."""
     things = _registered(facts)
     pools = [each.removeprefix("work pool ") for each in things if each.startswith("work pool ")]
     troubled = [finding for pool in pools for finding in _pool(facts, pool)]
@@ -32,7 +32,7 @@ def starts(facts: Facts) -> list[Finding]:
 
 
 def _registered(facts: Facts) -> list[str]:
-    """What the platform has registered, as its record on the server has it: `deployment NAME`, `work pool NAME`."""
+    """Return what the platform registered, from its record on the server: `deployment NAME`, `work pool NAME`."""
     name, text, part = f"platform_{variable(facts.names.namespace)}", "", 0
     while chunk := facts.prefect.variable(f"{name}_part_{part}" if part else name):
         text, part = text + chunk, part + 1
@@ -59,7 +59,7 @@ def _pool(facts: Facts, pool: str) -> Iterator[Finding]:
         workers = facts.prefect.ask("POST", f"/work_pools/{quote(pool)}/workers/filter", {}) or []
         if not any(each["status"] == "ONLINE" for each in workers):
             last = max((moment(each["last_heartbeat_time"]) for each in workers), default=None)
-            what = f"No worker of the work pool {pool} asks for work."
+            what = f"No worker of the work pool {pool} is online."
             yield Finding("worker_gone", pool, what, where, last, names=named)
 
 
@@ -96,7 +96,7 @@ def _deployment(facts: Facts, name: str, there: Json | None) -> Iterator[Finding
 
 
 def _declared(name: str) -> dict[str, Any]:
-    """What prefect.yaml says of a deployment; nothing where the file is not there."""
+    """Return a deployment's entry in prefect.yaml; {} if there is none."""
     if not PREFECT_YAML.is_file():
         return {}
     found = yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"]
@@ -104,9 +104,9 @@ def _declared(name: str) -> dict[str, Any]:
 
 
 def _late(facts: Facts, stuck: set[str]) -> list[Finding]:
-    """Deployments with a run that should have started.
+    """Return a finding for each deployment with a run that should have started.
 
-    Where the pool has a trouble of its own, only those that were reported before: they are not over.
+    For a pool with its own finding, return only those that were reported before, because they are not over.
     """
     before = facts.now - timedelta(minutes=facts.settings.alert_late_minutes)
     wanted = {
@@ -131,6 +131,6 @@ def _late(facts: Facts, stuck: set[str]) -> list[Finding]:
 
 
 def deployment_name(facts: Facts, id_: str | None) -> str:
-    """A deployment's name; what is left of one that was deleted is its id."""
+    """Return a deployment's name, or its id if it was deleted."""
     found = facts.prefect.ask("GET", f"/deployments/{id_}") if id_ else None
     return str(found["name"]) if found else f"a deployment that was deleted ({id_})"

@@ -1,4 +1,4 @@
-"""The watch: looks at the platform's state every few seconds, and tells what has begun and what is over."""
+"""The watch: check the platform every LOOK_SECONDS, and send a message when an incident begins or is over."""
 
 import logging
 import time
@@ -29,16 +29,14 @@ logger = logging.getLogger("watch")
 
 PREFECT = "prefect"
 DELIVERY_SECONDS = 15.0
-"""How long messages are sent before the watch looks again."""
+"""How long to send messages before the next check."""
 TEST = "test-"
-"""How the files begin that ask for a test message; the rest is its id."""
-
-
-TRIED = "This is a test of the whole chain. Nothing is wrong."
+"""The prefix of the files that request a test message; the rest of the name is its id."""
+TEST_TEXT = "This is a test of the whole chain. Nothing is wrong."
 
 
 def prefect(facts: Facts) -> list[Finding]:
-    """Prefect's server, where it does not answer."""
+    """Return a finding if Prefect's server does not answer."""
     try:
         facts.prefect.check()
     except NoAnswer:
@@ -63,16 +61,16 @@ PROBES: dict[str, Probe] = {
 
 @dataclass
 class Watch:
-    """Looks, keeps what is wrong, and sends what is new.
+    """Runs the probes, stores incidents, and sends messages about new and ended ones.
 
     Args:
-        store: keeps the incidents.
-        server: Prefect's.
+        store: stores the incidents.
+        server: client for Prefect's server.
         settings: the environment's.
-        names: of the platform's things on the server.
-        profile: name of its saved blocks; empty where the environment describes the connections.
-        clock: the time.
-        probes: what to look at.
+        names: the names that the platform uses on the server.
+        profile: name of its saved blocks; "" if connections come from the environment.
+        clock: returns the time.
+        probes: the checks to run, by name.
     """
 
     store: IncidentStore
@@ -85,28 +83,28 @@ class Watch:
 
     def __post_init__(self) -> None:
         self.since = self.clock()
-        """Since when the watch has looked, and Prefect's server has answered it."""
+        """Since when the watch has been running and Prefect's server has been answering."""
         self.state = self.store.load(self.since)
         self._seen: dict[str, dict[str, datetime]] = {}
-        """When each finding of a probe was first seen, without a look between that did not see it."""
+        """When each probe's current findings were first seen, without a gap."""
         self._webhook = self.settings.alert_webhook_url if self.settings.alert_webhook_url.get_secret_value() else None
-        """The receiver's URL as it was last read; None while it is not known."""
+        """The receiver's URL when it was last read; None if it is unknown."""
 
     @property
     def platform(self) -> str:
-        """What messages call the platform."""
+        """The platform's name in messages."""
         return self.profile or "local"
 
     def look(self) -> State:
-        """Look once, and note what has begun and what is over; nothing is sent."""
+        """Run all probes once, and record which incidents are new and which are over. Send nothing."""
         now = self.clock()
         facts = Facts(self.server, self.settings, self.names, self.profile, self.state, now)
         incidents, messages = dict(self.state.incidents), list[Message]()
         for name, probe in self.probes.items():
-            found = self._found(name, probe, facts)
+            found = self._run_probe(name, probe, facts)
             if name == PREFECT and found:
                 self.since = now
-            begun = self._begun(name, found, now)
+            begun = self._new_incidents(name, found, now)
             ended = [each for each in facts.open(name) if each.key not in found]
             for incident in ended:
                 del incidents[incident.key]
@@ -115,24 +113,24 @@ class Watch:
             incidents |= {each.key: each for each in begun}
             for each in facts.open(name):
                 if finding := found.get(each.key):
-                    command = self._typed(finding.command, finding) if finding.command else each.command
+                    command = self._fill_in(finding.command, finding) if finding.command else each.command
                     update = {"evidence": dict(finding.evidence), "command": command}
                     incidents[each.key] = each.model_copy(update=update)
         state = self.state.model_copy(update={"incidents": incidents})
-        messages += silence.over(facts, self.platform)
-        state.queue([*messages, *self._tests(now)])
+        messages += silence.recovery_messages(facts, self.platform)
+        state.queue([*messages, *self._test_messages(now)])
         state.looked = now
         self._keep(state)
-        silence.alive(facts)
+        silence.send_heartbeat(facts)
         return state
 
     def deliver(self) -> None:
-        """Send what is not sent yet, in order, until the receiver cannot take one.
+        """Send pending messages in order, until the receiver does not answer.
 
-        A message that the receiver refuses is set aside and tried again later: the others do not wait for it.
+        A message that the receiver rejects is set aside and retried later, so the others do not wait for it.
         """
         until = time.monotonic() + DELIVERY_SECONDS
-        # Asked for also while there is nothing to send: the next message may be that Prefect's server is away.
+        # Read the URL even if nothing is pending: the next message may say that Prefect's server does not answer.
         if (url := self.receiver()) is None:
             return
         for message in self.state.due(self.clock()):
@@ -140,7 +138,7 @@ class Watch:
                 return
 
     def _send(self, message: Message, url: SecretStr) -> bool:
-        """Send a message, and note what came of it; whether the next one may be sent."""
+        """Send a message and record the result. Return whether to send the next one."""
         state, goes_on = self.state.model_copy(update={"has_receiver": bool(url.get_secret_value())}), True
         try:
             if url.get_secret_value():
@@ -152,14 +150,16 @@ class Watch:
             goes_on = failure.is_aside and not isinstance(error, Unreachable)
             if state.gives_up(failure):
                 state.drop(message)
-                logger.error("%s It was tried for a day and is given up: %s (%s).", error, message.key, message.state)
+                logger.error("%s Gave up after a day of retries: %s (%s).", error, message.key, message.state)
             elif before is None or before.why != failure.why:
-                logger.warning("%s %d messages wait; %s (%s).", error, len(state.unsent), message.key, message.state)
+                logger.warning(
+                    "%s Pending messages: %d, now %s (%s).", error, len(state.unsent), message.key, message.state
+                )
         self._keep(state)
         return goes_on
 
     def receiver(self) -> SecretStr | None:
-        """Where messages go; empty for nowhere, None while that cannot be found out."""
+        """Return the receiver's URL; an empty one if there is no receiver, None if it cannot be read."""
         if not self.profile:
             return self.settings.alert_webhook_url
         try:
@@ -167,25 +167,25 @@ class Watch:
             self._webhook = SecretStr(str((block or {}).get("url") or ""))
         except NoAnswer as error:
             if self.state.unsent:
-                known = "the one that was known before" if self._webhook else "not known"
-                logger.warning("%s The receiver is %s.", error, known)
+                known = "Using the last known receiver." if self._webhook else "The receiver is unknown."
+                logger.warning("%s %s", error, known)
         return self._webhook
 
     def _keep(self, state: State) -> None:
         self.store.save(state)
         self.state = state
 
-    def _found(self, name: str, probe: Probe, facts: Facts) -> dict[str, Finding]:
-        """What a probe sees, by key; what it saw before where it cannot look."""
+    def _run_probe(self, name: str, probe: Probe, facts: Facts) -> dict[str, Finding]:
+        """Return a probe's findings by key. If it fails, return its open incidents unchanged."""
         try:
             return {each.key: each for each in probe(facts)}
-        except Exception as error:  # noqa: BLE001 - what cannot be seen stays as it was, and the others are looked at
+        except Exception as error:  # noqa: BLE001 - one failing probe must not stop the others
             _log(name, error)
             self._seen.pop(name, None)
-            return {each.key: _as_it_was(each) for each in facts.open(name)}
+            return {each.key: _unchanged(each) for each in facts.open(name)}
 
-    def _begun(self, name: str, found: Mapping[str, Finding], now: datetime) -> list[Incident]:
-        """The incidents that are new, and have lasted as long as their cause must."""
+    def _new_incidents(self, name: str, found: Mapping[str, Finding], now: datetime) -> list[Incident]:
+        """Return the new incidents that have lasted as long as their cause requires."""
         before = self._seen.get(name, {})
         seen = self._seen[name] = {key: before.get(key, now) for key in found}
         return [
@@ -208,54 +208,56 @@ class Watch:
             opened=self.clock(),
             impact=cause.impact,
             where=shown(finding.where),
-            command=self._typed(finding.command or cause.command, finding),
-            advice=self._typed(cause.advice, finding),
+            command=self._fill_in(finding.command or cause.command, finding),
+            advice=self._fill_in(cause.advice, finding),
             probe=probe,
             evidence=dict(finding.evidence),
         )
 
-    def _typed(self, template: str, finding: Finding) -> str:
+    def _fill_in(self, template: str, finding: Finding) -> str:
         profile = f" PROFILE={self.profile}" if self.profile not in ("", "local") else ""
         names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile}
         text = template.format(**names)
         return text if self.profile else without_docker(text)
 
-    def _tests(self, now: datetime) -> list[Message]:
-        """The test messages that people have asked for."""
+    def _test_messages(self, now: datetime) -> list[Message]:
+        """Return the test messages that people requested."""
         return [
-            Message(id=id_, state="test", platform=self.platform, key=f"test/{id_}", kind="test", what=TRIED, since=now)
-            for id_ in self._asked()
+            Message(
+                id=id_, state="test", platform=self.platform, key=f"test/{id_}", kind="test", what=TEST_TEXT, since=now
+            )
+            for id_ in self._requested_tests()
         ]
 
-    def _asked(self) -> list[str]:
+    def _requested_tests(self) -> list[str]:
         return sorted(each.name.removeprefix(TEST) for each in self.store.folder.glob(f"{TEST}*"))
 
     def run(self) -> None:
-        """Look and send until the process is ended; a request for a test is seen within a second."""
+        """Check and send until the process ends. A request for a test message is seen within a second."""
         while True:
             begun = time.monotonic()
-            asked = self._asked()
+            asked = self._requested_tests()
             self.look()
-            for id_ in asked:  # which the state has now
+            for id_ in asked:  # `look` has stored their messages
                 (self.store.folder / f"{TEST}{id_}").unlink(missing_ok=True)
             self.deliver()
-            while time.monotonic() < begun + LOOK_SECONDS and not self._asked():
+            while time.monotonic() < begun + LOOK_SECONDS and not self._requested_tests():
                 time.sleep(1)
 
 
 def ask_for_test(store: IncidentStore) -> str:
-    """Ask the watch to send a test message; return the message's id."""
+    """Request a test message from the watch, and return the message's id."""
     id_ = uuid4().hex[:16]
     (store.folder / f"{TEST}{id_}").touch()
     return id_
 
 
-def _as_it_was(incident: Incident) -> Finding:
+def _unchanged(incident: Incident) -> Finding:
     kind, _, subject = incident.key.partition("/")
     return Finding(kind, subject, incident.what, incident.where, incident.since, incident.evidence)
 
 
 def _log(probe: str, error: Exception) -> None:
     known = isinstance(error, PlatformError)
-    # The text of another error may have a value of a row, or a secret.
-    logger.warning("%s cannot be looked at: %s", probe, error if known else type(error).__name__)
+    # The text of any other error may contain a value of a row, or a secret.
+    logger.warning("The check %s failed: %s", probe, error if known else type(error).__name__)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.watch.causes import CAUSES, PLAIN, table, times
+from services.watch.causes import CAUSES, PLACEHOLDERS, table, times
 
 CLONE = Path(__file__).parents[3]
 PAGE = CLONE / "docs" / "alerts.md"
@@ -22,7 +22,7 @@ def test_the_page_of_alerts_says_when_each_cause_is_reported_as_the_watch_does_i
 
 
 def test_every_cause_is_reported_within_two_minutes_of_when_it_can_be_known() -> None:
-    assert {kind: each.told for kind, each in CAUSES.items() if each.told > 120} == {}
+    assert {kind: each.reported_within for kind, each in CAUSES.items() if each.reported_within > 120} == {}
 
 
 def between(name: str) -> str:
@@ -37,7 +37,7 @@ def test_every_cause_says_what_it_means_for_the_tables_and_what_to_type() -> Non
 
 @pytest.mark.parametrize("kind", CAUSES)
 def test_a_command_is_one_that_a_shell_takes_as_it_is(kind: str) -> None:
-    for command in CAUSES[kind].command.format(**PLAIN).split(";"):
+    for command in CAUSES[kind].command.format(**PLACEHOLDERS).split(";"):
         program, *words = shlex.split(command)
         assert program in ("make", "prefect", "docker")
         if program == "make":
