@@ -1,1 +1,1 @@
-"""Ways in which a data platform fails, made to happen on the stand-ins: `make scenario` and `make soak`."""
+"""Makes the failures of a data platform happen on the stand-ins: `make scenario` and `make soak`."""

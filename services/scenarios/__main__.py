@@ -1,4 +1,4 @@
-"""`python -m services.scenarios`: the named failures, and the soak that draws from them."""
+"""`python -m services.scenarios`: run the named failures, or the soak that picks from them."""
 
 import argparse
 import signal
@@ -9,7 +9,7 @@ from blocks.host import isolate
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """List the scenarios, play one or all, or soak; 1 where an outcome is not as it should be."""
+    """List the scenarios, run one or all of them, or soak. Return 1 if an outcome is wrong."""
     isolate("services.scenarios")
     from blocks.settings import seal
     from services.embedded.stack import CREDENTIALS, DATA
@@ -18,17 +18,17 @@ def main(arguments: list[str] | None = None) -> int:
     seal(CREDENTIALS)
     parser = argparse.ArgumentParser(prog="python -m services.scenarios", description=main.__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    playing = commands.add_parser("scenario", help="list the scenarios, or make some happen")
-    playing.add_argument("names", nargs="*", metavar="NAME", help="of scenarios, or `all` (default: list them)")
-    soaking = commands.add_parser("soak", help="draw faults and drop files for some minutes, then reconcile every row")
-    soaking.add_argument("--minutes", type=float, default=20, help="how long files are dropped (default: 20)")
-    soaking.add_argument("--seed", type=int, help="of an earlier soak, to repeat it (default: a new one)")
+    playing = commands.add_parser("scenario", help="list the scenarios, or run some")
+    playing.add_argument("names", nargs="*", metavar="NAME", help="names of scenarios, or `all` (default: list them)")
+    soaking = commands.add_parser("soak", help="cause random failures while files arrive, then reconcile every row")
+    soaking.add_argument("--minutes", type=float, default=20, help="how long files arrive, in minutes (default: 20)")
+    soaking.add_argument("--seed", type=int, help="seed of an earlier soak, to repeat it (default: a new one)")
     for each in (playing, soaking):
         each.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what the platform runs on")
         each.add_argument("--data", type=Path, default=DATA / "scenario", help="folder for the platform's state")
     commands.add_parser("table", help="print the table of docs/scenarios.md")
     options = parser.parse_args(arguments)
-    # A shell starts its background jobs with SIGINT ignored; they too should end when told to.
+    # A shell starts its background jobs with SIGINT ignored. They, too, should end on SIGTERM.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     from services.scenarios.play import play, show
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         names = " ".join(options.names).split()
         return play(names, options.engine, options.data.absolute()) if names else show()
     except KeyboardInterrupt:
-        print("Stopped; the platform of the scenarios is removed.", file=sys.stderr)
+        print("Stopped. The scenarios' platform was removed.", file=sys.stderr)
         return 128 + signal.SIGINT
 
 

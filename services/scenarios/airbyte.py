@@ -1,4 +1,4 @@
-"""Airbyte, or what stands before it, fails."""
+"""Scenarios in which Airbyte, or something in front of it, fails."""
 
 import httpx
 
@@ -11,16 +11,16 @@ SLOW_SYNC_ROWS = 20_000
 
 
 def jobs(stage: Stage) -> list[int]:
-    """The ids of the mock's sync jobs, oldest first."""
+    """Return the ids of the mock's sync jobs, oldest first."""
     found = stage.platform.airbyte("jobs", limit=100, orderBy="createdAt|DESC")["data"]
     return sorted(job["jobId"] for job in found)
 
 
 @scenario(
     fails="Airbyte answers a few calls with 503",
-    does="repeats the calls; the run completes",
+    does="repeats the calls, and the run completes",
     incident="https://github.com/astronomer/airflow-provider-fivetran-async/issues/139",
-    report="the loader's API was away for seconds, and the run failed instead of asking again",
+    report="the loader's API was unavailable for seconds, and the run failed instead of retrying",
     soak=disturb.fault("status", status=503, times=3),
 )
 def airbyte_blinks(stage: Stage) -> None:
@@ -49,7 +49,7 @@ def airbyte_away(stage: Stage) -> None:
 
 @scenario(
     fails="Airbyte refuses new jobs with 429",
-    does="waits, and asks again until a job is taken",
+    does="waits, and retries until a job is accepted",
     incident="https://github.com/airbytehq/PyAirbyte/issues/797",
     report="the client of Airbyte Cloud's API did not handle 429",
     soak=disturb.fault("status", status=429, operation="createJob"),
@@ -63,10 +63,10 @@ def airbyte_rate_limit(stage: Stage) -> None:
 
 
 @scenario(
-    fails="the answer to the start of a sync is lost",
-    does="finds the job that was created, and starts no second one",
+    fails="Airbyte's answer is lost when a sync starts",
+    does="finds the job that was created, and does not start a second one",
     incident="https://github.com/kestra-io/plugin-dbt/issues/313",
-    report="the answer to a trigger was lost; the run after it started the job a second time",
+    report="the answer to a trigger was lost, and the next run started the job again",
     soak=disturb.fault("status", status=502, operation="createJob", after=True, times=1),
 )
 def airbyte_answer_lost(stage: Stage) -> None:
@@ -79,8 +79,8 @@ def airbyte_answer_lost(stage: Stage) -> None:
 
 
 @scenario(
-    fails="somebody else's sync is running when the run wants one",
-    does="waits for that sync, then starts another for the files that it was too early for",
+    fails="somebody else's sync is running when the run starts its own",
+    does="waits for that sync, then starts another for the files that it missed",
     incident="https://github.com/DalgoT4D/webapp/issues/252",
     report="a sync that was already running made the flow fail with 409 Conflict",
 )
@@ -94,7 +94,7 @@ def airbyte_already_running(stage: Stage) -> None:
     key = stage.land(orders)
     polled = stage.fault("slow", operation="getJob", seconds=0)
     stage.await_strike(polled)
-    stage.step("the run waits for the sync that is running")
+    stage.step("the run waits for the running sync")
     stage.end_fault(stuck)
     stage.completes(key)
     stage.expect(len(jobs(stage)) <= len(before) + 2, "the sync by hand, and at most one more", jobs(stage))
@@ -122,10 +122,10 @@ def airbyte_sync_hangs(stage: Stage) -> None:
 
 
 @scenario(
-    fails="a sync succeeds, and has moved nothing",
-    does="fails the run, names the files without rows, and parks the batch; released, its rows arrive",
+    fails="a sync succeeds without moving any rows",
+    does="fails the run, names the files without rows, and parks the batch; its rows arrive after a release",
     incident="https://github.com/airbytehq/airbyte/issues/32914",
-    report="syncs succeeded with 0 records for days, and nobody was told",
+    report="syncs succeeded with 0 records for days, and nobody was alerted",
     alert="batch_parked",
     soak=disturb.fault("zero_rows", times=1),
 )
@@ -142,10 +142,10 @@ def airbyte_zero_rows(stage: Stage) -> None:
 
 
 @scenario(
-    fails="a file is gone when Airbyte reads what it has listed, and comes back",
-    does="lets Airbyte try again; the run completes",
+    fails="a file disappears between Airbyte's listing and its read, and comes back",
+    does="lets Airbyte retry, and the run completes",
     incident="https://github.com/generalui/s3p/issues/78",
-    report="an object that was deleted after it was listed ended the whole copy",
+    report="an object that was deleted after the listing ended the whole copy",
     soak=disturb.fault("file_disappears", times=1),
 )
 def airbyte_file_disappears(stage: Stage) -> None:
@@ -157,9 +157,9 @@ def airbyte_file_disappears(stage: Stage) -> None:
 
 @scenario(
     fails="Airbyte is killed in the middle of a sync",
-    does="waits for Airbyte, whose new attempt loads each row once",
+    does="waits for Airbyte, whose next attempt loads each row once",
     incident="https://github.com/airbytehq/airbyte/issues/39583",
-    report="Airbyte was restarted during a sync, and every record was there twice",
+    report="Airbyte was restarted during a sync, and every record was loaded twice",
     soak=disturb.kill("airbyte"),
 )
 def airbyte_killed(stage: Stage) -> None:
@@ -177,7 +177,7 @@ def airbyte_killed(stage: Stage) -> None:
     fails="Airbyte no longer accepts the credentials",
     does="fails the run and names the two settings; the files wait until the credentials are right",
     incident="https://github.com/apache/airflow/issues/46542",
-    report="each trigger of a sync was refused with 401",
+    report="every request to start a sync was refused with 401",
     soak=disturb.fault("status", status=401),
 )
 def airbyte_credentials(stage: Stage) -> None:

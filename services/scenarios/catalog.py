@@ -1,4 +1,4 @@
-"""What a scenario is, and the list of all of them."""
+"""The definition of a scenario, and the catalog of all scenarios."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ Play = Callable[["Stage"], None]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One way in which such a platform fails.
+    """One failure of a data platform.
 
     Args:
-        name: as `make scenario NAME=…` takes it.
-        fails: what fails, in a line.
-        does: what the platform does, in a line.
-        incident: address of the public report that it is modelled on.
+        name: name for `make scenario NAME=…`.
+        fails: what fails, in one line.
+        does: what the platform does, in one line.
+        incident: address of the public report that the scenario is modelled on.
         report: what was reported there, in a few words.
-        play: makes it happen, and asserts the outcome.
-        alert: kind of the alert that comes, as docs/alerts.md lists them; empty for none.
-        soak: what a soak does of it; None for nothing.
+        play: function that causes the failure and checks the outcome.
+        alert: kind of the alert that it raises, from docs/alerts.md, or "" for none.
+        soak: what a soak does for this scenario, or None to leave it out.
     """
 
     name: str
@@ -42,11 +42,11 @@ SCENARIOS: dict[str, Scenario] = {}
 def scenario(
     fails: str, does: str, incident: str, report: str, alert: str = "", soak: "Disturbance | None" = None
 ) -> Callable[[Play], Play]:
-    """Put a function into the list as a scenario; its name is the function's."""
+    """Add a function to the catalog as a scenario. Its name comes from the function's."""
 
-    def listed(play: Play) -> Play:
+    def register(play: Play) -> Play:
         name = play.__name__.replace("_", "-")
         SCENARIOS[name] = Scenario(name, fails, does, incident, report, play, alert, soak)
         return play
 
-    return listed
+    return register

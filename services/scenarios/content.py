@@ -1,4 +1,4 @@
-"""What the platform of a scenario has as its content: one source, written as `make source` writes one."""
+"""The content of a scenario's platform: one source, written like `make source` writes it."""
 
 import tempfile
 from dataclasses import replace
@@ -15,9 +15,9 @@ BY_DAY = "orders_by_day"
 
 
 def write(target: Path) -> None:
-    """Make a checkout whose only source are orders, with a first file of them in its landing folder.
+    """Make a checkout whose only source is orders, with a first file of them in its landing folder.
 
-    `make source` writes tests of values that warn; a person has made these stop the run.
+    `make source` writes value tests that warn. Here they fail the run, as if a person had changed that.
     """
     checkout(target)
     project = project_of(target)

@@ -1,4 +1,4 @@
-"""The two ways to run a platform of a scenario's own: without Docker, and in containers."""
+"""The two ways to run a platform for scenarios: without Docker, and in containers."""
 
 import shutil
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ READY_SECONDS = 300
 
 @contextmanager
 def running(engine: str, data: Path) -> Iterator[Running]:
-    """A platform that is at work, with its first tables published; it ends with the block.
+    """Start a platform, and yield it once its first tables are published. Stop it when the block ends.
 
     Args:
         engine: one of ENGINES.
-        data: folder for the checkout with the content of scenarios, and for the state of the embedded one; the next one
-            that runs there removes both, or `remove`.
+        data: folder for the checkout with the scenarios' content, and for the state of the embedded platform. The next
+            platform in that folder removes both, and so does `remove`.
     """
     content.write(checkout := data / "checkout")
     if engine == "embedded":
@@ -36,7 +36,7 @@ def running(engine: str, data: Path) -> Iterator[Running]:
 
 
 def remove(data: Path) -> None:
-    """Remove the last platform's content, state and logs; not the caches, which the next one starts from."""
+    """Remove the last platform's content, state and logs. The caches stay for the next platform."""
     for folder in ("checkout", "state"):
         shutil.rmtree(data / folder, ignore_errors=True)
 

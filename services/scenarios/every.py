@@ -1,4 +1,4 @@
-"""All scenarios, in the order in which they are listed: importing their modules puts them into the catalog."""
+"""All scenarios, in the order in which they are listed. Importing their modules adds them to the catalog."""
 
 from services.scenarios import airbyte, files, machine
 from services.scenarios.catalog import SCENARIOS

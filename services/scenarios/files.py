@@ -1,4 +1,4 @@
-"""The files that arrive are broken, late, empty, or there twice."""
+"""Scenarios with files that are broken, late, empty or duplicated."""
 
 import gzip
 
@@ -9,20 +9,20 @@ from services.scenarios.stage import Stage
 
 
 def malformed(orders: Orders) -> bytes:
-    """The file with a row that ends after two columns."""
+    """Return the file with a row that ends after two columns."""
     return gzip.compress(f"{orders.text}1,2026-02-01\n".encode())
 
 
 def corrected(orders: Orders) -> Orders:
-    """The same orders in another file, with other values."""
+    """Return the same orders in another file, with other values."""
     return orders.changed(name=orders.name.replace(".csv", "-corrected.csv"), amount=2)
 
 
 @scenario(
     fails="one file among good ones has a malformed row",
-    does="fails the run by file and line, publishes the good file, and loads the mended one",
+    does="fails the run with file and line, publishes the good file, and loads the corrected one",
     incident="https://github.com/airbytehq/airbyte/issues/29680",
-    report="source-s3 left out a file that it could not read, and said nothing",
+    report="source-s3 skipped a file that it could not read, without an error",
     soak=disturb.spoil(malformed),
 )
 def file_malformed(stage: Stage) -> None:
@@ -31,14 +31,14 @@ def file_malformed(stage: Stage) -> None:
     stage.land(good)
     stage.fails(bad_key, bad.name)
     stage.unpublished(bad)
-    stage.step("the file is mended")
+    stage.step("correct the file")
     stage.land(bad)
     stage.await_published(bad, good)
 
 
 @scenario(
     fails="an upload was cut off: a gzip file ends early",
-    does="fails the run by the file's name and publishes none of its rows; the whole file completes it",
+    does="fails the run with the file's name and publishes none of its rows; the complete file is loaded",
     incident="https://github.com/pinterest/secor/issues/252",
     report="gzip files on S3 ended early, and each job that read one stopped",
     soak=disturb.spoil(lambda orders: orders.content[:-8]),
@@ -48,14 +48,14 @@ def file_cut_off(stage: Stage) -> None:
     key = stage.land(orders, orders.content[:-8])
     stage.fails(key, orders.name)
     stage.unpublished(orders)
-    stage.step("the upload is repeated")
+    stage.step("repeat the upload")
     stage.land(orders)
     stage.await_published(orders)
 
 
 @scenario(
-    fails="a file has a header and no row",
-    does="parks the batch with the file's name; the other files are published",
+    fails="a file has a header but no rows",
+    does="parks the batch with the file's name, and publishes the other files",
     incident="https://github.com/airbytehq/airbyte/issues/13171",
     report="one file without rows failed the sync of all others",
     alert="batch_parked",
@@ -89,7 +89,7 @@ def file_delivered_twice(stage: Stage) -> None:
 
 
 @scenario(
-    fails="a file is replaced while the run for it is at work",
+    fails="a file is replaced while its run is active",
     does="publishes the newer content, each row once",
     incident="https://github.com/ClickHouse/ClickHouse/pull/107934",
     report="an object that was overwritten while it was read gave wrong rows without an error",
@@ -105,10 +105,10 @@ def file_replaced(stage: Stage) -> None:
 
 
 @scenario(
-    fails="yesterday's file comes after today's",
-    does="loads it when it comes; nothing is passed over for its date",
+    fails="yesterday's file arrives after today's",
+    does="loads it when it arrives; no file is skipped because of its date",
     incident="https://github.com/airbytehq/airbyte/issues/5365",
-    report="a file that appeared late was passed over for ever, since newer ones were loaded",
+    report="a file that appeared late was never loaded, because newer ones were",
 )
 def file_late(stage: Stage) -> None:
     today, yesterday = stage.orders(day=20), stage.orders(day=19)
@@ -119,10 +119,10 @@ def file_late(stage: Stage) -> None:
 
 
 @scenario(
-    fails="the same orders are in two files, with other values",
-    does="keeps both in raw, and publishes the values of the newer file alone",
+    fails="two files have the same orders with different values",
+    does="keeps both in raw, and publishes only the values of the newer file",
     incident="https://github.com/airbytehq/airbyte/issues/22112",
-    report="records with one primary key were in the final table more than once",
+    report="records with one primary key appeared more than once in the final table",
     soak=disturb.replace(corrected),
 )
 def file_same_keys(stage: Stage) -> None:
@@ -135,8 +135,8 @@ def file_same_keys(stage: Stage) -> None:
 
 
 @scenario(
-    fails="a new file has a column more, and another a column less",
-    does="loads both: the added column is kept in raw, the missing one is null",
+    fails="one new file has an additional column, and another lacks one",
+    does="loads both: raw keeps the additional column, and the missing one is null",
     incident="https://github.com/airbytehq/airbyte/pull/14669",
     report="source-s3 failed on columns that the stream's schema did not have",
 )
@@ -154,9 +154,9 @@ def file_other_columns(stage: Stage) -> None:
 
 @scenario(
     fails="many files arrive within one second",
-    does="hands on each of them once, although S3 dates them alike",
+    does="processes each of them once, although S3 gives them the same date",
     incident="https://github.com/logstash-plugins/logstash-input-s3/issues/57",
-    report="of files with one date, all but the first were never read",
+    report="of several files with the same date, only the first was read",
 )
 def files_in_one_second(stage: Stage) -> None:
     files = [stage.orders() for _ in range(10)]
@@ -166,17 +166,17 @@ def files_in_one_second(stage: Stage) -> None:
 
 
 @scenario(
-    fails="a file holds values that dbt's tests refuse",
+    fails="a file has values that fail dbt's tests",
     does="fails the run with the test's name; readers keep their tables until the file is corrected",
     incident="https://github.com/dbt-labs/dbt-core/issues/1054",
-    report="dbt runs tests once the tables are built, so readers had the bad rows already",
+    report="dbt tests tables after building them, so readers already had the bad rows",
     soak=disturb.spoil(lambda orders: orders.changed(region="nowhere").content),
 )
 def file_fails_tests(stage: Stage) -> None:
     wrong = stage.orders(region="nowhere")
     stage.fails(stage.land(wrong), "DbtFailed", "accepted_values_orders_region")
     stage.unpublished(wrong)
-    stage.step("the file is corrected")
+    stage.step("correct the file")
     right = wrong.changed(region="south")
     stage.land(right)
     stage.await_published(right)

@@ -1,4 +1,4 @@
-"""Processes die or hang, and people pause, cancel and delete things."""
+"""Scenarios in which processes die or hang, and people pause, cancel and delete things."""
 
 import time
 
@@ -13,7 +13,7 @@ ALL_BUT_S3 = ("worker", "sensor", "airbyte", "prefect-server", "postgres")
 
 
 def killed_at_work(stage: Stage, orders: Orders, *services: str) -> None:
-    """Kill services while the run for a file is at work, and start them again; the rows must arrive once."""
+    """Kill services while the run for a file is active, and start them again. Each row must arrive once."""
     stage.run_for(stage.land(orders), "RUNNING")
     stage.kill(*services)
     stage.start()
@@ -21,10 +21,10 @@ def killed_at_work(stage: Stage, orders: Orders, *services: str) -> None:
 
 
 @scenario(
-    fails="the worker is killed while a run is at work",
+    fails="the worker is killed while a run is active",
     does="retries the run once its process is known to be dead",
     incident="https://github.com/PrefectHQ/prefect/issues/16746",
-    report="the runs of a worker that went down stayed running for ever, and held their slots",
+    report="runs of a dead worker stayed Running forever, and kept their slots",
     soak=disturb.kill("worker"),
 )
 def worker_killed(stage: Stage) -> None:
@@ -33,9 +33,9 @@ def worker_killed(stage: Stage) -> None:
 
 @scenario(
     fails="no worker runs when files arrive",
-    does="keeps the run until a worker is there",
+    does="keeps the run until a worker starts",
     incident="https://github.com/PrefectHQ/prefect/issues/16147",
-    report="runs stayed Late, and nothing said that no worker was there",
+    report="runs stayed Late, and nothing said that there was no worker",
     alert="worker_gone",
 )
 def worker_gone(stage: Stage) -> None:
@@ -51,7 +51,7 @@ def worker_gone(stage: Stage) -> None:
 
 @scenario(
     fails="Prefect's server is killed while a run holds the warehouse",
-    does="frees the warehouse once the server is there; the rows arrive once",
+    does="releases the warehouse when the server is back; each row arrives once",
     incident="https://github.com/PrefectHQ/prefect/issues/9394",
     report="after an outage of the API, the agent submitted no more runs",
     soak=disturb.kill("prefect-server"),
@@ -67,10 +67,10 @@ def prefect_killed(stage: Stage) -> None:
 
 
 @scenario(
-    fails="Prefect's database is killed while a run is at work",
-    does="goes on once the database is there; the rows arrive once",
+    fails="Prefect's database is killed while a run is active",
+    does="continues when the database is back; each row arrives once",
     incident="https://github.com/CodeChain-io/codechain-dashboard/issues/42",
-    report="after PostgreSQL was restarted by an update, the server never connected again",
+    report="after PostgreSQL was restarted by an update, the server did not reconnect",
     soak=disturb.kill("postgres"),
 )
 def database_killed(stage: Stage) -> None:
@@ -79,7 +79,7 @@ def database_killed(stage: Stage) -> None:
 
 @scenario(
     fails="S3 does not answer for a while",
-    does="looks again until it answers; the files that wait in the bucket are loaded",
+    does="retries until S3 answers, and loads the files that are in the bucket",
     incident="https://aws.amazon.com/message/41926/",
     report="S3 in one region could not serve requests for hours",
     soak=disturb.pause("localstack"),
@@ -87,7 +87,7 @@ def database_killed(stage: Stage) -> None:
 def s3_hangs(stage: Stage) -> None:
     orders = stage.orders()
     stage.land(orders)
-    stage.step(f"S3 answers nothing for {HUNG_SECONDS} s")
+    stage.step(f"S3 does not answer for {HUNG_SECONDS} s")
     stage.platform.pause("localstack")
     try:
         time.sleep(HUNG_SECONDS)
@@ -97,10 +97,10 @@ def s3_hangs(stage: Stage) -> None:
 
 
 @scenario(
-    fails="the sensor is killed, and files arrive while it is away",
-    does="finds what arrived meanwhile, each file once",
+    fails="the sensor is killed, and files arrive while it is down",
+    does="finds the files that arrived, each once",
     incident="https://github.com/logstash-plugins/logstash-input-s3/issues/191",
-    report="a reader of a bucket that goes by the newest date left files out",
+    report="a reader that only compared with the newest date missed files",
     soak=disturb.kill("sensor"),
 )
 def sensor_killed(stage: Stage) -> None:
@@ -113,10 +113,10 @@ def sensor_killed(stage: Stage) -> None:
 
 
 @scenario(
-    fails="the whole platform but S3 loses power in the middle of a run",
-    does="starts, and takes up what was at work; the rows arrive once",
+    fails="the whole platform except S3 loses power during a run",
+    does="starts, and continues the interrupted runs; each row arrives once",
     incident="https://github.com/PrefectHQ/prefect/issues/18257",
-    report="the machine crashed; its runs stayed running, and were not taken up again",
+    report="after a crash of the machine, its runs stayed Running and were not resumed",
     soak=disturb.kill(*ALL_BUT_S3),
 )
 def power_cut(stage: Stage) -> None:
@@ -146,7 +146,7 @@ def pool_paused(stage: Stage) -> None:
 
 @scenario(
     fails="somebody deletes the deployment that the sensor starts",
-    does="lets the files wait; the next start of the platform registers the deployment again",
+    does="leaves the files in the bucket; the next start of the platform registers the deployment again",
     incident="https://github.com/PrefectHQ/prefect/issues/15697",
     report="a deployment was deleted, and its runs failed in a loop",
     alert="deployment_gone",
@@ -158,7 +158,7 @@ def deployment_deleted(stage: Stage) -> None:
     orders = stage.orders()
     stage.land(orders)
     stage.platform.eventually(lambda: "no deployment" in stage.platform.logs("sensor") or None, "the sensor's warning")
-    stage.step("the sensor warns that Prefect knows no such deployment")
+    stage.step("the sensor warns that the deployment does not exist")
     stage.await_alert("deployment_gone")
     stage.step("register the deployments")
     stage.platform.register()
@@ -167,9 +167,9 @@ def deployment_deleted(stage: Stage) -> None:
 
 @scenario(
     fails="a person cancels the run of a batch",
-    does="parks the batch instead of starting it again; released, its rows arrive",
+    does="parks the batch instead of retrying it; its rows arrive after a release",
     incident="https://github.com/PrefectHQ/prefect/issues/17482",
-    report="a cancelled run went on, and started more tasks",
+    report="a cancelled run continued, and started more tasks",
     alert="batch_parked",
 )
 def run_cancelled(stage: Stage) -> None:
@@ -188,9 +188,9 @@ def run_cancelled(stage: Stage) -> None:
 
 @scenario(
     fails="three runs of the pipeline are started at once",
-    does="lets them take turns at the warehouse; all complete",
+    does="lets them use the warehouse in turn, and all complete",
     incident="https://github.com/AltimateAI/vscode-dbt-power-user/issues/1750",
-    report="two processes wanted one DuckDB file, and one failed with a lock error",
+    report="two processes opened the same DuckDB file, and one failed with a lock error",
     soak=disturb.runs(PIPELINE, 3),
 )
 def runs_at_once(stage: Stage) -> None:
@@ -204,10 +204,10 @@ def runs_at_once(stage: Stage) -> None:
 
 
 @scenario(
-    fails="somebody switches the daily schedule off",
-    does="tells it; files that arrive are loaded all the same, since the sensor starts their runs",
+    fails="somebody switches off the daily schedule",
+    does="raises an alert; new files are still loaded, since the sensor starts their runs",
     incident="https://github.com/Pocket/data-flows/pull/217",
-    report="all schedules were disabled, and nobody knew since when",
+    report="all schedules had been disabled, and nobody knew since when",
     alert="schedule_off",
 )
 def schedule_off(stage: Stage) -> None:

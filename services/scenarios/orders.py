@@ -1,4 +1,4 @@
-"""Orders that scenarios land, and the account of what became of every row."""
+"""The orders that scenarios land, and the reconciliation that checks every row of them."""
 
 import csv
 import gzip
@@ -16,20 +16,20 @@ STREAM = "orders"
 COLUMNS = "order_id,ordered_on,region,note,amount"
 REGIONS = ("north", "east", "south", "west")
 MARK = "scenario-"
-"""In the names of the files that scenarios land."""
+"""Prefix of the names of the files that scenarios land."""
 FIRST = 10_000
-"""The orders that are there before any scenario have lower numbers."""
+"""The first order number of scenarios. The orders that exist before any scenario have lower numbers."""
 MOST_NAMED = 5
 
 Key: TypeAlias = int
-"""An order's number, which each row that a scenario lands has of its own."""
+"""An order's number. Each row that a scenario lands has its own."""
 Value: TypeAlias = tuple[str, str, Decimal]
-"""What tells the versions of an order apart: its note, its region and its amount."""
+"""The values that distinguish the versions of an order: its note, region and amount."""
 
 
 @dataclass(frozen=True)
 class Orders:
-    """A file of orders: `count` rows with numbers from `first`, which were placed on one day of February 2026."""
+    """A file of orders: `count` rows with numbers from `first` on, all from one day of February 2026."""
 
     name: str
     first: int
@@ -41,7 +41,7 @@ class Orders:
 
     @property
     def numbers(self) -> range:
-        """The numbers of its orders."""
+        """The numbers of the orders."""
         return range(self.first, self.first + self.count)
 
     @property
@@ -56,13 +56,13 @@ class Orders:
         return gzip.compress(self.text.encode(), mtime=0)
 
     def changed(self, **fields: Any) -> "Orders":
-        """The same orders with other values."""
+        """Return the same orders with other values."""
         return replace(self, **fields)
 
 
 @dataclass(frozen=True)
 class FirstOrders(Orders):
-    """The file that the source was made of: orders of many days, from all regions, some without a note."""
+    """The file that the source was made from: orders of many days, from all regions, some without a note."""
 
     @property
     def text(self) -> str:
@@ -80,7 +80,7 @@ FIRST_FILE = FirstOrders("orders-2026-01.csv.gz", 1, 200)
 
 @dataclass
 class Account:
-    """What became of the rows that scenarios have landed: how many there are where, and which are wrong."""
+    """Where the landed rows of scenarios are: the number in each place, and the problems."""
 
     landed: int = 0
     raw: int = 0
@@ -89,8 +89,8 @@ class Account:
     problems: list[str] = field(default_factory=list)
 
     @property
-    def is_even(self) -> bool:
-        """Whether each landed row is in raw, in the marts and before the readers, and there once."""
+    def is_correct(self) -> bool:
+        """Return whether each landed row is in raw, in the marts and in the published tables, exactly once."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -101,27 +101,27 @@ class Account:
 
 
 def reconcile(platform: Running) -> Account:
-    """Compare landing, raw, marts and published tables row by row, for the files that scenarios have landed.
+    """Compare landing, raw, marts and published tables row by row, for the files that scenarios landed.
 
-    An order is right where its values are those of the newest file that holds it.
+    An order is correct if its values are those of the newest file that has it.
     """
     landed = _landed(platform)
     places: dict[str, list[tuple[Key, Value]]] = {
         "marts": _table(platform.built(_IN_MARTS)),
         "published": _table(platform.rows(_IN_MARTS)),
     }
-    # By content: a file that is delivered again unchanged is not loaded again.
+    # Compare by content, since a file that is delivered again unchanged is not loaded again.
     loaded = [tuple(map(str, row)) for row in platform.raw(_in_raw(platform))]
-    held = {int(key) for key, *_ in loaded}
-    account = Account(len(landed), len(held), len(places["marts"]), len(places["published"]))
-    account.problems += _named("lost on the way to raw", set(landed) - held)
-    account.problems += _named("doubled in raw", _twice(loaded))
+    in_raw = {int(key) for key, *_ in loaded}
+    account = Account(len(landed), len(in_raw), len(places["marts"]), len(places["published"]))
+    account.problems += _problem("lost on the way to raw", set(landed) - in_raw)
+    account.problems += _problem("doubled in raw", _duplicates(loaded))
     for place, rows in places.items():
         keys = [key for key, _ in rows]
-        account.problems += _named(f"lost in {place}", set(landed) - set(keys))
-        account.problems += _named(f"doubled in {place}", _twice(keys))
-        account.problems += _named(f"in {place}, though no file has it", set(keys) - set(landed))
-        account.problems += _named(
+        account.problems += _problem(f"lost in {place}", set(landed) - set(keys))
+        account.problems += _problem(f"doubled in {place}", _duplicates(keys))
+        account.problems += _problem(f"in {place}, although no file has it", set(keys) - set(landed))
+        account.problems += _problem(
             f"old or wrong in {place}", {key for key, value in rows if key in landed and value not in landed[key]}
         )
     return account
@@ -140,9 +140,9 @@ def _table(rows: list[tuple[object, ...]]) -> list[tuple[Key, Value]]:
 
 
 def _landed(platform: Running) -> dict[Key, set[Value]]:
-    """Each order of the files that are in the bucket, with its values in the newest of them.
+    """Return each order of the files in the bucket, with its values in the newest file.
 
-    S3 dates objects to the second: of two in one second, either may be the newest.
+    S3 dates objects to the second, so of two files in the same second, either may be the newest.
     """
     versions: dict[Key, list[tuple[datetime, Value]]] = defaultdict(list)
     s3 = platform.s3()
@@ -159,12 +159,12 @@ def _landed(platform: Running) -> dict[Key, set[Value]]:
     return {key: {value for date, value in found if date == newest[key]} for key, found in versions.items()}
 
 
-def _twice(values: Iterable[object]) -> set[object]:
+def _duplicates(values: Iterable[object]) -> set[object]:
     return {value for value, count in Counter(values).items() if count > 1}
 
 
-def _named(what: str, keys: set[object] | set[int]) -> list[str]:
-    """A sentence about some rows; none about none."""
+def _problem(what: str, keys: set[object] | set[int]) -> list[str]:
+    """Return a sentence about some rows, or no sentence if there are none."""
     if not keys:
         return []
     shown = ", ".join(map(str, sorted(keys, key=str)[:MOST_NAMED]))

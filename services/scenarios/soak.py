@@ -1,4 +1,4 @@
-"""Files arrive all the while, one disturbance follows another, and at the end every row is accounted for."""
+"""Causes one failure after another while files arrive. At the end, every row is accounted for."""
 
 import secrets
 import sys
@@ -23,21 +23,21 @@ DISTURBERS_FIRST = 1_000_000
 """The first order number of the files that the disturbances land."""
 DROP_SECONDS = (2.0, 10.0)
 REST_SECONDS = (5.0, 20.0)
-"""From one disturbance to the next."""
+"""Pause between two disturbances."""
 MOST_RELEASES = 8
 LAND_SECONDS = 240.0
 
 
 def soak(minutes: float, seed: int | None, engine: str, data: Path) -> int:
-    """Disturb a platform of its own for some minutes while files arrive; 1 where a row is lost, doubled or wrong.
+    """Disturb a separate platform for some minutes while files arrive. Return 1 if a row is lost, doubled or wrong.
 
-    The seed decides which files and which disturbances come, in which order, and how long each lasts.
+    The seed decides which files and disturbances come, in which order, and how long each lasts.
     """
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     again = f"make soak MINUTES={minutes:g} SEED={seed}{'' if engine == 'embedded' else f' ENGINE={engine}'}"
     print(f"Seed {seed}. Repeat it with: {again}", flush=True)
     try:
-        with only_one(data, "make soak", "Wait for its end."), running(engine, data) as platform:
+        with only_one(data, "make soak", "Wait until it ends."), running(engine, data) as platform:
             dropper, drawn = Dropper(platform, Random(f"files {seed}")), Counter[str]()
             dropper.start()
             try:
@@ -47,16 +47,16 @@ def soak(minutes: float, seed: int | None, engine: str, data: Path) -> int:
             finally:
                 dropper.end()
             account = settle(Stage(platform))
-        if account.is_even:
+        if account.is_correct:
             remove(data)
     except (PlatformError, PlatformFailed, OSError) as error:
-        print(f"{error}\nThe soak of seed {seed} did not come to its end. Repeat it with: {again}", file=sys.stderr)
+        print(f"{error}\nThe soak with seed {seed} did not finish. Repeat it with: {again}", file=sys.stderr)
         return 1
     print(f"{dropper.files} files dropped in {minutes:g} minutes, {drawn.total()} disturbances:")
     for name, times in sorted(drawn.items()):
         print(f"  {times:>3} {name}")
     print(f"{account}\nSeed {seed}. Repeat it with: {again}")
-    return 0 if account.is_even else 1
+    return 0 if account.is_correct else 1
 
 
 class Dropper(Thread):
@@ -71,7 +71,7 @@ class Dropper(Thread):
         self.files, self._ended = 0, Event()
 
     def run(self) -> None:
-        """Land files; one that S3 did not take is landed again until it does."""
+        """Land files. If S3 does not accept one, try again until it does."""
         while not self._ended.wait(self.draw.uniform(*DROP_SECONDS)):
             orders = self.stage.orders(self.draw.randint(1, ORDERS_A_FILE), day=self.draw.randint(1, 28))
             while True:
@@ -82,13 +82,13 @@ class Dropper(Thread):
             self.files += 1
 
     def end(self) -> None:
-        """Land what was begun, and no more."""
+        """Finish the current file, and stop."""
         self._ended.set()
         self.join(LAND_SECONDS)
 
 
 def disturb(stage: Stage, minutes: float, seed: int) -> Counter[str]:
-    """Draw one disturbance after the other for some minutes; how often each was drawn."""
+    """Pick one disturbance after another for some minutes. Return how often each was picked."""
     draw, drawn = Random(f"disturbances {seed}"), Counter[str]()
     chosen = {each.name: each.soak for each in SCENARIOS.values() if each.soak}
     deadline = time.monotonic() + minutes * 60
@@ -100,14 +100,14 @@ def disturb(stage: Stage, minutes: float, seed: int) -> Counter[str]:
         try:
             chosen[name](stage, draw)
         except PASSING as error:
-            stage.step(f"cut short: {error}")
+            stage.step(f"interrupted: {error}")
     return drawn
 
 
 def settle(stage: Stage) -> Account:
-    """Let the platform come to rest, releasing what it has parked, and reconcile every row."""
-    say("Nothing is dropped or disturbed any more.")
-    stage.mend()
+    """Release the parked batches until the platform is idle, and reconcile every row."""
+    say("No more files or disturbances.")
+    stage.clean_up()
     for _ in range(MOST_RELEASES):
         stage.settle()
         if not stage.parked():

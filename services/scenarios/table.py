@@ -1,11 +1,11 @@
-"""The table of docs/scenarios.md, made from the scenarios."""
+"""Renders the table in docs/scenarios.md from the scenarios."""
 
 from services.scenarios.catalog import Scenario
 from services.scenarios.every import SCENARIOS
 
 
 def table() -> str:
-    """Return a row of Markdown for each scenario, below a header."""
+    """Return a Markdown table with a row for each scenario."""
     rows = [
         f"| `{each.name}` | {each.fails} | {each.does} | {_alert(each)} | [{each.report}]({each.incident}) |"
         for each in SCENARIOS.values()

@@ -62,7 +62,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
             [10_000, 10_001],
             ROWS,
             [*ROWS, (10_002, "gift", "north", 1)],
-            ["1 in published, though no file has it: 10002"],
+            ["1 in published, although no file has it: 10002"],
         ),
     ],
     ids=["even", "lost in raw", "lost", "doubled", "wrong", "unknown"],
@@ -72,7 +72,7 @@ def test_a_row_that_is_not_where_it_should_be_is_named(
 ) -> None:
     account = reconcile(Held(tmp_path, s3, raw, marts, published))
     assert account.problems == problems
-    assert account.is_even is not bool(problems)
+    assert account.is_correct is not bool(problems)
 
 
 def test_a_row_that_is_twice_in_raw_is_named(s3: object, tmp_path: Path) -> None:
@@ -85,4 +85,4 @@ def test_an_earlier_version_of_a_file_in_raw_doubles_no_row(s3: object, tmp_path
     held = Held(tmp_path, s3, [10_000, 10_001], ROWS, ROWS)
     one = f"{tmp_path}/{STREAM}/one.parquet"
     duckdb.sql(f"copy (select * replace ('east' as region) from '{one}') to '{tmp_path}/{STREAM}/earlier.parquet'")
-    assert reconcile(held).is_even
+    assert reconcile(held).is_correct
