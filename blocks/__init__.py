@@ -3,5 +3,5 @@
 from blocks import host
 
 # Every program of the platform imports this package before it creates a client or prints anything.
-host.go_direct()
+host.bypass_proxy_locally()
 host.plain_output()

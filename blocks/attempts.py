@@ -16,6 +16,6 @@ RESCHEDULE_TIME = timedelta(seconds=60)
 """Time within which the server reschedules a crashed run."""
 
 
-def may_come_back(state_type: str, message: str | None, since: datetime, now: datetime) -> bool:
+def may_be_retried(state_type: str, message: str | None, since: datetime, now: datetime) -> bool:
     """Return whether the server may still retry a run that crashed at `since`; `now` is the server's clock."""
     return state_type == "CRASHED" and (message or "").startswith(DIED) and now - since < RESCHEDULE_TIME

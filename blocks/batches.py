@@ -139,7 +139,7 @@ class Batches(BaseModel):
         waiting = [each for each in self.failed if each.retry_at]
         return self.model_copy(update={"failed": waiting, "unshown": True})
 
-    def knows(self, batch: Batch) -> bool:
+    def contains(self, batch: Batch) -> bool:
         """Return whether the batch is running or waits for a retry."""
         own = [each.batch for each in self.accepted] + [each.batch for each in self.failed]
         own += [self.pending] if self.pending else []

@@ -26,7 +26,7 @@ from blocks.batches import Accepted, Batch, Batches
 from blocks.errors import PlatformError
 from blocks.landing import BEGINNING, CURSORS, NOT_S3, LandedFile, served_at, unavailable
 from blocks.parked import ParkedStore
-from blocks.passed import PassedStore
+from blocks.processed import ProcessedStore
 from blocks.versions import FINGERPRINT, fingerprint, fingerprints
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ MOST_TRIES = 10
 
 MOST_KEY = 1024
 """Maximum length of an object's key in S3, in bytes."""
-BESIDE = 100
+SUFFIX_BYTES = 100
 """Bytes that the names of objects beside the cursor may add to the cursor's name."""
 
 FORMAT = 3
 """Format of a saved cursor. Format 1 has no number and also holds the parked batches. In formats 1 and 2, a claim can
 expire, because a sensor could run the pipeline in its own process."""
-GONE = ("shown", "held_until", "held_here")
+REMOVED_FIELDS = ("shown", "held_until", "held_here")
 """Fields that only earlier formats have."""
 
 
@@ -106,7 +106,7 @@ class Cursor(Batches):
         """
         return self._batch(nsmallest(limit, self.new(files, until, floor), key=_age), reach)
 
-    def walked(
+    def next_listed(
         self, files: Iterable[LandedFile], limit: int, now: datetime, overlap: timedelta, quiet: timedelta
     ) -> tuple[Self, Batch | None]:
         """Return the cursor after the next part of a listing, and a batch of unprocessed versions in key order.
@@ -129,7 +129,7 @@ class Cursor(Batches):
         newest = datetime.fromtimestamp(max(self.window, default=0), UTC)
         reach = min(max(newest, batch.newest if batch else newest), began - quiet)
         done = {"reconciled": began, "listing_began": None, "listed_to": ""}
-        return self.model_copy(update=done).raised(_minus(reach, overlap)), batch
+        return self.model_copy(update=done).with_floor(_minus(reach, overlap)), batch
 
     def new(
         self, files: Iterable[LandedFile], until: datetime | None = None, floor: datetime | None = None
@@ -147,7 +147,7 @@ class Cursor(Batches):
         """Return the fingerprints of the window."""
         return {name for text in self.window.values() for name in fingerprints(text)}
 
-    def told(self, now: datetime) -> Self:
+    def with_events(self, now: datetime) -> Self:
         """Return the cursor of a sensor that uses events; `now` is S3's clock."""
         if self.events_since is not None:
             return self
@@ -161,9 +161,9 @@ class Cursor(Batches):
         if batch.attempt > 1 or batch.generation != self.generation:
             return cursor
         reach = min(batch.newest, batch.reach or batch.newest)
-        return cursor.noted(batch.files).raised(_minus(reach, overlap))
+        return cursor.with_processed(batch.files).with_floor(_minus(reach, overlap))
 
-    def noted(self, files: Iterable[LandedFile]) -> Self:
+    def with_processed(self, files: Iterable[LandedFile]) -> Self:
         """Return the cursor with the files recorded as processed."""
         window = dict(self.window)
         for file in files:
@@ -174,7 +174,7 @@ class Cursor(Batches):
     def rewound(self, to: datetime, now: datetime) -> Self:
         """Return the cursor to which versions dated at `to` (a whole second) or later are new. Others do not change."""
         claimed = self.pending.files if self.pending else []
-        noted = self.noted(file for file in claimed if file.date < to)
+        noted = self.with_processed(file for file in claimed if file.date < to)
         changes = {
             "floor": min(self.floor, to),
             "window": {second: text for second, text in noted.window.items() if second < to.timestamp()},
@@ -187,10 +187,10 @@ class Cursor(Batches):
 
     def skipped(self, files: Iterable[LandedFile], floor: datetime, now: datetime) -> Self:
         """Return the cursor that treats the files, and all versions dated before the floor, as processed."""
-        raised = self.raised(floor).model_copy(update={"events_since": self.events_since and now})
-        return raised.noted(raised.new(files))
+        raised = self.with_floor(floor).model_copy(update={"events_since": self.events_since and now})
+        return raised.with_processed(raised.new(files))
 
-    def raised(self, floor: datetime) -> Self:
+    def with_floor(self, floor: datetime) -> Self:
         """Return the cursor with its floor raised to this time; unchanged if the floor is there already."""
         floor = floor.replace(microsecond=0)
         if floor <= self.floor:
@@ -210,7 +210,7 @@ class CursorStore:
     Attributes:
         now: S3's clock when the cursor was last loaded.
         parked: the batches that wait for a person.
-        passed: the processed versions that have left the cursor's window.
+        processed: the processed versions that have left the cursor's window.
     """
 
     def __init__(self, s3: "S3Client", bucket: str, prefix: str, pattern: str = "*") -> None:
@@ -218,7 +218,7 @@ class CursorStore:
         self.key, beside = _keys(prefix, pattern)
         self.place = f"s3://{bucket}/{self.key}"
         self.now = BEGINNING
-        self.parked, self.passed = ParkedStore(s3, bucket, beside), PassedStore(s3, bucket, beside)
+        self.parked, self.processed = ParkedStore(s3, bucket, beside), ProcessedStore(s3, bucket, beside)
 
     def load(self) -> tuple[Cursor, str]:
         """Return the cursor and the ETag to save it against; a new cursor and "" if none is saved.
@@ -253,7 +253,7 @@ class CursorStore:
             ) from error
         return cursor.model_copy(update={"place": self.place})
 
-    def apart(self, cursor: Cursor) -> Cursor:
+    def store_parked(self, cursor: Cursor) -> Cursor:
         """Save the cursor's parked batches as objects of their own, and return the cursor without them.
 
         Raises:
@@ -297,7 +297,7 @@ class CursorStore:
             LandingUnavailable: S3 does not answer.
         """
         if cursor.leaving and cursor.events_since is not None:
-            self.passed.add(cursor.leaving, self.now)
+            self.processed.add(cursor.leaving, self.now)
         body = cursor.model_dump_json().encode()
         try:
             if tag:
@@ -315,7 +315,7 @@ def _keys(prefix: str, pattern: str) -> tuple[str, str]:
     stem = f"{CURSORS}{quote(prefix, safe='')}/{quote(pattern, safe='*')}"
     short = f"{CURSORS}{sha256(stem.encode()).hexdigest()}"
     fits = len(stem) + len(".json") <= MOST_KEY
-    return f"{stem if fits else short}.json", stem if len(stem) + BESIDE <= MOST_KEY else short
+    return f"{stem if fits else short}.json", stem if len(stem) + SUFFIX_BYTES <= MOST_KEY else short
 
 
 def _upgraded(saved: Any) -> dict[str, Any]:
@@ -331,7 +331,7 @@ def _upgraded(saved: Any) -> dict[str, Any]:
         raise ValueError(f"its format is {number}, but this version reads only formats up to {FORMAT}")
     if number == FORMAT:
         return saved
-    kept = {name: value for name, value in saved.items() if name not in GONE}
+    kept = {name: value for name, value in saved.items() if name not in REMOVED_FIELDS}
     return {**kept, "format": FORMAT, "unshown": bool(saved.get("shown") or saved.get("unshown"))}
 
 

@@ -31,7 +31,7 @@ def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
     for failed in cursor.failed:
         when = f"retry at {_time(failed.retry_at)}" if failed.retry_at else "parked"
         yield f"{when}: {_failed(failed)}"
-    parked = store.parked.found()
+    parked = store.parked.list_objects()
     for failed in store.parked.read([each.key for each in parked[:MOST_SHOWN]]):
         yield f"parked: {_failed(failed)}"
     if len(parked) > MOST_SHOWN:
@@ -181,11 +181,11 @@ def _move(options: argparse.Namespace, store: CursorStore, files: Iterable[Lande
 
 def _parked(store: CursorStore, batches: list[str]) -> list[Failed]:
     """Return the parked batches with these ids, or all if none is given."""
-    cursor = store.change(store.apart)
+    cursor = store.change(store.store_parked)
     parked = store.parked.named(batches)
     if unknown := set(batches) - {each.batch.id for each in parked}:
         raise PlatformError(f"Not parked: {', '.join(sorted(unknown))}. `{make('status')}` lists the parked batches.")
-    if busy := [each.batch.id for each in parked if cursor.knows(each.batch)]:
+    if busy := [each.batch.id for each in parked if cursor.contains(each.batch)]:
         raise PlatformError(f"The sensor is busy with {', '.join(busy)}. Try again in a minute.")
     return parked
 

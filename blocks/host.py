@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from blocks.errors import ConfigurationError
 
-DIRECT = "127.0.0.1,localhost"
+LOCAL_HOSTS = "127.0.0.1,localhost"
 """The hosts that NO_PROXY must name, so that requests to this machine's own ports do not go to a proxy."""
 
 # These patterns have no backslashes, since awk reads them too, in the file that `make dev` writes for other shells.
@@ -24,7 +24,7 @@ NO_PROXY_ENTRY = (
     "^([*]|[*.]*[A-Za-z0-9_-][A-Za-z0-9_.-]*(:[0-9]+|/[0-9]+)?|[0-9A-Fa-f]*(:[0-9A-Fa-f]*)*::[0-9A-Fa-f:.]*)$"
 )
 """An entry of NO_PROXY that httpx can read, after the brackets of an IPv6 address have been removed."""
-KEPT = frozenset(
+HARMLESS = frozenset(
     {"PYTHONIOENCODING", "PYTHONUTF8", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
 )
 """Python's variables that affect neither which modules Python finds nor what they do."""
@@ -33,7 +33,7 @@ PLAIN = {"…": "...", "✓": "ok", "█": "#", "─": "-", "━": "-", "→": "
 SPINNER = range(0x2800, 0x2900)
 
 
-def direct(environment: Mapping[str, str]) -> dict[str, str]:
+def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return an environment's proxy variables in a form that our clients can use, without a proxy for this machine.
 
     httpx rejects every request while NO_PROXY contains `[::1]` or a range of IPv6 addresses, or while a proxy has a
@@ -45,15 +45,15 @@ def direct(environment: Mapping[str, str]) -> dict[str, str]:
     entries = re.sub(r"[\[\]]", "", lower.pop("no_proxy", "")).replace(",", " ").split()
     kept = [entry for entry in entries if re.match(NO_PROXY_ENTRY, entry)]
     found = {name: value for name, value in lower.items() if re.match(PROXY, value)}
-    found["no_proxy"] = ",".join(dict.fromkeys([*kept, *DIRECT.split(",")]))
+    found["no_proxy"] = ",".join(dict.fromkeys([*kept, *LOCAL_HOSTS.split(",")]))
     return found | {name.upper(): value for name, value in found.items()}
 
 
-def go_direct() -> None:
+def bypass_proxy_locally() -> None:
     """Use no proxy for this machine, in this process and its child processes. Without a proxy, change nothing."""
     names = [name for name in os.environ if name.lower().endswith("_proxy")]
     if names:
-        proxies = direct(os.environ)
+        proxies = proxy_variables(os.environ)
         for name in names:
             del os.environ[name]
         os.environ.update(proxies)
@@ -119,7 +119,7 @@ def isolate(module: str) -> None:
     A folder in PYTHONPATH, or the working directory, may have a module with a name that we import. In a locale without
     UTF-8, Python decodes paths differently from DuckDB. The output keeps the locale's encoding.
     """
-    foreign = [name for name in os.environ if name.startswith("PYTHON") and name not in KEPT]
+    foreign = [name for name in os.environ if name.startswith("PYTHON") and name not in HARMLESS]
     utf8 = sys.getfilesystemencoding() == "utf-8"
     if foreign or not utf8 or not sys.flags.safe_path:
         own = {name: value for name, value in os.environ.items() if name not in foreign}

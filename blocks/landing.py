@@ -39,7 +39,7 @@ NOT_S3 = (
     REDIRECTED,
 )
 """What boto3, or reading its answer, raises if S3 does not answer or something other than S3 answers."""
-LOOKS_AT_ONCE = 10
+CONCURRENT_REQUESTS = 10
 """Number of concurrent requests for single objects."""
 
 
@@ -163,14 +163,14 @@ def check_answers(client: Client) -> Client:
     return client
 
 
-def watched(key: str, prefix: str, pattern: str) -> bool:
+def is_watched(key: str, prefix: str, pattern: str) -> bool:
     """Return whether a key is below a prefix and the rest of it matches a glob. A sensor's own objects do not match."""
     if not key or key.endswith("/") or key.startswith((CURSORS, REMOVED)):
         return False
     return key.startswith(prefix) and fnmatchcase(key.removeprefix(prefix), pattern)
 
 
-def not_data(file: LandedFile) -> str:
+def why_without_rows(file: LandedFile) -> str:
     """Return why a file without rows is no problem: it is empty, a marker or hidden. Return "" for any other file."""
     if file.etag and not file.size:
         return "it is empty"
@@ -192,7 +192,7 @@ def listing(
         LandingUnavailable: S3 does not answer, the bucket does not exist, or listing it is not permitted.
     """
     for item in _items(s3, bucket, prefix, after):
-        if item["LastModified"] >= since and watched(item["Key"], prefix, pattern):
+        if item["LastModified"] >= since and is_watched(item["Key"], prefix, pattern):
             yield _file(item["Key"], item["Size"], item)
 
 
@@ -222,7 +222,7 @@ def look_up(
     The requests run concurrently, and an error for one key does not affect the others. A listing confirms that a file
     is missing, since a HEAD request also gets 404 for a missing bucket or from a proxy.
     """
-    with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
         return list(pool.map(lambda key: (key, _look_up(s3, bucket, key)), keys))
 
 
@@ -265,10 +265,10 @@ def http_date(header: str | None) -> datetime:
 
 def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
     """Create the error for S3's error, with the bucket and what to check."""
-    return LandingUnavailable(f"The landing bucket s3://{bucket} cannot be used: {said(error)}. {remedy(error)}")
+    return LandingUnavailable(f"The landing bucket s3://{bucket} cannot be used: {error_text(error)}. {remedy(error)}")
 
 
-def said(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return the text of S3's error."""
     return "every request is redirected" if is_redirected(error) else str(error)
 

@@ -53,7 +53,7 @@ class Graph(BaseModel):
     unit_tests: dict[str, list[str]] = {}
     texts: dict[str, str] = {}
 
-    def line(self, node: str) -> set[str]:
+    def lineage(self, node: str) -> set[str]:
         """Return the ids of a node and of everything that it is built from."""
         return reached([node], lambda one: self.nodes[one].parents if one in self.nodes else ())
 
@@ -154,7 +154,7 @@ def merged(rows: Sequence[tuple[int, str, str, str]]) -> State:
     return state
 
 
-def note(relation: str, kind: str, node: str, command: str) -> str:
+def insert_sql(relation: str, kind: str, node: str, command: str) -> str:
     """Return SQL, for every warehouse, that records that a command begins to build a node, or has built it."""
     text = node.replace("'", "''")
     return (
@@ -185,7 +185,7 @@ def begin_all(ledger: Ledger, command: str) -> None:
     """Record that a command may build any table. The tables' prints tell afterwards which ones it has built."""
     state, last = ledger.read()
     if state.graph:
-        reconcile(state, ledger.prints(state.graph, to_look_at(state, state.graph, ())))
+        reconcile(state, ledger.prints(state.graph, to_examine(state, state.graph, ())))
     for node, version in state.versions.items():
         state.versions[node] = Version(id=command, before=version.before or version)
     ledger.write(state, last)
@@ -205,7 +205,7 @@ def passed(state: State, graph: Graph) -> set[str]:
         return all(_passed(state, graph, test) for test in of.get(node, []))
 
     fine = {node: good(node) for node in {*graph.nodes, *of}}
-    return {node for node in graph.nodes if all(fine.get(each, True) for each in graph.line(node))}
+    return {node for node in graph.nodes if all(fine.get(each, True) for each in graph.lineage(node))}
 
 
 def _passed(state: State, graph: Graph, test: str) -> bool:
@@ -242,7 +242,7 @@ def _rows_of(state: State, graph: Graph, node: str) -> Iterator[str]:
             yield from _rows_of(state, graph, parent)
 
 
-def to_look_at(state: State, graph: Graph, results: Iterable[tuple[str, str]]) -> set[str]:
+def to_examine(state: State, graph: Graph, results: Iterable[tuple[str, str]]) -> set[str]:
     """Return the nodes whose tables a command has built, or whose rows its tests have read."""
     done = dict(results)
     pending = {node for node, version in state.versions.items() if version.pending}
@@ -271,7 +271,7 @@ def settle(
         graph: the command's project.
         command: the command's id.
         results: id and dbt's status of each node and test in the command.
-        prints: current prints of the nodes from `to_look_at`.
+        prints: current prints of the nodes from `to_examine`.
         code: version and commit of the running image.
     """
     done = dict(results)

@@ -13,7 +13,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 OWN_SERVER = "prefect-server"
-OURS = "prefect.yaml"
+PREFECT_YAML = "prefect.yaml"
 """Tag of the deployments in prefect.yaml. Deployments that a person created do not have it."""
 
 SLOT = "dbt-warehouse"
@@ -72,7 +72,7 @@ class Names:
     @property
     def tag(self) -> str:
         """Tag of the platform's deployments and of their runs."""
-        return f"{OURS} of {self.namespace}" if self.namespace else OURS
+        return f"{PREFECT_YAML} of {self.namespace}" if self.namespace else PREFECT_YAML
 
     @property
     def slot(self) -> str:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from blocks.batches import Failed
-from blocks.landing import LOOKS_AT_ONCE, NOT_S3, LandedFile, objects, unavailable
+from blocks.landing import CONCURRENT_REQUESTS, NOT_S3, LandedFile, objects, unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -30,19 +30,19 @@ class ParkedStore:
         kept = failed.model_copy(update={"reason": failed.reason[:MOST_REASON]})
         self._put(self.parked + _name(failed), kept)
 
-    def found(self) -> list[LandedFile]:
+    def list_objects(self) -> list[LandedFile]:
         """Return the objects of all parked batches, newest first."""
         return sorted(objects(self.s3, self.bucket, self.parked), key=lambda each: each.date, reverse=True)
 
     def named(self, ids: Iterable[str]) -> list[Failed]:
         """Return the parked batches with these ids, or all if none is given. Unknown ids are ignored."""
         chosen = set(ids)
-        keys = [each.key for each in self.found()]
+        keys = [each.key for each in self.list_objects()]
         return self.read([key for key in keys if not chosen or key.removeprefix(self.parked)[:12] in chosen])
 
     def read(self, keys: list[str]) -> list[Failed]:
         """Read the batches in some objects, without those that another process has removed meanwhile."""
-        with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+        with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
             return [each for each in pool.map(self._get, keys) if each]
 
     def check(self) -> None:

@@ -28,7 +28,7 @@ from prefect.events import Event
 from prefect.logging import get_logger
 from prefect.states import Scheduled
 
-from blocks.attempts import RETRIED, may_come_back
+from blocks.attempts import RETRIED, may_be_retried
 from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
 from blocks.errors import counted, shown
 from blocks.landing import CURSORS, LandedFile
@@ -76,7 +76,7 @@ class DeploymentRuns:
         self.deployment = self.names.deployment(deployment)
         self.flow, _, self.name = self.deployment.partition("/")
 
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Return whether a run waits to start, or MOST_UNDER_WAY runs are under way.
 
         Runs of all deployments of the flow count if they sync the same connection, but not runs scheduled for later.
@@ -236,7 +236,7 @@ def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
     if (
         run.state is None
         or not run.state.is_final()
-        or may_come_back(run.state.type.value, run.state.message, run.state.timestamp, now)
+        or may_be_retried(run.state.type.value, run.state.message, run.state.timestamp, now)
     ):
         return None
     reason = f"{run.state.name}: {run.state.message or ''}"

@@ -142,7 +142,7 @@ def register(profile: str, takeover: bool = False) -> list[str]:
         found = differing(settings, profile)
         record = Record(client, f"blocks of {profile}")
         if not takeover and not is_own(str(client.api_url)):
-            refuse_others(record, profile, owner, found, str(client.api_url))
+            check_owner(record, profile, owner, found, str(client.api_url))
         changed = {where: block for where, (block, what) in found.items() if what}
         if changed or (record.owner, record.profile) != (owner, profile):
             record.claim([_thing(where, profile) for where in found], profile, owner)
@@ -156,7 +156,7 @@ def _saved(where: str, block: Block | None) -> str:
     return f"saved {type(block).__name__}.load({name!r})" if block else f"removed {where}"
 
 
-def refuse_others(
+def check_owner(
     record: Record, profile: str, owner: str, found: Mapping[str, tuple[Block | None, list[str]]], url: str
 ) -> None:
     """Check that the existing blocks with a profile's name were saved from this clone.
@@ -178,7 +178,7 @@ def _thing(where: str, profile: str) -> str:
     return f"block {kind}" if name == profile else f"block {where}"
 
 
-def exposed(settings: Settings) -> str:
+def exposure_warning(settings: Settings) -> str:
     """Return a warning if anybody who can reach the Prefect server could read secrets; otherwise ""."""
     if PREFECT_API_AUTH_STRING.value() or PREFECT_API_KEY.value():
         return ""
@@ -209,9 +209,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     server = PREFECT_API_URL.value() or "a Prefect server of this process's own"
     if not options.name:
-        parser.error(_nameless(server))
+        parser.error(_missing_name(server))
     try:
-        if warning := exposed(Settings()):
+        if warning := exposure_warning(Settings()):
             print(warning, file=sys.stderr)
         saved = register(options.name, options.takeover)
         for line in saved:
@@ -224,7 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _nameless(server: str) -> str:
+def _missing_name(server: str) -> str:
     there: list[str] = []
     with suppress(httpx.HTTPError, RuntimeError):
         there = profiles(S3Landing)

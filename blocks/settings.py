@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from blocks.errors import ConfigurationError
-from blocks.host import direct
+from blocks.host import proxy_variables
 
 AIRBYTE_CONNECTION_ID_UNSET = "your-airbyte-connection-uuid"
 
@@ -207,35 +207,39 @@ def docs_dir() -> Path | None:
     return Path(found) if (found := os.environ.get("DOCS_DIR", "")) else None
 
 
-LIBRARIES = "AWS|DBT|DUCKDB|FLASK|MOCK_AIRBYTE|MOTHERDUCK|MOTO|OTEL|PREFECT|PYDANTIC|SNOWFLAKE|SQLALCHEMY|UVICORN"
-OTHERS = "PYTHON[A-Z0-9_]*|BOTO_CONFIG|FORWARDED_ALLOW_IPS|NETRC|REQUEST_METHOD|SSLKEYLOGFILE|WEB_CONCURRENCY"
+LIBRARY_PREFIXES = (
+    "AWS|DBT|DUCKDB|FLASK|MOCK_AIRBYTE|MOTHERDUCK|MOTO|OTEL|PREFECT|PYDANTIC|SNOWFLAKE|SQLALCHEMY|UVICORN"
+)
+OTHER_VARIABLES = "PYTHON[A-Z0-9_]*|BOTO_CONFIG|FORWARDED_ALLOW_IPS|NETRC|REQUEST_METHOD|SSLKEYLOGFILE|WEB_CONCURRENCY"
 
 
-def elsewhere() -> str:
+def foreign_variables() -> str:
     """Return a regex, for Python and awk, of the variables that could point a process away from the embedded platform.
 
     It matches names in capitals: the platform's settings, and variables that configure Python or a library. So a
     person's own Prefect or AWS profile, Airbyte server or Snowflake account has no effect on the embedded platform.
     """
     settings = "|".join(name.upper() for name in Settings.model_fields)
-    return f"^({settings}|({LIBRARIES})_[A-Z0-9_]*|{OTHERS})$"
+    return f"^({settings}|({LIBRARY_PREFIXES})_[A-Z0-9_]*|{OTHER_VARIABLES})$"
 
 
-def inherited(variables: Mapping[str, str]) -> dict[str, str]:
+def child_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for a process of the embedded platform: this process's, without foreign variables."""
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not re.match(elsewhere(), name.upper()) and not name.lower().endswith("_proxy") and not _missing(name, value)
+        if not re.match(foreign_variables(), name.upper())
+        and not name.lower().endswith("_proxy")
+        and not _missing(name, value)
     }
     # If the platform's own folders are read-only, bytecode can only go there.
     bytecode = {"PYTHONPYCACHEPREFIX": sys.pycache_prefix} if sys.pycache_prefix else {}
-    return {**kept, **bytecode, **direct(os.environ), **variables}
+    return {**kept, **bytecode, **proxy_variables(os.environ), **variables}
 
 
-def seal(variables: Mapping[str, str]) -> None:
-    """Replace this process's environment with the one that `inherited` returns."""
-    replacement = inherited(variables)
+def replace_environment(variables: Mapping[str, str]) -> None:
+    """Replace this process's environment with the one that `child_environment` returns."""
+    replacement = child_environment(variables)
     os.environ.clear()
     os.environ.update(replacement)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from blocks import ledger
 from blocks.ledger import Graph, State
 
-AWAY = re.compile(r"Could not connect to Snowflake backend|\b250003\b")
+NO_ANSWER = re.compile(r"Could not connect to Snowflake backend|\b250003\b")
 """The text of an error if Snowflake did not answer, so a login was neither accepted nor rejected."""
 
 if TYPE_CHECKING:

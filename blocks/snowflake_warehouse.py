@@ -55,7 +55,7 @@ class SnowflakeWarehouse:
             try:
                 _publish(cursor, built, readers)
             except Error as error:
-                if snowflake_ledger.AWAY.search(str(error)):
+                if snowflake_ledger.NO_ANSWER.search(str(error)):
                     raise
                 raise PublishFailed(
                     f"The tested tables of {built} could not be cloned into {readers}: {error} Grant the role USAGE "
@@ -71,7 +71,7 @@ class SnowflakeWarehouse:
             with self.connect() as connection:
                 yield connection
         except Error as error:
-            if not snowflake_ledger.AWAY.search(str(error)):
+            if not snowflake_ledger.NO_ANSWER.search(str(error)):
                 raise
             raise WarehouseUnreachable(
                 f"Snowflake does not answer: {error} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_HOST and the network, then "
@@ -219,7 +219,7 @@ class SnowflakeWarehouse:
                 try:
                     cursor.execute(statement, (key,))
                 except Error as error:
-                    if snowflake_ledger.AWAY.search(str(error)):
+                    if snowflake_ledger.NO_ANSWER.search(str(error)):
                         raise
                     raise RawReadOnly(
                         f"The rows of {key} could not be deleted from {self.raw_schema}.{table}: {error} Grant DELETE "

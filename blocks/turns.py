@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from blocks.errors import PlatformError
 
-AT_ONCE_SECONDS = 1.0
+UNLOGGED_SECONDS = 1.0
 """Shorter waits are not logged."""
 
 
@@ -33,7 +33,7 @@ def turn(warehouse: Path, seconds: float, log: Callable[[str], None]) -> Iterato
     warehouse.parent.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     try:
-        lock.acquire(timeout=min(seconds, AT_ONCE_SECONDS))
+        lock.acquire(timeout=min(seconds, UNLOGGED_SECONDS))
     except Timeout:
         log(f"Another command uses the warehouse {warehouse}. This one waits for it, up to {seconds:g} s.")
         try:

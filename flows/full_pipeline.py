@@ -19,7 +19,7 @@ from blocks.dbt.errors import DbtFailed, StaleSource
 from blocks.dbt.results import DbtResult, SourceFreshness
 from blocks.errors import PlatformError, shown
 from blocks.lake import first_landed, missing
-from blocks.landing import CURSORS, LandedFile, LandingUnavailable, look_up, not_data, objects
+from blocks.landing import CURSORS, LandedFile, LandingUnavailable, look_up, objects, why_without_rows
 from blocks.webhook import ping
 from blocks.words import span
 from flows.airbyte_sync import airbyte_sync
@@ -277,7 +277,7 @@ def check_arrival(
 def explain_absence(files: Iterable[LandedFile], syncs: Sequence[SyncResult]) -> dict[str, str]:
     """Return, by key, why some files need not be in raw, according to the syncs or to the file itself."""
     reported = {key: reason for sync in syncs for key, reason in sync.ignored.items()}
-    reasons = {file.key: reported.get(file.key) or not_data(file) or _superseded(file, syncs) for file in files}
+    reasons = {file.key: reported.get(file.key) or why_without_rows(file) or _superseded(file, syncs) for file in files}
     return {key: reason for key, reason in reasons.items() if reason}
 
 

@@ -37,7 +37,7 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from blocks import connections
 from blocks.attempts import ATTEMPTS, RETRIED
-from blocks.names import OURS
+from blocks.names import PREFECT_YAML
 from blocks.runs import attempts
 from blocks.settings import Settings
 from services import forked, process_worker
@@ -54,7 +54,7 @@ _held: list[FileLock] = []
 """Locks that the operating system releases when this process ends, even if it is killed."""
 
 
-def retry_unfinished(client: SyncPrefectClient, pool: str, name: str, tag: str = OURS) -> list[FlowRun]:
+def retry_unfinished(client: SyncPrefectClient, pool: str, name: str, tag: str = PREFECT_YAML) -> list[FlowRun]:
     """Retry the platform's unfinished runs of a pool, cancel those that were being cancelled, and return them all.
 
     Do nothing while a worker other than `name` is alive in the pool. A run that has used all its attempts crashes.

@@ -6,7 +6,7 @@ from pathlib import Path
 from blocks.dbt.results import DbtResult
 from blocks.duckdb_file import broken
 from blocks.errors import PlatformError
-from blocks.snowflake_ledger import AWAY
+from blocks.snowflake_ledger import NO_ANSWER
 
 
 class DbtFailed(PlatformError):
@@ -42,7 +42,7 @@ def failure(name: str, result: DbtResult, fault: str, errors: list[str], warehou
     for text in texts:
         if damaged := broken(text, warehouse):
             return DbtFailed(f"`dbt {name}` could not read the warehouse: {_short(text)} {damaged}")
-        if AWAY.search(text):
+        if NO_ANSWER.search(text):
             return WarehouseAway(
                 f"`dbt {name}` could not reach Snowflake: {_short(text)} Check SNOWFLAKE_ACCOUNT, SNOWFLAKE_HOST "
                 "and the network, then run again."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from blocks.dbt.engine import Event, EventHandler, Outcome
-from blocks.ledger import BEGUN, DONE, Ledger, note
+from blocks.ledger import BEGUN, DONE, Ledger, insert_sql
 
 QUIET = ("--log-level", "none", "--log-level-file", "none", "--no-use-colors")
 
@@ -87,8 +87,8 @@ def _add_hooks(manifest: Any, relation: str, command: str) -> None:
 
     for name, node in manifest.nodes.items() if relation else ():
         if str(node.resource_type) in ("model", "seed", "snapshot"):
-            node.config.pre_hook.append(Hook(sql=note(relation, BEGUN, name, command)))
-            node.config.post_hook.append(Hook(sql=note(relation, DONE, name, command)))
+            node.config.pre_hook.append(Hook(sql=insert_sql(relation, BEGUN, name, command)))
+            node.config.post_hook.append(Hook(sql=insert_sql(relation, DONE, name, command)))
 
 
 def _release_warehouse() -> None:

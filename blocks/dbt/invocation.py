@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from blocks.dbt.engine import Event, Outcome
 from blocks.dbt.results import Misfit, RowCounts
-from blocks.ledger import Ledger, graph_of, settle, to_look_at
+from blocks.ledger import Ledger, graph_of, settle, to_examine
 from blocks.settings import code_version
 
 COUNTED = "rows: "
@@ -48,6 +48,6 @@ def record(ledger: Ledger, command: str, outcome: Outcome) -> None:
     if graph is None:
         return
     ended = [(each.node.unique_id, str(each.status)) for each in outcome.results if hasattr(each, "node")]
-    prints = ledger.prints(graph, to_look_at(state, graph, ended))
+    prints = ledger.prints(graph, to_examine(state, graph, ended))
     code = " ".join(code_version()).strip()
     ledger.write(settle(state, graph, command, ended, prints, code), last)

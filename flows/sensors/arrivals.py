@@ -7,7 +7,7 @@ from prefect.logging import get_logger
 
 from blocks.cursor import Cursor
 from blocks.errors import PlatformError, shown
-from blocks.landing import BEGINNING, LandedFile, LandingUnavailable, look_up, watched
+from blocks.landing import BEGINNING, LandedFile, LandingUnavailable, is_watched, look_up
 from blocks.notifications import Message, Notifications
 
 if TYPE_CHECKING:
@@ -35,11 +35,11 @@ class Arrivals:
         self.messages, self.files, self.refused = [], [], set()
         for message in self.queue.receive(limit):
             self.messages.append(message)
-        if others := [key for message in self.messages for key in message.keys if not watched(key, prefix, pattern)]:
+        if others := [key for message in self.messages for key in message.keys if not is_watched(key, prefix, pattern)]:
             get_logger("sensor").info(
                 "ignored %d events for keys that are not watched, such as %s", len(others), shown(others[0])
             )
-        keys = {key for message in self.messages for key in message.keys if watched(key, prefix, pattern)}
+        keys = {key for message in self.messages for key in message.keys if is_watched(key, prefix, pattern)}
         for key, found in look_up(s3, self.queue.bucket, sorted(keys)):
             if isinstance(found, LandingUnavailable):
                 if not self.refused:

@@ -38,7 +38,7 @@ class Watch(BaseModel):
 class Runs(Protocol):
     """The pipeline's runs."""
 
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Return whether a new batch should wait."""
 
     def start(self, batch: Batch) -> str:
@@ -102,7 +102,7 @@ class Sensor:
         settled = cursor
         if outcomes:
             settled = cursor.settled(outcomes, self.store.now, self.watch.attempts, self.watch.pause)
-        settled = self.store.apart(settled)
+        settled = self.store.store_parked(settled)
         if settled.unshown and self._shown(settled):
             settled = settled.model_copy(update={"unshown": False})
         return settled, tag if settled is cursor else self.store.save(settled, tag)
@@ -111,7 +111,7 @@ class Sensor:
         """Show which batches failed. Return whether that worked: an error is only logged, so that polling goes on."""
         parked = self.store.parked
         try:
-            newest = parked.read([each.key for each in parked.found()[:MOST_SHOWN]])
+            newest = parked.read([each.key for each in parked.list_objects()[:MOST_SHOWN]])
             self.runs.show_failed(self.store.place, [*cursor.failed, *newest][:MOST_SHOWN])
         except PlatformError as error:
             get_logger("sensor").warning("The artifact of the failed batches is out of date. %s", error)
@@ -125,7 +125,7 @@ class Sensor:
         asks only when it has found a batch, so that an idle poll is a single listing.
         """
         asks_first = bool(cursor.accepted or self.arrivals)
-        if asks_first and self.runs.busy():
+        if asks_first and self.runs.is_busy():
             return cursor
         updated, batch = cursor, cursor.due(self.store.now)
         if not batch and cursor.released:
@@ -133,7 +133,7 @@ class Sensor:
         if not batch and not cursor.full:
             updated, batch = self._look(updated)
         # Waiting for events takes so long that another run may have been created since the first question.
-        if batch and (self.arrivals or not asks_first) and self.runs.busy():
+        if batch and (self.arrivals or not asks_first) and self.runs.is_busy():
             return cursor
         return updated.claimed(batch) if batch else updated
 
@@ -150,12 +150,12 @@ class Sensor:
         if not self.arrivals:
             return cursor, cursor.next_batch(self._listing(cursor), watch.max_batch, now - watch.quiet, until)
         if now < cursor.reconciled + watch.reconcile:
-            cursor = cursor.told(now)
+            cursor = cursor.with_events(now)
             files = self._arrived(cursor, self.arrivals)
             return cursor, cursor.next_batch(files, watch.max_batch, BEGINNING, until, floor=BEGINNING)
-        cursor = cursor.told(now)
+        cursor = cursor.with_events(now)
         files_after = self._listing(cursor, cursor.listed_to)
-        return cursor.walked(files_after, watch.max_batch, now, watch.overlap, watch.quiet)
+        return cursor.next_listed(files_after, watch.max_batch, now, watch.overlap, watch.quiet)
 
     def _arrived(self, cursor: Cursor, arrivals: Arrivals) -> list[LandedFile]:
         """Return the files that events name, without those that were processed long ago.
@@ -166,7 +166,7 @@ class Sensor:
         watch, since = self.watch, cursor.events_since or BEGINNING
         files = arrivals.receive(self.store.s3, watch.prefix, watch.pattern, watch.max_batch)
         if old := [file for file in cursor.new(files, floor=BEGINNING) if file.date < cursor.floor]:
-            processed = self.store.passed.among(old)
+            processed = self.store.processed.find(old)
             arrivals.skip(
                 [each for each in old if fingerprint(each) in processed or (arrivals.uploaded(each) or since) < since]
             )

@@ -231,7 +231,7 @@ def _watch(
 
     first = new_sensor()
     try:
-        runs.busy()
+        runs.is_busy()
     except DeploymentUnknown:
         raise
     except PrefectUnavailable as error:

@@ -80,7 +80,7 @@ class Platform:
         beat = {automations.FREQUENCY: str(automations.INTERVAL.seconds)} if self.watched else {}
         return beat | ({"PREFECT_NAMESPACE": self.names.namespace} if self.names.namespace else {})
 
-    def refuse_others(self) -> None:
+    def check_owner(self) -> None:
         """Check that no other owner uses the platform's names. On its own server there is no other owner.
 
         Raises:
@@ -128,7 +128,7 @@ class Platform:
         Raises:
             blocks.record.NotOurs: an object belongs to another owner. Nothing was changed.
         """
-        self.refuse_others()
+        self.check_owner()
         found = list(self.changes())
         new = [each.where for each in found if each.what == [ABSENT]]
         if found or not self.record.owner or self.takeover:
@@ -257,7 +257,7 @@ def blocks(platform: Platform, settings: Settings) -> list[Change]:
     found = saved_blocks.differing(settings, profile)
     if platform.names.namespace and not platform.takeover:
         record, url = Record(client, f"blocks of {profile}"), str(client.api_url)
-        saved_blocks.refuse_others(record, profile, platform.owner, found, url)
+        saved_blocks.check_owner(record, profile, platform.owner, found, url)
     return [
         Change(f"block {where}", what, partial(saved_blocks.save, client, each, where.partition("/")[2]))
         for where, (each, what) in found.items()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from blocks.saved_blocks import exposed
+from blocks.saved_blocks import exposure_warning
 from blocks.settings import Settings
 from services.bootstrap import drift
 from services.bootstrap.models import LOCAL, compiled, differences
@@ -14,14 +14,14 @@ def registration(platform: drift.Platform, settings: Settings) -> tuple[list[dri
     Raises:
         blocks.record.NotOurs: an object that would change belongs to another owner.
     """
-    platform.refuse_others()
+    platform.check_owner()
     saved = drift.blocks(platform, settings)
     return saved, list(platform.changes())
 
 
 def lines(blocks: Iterable[drift.Change], others: Iterable[drift.Change], settings: Settings) -> Iterator[str]:
     """Yield the lines of the plan."""
-    if warning := exposed(settings):
+    if warning := exposure_warning(settings):
         yield warning
     yield from _section("Blocks", blocks)
     yield from _section("Deployments", others)

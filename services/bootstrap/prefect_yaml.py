@@ -13,7 +13,7 @@ from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from blocks.errors import ConfigurationError
-from blocks.names import OURS, Names
+from blocks.names import PREFECT_YAML, Names
 
 PROJECT = Path(__file__).parents[2]
 
@@ -153,7 +153,7 @@ UNSUPPORTED = ("build", "push", "pull", "triggers", "sla")
 """Keys of `prefect deploy` that bootstrap does not support, because it runs the code in this folder."""
 
 
-def declared(file: Path = PROJECT / OURS) -> list[Declared]:
+def declared(file: Path = PROJECT / PREFECT_YAML) -> list[Declared]:
     """Return the deployments of prefect.yaml.
 
     Raises:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from blocks.errors import PlatformError
-from blocks.landing import CURSORS, REDIRECTED, remedy, said
+from blocks.landing import CURSORS, REDIRECTED, error_text, remedy
 from blocks.systems import S3Landing
 from services.doctor.finding import Finding
 
@@ -24,7 +24,7 @@ def landing(block: S3Landing) -> Iterable[Finding]:
     try:
         listed = s3.list_objects_v2(Bucket=block.bucket, Prefix=block.prefix, MaxKeys=1)
     except (BotoCoreError, ClientError, REDIRECTED) as error:
-        yield Finding("s3 listing", "fail", f"{where}: {said(error)}", remedy(error))
+        yield Finding("s3 listing", "fail", f"{where}: {error_text(error)}", remedy(error))
         return
     if listed["KeyCount"]:
         yield Finding("s3 listing", "ok", f"{where} can be listed")

@@ -9,7 +9,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
 from blocks.record import NotOurs
-from blocks.saved_blocks import exposed
+from blocks.saved_blocks import exposure_warning
 from blocks.settings import Settings, make
 from services.bootstrap.__main__ import API_URL, platform
 from services.bootstrap.drift import Change, Platform
@@ -50,7 +50,7 @@ def prefect(profile: str, settings: Settings) -> Iterable[Finding]:
         except NotOurs as error:
             yield Finding("prefect owner", "fail", str(error), "Nothing there is changed unless you confirm it.")
             return
-        if warning := exposed(settings):
+        if warning := exposure_warning(settings):
             yield Finding("prefect password", "warn", warning, "Set a password for the server.")
         yield _drift("blocks", "as in the profile", blocks)
         yield _drift("deployments", "as in prefect.yaml", others)

@@ -11,10 +11,10 @@ def main() -> int:
     isolate("services.embedded")
     import argparse
 
-    from blocks.settings import seal
+    from blocks.settings import replace_environment
     from services.embedded.stack import CREDENTIALS, DATA
 
-    seal(CREDENTIALS)
+    replace_environment(CREDENTIALS)
     parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,dev,run}")
     demo = commands.add_parser("demo", help="run the whole pipeline once on the landing folder, and report")

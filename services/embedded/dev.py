@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import PlatformError, shown
-from blocks.host import DIRECT, NO_PROXY_ENTRY, PROXY
+from blocks.host import LOCAL_HOSTS, NO_PROXY_ENTRY, PROXY
 from blocks.incidents import LOOKED
-from blocks.settings import elsewhere
+from blocks.settings import foreign_variables
 from services.content import PROJECT
 from services.embedded.only_one import in_words, only_one
 from services.embedded.processes import Processes, check_port, free_ports
@@ -146,7 +146,7 @@ def start(processes: Processes, stack: Stack, name: str) -> None:
 
 def script(variables: Mapping[str, str]) -> str:
     """What a shell reads to find the platform: without what would lead it elsewhere, and past its own proxies."""
-    own = f"env | awk -F= 'toupper($1) ~ /{elsewhere()}/ {{print \"unset \" $1}}'"
+    own = f"env | awk -F= 'toupper($1) ~ /{foreign_variables()}/ {{print \"unset \" $1}}'"
     unusable = (
         "env | awk 'match($0, /^[A-Za-z]+_(proxy|PROXY)=/) && tolower($0) !~ /^no_/ "
         '&& substr($0, RLENGTH + 1) !~ proxy {print "unset " substr($0, 1, RLENGTH - 1)}\' '
@@ -162,7 +162,7 @@ def script(variables: Mapping[str, str]) -> str:
         '[ -e "${SSL_CERT_FILE:-/}" ] || unset SSL_CERT_FILE',
         '[ -e "${SSL_CERT_DIR:-/}" ] || unset SSL_CERT_DIR',
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
-        f'export NO_PROXY="$({readable}){DIRECT}"',
+        f'export NO_PROXY="$({readable}){LOCAL_HOSTS}"',
         'export no_proxy="$NO_PROXY"',
         # Prefect's own commands print signs that not every terminal has.
         "export PYTHONIOENCODING=:replace",

@@ -15,7 +15,7 @@ from typing import Self
 import httpx
 
 from blocks.errors import PlatformError
-from blocks.settings import inherited
+from blocks.settings import child_environment
 
 # No module beside a process, or below a person's home, is taken for one of ours; text and paths are UTF-8.
 OWN_PYTHON = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
@@ -73,7 +73,7 @@ class Processes:
             child = subprocess.Popen(  # noqa: S603
                 [sys.executable, *arguments],
                 cwd=self.logs,
-                env=inherited({**OWN_PYTHON, **self._home(), **variables}),
+                env=child_environment({**OWN_PYTHON, **self._home(), **variables}),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE if talk else log,
                 stderr=log,

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from blocks import warehouse
 from blocks.errors import PlatformError, counted
-from blocks.settings import inherited
+from blocks.settings import child_environment
 from services.embedded.processes import Processes, free_ports
 from services.embedded.stack import Stack, landing_files
 
@@ -48,7 +48,7 @@ def _run(command: Sequence[str], folder: Path, console: Console) -> int:
         console.print(f"{counted(len(landed), 'file')} of the landing folder landed.")
         # The project's folder, where dbt would put its packages, may be one that cannot be written.
         own = {**stack.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder / "dbt_packages")}
-        ended = subprocess.run(command, env=inherited(own), check=False).returncode  # noqa: S603
+        ended = subprocess.run(command, env=child_environment(own), check=False).returncode  # noqa: S603
         if stack.published.exists():
             tables = warehouse.tables(stack.published)
             console.print("Published:", ", ".join(f"{name} {rows:,}" for name, rows in tables.items()))

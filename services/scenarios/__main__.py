@@ -11,11 +11,11 @@ from blocks.host import isolate
 def main(arguments: list[str] | None = None) -> int:
     """List the scenarios, run one or all of them, or soak. Return 1 if an outcome is wrong."""
     isolate("services.scenarios")
-    from blocks.settings import seal
+    from blocks.settings import replace_environment
     from services.embedded.stack import CREDENTIALS, DATA
     from services.scenarios.engines import ENGINES
 
-    seal(CREDENTIALS)
+    replace_environment(CREDENTIALS)
     parser = argparse.ArgumentParser(prog="python -m services.scenarios", description=main.__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     playing = commands.add_parser("scenario", help="list the scenarios, or run some")

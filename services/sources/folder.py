@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from blocks.errors import PlatformError
 from blocks.hand_out import Files
-from blocks.landing import LandedFile, not_data
+from blocks.landing import LandedFile, why_without_rows
 
 
 class FolderRefused(PlatformError):
@@ -57,7 +57,11 @@ def folder_of(url: str, look: Callable[[str], Files]) -> Folder:
         )
     one = [file for file in found.files if file.key == path]
     prefix = f"{path.rpartition('/')[0] if one else path}/"
-    below = [file for file in found.files if file.key.startswith(prefix) and file.key != prefix and not not_data(file)]
+    below = [
+        file
+        for file in found.files
+        if file.key.startswith(prefix) and file.key != prefix and not why_without_rows(file)
+    ]
     files = one or sorted(below, key=lambda file: (file.date, file.key))
     if not files:
         raise FolderRefused(f"{url} has no data file. Upload one, or correct the folder's name.")

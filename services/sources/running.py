@@ -20,7 +20,7 @@ from blocks import hand_out
 from blocks.errors import PlatformError
 from blocks.land import land
 from blocks.landing import LandedFile
-from blocks.settings import PrefectServer, Settings, seal
+from blocks.settings import PrefectServer, Settings, replace_environment
 from blocks.systems import S3Landing, landing_from
 from services.compose.drop import run_for
 from services.compose.engine import PYTHON
@@ -82,11 +82,11 @@ def platform_of(console: Console, data: Path, profile: str = "") -> Platform:
     if _in_shell_of_dev():
         return Dev(console)
     if holder(data / "dev" / ".lock"):
-        seal({**CREDENTIALS, **exported_variables(data / "dev" / "env")})
+        replace_environment({**CREDENTIALS, **exported_variables(data / "dev" / "env")})
         return Dev(console)
     if _compose_runs():
         return Compose(console, "local")
-    seal(CREDENTIALS)
+    replace_environment(CREDENTIALS)
     return OwnServices(console, data)
 
 

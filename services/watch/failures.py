@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from blocks.attempts import may_come_back
+from blocks.attempts import may_be_retried
 from blocks.batches import Batches, Failed
 from blocks.errors import PlatformError, counted
 from blocks.landing import CURSORS, NOT_S3, AwsAccess, s3_client, unavailable
@@ -115,7 +115,7 @@ def _runs(facts: Facts) -> Iterator[Failure]:
         "/flow_runs/filter", {"flow_runs": _ended(facts, ENDED, since), "sort": "END_TIME_DESC"}
     ):
         state = run["state"]
-        if not run.get("deployment_id") or may_come_back(
+        if not run.get("deployment_id") or may_be_retried(
             state["type"], state.get("message"), moment(state["timestamp"]), facts.now
         ):
             continue
@@ -191,7 +191,7 @@ def _parked(facts: Facts) -> Iterator[Failure]:
         s3, bucket = _s3(facts)
         for folder in _folders(s3, bucket):
             store = ParkedStore(s3, bucket, folder)
-            for failed in store.read([each.key for each in store.found()[:MOST_EVIDENCE]]):
+            for failed in store.read([each.key for each in store.list_objects()[:MOST_EVIDENCE]]):
                 yield _parked_failure(folder, failed)
     except PlatformError:
         return  # known batches stay open (see _open_batches), and sensor_silent reports that S3 does not answer
@@ -219,7 +219,7 @@ def _open_batches(facts: Facts, batches: set[str]) -> set[str]:
 
 def _ids(s3: "S3Client", bucket: str, folder: str) -> Iterator[str]:
     store = ParkedStore(s3, bucket, folder)
-    yield from (each.key.removeprefix(store.parked)[:12] for each in store.found())
+    yield from (each.key.removeprefix(store.parked)[:12] for each in store.list_objects())
     if released := store.next_released():
         yield released[1].batch.id
     try:

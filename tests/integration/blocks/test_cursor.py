@@ -216,7 +216,7 @@ def test_a_change_is_made_to_the_cursor_as_it_is_by_then(s3: "S3Client", bucket:
         seen.append(cursor.pending)
         if len(seen) == 1:
             other.change(lambda cursor: cursor.claimed(batch))
-        return cursor.raised(START)
+        return cursor.with_floor(START)
 
     store.change(raised)
     assert seen == [None, batch]
@@ -229,7 +229,7 @@ def test_a_change_that_others_are_always_faster_than_is_given_up(s3: "S3Client",
 
     def slow(cursor: Cursor) -> Cursor:
         other.change(lambda cursor: cursor.claimed(Batch(files=[file(str(next(numbers)), 0)])))
-        return cursor.raised(START)
+        return cursor.with_floor(START)
 
     with pytest.raises(CursorMoved, match="Try again"):
         store.change(slow)
@@ -285,7 +285,7 @@ def test_a_cursor_of_the_format_before_is_read_and_its_parked_batches_become_obj
         b'"listing_began":null,"listed_to":"","generation":7,"place":""}'
     )
     s3.put_object(Bucket=bucket, Key=store.key, Body=saved)
-    cursor = store.change(store.apart)
+    cursor = store.change(store.store_parked)
     assert (cursor.failed, cursor.generation, cursor.known()) == ([], 7, {"abcdefghijkl"})
     assert [each.reason for each in store.parked.named([])] == ["the disk is full"]
     assert store.load()[0] == cursor
@@ -300,7 +300,7 @@ def test_every_key_beside_the_data_fits_whatever_the_prefix(s3: "S3Client", buck
     one.save(cursor, tag)
     failed = Failed(batch=Batch(files=[file("a", 0)]), reason="")
     one.parked.park(failed)
-    one.passed.add({1: "abcdefghijkl"}, START)
+    one.processed.add({1: "abcdefghijkl"}, START)
     assert one.parked.named([]) == [failed]
     keys = [each.key for each in objects(s3, bucket, "")]
     assert len(keys) == 3

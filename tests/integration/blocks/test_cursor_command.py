@@ -106,7 +106,7 @@ def test_a_parked_batch_is_shown_with_its_reason_and_released_by_its_name(
     released = store.parked.next_released()
     assert released
     assert (released[1].batch.id, released[1].batch.attempt) == (name, 2)
-    assert store.parked.found() == []
+    assert store.parked.list_objects() == []
 
 
 def test_a_bucket_that_cannot_be_used_is_named(
@@ -120,16 +120,16 @@ def test_a_bucket_that_cannot_be_used_is_named(
 def test_a_parked_batch_is_forgotten_by_its_name(store: CursorStore, capsys: pytest.CaptureFixture[str]) -> None:
     name = park(store)
     assert main(["forget", name, "--dry-run"]) == 0
-    assert len(store.parked.found()) == 1
+    assert len(store.parked.list_objects()) == 1
     assert main(["forget", name]) == 0
     assert "never retry: batch" in capsys.readouterr().out
-    assert store.parked.found() == store.load()[0].failed == []
+    assert store.parked.list_objects() == store.load()[0].failed == []
 
 
 @pytest.mark.parametrize("rewind", [["2013-01-31"], ["2013-01-31T06:00+14:00"]])
 def test_a_rewind_leaves_what_is_older_as_it_was(store: CursorStore, rewind: list[str]) -> None:
     old = LandedFile(key="inbound/old", etag="o", last_modified=datetime(2013, 1, 1, tzinfo=UTC))
-    store.change(lambda cursor: cursor.model_copy(update={"floor": old.date}).noted([old]))
+    store.change(lambda cursor: cursor.model_copy(update={"floor": old.date}).with_processed([old]))
     assert main(["rewind", *rewind]) == 0
     cursor = store.load()[0]
     assert cursor.floor == old.date

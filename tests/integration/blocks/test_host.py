@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from blocks.errors import ConfigurationError
-from blocks.host import direct, plain_path
-from blocks.settings import inherited
+from blocks.host import plain_path, proxy_variables
+from blocks.settings import child_environment
 
 PROXIES = {
     "HTTP_PROXY": "http://user:p%40ss@proxy.example:3128/",
@@ -33,7 +33,7 @@ def only(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_httpx_can_use_what_is_left_of_a_persons_proxies_and_takes_none_to_this_machine(
     only: pytest.MonkeyPatch,
 ) -> None:
-    found = direct({**PROXIES, "NO_PROXY": PROXIES["NO_PROXY"].removesuffix(",*")})
+    found = proxy_variables({**PROXIES, "NO_PROXY": PROXIES["NO_PROXY"].removesuffix(",*")})
     assert found["HTTP_PROXY"] == found["http_proxy"] == PROXIES["HTTP_PROXY"]
     assert found["HTTPS_PROXY"] == found["https_proxy"] == PROXIES["https_proxy"]
     assert not {"ALL_PROXY", "all_proxy", "FTP_PROXY"} & found.keys()
@@ -50,7 +50,7 @@ def test_httpx_can_use_what_is_left_of_a_persons_proxies_and_takes_none_to_this_
 
 @pytest.mark.parametrize("entry", PROXIES["NO_PROXY"].split(","))
 def test_every_entry_of_no_proxy_leaves_a_usable_client(entry: str, only: pytest.MonkeyPatch) -> None:
-    for name, value in direct({"no_proxy": entry, "NO_PROXY": "unused"}).items():
+    for name, value in proxy_variables({"no_proxy": entry, "NO_PROXY": "unused"}).items():
         only.setenv(name, value)
     httpx.Client().close()
 
@@ -59,9 +59,9 @@ def test_certificates_that_are_not_there_reach_no_process_of_the_embedded_platfo
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
-    assert "SSL_CERT_FILE" not in inherited({})
+    assert "SSL_CERT_FILE" not in child_environment({})
     (tmp_path / "gone.pem").touch()
-    assert "SSL_CERT_FILE" in inherited({})
+    assert "SSL_CERT_FILE" in child_environment({})
 
 
 SAY = "import blocks; print('… ✓ █ ─ → é 日 ⠋')"

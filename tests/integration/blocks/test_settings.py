@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from blocks.errors import ConfigurationError
-from blocks.settings import Settings, environment, inherited
+from blocks.settings import Settings, child_environment, environment
 
 DEFAULTS = {
     "AIRBYTE_SERVER_URL": "http://localhost:8006/api/public/v1",
@@ -183,7 +183,7 @@ def test_variables_are_set_for_a_block_of_code_and_restored_after_an_error(monke
 def test_a_persons_own_account_does_not_reach_the_embedded_platform(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "a person's")
     monkeypatch.setenv("UNRELATED", "kept")
-    passed_on = inherited({"PREFECT_HOME": "ours"})
+    passed_on = child_environment({"PREFECT_HOME": "ours"})
     assert name not in passed_on
     assert (passed_on["UNRELATED"], passed_on["PREFECT_HOME"]) == ("kept", "ours")
     assert passed_on["PATH"] == os.environ["PATH"]
@@ -195,6 +195,6 @@ def test_the_embedded_platform_goes_past_a_proxy_and_so_does_what_a_person_named
 ) -> None:
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert inherited({})["NO_PROXY"] == inherited({})["no_proxy"] == "127.0.0.1,localhost"
+    assert child_environment({})["NO_PROXY"] == child_environment({})["no_proxy"] == "127.0.0.1,localhost"
     monkeypatch.setenv(name, "example.org")
-    assert inherited({})["NO_PROXY"] == inherited({})["no_proxy"] == "example.org,127.0.0.1,localhost"
+    assert child_environment({})["NO_PROXY"] == child_environment({})["no_proxy"] == "example.org,127.0.0.1,localhost"

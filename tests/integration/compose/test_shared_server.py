@@ -13,7 +13,7 @@ from prefect.states import Scheduled
 
 from blocks.names import Names
 from blocks.runs import DeploymentRuns
-from blocks.saved_blocks import exposed
+from blocks.saved_blocks import exposure_warning
 from blocks.settings import Settings
 from services.bootstrap.__main__ import main
 from services.bootstrap.automations import SILENT, automations
@@ -149,11 +149,11 @@ def test_runs_of_others_do_not_hold_back_the_sensor(client: SyncPrefectClient) -
     theirs.parameters = {"profile": "seven"}
     client.create_flow_run_from_deployment(theirs.apply(), state=Scheduled())
     runs = DeploymentRuns("full_pipeline/full-pipeline", "seven", Names("seven"))
-    assert not runs.busy()
+    assert not runs.is_busy()
     own = flow(lambda: None, name="full_pipeline").to_deployment("own", work_pool_name="seven-local")
     own.parameters = {"profile": "seven"}
     client.create_flow_run_from_deployment(own.apply(), state=Scheduled())
-    assert runs.busy()
+    assert runs.is_busy()
 
 
 @pytest.mark.parametrize("names", [Names("four"), Names()], ids=["make up", "make dev"])
@@ -216,8 +216,8 @@ def test_what_people_set_is_kept_and_what_prefect_yaml_changes_is_changed(
 
 
 def test_secrets_for_a_server_without_a_password_are_warned_about_by_name() -> None:
-    assert exposed(Settings()) == ""
-    warned = exposed(Settings(airbyte_client_secret="canary"))
+    assert exposure_warning(Settings()) == ""
+    warned = exposure_warning(Settings(airbyte_client_secret="canary"))
     assert "AIRBYTE_CLIENT_SECRET" in warned
     assert "127.0.0.1" in warned
     assert "canary" not in warned

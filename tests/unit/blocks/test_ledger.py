@@ -2,7 +2,7 @@
 
 import pytest
 
-from blocks.ledger import BEGUN, DONE, STATE, Graph, Node, State, merged, passed, reconcile, settle, to_look_at
+from blocks.ledger import BEGUN, DONE, STATE, Graph, Node, State, merged, passed, reconcile, settle, to_examine
 
 GRAPH = Graph(
     nodes={
@@ -23,7 +23,7 @@ TESTED = {"test_d": "pass", "test_e": "pass", "test_h": "warn", "unit_f": "pass"
 
 
 def after(state: State, results: dict[str, str], command: str, graph: Graph = GRAPH, **prints: str) -> State:
-    looked = {node: {**PRINTS, **prints}[node] for node in to_look_at(state, graph, results.items())}
+    looked = {node: {**PRINTS, **prints}[node] for node in to_examine(state, graph, results.items())}
     return settle(state.model_copy(deep=True), graph, command, results.items(), looked)
 
 
@@ -90,8 +90,8 @@ def test_no_test_of_before_speaks_for_what_others_have_changed(tested: State) ->
 
 
 def test_only_what_a_command_has_built_or_read_is_looked_at(tested: State) -> None:
-    assert to_look_at(tested, GRAPH, {"f": "success", "g": "skipped"}.items()) == {"f"}
-    assert to_look_at(tested, GRAPH, {"test_e": "pass", "test_d": "skipped"}.items()) == {"e", "d"}
+    assert to_examine(tested, GRAPH, {"f": "success", "g": "skipped"}.items()) == {"f"}
+    assert to_examine(tested, GRAPH, {"test_e": "pass", "test_d": "skipped"}.items()) == {"e", "d"}
 
 
 def test_a_ledger_of_an_earlier_version_is_read() -> None:

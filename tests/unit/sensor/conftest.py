@@ -8,6 +8,6 @@ import pytest
 @pytest.fixture(scope="module", autouse=True)
 def one_look_at_a_time() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("blocks.landing.LOOKS_AT_ONCE", 1)
-        patch.setattr("blocks.parked.LOOKS_AT_ONCE", 1)
+        patch.setattr("blocks.landing.CONCURRENT_REQUESTS", 1)
+        patch.setattr("blocks.parked.CONCURRENT_REQUESTS", 1)
         yield

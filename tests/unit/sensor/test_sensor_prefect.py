@@ -28,16 +28,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePrefect]:
 def test_a_run_of_ours_counts_however_many_newer_runs_others_have(server: FakePrefect) -> None:
     server.add(1, "RUNNING")
     server.add(450, "RUNNING", profile="another")
-    assert not RUNS.busy()
+    assert not RUNS.is_busy()
     server.add(1, "RUNNING")
     server.add(250, "SCHEDULED", profile="another")
-    assert RUNS.busy()
+    assert RUNS.is_busy()
 
 
 def test_a_run_that_was_queued_a_moment_ago_counts_although_the_servers_date_is_behind(server: FakePrefect) -> None:
     (run,) = server.add(1, "SCHEDULED")
     server.now = datetime.fromisoformat(server.runs[run]["expected_start_time"]) - timedelta(seconds=1)
-    assert RUNS.busy()
+    assert RUNS.is_busy()
 
 
 @pytest.mark.parametrize("page", [1, 7, 200])
@@ -51,7 +51,7 @@ def test_no_live_run_is_taken_for_one_that_was_deleted_however_small_the_pages(s
 
 
 @pytest.mark.parametrize("ahead", [-3600, -120, 0, 120, 3600])
-def test_whether_a_run_may_come_back_is_a_matter_of_the_servers_clock_alone(server: FakePrefect, ahead: int) -> None:
+def test_whether_a_run_may_be_retried_is_a_matter_of_the_servers_clock_alone(server: FakePrefect, ahead: int) -> None:
     server.now = datetime.now(UTC) + timedelta(seconds=ahead)
     (run,) = server.add(1, "CRASHED")
     state = server.runs[run]["state"]

@@ -304,7 +304,7 @@ class FakeRuns:
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         return self.world.call("busy?", lambda: sum(run.live for run in self.world.runs.values()) > 1, _unavailable)
 
     def start(self, batch: Batch) -> str:

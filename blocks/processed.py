@@ -19,7 +19,7 @@ from blocks.versions import fingerprint, fingerprints
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-KEPT = timedelta(days=15)
+RETENTION = timedelta(days=15)
 """SQS keeps a message for at most 14 days."""
 
 CLEAN_EVERY = timedelta(hours=1)
@@ -29,7 +29,7 @@ MOST_CHARACTERS = 2_000_000
 """Maximum characters of fingerprints in one object; more only if they are of the same second."""
 
 
-class PassedStore:
+class ProcessedStore:
     """The fingerprints of one cursor's processed versions, in objects named by the dates of the versions.
 
     Raises:
@@ -55,7 +55,7 @@ class PassedStore:
         if now - self._cleaned > CLEAN_EVERY:
             self._clean(now)
 
-    def among(self, files: Iterable[LandedFile]) -> set[str]:
+    def find(self, files: Iterable[LandedFile]) -> set[str]:
         """Return the fingerprints of the given files that are kept here."""
         wanted = {fingerprint(file): int(file.date.timestamp()) for file in files}
         found = set[str]()
@@ -77,7 +77,7 @@ class PassedStore:
         """Delete objects that no event can name any more. Log a warning if S3 does not permit it."""
         try:
             for each in list(objects(self.s3, self.bucket, self.folder)):
-                if now - each.date > KEPT:
+                if now - each.date > RETENTION:
                     self.s3.delete_object(Bucket=self.bucket, Key=each.key)
         except (*NOT_S3, LandingUnavailable) as error:
             get_logger("sensor").warning("Old objects below %s were not deleted: %s", self.folder, error)
