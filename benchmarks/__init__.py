@@ -1,1 +1,1 @@
-"""Benchmarks: what is measured is said in docs/performance.md."""
+"""The benchmarks behind the figures in docs/performance.md."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: what the platform costs, beside what it could not cost less than, on this machine."""
+"""Measure what the platform costs on this machine, compared with a lower bound: `python -m benchmarks`."""
 
 import argparse
 import tempfile
@@ -16,20 +16,20 @@ OPTIONAL = ("compose", "peers")
 
 
 def main() -> None:
-    """Measure the parts one after the other; each is printed and kept as soon as it ends."""
+    """Measure the parts one after the other. Print and save the figures of each as soon as it ends."""
     parser = argparse.ArgumentParser(prog="make bench ONLY=… ARGS=…", description=__doc__)
     parser.add_argument("--only", default="", help=f"some of {', '.join(PARTS)} (default: all but compose and peers)")
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000], help="flights in the histories")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (default: 3)")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000], help="flights in each history")
+    parser.add_argument("--rounds", type=int, default=3, help="how often to measure each part (default: 3)")
     arguments = parser.parse_args()
     chosen = arguments.only.replace(",", " ").split() or [part for part in PARTS if part not in OPTIONAL]
     if unknown := sorted(set(chosen) - set(PARTS)):
         parser.error(f"unknown: {', '.join(unknown)}. Choose from {', '.join(PARTS)}.")
     if not Sample(ROOT).is_in_place:
-        parser.error("what is measured is the sample, which was taken out: `make sample` puts it back")
+        parser.error("The benchmarks need the sample, which was removed. `make sample` restores it.")
     console = Console()
     for part in chosen:
-        console.print(f"{part}: measuring; other work on this machine changes what comes out", highlight=False)
+        console.print(f"{part}: measuring. Other work on this machine changes the figures.", highlight=False)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             if part == "history":
                 found = history.figures(arguments.rows, arguments.rounds, Path(folder))

@@ -1,6 +1,6 @@
-"""How fast the mock Airbyte answers while a sync runs, 100 syncs at once, and what it costs when idle.
+"""Measure the mock Airbyte: its answers during a sync, 100 concurrent syncs, and its processor time when idle.
 
-`.venv/bin/python benchmarks/airbyte_api.py` prints the figures that docs/airbyte.md quotes.
+`.venv/bin/python benchmarks/airbyte_api.py` prints the figures in docs/airbyte.md.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_na
 
 
 def config() -> dict[str, object]:
-    """One big source for the first connection, and a small one that all the others share."""
+    """Return a configuration: a big source for the first connection, and a small one that all others share."""
     sources, destinations, connections = [], [], []
     for name in ("big", "small"):
         stream = {"name": "rows", "columns": {"id": "integer", "name": "string"}}
@@ -66,7 +66,7 @@ def _id(name: str) -> str:
 
 @contextmanager
 def mock(home: Path, s3_url: str) -> Iterator[tuple[str, int]]:
-    """The mock as its own process: its URL and its process id."""
+    """Run the mock in its own process; yield its URL and its process id."""
     (home / "airbyte.yaml").write_text(yaml.safe_dump(config()))
     command = [sys.executable, "-m", "services.airbyte", "--port", "8106", "--config", str(home / "airbyte.yaml")]
     command += ["--lake-dir", str(home / "lake"), "--state-dir", str(home / "state"), "--s3-endpoint-url", s3_url]
@@ -76,7 +76,7 @@ def mock(home: Path, s3_url: str) -> Iterator[tuple[str, int]]:
         url, deadline = "http://127.0.0.1:8106/api/public/v1", time.monotonic() + 120
         while not _is_up(url):
             if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("the mock does not start")
+                raise SystemExit("The mock does not start.")
             time.sleep(0.1)
         yield url, process.pid
     finally:
@@ -92,7 +92,7 @@ def _is_up(url: str) -> bool:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and of its children that live."""
+    """Return the processor time of a process and its living children, in seconds."""
     found = [Path(f"/proc/{pid}/stat")]
     for task in Path(f"/proc/{pid}/task").iterdir():
         found += [Path(f"/proc/{child}/stat") for child in (task / "children").read_text().split()]
@@ -101,7 +101,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 async def poll(port: int, job_id: int, until: float, times: list[float]) -> None:
-    """One caller that asks for a job again and again over one connection, by hand so that it costs little itself."""
+    """Request a job repeatedly over one connection. It uses raw HTTP, so that the client itself costs little."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     request = f"GET /api/public/v1/jobs/{job_id} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     while time.monotonic() < until:
@@ -131,13 +131,13 @@ def wait(http: httpx.Client, job_id: int) -> dict[str, object]:
     deadline = time.monotonic() + 600
     while (job := http.get(f"jobs/{job_id}").json())["status"] not in ("succeeded", "failed", "cancelled"):
         if time.monotonic() > deadline:
-            raise SystemExit(f"job {job_id} does not end: {job}")
+            raise SystemExit(f"Job {job_id} does not end: {job}")
         time.sleep(0.05)
     return dict(job)
 
 
 def main() -> None:
-    """Prints one line a figure."""
+    """Print one line for each figure."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
@@ -168,7 +168,7 @@ def main() -> None:
         jobs = [start(http, number) for number in range(1, CONNECTIONS + 1)]
         ended = [wait(http, each) for each in jobs]
         right = sum(job["status"] == "succeeded" and job["rowsSynced"] == 1000 for job in ended)
-        print(f"{CONNECTIONS} syncs at once: {right} right, in {time.monotonic() - began:.1f} s")
+        print(f"{CONNECTIONS} concurrent syncs: {right} succeeded, in {time.monotonic() - began:.1f} s")
     server.stop()
 
 
@@ -176,7 +176,7 @@ def wait_until_running(http: httpx.Client, job_id: int) -> None:
     deadline = time.monotonic() + 60
     while http.get(f"jobs/{job_id}").json()["status"] != "running":
         if time.monotonic() > deadline:
-            raise SystemExit(f"job {job_id} does not begin")
+            raise SystemExit(f"Job {job_id} does not start.")
         time.sleep(0.02)
 
 

@@ -1,9 +1,9 @@
-"""How fast the mock Airbyte loads 10 million flights, beside DuckDB's own COPY of the same files.
+"""Measure how fast the mock Airbyte loads 10 million flights, compared with DuckDB's COPY of the same files.
 
 It prints a line for each format and round: rows, seconds of the sync (from POST to `succeeded`, over HTTP from an S3
 server on the same machine), seconds of `COPY (FROM files) TO … (FORMAT parquet)` in a fresh process from local files,
-their ratio, and the most memory that the mock's processes have held. On a machine that does other work, too, the ratio
-of processor time says more than that of the clock.
+their ratio, and the peak memory of the mock's processes. On a machine that does other work, compare processor time
+rather than wall-clock time.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--formats", nargs="+", choices=list(CONNECTIONS), default=list(CONNECTIONS))
     arguments = parser.parse_args()
     if not MONTH:
-        parser.error("the files are made of the sample, which was taken out: `make sample` puts it back")
+        parser.error("The benchmark needs the sample, which was removed. `make sample` restores it.")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="airbyte-load-")))
         files = {format_: _make(folder / "source", format_) for format_ in arguments.formats}
@@ -92,7 +92,7 @@ def _land(s3: str, files: list[Path]) -> None:
 
 
 def _configure(folder: Path, s3: str) -> dict[str, str]:
-    """A connection for each format, which overwrites, so that each sync reads everything."""
+    """Configure a connection for each format in overwrite mode, so that each sync reads everything."""
     streams = [{"name": name.replace(".", "_"), "globs": [f"*.{name}"], "columns": COLUMNS} for name in CONNECTIONS]
     connections = [
         {
@@ -130,12 +130,12 @@ def _compare(base: str, format_: str, folder: Path) -> None:
             job = http.get(f"/jobs/{job['jobId']}").json()
     seconds = time.perf_counter() - began
     if job["status"] == "failed":
-        raise SystemExit(f"the sync failed: {httpx.post(f'{base}/api/v1/jobs/get', json={'id': job['jobId']}).text}")
+        raise SystemExit(f"The sync failed: {httpx.post(f'{base}/api/v1/jobs/get', json={'id': job['jobId']}).text}")
     cpu = _processor_seconds(port) - cpu
     memory = ", ".join(f"{_name(process)} {_memory(process):.0f} MiB" for process in _processes(port))
     print(
-        f"{format_:8} {job['rowsSynced']:,} rows: sync {seconds:.1f} s ({cpu:.1f} s of processor), COPY {copied:.1f} s "
-        f"({copied_cpu:.1f}): {copied / seconds:.2f} of its speed, {copied_cpu / cpu:.2f} by processor; {memory}",
+        f"{format_:8} {job['rowsSynced']:,} rows: sync {seconds:.1f} s ({cpu:.1f} s of CPU), COPY {copied:.1f} s "
+        f"({copied_cpu:.1f}): {copied / seconds:.2f} of its speed, {copied_cpu / cpu:.2f} by CPU; {memory}",
         flush=True,
     )
 
@@ -146,7 +146,7 @@ def _run_copy(files: str, target: Path) -> str:
 
 
 def _processes(port: int) -> list[Path]:
-    """The mock's processes, as folders of /proc."""
+    """Return the mock's processes as folders of /proc."""
     found = []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
@@ -160,20 +160,20 @@ def _name(process: Path) -> str:
 
 
 def _memory(process: Path) -> float:
-    """The most that the process has held since it started, in MiB."""
+    """Return the peak memory of a process, in MiB."""
     (line,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 
 def _processor_seconds(port: int) -> float:
-    """What the mock's processes have used; a worker stays for the next sync, so none is missed."""
+    """Return the processor time of the mock's processes, in seconds. Workers outlive a sync, so all are counted."""
     ticks = [(process / "stat").read_text().rpartition(")")[2].split()[11:13] for process in _processes(port)]
     return sum(int(tick) for pair in ticks for tick in pair) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def _process(command: list[str], environment: dict[str, str]) -> Iterator[str]:
-    """Start `command` with a free port behind it; its base URL once it listens."""
+    """Start `command` with a free port as its last argument; yield its base URL once it listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

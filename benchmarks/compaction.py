@@ -1,4 +1,4 @@
-"""What a day of flights costs while raw has a Parquet file for each object, beside the same raw compacted."""
+"""Measure what a day of flights costs with one Parquet file for each object in raw, and with raw compacted."""
 
 import shutil
 import time
@@ -14,7 +14,7 @@ from benchmarks.history import MONTH, SMALL, Platform
 from blocks import lake
 
 MONTHS = 17
-"""Of two streams with a file a day: more than 1,000 files."""
+"""Two streams with a file a day for this long make more than 1,000 files."""
 FIGURES = {
     "files": ("Parquet files in raw", "files"),
     "opened": ("whether an old file has arrived, processor time", "s"),
@@ -24,7 +24,7 @@ FIGURES = {
 
 
 class SmallFiles(Platform):
-    """A lake whose history has a Parquet file for each object, as many syncs leave it."""
+    """A lake whose history has one Parquet file for each object, which is what many syncs produce."""
 
     def _write(self, stream: str, rows: str, days: int, name: str) -> None:
         super()._write(stream, rows, days, name)
@@ -40,18 +40,18 @@ class SmallFiles(Platform):
                 connection.execute(f"copy (from month where _ab_source_file_url = '{key}') to '{file}'")
 
     def opened(self) -> float:
-        """Ask for a file that is not among the newest; return the seconds of processor time."""
+        """Look for a file that is not among the newest; return the processor time in seconds."""
         before = time.process_time()
         assert lake.arrived(self.folder / "lake", ["inbound/flights/2013-01-31.csv.gz"])
         return time.process_time() - before
 
     def files(self) -> list[Path]:
-        """The Parquet files of raw."""
+        """Return the Parquet files of raw."""
         return sorted(self.folder.glob("lake/*/*.parquet"))
 
 
 def figures(rounds: int, folder: Path) -> list[Figure]:
-    """Measure many small files and few large ones by turns; the floor is what the large ones cost."""
+    """Measure many small files and few large ones in turn. The floor is the cost of the large ones."""
     many = SmallFiles(folder / "many", MONTHS * MONTH)
     many.build()
     shutil.copytree(many.folder, folder / "few")
@@ -63,7 +63,7 @@ def figures(rounds: int, folder: Path) -> list[Figure]:
     for round_ in range(rounds + 1):
         for name, each in (("many", many), ("few", few)):
             built = {"opened": each.opened(), **each.build(each.day()), "files": counts[name]}
-            if round_:  # the first day is the first that is built incrementally
+            if round_:  # skip the first day, which is the first incremental build
                 measured[name].append(built)
     return [
         figure(name, *(_median(measured[which], key) for which in ("many", "few")), unit, rounds, MONTHS * MONTH)

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.day KEY…`: what `full_pipeline` does with files once the sync has ended, without Prefect.
+"""Do what `full_pipeline` does with files after the sync, without Prefect: `python -m benchmarks.day KEY…`.
 
-It prints what each step costs, as JSON.
+It prints the cost of each step as JSON.
 """
 
 import json
@@ -18,7 +18,7 @@ SINCE = datetime.now(UTC) - timedelta(minutes=1)
 
 
 def main(keys: Sequence[str]) -> None:
-    """Do it for files that were loaded a moment ago."""
+    """Process files that were loaded within the last minute."""
     began = time.time() - time.process_time()
     connections = Connections(None)
     warehouse, dbt = connections.warehouse(), connections.dbt(lambda _: None)
@@ -38,11 +38,11 @@ def main(keys: Sequence[str]) -> None:
 
 
 def _peak() -> float:
-    """The most memory that this process has had, in MiB."""
+    """Return the peak memory of this process, in MiB."""
     status = Path("/proc/self/status")
     if not status.exists():  # macOS
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    # On Linux, getrusage also counts what the parent had before this program was started.
+    # On Linux, getrusage also counts the memory that the parent had before it started this program.
     return int(re.findall(r"VmHWM:\s+(\d+)", status.read_text())[0]) / 1024
 
 

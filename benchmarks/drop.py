@@ -1,8 +1,8 @@
-"""From a file's arrival to its published rows, under `make dev` or in Compose, beside `dbt build` by hand.
+"""Measure the time from a file's arrival to its published rows, under `make dev` or in Compose.
 
-A platform of its own has the sample but for some days of flights, which are landed one after the other. The times are
-Prefect's: when the task `publish` of the run for the file ended, and when runs were due and ended. The floor is
-`make dbt ARGS=build` in the same round, with nothing new to build.
+A separate platform loads the sample. Then files of flights land one after the other. The times are Prefect's: when the
+task `publish` of the file's run ended, and when runs were due and ended. The floor is `make dbt ARGS=build` in the same
+round, with nothing new to build.
 """
 
 import subprocess
@@ -25,11 +25,11 @@ FLIGHTS = sorted((ROOT / "localstack" / "landing" / "flights").glob("*.csv.gz"))
 ENGINES = ("dev", "compose")
 ROWS = 27_004
 PAUSE_SECONDS = 5.3
-"""After a run; no multiple of the sensor's pause, so that files meet it at any moment."""
+"""The pause after a run. It is not a multiple of the sensor's interval, so files arrive at varying points of it."""
 
 
 def figures(engine: str, rounds: int, folder: Path) -> list[Figure]:
-    """Land a file a round, and compare; the first round is for warming up."""
+    """Land a file in each round, and compare. The first round is a warm-up."""
     found: dict[str, list[float]] = {"published": [], "transform": [], "floor": []}
     with settled(EmbeddedPlatform(folder / "state") if engine == "dev" else Platform()) as running:
         for round_, file in enumerate(FLIGHTS[-rounds - 1 :]):
@@ -51,7 +51,7 @@ def figures(engine: str, rounds: int, folder: Path) -> list[Figure]:
 
 @contextmanager
 def settled(platform: Platform | EmbeddedPlatform) -> Iterator[Running]:
-    """A platform that has published its first tables, and does nothing."""
+    """Start a platform, and yield it once it has published its first tables and is idle."""
     with platform as running:
         running.eventually(lambda: running.rows("select 1 from fct_flights limit 1") or None, "the first tables", 900)
         running.eventually(lambda: _is_idle(running) or None, "an idle platform")
@@ -79,7 +79,7 @@ def _published(running: Running, file: Path) -> float:
 
 
 def due_to_end(running: Running, deployment: str) -> float:
-    """Run a deployment; how many seconds it took from the time at which it was due, as Prefect has it."""
+    """Run a deployment, and return the seconds from its scheduled time to its end, by Prefect's clock."""
     run = running.run(deployment)
     if run["state_type"] != "COMPLETED":
         raise SystemExit(f"A run of {deployment} did not complete: {run['state']['message']}")
@@ -88,7 +88,7 @@ def due_to_end(running: Running, deployment: str) -> float:
 
 
 def by_hand(running: Running) -> float:
-    """How many seconds `make dbt ARGS=build` takes, by the clock."""
+    """Run `make dbt ARGS=build`, and return the seconds by the clock."""
     build = ["python", "-m", "blocks.dbt_command", "build"]
     begun = time.monotonic()
     if isinstance(running, Platform):

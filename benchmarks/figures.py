@@ -1,4 +1,4 @@
-"""A benchmark's figures: an object each in data/bench/latest.json, a bar each on the terminal, and pictures."""
+"""Save a benchmark's figures in data/bench/latest.json, show them as bars on the terminal, and draw pictures."""
 
 import json
 import re
@@ -17,7 +17,7 @@ leather.theme.background_color = "#ffffff"
 
 
 class Figure(TypedDict):
-    """What was measured; `rows` is the length of the history, `floor` what it could not cost less than."""
+    """A measurement; `rows` is the length of the history, and `floor` a lower bound of the cost."""
 
     name: str
     ours: float
@@ -29,7 +29,7 @@ class Figure(TypedDict):
 
 
 def figure(name: str, ours: float, floor: float, unit: str, rounds: int, rows: int) -> Figure:
-    """A figure, rounded; its ratio is taken before."""
+    """Return a rounded figure. Its ratio is computed before rounding."""
     return Figure(
         name=name,
         ours=round(ours, 2),
@@ -42,7 +42,7 @@ def figure(name: str, ours: float, floor: float, unit: str, rounds: int, rows: i
 
 
 def keep(found: Sequence[Figure], file: Path = LATEST) -> None:
-    """Write figures to the file, in the place of those of the same name and rows."""
+    """Write figures to the file, replacing those with the same name and rows."""
     new = {(each["name"], each["rows"]) for each in found}
     old: list[Figure] = json.loads(file.read_text()) if file.exists() else []
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def keep(found: Sequence[Figure], file: Path = LATEST) -> None:
 
 
 def draw(file: Path = LATEST) -> list[Path]:
-    """Draw each kept figure that was measured with several sizes, against size, as SVG files; return those."""
+    """Draw each saved figure that has several history sizes as an SVG file, and return the files."""
     kept: list[Figure] = json.loads(file.read_text())
     drawn = []
     for name in dict.fromkeys(each["name"] for each in kept):
@@ -67,7 +67,7 @@ def draw(file: Path = LATEST) -> list[Path]:
 
 
 def show(found: Sequence[Figure], console: Console) -> None:
-    """Print each figure under its name, with a bar: what it could not cost less than, and what is more."""
+    """Print each figure under its name, with a bar of the floor and what exceeds it."""
     for name in dict.fromkeys(each["name"] for each in found):
         console.print(f"\n[bold]{name}[/bold]  [dim](▇ floor, ░ more)[/dim]", highlight=False)
         same = [each for each in found if each["name"] == name]

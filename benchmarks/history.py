@@ -1,9 +1,9 @@
-"""What a day of flights costs with a long history behind it, beside the same day with one month behind it.
+"""Measure what a day of flights costs with a long history, compared with a history of one month.
 
-It makes two lakes of the sample's January, shifted into the past, merges their files as every night does, builds both
-whole, and loads day after day into each. A process of its own does with each day what `full_pipeline` does once the
-sync has ended: it looks whether the files have arrived, builds and tests, publishes, counts, and asks for freshness. It
-starts no Prefect. The figures are medians: `ours` with the history, `floor` with the month.
+It creates the lakes from copies of the sample's January, shifted into the past. It compacts them as the nightly run
+does, builds them from scratch, and loads day after day into each. A separate process does with each day what
+`full_pipeline` does after the sync, without Prefect: it checks that the files have arrived, builds and tests,
+publishes, counts rows, and checks freshness. The figures are medians: `ours` with the history, `floor` with the month.
 """
 
 import json
@@ -24,9 +24,9 @@ from services.airbyte.convert import connect
 LANDING = ROOT / "localstack" / "landing"
 MONTH, DAYS = 27_004, 31
 HIGHEST = 10_000
-"""No flight of the sample has so high a number."""
+"""Higher than every flight number in the sample."""
 MOST_MONTHS = 370
-"""A larger history has as many months, and more flights in each."""
+"""A larger history has no more months than this, but more flights in each."""
 SMALL = ("airlines", "airports", "planes")
 FIGURES = {
     "day": ("a day from raw to the readers, processor time", "s"),
@@ -38,7 +38,7 @@ FIGURES = {
 
 
 class Platform:
-    """A lake of about so many flights, of one month at least, and its warehouse."""
+    """A lake with about `rows` flights (at least one month), and its warehouse."""
 
     def __init__(self, folder: Path, rows: int) -> None:
         months = min(MOST_MONTHS, max(1, round(rows / MONTH)))
@@ -50,13 +50,13 @@ class Platform:
             self._shifted(f"month-{month:05}", -DAYS * month, times)
 
     def day(self) -> list[str]:
-        """Load the next day's files, which continue the history; return their keys."""
+        """Load the files of the next day of the history, and return their keys."""
         self.days += 1
         self._shifted(f"new-{self.days:03}", DAYS, 1, f"where day = {self.days}")
         return [f"inbound/{stream}/2013-02-{self.days:02}.csv.gz" for stream in ("flights", "weather")]
 
     def build(self, keys: Sequence[str] = ()) -> dict[str, float]:
-        """Build, publish and check what has been loaded; what the steps cost, by the names of `FIGURES`."""
+        """Build, publish and check what was loaded, and return the cost of each step, by the names of `FIGURES`."""
         variables = {
             "LAKE_DIR": str(self.folder / "lake"),
             "WAREHOUSE_PATH": str(self.folder / "warehouse.duckdb"),
@@ -76,7 +76,7 @@ class Platform:
         return found
 
     def compact(self) -> float:
-        """Merge the files, as a worker of the mock Airbyte does; return the seconds by the clock."""
+        """Merge the files with the mock Airbyte's code, and return the seconds by the clock."""
         began = time.perf_counter()
         with connect("2GB", None, self.folder / "spill") as connection:
             for folder in sorted((self.folder / "lake").iterdir()):
@@ -85,7 +85,7 @@ class Platform:
         return time.perf_counter() - began
 
     def _shifted(self, name: str, days: int, times: int, where: str = "") -> None:
-        """Write the flights, each so many times under other numbers, and the weather of January, as one sync."""
+        """Write January's weather and its flights, each `times` times under different numbers, as one sync."""
         for stream in ("flights", "weather"):
             flight = f"flight + {HIGHEST} * unnest(range({times})) as flight," if stream == "flights" else ""
             rows = f"""
@@ -101,8 +101,8 @@ class Platform:
             self._write(stream, rows, days, name)
 
     def _write(self, stream: str, rows: str, days: int, name: str) -> None:
-        """Write rows as Airbyte's destination does; rows with a date come from a file of that date."""
-        # A new day is loaded now, so that the row counts of the last hour are taken.
+        """Write rows in the format of Airbyte's destination. Rows with a date come from a file of that date."""
+        # A new day is extracted now, because row counts are only taken for loads of the last hour.
         extracted = "now()" if self.days else f"timestamptz '2013-02-01 00:00:00+00' + to_days({days})"
         key = f"'inbound/{stream}/' || " + ("date::date" if stream not in SMALL else "'all'")
         query = f"""
@@ -121,7 +121,7 @@ class Platform:
 
 
 def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
-    """Measure all histories and the month by turns, so that other work on the machine falls on each."""
+    """Measure all histories and the month in turn, so that other work on the machine affects all of them."""
     platforms = [Platform(folder / f"{each}-rows", each) for each in (MONTH, *(each for each in rows if each > MONTH))]
     measured: dict[Platform, list[dict[str, float]]] = {each: [] for each in platforms}
     for platform in measured:
@@ -130,7 +130,7 @@ def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
     for round_ in range(min(rounds, DAYS - 1) + 1):
         for platform, builds in measured.items():
             built = platform.build(platform.day())
-            if round_:  # the first day is the first that is built incrementally, and parses the project once more
+            if round_:  # skip the first day: it is the first incremental build, and parses the project again
                 builds.append(built)
     month, *histories = platforms
     found = []

@@ -1,8 +1,8 @@
-"""`full_pipeline` with a long history, under `make dev`, beside the same day by hand: Airbyte's sync, then `dbt build`.
+"""Measure `full_pipeline` with a long history under `make dev`, compared with a sync and `dbt build` by hand.
 
-A platform of its own finds the history in its lake. Of the days that follow, the pipeline loads one and a person the
-next: the floor is a sync that is asked for through Airbyte's API, and `make dbt ARGS=build` once it has succeeded. The
-pipeline also publishes, counts rows and asks for freshness. Its time is Prefect's, from due to end.
+A separate platform starts with the history in its lake. The pipeline loads one day, and the floor loads the next: a
+sync requested through Airbyte's API, and then `make dbt ARGS=build`. The pipeline also publishes, counts rows and
+checks freshness. Its time is Prefect's, from due to end.
 """
 
 import time
@@ -22,13 +22,13 @@ from services.embedded.stack import CONNECTION_ID
 from services.testing.embedded import EmbeddedPlatform, descendants
 
 LIMIT_MIB = 1536.0
-"""What the worker and its run may take."""
+"""The memory limit of the worker and its run."""
 LOOK_SECONDS = 0.2
 POLL_SECONDS = 0.25
 
 
 def figures(rows: Sequence[int], rounds: int, folder: Path) -> list[Figure]:
-    """Measure each history on a platform of its own; the first round is for warming up."""
+    """Measure each history on a separate platform. The first round is a warm-up."""
     return [found for each in rows for found in _figures(each, rounds, folder)]
 
 
@@ -54,7 +54,7 @@ def _figures(rows: int, rounds: int, folder: Path) -> Iterator[Figure]:
 
 
 def _land(running: EmbeddedPlatform, day: int, folder: Path) -> None:
-    """Upload the flights and the weather of a day of February, made of January's."""
+    """Upload the flights and weather of a day in February, made from January's."""
     for stream in ("flights", "weather"):
         february = folder / f"{stream}-2013-02-{day:02}.csv.gz"
         query = f"""
@@ -67,20 +67,20 @@ def _land(running: EmbeddedPlatform, day: int, folder: Path) -> None:
 
 
 def _synced(running: EmbeddedPlatform) -> float:
-    """Ask Airbyte for a sync, and wait until it has succeeded."""
+    """Start a sync in Airbyte, wait until it has succeeded, and return the seconds."""
     begun = time.monotonic()
     body = {"connectionId": CONNECTION_ID, "jobType": "sync"}
     job = httpx.post(f"{running.airbyte_url}/jobs", json=body, trust_env=False).raise_for_status().json()
     while (status := running.airbyte(f"jobs/{job['jobId']}")["status"]) in ("pending", "running"):
         time.sleep(POLL_SECONDS)
     if status != "succeeded":
-        raise SystemExit(f"Airbyte's job {job['jobId']} ended as {status}.")
+        raise SystemExit(f"Airbyte's job {job['jobId']} ended with the status {status}.")
     return time.monotonic() - begun
 
 
 @contextmanager
 def _peak(running: EmbeddedPlatform) -> Iterator[list[float]]:
-    """MiB that the worker and all it has started take together, looked at again and again; shared pages count once."""
+    """Sample the memory of the worker and all its child processes, in MiB. Shared pages count once."""
     worker, found, done = running.processes.children["worker"].pid, list[float](), Event()
 
     def look() -> None:

@@ -1,7 +1,8 @@
-"""What a poll costs on a bucket of so many objects: `python benchmarks/sensor_polls.py --objects 1000000`.
+"""Measure what a poll costs on a large bucket: `python benchmarks/sensor_polls.py --objects 1000000`.
 
-A process of its own, with all that the sensor's process imports, polls a synthetic S3 through boto3: once with 10 new
-files and, with --idle-seconds, then as `--watch` does. Prints JSON: calls, seconds, CPU seconds, peak memory in MB.
+This process imports what the sensor's process imports, and polls a synthetic S3 through boto3. It polls once with 10
+new files. With --idle-seconds, it then keeps polling as `--watch` does. It prints JSON: calls, seconds, CPU seconds and
+peak memory in MB.
 """
 
 import argparse
@@ -34,29 +35,29 @@ class NoRuns:
     """A pipeline that is never busy and never ends."""
 
     def busy(self) -> bool:
-        """Never."""
+        """Return False."""
         return False
 
     def start(self, _batch: Batch) -> str:
-        """Nothing is run, and nothing followed."""
+        """Start nothing. Without a run id, the sensor follows nothing."""
         return ""
 
     def outcomes(self, _run_ids: Iterable[str]) -> Mapping[str, Outcome]:
-        """None ends."""
+        """Return no outcomes."""
         return {}
 
     def discard(self, run_id: str) -> None:
-        """No run is made, so none is removed."""
+        """Do nothing, because there are no runs."""
 
     def announce(self, bucket: str, files: Iterable[LandedFile]) -> None:
-        """Nobody listens."""
+        """Do nothing."""
 
     def show_failed(self, place: str, parked: list[Failed]) -> None:
-        """Nobody looks."""
+        """Do nothing."""
 
 
 def measured(url: str, idle_seconds: float) -> dict[str, float]:
-    """Poll once for the new files, then stay for a while and find nothing; what that took."""
+    """Poll once for the new files, then keep polling for `idle_seconds` without new files. Return the costs."""
     looking = sensor(NoRuns(), 0, "landing", "inbound/")
     looking.store.save(Cursor(floor=HANDED_ON_BEFORE), "")
     begun, cpu = time.monotonic(), time.process_time()
@@ -73,10 +74,10 @@ def measured(url: str, idle_seconds: float) -> dict[str, float]:
 
 
 def _peak_mb() -> int:
-    """The most memory that this program has held, in MB."""
+    """Return the peak memory of this process, in MB."""
     if sys.platform == "darwin":
         return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
-    # On Linux ru_maxrss counts what the parent held when it forked, too.
+    # On Linux, ru_maxrss also counts the memory that the parent had when it forked.
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return round(int(peak) / 1e3)
 
@@ -103,10 +104,10 @@ def _calls(url: str) -> dict[str, int]:
 
 
 def main() -> None:
-    """Start the synthetic S3, measure, print."""
+    """Start the synthetic S3, measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=1_000_000, help="objects in the bucket (default: 1000000)")
-    parser.add_argument("--idle-seconds", type=float, default=0, help="stay so long after the poll (default: 0)")
+    parser.add_argument("--idle-seconds", type=float, default=0, help="how long to keep polling (default: 0)")
     options = parser.parse_args()
     objects: int = options.objects
     command = [sys.executable, str(SERVER), str(objects), str(NEW)]

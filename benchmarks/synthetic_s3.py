@@ -1,7 +1,7 @@
-"""An S3 that holds any number of objects without keeping them: `python benchmarks/synthetic_s3.py OBJECTS NEW`.
+"""Serve an S3 bucket with any number of generated objects: `python benchmarks/synthetic_s3.py OBJECTS NEW`.
 
-It answers ListObjectsV2 from arithmetic and keeps what is put (the cursor). moto's listing is quadratic in the number
-of objects, so that it cannot hold this many. It prints its port; GET /calls tells how many of each call it got.
+It generates the answers to ListObjectsV2, and stores only objects that are put (the cursor). moto cannot be used,
+because its listing is quadratic in the number of objects. It prints its port. GET /calls returns the number of calls.
 """
 
 import json
@@ -17,7 +17,7 @@ PAGE = 1000
 
 
 class SyntheticS3(ThreadingHTTPServer):
-    """The server; the last `new` of its objects are dated at NEW, the others within the month before."""
+    """The server. The last `new` objects have the date NEW; the others have dates in the month before."""
 
     def __init__(self, objects: int, new: int) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -26,7 +26,7 @@ class SyntheticS3(ThreadingHTTPServer):
         self.calls: Counter[str] = Counter()
 
     def page(self, start: int) -> str:
-        """One page of the listing, from an object's number on."""
+        """Return one page of the listing, starting at an object's number."""
         end = min(start + PAGE, self.objects)
         items = "".join(map(self._item, range(start, end)))
         more = end < self.objects
@@ -47,13 +47,13 @@ class SyntheticS3(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The few calls that a sensor makes."""
+    """Answers the calls that a sensor makes."""
 
     server: SyntheticS3
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """A page of the listing, an object that was put, or the counts of calls."""
+        """Answer with a page of the listing, a stored object, or the counts of calls."""
         url = urlsplit(self.path)
         query = parse_qs(url.query)
         if url.path == "/calls":
@@ -69,7 +69,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
 
     def do_PUT(self) -> None:
-        """Keep an object."""
+        """Store an object."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.calls["put"] += 1
         self.server.saved[urlsplit(self.path).path] = body
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: a million objects are a thousand calls."""
+        """Log nothing, because a million objects take a thousand calls."""
 
 
 if __name__ == "__main__":

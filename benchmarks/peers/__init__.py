@@ -1,1 +1,1 @@
-"""Other orchestrators, on the same dbt project: measured by `measure.py`, each by a script of its own."""
+"""Other orchestrators on the same dbt project. Each has its own script, and `measure.py` runs them."""

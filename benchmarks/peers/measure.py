@@ -1,8 +1,8 @@
-"""What a build of a day's flights costs by this platform and by other orchestrators, beside `dbt build` on its own.
+"""Measure a build of a day's flights with this platform and with other orchestrators, compared with plain `dbt build`.
 
-Each peer has an environment of its own, with pinned versions, below data/bench/peers. All build the same dbt project
-with the same dbt, each time from a copy of the same warehouse, by turns, after a first round for warming up. What an
-orchestrator has running all the time is not counted: Prefect's server, Airflow's database, Dagster's manifest.
+Each peer has its own environment below data/bench/peers, with pinned versions. All build the same dbt project with the
+same dbt, in turn, each time from a copy of the same warehouse. The first round is a warm-up. What exists before a build
+is not counted: Prefect's running server, Airflow's database, Dagster's manifest.
 """
 
 import os
@@ -38,12 +38,12 @@ NO_TELEMETRY = {
 
 
 class Failed(Exception):
-    """A peer cannot be installed, or does not build; the text says why."""
+    """A peer cannot be installed or does not build. The text says why."""
 
 
 @dataclass
 class Tool:
-    """A way to build: its command, its folder, and what it costs in seconds by processor and by the clock."""
+    """A tool that builds: its command, its folder, and its processor and wall-clock times in seconds."""
 
     name: str
     command: list[str]
@@ -53,7 +53,7 @@ class Tool:
     clock: list[float] = field(default_factory=list)
 
     def run(self, *command: str) -> tuple[float, float]:
-        """Run a command; return seconds of processor time, of all its processes, and seconds by the clock."""
+        """Run a command, and return the processor time of all its processes and the wall-clock time, in seconds."""
         begun = time.monotonic()
         with (self.folder / "log").open("w") as log:
             process = subprocess.Popen(command, env=os.environ | self.variables, cwd=ROOT, stdout=log, stderr=log)
@@ -66,7 +66,7 @@ class Tool:
         return usage.ru_utime + usage.ru_stime, time.monotonic() - begun
 
     def build(self, first: history.Platform) -> None:
-        """Build what is new in the lake on a copy of the first warehouse."""
+        """Build the new rows of the lake on a copy of the first warehouse."""
         file = self.folder / "warehouse.duckdb"
         shutil.copy(first.folder / "warehouse.duckdb", file)
         before = _flights(file)
@@ -78,7 +78,7 @@ class Tool:
 
 
 def figures(rounds: int, folder: Path) -> list[Figure]:
-    """Measure all by turns; a peer that cannot be installed or fails is left out, and the reason is printed."""
+    """Measure all tools in turn. Leave out a peer that fails or cannot be installed, and print the reason."""
     first = history.Platform(folder / "first", history.MONTH)
     first.build()
     first.day()
@@ -116,7 +116,7 @@ def _tools(first: history.Platform, folder: Path, url: str) -> Iterator[Tool]:
 
 
 def _tool(name: str, command: list[str], first: history.Platform, folder: Path, url: str) -> Tool:
-    """A tool with a folder of its own, for which the project has been parsed."""
+    """Return a tool with its own folder, after parsing the project there."""
     own = folder / name.replace(" ", "-")
     own.mkdir()
     (own / "dagster.yaml").write_text("telemetry: {enabled: false}")
@@ -144,7 +144,7 @@ def _tool(name: str, command: list[str], first: history.Platform, folder: Path, 
 
 
 def _installed(name: str) -> str:
-    """Make the environment of a peer, or bring it up to date; return its Python."""
+    """Create or update the environment of a peer, and return its Python."""
     python = ENVIRONMENTS / name / "bin" / "python"
     uv = [sys.executable, "-m", "uv"]
     make = [*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(ENVIRONMENTS / name)]
@@ -158,7 +158,7 @@ def _installed(name: str) -> str:
 
 @contextmanager
 def _prefect_server(home: Path) -> Iterator[str]:
-    """Run a Prefect server of its own; yield the URL of its API."""
+    """Run a separate Prefect server, and yield the URL of its API."""
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}/api"
     with Processes(home / "logs") as processes:

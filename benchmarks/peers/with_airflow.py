@@ -1,4 +1,4 @@
-"""`dbt build` by Cosmos: one task of a DAG, which Airflow runs in this process; its database is there already."""
+"""Run `dbt build` with Cosmos, as one task of a DAG that Airflow runs in this process. Its database exists already."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`dbt build` by dagster-dbt: one asset for each node, materialized in one process; the manifest is there already."""
+"""Run `dbt build` with dagster-dbt, one asset for each node, in one process. The manifest exists already."""
 
 import os
 from collections.abc import Iterator

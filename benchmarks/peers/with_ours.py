@@ -1,4 +1,4 @@
-"""`dbt build` by this platform: the flow `dbt_transform`, which also publishes; a Prefect server runs already."""
+"""Run `dbt build` with this platform's flow `dbt_transform`, which also publishes. A Prefect server runs already."""
 
 from flows.dbt_transform import dbt_transform
 

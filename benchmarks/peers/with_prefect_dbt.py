@@ -1,4 +1,4 @@
-"""`dbt build` by prefect-dbt: a task for each node, in a flow that asks a Prefect server which runs already."""
+"""Run `dbt build` with prefect-dbt, one task for each node, in a flow on a Prefect server that runs already."""
 
 import os
 from pathlib import Path

@@ -339,4 +339,4 @@ def test_models_that_read_what_no_load_has_made_yet_do_not_stop_a_plan(
     monkeypatch.setattr(bootstrap, "models", missing)
     monkeypatch.setattr(sys, "argv", ["bootstrap", "--profile", "trial", "--plan"])
     assert main() == 0
-    assert "cannot be compared before raw has every table" in capsys.readouterr().out
+    assert "cannot be compared until raw has every table" in capsys.readouterr().out
