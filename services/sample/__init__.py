@@ -1,1 +1,1 @@
-"""The sample: content to look at, which goes and comes back as a whole, and on which the platform's own tests run."""
+"""The sample content, which can be removed and restored as a whole. The platform's own tests run on it."""

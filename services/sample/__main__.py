@@ -1,4 +1,4 @@
-"""`make sample`: put the sample back, take it out, or run the platform's tests on it."""
+"""`make sample`: restore the sample, remove it, or run the platform's tests on it."""
 
 import sys
 
@@ -6,7 +6,7 @@ from blocks.host import isolate
 
 
 def main() -> int:
-    """Run one command; 1, with one paragraph on standard error, where it cannot be done."""
+    """Run one command. If it fails, print one paragraph to standard error and return 1."""
     isolate("services.sample")
     import argparse
 
@@ -18,21 +18,21 @@ def main() -> int:
     from services.content import PROJECT
     from services.sample.checkout import run_tests
     from services.sample.files import Sample
-    from services.sample.move import put_back, take_out
+    from services.sample.move import remove, restore
     from services.sources.asking import confirm
 
     parser = argparse.ArgumentParser(prog="python -m services.sample", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{restore,remove,test}")
-    for name, about in (("restore", "put the sample back"), ("remove", "take the sample out")):
+    for name, about in (("restore", "restore the sample"), ("remove", "remove the sample")):
         flag(commands.add_parser(name, help=about), "--yes", "YES", "answer every question with yes")
-    commands.add_parser("test", help="run pytest where the sample is the only content; what follows is pytest's")
-    # argparse would take pytest's options for its own.
+    commands.add_parser("test", help="run pytest with the sample as the only content; the other arguments go to pytest")
+    # argparse would parse pytest's options as its own.
     options = parser.parse_args(sys.argv[1:2] if sys.argv[1:2] == ["test"] else None)
     console = Console(width=None if sys.stdout.isatty() else 200)
     try:
         if options.command == "test":
             return run_tests(sys.argv[2:])
-        work = take_out if options.command == "remove" else put_back
+        work = remove if options.command == "remove" else restore
         return work(Sample(PROJECT), console, lambda question: confirm(console, question, options.yes))
     except KeyboardInterrupt:
         return 130

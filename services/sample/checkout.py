@@ -1,8 +1,8 @@
-"""Runs the platform's tests on the sample, whatever else the places of content hold.
+"""Runs the platform's tests on the sample, whatever content the checkout has.
 
-Where they hold the sample and nothing else, the tests run in this checkout. Elsewhere they run in a copy, with the
-platform's files, the sample, and nothing of the user's. The copy has this checkout's packages: its `.venv` is made of
-links, and Python finds the platform's modules in the copy.
+If the sample is the only content, the tests run in this checkout. Otherwise they run in a copy with the platform's
+files and the sample, without the user's content. The copy uses this checkout's packages: its `.venv` consists of links,
+and Python finds the platform's modules in the copy.
 """
 
 import os
@@ -17,28 +17,28 @@ from services.sample import shared
 from services.sample.files import AWAY, SHARED, Sample, files_in, is_content
 
 COPY = Path("data", "test-checkout")
-OF_ANY_CONTENT = "tests/content"
-"""The tests that hold for whatever the places of content have."""
-LEFT = {".venv", "data"}
-"""What stays of an earlier copy."""
+CONTENT_TESTS = "tests/content"
+"""The tests that hold for any content."""
+KEPT = {".venv", "data"}
+"""Folders of an earlier copy that are kept."""
 
 
 def run_tests(arguments: Sequence[str]) -> int:
-    """Run pytest where the sample is the only content; its exit code."""
+    """Run pytest with the sample as the only content. Return its exit code."""
     sample = Sample(PROJECT)
     pytest = Path(sys.executable).with_name("pytest")
     if not (why := own_content(sample)):
         os.execv(pytest, [str(pytest), *arguments])  # noqa: S606
-    print(f"{why}. The platform's tests run on the sample, in {COPY}.", flush=True)
+    print(f"{why}. Running the platform's tests on the sample, in {COPY}.", flush=True)
     copy = PROJECT / COPY
     copy_with_sample(sample, copy)
-    checked = subprocess.run([pytest, "-q", OF_ANY_CONTENT], cwd=PROJECT, check=False).returncode  # noqa: S603
+    checked = subprocess.run([pytest, "-q", CONTENT_TESTS], cwd=PROJECT, check=False).returncode  # noqa: S603
     tested = subprocess.run([copy / ".venv" / "bin" / "pytest", *arguments], cwd=copy, check=False).returncode  # noqa: S603
     return checked or tested
 
 
 def own_content(sample: Sample) -> str:
-    """Say what the places of content have that is not the sample's, or that they lack the sample; else ""."""
+    """Return what content is not the sample's, or that the sample is missing. Return "" if neither is so."""
     if not sample.is_in_place:
         return "The sample is not in its place"
     if others := sample.others():
@@ -51,15 +51,15 @@ def own_content(sample: Sample) -> str:
 
 
 def copy_with_sample(sample: Sample, copy: Path) -> None:
-    """Bring a copy of the checkout up to date: the platform's files and the sample, in a git repository of its own.
+    """Update a copy of the checkout that has the platform's files, the sample, and its own git repository.
 
     Raises:
-        services.sample.files.SampleError: there is no sample, or git does not know the checkout.
+        services.sample.files.SampleError: there is no sample, or the checkout is not a git repository.
     """
     home, own, streams = sample.home, sample.files(), sample.streams()
     copy.mkdir(parents=True, exist_ok=True)
     for each in copy.iterdir():
-        if each.name not in LEFT:
+        if each.name not in KEPT:
             shutil.rmtree(each) if each.is_dir() else each.unlink()
     for file in files_in(sample.root):
         if not (is_content(file) or file in SHARED or file in own or file.is_relative_to(AWAY)):
@@ -77,10 +77,10 @@ def copy_with_sample(sample: Sample, copy: Path) -> None:
 
 
 def link_environment(environment: Path, copy: Path) -> None:
-    """Make an environment with the packages of another; its commands run in its own folder.
+    """Make an environment with the packages of another one. Its commands run in its own folder.
 
-    The path of the platform's modules, `_local_data_platform.pth`, counts from the environment's folder: of the copy,
-    it is the copy's.
+    `_local_data_platform.pth` has the path of the platform's modules, relative to the environment's folder. So in the
+    copy, it points to the copy.
     """
     shutil.rmtree(copy, ignore_errors=True)
     (copy / "bin").mkdir(parents=True)

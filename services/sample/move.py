@@ -1,4 +1,4 @@
-"""Takes the sample out, and puts it back."""
+"""Removes the sample and restores it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,63 +13,63 @@ from services.sample import shared
 from services.sample.files import AWAY, SHARED, Sample, SampleError
 
 MOST_NAMED = 8
-Agreed = Callable[[str], bool]
+Confirm = Callable[[str], bool]
 
 
-def take_out(sample: Sample, console: Console, agreed: Agreed) -> int:
-    """Move the sample's files away, and its entries out of the files that it shares; 1 where nobody agrees.
+def remove(sample: Sample, console: Console, confirm: Confirm) -> int:
+    """Move the sample's files away, and its entries out of the shared files. Return 1 if the user declines.
 
     Raises:
-        SampleError: it is out already, or models of the user's read its tables.
+        SampleError: it was removed already, or the user's models read its tables.
     """
     if sample.home != sample.root:
-        raise SampleError(f"The sample was taken out already: it is in {AWAY}. `make sample` puts it back.")
+        raise SampleError(f"The sample was removed already: it is in {AWAY}. `make sample` restores it.")
     files, streams, texts = sample.files(), sample.streams(), _texts(sample.root)
     _check_readers(sample, files, streams)
     _check_free(sample.root / AWAY, [*files, *SHARED])
     _show(console, f"to {AWAY}", files, streams)
     if changed := sample.changed():
-        said = f"{escape(_some(changed))}; they move as they are"
-        console.print(f"  [yellow]not as committed:[/yellow] {said}", highlight=False)
-    if not agreed("Take the sample out?"):
+        changes = f"{escape(_shorten(changed))}; they are moved with their changes"
+        console.print(f"  [yellow]uncommitted changes:[/yellow] {changes}", highlight=False)
+    if not confirm("Remove the sample?"):
         return 1
     for file, text in texts.items():
         _write(sample.root / AWAY / file, shared.only(file, text, streams))
         _write(sample.root / file, shared.without(file, text, streams))
     _move(files, sample.root, sample.root / AWAY)
     console.print(
-        "The sample is out. Turn a file into a source: make source FILE=orders.csv. What a platform has loaded of the "
-        "sample stays until `make reset`. `make test` runs the platform's tests on the sample as before; `make sample` "
-        "puts it back.",
+        "The sample was removed. To turn a file into a source: make source FILE=orders.csv. What a platform has loaded "
+        "of the sample stays until `make reset`. `make test` still runs the platform's tests on the sample. "
+        "`make sample` restores it.",
         highlight=False,
     )
     return 0
 
 
-def put_back(sample: Sample, console: Console, agreed: Agreed) -> int:
-    """Move the sample's files and entries back; 1 where nobody agrees.
+def restore(sample: Sample, console: Console, confirm: Confirm) -> int:
+    """Move the sample's files and entries back. Return 1 if the user declines.
 
     Raises:
-        SampleError: it is there already, or the user has files or streams of the same names.
+        SampleError: it is there already, or the user has files or streams with the same names.
     """
     if sample.is_in_place:
-        raise SampleError("The sample is in its place. `make sample REMOVE=1` takes it out.")
+        raise SampleError("The sample is in place already. `make sample REMOVE=1` removes it.")
     files, streams, away = sample.files(), sample.streams(), sample.home
     _check_free(sample.root, files)
-    texts, theirs = _texts(sample.root), _texts(away)
+    texts, sample_texts = _texts(sample.root), _texts(away)
     taken = {name for file, text in texts.items() for name in shared.names(file, text) if name in streams}
     if taken:
         raise SampleError(
-            f"You have streams of the same names: {', '.join(sorted(taken))}. Take them out, then try again."
+            f"You have streams with the same names: {', '.join(sorted(taken))}. Remove them, then try again."
         )
     _show(console, "back", files, streams)
-    if not agreed("Put the sample back?"):
+    if not confirm("Restore the sample?"):
         return 1
     for file, text in texts.items():
-        _write(sample.root / file, shared.joined(file, text, theirs[file]))
+        _write(sample.root / file, shared.joined(file, text, sample_texts[file]))
         (away / file).unlink()
     _move(files, away, sample.root)
-    console.print("The sample is back.")
+    console.print("The sample was restored.")
     return 0
 
 
@@ -83,14 +83,14 @@ def _write(file: Path, text: str) -> None:
 
 
 def _check_readers(sample: Sample, files: Iterable[Path], streams: Sequence[str]) -> None:
-    goes = {file.stem for file in files if file.suffix == ".sql"} | set(streams)
-    if said := still_read(sample.root, sample.others(), goes, "the sample"):
-        raise SampleError(said)
+    removed_names = {file.stem for file in files if file.suffix == ".sql"} | set(streams)
+    if message := still_read(sample.root, sample.others(), removed_names, "the sample"):
+        raise SampleError(message)
 
 
 def _check_free(folder: Path, files: Iterable[Path]) -> None:
-    if there := [str(file) for file in files if (folder / file).exists()]:
-        raise SampleError(f"There are files where the sample would go: {_some(there)}. Move them, then try again.")
+    if existing := [str(file) for file in files if (folder / file).exists()]:
+        raise SampleError(f"Files are in the way of the sample: {_shorten(existing)}. Move them, then try again.")
 
 
 def _show(console: Console, where: str, files: Sequence[Path], streams: Sequence[str]) -> None:
@@ -100,7 +100,7 @@ def _show(console: Console, where: str, files: Sequence[Path], streams: Sequence
     console.print(f"  the entries of {', '.join(streams)} in {' and '.join(map(str, SHARED))}", highlight=False)
 
 
-def _some(names: Sequence[str]) -> str:
+def _shorten(names: Sequence[str]) -> str:
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 

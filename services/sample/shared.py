@@ -10,7 +10,7 @@ from services.sources import entries
 
 
 def lists(file: Path, text: str) -> list[list[entries.Step]]:
-    """The steps to each list of a shared file that has an entry for each stream."""
+    """Return the steps to each list of a shared file that has an entry for each stream."""
     document = yaml.safe_load(text) or {}
     if file == SOURCES_FILE:
         return [["sources", {"name": each["name"]}, "tables"] for each in document["sources"] if "tables" in each]
@@ -25,23 +25,23 @@ def lists(file: Path, text: str) -> list[list[entries.Step]]:
 
 
 def without(file: Path, text: str, streams: Collection[str]) -> str:
-    """The text of a shared file without the entries of these streams."""
-    return _with(file, text, lambda name: name not in streams)
+    """Return the text of a shared file without the entries of these streams."""
+    return _select(file, text, lambda name: name not in streams)
 
 
 def only(file: Path, text: str, streams: Collection[str]) -> str:
-    """The text of a shared file with the entries of these streams alone."""
-    return _with(file, text, lambda name: name in streams)
+    """Return the text of a shared file with only the entries of these streams."""
+    return _select(file, text, lambda name: name in streams)
 
 
-def _with(file: Path, text: str, kept: Callable[[str], bool]) -> str:
+def _select(file: Path, text: str, kept: Callable[[str], bool]) -> str:
     for path in lists(file, text):
         text = entries.select(text, path, kept)
     return text
 
 
 def joined(file: Path, text: str, other: str) -> str:
-    """The text of a shared file with the entries of another one after its own, list by list."""
+    """Return the text of a shared file with another one's entries appended to its own, list by list."""
     for path in lists(file, other):
         if path in lists(file, text):
             text = entries.join(text, path, other)
@@ -49,5 +49,5 @@ def joined(file: Path, text: str, other: str) -> str:
 
 
 def names(file: Path, text: str) -> set[str]:
-    """The names of all entries of a shared file."""
+    """Return the names of all entries of a shared file."""
     return {name for path in lists(file, text) for name in entries.names(text, path)}

@@ -1,4 +1,4 @@
-"""The platform as containers for tests: import these from your own. `docs/testing.md` has an example."""
+"""The platform as containers for tests. Import these names in your tests; `docs/testing.md` has an example."""
 
 from services.testing.airbyte import AirbyteContainer
 from services.testing.engine import engine_problem

@@ -1,4 +1,4 @@
-"""The mock Airbyte on its own, as a container."""
+"""The mock Airbyte in a container of its own."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -10,13 +10,13 @@ PORT = 8006
 
 
 class AirbyteContainer(DockerContainer):
-    """A mock Airbyte that reads S3 and writes Parquet; its port is published on 127.0.0.1 alone.
+    """A mock Airbyte that reads S3 and writes Parquet. Its port is published on 127.0.0.1 only.
 
-    Use it in a `with` block. `docker build --target airbyte -t mock-airbyte .` makes the image.
+    Use it in a `with` block. Build the image with `docker build --target airbyte -t mock-airbyte .`.
 
     Args:
         image: the mock's image.
-        kwargs: as `testcontainers.core.container.DockerContainer` takes them, e.g. `network`.
+        kwargs: arguments of `testcontainers.core.container.DockerContainer`, e.g. `network`.
     """
 
     def __init__(self, image: str = "mock-airbyte", **kwargs: Any) -> None:
@@ -25,7 +25,7 @@ class AirbyteContainer(DockerContainer):
         self.waiting_for(HttpWaitStrategy(PORT, "/api/public/v1/health"))
 
     def with_s3(self, endpoint_url: str, access_key_id: str, secret_access_key: str, region: str = "us-east-1") -> Self:
-        """Read sources from this S3, as it is reached from inside the container."""
+        """Read sources from this S3. Its address must be reachable from inside the container."""
         return self.with_envs(
             MOCK_AIRBYTE_S3_ENDPOINT_URL=endpoint_url,
             MOCK_AIRBYTE_S3_ACCESS_KEY_ID=access_key_id,
@@ -34,7 +34,7 @@ class AirbyteContainer(DockerContainer):
         )
 
     def with_config(self, file: Path) -> Self:
-        """Declare workspaces, sources, destinations and connections by a YAML file of one's own."""
+        """Use a YAML file of your own that declares workspaces, sources, destinations and connections."""
         return self.with_volume_mapping(file.absolute(), "/config.yaml").with_env("MOCK_AIRBYTE_CONFIG", "/config.yaml")
 
     @property
@@ -44,15 +44,15 @@ class AirbyteContainer(DockerContainer):
 
     @property
     def faults_url(self) -> str:
-        """Where faults are asked for."""
+        """Address for creating faults."""
         return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}/_mock/faults"
 
     def get_container_host_ip(self) -> str:
-        """Where the port is published; testcontainers' own guess takes a test inside a container for one outside."""
+        """Return the host of the port. testcontainers guesses wrong if the test itself runs in a container."""
         return "127.0.0.1"
 
     def _configure(self) -> None:
-        # The names by which other containers of the network reach it.
+        # The names by which other containers in the network reach this one.
         self.with_env("GUARD_NAMES", ",".join(self._network_aliases or ()))
         # with_exposed_ports would publish the port on every address of the host.
         self.ports = {f"{PORT}/tcp": ("127.0.0.1", None)}  # type: ignore[dict-item]

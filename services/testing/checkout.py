@@ -1,10 +1,10 @@
-"""A copy of this checkout with other content, for whatever must not depend on what a person has put into theirs.
+"""A copy of this checkout with other content, for tests that must not depend on the user's content.
 
-`checkout(folder)` has no source yet: `services.sources.project.project_of(folder)` writes some into it.
-`checkout(folder, content)` has the files of the folder `content`, which is laid out as a checkout:
-`dbt_project/models/...`, `localstack/landing/STREAM/...` and the connections' YAML. A platform of the copy is
-`EmbeddedPlatform(state, folder)`, which runs the code of this checkout on the content of the copy, or
-`Platform(folder)`, whose containers run the code of the copy.
+`checkout(folder)` has no source; `services.sources.project.project_of(folder)` can write some into it.
+`checkout(folder, content)` has the files of the folder `content`, which is laid out like a checkout:
+`dbt_project/models/...`, `localstack/landing/STREAM/...` and the connections' YAML. To run a platform on the copy, use
+`EmbeddedPlatform(state, folder)`, which runs this checkout's code on the copy's content, or `Platform(folder)`, whose
+containers run the copy's code.
 """
 
 import shutil
@@ -36,18 +36,18 @@ PLATFORM = (
     "requirements-platform.lock",
     "requirements-lineage.lock",
 )
-"""What the platform itself consists of."""
+"""The files of the platform itself."""
 SOURCES = Path("dbt_project", "models", "staging", "sources.yml")
 IGNORED = shutil.ignore_patterns("__pycache__", "secrets")
 
 
 def checkout(target: Path, content: Path | None = None, also: Iterable[str] = ()) -> None:
-    """Make a copy of this checkout, as it is on disk, with other content.
+    """Copy this checkout, with its uncommitted changes, and with other content.
 
     Args:
         target: folder for the copy, which is emptied first.
-        content: folder with the files of the content by their paths in a checkout; without it, there is no source yet.
-        also: further paths of this checkout to copy, e.g. `tests`.
+        content: folder with the content's files, by their paths in a checkout. Without it, the copy has no source.
+        also: more paths of this checkout to copy, e.g. `tests`.
     """
     shutil.rmtree(target, ignore_errors=True)
     for path in (*PLATFORM, *also):
@@ -66,7 +66,7 @@ def checkout(target: Path, content: Path | None = None, also: Iterable[str] = ()
 
 
 def _declare_no_source(target: Path) -> None:
-    """Write the connections and raw of this checkout, without their streams and tables."""
+    """Write this checkout's connections and sources.yml, without their streams and tables."""
     connections = _read(CONNECTIONS_FILE)
     for each in (*connections["sources"], *connections["connections"]):
         each.get("configuration", each.get("configurations", {}))["streams"] = []

@@ -1,4 +1,4 @@
-"""The platform of `make dev`, for tests and scenarios: with a state of its own and on free ports."""
+"""The platform of `make dev`, for tests and scenarios, with its own state and on free ports."""
 
 import json
 import os
@@ -35,17 +35,17 @@ PROCESS = {
     "alerts": "alerts",
     "console": "console",
 }
-"""The process that does a Compose service's work here; S3 and Airbyte share one, as Prefect and its database do."""
+"""The process for each Compose service. S3 and Airbyte share one, and so do Prefect and its database."""
 
 
 class EmbeddedPlatform(Running):
-    """The platform without Docker, beside whatever else runs on this machine.
+    """The platform without Docker, which does not disturb others on this machine.
 
-    Use it in a `with` block: it starts the services, and ends them. The state stays, for a look at the logs.
+    Use it in a `with` block, which starts and stops the services. The state stays, so you can read the logs.
 
     Args:
-        state: folder for the state, which is emptied at the start; caches are kept beside it.
-        project: the checkout whose content it works on: of its landing files, the first of each stream has landed.
+        state: folder for the state, which is emptied at the start. Caches are kept beside it.
+        project: checkout whose content it uses. At the start, the first landing file of each stream is landed.
     """
 
     bucket, prefix = BUCKET, PREFIX
@@ -79,9 +79,9 @@ class EmbeddedPlatform(Running):
     # -- the services -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the processes that do not run, and wait until all is ready for work.
+        """Start the processes that are down, and wait until all services are ready.
 
-        A server that was killed takes the worker with it: as with another `make dev`, a new worker retries its runs.
+        If Prefect's server was killed, the worker is restarted too: as after a new `make dev`, it retries its runs.
         """
         if not self._runs("prefect"):
             if self._runs("worker"):
@@ -103,7 +103,7 @@ class EmbeddedPlatform(Running):
         return child is not None and child.poll() is None
 
     def kill(self, *services: str) -> None:
-        """End services as a power cut would, and the runs that a worker has started: each leads a group of its own."""
+        """Kill services, as a power cut would, and a worker's runs, which have their own process groups."""
         runs = descendants(self.processes.children["worker"].pid) if "worker" in services else []
         self._signal(signal.SIGKILL, services)
         for run in runs:
@@ -113,11 +113,11 @@ class EmbeddedPlatform(Running):
             self.processes.children[name].wait()
 
     def pause(self, *services: str) -> None:
-        """Freeze services: they keep their connections and answer nothing."""
+        """Freeze services: they keep their connections and do not answer."""
         self._signal(signal.SIGSTOP, services)
 
     def resume(self, *services: str) -> None:
-        """Let paused services go on."""
+        """Resume paused services."""
         self._signal(signal.SIGCONT, services)
 
     def _signal(self, number: signal.Signals, services: tuple[str, ...]) -> None:
@@ -130,7 +130,7 @@ class EmbeddedPlatform(Running):
         dev.deploy(self.processes, self.stack)
 
     def logs(self, *services: str, lines: int = 50) -> str:
-        """The newest lines of the services' logs; of all without a name."""
+        """Return the newest lines of the services' logs, or of all logs if no service is named."""
         names = sorted({PROCESS[each] for each in services} or self.processes.children)
         texts = {name: self.processes.log(name).read_text(errors="replace").splitlines() for name in names}
         return "\n".join(f"{name} | {line}" for name, text in texts.items() for line in text[-lines:])
@@ -138,7 +138,7 @@ class EmbeddedPlatform(Running):
     # -- its systems ------------------------------------------------------------------------------------
 
     def s3(self) -> "S3Client":
-        """A client of the landing bucket's S3."""
+        """Return a client for the landing bucket's S3."""
         access = AwsAccess(
             endpoint_url=self.stack.s3_url,
             region=CREDENTIALS["AWS_DEFAULT_REGION"],
@@ -148,7 +148,7 @@ class EmbeddedPlatform(Running):
         return s3_client(self.bucket, access)
 
     def prefect(self, method: str, path: str, body: object = None) -> Any:
-        """Prefect's answer, from JSON, to a call of its API."""
+        """Call Prefect's API, and return the answer parsed from JSON."""
         url = f"{self.stack.prefect_url}/api/{path}"
         answer = unless_busy(lambda: httpx.request(method, url, json=body, timeout=30, trust_env=False))
         return answer.json() if answer.content else None
@@ -159,34 +159,34 @@ class EmbeddedPlatform(Running):
         return self.stack.airbyte_url
 
     def airbyte(self, path: str, **parameters: Any) -> Any:
-        """The mock Airbyte's answer to a GET of its public API."""
+        """Send a GET request to the mock Airbyte's public API, and return its answer."""
         url = f"{self.airbyte_url}/{path}"
         return httpx.get(url, params=parameters, timeout=30, trust_env=False).raise_for_status().json()
 
-    # -- what it holds ----------------------------------------------------------------------------------
+    # -- its data ---------------------------------------------------------------------------------------
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the tables that readers see to a query."""
+        """Query the published tables."""
         with duckdb.connect(str(self.stack.published), read_only=True) as connection:
             return connection.execute(query).fetchall()
 
     def built(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the tables that dbt has built to a query, dates and times as text."""
+        """Query the tables that dbt has built. Dates and times are returned as text."""
         with duckdb.connect(str(self.stack.state / "warehouse.duckdb"), read_only=True) as connection:
             return _plain(connection.execute(query).fetchall())
 
     def raw(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of a DuckDB that can read the lake to a query, dates and times as text."""
+        """Query with a DuckDB that can read the lake. Dates and times are returned as text."""
         with reading(Path(self.lake)), duckdb.connect() as connection:
             return _plain(connection.execute(query).fetchall())
 
     def messages(self) -> list[dict[str, Any]]:
-        """The alerts that the local receiver has taken, oldest first."""
+        """Return the alerts that the local receiver got, oldest first."""
         return Messages(self.stack.alerts).read()
 
 
 def descendants(process: int) -> list[int]:
-    """The processes that a process has started, and those that these have started."""
+    """Return the ids of a process's descendants."""
     table = subprocess.run(["ps", "-A", "-o", "ppid=,pid="], capture_output=True, text=True, check=True).stdout  # noqa: S607
     pairs = [(int(parent), int(child)) for parent, child in map(str.split, table.splitlines())]
     found = [process]
@@ -196,5 +196,5 @@ def descendants(process: int) -> list[int]:
 
 
 def _plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The rows as they come from a container: JSON, with text for what it has no type for."""
+    """Convert rows to what a container returns: JSON, with text for other types."""
     return [tuple(row) for row in json.loads(json.dumps(rows, default=str))]

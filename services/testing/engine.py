@@ -1,11 +1,11 @@
-"""Whether containers can be started here."""
+"""Checks whether containers can be started on this machine."""
 
 from services.compose.engine import check_engine
 from services.compose.profile import ComposeError
 
 
 def engine_problem() -> str | None:
-    """Why the platform's containers cannot be started here; None where they can."""
+    """Return why the platform's containers cannot be started on this machine, or None if they can."""
     try:
         check_engine()
     except ComposeError as error:

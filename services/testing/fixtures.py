@@ -1,4 +1,4 @@
-"""Pytest fixtures: `pytest_plugins = ["services.testing.fixtures"]` in a conftest.py makes them known."""
+"""Pytest fixtures. `pytest_plugins = ["services.testing.fixtures"]` in a conftest.py makes them available."""
 
 import os
 from collections.abc import Iterator
@@ -11,25 +11,25 @@ from services.testing.platform import Platform, remove_left_behind
 
 
 def owner(config: pytest.Config) -> int:
-    """The process id of pytest itself; of pytest-xdist's controller where this is one of its workers."""
+    """Return pytest's process id. In a worker of pytest-xdist, return the controller's."""
     return os.getppid() if hasattr(config, "workerinput") else os.getpid()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Remove the platforms of tests that were killed before they could."""
+    """Remove the platforms of tests that were killed before they could remove them."""
     if not hasattr(config, "workerinput"):
         remove_left_behind(os.getpid())
 
 
 def need_engine() -> None:
-    """Skip the test that asks, with the reason, where no Docker engine answers."""
+    """Skip the calling test, with the reason, if no Docker engine answers."""
     if problem := engine_problem():
         pytest.skip(problem)
 
 
 @pytest.fixture(scope="module")
 def platform(pytestconfig: pytest.Config) -> Iterator[Platform]:
-    """The whole platform, started once for a module of tests."""
+    """The whole platform, started once for each test module."""
     need_engine()
     with Platform(owner=owner(pytestconfig)) as running:
         yield running

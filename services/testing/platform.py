@@ -1,4 +1,4 @@
-"""The whole platform of docker-compose.yml, for tests: under a project name of its own and on free ports."""
+"""The whole platform of docker-compose.yml for tests, with its own project name and on free ports."""
 
 import json
 import os
@@ -40,22 +40,23 @@ ASK = (
     "found = duckdb.connect(file, read_only=file != ':memory:').execute(sys.argv[2]).fetchall(); "
     "print(json.dumps(found, default=str))"
 )
-"""A Python program: the file of a DuckDB, and a query."""
+"""A Python program whose arguments are a DuckDB file and a query."""
 
 MOST_ROWS = 1_000_000
-"""How many rows a test reads of a query in Snowflake at most; they pass through the worker's memory."""
+"""The most rows that a test reads from a query in Snowflake. They pass through the worker's memory."""
 
 
 class Platform(DockerCompose, Running):
-    """The real docker-compose.yml, beside whatever else runs on this machine.
+    """The real docker-compose.yml, which does not disturb others on this machine.
 
-    Use it in a `with` block: it builds the images, starts the services, waits until they are healthy, and removes
-    them with their volumes at the end.
+    Use it in a `with` block. It builds the images, starts the services, waits until they are healthy, and at the end
+    removes them with their volumes.
 
     Args:
-        project: folder of docker-compose.yml: a clone of the platform.
+        project: folder with docker-compose.yml, in a clone of the platform.
         profile: name of the file in `profiles/`.
-        owner: process id of whoever answers for its removal, in the project's name; see `remove_left_behind`.
+        owner: id of the process that is responsible for its removal. It becomes part of the project's name; see
+            `remove_left_behind`.
     """
 
     lake = "/data/lake"
@@ -82,7 +83,7 @@ class Platform(DockerCompose, Running):
 
     @cached_property
     def compose_command_property(self) -> list[str]:
-        """Compose's command line; the profile decides, the environment of the tests does not."""
+        """Compose's command line. It uses the profile's values, not those of the tests' environment."""
         hidden = [f"--unset={name}" for name in self.profile.values if name not in OVERRIDABLE]
         variables = {"COMPOSE_PROJECT_NAME": self.name, **self.ports, **digests(self.profile)}
         own = [f"{name}={value}" for name, value in variables.items()]
@@ -90,7 +91,7 @@ class Platform(DockerCompose, Running):
 
     @property
     def ports(self) -> dict[str, str]:
-        """The ports on this machine, by the variables that set them."""
+        """The ports on this machine, by the names of their variables."""
         ports = {
             "PREFECT_PORT": self.prefect_port,
             "AIRBYTE_PORT": self.airbyte_port,
@@ -101,7 +102,7 @@ class Platform(DockerCompose, Running):
 
     @property
     def prefect_url(self) -> str:
-        """Where Prefect's UI answers; its API is below /api."""
+        """Address of Prefect's UI. The API is below /api."""
         return f"http://127.0.0.1:{self.prefect_port}"
 
     @property
@@ -111,7 +112,7 @@ class Platform(DockerCompose, Running):
 
     @property
     def s3_url(self) -> str:
-        """Where S3 answers."""
+        """Address of S3."""
         return f"http://127.0.0.1:{self.s3_port}"
 
     def __exit__(self, *_: object) -> None:
@@ -122,17 +123,17 @@ class Platform(DockerCompose, Running):
             _remove_images(lambda project: project == self.name)
 
     def remove(self) -> None:
-        """Remove the containers, and every volume: a backup makes some that the profile does not name."""
+        """Remove the containers and all volumes. A backup creates volumes that the profile does not name."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
         Engine().remove_volumes(self.name)
 
     # -- the services ----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start what does not run yet, and wait until all is healthy.
+        """Start the services that are down, and wait until all are healthy.
 
         Raises:
-            PlatformFailed: a service does not become healthy; the text holds the newest lines of all logs.
+            PlatformFailed: a service does not become healthy. The message has the newest lines of all logs.
         """
         try:
             if services := services_to_recreate(self.compose(*STATES)):
@@ -142,37 +143,37 @@ class Platform(DockerCompose, Running):
             raise PlatformFailed(f"{error.stderr.decode()[-2000:]}\n{self.logs(lines=20)}") from error
 
     def compose(self, *arguments: str) -> str:
-        """Run a command of docker compose on this platform and return what it printed.
+        """Run a docker compose command on this platform, and return its output.
 
         Raises:
-            PlatformFailed: it failed; the text is its standard error.
+            PlatformFailed: it failed. The message has its standard error.
         """
         return self._run(*self.compose_command_property, *arguments)
 
     def _run(self, *command: str) -> str:
         done = subprocess.run(command, cwd=self.context, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
-            said = " ".join(command[command.index("docker") :])
-            raise PlatformFailed(f"{said}: {done.stderr[-4000:]}")
+            called = " ".join(command[command.index("docker") :])
+            raise PlatformFailed(f"{called}: {done.stderr[-4000:]}")
         return done.stdout
 
     def _in(self, service: str, *command: str) -> str:
-        """Run a command in a service's container and return its output; Compose would take 0.1 s more."""
+        """Run a command in a service's container, and return its output. `docker exec` saves 0.1 s over Compose."""
         return self._run("docker", "exec", self._container(service), *command)
 
     def _container(self, service: str) -> str:
         return f"{self.name}-{service}-1"
 
     def kill(self, *services: str) -> None:
-        """End services as a power cut would."""
+        """Kill services, as a power cut would."""
         self.compose("kill", *services)
 
     def pause(self, *services: str) -> None:
-        """Freeze services: they keep their connections and answer nothing."""
+        """Freeze services: they keep their connections and do not answer."""
         self.compose("pause", *services)
 
     def resume(self, *services: str) -> None:
-        """Let paused services go on."""
+        """Resume paused services."""
         self.compose("unpause", *services)
 
     def register(self) -> None:
@@ -180,13 +181,13 @@ class Platform(DockerCompose, Running):
         self.compose("run", "--rm", "--no-deps", "bootstrap")
 
     def logs(self, *services: str, lines: int = 50) -> str:
-        """The newest lines of the services' logs; of all without a name."""
+        """Return the newest lines of the services' logs, or of all logs if no service is named."""
         return self.compose("logs", "--no-color", "--tail", str(lines), *services)
 
-    # -- what goes in ----------------------------------------------------------------------------------
+    # -- input -----------------------------------------------------------------------------------------
 
     def s3(self) -> "S3Client":
-        """A client of the S3 that the profile names, by its access key; without one, by AWS's usual chain."""
+        """Return a client for the profile's S3, with its access key, or else with AWS's default credentials."""
         values = self.profile.values
         access = AwsAccess(
             endpoint_url=self.s3_url if "localstack" in self.profile.services else values["S3_ENDPOINT_URL"],
@@ -197,20 +198,20 @@ class Platform(DockerCompose, Running):
         return s3_client(values["S3_BUCKET"], access)
 
     def land(self, key: str, content: bytes) -> None:
-        """Put an object into the landing bucket, from which it is removed at the end of the `with` block."""
+        """Put an object into the landing bucket. It is removed at the end of the `with` block."""
         self._landed.add(key)
         self.s3().put_object(Bucket=self.bucket, Key=key, Body=content)
 
     def _remove_landed(self) -> None:
-        if "localstack" not in self.profile.services:  # which is gone by then, with all that it held
+        if "localstack" not in self.profile.services:  # LocalStack was removed with its objects
             for key in self._landed:
                 self.s3().delete_object(Bucket=self.bucket, Key=key)
 
-    # -- what comes out --------------------------------------------------------------------------------
+    # -- output ----------------------------------------------------------------------------------------
 
     @contextmanager
     def published(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The tables that readers see, as they are now: a copy of the published warehouse.
+        """Yield a connection to a copy of the published warehouse as it is now.
 
         Raises:
             PlatformFailed: nothing was published yet.
@@ -222,7 +223,7 @@ class Platform(DockerCompose, Running):
                 yield connection
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the warehouse that readers see to a query; from Snowflake, dates and times are text."""
+        """Query the published tables. From Snowflake, dates and times are returned as text."""
         if self.profile.values["DBT_TARGET"] == "snowflake":
             module = ("blocks.snowflake_sql", "--profile", self.profile.name, "--json", f"--rows={MOST_ROWS}")
             return [tuple(row) for row in json.loads(self.compose("exec", "-T", "worker", *PYTHON, *module, query))]
@@ -230,26 +231,26 @@ class Platform(DockerCompose, Running):
             return connection.execute(query).fetchall()
 
     def built(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the tables that dbt has built in DuckDB to a query, dates and times as text."""
-        return self._asked(WAREHOUSE, query)
+        """Query the tables that dbt has built in DuckDB. Dates and times are returned as text."""
+        return self._query(WAREHOUSE, query)
 
     def raw(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of a DuckDB that can read the lake to a query, dates and times as text."""
-        return self._asked(":memory:", query)
+        """Query with a DuckDB that can read the lake. Dates and times are returned as text."""
+        return self._query(":memory:", query)
 
-    def _asked(self, database: str, query: str) -> list[tuple[Any, ...]]:
+    def _query(self, database: str, query: str) -> list[tuple[Any, ...]]:
         printed = self._in("worker", "python", "-c", ASK, database, query)
         return [tuple(row) for row in json.loads(printed)]
 
     def messages(self) -> list[dict[str, Any]]:
-        """The alerts that the local receiver has taken, oldest first."""
-        # `make alerts` takes a second of processor time, and this is asked twice a second.
+        """Return the alerts that the local receiver got, oldest first."""
+        # This is called twice a second, and `make alerts` would take a second of CPU time.
         file = f"/data/alerts/{Messages.FILE}"
         found = self._in("alerts", "sh", "-c", f"test ! -e {file} || cat {file}")
         return [json.loads(line) for line in found.splitlines()]
 
     def prefect(self, method: str, path: str, body: object = None) -> Any:
-        """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
+        """Call Prefect's API, and return the answer from JSON, e.g. `prefect("POST", "flow_runs/filter", {})`."""
         url = f"{self.prefect_url}/api/{path}"
         if "prefect" not in self.profile.services:
             url = f"{self.profile.values['PREFECT_API_URL']}/{path}"
@@ -260,7 +261,7 @@ class Platform(DockerCompose, Running):
         return response.json() if response.content else None
 
     def airbyte(self, path: str, **parameters: Any) -> Any:
-        """The mock Airbyte's answer to a GET of its public API, with a token where it asks for one."""
+        """Send a GET request to the mock Airbyte's public API, with a token if it needs one. Return the answer."""
         headers = {}
         if client_id := self.profile.values.get("AIRBYTE_CLIENT_ID"):
             credentials = {"client_id": client_id, "client_secret": secret(self.profile, "AIRBYTE_CLIENT_SECRET")}
@@ -276,9 +277,9 @@ class Platform(DockerCompose, Running):
 
 
 def remove_left_behind(owner: int) -> list[str]:
-    """Remove the platforms, and the images, that this process or one that has ended left behind; the platforms' names.
+    """Remove platforms and images that this process, or one that has ended, left behind. Return the platforms' names.
 
-    A test process that is killed removes nothing.
+    A test process that is killed removes nothing itself.
     """
     if not shutil.which("docker"):
         return []
@@ -291,16 +292,16 @@ def remove_left_behind(owner: int) -> list[str]:
     return left
 
 
-def _remove_images(is_ours: Callable[[str], bool]) -> None:
-    """Remove the images whose project is ours: each platform builds its own, labelled with its name."""
+def _remove_images(is_own: Callable[[str], bool]) -> None:
+    """Remove the images whose project matches. Each platform builds its own images, labelled with its name."""
     label = "com.docker.compose.project"
     built = set(_docker("images", "--quiet", "--filter", f"label={label}").split())
     if not built:
         return
     template = f'{{{{.Id}}}} {{{{index .Config.Labels "{label}"}}}}'
     of = dict(line.split() for line in _docker("inspect", "--format", template, *sorted(built)).splitlines())
-    if ours := [image for image, project in of.items() if is_ours(project)]:
-        _docker("rmi", "--force", *ours)
+    if matching := [image for image, project in of.items() if is_own(project)]:
+        _docker("rmi", "--force", *matching)
 
 
 def _docker(*arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""A platform at work, as tests and scenarios drive it, in containers or without."""
+"""A running platform, with or without containers, as tests and scenarios use it."""
 
 import time
 from abc import ABC, abstractmethod
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 Found = TypeVar("Found")
 PASSING = (httpx.HTTPError, duckdb.Error, BotoCoreError, ClientError)
-"""What is raised while a service is away."""
+"""Errors that are raised while a service is down."""
 
 
 BUSY_SECONDS = 60.0
 
 
 def unless_busy(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """The answer to a request, which is repeated while Prefect's database is busy: it then answers 503.
+    """Return the answer to a request. Repeat the request while Prefect answers 503, because its database is busy.
 
     Raises:
-        httpx.HTTPError: there is no answer, or one of failure.
+        httpx.HTTPError: there is no answer, or its status is an error.
     """
     deadline = time.monotonic() + BUSY_SECONDS
     while (answer := ask()).status_code == 503 and time.monotonic() < deadline:
@@ -34,16 +34,16 @@ def unless_busy(ask: Callable[[], httpx.Response]) -> httpx.Response:
 
 
 class PlatformFailed(Exception):
-    """The platform did not do what was waited for; the text holds the end of its logs."""
+    """The platform did not do what was expected. The message has the end of its logs."""
 
 
 class Running(ABC):
-    """What can be done to a running platform, and asked of it, whichever engine runs it.
+    """A running platform, whichever engine runs it.
 
     Attributes:
         bucket: landing bucket.
-        prefix: where files land in it.
-        lake: folder of the raw Parquet files, as `raw` reads it.
+        prefix: prefix of the landed files' keys.
+        lake: folder of raw's Parquet files, as `raw` queries see it.
     """
 
     bucket: str
@@ -54,19 +54,19 @@ class Running(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start what does not run, and wait until all is ready for work."""
+        """Start the services that are down, and wait until all are ready."""
 
     @abstractmethod
     def kill(self, *services: str) -> None:
-        """End services as a power cut would."""
+        """Kill services, as a power cut would."""
 
     @abstractmethod
     def pause(self, *services: str) -> None:
-        """Freeze services: they keep their connections and answer nothing."""
+        """Freeze services: they keep their connections and do not answer."""
 
     @abstractmethod
     def resume(self, *services: str) -> None:
-        """Let paused services go on."""
+        """Resume paused services."""
 
     @abstractmethod
     def register(self) -> None:
@@ -74,54 +74,54 @@ class Running(ABC):
 
     @abstractmethod
     def logs(self, *services: str, lines: int = 50) -> str:
-        """The newest lines of the services' logs; of all without a name."""
+        """Return the newest lines of the services' logs, or of all logs if no service is named."""
 
     # -- its systems ------------------------------------------------------------------------------------
 
     @abstractmethod
     def s3(self) -> "S3Client":
-        """A client of the landing bucket's S3."""
+        """Return a client for the landing bucket's S3."""
 
     @abstractmethod
     def prefect(self, method: str, path: str, body: object = None) -> Any:
-        """Prefect's answer, from JSON, to a call of its API, e.g. `prefect("POST", "flow_runs/filter", {})`."""
+        """Call Prefect's API, and return the answer from JSON, e.g. `prefect("POST", "flow_runs/filter", {})`."""
 
     @abstractmethod
     def airbyte(self, path: str, **parameters: Any) -> Any:
-        """The mock Airbyte's answer to a GET of its public API."""
+        """Send a GET request to the mock Airbyte's public API, and return its answer."""
 
     @property
     @abstractmethod
     def airbyte_url(self) -> str:
         """Base URL of the mock Airbyte's public API."""
 
-    # -- what it holds ----------------------------------------------------------------------------------
+    # -- its data ---------------------------------------------------------------------------------------
 
     @abstractmethod
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the tables that readers see to a query."""
+        """Query the published tables."""
 
     @abstractmethod
     def built(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of the tables that dbt has built to a query, dates and times as text."""
+        """Query the tables that dbt has built. Dates and times are returned as text."""
 
     @abstractmethod
     def raw(self, query: str) -> list[tuple[Any, ...]]:
-        """The answer of a DuckDB that can read the lake to a query, dates and times as text."""
+        """Query with a DuckDB that can read the lake. Dates and times are returned as text."""
 
     @abstractmethod
     def messages(self) -> list[dict[str, Any]]:
-        """The alerts that the local receiver has taken, oldest first."""
+        """Return the alerts that the local receiver got, oldest first."""
 
-    # -- what follows from these ------------------------------------------------------------------------
+    # -- helpers built on these -------------------------------------------------------------------------
 
     @property
     def faults_url(self) -> str:
-        """Where the mock Airbyte is asked for faults."""
+        """Address for creating faults in the mock Airbyte."""
         return f"{self.airbyte_url.removesuffix('/api/public/v1')}/_mock/faults"
 
     def flow_runs(self, deployment: str | None = None) -> list[dict[str, Any]]:
-        """The flow runs, newest first: of one deployment (`flow/deployment`), or all but subflows."""
+        """Return the flow runs of a deployment (`flow/deployment`), or all without subflow runs, newest first."""
         body: dict[str, Any] = {"sort": "EXPECTED_START_TIME_DESC", "limit": 100}
         body["flow_runs"] = {"parent_task_run_id": {"is_null_": True}}
         if deployment:
@@ -131,30 +131,30 @@ class Running(ABC):
         return runs
 
     def start_run(self, deployment: str, parameters: Mapping[str, Any] | None = None) -> str:
-        """Ask for a run of a deployment (`flow/deployment`); its id."""
+        """Create a run of a deployment (`flow/deployment`), and return its id."""
         found = self.prefect("GET", f"deployments/name/{deployment}")
         run = self.prefect("POST", f"deployments/{found['id']}/create_flow_run", {"parameters": dict(parameters or {})})
         return str(run["id"])
 
     def end_of_run(self, run_id: str, seconds: float = 180) -> dict[str, Any]:
-        """Wait for the end of a flow run; the run with its `state`.
+        """Wait for a flow run to end, and return it with its `state`.
 
         Raises:
-            PlatformFailed: it has not ended in time.
+            PlatformFailed: it did not end in time.
         """
         return self.eventually(lambda: self._ended(run_id), f"the end of flow run {run_id}", seconds)
 
     def run(self, deployment: str, parameters: Mapping[str, Any] | None = None, seconds: float = 180) -> dict[str, Any]:
-        """Run a deployment (`flow/deployment`) to its end; the flow run with its `state`."""
+        """Run a deployment (`flow/deployment`), wait for its end, and return the flow run with its `state`."""
         return self.end_of_run(self.start_run(deployment, parameters), seconds)
 
     def eventually(self, look: Callable[[], Found | None], what: str, seconds: float = 180) -> Found:
-        """Look twice a second until something is found; services that do not answer meanwhile are borne.
+        """Call `look` twice a second until it returns something. Ignore services that do not answer.
 
-        A look that takes long is followed by a longer pause, so that looking does not delay what is looked for.
+        After a slow call, the pause is longer, so that looking does not delay the platform.
 
         Raises:
-            PlatformFailed: nothing was found in time.
+            PlatformFailed: `look` returned nothing in time.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -166,7 +166,7 @@ class Running(ABC):
             except (*PASSING, PlatformFailed) as error:
                 trouble = f" ({error})"
             if time.monotonic() > deadline:
-                raise PlatformFailed(f"Waited {seconds:g} s for {what} in vain{trouble}.\n{self.logs()}")
+                raise PlatformFailed(f"Waited {seconds:g} s for {what}, without success{trouble}.\n{self.logs()}")
             time.sleep(min(10.0, max(0.5, 2 * (time.monotonic() - begun))))
 
     def _ended(self, run_id: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from services.airbyte.config_file import load_config
 from services.content import CONNECTIONS_FILE, PROJECT
 from services.sample.checkout import copy_with_sample, link_environment, own_content
 from services.sample.files import AWAY, LIST, SHARED, SOURCES_FILE, Sample, SampleError, files_in
-from services.sample.move import put_back, take_out
+from services.sample.move import remove, restore
 from services.sources import render
 from services.sources.facts import facts_of
 from services.sources.project import apply, project_of
@@ -62,11 +62,11 @@ def yes(_: str) -> bool:
 
 def test_what_goes_comes_back_byte_for_byte(sample: Sample) -> None:
     before = contents(sample.root)
-    assert take_out(sample, CONSOLE, yes) == 0
+    assert remove(sample, CONSOLE, yes) == 0
     assert streams(sample.root) == []
     assert sample.others() == []
     assert [str(file) for file in files_in(sample.root) if "flight" in str(file) and AWAY not in file.parents] == []
-    assert put_back(sample, CONSOLE, yes) == 0
+    assert restore(sample, CONSOLE, yes) == 0
     assert contents(sample.root) == before
     assert not (sample.root / AWAY).exists()
 
@@ -74,11 +74,11 @@ def test_what_goes_comes_back_byte_for_byte(sample: Sample) -> None:
 def test_what_is_the_users_stays_in_its_place(with_orders: Sample) -> None:
     own = with_orders.others()
     assert {file.name for file in own} == {"orders.csv", "orders.sql", "orders.yml", "stg_orders.sql", "stg_orders.yml"}
-    take_out(with_orders, CONSOLE, yes)
+    remove(with_orders, CONSOLE, yes)
     assert streams(with_orders.root) == ["orders"]
     assert with_orders.others() == own
     assert sorted(streams(with_orders.root / AWAY)) == with_orders.streams()
-    put_back(with_orders, CONSOLE, yes)
+    restore(with_orders, CONSOLE, yes)
     assert streams(with_orders.root)[0] == "orders"
     assert sorted(streams(with_orders.root)) == sorted(["orders", *with_orders.streams()])
     apply(project_of(with_orders.root).changes_to_remove("orders"))
@@ -87,15 +87,15 @@ def test_what_is_the_users_stays_in_its_place(with_orders: Sample) -> None:
 
 def test_without_consent_nothing_moves(sample: Sample) -> None:
     before = contents(sample.root)
-    assert take_out(sample, CONSOLE, lambda _: False) == 1
+    assert remove(sample, CONSOLE, lambda _: False) == 1
     assert contents(sample.root) == before
 
 
 def test_what_was_changed_is_named_before_it_moves(sample: Sample) -> None:
     (changed := sample.root / "dbt_project/models/marts/dim_planes.sql").write_text("select 1 as mine")
     console = Console(record=True, width=500)
-    take_out(sample, console, yes)
-    assert "not as committed: dbt_project/models/marts/dim_planes.sql" in console.export_text()
+    remove(sample, console, yes)
+    assert "uncommitted changes: dbt_project/models/marts/dim_planes.sql" in console.export_text()
     assert (sample.root / AWAY / changed.relative_to(sample.root)).read_text() == "select 1 as mine"
 
 
@@ -107,20 +107,20 @@ def test_a_model_of_the_users_that_reads_the_sample_is_named(sample: Sample, tex
     (sample.root / "dbt_project/models/marts/mine.sql").write_text(text)
     before = contents(sample.root)
     with pytest.raises(SampleError, match=rf"dbt_project/models/marts/mine\.sql reads {read} of the sample"):
-        take_out(sample, CONSOLE, yes)
+        remove(sample, CONSOLE, yes)
     assert contents(sample.root) == before
 
 
 def test_what_cannot_be_is_said(sample: Sample) -> None:
-    with pytest.raises(SampleError, match="is in its place"):
-        put_back(sample, CONSOLE, yes)
-    take_out(sample, CONSOLE, yes)
-    with pytest.raises(SampleError, match="was taken out already"):
-        take_out(sample, CONSOLE, yes)
+    with pytest.raises(SampleError, match="is in place already"):
+        restore(sample, CONSOLE, yes)
+    remove(sample, CONSOLE, yes)
+    with pytest.raises(SampleError, match="was removed already"):
+        remove(sample, CONSOLE, yes)
     (sample.root / "localstack/landing/planes").mkdir()
     (sample.root / "localstack/landing/planes/planes.csv.gz").touch()
-    with pytest.raises(SampleError, match=r"where the sample would go: localstack/landing/planes/planes\.csv\.gz"):
-        put_back(sample, CONSOLE, yes)
+    with pytest.raises(SampleError, match=r"in the way of the sample: localstack/landing/planes/planes\.csv\.gz"):
+        restore(sample, CONSOLE, yes)
     shutil.rmtree(sample.root / AWAY)
     with pytest.raises(SampleError, match="There is no sample"):
         sample.files()
@@ -132,7 +132,7 @@ def changed(request: pytest.FixtureRequest, with_orders: Sample) -> Sample:
         apply(project_of(with_orders.root).changes_to_remove("orders"))
         shutil.rmtree(with_orders.root / "localstack/landing/orders")
     elif request.param == "taken out":
-        take_out(with_orders, CONSOLE, yes)
+        remove(with_orders, CONSOLE, yes)
     return with_orders
 
 
