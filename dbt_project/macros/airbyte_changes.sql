@@ -1,4 +1,4 @@
-{# How many values of a row Airbyte nulled or cut on the way: the length of `changes` in its `_airbyte_meta`. #}
+{# The number of values in a row that Airbyte nulled or truncated: the length of `changes` in `_airbyte_meta`. #}
 {% macro airbyte_changes(meta) %}
     {{- adapter.dispatch('airbyte_changes')(meta) -}}
 {% endmacro %}

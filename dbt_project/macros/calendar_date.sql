@@ -1,9 +1,9 @@
-{# The date of three integer columns; null where there is no such day. #}
+{# The date from three integer columns; null if there is no such day. #}
 {% macro calendar_date(year, month, day) %}
     {{- adapter.dispatch('calendar_date')(year, month, day) -}}
 {% endmacro %}
 
-{# Snowflake takes February 30 for March 2. #}
+{# Snowflake turns February 30 into March 2. #}
 {% macro default__calendar_date(year, month, day) -%}
     {%- set date = 'date_from_parts(' ~ year ~ ', ' ~ month ~ ', ' ~ day ~ ')' -%}
     case when month({{ date }}) = {{ month }} and dayofmonth({{ date }}) = {{ day }} then {{ date }} end

@@ -1,11 +1,11 @@
 {#
-    Logs where the rows of a source are: in staging, or why they are not. Each staging model does so once it is built; the
-    platform puts the figures on the run's page, and compares them. Nothing is counted where nothing was loaded in the
-    hour before.
+    Logs how many rows of a source are in staging, and why the others are not. Every staging model does this after it is
+    built. The platform shows the figures on the run's page and compares them. It counts nothing if nothing was loaded in
+    the last hour.
 
-    It counts the rows whose keys lie where the files of that hour have theirs, in the source's `range_column`: a key has
-    all its versions there, so the sums come out as those of all rows would, and cost what the files cost. Where the source
-    or the model has no such column, all rows are counted.
+    It only counts rows in the range of `range_column` that the last hour's files cover. All versions of a key are in that
+    range, so the figures add up as they would for all rows, at the cost of these files. If the source or the model has no
+    such column, it counts all rows.
 #}
 {% macro count_rows(stream, source, columns, staging) -%}
     {%- set notes = declared_notes(source) -%}
@@ -52,7 +52,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# For the post-hook of every model: counts the rows of a model of one source whose test on raw says what its key is. #}
+{# The post-hook of every model. It counts rows if the model reads one source, and a test on that source names its key. #}
 {% macro count_rows_of_model() -%}
     {%- set parents = model.depends_on.nodes -%}
     {%- if execute and parents | length == 1 and parents[0] in graph.sources -%}

@@ -1,4 +1,4 @@
-{# The sums of a group of rows of fct_flights from which `flight_measures` are made, however the groups are put together. #}
+{# Sums over a group of rows of fct_flights. Groups can be combined before `flight_measures` turns them into measures. #}
 {% macro flight_sums() -%}
     count(*) as flights,
     {%- for status in ['cancelled', 'diverted', 'on_time', 'late'] %}
@@ -11,8 +11,8 @@
     {%- endfor %}
 {%- endmacro %}
 
-{# The measures of a group of flights, defined once for every aggregate. Snowflake's quotient of whole numbers has six
-   digits, so it is of doubles. #}
+{# The measures of a group of flights, defined once for all aggregates. They divide doubles, because Snowflake's quotient of
+   whole numbers has only six decimal places. #}
 {% macro flight_measures() -%}
     {%- for count in ['flights', 'cancelled', 'diverted', 'on_time', 'late'] %}
     cast(sum({{ count }}) as bigint) as {{ count }},

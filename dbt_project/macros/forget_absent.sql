@@ -1,7 +1,6 @@
 {#
-    Deletes a model's rows that staging does not have, whatever raw says: for a source that sends deletions, or of which
-    Airbyte itself deletes rows, as it does where it deduplicates. For the post-hook of an incremental model with
-    `_airbyte_raw_id`.
+    Deletes a model's rows that are not in staging. Use it for a source that sends deletions, or whose rows Airbyte itself
+    deletes, for example when it deduplicates. It is a post-hook for an incremental model with `_airbyte_raw_id`.
 #}
 {% macro forget_absent(staging) -%}
     {%- if is_incremental() -%}

@@ -1,7 +1,7 @@
 {#
-    Deletes a model's rows whose file was loaded again: those that are older than the newest load of their file, which
-    `of_newest_files` tells. Rows of files that the source no longer has at all stay. For the post-hook of an incremental
-    model with `of_changed_files`, `_airbyte_extracted_at` and `_ab_source_file_url`, in front of `note_built`.
+    Deletes a model's rows that are older than the newest load of their file, as `of_newest_files` defines it. Rows of files
+    that are no longer in the source stay. It is a post-hook for an incremental model with `of_changed_files`,
+    `_airbyte_extracted_at` and `_ab_source_file_url`, and runs before `note_built`.
 #}
 {% macro forget_deleted(source) -%}
     {%- if is_incremental() -%}

@@ -1,6 +1,6 @@
 {#
-    Removes an object's rows from the snapshots, which no build makes anew. A version that such a row had replaced is
-    the current one again.
+    Removes an object's rows from the snapshots, because builds do not recreate snapshots. If such a row had replaced an
+    earlier version, that version becomes the current one again.
 #}
 {% macro forget_file(key) %}
     {%- for node in graph.nodes.values() if node.resource_type == 'snapshot' -%}
@@ -22,11 +22,11 @@
             {%- do run_query('delete from ' ~ relation ~ ' where ' ~ held) -%}
         {%- endif -%}
     {%- endfor -%}
-    {#- dbt rolls back what an operation leaves open. -#}
+    {#- dbt rolls back an operation's open transaction. -#}
     {%- do run_query('commit') -%}
 {% endmacro %}
 
-{# A condition on a row's file: that it is the object, or lies in it if it is a zip archive. #}
+{# A condition that a row's file is the object, or is inside it if the object is a zip archive. #}
 {% macro of_object(key, column) -%}
     {%- set text = key | replace("'", "''") -%}
     {%- set text = text | replace('\\', '\\\\') if target.type == 'snowflake' else text -%}

@@ -1,6 +1,6 @@
 {#
-    `, _ab_source_file_url` in a test of a model that declares this column, so that each failing row says which file it is
-    of. A test that groups rows has the first and the last file of each group.
+    Adds `, _ab_source_file_url` to the columns of a test if its model declares that column, so that each failing row shows
+    its file. A test that groups rows gets the first and the last file of each group.
 #}
 {% macro and_file(grouped=false) -%}
     {%- set tested = graph.nodes[model.attached_node] if execute and model.attached_node in graph.nodes else {} -%}
@@ -12,7 +12,7 @@
     {{ return(', _ab_source_file_url') }}
 {%- endmacro %}
 
-{# dbt's own tests, with the files of the rows that they return. #}
+{# dbt's own tests, with the files of the failing rows. #}
 {% macro default__test_not_null(model, column_name) %}
 
 select {{ '*' if should_store_failures() else column_name ~ and_file() }}

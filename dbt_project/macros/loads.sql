@@ -1,20 +1,20 @@
 {#
-    What a build or a test has still to look at. Four tables beside the marts say so:
+    Records what a build or a test still has to read, in four tables beside the marts:
 
-    _dbt_parts    a row for each part of raw, as `note_parts` explains, and load of a file in it
-    _dbt_loads    a row for each load of a file, numbered by the run that saw it first or saw it change; `least` and
-                  `greatest` are the bounds of its rows in the source's `range_column`, as text. A load that raw no longer
-                  holds has no rows; a model may still have them
-    _dbt_changes  a row for each incremental build: between which values of a column its rows may have changed
-    _dbt_reads    how far each model has been built, and each test has passed, by the numbers of the other two
+    _dbt_parts    one row per part of raw (see `note_parts`) and load of a file in it
+    _dbt_loads    one row per load of a file, with the number of the run that first saw it or saw it change; `least` and
+                  `greatest` are the bounds of its rows in the source's `range_column`, as text. The row count of a load
+                  that raw no longer has is 0, but a model may still have its rows
+    _dbt_changes  one row per incremental build: the range of a column in which its rows may have changed
+    _dbt_reads    how far each model was built and each test has passed, as numbers of the two tables above
 
-    A number, and no time: two syncs at once can commit in another order than they extracted in.
+    These are numbers and not times, because concurrent syncs can commit in another order than they extracted.
 #}
 {% macro noted(name) -%}
     {{- api.Relation.create(database=target.database, schema=target.schema, identifier='_dbt_' ~ name, type='table') -}}
 {%- endmacro %}
 
-{# For on-run-start, in front of `note_loads`. #}
+{# An on-run-start hook that creates the tables. It runs before `note_loads`. #}
 {% macro make_notes() -%}
     {%- set load = 'file varchar, last_modified timestamptz, generation bigint, first_extracted timestamptz, '
         ~ 'last_extracted timestamptz, row_count bigint, least varchar, greatest varchar' -%}
@@ -28,7 +28,7 @@
     create table if not exists {{ noted('reads') }} (reader varchar, text varchar, loads bigint, changes bigint)
 {%- endmacro %}
 
-{# For on-run-start: notes the loads of every source that one of the project's tests of raw is declared on. #}
+{# An on-run-start hook that records the loads of every source with one of the project's tests on raw. #}
 {% macro note_loads() -%}
     {%- if execute and flags.WHICH in ['build', 'run', 'test', 'retry', 'snapshot'] and noted_sources() -%}
         {%- for id, relation in noted_sources().items() -%}
@@ -55,7 +55,7 @@
             {%- endfor %}
         ),
 
-        -- Never a number that was given before.
+        -- A number is never used twice.
         given as (select number from {{ noted('loads') }} union all select loads from {{ noted('reads') }}),
 
         new as (select coalesce(max(number), 0) + 1 as number from given)
@@ -86,7 +86,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The sources whose loads are noted, by their ids. #}
+{# The sources whose loads are recorded, by id. #}
 {% macro noted_sources() -%}
     {%- set of_raw = ['every_value_is_cast', 'no_airbyte_changes', 'unique_in_each_file'] -%}
     {%- set found = {} -%}
@@ -100,8 +100,8 @@
     {{ return(found) }}
 {%- endmacro %}
 
-{# The column of a source's key by which builds and tests leave out what did not change: the first that is a time or a
-   whole number, by `unique_in_each_file` and sources.yml. None where there is none. #}
+{# The column of a source's key with which builds and tests skip unchanged rows: the first time or whole number in the key,
+   by `unique_in_each_file` and sources.yml. None if there is none. #}
 {% macro range_column(relation) -%}
     {%- set id = id_of(relation) -%}
     {%- set types = declared_types(relation) -%}
@@ -115,7 +115,7 @@
     {{ return(found[0] if found else none) }}
 {%- endmacro %}
 
-{# How far a model was built or a test has passed, as `loads` and `changes`; none where that is not known. #}
+{# How far a model was built or a test has passed, as numbers `loads` and `changes`; none if that is unknown. #}
 {% macro last_read(reader, text='') -%}
     {%- set reads = noted('reads') -%}
     {%- if not execute or not adapter.get_relation(target.database, target.schema, '_dbt_reads') -%}
@@ -127,7 +127,7 @@
     {{ return({'loads': rows[0][0] | int, 'changes': rows[0][1] | int} if rows else none) }}
 {%- endmacro %}
 
-{# SQL that notes how far readers, each with the text of what it is, have got: everything noted so far. #}
+{# SQL that records that readers have processed everything recorded so far. `readers` maps each id to the hash of its text. #}
 {% macro note_reads(readers) -%}
     delete from {{ noted('reads') }} where reader in ({% for reader in readers %}'{{ reader }}'{{ ', ' if not loop.last }}{% endfor %});
     insert into {{ noted('reads') }} (reader, text, loads, changes)
@@ -142,13 +142,13 @@
     cross join (select coalesce(max(number), 0) as number from {{ noted('changes') }}) as changes
 {%- endmacro %}
 
-{# The files of a source that were loaded, or loaded again, after a number, as a query. #}
+{# A query for the files of a source that were loaded, or loaded again, after a number. #}
 {% macro files_loaded_since(source_id, number) -%}
     select file from {{ noted('loads') }} where source = '{{ source_id }}' and number > {{ number }}
 {%- endmacro %}
 
-{# The loads that a source holds, a row each, as the begin of the last run has noted them. A query of the source itself where
-   none are noted: for a source without a test of raw, and in a unit test. #}
+{# A query for a source's loads, one row each, as recorded at the start of the last run. It reads the source itself if its
+   loads are not recorded: for a source without a test on raw, and in a unit test. #}
 {% macro loads_of(relation) -%}
     {%- if execute and not relation.is_cte and id_of(relation) in noted_sources() -%}
         select * from {{ noted('loads') }} where source = '{{ id_of(relation) }}' and row_count > 0
@@ -157,8 +157,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Between which values of its `range_column` the rows of a source's loads lie that a condition picks. `least` is none where
-   there are none; none where the source has no such column. #}
+{# The range of a source's `range_column` in the loads that meet the condition `picked`. `least` is none if there are no such
+   loads. None if the source has no such column. #}
 {% macro range_of_loads(relation, picked) -%}
     {%- set column = range_column(relation) -%}
     {%- if column is none -%}
@@ -173,12 +173,12 @@
     {{ return({'column': column, 'type': type, 'least': row[0], 'greatest': row[1]}) }}
 {%- endmacro %}
 
-{# SQL for a load's bounds, comparable with each other; `type` is that of the source's `range_column`. #}
+{# SQL for a load's bounds in a comparable form; `type` is the type of the source's `range_column`. #}
 {% macro bounds(type) -%}
     {{ return(('cast(least as bigint)', 'cast(greatest as bigint)') if type == 'bigint' else ('least', 'greatest')) }}
 {%- endmacro %}
 
-{# The id of a source or model, by its relation; none where it is not the project's. #}
+{# The id of a source or model, by its relation; none if it is not in the project. #}
 {% macro id_of(relation) -%}
     {%- set found = [] -%}
     {%- if execute and relation is not string -%}

@@ -1,11 +1,12 @@
 {#
-    Raw is append-only, so a key has a row for each time that it was loaded. Keeps the one extracted last; rows of one
-    instant are ordered by their file's time and name, and rows of one file by Airbyte's id. The mock's ids grow with
-    the file's rows, so the last row of a file wins. Airbyte's own ids are random, but it extracts the rows of a file one
-    after another.
+    Raw is append-only, so a key has a row for each time that it was loaded. This keeps the row that was extracted last. Rows
+    extracted at the same instant are ordered by their file's time and name, and rows of one file by Airbyte's id. The mock's
+    ids increase with the file's rows, so the last row of a file wins. Airbyte's own ids are random, but it extracts the rows
+    of a file one after another.
 
-    Of a source that sends `changes` (Airbyte's CDC), the one changed last, and none of a key whose last change is a
-    deletion. The staging model selects `_ab_cdc_updated_at` and `_ab_cdc_deleted_at` as timestamptz.
+    With `changes`, for a source that sends changes (Airbyte's CDC), it keeps the row that was changed last, and no row for a
+    key whose last change is a deletion. The staging model selects `_ab_cdc_updated_at` and `_ab_cdc_deleted_at` as
+    timestamptz.
 #}
 {% macro newest_version(key, changes=false) -%}
     qualify row_number() over (
@@ -25,14 +26,13 @@
 {%- endmacro %}
 
 {#
-    Leaves out of the CTE `source`, which selects from `relation`, the rows of former loads of each file: a row that was
-    deleted, and the former key of one whose key has changed. A refresh or a full refresh loads a file anew in a higher
-    generation. It ends in a WHERE. For files that are whole, as those of the sample: leave it out where a file is
-    overwritten with the next rows of a series.
+    Removes the rows of earlier loads of each file from the CTE `source`, which selects from `relation`. This drops rows that
+    were deleted in the file, and the old key of a row whose key has changed. A refresh or full refresh loads a file again
+    with a higher generation. The SQL ends in a WHERE. Use it for files that are replaced as a whole, such as those of the
+    sample. Leave it out if a file is overwritten with the next rows of a series.
 
-    It goes by the loads that the run has noted when it began, so that no query compares all of raw. The rows that a later
-    load has replaced go when the next run has noted it. Few loads were replaced, so that a join to these costs less than
-    one to the loads that count.
+    It uses the loads recorded at the start of the run, so that no query compares all of raw. Rows that a later load has
+    replaced are removed once the next run has recorded that load. It joins the replaced loads, because they are few.
 #}
 {% macro of_newest_files(relation) -%}
     left join (
@@ -47,9 +47,9 @@
     where replaced.file is null
 {%- endmacro %}
 
-{# A query for a source's loads of files, a row each: the times at which Airbyte read the first and last of its rows, their
-   number, and the bounds of a column. The bounds of times are days, with room for every time zone. With `part`, SQL that
-   tells the parts of the source apart, a row each load and part. `rows` are those of the source that it reads, if not all. #}
+{# A query with one row per load of a file of a source: the times at which Airbyte read its first and last rows, the number
+   of rows, and the bounds of a column. Bounds of times are days, with room for every time zone. `part` is SQL for the part
+   that a row belongs to; with it, there is one row per load and part. `rows` is what to read instead of the whole source. #}
 {% macro file_loads(relation, column=none, rows=none, part=none) -%}
     {%- set raw = raw_types(relation) -%}
     {%- set columns = airbyte_columns() -%}
@@ -72,7 +72,7 @@
     group by 1, 2, 3 {%- if part is not none %}, 4 {%- endif %}
 {%- endmacro %}
 
-{# The least and the greatest of a column's values, as the notes have them. #}
+{# The smallest and the largest value of a column, as `_dbt_loads` stores them. #}
 {% macro bounds_of(value, type) -%}
     {%- if type == 'timestamptz' -%}
         cast(cast(min({{ value }}) as date) - 2 as varchar) || ' 00:00:00+00:00' as least,

@@ -1,12 +1,12 @@
 {#
-    For an incremental model with a source's key: a condition that every row meets whose newest version may be another one
-    than the table's. A file has changed if a load of it was noted after the table was last built; the rows to look at lie
-    between the least and the greatest value of the source's `range_column` in such files, in each of their loads, also
-    those that raw has lost. Staging's window and the warehouse then read these rows alone, so a day's file costs a day.
+    A condition for an incremental model with a source's key. Every row whose newest version may differ from the table meets
+    it. A file has changed if a load of it was recorded after the table was last built. The condition is the range of the
+    source's `range_column` in all loads of such files, including loads that raw no longer has. Staging's window function and
+    the warehouse then read only these rows, so a file of one day costs one day.
 
-    The column has the same name in the source and in the model. The model needs the hooks `note_changes` before it and
-    `note_built` after it. The rows in between are read in vain; a key that grows with time keeps them few. If someone
-    deleted rows from the source by hand, use `--full-refresh`.
+    The column has the same name in the source and in the model. The model needs the pre-hook `note_changes` and the
+    post-hook `note_built`. Unchanged rows within the range are read unnecessarily; with a key that grows with time they are
+    few. If someone deleted rows from the source by hand, use `--full-refresh`.
 #}
 {% macro of_changed_files(relation) -%}
     {%- set range = changed_range(relation) if execute else none -%}
@@ -19,22 +19,22 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# `value` is for SQL where the column is not yet of the range's type. #}
+{# `value` is SQL for the column if it does not have the range's type yet. #}
 {% macro between(range, value=none) -%}
     {{ value or range.column }} between cast('{{ range.least }}' as {{ range.type }}) and cast('{{ range.greatest }}' as {{ range.type }})
 {%- endmacro %}
 
-{# The range of `of_changed_files`; `least` is none where no file has changed. None where every row is to be looked at. #}
+{# The range for `of_changed_files`; `least` is none if no file has changed. None if every row has to be read. #}
 {% macro changed_range(relation) -%}
     {%- set last = last_read(model.unique_id) if is_incremental() else none -%}
     {%- if last is none -%}
         {{ return(none) }}
     {%- endif -%}
-    {#- Of loads that raw has lost the model still has rows. -#}
+    {#- Include loads that raw no longer has, because the model still has their rows. -#}
     {{ return(range_of_loads(relation, 'file in (' ~ files_loaded_since(id_of(relation), last.loads) ~ ')')) }}
 {%- endmacro %}
 
-{# For the pre-hook of such a model: notes between which values the build may change its rows. #}
+{# The pre-hook of such a model. It records the range in which the build may change rows. #}
 {% macro note_changes(relation) -%}
     {%- set range = changed_range(relation) if execute else none -%}
     {%- if range is none or range.least is not none -%}
@@ -51,7 +51,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Notes the files of which a model has rows, and raw has none: they were lost before there were notes. #}
+{# Records files that a model has rows of but raw does not, because raw lost them before loads were recorded. #}
 {% macro note_lost(relation) -%}
     {%- set column = range_column(relation) -%}
     insert into {{ noted('loads') }} (
@@ -74,13 +74,13 @@
     group by _ab_source_file_url
 {%- endmacro %}
 
-{# For the last post-hook of such a model, and of one with `of_changed_periods`: the next build begins here. #}
+{# The last post-hook of such a model, and of one with `of_changed_periods`. The next build continues from here. #}
 {% macro note_built() -%}
     {{ note_reads({model.unique_id: ''}) if execute }}
 {%- endmacro %}
 
-{# Between which values of a column the rows of a model have changed since a number; `least` is none where none has, and
-   all is none where that is not known or any row may have. #}
+{# The range of a column in which a model's rows have changed since a number; `least` is none if no row has changed. None if
+   the range is unknown or any row may have changed. #}
 {% macro noted_range(node_id, number) -%}
     {%- set rows = run_query(
         'select column_name, least, greatest from ' ~ noted('changes') ~ " where node = '" ~ node_id

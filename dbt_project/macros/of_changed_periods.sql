@@ -1,8 +1,8 @@
 {#
-    For an incremental model that sums up others by periods, which `period` names: a condition on `column` that the rows of
-    every period meet in which a row of them may have changed since the model was last built. `parents` are incremental
-    models that note their changes by that column. The model needs the strategy `append`, the hook `forget_periods`
-    before and `note_built` after it, and its first column is `period(…)`, named as the period is: month or year.
+    A condition on `column` for an incremental model that aggregates `parents` by `period`: month or year. Rows of every
+    period in which a parent's row may have changed since the last build meet it. The parents are incremental models that
+    record their changes by that column. The model needs the strategy `append`, the pre-hook `forget_periods`, the post-hook
+    `note_built`, and `period(…)` as its first column, named month or year.
 #}
 {% macro of_changed_periods(parents, column, period) -%}
     {%- set days = changed_periods(parents, period) -%}
@@ -16,7 +16,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# For the pre-hook of such a model: removes the periods that the build makes anew. #}
+{# The pre-hook of such a model. It deletes the periods that the build computes again. #}
 {% macro forget_periods(parents, period) -%}
     {%- if is_incremental() -%}
         {%- set days = changed_periods(parents, period) -%}
@@ -31,8 +31,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The first day of the periods that have changed, and the day after them, in UTC; `first` is none where none has. None
-   where any may have. #}
+{# The first day of the changed periods and the day after them, in UTC; `first` is none if no period has changed. None if
+   any period may have changed. #}
 {% macro changed_periods(parents, period) -%}
     {%- set last = last_read(model.unique_id) if is_incremental() else none -%}
     {%- if last is none -%}

@@ -1,7 +1,7 @@
 {#
-    SQL that brings `_dbt_parts` up to date: what raw holds, by parts that later loads leave as they are. They are the Parquet
-    files on DuckDB, and the days of extraction on Snowflake. Only new and changed parts are read, except in a run that
-    tests every row or builds from scratch.
+    SQL that updates `_dbt_parts`: the content of raw, by parts that later loads do not change. The parts are Parquet files on
+    DuckDB, and days of extraction on Snowflake. It only reads new and changed parts, except in a run that tests every row or
+    builds from scratch.
 #}
 {% macro note_parts(id, relation) -%}
     {%- if not is_there(relation) -%}
@@ -10,7 +10,7 @@
     {{ return(adapter.dispatch('note_parts')(id, relation, flags.FULL_REFRESH or asks_for_every_row())) }}
 {%- endmacro %}
 
-{# A Parquet file whose size and time are as noted holds the same rows. Any other relation is read whole. #}
+{# A Parquet file with the recorded size and time has the same rows. Any other relation is read completely. #}
 {% macro duckdb__note_parts(id, relation, every) -%}
     {%- set folder = parquet_folder(relation) -%}
     {%- if not folder -%}
@@ -45,8 +45,8 @@
 {%- endmacro %}
 
 {#
-    Rows may be committed days after they were extracted. So the last days are read again, and all of raw if the number of
-    its rows, which Snowflake knows without reading it, is not the sum of the parts.
+    Rows may be committed days after they were extracted, so the last days are read again. All of raw is read if its number
+    of rows, which Snowflake knows without reading them, is not the sum of the parts.
 #}
 {% macro default__note_parts(id, relation, every) -%}
     {%- set raw = raw_types(relation) -%}
@@ -77,7 +77,7 @@
     delete from {{ noted('parts') }} where source = '{{ id }}' and {{ picked }};
 {% endmacro %}
 
-{# `stamps` are rows of a file's name, size and time; a file without a row has a part without a load. #}
+{# `stamps` are rows with a file's name, size and time. A file without rows gets a part without a load. #}
 {% macro insert_parts(id, loads, stamps=none) -%}
     insert into {{ noted('parts') }}
     {%- if stamps %}
@@ -92,13 +92,13 @@
     {%- endif %};
 {% endmacro %}
 
-{# The glob of a source that is a folder of Parquet files, as a literal; none where it is something else. #}
+{# The glob of a source that is a folder of Parquet files, as a SQL literal; none for any other source. #}
 {% macro parquet_folder(relation) -%}
     {%- set folder = modules.re.match("read_parquet[(](?P<glob>'([^']|'')*')", relation | string) -%}
     {{ return(folder.group('glob') if folder else none) }}
 {%- endmacro %}
 
-{# What a source has in some of its Parquet files, with their names as `_dbt_part`; a column that they lack is null. #}
+{# A source's rows in some of its Parquet files, with the file's name as `_dbt_part`. A column missing in a file is null. #}
 {% macro rows_of_files(relation, folder, files) -%}
     (
         select
@@ -113,7 +113,7 @@
     )
 {%- endmacro %}
 
-{# A source as a test reads it that looks at the files loaded since it passed: on DuckDB it opens no others. #}
+{# The source for a test that checks only files loaded since it last passed. On DuckDB it opens only their Parquet files. #}
 {% macro parts_to_test(relation, changed) -%}
     {{ return(adapter.dispatch('parts_to_test')(relation) if changed else relation) }}
 {%- endmacro %}
@@ -141,7 +141,7 @@
     {{ return(adapter.get_relation(relation.database, relation.schema, relation.identifier) is not none) }}
 {%- endmacro %}
 
-{# DuckDB cannot read a folder without files. #}
+{# DuckDB cannot read a glob that matches no files. #}
 {% macro duckdb__is_there(relation) -%}
     {%- set folder = parquet_folder(relation) -%}
     {{ return(not folder or run_query('select count(*) from glob(' ~ folder ~ ')').rows[0][0] > 0) }}

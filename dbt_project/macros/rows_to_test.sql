@@ -1,16 +1,15 @@
 {#
-    A condition on the rows of `relation`, a source or a model, that a test need look at: those that may have changed since
-    it last passed. It is none where the test must look at every row:
+    A condition for the rows of `relation` (a source or a model) that a test has to check: those that may have changed since
+    it last passed. It is none if the test must check every row:
 
-    - with `--vars '{test_all: true}'`, or where the test has not passed yet, or it or the text of a model that it reads
-      has changed
-    - where something else that the test reads has changed, as the dimension of a relationship
-    - where it counts failures up to a threshold, unless it has `meta: {of_changes: true}`: few may make many
-    - of a table that is built whole each time, of a view over anything but one source, and of a model that does not note
-      its changes
+    - with `--vars '{test_all: true}'`, if the test has not passed yet, or if the code of the test or of a model that it
+      reads has changed
+    - if something else that the test reads has changed, such as the dimension of a relationship
+    - if it counts failures up to a threshold, because small numbers add up; `meta: {of_changes: true}` overrides this
+    - for a table that is rebuilt each time, a view over anything but one source, or a model that does not record its changes
 
-    `columns` are those of a test that compares rows with each other: the column that the model's changes are noted by must
-    be one of them, since only then are all rows to be compared among those that it looks at.
+    `columns` are the columns of a test that compares rows with each other. They must include the column by which the model
+    records its changes. Only then are all rows to compare within the range.
 #}
 {% macro rows_to_test(relation, columns=none) -%}
     {%- set id = id_of(relation) -%}
@@ -20,13 +19,13 @@
     {%- endif -%}
     {%- set condition = changed_rows(id, last, columns) -%}
     {%- if condition -%}
-        {#- The platform puts it on the result. -#}
+        {#- The platform shows this in the test's result. -#}
         {%- do log('looks at changes: ' ~ model.unique_id) -%}
     {%- endif -%}
     {{ return(condition) }}
 {%- endmacro %}
 
-{# How far the test at work has passed, as it is now and on the models as they are now; none where that is not known. #}
+{# How far the current test has passed with its current code and that of its models; none if that is unknown. #}
 {% macro last_passed() -%}
     {%- if not execute or model.resource_type != 'test' or asks_for_every_row() -%}
         {{ return(none) }}
@@ -42,7 +41,7 @@
     {{ return(var('test_all') | string | lower == 'true') }}
 {%- endmacro %}
 
-{# A hash of what a test and the models that it reads say. #}
+{# A hash of the code of a test and of the models that it reads. #}
 {% macro text_of_test(id) -%}
     {%- set test = graph.nodes[id] -%}
     {%- set read = [] -%}
@@ -54,7 +53,7 @@
     {{ return(local_md5(texts | join(' '))) }}
 {%- endmacro %}
 
-{# Adds the ids of all that a node is built from to a list. #}
+{# Adds the ids of everything that a node is built from to the list `found`. #}
 {% macro note_ancestors(id, found) -%}
     {%- for parent in (graph.nodes[id].depends_on.nodes if id in graph.nodes else []) if parent not in found -%}
         {%- do found.append(parent) -%}
@@ -62,8 +61,8 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{# Whether what a test reads beside a node has only changed, since the test passed, by the loads that changed the node:
-   nothing was loaded into another source of it, and no table was built anew. #}
+{# Whether the other nodes that a test reads are unchanged since it passed, except by the loads that changed `id` itself:
+   nothing was loaded into another source, and no table was rebuilt. #}
 {% macro others_are_as_they_were(id, last) -%}
     {%- set read = [] -%}
     {%- for parent in model.depends_on.nodes if parent != id -%}
@@ -120,7 +119,7 @@
     ).rows[0][0] > 0) }}
 {%- endmacro %}
 
-{# The times tell the warehouse which parts of raw it need not read; rows of no file are always looked at. #}
+{# The times let the warehouse skip parts of raw. Rows without a file are always checked. #}
 {% macro rows_of_changed_files(source_id, last) -%}
     {%- set loads = 'from ' ~ noted('loads') ~ " where source = '" ~ source_id ~ "' and number > " ~ last.loads -%}
     {%- set times = run_query(
@@ -138,7 +137,7 @@
     {{ return(condition) }}
 {%- endmacro %}
 
-{# dbt calls it for every generic test: those that look at each row by itself need look at no others. #}
+{# dbt calls this for every generic test. Tests that check each row on its own only get the changed rows. #}
 {% macro default__get_where_subquery(relation) -%}
     {%- set by_row = ['not_null', 'accepted_values', 'relationships'] -%}
     {%- set name = (model.test_metadata or {}).name if model is defined else '' -%}
@@ -152,7 +151,7 @@
     {{ return(filtered) }}
 {%- endmacro %}
 
-{# For on-run-end: notes how far the tests that passed have looked. One that failed or warned looks at the same rows again. #}
+{# An on-run-end hook that records how far tests have passed. A test that failed or warned checks the same rows again. #}
 {% macro note_tests(results) -%}
     {%- set passed = {} -%}
     {%- for result in results

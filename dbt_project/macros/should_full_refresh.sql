@@ -1,11 +1,11 @@
-{#- Whether dbt builds an incremental model from scratch. It asks this by itself, and by `is_incremental()`.
+{#- Whether dbt builds an incremental model from scratch. dbt calls this itself, and in `is_incremental()`.
 
-A model may name, in its `meta` as `columns_of`, the model whose columns it takes. Once one of its columns has another type
-there, or is not in the table yet, the table is built from scratch: what it has was cast to the former type, and the
-values that did not fit are null. -#}
+A model's `meta` may name, as `columns_of`, the model that its columns come from. If a column has another type there, or is
+not in the table yet, the table is built from scratch. Its values were cast to the old type, and those that did not fit are
+null. -#}
 {% macro should_full_refresh() %}
     {%- set asked = config.get('full_refresh') -%}
-    {#- Kept, so that the hooks after the build get the answer that it got. -#}
+    {#- Cache the answer, so that the hooks after the build get the same one. -#}
     {%- if execute and 'has_other_columns' not in model -%}
         {%- do model.update({'has_other_columns': has_other_columns()}) -%}
     {%- endif -%}

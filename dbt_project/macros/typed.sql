@@ -1,9 +1,9 @@
 {#
-    Selects a source's columns as the types that `columns` gives them by name, beside Airbyte's own columns. Airbyte may
-    load a column as text: its source for S3 does so with every column of CSV, and has no type for times. A value that is
-    not one of the type is null here, and the test `every_value_is_cast` on the source counts it.
+    Selects a source's columns cast to the types in `columns`, and Airbyte's own columns. Airbyte may load a column as text:
+    its source for S3 loads every column of a CSV file as text, and has no type for times. A value that cannot be cast is
+    null here, and the test `every_value_is_cast` on the source counts it.
 
-    sources.yml declares the same types, for that test and for `make doctor`. dbt does not show it to unit tests.
+    sources.yml declares the same types, for that test and for `make doctor`. Unit tests cannot see sources.yml.
 #}
 {% macro typed(relation, columns) -%}
     {%- set raw = raw_types(relation) -%}
@@ -22,15 +22,15 @@
     from {{ relation }}
 {%- endmacro %}
 
-{# A column of raw as the type that sources.yml declares, by what its `meta` says; `raw` has raw's types by name. #}
+{# A column of raw cast to its type in sources.yml, following its `meta` (`notes`). `raw` has raw's types by name. #}
 {% macro cast_declared(name, type, raw, notes=none) -%}
     {%- set notes = notes or {} -%}
     {{- cast_value(raw_value(name, notes), type, raw.get(notes.get('column', name) | lower), notes.get('format')) -}}
 {%- endmacro %}
 
 {#
-    SQL for a column of raw. `meta` in sources.yml may say `column`, its name in raw where that is not one that SQL takes
-    without quotes, and `null_values`, the texts that stand for null, as in Airbyte's format of CSV.
+    SQL for a column of raw. Its `meta` in sources.yml may have `column`, its name in raw if SQL must quote it, and
+    `null_values`, the texts that mean null, as in Airbyte's settings for CSV.
 #}
 {% macro raw_value(name, notes=none) -%}
     {%- set notes = notes or {} -%}
@@ -46,24 +46,24 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Whether a value of raw is there and staging has null in its place. #}
+{# Whether raw has a value but staging has null instead. #}
 {% macro is_not_cast(name, type, raw, notes) -%}
     ({{ raw_value(name, notes) }} is not null and cast({{ raw_value(name, notes) }} as varchar) <> ''
     and {{ cast_declared(name, type, raw, notes) }} is null)
 {%- endmacro %}
 
-{# A text as SQL writes it. #}
+{# A text as a SQL literal. #}
 {% macro text_literal(text) -%}
     '{{ text | replace("'", "''") | replace('\\', '\\\\' if target.type == 'snowflake' else '\\') }}'
 {%- endmacro %}
 
-{# A name of raw in quotes. Airbyte's names are upper case on Snowflake; DuckDB reads quoted names in any case. #}
+{# A quoted name in raw. Airbyte's names are upper case on Snowflake; DuckDB ignores the case of quoted names. #}
 {% macro raw_name(column) -%}
     {%- set name = column | upper if target.type == 'snowflake' else column -%}
     "{{ name | replace('"', '""') }}"
 {%- endmacro %}
 
-{# What `meta` says of a source's columns in sources.yml, by name. #}
+{# The `meta` of a source's columns in sources.yml, by name. #}
 {% macro declared_notes(relation) -%}
     {%- set notes = {} -%}
     {%- for node in (graph.sources or {}).values()
@@ -89,7 +89,7 @@
     {{ return(types) }}
 {%- endmacro %}
 
-{# Airbyte's own columns: the last two are its source for S3's, which writes the date as text. #}
+{# Airbyte's own columns. The last two come from its source for S3, which writes the time as text. #}
 {% macro airbyte_columns() -%}
     {{ return({
         '_airbyte_raw_id': 'varchar',
@@ -101,7 +101,7 @@
     }) }}
 {%- endmacro %}
 
-{# The types of a source's columns by name, where SQL must differ by them. DuckDB leaves out what a type does not need. #}
+{# The types of a source's columns by name, if the SQL depends on them. On DuckDB it does not: see `duckdb__cast_value`. #}
 {% macro raw_types(relation) -%}
     {{ return(adapter.dispatch('raw_types')(relation)) }}
 {%- endmacro %}
@@ -121,9 +121,9 @@
 {%- endmacro %}
 
 {#
-    A column as one of the types bigint, double, decimal(18,2), boolean, date, timestamp (without a zone), timestamptz,
-    varchar, text and json; null where its value is not one. Empty text is null in varchar, and stays in text. With a
-    `format`, such as DD/MM/YYYY HH24:MI or 1.234,56, a date, timestamp or number is written so.
+    A column cast to bigint, double, decimal(18,2), boolean, date, timestamp (without a zone), timestamptz, varchar, text or
+    json; null if its value cannot be cast. Empty text becomes null in varchar, but stays empty in text. `format` is the
+    format of a date, timestamp or number in text, such as DD/MM/YYYY HH24:MI or 1.234,56.
 #}
 {% macro cast_value(column, type, raw_type=none, format=none) -%}
     {%- set types = 'bigint|double|decimal[(][0-9]+,[0-9]+[)]|boolean|date|timestamp|timestamptz|varchar|text|json' -%}
@@ -136,7 +136,7 @@
     {{- adapter.dispatch('cast_value')(column, type, raw_type, format) -}}
 {%- endmacro %}
 
-{# Whole numbers, also as 5.0, and numbers: no NaN, no 0x1F, no 1_000, no digit that the type would round. #}
+{# A pattern for numbers; whole numbers may be written as 5.0. It rejects NaN, 0x1F, 1_000, and digits that would be rounded. #}
 {% macro number_pattern(type, format=none) -%}
     {%- set marks = number_marks(format) -%}
     {%- if marks -%}
@@ -153,15 +153,14 @@
 {%- endmacro %}
 
 {#
-    The marks of a number's format, such as 1.234,56, as it has them between its thousands and before its fraction; none
-    where the format is a date's or is not there.
+    The thousands separator and the decimal mark of a number format such as 1.234,56; none for a date format or no format.
 #}
 {% macro number_marks(format) -%}
     {%- set found = modules.re.fullmatch("1(.?)234(.)56", format or '') -%}
     {{ return(found.groups() if found else none) }}
 {%- endmacro %}
 
-{# SQL for the text of a number, as SQL itself writes numbers. #}
+{# SQL that rewrites the text of a number in SQL's own notation. #}
 {% macro number_text(text, format) -%}
     {%- set marks = number_marks(format) -%}
     {%- if not marks -%}
@@ -172,7 +171,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# How the text of a date or of a time without a zone looks, by its format. #}
+{# A pattern for the text of a date or of a timestamp without a zone, by its format. #}
 {% macro time_pattern(type, format) -%}
     {%- if format -%}
         {%- set tokens = {'.': '[.]', 'YYYY': '[0-9]{4}', 'MON': '[A-Za-z]{3}', 'MM': '[0-9]{1,2}', 'DD': '[0-9]{1,2}',
@@ -197,7 +196,7 @@
     end
 {%- endmacro %}
 
-{# `typeof` of a column is a constant, so of each case one branch is left; a column of the type itself is read as it is. #}
+{# `typeof` of a column is constant, so DuckDB keeps one branch of each case. A column that has the type already is not cast. #}
 {% macro duckdb__cast_value(column, type, raw_type, format) -%}
     {%- set text = 'trim(cast(' ~ column ~ ' as varchar))' -%}
     {%- if type in ['bigint', 'double'] or type.startswith('decimal') -%}
@@ -233,8 +232,8 @@
 {%- endmacro %}
 
 {#
-    Snowflake's TRY_CAST takes text alone, and its casts round 5.5 to 6. Text without a time zone is UTC. Airbyte loads a
-    nested value as OBJECT, ARRAY or VARIANT, by what its source declares.
+    Snowflake's TRY_CAST only accepts text, and its casts round 5.5 to 6. Text without a time zone is UTC. Airbyte loads a
+    nested value as OBJECT, ARRAY or VARIANT, depending on its source.
 #}
 {% macro default__cast_value(column, type, raw_type, format) -%}
     {%- set text = 'trim(cast(' ~ column ~ ' as varchar))' -%}
@@ -271,7 +270,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Whether a column of Snowflake's type `raw_type` has no value that is not one of `type`. #}
+{# Whether every value of Snowflake's type `raw_type` fits `type`. #}
 {% macro has_type(type, raw_type) -%}
     {%- set whole = 'NUMBER(38,0)', 'NUMBER(38, 0)', 'NUMBER' -%}
     {%- set same = {

@@ -1,4 +1,4 @@
-{# The day of a time in UTC. #}
+{# The date of a time in UTC. #}
 {% macro utc_day(time) -%}
     {{- adapter.dispatch('utc_day')(time) -}}
 {% endmacro %}

@@ -1,5 +1,5 @@
--- What an incremental model could lose: a flight that the table lacks, or has in an earlier version than raw. Asks raw for
--- a later version, and not staging, which would number all of raw's rows.
+-- Find what an incremental model could miss: flights that are missing in the table, or older there than in raw. It reads raw
+-- instead of staging, because staging would rank all rows of raw.
 {% set raw = raw_types(source('raw', 'flights')) %}
 {% set changed = rows_to_test(source('raw', 'flights')) %}
 {% set columns = dict(airbyte_columns(), time_hour='timestamptz', carrier='varchar', flight='bigint') %}

@@ -3,7 +3,7 @@
     post_hook="{{ note_built() }}",
 ) }}
 
--- A local date may lie in two months of UTC.
+-- Group by month, too, because a local date may span two months in UTC.
 select
     {{ period('month', 'time_hour') }} as month,
     flight_date,

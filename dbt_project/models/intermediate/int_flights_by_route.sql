@@ -3,7 +3,7 @@
     post_hook="{{ note_built() }}",
 ) }}
 
--- By delay, too: the delay that nine in ten flights stay within cannot be put together from those of years.
+-- Group by delay, too, because the 90th percentile over all years cannot be computed from those of single years.
 select
     {{ period('year', 'time_hour') }} as year,
     origin,

@@ -5,7 +5,7 @@ with delays as (
     group by origin, dest, delay
 ),
 
--- As percentile_cont(0.9) would of the flights themselves: between the two that stand beside nine tenths of the way.
+-- The same as percentile_cont(0.9) over single flights: interpolate between the two values around the 90th percentile.
 ranked as (
     select
         delays.*,

@@ -35,8 +35,8 @@ select
 from {{ ref('stg_flights') }} as flights
 {% if is_incremental() %}
 {% set changed = of_changed_files(source('raw', 'flights')) %}
--- By id and not by a high-water mark of _airbyte_extracted_at: two syncs at once can commit in another order than they
--- extracted in, and a mark would pass over the rows that come second.
+-- Compare ids instead of a high-water mark of _airbyte_extracted_at. Concurrent syncs can commit in another order than they
+-- extracted, and a high-water mark would skip the rows that are committed later.
 where {{ changed }}
     and flights._airbyte_raw_id not in (select _airbyte_raw_id from {{ this }} where {{ changed }})
 {% endif %}

@@ -1,9 +1,9 @@
 {#
-    Values of a source that are not of the type that sources.yml declares, by column and file: staging has null in their
-    place. Warns with their number, and names the columns in the log. Mending the file ends the warning: only the newest
-    load of each file counts, of its version and generation, as in staging.
+    Finds values of a source that do not have the type in sources.yml, by column and file. Staging has null instead. The test
+    warns with their number, and logs the columns. Fixing the file ends the warning, because the test only reads the newest
+    load of each file (its newest version and generation), like staging.
 
-    A line `drift: ` gives the platform one such value of each column, for the run's page.
+    A log line `drift: ` gives the platform one such value of each column, for the run's page.
 #}
 {% test every_value_is_cast(model) %}
 
@@ -55,7 +55,7 @@
 {%- if not columns -%}
     select 0 as values_not_cast where false
 {%- elif execute and flags.WHICH in ['build', 'test', 'retry'] -%}
-    {#- One query names the values and counts them; the test's own only hands the number on. -#}
+    {#- One query finds and counts the values. The test's own query only returns the number. -#}
     {%- set found = run_query(query).rows -%}
     {%- set shown = [] -%}
     {%- for row in found[:20] -%}

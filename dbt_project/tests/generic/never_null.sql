@@ -1,4 +1,4 @@
-{# Rows in which a column is null that had a value in every row when the test was written. #}
+{# Finds rows with a null in a column that had no nulls when the test was written. #}
 {% test never_null(model, columns) %}
 
 {%- set changed = rows_to_test(model) %}

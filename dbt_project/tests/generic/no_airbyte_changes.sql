@@ -1,7 +1,8 @@
 {#
-    Values that Airbyte could not keep (it nulls or cuts them and notes so in `_airbyte_meta`), by file. For a source. Warns
-    with their number: the rows are there and the other columns right. Mending the file ends the warning: only the newest
-    load of each file counts, of its version and generation, as in staging.
+    Finds values of a source that Airbyte could not load, by file. Airbyte nulls or truncates them and says so in
+    `_airbyte_meta`. The test only warns with their number, because the rows exist and their other columns are right. Fixing
+    the file ends the warning, because the test only reads the newest load of each file (its newest version and generation),
+    like staging.
 #}
 {% test no_airbyte_changes(model) %}
 
@@ -17,7 +18,7 @@ with source as (
         {{- ',' if not loop.last }}
         {%- endfor %}
     from {{ parts_to_test(model, changed) }}
-    -- Of most rows Airbyte kept every value; so the loads are looked up for few.
+    -- Airbyte kept every value of most rows, so the join with the loads gets few rows.
     where {{ airbyte_changes(cast_value('_airbyte_meta', 'json', raw.get('_airbyte_meta'))) }} > 0
         {%- if changed %} and {{ changed }} {% endif %}
 )

@@ -1,4 +1,4 @@
-{# Rows whose key is null in part, and keys that more than one row has. #}
+{# Finds keys with a null in any column, and keys that more than one row has. #}
 {% test primary_key(model, columns) %}
 
 select {{ columns | join(', ') }}, count(*) as rows_with_this_key{{ and_file(grouped=true) }}

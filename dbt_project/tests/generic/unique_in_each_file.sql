@@ -1,10 +1,10 @@
 {#
-    Keys that more than one row of a file has. Staging keeps the last of them, so no test of staging can see the others.
-    Counts the rows that staging leaves out for that reason, and warns: a file may correct itself. Where the key must be
-    unique in the file, set `severity: error` in the test's config.
+    Finds keys that more than one row of a file has. Staging keeps only the last such row, so no test of staging can see the
+    others. The test counts the rows that staging drops for this reason. It only warns, because a file may contain
+    corrections of its own rows. If the key must be unique in the file, set `severity: error` in the test's config.
 
-    Looks at the newest version of each file, so that mending the file ends the warning. The generation tells apart the
-    loads of a stream that Airbyte reads anew each time.
+    It reads the newest version of each file, so fixing the file ends the warning. The generation distinguishes the loads of
+    a stream that Airbyte reads completely each time.
 #}
 {% test unique_in_each_file(model, columns) %}
 

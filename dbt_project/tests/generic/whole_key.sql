@@ -1,4 +1,4 @@
-{# Rows whose key is null in part: as `not_null` on each column, and reads the rows once. #}
+{# Finds rows with a null in any column of the key, like `not_null` on each column but in one query. #}
 {% test whole_key(model, columns) %}
 
 select {{ columns | join(', ') }}{{ and_file() }}
