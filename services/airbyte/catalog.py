@@ -122,7 +122,7 @@ class Catalog:
         return [SyncedStream(s, choice, place(f"{connection.prefix}{s.name}"), like) for s, choice in streams if s]
 
     def check_folders(self) -> None:
-        """Check that one connection alone writes to each place: a reset or an overwrite removes all rows of a place.
+        """Check that only one connection writes to each place: a reset or an overwrite removes all rows of a place.
 
         Raises:
             ConfigError: two connections write to one place, or a stream's choices contradict each other.

@@ -74,8 +74,8 @@ def _destination(file: Path) -> DestinationConfiguration:
     except OSError as error:
         raise ConfigError(f"Cannot read {file}: {error.strerror}") from None
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        raise ConfigError(f"{file} is not a valid destination configuration: {'; '.join(faults)}") from None
+        errors = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise ConfigError(f"{file} is not a valid destination configuration: {'; '.join(errors)}") from None
 
 
 def _read(path: Path) -> Config:
@@ -87,9 +87,9 @@ def _read(path: Path) -> Config:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from None
     except ValidationError as error:
-        said = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in relevant_errors(error)]
-        faults = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in said]
-        raise ConfigError("\n".join(faults)) from None
+        located = [(_line(node, e["loc"]) if e["loc"] else _line_of(text, e["msg"]), e) for e in relevant_errors(error)]
+        errors = [f"{path}:{line}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for line, e in located]
+        raise ConfigError("\n".join(errors)) from None
 
 
 def relevant_errors(error: ValidationError) -> list[ErrorDetails]:

@@ -54,7 +54,7 @@ Emit = Callable[[Message], None]
 def run(task: SyncTask, emit: Emit) -> None:
     """Load all streams, several in parallel. A stream that fails does not stop the others.
 
-    The streams share DuckDB's memory. A stream that ran out of memory is loaded once more after the others, alone.
+    The streams share DuckDB's memory. A stream that ran out of memory is loaded again after the others, alone.
     """
     work_dir = Path(task.work_dir)
     work_dir.mkdir(parents=True, exist_ok=True)

@@ -37,30 +37,30 @@ def _group(operation: Operation) -> str:
 
 
 def _operation(operation: Operation, document: dict[str, Any]) -> str:
-    described = document["paths"][operation.path][operation.method.lower()]
+    spec = document["paths"][operation.path][operation.method.lower()]
     shared = document["paths"][operation.path].get("parameters", [])
-    lines = [_parameter(each) for each in [*shared, *described.get("parameters", [])]]
-    body = _content(described.get("requestBody", {}))
+    lines = [_parameter(each) for each in [*shared, *spec.get("parameters", [])]]
+    body = _content(spec.get("requestBody", {}))
     answers = "".join(
         f"<li><b>{code}</b> {escape(answer.get('description', ''))} {_content(answer)}</li>"
-        for code, answer in described["responses"].items()
+        for code, answer in spec["responses"].items()
     )
     return (
         f'<details id="{operation.name}"><summary><code><b>{operation.method}</b> {escape(operation.path)}</code> '
-        f'{escape(described.get("summary", ""))} <span class="state">{escape(operation.state)}</span></summary>'
-        f"<p>{escape(described.get('description', ''))}</p><ul>{''.join(lines)}</ul>"
+        f'{escape(spec.get("summary", ""))} <span class="state">{escape(operation.state)}</span></summary>'
+        f"<p>{escape(spec.get('description', ''))}</p><ul>{''.join(lines)}</ul>"
         f"{f'<p>Body: {body}</p>' if body else ''}<p>Answers:</p><ul>{answers}</ul></details>"
     )
 
 
 def _parameter(parameter: dict[str, Any]) -> str:
-    needed = ", required" if parameter.get("required") else ""
-    said = escape(parameter.get("description", ""))
-    return f"<li><code>{escape(parameter['name'])}</code> ({parameter['in']}{needed}) {said}</li>"
+    required = ", required" if parameter.get("required") else ""
+    description = escape(parameter.get("description", ""))
+    return f"<li><code>{escape(parameter['name'])}</code> ({parameter['in']}{required}) {description}</li>"
 
 
-def _content(described: dict[str, Any]) -> str:
-    named = [(kind, content.get("schema", {})) for kind, content in described.get("content", {}).items()]
+def _content(spec: dict[str, Any]) -> str:
+    named = [(kind, content.get("schema", {})) for kind, content in spec.get("content", {}).items()]
     return ", ".join(f"<code>{escape(kind)}</code> {_link(schema)}" for kind, schema in named)
 
 

@@ -145,8 +145,8 @@ def _check_streams(connection: Connection, source: Source, destination: Destinat
         raise problems.invalid("configurations: a stream is configured twice")
     for choice in connection.configurations.streams:
         stream = source.stream(choice.name)
-        if stream and (said := choice_error(choice, stream, destination)):
-            raise problems.invalid(said)
+        if stream and (message := choice_error(choice, stream, destination)):
+            raise problems.invalid(message)
 
 
 def _fields(kind: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -183,8 +183,8 @@ def _validated(kind: str, fields: dict[str, Any]) -> Resource:
     try:
         return KINDS[kind].model_validate(fields)
     except ValidationError as error:
-        wrong = relevant_errors(error)
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in wrong)
-        if all(e["loc"][:1] == ("configuration",) and e["loc"] != ("configuration",) for e in wrong):
-            raise problems.unprocessable(said) from None
-        raise problems.invalid(said) from None
+        errors = relevant_errors(error)
+        message = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors)
+        if all(e["loc"][:1] == ("configuration",) and e["loc"] != ("configuration",) for e in errors):
+            raise problems.unprocessable(message) from None
+        raise problems.invalid(message) from None

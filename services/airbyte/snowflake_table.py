@@ -268,12 +268,12 @@ def _errors(login: bool = False) -> Iterator[None]:
     try:
         yield
     except errors.Error as error:
-        said = " ".join(str(error).split())
+        text = " ".join(str(error).split())
         refused = login and type(error) is errors.DatabaseError
         if refused or isinstance(error, errors.ProgrammingError | errors.ForbiddenError):
-            message = f"Snowflake: {said} Check the destination's configuration."
+            message = f"Snowflake: {text} Check the destination's configuration."
             raise DestinationError("config_error", message) from None
-        raise DestinationError("transient_error", f"Cannot reach Snowflake: {said}") from None
+        raise DestinationError("transient_error", f"Cannot reach Snowflake: {text}") from None
 
 
 def _definitions(columns: Mapping[str, str]) -> str:

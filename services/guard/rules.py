@@ -60,7 +60,7 @@ class Rules:
     """The requests that one server may answer.
 
     Args:
-        hosts: host names of the server beside those of the loopback interface, with any port.
+        hosts: host names of the server in addition to those of the loopback interface, with any port.
         proxies: those of `hosts` that belong to a proxy, which may send another name in Host.
         pages: whether the server has pages for browsers. Links from anywhere may lead to them, except below /api.
         buckets: whether names below localhost are accepted, because S3 clients put the bucket's name there.

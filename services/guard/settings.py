@@ -9,7 +9,7 @@ from services.guard.rules import Rules, names
 
 
 class GuardSettings(BaseSettings):
-    """The names that a server has beside 127.0.0.1 and localhost, and the size limit of a body.
+    """The names that a server has in addition to 127.0.0.1 and localhost, and the size limit of a body.
 
     Raises:
         SystemExit: a value is invalid. The message names the variable.

@@ -111,8 +111,8 @@ class Emulator:
             except ArrowException as error:  # the result has a type that Arrow cannot send
                 return _failure("000002", f"Unsupported feature: the Snowflake emulator cannot return this. {error}")
         if response.status_code == 500:
-            said = json.loads(bytes(response.body))["message"]
-            return _failure("000002", f"Unsupported feature: the Snowflake emulator cannot run this. {said}")
+            message = json.loads(bytes(response.body))["message"]
+            return _failure("000002", f"Unsupported feature: the Snowflake emulator cannot run this. {message}")
         return self.uploads.signed(response)
 
 

@@ -187,8 +187,8 @@ _TOO_LONG = re.compile(r"CHECK constraint failed on table \S+ with expression CH
 
 def _as_snowflake_error(error: duckdb.Error) -> ProgrammingError:
     if found := _TOO_LONG.search(str(error)):
-        said = f"A string is too long for column {found[1]}, which is limited to {found[2]} characters."
-        return ProgrammingError(msg=said, errno=100078, sqlstate="22000")
+        message = f"A string is too long and would be truncated: column {found[1]} is limited to {found[2]} characters."
+        return ProgrammingError(msg=message, errno=100078, sqlstate="22000")
     if "Division by zero" in str(error):
         return ProgrammingError(msg="Division by zero", errno=100051, sqlstate="22012")
     # Snowflake's code and state for an internal error.

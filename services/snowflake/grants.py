@@ -204,10 +204,10 @@ class Statement:
             return
         known = access.future if future else access.grants
         kept = [each for each in known if (each.privilege, each.kind, each.name, each.role) != _key(grant)]
-        gone = [
+        covered = [
             each for each in kept if grant.privilege == "ALL" and (each.kind, each.name, each.role) == _key(grant)[1:]
         ]
-        known[:] = [each for each in kept if each not in gone] if revoke else [*kept, grant]
+        known[:] = [each for each in kept if each not in covered] if revoke else [*kept, grant]
 
     def _may_pass_on(self, grant: Grant) -> bool:
         roles = self.access.effective(self.session.role)

@@ -61,8 +61,8 @@ class Csv(copy_into.ReadCSV):
         read.append("expressions", self.make_eq("all_varchar", True))
         value = "columns('^column0*([0-9]+)$')"
         if self.trim:
-            said = "The emulator does not know if a value with spaces was quoted. Then, TRIM_SPACE keeps the spaces."
-            value = f"case when {value} <> trim({value}) then error('{said}') else {value} end"
+            message = "The emulator does not know if a value with spaces was quoted. Then, TRIM_SPACE keeps the spaces."
+            value = f"case when {value} <> trim({value}) then error('{message}') else {value} end"
         query = f'select {value} as "column\\1" from {read.sql("duckdb")}'  # noqa: S608 - created by fakesnow
         return exp.maybe_parse(query, into=exp.Select, dialect="duckdb").subquery()
 
@@ -136,20 +136,20 @@ def urls(source: str, files: list[str]) -> list[str]:
 def _drop(connection: DuckDBPyConnection, kind: str, name: tuple[str, str, str], *, tolerant: bool) -> Rows:
     table = f"{METADATA_SCHEMA}._fs_{kind.replace(' ', '_')}s"
     with connection.cursor() as cursor:
-        gone = cursor.execute(
+        dropped = cursor.execute(
             f"delete from {table} where (database_name, schema_name, name) = (?, ?, ?) returning 1",  # noqa: S608
             list(name),
         ).fetchall()
-    if not gone and not tolerant:
+    if not dropped and not tolerant:
         raise unknown(kind.capitalize(), ".".join(name), errno=2003)
     if kind == "stage":
         shutil.rmtree(stage.internal_dir(".".join(name)), ignore_errors=True)
-    said = (
+    message = (
         f"{name[2]} successfully dropped."
-        if gone
+        if dropped
         else f"Drop statement executed successfully ({name[2]} already dropped)."
     )
-    return [{"status": said}]
+    return [{"status": message}]
 
 
 def _remove(connection: DuckDBPyConnection, name: tuple[str, str, str], path: str) -> Rows:

@@ -46,8 +46,8 @@ def as_duckdb(statement: Expr, session: Session, exists: Exists) -> Expr:
         case exp.Drop(kind="TABLE" | "VIEW") if statement.args.get("exists"):
             table = statement.find(exp.Table)
             if table and not exists(table):
-                said = f"Drop statement executed successfully ({table.name} already dropped)."
-                return exp.select(exp.alias_(exp.Literal.string(said), "status"))
+                message = f"Drop statement executed successfully ({table.name} already dropped)."
+                return exp.select(exp.alias_(exp.Literal.string(message), "status"))
         case exp.Show() if statement.name.upper() in _KEYS_SHOWN:
             raise unsupported("the emulator does not store keys. Read them from the statements that create the tables.")
         case exp.TruncateTable() if statement.args.get("exists"):

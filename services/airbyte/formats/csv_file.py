@@ -21,7 +21,7 @@ from services.airbyte.formats.model import (
 )
 from services.airbyte.formats.survey import Survey
 
-CANDIDATES = ("boolean", "integer", "number")  # source-s3's "Primitive Types Only", besides text
+CANDIDATES = ("boolean", "integer", "number")  # source-s3's "Primitive Types Only", in addition to text
 SAMPLE_ROWS = 100_000
 LOSSLESS_PATTERNS = {"date": ("____-__-__",), "timestamp_without_timezone": ("____-__-_____:__:__", "____-__-__")}
 """Patterns of text that these types keep completely, so without a time of day or a time zone."""
@@ -153,8 +153,8 @@ class CsvFile:
         if "state machine" in str(error):
             return BadFile("it has mixed line ends (CR LF, LF, CR), or a quote is not closed")
         line = re.search(r"CSV Error on Line: (\d+)", str(error))
-        said = re.split(r"\n\s*(?:Possible|file =)", str(error))[0].strip().splitlines()
-        reason = said[-1] if line else said[0].removeprefix("Invalid Input Error: ")
+        lines = re.split(r"\n\s*(?:Possible|file =)", str(error))[0].strip().splitlines()
+        reason = lines[-1] if line else lines[0].removeprefix("Invalid Input Error: ")
         reason = next(
             (match.expand(text) for pattern, text in MESSAGES.items() if (match := re.search(pattern, reason))), reason
         )

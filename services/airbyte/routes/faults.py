@@ -25,8 +25,8 @@ class Compaction(BaseModel):
 
 
 def _invalid(error: ValidationError) -> Response:
-    said = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
-    return JSONResponse({"errors": said}, 422)
+    details = [{"field": ".".join(map(str, e["loc"])), "message": e["msg"]} for e in error.errors()]
+    return JSONResponse({"errors": details}, 422)
 
 
 def _faults(request: Request) -> Faults:
@@ -40,24 +40,24 @@ async def list_(request: Request) -> Response:
 
 async def add(request: Request) -> Response:
     try:
-        wanted = FaultRequest.model_validate_json(await request.body())
+        body = FaultRequest.model_validate_json(await request.body())
     except ValidationError as error:
         return _invalid(error)
-    if wanted.kind is FaultKind.REFUSE:
-        return _refuse(request, wanted)
-    return JSONResponse(_faults(request).add(wanted).model_dump(mode="json", exclude_none=True), 201)
+    if body.kind is FaultKind.REFUSE:
+        return _refuse(request, body)
+    return JSONResponse(_faults(request).add(body).model_dump(mode="json", exclude_none=True), 201)
 
 
-def _refuse(request: Request, wanted: FaultRequest) -> Response:
+def _refuse(request: Request, body: FaultRequest) -> Response:
     """Add a fault that starts at once and ends by itself."""
     server = getattr(request.app.state, "server", None)
     if server is None:
-        said = {"field": "kind", "message": "this mock does not listen on a port, so it cannot refuse connections"}
-        return JSONResponse({"errors": [said]}, 422)
-    fault = _faults(request).add(wanted)
+        details = {"field": "kind", "message": "this mock does not listen on a port, so it cannot refuse connections"}
+        return JSONResponse({"errors": [details]}, 422)
+    fault = _faults(request).add(body)
     fault.struck += 1
 
-    request.app.state.refusing = task = server.refuse(wanted.seconds)
+    request.app.state.refusing = task = server.refuse(body.seconds)
     task.add_done_callback(lambda _: _faults(request).remove(fault.faultId))
     return JSONResponse(fault.model_dump(mode="json", exclude_none=True), 201)
 
@@ -78,11 +78,11 @@ async def remove(request: Request) -> Response:
 async def remove_file(request: Request) -> Response:
     """Remove an object's rows from all streams after active syncs have ended; answer with the row count by stream."""
     try:
-        wanted = Removal.model_validate_json(await request.body())
+        body = Removal.model_validate_json(await request.body())
     except ValidationError as error:
         return _invalid(error)
     try:
-        return JSONResponse({"removed": await request.app.state.mock.engine.remove(wanted.bucket, wanted.key)})
+        return JSONResponse({"removed": await request.app.state.mock.engine.remove(body.bucket, body.key)})
     except RemovalFailed as error:
         return JSONResponse({"notRemoved": str(error)}, 409)
 
@@ -90,11 +90,11 @@ async def remove_file(request: Request) -> Response:
 async def compact(request: Request) -> Response:
     """Merge the small files of streams after active syncs have ended; answer with the file counts before and after."""
     try:
-        wanted = Compaction.model_validate_json(await request.body())
+        body = Compaction.model_validate_json(await request.body())
     except ValidationError as error:
         return _invalid(error)
     try:
-        return JSONResponse({"compacted": await request.app.state.mock.engine.compact(wanted.stream)})
+        return JSONResponse({"compacted": await request.app.state.mock.engine.compact(body.stream)})
     except CompactionFailed as error:
         return JSONResponse({"notCompacted": str(error)}, 409)
 
