@@ -1,1 +1,1 @@
-"""The platform without Docker: its services as processes of this machine. The only part that knows both sides."""
+"""Runs the platform without Docker, with its services as local processes. Only this part imports both sides."""

@@ -1,4 +1,4 @@
-"""`python -m services.embedded demo`, `dev` or `run`: the platform without Docker."""
+"""`python -m services.embedded demo`, `dev` or `run`: run the platform without Docker."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from blocks.host import isolate
 
 
 def main() -> int:
-    """Run the demo, or serve the platform in the foreground."""
+    """Run the demo, the platform, or a command."""
     isolate("services.embedded")
     import argparse
 
@@ -17,16 +17,16 @@ def main() -> int:
     replace_environment(CREDENTIALS)
     parser = argparse.ArgumentParser(prog="python -m services.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{demo,dev,run}")
-    demo = commands.add_parser("demo", help="run the whole pipeline once on the landing folder, and report")
-    demo.add_argument("--data", type=Path, default=DATA, help="folder that takes the state and the result")
+    demo = commands.add_parser("demo", help="run the whole pipeline once on the landing folder, and print a report")
+    demo.add_argument("--data", type=Path, default=DATA, help="folder for the state and the result")
     dev = commands.add_parser("dev", help="serve the platform until Ctrl-C")
     dev.add_argument("--prefect-port", type=int, default=4200, help="Prefect's UI and API (default: 4200)")
     dev.add_argument("--s3-port", type=int, default=4566, help="S3 (default: 4566)")
     dev.add_argument("--airbyte-port", type=int, default=8006, help="the mock Airbyte (default: 8006)")
     dev.add_argument("--console-port", type=int, default=8300, help="the page (default: 8300)")
-    dev.add_argument("--data", type=Path, default=DATA, help="folder that takes the state, in dev/")
-    dev.add_argument("--events", action="store_true", help="S3 tells the sensor what arrived, instead of being listed")
-    run = commands.add_parser("run", help="run one command, such as a flow, on services of its own")
+    dev.add_argument("--data", type=Path, default=DATA, help="folder for the state, in dev/")
+    dev.add_argument("--events", action="store_true", help="let the sensor use S3's events instead of listings")
+    run = commands.add_parser("run", help="run one command, such as a flow, on its own services")
     run.add_argument("line", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. python flows/full_pipeline.py")
     options = parser.parse_args()
     if options.command == "run":

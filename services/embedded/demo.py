@@ -1,4 +1,4 @@
-"""The demo: the files of the landing folder through the whole pipeline, on services that end with it."""
+"""The demo: loads the landing folder's files through the whole pipeline, on services that end with it."""
 
 import shutil
 import time
@@ -14,18 +14,18 @@ from rich.status import Status
 from blocks import lake, warehouse
 from blocks.errors import counted
 from services.content import BUCKET, PREFIX
-from services.embedded.only_one import in_words, only_one
+from services.embedded.only_one import describe, only_one
 from services.embedded.processes import Processes, free_ports
 from services.embedded.report import Part, report
 from services.embedded.stack import Stack, landing_files, short
 from services.embedded.warm_flows import WarmFlows
 
 OTHER_DEMO_SECONDS = 120.0
-NO_SOURCE = "There is no source yet. Make one of a file of yours, then try again: make source FILE=orders.csv"
+NO_SOURCE = "There is no source yet. Turn a file into one, then try again: make source FILE=orders.csv"
 
 
 class Narrator:
-    """Tells what is being done, and how long it took."""
+    """Prints each step, and how long it took."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -33,7 +33,7 @@ class Narrator:
 
     @contextmanager
     def step(self, name: str, doing: str) -> Iterator[Status]:
-        """Show a step while it runs, then its seconds; where there is no terminal, a line each."""
+        """Show a step while it runs, then its duration. Without a terminal, print a line for each."""
         begun = time.monotonic()
         if not self.console.is_terminal:
             self.console.print(f"… {name}: {doing}", highlight=False)
@@ -44,21 +44,21 @@ class Narrator:
 
 
 def state_of(data: Path) -> Path:
-    """The folder of what the last demo has left."""
+    """Return the folder with the state of the last demo."""
     return data / "demo" / "state"
 
 
 def published_of(data: Path) -> Path:
-    """The file of the tables that the last demo has published."""
+    """Return the file with the tables that the last demo published."""
     return data / "published" / "warehouse.duckdb"
 
 
 @contextmanager
 def fresh_services(data: Path, narrator: Narrator) -> Iterator[tuple[Stack, WarmFlows]]:
-    """Services of their own without a former state, and a process that runs flows; all end with the block.
+    """Start services without earlier state, and a process that runs flows. Stop them when the block ends.
 
     Raises:
-        PlatformError: one of them did not start.
+        PlatformError: a service did not start.
     """
     state = state_of(data)
     shutil.rmtree(state, ignore_errors=True)
@@ -75,10 +75,10 @@ def fresh_services(data: Path, narrator: Narrator) -> Iterator[tuple[Stack, Warm
 
 
 def demo(data: Path, console: Console) -> None:
-    """Start the services, load all files but the last, load the last, and report.
+    """Start the services, load all files except the last, then the last, and print a report.
 
     Raises:
-        PlatformError: whatever went wrong, in words.
+        PlatformError: something failed. The message says what.
     """
     files, narrator = landing_files(), Narrator(console)
     if not files:
@@ -99,14 +99,14 @@ def demo(data: Path, console: Console) -> None:
 
 
 def last_of(files: Sequence[Path]) -> Path | None:
-    """The last file, by name, of the stream with the most files; None where no stream has a second file."""
+    """Return the last file, by name, of the stream with the most files, or None if no stream has two files."""
     streams = Counter(file.parent for file in files)
     [(stream, count)] = streams.most_common(1)
     return max(file for file in files if file.parent == stream) if count > 1 else None
 
 
 def _part(narrator: Narrator, stack: Stack, flows: WarmFlows, name: str, files: list[Path]) -> Part:
-    with narrator.step(f"land {name}", f"{_named(files)} to s3://{BUCKET}/{PREFIX}"):
+    with narrator.step(f"land {name}", f"{_describe_files(files)} to s3://{BUCKET}/{PREFIX}"):
         keys = stack.land(files)
     with narrator.step(f"pipeline on {name}", "the flow full_pipeline starts") as status:
         result = flows.pipeline(keys, status)
@@ -114,22 +114,22 @@ def _part(narrator: Narrator, stack: Stack, flows: WarmFlows, name: str, files: 
     return Part(name=name, files=len(files), rows=counts, result=result)
 
 
-def _named(files: Sequence[Path]) -> str:
-    """The files in a few words: a single one by its name."""
+def _describe_files(files: Sequence[Path]) -> str:
+    """Describe files in a few words, a single one by its name."""
     return f"{files[0].parent.name}/{files[0].name} goes" if len(files) == 1 else f"{len(files)} files go"
 
 
 def main(data: Path) -> int:
-    """Run the demo; 1, with one paragraph on standard error, where it failed."""
+    """Run the demo. If it fails, print one paragraph to standard error and return 1."""
     console, errors = Console(), Console(stderr=True)
     try:
         with only_one(data / "demo", "make demo", "End it, then try again.", OTHER_DEMO_SECONDS, console.print):
             demo(data, console)
     except KeyboardInterrupt:
-        errors.print("\nStopped; nothing runs any more. `make demo` begins anew.")
+        errors.print("\nStopped. No process is left. `make demo` starts from scratch.")
         return 130
-    except Exception as error:  # noqa: BLE001 - a traceback helps nobody here; the logs have it
-        known = in_words(error, data)
+    except Exception as error:  # noqa: BLE001 - the user needs the message; the logs have the traceback
+        known = describe(error, data)
         errors.print(f"\n[red]The demo failed.[/red] {escape(known)} Logs: {escape(short(data))}/demo/state/logs")
         return 1
     return 0

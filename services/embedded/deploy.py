@@ -1,7 +1,7 @@
 """Registers the deployments of prefect.yaml: `python -m services.embedded.deploy`.
 
-Prefect reads the `.env` and the `prefect.toml` of the folder in which it is imported. Those in the project's folder are
-a person's own, so this enters it only then.
+Prefect reads the `.env` and the `prefect.toml` of the folder in which it is imported. In the project's folder, these
+would be the user's own, so this program changes to that folder only after the import.
 """
 
 import os

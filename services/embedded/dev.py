@@ -1,4 +1,4 @@
-"""The platform in the foreground: its services on their usual ports, the deployments served, until Ctrl-C."""
+"""The platform in the foreground: runs its services on their usual ports and serves the deployments until Ctrl-C."""
 
 import importlib.util
 import shlex
@@ -16,12 +16,12 @@ from blocks.host import LOCAL_HOSTS, NO_PROXY_ENTRY, PROXY
 from blocks.incidents import LOOKED
 from blocks.settings import foreign_variables
 from services.content import PROJECT
-from services.embedded.only_one import in_words, only_one
+from services.embedded.only_one import describe, only_one
 from services.embedded.processes import Processes, check_port, free_ports
 from services.embedded.stack import Stack, landing_files, short
 
 POOL = "local"
-OTHER_DEV = "End it, or give this one a folder and ports of its own: `python -m services.embedded dev --help`."
+IF_IN_USE = "Stop it, or use another folder and other ports: `python -m services.embedded dev --help`."
 MODULE = ["-m", "services.embedded.lifeline"]
 COMMANDS = {
     "worker": [*MODULE, "services.worker", "--pool", POOL, "--name", "make-dev"],
@@ -30,18 +30,18 @@ COMMANDS = {
     "watch": [*MODULE, "services.watch"],
     "console": [*MODULE, "services.console"],
 }
-"""What runs beside the services, once these answer and the deployments are registered."""
+"""The processes that start once the services answer and the deployments are registered."""
 
 
 class Tail:
-    """Prints what running processes append to their logs, each line behind its process's name."""
+    """Prints the lines that running processes append to their logs, each after the process's name."""
 
     def __init__(self, processes: Processes, console: Console) -> None:
         self.processes, self.console = processes, console
         self.read = {log: log.stat().st_size for log in processes.logs.glob("*.log")}
 
     def show(self) -> None:
-        """Print the lines that are new."""
+        """Print the new lines."""
         for log in map(self.processes.log, self.processes.children):
             with log.open("rb") as file:
                 file.seek(self.read.get(log, 0))
@@ -53,14 +53,14 @@ class Tail:
 
 
 def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, console_port: int, events: bool) -> int:
-    """Serve until Ctrl-C; 1, with one paragraph on standard error, where something fails."""
+    """Serve until Ctrl-C. If something fails, print one paragraph to standard error and return 1."""
     console, errors = Console(), Console(stderr=True)
     state = data / "dev"
-    # A shell starts its background jobs with SIGINT ignored; they too should end when told to.
+    # A shell starts its background jobs with SIGINT ignored. They, too, should end on SIGTERM.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        with only_one(state, "make dev", OTHER_DEV):
+        with only_one(state, "make dev", IF_IN_USE):
             check_folder(PROJECT)
             ports = {"S3": s3_port, "Airbyte": airbyte_port, "Prefect": prefect_port, "the page": console_port}
             for service, port in ports.items():
@@ -70,19 +70,19 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, console
             with Processes(state / "logs") as processes:
                 serve(console, stack, processes)
     except KeyboardInterrupt:
-        console.print(f"Stopped; no process is left. The state stays in {escape(short(state))}.", soft_wrap=True)
+        console.print(f"Stopped. No process is left. The state stays in {escape(short(state))}.", soft_wrap=True)
         return 0
     except (PlatformError, OSError) as error:
-        errors.print(f"[red]`make dev` ended.[/red] {escape(in_words(error, data))}", highlight=False)
+        errors.print(f"[red]`make dev` failed.[/red] {escape(describe(error, data))}", highlight=False)
         return 1
     return 0
 
 
 def check_folder(folder: Path) -> None:
-    """Make sure that no module of a person's own hides one of ours: Prefect puts the folder first on its runs' path.
+    """Check that no module of the user hides a platform's one, since Prefect puts the folder first on its runs' path.
 
     Raises:
-        blocks.errors.PlatformError: one does.
+        blocks.errors.PlatformError: a module does.
     """
     for file in [*folder.glob("*.py"), *folder.glob("*/__init__.py")]:
         name = file.parent.name if file.name == "__init__.py" else file.stem
@@ -95,7 +95,7 @@ def check_folder(folder: Path) -> None:
 
 
 def serve(console: Console, stack: Stack, processes: Processes) -> None:
-    """Start everything, say where it is, and show the logs until a process ends or Ctrl-C comes.
+    """Start everything, print the addresses, and show the logs until a process ends or Ctrl-C is pressed.
 
     Raises:
         services.embedded.processes.ServiceFailed: a process ended.
@@ -107,7 +107,7 @@ def serve(console: Console, stack: Stack, processes: Processes) -> None:
         first = not stack.samples_landed.exists()
         stack.land(landing_files() if first else [])
         stack.samples_landed.touch()
-    with console.status("the deployments of prefect.yaml are being registered"):
+    with console.status("registering the deployments of prefect.yaml"):
         deploy(processes, stack)
     with console.status("the worker, the sensor and the page are starting"):
         for name in COMMANDS:
@@ -125,7 +125,7 @@ def deploy(processes: Processes, stack: Stack) -> None:
     """Register the deployments of prefect.yaml.
 
     Raises:
-        services.embedded.processes.ServiceFailed: they cannot be registered.
+        services.embedded.processes.ServiceFailed: they could not be registered.
     """
     code = processes.start("deploy", ["-m", "services.embedded.deploy"], stack.variables).wait()
     if code:
@@ -145,26 +145,26 @@ def start(processes: Processes, stack: Stack, name: str) -> None:
 
 
 def script(variables: Mapping[str, str]) -> str:
-    """What a shell reads to find the platform: without what would lead it elsewhere, and past its own proxies."""
-    own = f"env | awk -F= 'toupper($1) ~ /{foreign_variables()}/ {{print \"unset \" $1}}'"
-    unusable = (
+    """Return the shell script that sets the platform's variables, and unsets those of other accounts and proxies."""
+    unset_accounts = f"env | awk -F= 'toupper($1) ~ /{foreign_variables()}/ {{print \"unset \" $1}}'"
+    unset_proxies = (
         "env | awk 'match($0, /^[A-Za-z]+_(proxy|PROXY)=/) && tolower($0) !~ /^no_/ "
         '&& substr($0, RLENGTH + 1) !~ proxy {print "unset " substr($0, 1, RLENGTH - 1)}\' '
         f"proxy={shlex.quote(PROXY)}"
     )
-    readable = (
+    no_proxy = (
         r"""printf '%s' "${no_proxy:-${NO_PROXY:-}}" | tr ', ' '\n\n' | tr -d '[]' """
         f"| awk '$0 ~ entry {{printf \"%s,\", $0}}' entry={shlex.quote(NO_PROXY_ENTRY)} -"
     )
     lines = [
-        f'eval "$({own})"',
-        f'eval "$({unusable})"',
+        f'eval "$({unset_accounts})"',
+        f'eval "$({unset_proxies})"',
         '[ -e "${SSL_CERT_FILE:-/}" ] || unset SSL_CERT_FILE',
         '[ -e "${SSL_CERT_DIR:-/}" ] || unset SSL_CERT_DIR',
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
-        f'export NO_PROXY="$({readable}){LOCAL_HOSTS}"',
+        f'export NO_PROXY="$({no_proxy}){LOCAL_HOSTS}"',
         'export no_proxy="$NO_PROXY"',
-        # Prefect's own commands print signs that not every terminal has.
+        # Prefect's commands print characters that some terminals cannot show.
         "export PYTHONIOENCODING=:replace",
         f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"',
     ]
@@ -172,7 +172,7 @@ def script(variables: Mapping[str, str]) -> str:
 
 
 def _banner(stack: Stack, first: bool) -> str:
-    landed = "What had landed is there again" if not first else "The landing folder's files have landed"
+    landed = "The files that had landed are there again" if not first else "The landing folder's files have landed"
     if not landing_files():
         landed = "There is no source yet: `make source FILE=orders.csv` turns a file into a table"
     return f"""

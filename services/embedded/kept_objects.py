@@ -1,4 +1,4 @@
-"""Keeps the embedded S3's objects on disk: moto has them in memory alone, and they would end with its process."""
+"""Keeps the embedded S3's objects on disk. moto keeps them only in memory, so they would be lost with its process."""
 
 import json
 import shutil
@@ -21,14 +21,15 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class KeptObjects:
-    """A WSGI application around moto's. A request that changes objects is answered once the change is on disk.
+    """A WSGI application around moto's. A request that changes objects is answered after the change is on disk.
 
-    An object keeps its key, content, ETag, date and metadata. Of a bucket with versions the newest is kept; tags, ACLs,
-    unfinished uploads, and a bucket's own settings are not.
+    An object keeps its key, content, ETag, date and metadata. In a bucket with versions, only the newest one is kept.
+    Tags, ACLs, unfinished uploads and the settings of buckets are not kept.
 
     Args:
         app: moto's application.
-        folder: has a folder for each bucket, and there a file for each object: a line of JSON, then the content.
+        folder: folder with a subfolder for each bucket, and in it a file for each object: a line of JSON, then its
+            content.
     """
 
     def __init__(self, app: "WSGIApplication", folder: Path) -> None:
@@ -40,7 +41,7 @@ class KeptObjects:
             self._restore(bucket)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        """See the class."""
+        """Handle a request."""
         answer = self._app(environ, start_response)
         if environ["REQUEST_METHOD"] in READS:
             return answer
@@ -63,7 +64,7 @@ class KeptObjects:
         objects = dict(self._objects())
         for file, key in objects.items():
             if self._kept.get(file) is not key:
-                with suppress(ValueError):  # moto has closed it: another request has replaced it, and will keep that
+                with suppress(ValueError):  # moto closed it: another request replaced it, and will keep the new one
                     _write(file, key)
                     self._kept[file] = key
         for file in self._kept.keys() - objects.keys():
@@ -74,11 +75,11 @@ class KeptObjects:
                 shutil.rmtree(bucket)
 
     def _objects(self) -> Iterable[tuple[Path, FakeKey]]:
-        """Each object as it is now, with the file that keeps it."""
+        """Yield each current object with the file that keeps it."""
         for name, bucket in list(self._s3.buckets.items()):
             (self._folder / name).mkdir(exist_ok=True)
             for key_name, key in bucket.keys.items():
-                if isinstance(key, FakeKey):  # else its deletion, in a bucket with versions
+                if isinstance(key, FakeKey):  # otherwise a delete marker, in a bucket with versions
                     yield self._folder / name / f"{sha256(key_name.encode()).hexdigest()}.object", key
 
 

@@ -1,6 +1,6 @@
-"""Ends a process when the one that started it is gone, however it went.
+"""Ends a process when its parent ends, in whatever way.
 
-As a program, `python -m services.embedded.lifeline MODULE [ARGUMENT ...]`, it runs a module that knows nothing of this.
+As a program, `python -m services.embedded.lifeline MODULE [ARGUMENT ...]` runs a module that does not do this itself.
 """
 
 import os
@@ -12,12 +12,12 @@ from collections.abc import Callable
 
 
 def follow_parent(on_line: Callable[[str], object] = bool) -> None:
-    """End this process and what it started when its standard input closes: the parent holds the other end.
+    """End this process and its descendants when its standard input closes. The parent holds the other end of the pipe.
 
     The process must lead its process group.
 
     Args:
-        on_line: called, in a thread of its own, with each line that the parent sends.
+        on_line: called, in a separate thread, with each line that the parent sends.
     """
     threading.Thread(target=_follow, args=[on_line], name="lifeline", daemon=True).start()
 

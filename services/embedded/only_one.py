@@ -1,4 +1,4 @@
-"""One process at a time works in a folder."""
+"""Makes sure that only one process works in a folder at a time."""
 
 import errno
 import fcntl
@@ -17,27 +17,27 @@ from services.embedded.stack import short
 def only_one(
     folder: Path, command: str, advice: str, seconds: float = 0.0, tell: Callable[[str], object] = bool
 ) -> Iterator[None]:
-    """Hold a folder, which ends with this process; another of the same command is waited for.
+    """Hold a folder until the block or the process ends. Wait for another process that holds it.
 
     Args:
-        folder: made where it is not there.
-        command: what the others run, as a person would type it.
-        advice: what to do where the other does not end.
+        folder: the folder, which is created if necessary.
+        command: the command that the other process runs, as a person types it.
+        advice: what to do if the other process does not end.
         seconds: how long to wait for it.
-        tell: called with a line once there is something to wait for.
+        tell: called with a line when the waiting starts.
 
     Raises:
-        PlatformError: the other runs on after `seconds`.
+        PlatformError: the other process still runs after `seconds`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
-        deadline, told = time.monotonic() + seconds, False
+        deadline, has_told = time.monotonic() + seconds, False
         while not _locked(lock.fileno()):
             if time.monotonic() >= deadline:
-                raise PlatformError(f"Another `{command}` runs on {short(folder)}. {advice}")
-            if not told:
-                tell(f"Another `{command}` is running here; waiting for its end.")
-                told = True
+                raise PlatformError(f"Another `{command}` is using {short(folder)}. {advice}")
+            if not has_told:
+                tell(f"Another `{command}` is running here. Waiting until it ends.")
+                has_told = True
             time.sleep(0.2)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -46,7 +46,7 @@ def only_one(
 
 
 def holder(lock: Path) -> int | None:
-    """The id of the process that holds a folder by its lock file; None where none does."""
+    """Return the id of the process that holds a folder's lock file, or None."""
     with suppress(FileNotFoundError, ValueError), lock.open() as file:
         return None if _locked(file.fileno()) else int(file.read())
     return None
@@ -60,17 +60,17 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-def in_words(error: Exception, data: Path) -> str:
-    """What went wrong, and what to do where the data folder cannot be used or the clock is wrong."""
+def describe(error: Exception, data: Path) -> str:
+    """Describe an error, with a remedy if the data folder cannot be used or the clock is wrong."""
     if not 2020 <= (year := datetime.now(UTC).year) <= 2100:
-        return f"{error}. This machine's clock says that it is the year {year}: set it right, then try again."
+        return f"{error}. This machine's clock shows the year {year}. Set the clock, then try again."
     if isinstance(error, PlatformError):
         return str(error)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (
             f"{error.filename or data} cannot be written ({error.strerror}). A container or another user may have made "
-            f"it: make it yours by `sudo chown -R $(id -u) {short(data)}`, then try again."
+            f"it. Make it yours with `sudo chown -R $(id -u) {short(data)}`, then try again."
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"The disk of {short(data)} is full: make room, then try again."
+        return f"The disk of {short(data)} is full. Make room, then try again."
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Prefect's own server and UI, on SQLite: `python -m services.embedded.prefect_server PORT`."""
+"""Prefect's server and UI on SQLite: `python -m services.embedded.prefect_server PORT`."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -17,38 +17,38 @@ from services.embedded.lifeline import follow_parent
 from services.prefect_app import create_app
 
 WRITES = "/increment-with-lease"
-"""The end of the path that each tagged task asks for. Its transactions contain no other, which would wait for ever."""
+"""End of the path that each task with tags requests. Its transactions contain no others, which would wait forever."""
 _writes: ContextVar[bool] = ContextVar("writes", default=False)
 
 
 class WritersWait(AioSqliteConfiguration):
-    """SQLite, in which the transactions of WRITES wait for other writers at their begin.
+    """SQLite in which transactions for WRITES wait for other writers when they begin.
 
-    Prefect has them begin as readers. Where another one writes before such a reader does, SQLite refuses at once what
-    the reader has to write ("database is locked"), however long it may wait for locks; the server then answers 503.
+    By default, Prefect lets them begin as readers. If another transaction writes before such a reader does, SQLite
+    rejects the reader's write at once ("database is locked"), whatever the lock timeout. The server then answers 503.
     """
 
     @asynccontextmanager
     async def begin_transaction(
         self, session: AsyncSession, with_for_update: bool = False
     ) -> AsyncIterator[AsyncSessionTransaction]:
-        """Begin with the lock for writing also in requests for WRITES."""
+        """Begin with the write lock in requests for WRITES, too."""
         async with super().begin_transaction(session, with_for_update or _writes.get()) as transaction:
             yield transaction
 
 
-class Patient:
-    """Has requests for WRITES wait for their turn, and tells Prefect's clients to repeat any other's 503 soon.
+class BusyDatabase:
+    """Lets requests for WRITES wait for the database, and adds Retry-After to a 503 of other requests.
 
-    The database is free again within milliseconds, but without a Retry-After the client waits 2 s or more. It tries six
-    times: with a shorter wait a busy moment of the server uses them all up, and the run fails.
+    The database is free again within milliseconds, but without Retry-After, Prefect's client waits 2 s or more. It
+    tries six times. With a shorter wait, it would use them all up while the server is busy, and the run would fail.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See the class."""
+        """Handle a request."""
 
         async def with_retry_after(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 503:
@@ -66,7 +66,9 @@ def main(port: int) -> None:
     """Serve until the parent ends."""
     follow_parent()
     set_database_config(WritersWait(PREFECT_API_DATABASE_CONNECTION_URL.value()))
-    uvicorn.run(Patient(create_app()), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.run(
+        BusyDatabase(create_app()), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=3
+    )
 
 
 if __name__ == "__main__":

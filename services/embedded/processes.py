@@ -1,4 +1,4 @@
-"""Starts, watches and ends the platform's processes."""
+"""Starts, watches and stops the platform's processes."""
 
 import os
 import signal
@@ -17,31 +17,30 @@ import httpx
 from blocks.errors import PlatformError
 from blocks.settings import child_environment
 
-# No module beside a process, or below a person's home, is taken for one of ours; text and paths are UTF-8.
+# Modules in the current or home folder are not imported instead of the platform's. Text and paths are UTF-8.
 OWN_PYTHON = {"PYTHONSAFEPATH": "1", "PYTHONNOUSERSITE": "1", "PYTHONUTF8": "1", "LC_ALL": "C.UTF-8"}
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 PID = ".pid"
-"""What the name of a file ends with that has a process's id, beside its log."""
+"""Suffix of the file with a process's id, which is beside its log."""
 
 
 def pids(logs: Path) -> dict[str, int]:
-    """The ids of the processes that were started last with this folder of logs, by name, whether they run or not."""
+    """Return the ids of the processes that were last started with this log folder, by name, even if they ended."""
     return {file.stem: int(file.read_text(encoding="utf-8")) for file in sorted(logs.glob(f"*{PID}"))}
 
 
 class ServiceFailed(PlatformError):
-    """A service did not start, or ended by itself."""
+    """A service did not start, or ended unexpectedly."""
 
 
 class Processes:
-    """Child processes that end together, the last started first; also when this process is killed.
+    """Child processes that end together, in reverse order of their start, even if this process is killed.
 
-    Each leads a process group of its own, so that Ctrl-C reaches this process alone, and so that what a child has
-    started ends with it.
+    Each child leads its own process group. So Ctrl-C reaches only this process, and a child's own children end with it.
 
     Args:
-        logs: folder for `NAME.log` of each.
+        logs: folder for the log of each child, `NAME.log`.
     """
 
     def __init__(self, logs: Path) -> None:
@@ -65,9 +64,9 @@ class Processes:
     def start(
         self, name: str, arguments: Sequence[str], variables: Mapping[str, str], talk: bool = False
     ) -> subprocess.Popen[bytes]:
-        """Start `python ARGUMENTS`; what it prints goes to `logs/NAME.log`, with `talk` only its standard error.
+        """Start `python ARGUMENTS` with its output in `logs/NAME.log`. With `talk`, only standard error goes there.
 
-        It starts in the folder of the logs: where a person stands, Prefect would read a `.env` and a `prefect.toml`.
+        It starts in the log folder, because Prefect would read a `.env` and a `prefect.toml` in the user's folder.
         """
         with self.log(name).open("ab") as log:
             child = subprocess.Popen(  # noqa: S603
@@ -84,21 +83,21 @@ class Processes:
         return child
 
     def _home(self) -> dict[str, str]:
-        """A home for a user who has none, as in many a container: Prefect and dbt look for theirs at their start."""
+        """Return a HOME for a user without one, as in many containers. Prefect and dbt need it when they start."""
         with suppress(RuntimeError):
             if Path("~").expanduser().is_dir():
                 return {}
         return {"HOME": str(self.logs)}
 
     def log(self, name: str) -> Path:
-        """The file that a process's output goes to."""
+        """Return the file for a process's output."""
         return self.logs / f"{name}.log"
 
     def wait_until_ready(self, name: str, url: str) -> None:
-        """Wait until a GET of the URL succeeds.
+        """Wait until a GET request to the URL succeeds.
 
         Raises:
-            ServiceFailed: the process ended, or took more than START_SECONDS.
+            ServiceFailed: the process ended, or it took more than START_SECONDS.
         """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -111,17 +110,17 @@ class Processes:
         raise ServiceFailed(f"{name} was not ready after {START_SECONDS:.0f} s. {self.last_words(name)}")
 
     def check(self) -> None:
-        """Make sure that every process still runs.
+        """Check that every process is still running.
 
         Raises:
-            ServiceFailed: one has ended.
+            ServiceFailed: a process has ended.
         """
         for name, child in self.children.items():
             if child.poll() is not None:
                 raise ServiceFailed(f"{name} ended with exit code {child.returncode}. {self.last_words(name)}")
 
     def last_words(self, name: str) -> str:
-        """The end of a process's log, and where the rest is."""
+        """Return the last line of a process's log, and where the whole log is."""
         log = self.log(name)
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
         return f"Its last line: {lines[-1] if lines else '(none)'} The whole log: {log}"
@@ -133,7 +132,7 @@ def _signal_group(child: subprocess.Popen[bytes], number: signal.Signals) -> Non
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
+    """Return ports of 127.0.0.1 that are not in use."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -145,10 +144,10 @@ def free_ports(count: int) -> list[int]:
 
 
 def check_port(port: int, service: str) -> None:
-    """Make sure that a port can be listened on.
+    """Check that a port is free.
 
     Raises:
-        ServiceFailed: another program has it.
+        ServiceFailed: another program uses it.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -156,6 +155,6 @@ def check_port(port: int, service: str) -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise ServiceFailed(
-                f"Port {port}, which {service} wants, is taken ({error.strerror}). Another `make dev` or `make up` may "
-                f"be running; `lsof -i :{port}` names the program. End it, then try again."
+                f"Port {port}, which {service} needs, is in use ({error.strerror}). Another `make dev` or `make up` "
+                f"may be running; `lsof -i :{port}` names the program. End it, then try again."
             ) from error

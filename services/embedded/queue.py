@@ -1,4 +1,4 @@
-"""The queue of the landing bucket's events, on moto; LocalStack has it from localstack/init/ready.d/20-queue.sh."""
+"""The queue for the landing bucket's events, on moto. LocalStack creates it in localstack/init/ready.d/20-queue.sh."""
 
 import json
 from typing import TYPE_CHECKING
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 NAME = "landing-events"
 ACCOUNT = "123456789012"
-"""moto's own."""
+"""moto's default account."""
 
 
 def queue_url(endpoint: str) -> str:
-    """Where moto serves the queue."""
+    """Return the queue's URL on moto."""
     return f"{endpoint}/{ACCOUNT}/{NAME}"
 
 
 def make_queue(s3: "S3Client", sqs: "SQSClient", bucket: str, prefix: str) -> None:
-    """Make the queue and its dead-letter queue, and let the bucket notify it; doing it again is harmless."""
+    """Create the queue and its dead-letter queue, and send the bucket's events to it. Repeating this is harmless."""
     dead = sqs.create_queue(QueueName=f"{NAME}-dead")["QueueUrl"]
     queue = sqs.create_queue(QueueName=NAME)["QueueUrl"]
     arns = [

@@ -1,4 +1,4 @@
-"""What the demo tells at its end, read from the results of its runs and from the published tables."""
+"""The demo's final report, from the results of its runs and the published tables."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MOST_TABLES, MOST_ROWS, MOST_COLUMNS = 3, 3, 6
 
 @dataclass(frozen=True)
 class Part:
-    """One run of the pipeline: the files landed for it, the rows of every table after it, and its `PipelineResult`."""
+    """One pipeline run: its landed files, the rows of every table after it, and its `PipelineResult`."""
 
     name: str
     files: int
@@ -33,7 +33,7 @@ class Part:
 
 
 def report(console: Console, parts: list[Part], seconds: dict[str, float], stack: Stack) -> None:
-    """Print the report: rows by layer, seconds by step, tests, freshness, a chart, the files, what to try next."""
+    """Print the report: rows by layer, seconds by step, tests, freshness, charts, files, and what to try next."""
     console.print()
     console.print(rows_table(parts))
     console.print(seconds_table(parts, seconds))
@@ -48,7 +48,7 @@ def report(console: Console, parts: list[Part], seconds: dict[str, float], stack
 
 
 def rows_table(parts: list[Part]) -> Table:
-    """Rows of each layer's tables after each run, and what the last run added."""
+    """Return the number of rows of each layer's tables after each run, and the rows that the last run added."""
     table = Table(title="Rows by layer", title_justify="left", box=None)
     moves = ["moved"] if len(parts) > 1 else []
     for column in ("table", *(f"after {part.name}" for part in parts), *moves):
@@ -63,7 +63,7 @@ def rows_table(parts: list[Part]) -> Table:
 
 
 def seconds_table(parts: list[Part], seconds: dict[str, float]) -> Table:
-    """Seconds of each of the demo's steps, and of the pipeline's own steps within them."""
+    """Return the seconds of each step of the demo, and of the pipeline's steps in it."""
     table = Table(title="\nSeconds by step", title_justify="left", box=None, show_header=False)
     steps = {f"pipeline on {part.name}": part.result["seconds"] for part in parts}
     for name, total in seconds.items():
@@ -73,18 +73,18 @@ def seconds_table(parts: list[Part], seconds: dict[str, float]) -> Table:
 
 
 def charts(models: Path, published: Path) -> list[str]:
-    """The charts that models declare, if they are published: a title, and a bar for each row of the query.
+    """Return the charts of published models: for each, a title, and a bar for each row of its query.
 
-    A model's `config: meta: {chart: {title: …, sql: …}}` has a query of a label and a share, 0 to 1, of the published
-    tables.
+    A model declares a chart in `config: meta: {chart: {title: …, sql: …}}`. The query returns a label and a share from
+    0 to 1, and reads published tables.
     """
     lines = list[str]()
     with duckdb.connect(str(published), read_only=True) as connection:
-        there = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
+        published_tables = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
         for file in sorted(models.rglob("*.yml")):
             for model in (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("models") or ():
                 chart = ((model.get("config") or {}).get("meta") or {}).get("chart")
-                if chart and model["name"] in there:
+                if chart and model["name"] in published_tables:
                     lines += ["", f"[bold]{escape(chart['title'])}[/bold]"]
                     lines += [_bar(label, share) for label, share in connection.execute(chart["sql"]).fetchall()]
     return lines
@@ -95,7 +95,7 @@ def _bar(label: object, share: float) -> str:
 
 
 def first_rows_of_tables(published: Path) -> list[str | Table]:
-    """The first rows and columns of the first published tables, each below its name."""
+    """Return the first rows and columns of the first published tables, each below its name."""
     found = list[str | Table]()
     for name in list(warehouse.tables(published))[:MOST_TABLES]:
         schema, _, table = name.partition(".")
@@ -111,7 +111,7 @@ def first_rows_of_tables(published: Path) -> list[str | Table]:
 
 
 def first_rows(published: Path, table: str, schema: str = "main", count: int = 5) -> list[dict[str, Any]]:
-    """The first rows of a published table, by column, without Airbyte's own columns."""
+    """Return the first rows of a published table, by column, without Airbyte's own columns."""
     which = f"{sql.name(schema)}.{sql.name(table)}"
     query = f"SELECT COLUMNS(lambda c: NOT starts_with(c, '_a')) FROM {which} LIMIT {count}"  # noqa: S608
     return read(published, query).records
@@ -132,11 +132,11 @@ def _freshness(sources: list[dict[str, Any]]) -> str:
 
 def _closing(stack: Stack) -> str:
     return f"""
-[bold]What is left[/bold]
+[bold]Where to find the results[/bold]
   {escape(short(stack.published))}   the tested tables, for any DuckDB client
-  {escape(short(stack.state / "lake"))}/   the raw rows as Parquet, a folder a stream
-  {escape(short(stack.state / "logs"))}/   what each service said
+  {escape(short(stack.state / "lake"))}/   the raw rows as Parquet, one folder for each stream
+  {escape(short(stack.state / "logs"))}/   the log of each service
 
 [bold]What to try next[/bold]
-  make dev     the same services, staying up: Prefect's UI, S3 and Airbyte on their usual ports
-  make test    everything that is promised, tried out"""
+  make dev     keep the services running: Prefect's UI, S3 and Airbyte on their usual ports
+  make test    test what the documentation promises"""

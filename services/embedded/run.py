@@ -1,4 +1,4 @@
-"""One command on services of its own and the landing folder's files; both end with the command, and nothing is kept."""
+"""Runs one command on its own services with the landing folder's files. The services end with it; nothing is kept."""
 
 import signal
 import subprocess
@@ -18,12 +18,12 @@ from services.embedded.stack import Stack, landing_files
 
 
 def main(command: Sequence[str]) -> int:
-    """Run the command where it finds S3 with the landing folder's files, the mock Airbyte and Prefect; its exit code.
+    """Run the command with S3 and the landing folder's files, the mock Airbyte and Prefect. Return its exit code.
 
-    What is said here goes to standard error: standard output is the command's.
+    Messages go to standard error, because standard output belongs to the command.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    # A shell starts its background jobs with SIGINT ignored; they too should end when told to.
+    # A shell starts its background jobs with SIGINT ignored. They, too, should end on SIGTERM.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -41,12 +41,12 @@ def _run(command: Sequence[str], folder: Path, console: Console) -> int:
     stack = Stack(folder / "state", folder / "published" / "warehouse.duckdb", s3, airbyte, prefect)
     stack.published.parent.mkdir()
     with Processes(stack.state / "logs") as processes:
-        console.print("S3, the mock Airbyte and Prefect are starting for this command alone; nothing of it is kept.")
+        console.print("Starting S3, the mock Airbyte and Prefect for this command only. Nothing of them is kept.")
         stack.start(processes)
         stack.wait_until_ready(processes)
         landed = stack.land(landing_files())
-        console.print(f"{counted(len(landed), 'file')} of the landing folder landed.")
-        # The project's folder, where dbt would put its packages, may be one that cannot be written.
+        console.print(f"{counted(len(landed), 'file')} from the landing folder landed.")
+        # dbt would put its packages into the project's folder, which may be read-only.
         own = {**stack.variables, "DBT_PACKAGES_INSTALL_PATH": str(folder / "dbt_packages")}
         ended = subprocess.run(command, env=child_environment(own), check=False).returncode  # noqa: S603
         if stack.published.exists():

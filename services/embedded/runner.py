@@ -1,6 +1,6 @@
-"""Runs the pipeline on request, in one warm process: a JSON list of keys a line in, a JSON answer a line out.
+"""Runs the pipeline on request, in one warm process. It reads a JSON list of keys per line, and prints a JSON answer.
 
-Prefect and dbt take some 8 s to import; here that happens once, beside the start of the services.
+Prefect and dbt take about 8 s to import. Here that happens once, while the services start.
 """
 
 import json
@@ -17,22 +17,22 @@ from services.embedded.lifeline import follow_parent
 
 
 def main(answers: TextIO = sys.stdout) -> None:
-    """Answer each list of keys with a run of the pipeline on these files; end with the parent."""
+    """Answer each list of keys with a pipeline run for these files, until the parent ends."""
     requests: SimpleQueue[str] = SimpleQueue()
     follow_parent(requests.put)
     warm_up()
     print(json.dumps({"ready": True}), file=answers, flush=True)
-    # A heartbeat thread makes every flow run end up to a second late; these runs are watched by the parent.
+    # With Prefect's heartbeat thread, each run would end up to a second later. The parent watches these runs instead.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         while keys := requests.get():
             print(json.dumps(run_pipeline(json.loads(keys))), file=answers, flush=True)
 
 
 def run_pipeline(keys: list[str]) -> dict[str, Any]:
-    """Return the pipeline's result, or what went wrong."""
+    """Return the pipeline's result, or its error."""
     try:
         return full_pipeline(files=[LandedFile(key=key) for key in keys]).model_dump(mode="json")
-    except Exception as error:  # noqa: BLE001 - the parent shows it, whatever it is
+    except Exception as error:  # noqa: BLE001 - the parent shows any error
         return {"error": str(error)}
 
 

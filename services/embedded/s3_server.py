@@ -1,4 +1,4 @@
-"""S3 and SQS (moto) behind the guard."""
+"""S3 and SQS (moto), behind the guard."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +15,11 @@ from services.guard.wsgi import WsgiGuard
 
 @contextmanager
 def s3_server(port: int, folder: Path) -> Iterator[int]:
-    """Serve on a port of 127.0.0.1, 0 for a free one, until the block ends; the port. The folder keeps the objects."""
-    # S3's clients send bodies of any type, so that Host, Origin and Sec-Fetch-Site alone decide.
+    """Serve on a port of 127.0.0.1 until the block ends. 0 chooses a free port. Yield the port.
+
+    The objects are kept in `folder`.
+    """
+    # S3's clients send bodies of any type, so only Host, Origin and Sec-Fetch-Site are checked.
     rules = GuardSettings().rules(buckets=True, json_only=False)
     app = WsgiGuard(KeptObjects(DomainDispatcherApplication(create_backend_app), folder), rules)
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=MotoRequestHandler)

@@ -1,4 +1,4 @@
-"""The embedded services, where they keep their state, and the environment in which the flows find them."""
+"""The embedded services, the places of their state, and the environment variables for flows that use them."""
 
 import os
 import sqlite3
@@ -22,7 +22,7 @@ CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_DEFAULT_REGION": "us-east-1",
-    # A person's own profiles, endpoints and certificates are in files, too.
+    # The user's own profiles, endpoints and certificates may also be in files.
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -33,9 +33,9 @@ CREDENTIALS = {
 class Stack:
     """S3, Airbyte and Prefect on three ports of 127.0.0.1, with their state in one folder.
 
-    With `events`, the landing bucket tells the sensor through a queue what arrived. With `alerts_port`, messages of
-    the watch go to a receiver there, with `console_port` the page is there. `project` is the checkout whose connections
-    and dbt project are used; the code is always this one's.
+    With `events`, the landing bucket sends its events to a queue for the sensor. With `alerts_port`, the watch sends
+    its messages to a receiver there. With `console_port`, the page is served there. `project` is the checkout whose
+    connections and dbt project are used; the code is always this checkout's.
     """
 
     state: Path
@@ -49,32 +49,32 @@ class Stack:
     project: Path = PROJECT
 
     def __post_init__(self) -> None:
-        """Make sure that the state can be kept there, before anything starts."""
+        """Check that the path of the state can be used, before anything starts."""
         plain_path(self.state / "warehouse.duckdb")
 
     @property
     def s3_url(self) -> str:
-        """Where S3 answers."""
+        """Address of S3."""
         return f"http://127.0.0.1:{self.s3_port}"
 
     @property
     def airbyte_url(self) -> str:
-        """Where Airbyte's public API answers."""
+        """Address of Airbyte's public API."""
         return f"http://127.0.0.1:{self.airbyte_port}/api/public/v1"
 
     @property
     def prefect_url(self) -> str:
-        """Where Prefect's UI answers; its API is below /api."""
+        """Address of Prefect's UI. The API is below /api."""
         return f"http://127.0.0.1:{self.prefect_port}"
 
     @property
     def console_url(self) -> str:
-        """Where the page answers."""
+        """Address of the page."""
         return f"http://127.0.0.1:{self.console_port}"
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of a process that runs flows here."""
+        """The environment variables of a process that runs flows."""
         return {
             **CREDENTIALS,
             **self._prefect,
@@ -87,11 +87,11 @@ class Stack:
             "SENSOR_QUEUE_URL": queue_url(self.s3_url) if self.events else "",
             "DBT_PROJECT_DIR": str(self.project / "dbt_project"),
             "DBT_PROFILES_DIR": str(self.project / "dbt_project"),
-            # dbt by hand then names its target as the flows do, and parses nothing that they have parsed.
+            # With the flows' target, dbt on the command line reuses what they have parsed.
             "DBT_TARGET": "dev",
             "DBT_TARGET_PATH": str(self.state.parent / "cache" / "dbt"),
             "DBT_LOG_PATH": str(self.state / "logs"),
-            # dbt run by hand reads it, and has no default for it.
+            # dbt on the command line reads this variable, and has no default for it.
             "FRESHNESS_THRESHOLD_HOURS": str(Settings.model_fields["freshness_threshold_hours"].default),
             "LAKE_DIR": str(self.state / "lake"),
             "WAREHOUSE_PATH": str(plain_path(self.state / "warehouse.duckdb")),
@@ -107,12 +107,12 @@ class Stack:
         return {
             "PREFECT_HOME": str(self.state / "prefect"),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            # In memory, as by default, a slot that is held while the server is killed would stay held for ever.
+            # By default, leases are in memory, and a slot that is held when the server is killed is held forever.
             "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-            # The UI calls the address that it was loaded from: localhost, too.
+            # The UI calls the address that it was loaded from, which may also be localhost.
             "PREFECT_SERVER_UI_API_URL": "/api",
             "DO_NOT_TRACK": "1",
-            # The server here wants no CSRF token, and each new client would ask it whether it does.
+            # This server needs no CSRF token, and otherwise each new client would ask whether it does.
             "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "0.5",
             "PREFECT_WORKER_HEARTBEAT_SECONDS": "15",
@@ -120,29 +120,29 @@ class Stack:
 
     @property
     def alerts(self) -> Path:
-        """The folder of open incidents, and of the messages about them."""
+        """The folder with open incidents and messages about them."""
         return self.state / "alerts"
 
     @property
     def samples_landed(self) -> Path:
-        """A file that is there once the landing folder has been loaded: what a person deletes later stays deleted."""
+        """A file that exists once the landing folder's files have landed, so that files deleted later stay deleted."""
         return self.state / "s3" / "samples-landed"
 
     def start(self, processes: Processes) -> None:
-        """Start the services; `wait_until_ready` tells when they answer."""
+        """Start the services. `wait_until_ready` waits until they answer."""
         self.start_prefect(processes)
         self.start_stand_ins(processes)
 
     def start_prefect(self, processes: Processes) -> None:
-        """Start Prefect's server, on the database that it had before."""
+        """Start Prefect's server, on its existing database if there is one."""
         self._prefect_from_template()
-        # From the folder that processes start in: a `?` in an absolute path would begin the URL's query.
+        # Relative to the folder of the processes: a `?` in an absolute path would start the URL's query.
         database = f"sqlite+aiosqlite:///{os.path.relpath(self._database, processes.logs)}"
         variables = {**self._prefect, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
         processes.start("prefect", ["-m", "services.embedded.prefect_server", str(self.prefect_port)], variables)
 
     def start_stand_ins(self, processes: Processes) -> None:
-        """Start S3 and the mock Airbyte, with what they held before."""
+        """Start S3 and the mock Airbyte, with their existing data."""
         ports = ["--s3-port", str(self.s3_port), "--airbyte-port", str(self.airbyte_port)]
         places = {"lake": self.state / "lake", "state": self.state / "airbyte", "s3": self.state / "s3"}
         folders = [f"--{name}-dir={place}" for name, place in places.items()]
@@ -153,7 +153,7 @@ class Stack:
         """Wait until all services answer.
 
         Raises:
-            services.embedded.processes.ServiceFailed: one ended, or took too long.
+            services.embedded.processes.ServiceFailed: a service ended, or took too long.
         """
         processes.wait_until_ready("stand-ins", f"{self.airbyte_url}/health")
         processes.wait_until_ready("prefect", f"{self.prefect_url}/api/health")
@@ -161,7 +161,7 @@ class Stack:
             _copy_database(self._database, self._template)
 
     def land(self, files: Iterable[Path]) -> list[str]:
-        """Upload files to the landing bucket, each below its stream; return their keys."""
+        """Upload files to the landing bucket, each to its stream's folder. Return their keys."""
         session = boto3.Session(
             CREDENTIALS["AWS_ACCESS_KEY_ID"],
             CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
@@ -185,7 +185,7 @@ class Stack:
         return self.state.parent / "cache" / f"prefect-{version('prefect')}.db"
 
     def _prefect_from_template(self) -> None:
-        """Begin with a database that has its tables: making them takes Prefect some 15 s."""
+        """Copy a database that has its tables already, since Prefect takes about 15 s to create them."""
         self._database.parent.mkdir(parents=True, exist_ok=True)
         if self._template.exists() and not self._database.exists():
             _copy_database(self._template, self._database)
@@ -200,10 +200,10 @@ def _copy_database(source: Path, target: Path) -> None:
 
 
 def short(path: Path) -> str:
-    """A path as people read it: from the project's folder, where it lies below."""
+    """Return a path relative to the project's folder, if it is in there."""
     return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
 
 
 def landing_files(landing: Path = LANDING) -> list[Path]:
-    """The files of the landing folder, by stream and name."""
+    """Return the files of the landing folder, sorted by stream and name."""
     return sorted(file for file in landing.glob("*/*") if file.is_file() and not file.name.startswith("."))

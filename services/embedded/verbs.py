@@ -1,6 +1,6 @@
-"""The verbs of the platform of `make dev`, in a terminal with its variables: `python -m services.embedded.verbs run`.
+"""The verbs of `make dev`'s platform, for a terminal with its variables: `python -m services.embedded.verbs run`.
 
-They take what the verbs of the one in Docker take (services/compose).
+They have the same options as the verbs of the platform in Docker (services/compose).
 """
 
 import argparse
@@ -30,24 +30,24 @@ from services.watch.without_docker import LOGS
 
 STOP_SECONDS = 60.0
 LINES = "200"
-NOT_HERE = {
-    "promote": "`make dev` has no profile to bring to another server",
+ONLY_IN_DOCKER = {
+    "promote": "`make dev` has no profile to promote to another server",
     "backup": "everything is in one folder, which you can copy after `make down`",
-    "restore": "everything is in one folder, which you can put back before `make dev`",
-    "adopt": "the folder of `make dev` belongs to this clone alone",
+    "restore": "everything is in one folder, which you can copy back before `make dev`",
+    "adopt": "the folder of `make dev` belongs to this clone only",
     "image": "`make dev` runs the code of this clone",
-    "verify-offline": "a process cannot be cut off the network as a container can",
+    "verify-offline": "unlike a container, a process cannot be cut off from the network",
 }
-"""Verbs that only the platform in Docker has, and why."""
-SAME = {"cursor": "blocks.cursor_command", "alerts": "services.watch", "remove-file": "flows.remove_file"}
-"""Verbs whose modules run here as they are."""
+"""Verbs that only the platform in Docker has, and the reason."""
+SHARED_MODULES = {"cursor": "blocks.cursor_command", "alerts": "services.watch", "remove-file": "flows.remove_file"}
+"""Verbs whose modules work on both platforms."""
 
 
 class Dev:
     """The platform of `make dev`.
 
     Args:
-        settings: of its environment.
+        settings: the settings from its environment.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -57,30 +57,30 @@ class Dev:
 
     @property
     def process(self) -> int | None:
-        """The id of the process of `make dev`; None where it does not run."""
+        """The id of `make dev`'s process, or None if it is not running."""
         return holder(self.state / ".lock")
 
     def need(self) -> None:
-        """Make sure that it runs.
+        """Check that `make dev` is running.
 
         Raises:
-            ComposeError: it does not.
+            ComposeError: it is not.
         """
         if not self.process:
-            raise ComposeError("The platform does not run. Start it in another terminal: make dev")
+            raise ComposeError("The platform is not running. Start it in another terminal: make dev")
 
     def run(self, options: argparse.Namespace) -> int:
-        """Run a deployment and follow it; 0 where it completed."""
-        return self.followed(options.flow, options.parameters)
+        """Run a deployment, and follow it."""
+        return self.run_and_follow(options.flow, options.parameters)
 
-    def followed(self, flow: str, parameters: dict[str, Any]) -> int:
-        """Start a run and follow it; 0 where it completed."""
+    def run_and_follow(self, flow: str, parameters: dict[str, Any]) -> int:
+        """Start a run, and follow it. Return 0 if it completed."""
         self.need()
         return self.prefect.follow(self.prefect.start(flow, parameters), print, RUN_SECONDS)
 
     def compact(self, options: argparse.Namespace) -> int:
-        """Merge raw's small files; 0 where the run completed."""
-        return self.followed("compact", {"stream": options.stream})
+        """Merge raw's small files."""
+        return self.run_and_follow("compact", {"stream": options.stream})
 
     def drop(self, options: argparse.Namespace) -> int:
         """Put a file into landing, and follow the sensor's run on it."""
@@ -92,16 +92,16 @@ class Dev:
             landed = land(key, content, landing, os.fstat(content.fileno()).st_size)
         print(f"landed s3://{landing.bucket}/{shown(key)}")
         if not landed["new"]:
-            print("The bucket already had the same content, so nothing runs.")
+            print("The bucket already had the same content, so no run starts.")
             return 0
         run = run_for(self.prefect, key, str(landed["etag"]), before, "make logs")
         return self.prefect.follow(run, print, RUN_SECONDS)
 
     def ps(self, _: argparse.Namespace) -> int:
-        """List the processes that run."""
+        """List the running processes."""
         self.need()
         for name, pid in pids(self.logs).items():
-            if _lives(pid):
+            if _is_running(pid):
                 print(f"{name:<10} {pid:>8}  {short(self._log(name))}")
         return 0
 
@@ -114,20 +114,20 @@ class Dev:
         os.execvp("tail", ["tail", "-n", LINES, "-F", *(str(self._log(each)) for each in names or known)])  # noqa: S606, S607
 
     def down(self, _: argparse.Namespace) -> int:
-        """End `make dev` as Ctrl-C does."""
+        """Stop `make dev`, as Ctrl-C does."""
         if pid := self.process:
             os.kill(pid, signal.SIGTERM)
             deadline = time.monotonic() + STOP_SECONDS
             while self.process == pid:
                 if time.monotonic() > deadline:
-                    raise ComposeError(f"`make dev` (process {pid}) has not ended within {STOP_SECONDS:.0f} s.")
+                    raise ComposeError(f"`make dev` (process {pid}) did not end within {STOP_SECONDS:.0f} s.")
                 time.sleep(0.2)
         print(f"Stopped. The state stays in {short(self.state)}.")
         return 0
 
     def reset(self, options: argparse.Namespace) -> int:
-        """Delete the state, after a question."""
-        print(f"This removes all that `make dev` keeps in {short(self.state)}: raw rows, tables, Prefect's history.")
+        """Delete the state, after asking."""
+        print(f"This removes everything in {short(self.state)}: `make dev`'s raw rows, tables and Prefect history.")
         if not options.yes and answer("Remove it? [y/N] ") != "y":
             print("Nothing was removed.")
             return 1
@@ -139,7 +139,7 @@ class Dev:
         return self.logs / f"{name}.log"
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except OSError:
@@ -148,18 +148,21 @@ def _lives(pid: int) -> bool:
 
 
 def table() -> str:
-    """The verbs of both platforms as docs/commands.md has them."""
-    rows = [f"| `{name}` | {f'no: {NOT_HERE[name]}' if name in NOT_HERE else 'yes'} |" for name in sorted(known())]
+    """Return the table of both platforms' verbs for docs/commands.md."""
+    rows = [
+        f"| `{name}` | {f'no: {ONLY_IN_DOCKER[name]}' if name in ONLY_IN_DOCKER else 'yes'} |"
+        for name in sorted(known_verbs())
+    ]
     return "\n".join(["| verb | with `make dev` |", "| --- | --- |", *rows])
 
 
-def known() -> set[str]:
-    """The verbs that there are here, or that say why not."""
-    return {*choices(_parser()), *NOT_HERE, *SAME}
+def known_verbs() -> set[str]:
+    """Return all verbs that are known here, including those that are refused with a reason."""
+    return {*choices(_parser()), *ONLY_IN_DOCKER, *SHARED_MODULES}
 
 
 def choices(parser: argparse.ArgumentParser) -> set[str]:
-    """The verbs of a command line."""
+    """Return the verbs of a parser."""
     return {name for action in parser._actions for name in (action.choices or ())}  # noqa: SLF001 - argparse has no other way
 
 
@@ -173,12 +176,12 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     running = verb("run", Dev.run)
-    running.add_argument("flow", help="the deployment, or the flow whose main one it is")
+    running.add_argument("flow", help="the deployment, or the flow, for its main deployment")
     running.add_argument("--parameters", type=parameters, default={}, help='as JSON: {"NAME": VALUE, ...}')
-    verb("compact", Dev.compact).add_argument("stream", help="stream whose files are merged; all without it")
+    verb("compact", Dev.compact).add_argument("stream", help="stream whose files are merged (default: all)")
     dropping = verb("drop", Dev.drop)
     dropping.add_argument("file", type=Path)
-    dropping.add_argument("--stream", help="stream that the file is for; without it, its folder's name")
+    dropping.add_argument("--stream", help="the file's stream (default: the name of its folder)")
     verb("sql", lambda _, options: sql.main(options.query), "query the published tables").add_argument(
         "query", nargs="*"
     )
@@ -192,10 +195,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one verb; its exit code, or 1 with a text where it cannot be done."""
+    """Run one verb. Return its exit code, or print why it failed and return 1."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if why := NOT_HERE.get(name := next(iter(arguments), "")):
-        print(f"Not beside `make dev`: {why}. For the platform in Docker: make {name} PROFILE=local", file=sys.stderr)
+    if why := ONLY_IN_DOCKER.get(name := next(iter(arguments), "")):
+        print(f"Not with `make dev`: {why}. For the platform in Docker: make {name} PROFILE=local", file=sys.stderr)
         return 1
     options = _parser().parse_args(arguments)
     try:

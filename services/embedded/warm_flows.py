@@ -1,4 +1,4 @@
-"""The other end of `services.embedded.runner`: asks it for flow runs, and shows what they are doing."""
+"""The client of `services.embedded.runner`: requests flow runs, and shows their progress."""
 
 import json
 import time
@@ -17,11 +17,11 @@ ANSWER_SECONDS = 600.0
 
 
 class FlowFailed(PlatformError):
-    """A flow run failed; the text is its own."""
+    """A flow run failed. The message is its own."""
 
 
 class WarmFlows:
-    """A process that runs flows; results are JSON objects, since importing the flows is that process's work."""
+    """A process that runs flows. Results are JSON objects, so that this process need not import the flows."""
 
     def __init__(self, processes: Processes, variables: Mapping[str, str]) -> None:
         self.processes = processes
@@ -34,11 +34,11 @@ class WarmFlows:
         self._answer(status)
 
     def pipeline(self, keys: Sequence[str], status: Status) -> dict[str, Any]:
-        """Run the pipeline on landed files; return its `PipelineResult`.
+        """Run the pipeline on landed files, and return its `PipelineResult`.
 
         Raises:
             FlowFailed: the flow run failed.
-            ServiceFailed: a process ended, or took more than ANSWER_SECONDS.
+            ServiceFailed: a process ended, or the run took more than ANSWER_SECONDS.
         """
         if self.child.stdin:
             self.child.stdin.write(f"{json.dumps(keys)}\n".encode())

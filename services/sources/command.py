@@ -14,7 +14,7 @@ from blocks.errors import PlatformError, counted
 from blocks.hand_out import Files, Streams, Tables
 from blocks.landing import LandedFile
 from services.compose.profile import ComposeError
-from services.embedded.only_one import in_words
+from services.embedded.only_one import describe
 from services.sources import listing
 from services.sources.asking import confirm, resolve_drift
 from services.sources.connection import StreamRefused, describe_streams, facts_of_stream, spec_of_stream, why_not
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the user needs the message, not a traceback
-        known = str(error) if isinstance(error, ComposeError) else in_words(error, options.data)
+        known = str(error) if isinstance(error, ComposeError) else describe(error, options.data)
         errors.print(f"[red]make source failed.[/red] {escape(known)}", soft_wrap=True)
         return 1
 

@@ -24,5 +24,5 @@ def test_a_second_make_dev_on_the_same_folder_starts_nothing_and_says_what_to_do
         )
     assert second.returncode == 1
     said = " ".join(second.stderr.split())
-    assert f"Another `make dev` runs on {tmp_path}/dev. End it, or give this one a folder and ports of its own" in said
+    assert f"Another `make dev` is using {tmp_path}/dev. Stop it, or use another folder and other ports" in said
     assert [file.name for file in (tmp_path / "dev").iterdir()] == [".lock"]

@@ -103,7 +103,7 @@ def test_modules_of_a_persons_own_are_not_taken_for_ours(tmp_path: Path) -> None
         check=False,
     )
     assert shown.returncode == 0, shown.stderr
-    assert "folder that takes the state" in shown.stdout
+    assert "folder for the state" in shown.stdout
 
 
 def test_a_folder_whose_name_duckdb_takes_for_a_url_is_named_and_one_that_dbt_does_gets_a_link(

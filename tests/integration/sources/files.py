@@ -419,7 +419,7 @@ REFUSALS = [
     Refusal("cut.csv.gz", gzip.compress(str(list(range(9999))).encode())[:-900], ("cut.csv.gz", "Export or")),
     Refusal("lines.jsonl", b'{"a": 1}\n{"a": \n', ("lines.jsonl, line 2", "jq")),
     Refusal("cut.parquet", b"PAR1" + b"x" * 40, ("cut.parquet", "Export or download it again")),
-    Refusal("twice.csv", b"id,name\n1,a\n1,b\n", ("KEY=id is not unique", "1 is there 2 times"), key="id"),
+    Refusal("twice.csv", b"id,name\n1,a\n1,b\n", ("KEY=id is not unique", "1 occurs 2 times"), key="id"),
     Refusal("keys.csv", b"id,name\n1,a\n,b\n", ("KEY=id", "without a value", "1 rows"), key="id"),
     Refusal("other.csv", b"id,name\n1,a\n2,b\n", ("KEY names nr", "id, name"), key="nr"),
 ]  # fmt: skip

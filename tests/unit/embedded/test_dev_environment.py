@@ -11,7 +11,7 @@ import pytest
 from blocks.errors import PlatformError
 from services.embedded import only_one as only_one_module
 from services.embedded.dev import check_folder, script
-from services.embedded.only_one import in_words, only_one
+from services.embedded.only_one import describe, only_one
 from services.embedded.processes import Processes
 
 
@@ -66,10 +66,10 @@ def test_a_data_folder_that_cannot_be_written_is_named_with_what_to_do(tmp_path:
     (tmp_path / "dev").write_text("in the way")
     with pytest.raises(OSError, match="dev") as failure, only_one(tmp_path / "dev" / "below", "make dev", ""):
         pass
-    assert "NotADirectoryError" in in_words(failure.value, tmp_path)
+    assert "NotADirectoryError" in describe(failure.value, tmp_path)
     refused = PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/dev/.lock")
-    assert in_words(refused, tmp_path).startswith(f"{tmp_path}/dev/.lock cannot be written (Permission denied). ")
-    assert f"chown -R $(id -u) {tmp_path}" in in_words(refused, tmp_path)
+    assert describe(refused, tmp_path).startswith(f"{tmp_path}/dev/.lock cannot be written (Permission denied). ")
+    assert f"chown -R $(id -u) {tmp_path}" in describe(refused, tmp_path)
 
 
 def test_make_dev_and_make_demo_end_in_one_paragraph_where_the_data_folder_is_unusable(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_clock_that_is_decades_wrong_is_named(year: int, monkeypatch: pytest.M
             return cls(year, 1, 1, tzinfo=tz)
 
     monkeypatch.setattr(only_one_module, "datetime", Clock)
-    said = in_words(OSError(errno.EINVAL, "Invalid argument"), tmp_path)
-    assert said == f"[Errno 22] Invalid argument. This machine's clock says that it is the year {year}: " + (
-        "set it right, then try again."
+    said = describe(OSError(errno.EINVAL, "Invalid argument"), tmp_path)
+    assert said == f"[Errno 22] Invalid argument. This machine's clock shows the year {year}. " + (
+        "Set the clock, then try again."
     )

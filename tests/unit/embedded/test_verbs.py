@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from services.compose.__main__ import _parser as parser_of_compose
-from services.embedded.verbs import NOT_HERE, SAME, choices, known, main, table
+from services.embedded.verbs import ONLY_IN_DOCKER, SHARED_MODULES, choices, known_verbs, main, table
 
 CLONE = Path(__file__).parents[3]
 MAKEFILE = (CLONE / "Makefile").read_text()
 
 
 def test_every_verb_of_docker_is_there_or_says_why_not() -> None:
-    assert choices(parser_of_compose()) - {"up"} == known()
+    assert choices(parser_of_compose()) - {"up"} == known_verbs()
 
 
 def test_the_page_of_commands_has_every_verb() -> None:
@@ -27,12 +27,12 @@ def test_the_page_of_commands_has_every_verb() -> None:
     assert found[1].strip() == table()
 
 
-@pytest.mark.parametrize("name", NOT_HERE)
+@pytest.mark.parametrize("name", ONLY_IN_DOCKER)
 def test_a_verb_that_is_not_there_says_why_and_how_to_mean_docker(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([name, "--apply=", "--", "anything"]) == 1
-    assert NOT_HERE[name] in (said := capsys.readouterr().err)
+    assert ONLY_IN_DOCKER[name] in (said := capsys.readouterr().err)
     assert f"make {name} PROFILE=local" in said
 
 
@@ -49,18 +49,18 @@ def test_make_asks_the_platform_that_a_terminal_is_for(
     variables: dict[str, str], arguments: list[str], dev: bool
 ) -> None:
     plain = {name: value for name, value in os.environ.items() if name not in ("S3_ENDPOINT_URL", "PROFILE")}
-    for name in sorted(known()):
+    for name in sorted(known_verbs()):
         command = ["make", "--dry-run", name, *arguments]
         done = subprocess.run(
             command, cwd=CLONE, env={**plain, **variables}, check=True, capture_output=True, text=True
         )
-        module = SAME.get(name, "services.embedded.verbs")
+        module = SHARED_MODULES.get(name, "services.embedded.verbs")
         assert (f"-m {module}" in done.stdout) == dev, name
         assert ('runpy.run_module("services.compose"' in done.stdout) != dev, name
 
 
 def test_the_modules_of_verbs_are_there() -> None:
-    assert all(find_spec(each) for each in SAME.values())
+    assert all(find_spec(each) for each in SHARED_MODULES.values())
 
 
 def test_a_verb_of_a_platform_that_does_not_run_says_how_to_start_it(
