@@ -244,7 +244,7 @@ def stored(place: Path) -> list[tuple[Any, ...]]:
 def compact(place: Path, recorded: set[str] | None = None) -> tuple[int, int]:
     """Compact a folder as the mock's worker does."""
     with connect("1GB", 2, place.parent.parent / "spill") as connection:
-        folder = LakeFolder(connection, place, "1-1", 3, overwrites=False, waiting=lambda: None)
+        folder = LakeFolder(connection, place, "1-1", 3, overwrites=False, heartbeat=lambda: None)
         folder.prepare(COLUMNS)
         try:
             return folder.compact({f"{file}.parquet" for file in range(5)} if recorded is None else recorded)
@@ -273,7 +273,7 @@ def test_only_files_of_the_same_types_are_merged(place: Path) -> None:
 def test_a_large_file_stays_and_a_merged_one_is_as_old_as_its_newest_part(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compaction, "LARGE", 10_000)
+    monkeypatch.setattr(compaction, "LARGE_FILE_BYTES", 10_000)
     with duckdb.connect() as connection:
         write(connection, large := place / "large.parquet", "range AS id, 'x' AS name", "large", rows=2000)
     assert large.stat().st_size > compaction.LARGE_FILE_BYTES

@@ -83,17 +83,17 @@ def test_rows_before_a_bad_one_and_the_other_files_are_loaded_and_the_mended_fil
 
 def test_of_more_files_than_are_remembered_the_newest_count_and_then_a_window_of_three_days() -> None:
     days = {f"{day:02}.csv": NOW - timedelta(days=30 - day) for day in range(1, 31)}
-    history = History(days, most=10, now=NOW)
+    history = History(days, limit=10, now=NOW)
     assert not history.wants("30.csv", days["30.csv"])
     assert history.wants("30.csv", days["30.csv"] + timedelta(seconds=1))
     assert not history.wants("01.csv", days["01.csv"])
     assert not history.wants("late.csv", NOW - timedelta(days=20))
     assert history.wants("late.csv", NOW - timedelta(days=2))
-    assert History(days, most=31, now=NOW).wants("late.csv", NOW - timedelta(days=20))
+    assert History(days, limit=31, now=NOW).wants("late.csv", NOW - timedelta(days=20))
 
 
 def test_files_older_than_all_that_are_remembered_are_read_again_within_the_window() -> None:
     hours = {f"{hour:02}.csv": NOW - timedelta(hours=hour) for hour in range(30)}
-    history = History(hours, most=10, now=NOW)
+    history = History(hours, limit=10, now=NOW)
     assert history.wants("29.csv", hours["29.csv"])
     assert not history.wants("09.csv", hours["09.csv"])
