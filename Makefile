@@ -3,11 +3,11 @@
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
-# What tells a person's Python where to look for modules, or how to behave, has no say in what is ours.
+# Ignore the user's PYTHON… variables, which could change where Python finds modules or how it behaves.
 unexport $(filter-out PYTHONIOENCODING PYTHONUTF8 PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE, \
   $(filter PYTHON%,$(.VARIABLES)))
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
-# Looked for once, when it is first needed.
+# Found once, when it is first needed.
 ifeq ($(origin PYTHON),undefined)
 PYTHON = $(eval PYTHON := $(shell for v in 3.13 3.12 3.11 3; do \
   python$$v -E -c '$(NEW_ENOUGH)' 2>/dev/null && echo python$$v && break; done))$(PYTHON)
@@ -17,11 +17,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NEED_PYTHON := Python 3.11 or newer is needed. Install it, or name one: make PYTHON=/path/to/python3.12
 CHECK_PYTHON = "$(PYTHON)" -E -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(NEED_PYTHON)" >&2; exit 1; }
-# Python as installed here: it takes no module from the current folder, nor from a person's home.
+# The installed Python, without modules from the current folder or from the user's home.
 OURS := $(BIN)/python -P -s
 UV := $(BIN)/python -I services/packages.py
 
-# An environment works in the folder that it was made in, and with the Python that it was made of.
+# An environment only works in the folder where it was created, and with the Python that created it. Otherwise, reinstall.
 BASE := import sys; print(sys.base_prefix, *sys.version_info[:2])
 ifneq ($(shell test "$$(cat $(READY) 2>/dev/null)" = "$$(pwd -P)" && $(BIN)/python -E -c '' 2>/dev/null && echo usable),usable)
 .PHONY: $(READY)
@@ -41,26 +41,26 @@ $(READY): requirements.lock requirements-lineage.lock pyproject.toml
 	@echo "Installing into $(VENV) (once; about a minute)"
 	@"$(PYTHON)" -I -m venv --clear $(VENV)
 	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
-# dbt-colibri asks for a parser compiled for speed, of 60 MB; it works without.
+# dbt-colibri requires a compiled parser of 60 MB for speed, but works without it.
 	@$(UV) pip install --quiet --python $(BIN)/python --target $(VENV)/lineage --no-deps --require-hashes -r requirements-lineage.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-# Python reads this file in the locale's encoding, which may lack a letter of this folder's name.
+# Use a relative path: Python reads this file in the locale's encoding, which may not have every letter of the folder's name.
 	@echo ../../../.. | tee $(VENV)/lib/python*/site-packages/_local_data_platform.pth > /dev/null
 	@pwd -P > $@
 
 PROFILE ?= local
-# Python alone: with -S and -P it finds its own library, and then what is ours.
+# Python without packages: with -S and -P it finds only its standard library, and then this folder.
 PLATFORM = $(CHECK_PYTHON); "$(PYTHON)" -s -S -P -c 'import runpy, sys; sys.path.append("."); \
   runpy.run_module("services.compose", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
-# In a shell that says where S3 is, as one of `make dev` does, the platform of that S3; elsewhere, and where a profile is
-# named, the one in Docker.
+# If S3_ENDPOINT_URL is set, as in a shell of `make dev`, verbs use the platform of that S3. Otherwise, or with a PROFILE,
+# they use the one in Docker.
 DEV_SHELL := $(if $(filter command environment,$(firstword $(origin PROFILE))),,$(S3_ENDPOINT_URL))
 VERB = $(if $(DEV_SHELL),$(OURS) -m services.embedded.verbs,$(PLATFORM))
 INSTALLED = $(if $(DEV_SHELL),$(READY))
 CURSOR = $(if $(DEV_SHELL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
 ALERTS = $(if $(DEV_SHELL),$(OURS) -m services.watch,$(PLATFORM) alerts)
 
-# What a person types reaches Python as it is, past make and the shell.
+# Pass values to Python through the environment, so that make and the shell do not interpret them.
 export TYPED_FLOW = $(value FLOW)
 export TYPED_PARAMETERS = $(value PARAMETERS)
 export TYPED_FILE = $(value FILE)
@@ -69,7 +69,7 @@ export TYPED_Q = $(value Q)
 export TYPED_ENGINE = $(value ENGINE)
 export TYPED_MINUTES = $(value MINUTES)
 export TYPED_SEED = $(value SEED)
-# Some shells have a variable NAME of their own.
+# Some shells set a variable NAME themselves.
 export TYPED_NAME = $(if $(filter command,$(firstword $(origin NAME))),$(value NAME))
 export TYPED_YES = $(value YES)
 export TYPED_APPLY = $(value APPLY)
@@ -94,7 +94,7 @@ dev: $(READY) ## Run the services without Docker until Ctrl-C
 	@$(OURS) -m services.embedded dev $(ARGS)
 
 .PHONY: up
-up: ## Build and start the platform in Docker, and wait until its first tables are there: make up [PROFILE=rehearsal]
+up: ## Build and start the platform in Docker, and wait for its first tables: make up [PROFILE=rehearsal]
 	@$(PLATFORM) up --yes="$$TYPED_YES" --takeover="$$TYPED_TAKEOVER"
 
 .PHONY: drop
@@ -108,11 +108,11 @@ source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv
 	  --key="$$TYPED_KEY" --mart="$$TYPED_MART" --from="$$TYPED_FROM" $(OF_PROFILE) --yes="$$TYPED_YES" -- "$$TYPED_FILE")
 
 .PHONY: sources
-sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness, tables, and whose the files are
+sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness, tables, and who owns the files
 	@$(OURS) -m services.sources list $(OF_PROFILE)
 
 .PHONY: sample
-sample: $(READY) ## Take the sample out, or put it back: make sample [REMOVE=1] [YES=1]
+sample: $(READY) ## Restore the sample, or remove it with REMOVE=1: make sample [REMOVE=1] [YES=1]
 	@$(OURS) -m services.sample $(if $(REMOVE_SOURCE),remove,restore) --yes="$$TYPED_YES"
 
 .PHONY: sql
@@ -137,11 +137,11 @@ status: $(INSTALLED) ## Show the sensor's position, and its running, waiting and
 cursor: $(INSTALLED) ## Move the sensor's cursor or retry batches: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
 	@$(CURSOR) $(ARGS)
 
-# In a shell of `make dev` the file of its platform; elsewhere of the one in Docker.
+# In a shell of `make dev`, remove the file from its platform; otherwise from the one in Docker.
 REMOVE = $(if $(DEV_SHELL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$TYPED_YES"},$(PLATFORM) remove-file --yes="$$TYPED_YES")
 
 .PHONY: remove-file
-remove-file: $(INSTALLED) ## Take a file out of landing, raw and the tables: make remove-file FILE=inbound/orders/bad.csv [YES=1]
+remove-file: $(INSTALLED) ## Remove a file from landing, raw and the tables: make remove-file FILE=inbound/orders/bad.csv [YES=1]
 	@$(REMOVE) -- "$$TYPED_FILE"
 
 .PHONY: compact
@@ -153,11 +153,11 @@ dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show -
 	@$(OURS) -m blocks.dbt_command $(ARGS)
 
 .PHONY: alerts
-alerts: $(INSTALLED) ## List the alerts that the local receiver took, newest last: make alerts [ARGS=--json]
+alerts: $(INSTALLED) ## List the alerts that the local receiver got, newest last: make alerts [ARGS=--json]
 	@$(ALERTS) list $(ARGS)
 
 .PHONY: alert-test
-alert-test: $(INSTALLED) ## Send a test alert through the whole chain, and wait until it has arrived
+alert-test: $(INSTALLED) ## Send a test alert, and wait until it has arrived
 	@$(ALERTS) test
 
 ##@ The platform
@@ -175,11 +175,11 @@ reset: $(INSTALLED) ## Stop the platform and delete its data after you confirm; 
 	@$(VERB) reset --yes="$$TYPED_YES"
 
 .PHONY: backup
-backup: $(INSTALLED) ## Save everything that cannot be made again to one file: make backup TO=platform.tar [PROFILE=production]
+backup: $(INSTALLED) ## Save everything that cannot be rebuilt to one file: make backup TO=platform.tar [PROFILE=production]
 	@$(VERB) backup -- "$$TYPED_TO"
 
 .PHONY: restore
-restore: $(INSTALLED) ## Make the platform what it was at a backup: make restore FROM=platform.tar [YES=1 replaces one that is here]
+restore: $(INSTALLED) ## Restore the platform from a backup: make restore FROM=platform.tar [YES=1 replaces an existing one]
 	@$(VERB) restore --yes="$$TYPED_YES" -- "$$TYPED_FROM"
 
 .PHONY: adopt
@@ -187,7 +187,7 @@ adopt: $(INSTALLED) ## Use the volumes of a project that an earlier version or a
 	@$(VERB) adopt -- "$$TYPED_PROJECT"
 
 .PHONY: verify-offline
-verify-offline: $(INSTALLED) ## Prove that a second platform works on a network without a way out
+verify-offline: $(INSTALLED) ## Check that a second copy of the platform works without internet access
 	@$(VERB) verify-offline
 
 ##@ Other environments
@@ -207,11 +207,11 @@ promote: $(INSTALLED) ## Show what a profile would change; APPLY=1 applies it: m
 ##@ Failures
 
 .PHONY: scenario
-scenario: $(READY) ## List ways to fail, or make one happen on a platform of its own: make scenario NAME=worker-killed [ENGINE=compose]
+scenario: $(READY) ## List failures, or make one happen on a separate platform: make scenario NAME=worker-killed [ENGINE=compose]
 	@$(OURS) -m services.scenarios scenario $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} -- "$$TYPED_NAME"
 
 .PHONY: soak
-soak: $(READY) ## Draw failures at random, drop files all the while, and reconcile every row: make soak [MINUTES=20] [SEED=1]
+soak: $(READY) ## Cause random failures while files arrive, and compare every row: make soak [MINUTES=20] [SEED=1]
 	@$(OURS) -m services.scenarios soak $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} \
 	  $${TYPED_MINUTES:+--minutes="$$TYPED_MINUTES"} $${TYPED_SEED:+--seed="$$TYPED_SEED"}
 
@@ -228,7 +228,7 @@ lint: $(READY) ## Run ruff, mypy, import-linter, and dbt's parser for both targe
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 EVERY_EXAMPLE := --hypothesis-profile=exhaustive
 
-# The linters run beside the tests, which leave a processor idle while they wait for containers.
+# Run the linters in parallel, because the tests leave a processor idle while they wait for containers.
 .PHONY: test
 test: $(READY) ## Run the linters, and every test that is not marked as exhaustive
 	@$(MAKE) --no-print-directory --jobs=2 lint examples
@@ -237,7 +237,7 @@ test: $(READY) ## Run the linters, and every test that is not marked as exhausti
 test-all: $(READY) ## Run the linters, and every test with more examples each
 	@$(MAKE) --no-print-directory --jobs=2 lint every-example
 
-# The platform's tests run on the sample, not on a person's own content.
+# The platform's tests run on the sample, not on the user's own content.
 .PHONY: examples every-example
 examples: $(READY)
 	@$(OURS) -m services.sample test $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
@@ -245,7 +245,7 @@ every-example: $(READY)
 	@$(OURS) -m services.sample test $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
 
 .PHONY: coverage
-coverage: $(READY) ## Run every test and report which lines none of them runs; fail below 80%
+coverage: $(READY) ## Run every test and report lines without coverage; fail below 80%
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
 	@$(BIN)/coverage combine --quiet
@@ -256,14 +256,14 @@ e2e: $(READY) ## Run the platform's tests against the systems of a profile: make
 	@$(BIN)/pytest tests/e2e/test_platform.py --profile $(PROFILE) $(ARGS)
 
 .PHONY: bench-load
-bench-load: $(READY) ## Load 10 million rows through the mock Airbyte, and compare with DuckDB's COPY
+bench-load: $(READY) ## Load 10 million rows with the mock Airbyte, and compare it with DuckDB's COPY
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## Measure what a day, a history and a run cost beside their floor: make bench [ONLY=history,compaction,dev,compose,peers] [ARGS=--help]
+bench: $(READY) ## Measure what a day, a history and a run cost, compared with a lower bound: make bench [ONLY=history,compaction,dev,compose,peers] [ARGS=--help]
 	@$(BIN)/python -m benchmarks --only="$$TYPED_ONLY" $(ARGS)
 
-# What the images hold of it: no tools, and for Linux alone.
+# The packages in the images: only for Linux, without development tools.
 IMAGE_LOCK = $(UV) pip compile --quiet --python-version 3.13 --python-platform linux --generate-hashes \
   --no-emit-index-url --no-header --no-annotate -c requirements.lock
 
@@ -271,7 +271,7 @@ IMAGE_LOCK = $(UV) pip compile --quiet --python-version 3.13 --python-platform l
 install: $(READY) ## Create .venv from requirements.lock
 
 .PHONY: lock
-lock: $(READY) ## Update requirements.lock from pyproject.toml; ARGS=--upgrade takes the newest versions
+lock: $(READY) ## Update requirements.lock from pyproject.toml; ARGS=--upgrade installs the newest versions
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
 	@$(IMAGE_LOCK) --extra embedded -o requirements-platform.lock pyproject.toml
@@ -283,15 +283,15 @@ lock: $(READY) ## Update requirements.lock from pyproject.toml; ARGS=--upgrade t
 	  --no-annotate $(ARGS) -o requirements-audit.lock requirements-audit.in
 
 .PHONY: pin
-pin: $(READY) ## Pin other people's images by the digest that their registry has today; ARGS=--update moves the digests
+pin: $(READY) ## Pin third-party images by their current digest; ARGS=--update updates existing digests
 	@$(AUDIT) pindock run --dir . $(ARGS)
 
 LOCKS := requirements.lock requirements-platform.lock requirements-lineage.lock services/airbyte/requirements.lock services/snowflake/requirements.lock
-# Tools that look at the locks have an environment of their own: they are in none of the locks that they look at.
+# The audit tools have their own environment, because they are not in the locks that they check.
 AUDIT = $(UV) run --quiet --isolated --no-project --python $(BIN)/python --with-requirements requirements-audit.lock
 
 .PHONY: sbom
-sbom: $(READY) ## Write what the platform and each image contain, as CycloneDX, to data/sbom/
+sbom: $(READY) ## Write the packages of the platform and each image to data/sbom/, as CycloneDX
 	@for lock in $(LOCKS); do \
 	  file=data/sbom/$$(echo "$${lock%.lock}" | tr / -).cdx.json && mkdir -p data/sbom && \
 	  $(AUDIT) cyclonedx-py requirements --output-reproducible --output-file "$$file" "$$lock" && \
@@ -304,6 +304,6 @@ audit: $(READY) ## Check every locked package for known vulnerabilities; also fa
 	  report=data/audit/$$(echo "$${lock%.lock}" | tr / -).json; rm -f "$$report"; echo "$$lock"; \
 	  $(AUDIT) pip-audit --strict --disable-pip --require-hashes --progress-spinner off --format json \
 	    --output "$$report" $(ARGS) --requirement "$$lock" && continue; failed=1; \
-	  if [ -s "$$report" ]; then echo "Vulnerabilities are known; $$report names them. Upgrade: make lock ARGS=--upgrade" >&2; \
-	  else echo "The vulnerability service could not be asked about $$lock; nothing is known of it." >&2; fi; \
+	  if [ -s "$$report" ]; then echo "Packages in $$lock have known vulnerabilities, listed in $$report. Upgrade: make lock ARGS=--upgrade" >&2; \
+	  else echo "The vulnerability service did not answer for $$lock, so its packages are unchecked. Try again later." >&2; fi; \
 	done; test -z "$$failed"
