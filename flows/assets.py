@@ -31,12 +31,12 @@ def asset(key: str) -> Asset:
 
 def report_materialized(key: str, upstream: Iterable[str], by: str, facts: Mapping[str, Any]) -> None:
     """Report to Prefect that an asset was materialized."""
-    made = asset(key)
+    materialized = asset(key)
     context = AssetContext(
-        downstream_assets={made},
+        downstream_assets={materialized},
         direct_asset_dependencies={asset(each) for each in upstream},
         materialized_by=by,
-        materialization_metadata={made.key: dict(facts)},
+        materialization_metadata={materialized.key: dict(facts)},
     )
     context.emit_events(Completed())
 
@@ -63,8 +63,8 @@ def report_built_models(nodes: Iterable[DbtNode]) -> None:
 def report_published(nodes: Iterable[DbtNode], tables: Iterable[str]) -> None:
     """Report the publication. Its upstreams are the published tables that this run built."""
     names = {table.rpartition(".")[2].lower() for table in tables}
-    made = [_asset(node.id) for node in nodes if node.resource_type in BUILT and node.name.lower() in names]
-    report_materialized(connections.names().asset("published", "tables"), made, "dbt", {"tables": len(names)})
+    upstream = [_asset(node.id) for node in nodes if node.resource_type in BUILT and node.name.lower() in names]
+    report_materialized(connections.names().asset("published", "tables"), upstream, "dbt", {"tables": len(names)})
 
 
 def _asset(id_: str) -> str:

@@ -69,8 +69,8 @@ def files_arrived(
     first = first_landed(files)
     loaded = connections.current().warehouse().arrived((file.key for file in files), first and first - MARGIN)
     unexplained = [file.key for file in files if file.key not in loaded and file.key not in ignored]
-    gone = dict.fromkeys(find_removed(unexplained), "it was removed from the bucket before it was loaded")
-    why = {**ignored, **gone}
+    removed = dict.fromkeys(find_removed(unexplained), "it was removed from the bucket before it was loaded")
+    why = {**ignored, **removed}
     rows = [
         {"key": shown(file.key), "etag": file.etag, "bytes": file.size, "loaded": str(loaded.get(file.key))}
         for file in files

@@ -57,10 +57,10 @@ def restore(sample: Sample, console: Console, confirm: Confirm) -> int:
     files, streams, away = sample.files(), sample.streams(), sample.home
     _check_free(sample.root, files)
     texts, sample_texts = _texts(sample.root), _texts(away)
-    taken = {name for file, text in texts.items() for name in shared.names(file, text) if name in streams}
-    if taken:
+    duplicates = {name for file, text in texts.items() for name in shared.names(file, text) if name in streams}
+    if duplicates:
         raise SampleError(
-            f"You have streams with the same names: {', '.join(sorted(taken))}. Remove them, then try again."
+            f"You have streams with the same names: {', '.join(sorted(duplicates))}. Remove them, then try again."
         )
     _show(console, "back", files, streams)
     if not confirm("Restore the sample?"):

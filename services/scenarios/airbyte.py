@@ -164,10 +164,10 @@ def airbyte_file_disappears(stage: Stage) -> None:
 )
 def airbyte_killed(stage: Stage) -> None:
     files = [stage.orders(SLOW_SYNC_ROWS // 400, day=day) for day in (5, 6, 7)]
-    known = len(jobs(stage))
+    before = len(jobs(stage))
     for each in files:
         stage.land(each)
-    stage.platform.eventually(lambda: len(jobs(stage)) > known or None, "a sync")
+    stage.platform.eventually(lambda: len(jobs(stage)) > before or None, "a sync")
     stage.kill("airbyte")
     stage.start()
     stage.await_published(*files)

@@ -232,8 +232,8 @@ class Sources:
         before = self._project.changes_to_write(known) if changes else []
         wanted = {(each.path, each.entry): each.after for each in before if not each.owned}
         # A file that a person owns always differs from the generated one, so only a new difference counts.
-        stays = [each for each in changes if not each.owned and wanted.get((each.path, each.entry)) != each.after]
-        if changes and (stays or not is_generated(self._project, known.name)):
+        new_changes = [each for each in changes if not each.owned and wanted.get((each.path, each.entry)) != each.after]
+        if changes and (new_changes or not is_generated(self._project, known.name)):
             self._console.print(f"The source {known.name} is yours. Change it by hand, as shown.", highlight=False)
             changes = [replace(change, owned=False) for change in changes]
         for path in {each.path for each in before if each.owned} & {each.path for each in changes if each.owned}:
@@ -285,11 +285,11 @@ class Sources:
         changes = self._project.changes_to_remove(name)
         if not any(change.owned for change in changes):
             raise Refused(f"`make source` did not write a source {name}. `make sources` lists the sources.")
-        stays = any(each.path == self._project.connections and not each.owned for each in changes)
+        stream_stays = any(each.path == self._project.connections and not each.owned for each in changes)
         folder = self._project.landing / name
-        landed = [] if stays else sorted(folder.glob("*"))
+        landed = [] if stream_stays else sorted(folder.glob("*"))
         show_diff(self._console, self._project, changes)
-        if stays and folder.exists():
+        if stream_stays and folder.exists():
             self._console.print(
                 f"The files in {self._project.short(folder)} stay, because the stream stays.", highlight=False
             )
@@ -307,17 +307,17 @@ class Sources:
 
     def show(self) -> int:
         """List the sources, with the rows and files of the platform that runs here, or else those of the last run."""
-        platform, there = platform_of(self._console, self._data, self._profile), Tables()
+        platform, found = platform_of(self._console, self._data, self._profile), Tables()
         with tempfile.TemporaryDirectory(prefix="source-") as work:
             try:
-                there = Tables.model_validate_json(ask_platform(platform, Path(work), "tables", ""))
-                why = "" if there.rows or there.newest else "no platform runs here, and none has left tables."
+                found = Tables.model_validate_json(ask_platform(platform, Path(work), "tables", ""))
+                why = "" if found.rows or found.newest else "no platform runs here, and none has left tables."
             except PlatformError as error:
                 why = str(error)
         if why:
             note = f"[yellow]note[/yellow] The rows and newest files are not known: {escape(why)}"
             self._console.print(note, highlight=False, soft_wrap=True)
-        listing.show(self._console, listing.listed(self._project, there))
+        listing.show(self._console, listing.listed(self._project, found))
         return 0
 
     def _confirm(self, question: str) -> bool:

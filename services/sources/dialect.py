@@ -108,25 +108,27 @@ def encoding_of(plain: Path) -> tuple[str, list[str]]:
     if b"\0" in begin:
         line = begin[: begin.index(b"\0")].count(b"\n") + 1
         raise BadFile("it contains a zero byte, which is not text. Export the file again", line)
-    odd, utf8 = _not_utf8(plain)
-    if not odd:
+    other_lines, utf8 = _not_utf8(plain)
+    if not other_lines:
         return "utf8", []
-    sample = b"\n".join(line for _, line in odd)
+    sample = b"\n".join(line for _, line in other_lines)
     best = from_bytes(sample, cp_exclusion=["utf_8", "utf_16", "utf_32"]).best()
     has_enough = sum(byte > 127 for byte in sample) >= MIN_NON_ASCII_BYTES
     encoding = best.encoding if best and has_enough and best.encoding in GUESSABLE else "cp1252"
     if utf8 and encoding not in MULTIBYTE:
         raise BadFile(
             f"the line is not UTF-8, but line {utf8} is, so the file has two encodings. Save the whole file as UTF-8",
-            odd[0][0],
+            other_lines[0][0],
         )
     try:
         shown = sample.splitlines()[0].decode(encoding).strip()[:SHOWN]
-        for _, each in odd:
+        for _, each in other_lines:
             each.decode(encoding)
     except UnicodeDecodeError:
-        raise BadFile("the line is neither UTF-8 nor Windows-1252. Save the file as UTF-8", odd[0][0]) from None
-    guess = f"The file is not UTF-8. It was read as {encoding}, which is a guess: line {odd[0][0]} is {shown!r}."
+        raise BadFile("the line is neither UTF-8 nor Windows-1252. Save the file as UTF-8", other_lines[0][0]) from None
+    guess = (
+        f"The file is not UTF-8. It was read as {encoding}, which is a guess: line {other_lines[0][0]} is {shown!r}."
+    )
     return encoding, [f"{guess} If that is wrong, save the file as UTF-8."]
 
 

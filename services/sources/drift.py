@@ -83,9 +83,9 @@ def _new_columns(spec: Spec, facts: Facts) -> Iterator[Drift]:
 
 
 def _missing_columns(spec: Spec, facts: Facts) -> Iterator[Drift]:
-    there = {column.name.lower() for column in facts.columns}
+    present = {column.name.lower() for column in facts.columns}
     for column in spec.columns:
-        if column.raw.lower() in there or column.optional:
+        if column.raw.lower() in present or column.optional:
             continue
         if column.name in spec.key:
             yield Drift(
@@ -180,20 +180,20 @@ def fits(declared: ColumnSpec) -> str:
 def _tests(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> Iterator[Drift]:
     raw = {column.name: column for column in spec.columns}
     by_raw = {column.name.lower(): column for column in facts.columns}
-    there = {name: by_raw[column.raw.lower()] for name, column in raw.items() if column.raw.lower() in by_raw}
-    if spec.key and all(name in there for name in spec.key):
-        yield from _key(spec, there, facts.reading, connection)
+    present = {name: by_raw[column.raw.lower()] for name, column in raw.items() if column.raw.lower() in by_raw}
+    if spec.key and all(name in present for name in spec.key):
+        yield from _key(spec, present, facts.reading, connection)
     for test in spec.tests:
         if test.kind == "never_null":
             for name in test.arguments["columns"]:
-                if name in there and (nulls := _nulls(there[name], raw[name])):
+                if name in present and (nulls := _nulls(present[name], raw[name])):
                     yield Drift(
                         f"{name} is null in {counted(nulls, 'row')}, and was never null before",
                         "the test never_null warns",
                         partial(_may_be_null, name=name),
                     )
-        elif test.kind == "accepted_values" and test.column in there:
-            yield from _values(test, there[test.column], connection)
+        elif test.kind == "accepted_values" and test.column in present:
+            yield from _values(test, present[test.column], connection)
 
 
 def _nulls(column: Column, declared: ColumnSpec) -> int:
@@ -202,10 +202,10 @@ def _nulls(column: Column, declared: ColumnSpec) -> int:
 
 
 def _key(
-    spec: Spec, there: dict[str, Column], reading: Reading, connection: duckdb.DuckDBPyConnection
+    spec: Spec, present: dict[str, Column], reading: Reading, connection: duckdb.DuckDBPyConnection
 ) -> Iterator[Drift]:
-    names = ", ".join(sql.name(there[name].name) for name in spec.key)
-    empty = " OR ".join(f"{sql.name(there[name].name)} IS NULL" for name in spec.key)
+    names = ", ".join(sql.name(present[name].name) for name in spec.key)
+    empty = " OR ".join(f"{sql.name(present[name].name)} IS NULL" for name in spec.key)
     query = f"SELECT (SELECT count(*) FROM (SELECT DISTINCT {names} FROM f)), (SELECT count(*) FROM f WHERE {empty})"
     distinct, nulls = connection.execute(query).fetchone() or (0, 0)
     shown = ", ".join(spec.key)

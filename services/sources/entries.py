@@ -91,11 +91,13 @@ def select(text: str, path: Sequence[Step], kept: Callable[[str], bool]) -> str:
     """
     found, block = _list(text, path), text.splitlines(keepends=True)
     spans = _spans(block, found, path)
-    goes = [not kept(_text(entry, "name") or "") for entry in found.value]
-    if not any(goes):
+    is_removed = [not kept(_text(entry, "name") or "") for entry in found.value]
+    if not any(is_removed):
         return text
-    stays = [line for span, gone in zip(spans, goes, strict=True) if not gone for line in block[slice(*span)]]
-    return "".join([*_emptied(block, spans[0][0], not stays), *stays, *block[spans[-1][1] :]])
+    kept_lines = [
+        line for span, removed in zip(spans, is_removed, strict=True) if not removed for line in block[slice(*span)]
+    ]
+    return "".join([*_emptied(block, spans[0][0], not kept_lines), *kept_lines, *block[spans[-1][1] :]])
 
 
 def join(text: str, path: Sequence[Step], other: str) -> str:
@@ -104,15 +106,15 @@ def join(text: str, path: Sequence[Step], other: str) -> str:
     Raises:
         NotEditable: one of the lists does not exist, or is written on one line.
     """
-    theirs, source = _list(other, path), other.splitlines(keepends=True)
-    ours, block = _list(text, path), text.splitlines(keepends=True)
-    by = _indent(block, ours) - _indent(source, theirs)
-    lines = [_moved(line, by) for span in _spans(source, theirs, path) for line in source[slice(*span)]]
-    if not ours.value:
-        at = ours.start_mark.line
+    other_list, source = _list(other, path), other.splitlines(keepends=True)
+    own_list, block = _list(text, path), text.splitlines(keepends=True)
+    by = _indent(block, own_list) - _indent(source, other_list)
+    lines = [_moved(line, by) for span in _spans(source, other_list, path) for line in source[slice(*span)]]
+    if not own_list.value:
+        at = own_list.start_mark.line
         block[at] = block[at].replace("[]", "", 1).rstrip() + "\n"
         return "".join([*block[: at + 1], *lines, *block[at + 1 :]])
-    end = _spans(block, ours, path)[-1][1]
+    end = _spans(block, own_list, path)[-1][1]
     if not block[end - 1].endswith("\n"):
         block[end - 1] += "\n"
     return "".join([*block[:end], *lines, *block[end:]])

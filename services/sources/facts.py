@@ -93,18 +93,18 @@ class Keys:
         Raises:
             KeyRefused: it is not a key of the file.
         """
-        by_any = {
+        identifiers_by_name = {
             name.lower(): each.identifier for each in self._columns.values() for name in (each.name, each.identifier)
         }
-        if unknown := [name for name in key if name.lower() not in by_any]:
+        if unknown := [name for name in key if name.lower() not in identifiers_by_name]:
             known = ", ".join(list(self._columns)[:20])
             raise KeyRefused(f"KEY names {', '.join(unknown)}, which the file does not have. Its columns are: {known}.")
-        found = [by_any[name.lower()] for name in key]
-        if empty := [name for name in found if self._columns[name].nulls]:
-            counts = ", ".join(f"{name} in {self._columns[name].nulls:,} rows" for name in empty)
+        found = [identifiers_by_name[name.lower()] for name in key]
+        if nullable := [name for name in found if self._columns[name].nulls]:
+            counts = ", ".join(f"{name} in {self._columns[name].nulls:,} rows" for name in nullable)
             raise KeyRefused(f"KEY={','.join(key)} has rows without a value: {counts}. Choose columns without nulls.")
-        if odd := [name for name in found if self._columns[name].type not in KEY_TYPES]:
-            types = ", ".join(f"{name} is {self._columns[name].type}" for name in odd)
+        if unsuitable := [name for name in found if self._columns[name].type not in KEY_TYPES]:
+            types = ", ".join(f"{name} is {self._columns[name].type}" for name in unsuitable)
             raise KeyRefused(f"KEY={','.join(key)} cannot be a key: {types}. Choose text, whole numbers or times.")
         if self._distinct(found) < self._rows:
             raise KeyRefused(f"KEY={','.join(key)} is not unique: {self._duplicate(found)}. Add a column to the key.")

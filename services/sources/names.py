@@ -37,18 +37,18 @@ def identifier(name: str, position: int = 1) -> str:
 def identifiers(names: Iterable[str]) -> tuple[dict[str, str], list[str]]:
     """Return an identifier for each name, and a note for each name that had to change because another has it."""
     found: dict[str, str] = {}
-    taken: dict[str, str] = {}
+    used: dict[str, str] = {}
     notes: list[str] = []
     for position, name in enumerate(names, start=1):
         wanted = chosen = identifier(name, position)
         number = 2
-        while chosen in taken:
+        while chosen in used:
             chosen, number = f"{wanted}_{number}", number + 1
         if chosen != wanted:
             notes.append(
-                f"{taken[wanted]!r} and {name!r} would both be called {wanted}, so the second is called {chosen}."
+                f"{used[wanted]!r} and {name!r} would both be called {wanted}, so the second is called {chosen}."
             )
-        taken[chosen] = name
+        used[chosen] = name
         found[name] = chosen
     return found, notes
 

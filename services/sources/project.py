@@ -213,13 +213,15 @@ class Project:
         Raises:
             StillRead: a file does.
         """
-        gone = {change.path for change in changes if change.owned and change.after is None}
-        goes = {path.stem for path in gone if path.suffix == ".sql"}
+        removed_files = {change.path for change in changes if change.owned and change.after is None}
+        removed_names = {path.stem for path in removed_files if path.suffix == ".sql"}
         if any(change.path == self.sources_yml and change.owned for change in changes):
-            goes.add(name)
-        files = [path for place in PLACES for path in sorted((self.root / place).rglob("*.*")) if path not in gone]
+            removed_names.add(name)
+        files = [
+            path for place in PLACES for path in sorted((self.root / place).rglob("*.*")) if path not in removed_files
+        ]
         if message := still_read(
-            self.root, (path.relative_to(self.root) for path in files), goes, f"the source {name}"
+            self.root, (path.relative_to(self.root) for path in files), removed_names, f"the source {name}"
         ):
             raise StillRead(message)
 

@@ -178,9 +178,9 @@ def _model_yml(name: str, description: str, columns: Iterable[str], tests: Seque
 
 def summed(spec: Spec) -> list[str]:
     """Return the columns whose sum is meaningful: numbers with a fraction."""
-    taken = {"day", "row_count"}
+    reserved = {"day", "row_count"}
     return [
-        each.name for each in spec.columns if each.type.startswith(("decimal", "double")) and each.name not in taken
+        each.name for each in spec.columns if each.type.startswith(("decimal", "double")) and each.name not in reserved
     ]
 
 

@@ -26,8 +26,8 @@ def chosen_stream(options: argparse.Namespace) -> str:
         raise Refused(
             f"FROM={options.origin} is not known. FROM=connection takes the streams of the Airbyte connection."
         )
-    if beside := [each for each in ("file", "key", "mart") if getattr(options, each)]:
-        raise Refused(f"{', '.join(each.upper() for each in beside)} does not go with FROM=connection. Leave it out.")
+    if unwanted := [each for each in ("file", "key", "mart") if getattr(options, each)]:
+        raise Refused(f"{', '.join(each.upper() for each in unwanted)} does not go with FROM=connection. Leave it out.")
     return str(options.name)
 
 
