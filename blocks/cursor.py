@@ -68,8 +68,8 @@ class Cursor(Batches):
         reconciled: when the last complete listing began; only a sensor with events uses it.
         listing_began: when the unfinished listing began; None if there is none.
         listed_to: the last key that the unfinished listing has reached.
-        events_since: when a sensor first used events; None before that. Versions that have left the window since then
-            are kept in objects of their own. They tell the event of a slow upload from an event that came late.
+        events_since: versions that have left the window since this time are kept in objects of their own. They tell the
+            event of a slow upload from an event that came late. It is None until a sensor uses events.
         leaving: the part of the window to move into such objects when the cursor is saved.
         generation: increased by a rewind.
         place: the cursor's URL.
