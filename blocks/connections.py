@@ -51,13 +51,13 @@ Kind = TypeVar("Kind", bound=Connection)
 
 
 class Connections:
-    """The systems outside, from a profile's saved blocks, or from the environment when no profile is named.
+    """The external systems, from a profile's saved blocks, or from the environment if no profile is named.
 
-    Each block is loaded when it is first asked for, and only once.
+    Each block is loaded once, when it is first used.
 
     Raises:
-        ConfigurationError: no such block is saved, or it lacks a value.
-        PlatformError: Prefect's server does not answer, or refuses.
+        ConfigurationError: the block is not saved, or lacks a value.
+        PlatformError: Prefect's server does not answer, or denies access.
     """
 
     def __init__(self, profile: str | None) -> None:
@@ -75,7 +75,7 @@ class Connections:
 
     @cached_property
     def dbt_config(self) -> DbtConfig:
-        """The configuration of dbt."""
+        """dbt's configuration."""
         return _load(DbtConfig, self.profile) if self.profile else dbt_from(Settings())
 
     @cached_property
@@ -87,7 +87,7 @@ class Connections:
 
     @cached_property
     def heartbeat_url(self) -> SecretStr:
-        """The URL to call after a good run; empty if there is none."""
+        """The URL to call after a successful run; empty if none is set."""
         if not self.profile:
             return Settings().heartbeat_url
         try:
@@ -97,7 +97,7 @@ class Connections:
         return block.url if isinstance(block, Webhook) else NONE
 
     def dbt(self, log: Callable[[str], None] = print) -> Dbt:
-        """Return dbt, ready to run; with target snowflake its connection is complete."""
+        """Return dbt, ready to run. With target snowflake, its connection is complete."""
         config = self.dbt_config
         config.warehouse_path.parent.mkdir(parents=True, exist_ok=True)
         variables = config.variables()
@@ -129,27 +129,27 @@ class Connections:
         return plain_path(self.dbt_config.warehouse_path.absolute())
 
 
-_of_the_run: ContextVar[Connections | None] = ContextVar("connections", default=None)
+_run_connections: ContextVar[Connections | None] = ContextVar("connections", default=None)
 
 
 @contextmanager
 def connected(profile: str | None) -> Iterator[Connections]:
-    """Connect a flow run, and the tasks that it calls, to a profile's systems.
+    """Give a flow run, and the tasks that it calls, the connections of a profile.
 
-    A flow that is called within it with the same profile uses the blocks that are loaded already.
+    A subflow with the same profile uses the blocks that are loaded already.
     """
-    outer = _of_the_run.get()
-    mine = outer if outer and outer.profile == profile else Connections(profile)
-    token = _of_the_run.set(mine)
+    outer = _run_connections.get()
+    connections = outer if outer and outer.profile == profile else Connections(profile)
+    token = _run_connections.set(connections)
     try:
-        yield mine
+        yield connections
     finally:
-        _of_the_run.reset(token)
+        _run_connections.reset(token)
 
 
 def current() -> Connections:
-    """Return the connections of the flow run around this call; outside of one, those of the environment."""
-    return _of_the_run.get() or Connections(None)
+    """Return the current flow run's connections; outside of a flow run, those from the environment."""
+    return _run_connections.get() or Connections(None)
 
 
 def blocks_from(settings: Settings) -> tuple[S3Landing, AirbyteConnection, SnowflakeConnection, DbtConfig]:

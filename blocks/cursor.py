@@ -174,10 +174,10 @@ class Cursor(Batches):
     def rewound(self, to: datetime, now: datetime) -> Self:
         """Return the cursor to which versions dated at `to` (a whole second) or later are new. Others do not change."""
         claimed = self.pending.files if self.pending else []
-        noted = self.with_processed(file for file in claimed if file.date < to)
+        kept = self.with_processed(file for file in claimed if file.date < to)
         changes = {
             "floor": min(self.floor, to),
-            "window": {second: text for second, text in noted.window.items() if second < to.timestamp()},
+            "window": {second: text for second, text in kept.window.items() if second < to.timestamp()},
             "reconciled": BEGINNING,
             "listing_began": None,
             "listed_to": "",
@@ -187,8 +187,8 @@ class Cursor(Batches):
 
     def skipped(self, files: Iterable[LandedFile], floor: datetime, now: datetime) -> Self:
         """Return the cursor that treats the files, and all versions dated before the floor, as processed."""
-        raised = self.with_floor(floor).model_copy(update={"events_since": self.events_since and now})
-        return raised.with_processed(raised.new(files))
+        cursor = self.with_floor(floor).model_copy(update={"events_since": self.events_since and now})
+        return cursor.with_processed(cursor.new(files))
 
     def with_floor(self, floor: datetime) -> Self:
         """Return the cursor with its floor raised to this time; unchanged if the floor is there already."""

@@ -169,11 +169,11 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def names(connection: duckdb.DuckDBPyConnection, of: str, value: str) -> dict[str, str]:
+def names(connection: duckdb.DuckDBPyConnection, function: str, value: str) -> dict[str, str]:
     """Return a catalogue column of the open file's tables or views, by `schema.name` in lower case."""
-    name = of.removeprefix("duckdb_").removesuffix("s") + "_name"
+    name = function.removeprefix("duckdb_").removesuffix("s") + "_name"
     rows = connection.execute(
-        f"select lower(schema_name || '.' || {name}), {value} from {of}() "  # noqa: S608 - names of DuckDB's own
+        f"select lower(schema_name || '.' || {name}), {value} from {function}() "  # noqa: S608 - names of DuckDB's own
         "where database_name = current_database() and not internal"
     )
     return dict(rows.fetchall())

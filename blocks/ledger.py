@@ -193,19 +193,19 @@ def begin_all(ledger: Ledger, command: str) -> None:
 
 def passed(state: State, graph: Graph) -> set[str]:
     """Return the nodes that passed: the last build and its tests succeeded for a node and all that it is built from."""
-    of: dict[str, list[str]] = {}
+    tests_of: dict[str, list[str]] = {}
     for test, read in {**graph.tests, **graph.unit_tests}.items():
         for node in read:
-            of.setdefault(node, []).append(test)
+            tests_of.setdefault(node, []).append(test)
 
-    def good(node: str) -> bool:
+    def is_good(node: str) -> bool:
         known, version = graph.nodes.get(node), state.versions.get(node)
         if known and not known.ephemeral and not (version and version.built):
             return False
-        return all(_passed(state, graph, test) for test in of.get(node, []))
+        return all(_passed(state, graph, test) for test in tests_of.get(node, []))
 
-    fine = {node: good(node) for node in {*graph.nodes, *of}}
-    return {node for node in graph.nodes if all(fine.get(each, True) for each in graph.lineage(node))}
+    good = {node: is_good(node) for node in {*graph.nodes, *tests_of}}
+    return {node for node in graph.nodes if all(good.get(each, True) for each in graph.lineage(node))}
 
 
 def _passed(state: State, graph: Graph, test: str) -> bool:

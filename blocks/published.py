@@ -24,7 +24,7 @@ BYTES = 4_000_000
 """Maximum size of an answer. Further rows are left out."""
 LIMITS = f"{SECONDS:g} s, {MEMORY_MB} MB, {ROWS:,} rows, {BYTES // 10**6} MB of text, {CELL:,} characters of a value"
 TOO_LARGE = f"The query needs more memory than its limit of {MEMORY_MB} MB. Select fewer rows, or aggregate them."
-_one_at_a_time = Lock()
+_instance_lock = Lock()
 """A process has one DuckDB instance of a file, and the first connection locks its settings."""
 
 
@@ -65,7 +65,7 @@ def contents(published: Path) -> dict[str, Contents]:
     if not published.exists():
         return {}
     try:
-        with _one_at_a_time, fenced(published) as connection:
+        with _instance_lock, fenced(published) as connection:
             found = connection.execute(
                 "select schema_name || '.' || table_name, any_value(estimated_size), "
                 "list(column_name order by column_index) from duckdb_tables() join duckdb_columns() "
@@ -105,7 +105,7 @@ def read(published: Path, sql: str, most: int = ROWS) -> Answer:
     limits |= {"temp_directory": "", "max_temp_directory_size": "0KB"}
     found = Answer()
     try:
-        with _one_at_a_time, fenced(published, limits=limits) as connection:
+        with _instance_lock, fenced(published, limits=limits) as connection:
             timer = Timer(SECONDS, connection.interrupt)
             timer.daemon = True
             timer.start()

@@ -178,7 +178,7 @@ def namespace() -> str:
 
 
 def make(verb: str) -> str:
-    """Return the make command that a person types for this platform, e.g. `make up PROFILE=production`."""
+    """Return a make command as a person types it for this platform, e.g. `make up PROFILE=production`."""
     profile = os.environ.get("PLATFORM_PROFILE", "")
     return f"make {verb} PROFILE={profile}" if profile not in ("", "local") else f"make {verb}"
 

@@ -262,25 +262,25 @@ class DbtConfig(Block):
 def landing_from(settings: Settings) -> S3Landing:
     """Create the block from the settings."""
     queue, region = settings.sensor_queue_url, settings.aws_default_region
-    return _filled(S3Landing, settings, "s3_", "aws_", queue_url=queue, region=region)
+    return _block_from(S3Landing, settings, "s3_", "aws_", queue_url=queue, region=region)
 
 
 def airbyte_from(settings: Settings) -> AirbyteConnection:
     """Create the block from the settings."""
-    return _filled(AirbyteConnection, settings, "airbyte_")
+    return _block_from(AirbyteConnection, settings, "airbyte_")
 
 
 def snowflake_from(settings: Settings) -> SnowflakeConnection:
     """Create the block from the settings. Values may be missing."""
-    return _filled(SnowflakeConnection, settings, "snowflake_")
+    return _block_from(SnowflakeConnection, settings, "snowflake_")
 
 
 def dbt_from(settings: Settings) -> DbtConfig:
     """Create the block from the settings."""
-    return _filled(DbtConfig, settings, "dbt_", "")
+    return _block_from(DbtConfig, settings, "dbt_", "")
 
 
-def _filled(system: type[System], settings: Settings, *prefixes: str, **others: str) -> System:
+def _block_from(system: type[System], settings: Settings, *prefixes: str, **others: str) -> System:
     """Create a block from the settings that are named like its fields, after one of the prefixes."""
     names = [field.alias or name for name, field in system.model_fields.items()]
     known = Settings.model_fields

@@ -27,7 +27,7 @@ STOP_SECONDS = 60
 """Time within which a cancelled command must end."""
 OF_PROJECT = re.compile(r"(Compilation|Parsing) Error")
 """Start of dbt's message if the project itself has an error."""
-_one_at_a_time = threading.Lock()
+_dbt_lock = threading.Lock()
 _parsed: dict[tuple[object, ...], Any] = {}
 """A manifest parsed in advance, by everything that it depends on except files. Only one command uses and changes it."""
 
@@ -222,12 +222,12 @@ class Dbt:
             held.enter_context(lake.reading(Path(folder)))
 
     def _use_dbt(self, held: ExitStack, wait_seconds: float) -> None:
-        if not _one_at_a_time.acquire(timeout=wait_seconds):
+        if not _dbt_lock.acquire(timeout=wait_seconds):
             raise TurnMissed(
                 f"Another dbt command ran in this process for more than {wait_seconds:g} s "
                 "(WAREHOUSE_WAIT_SECONDS). If it hangs, stop the process, then run again."
             )
-        held.callback(_one_at_a_time.release)
+        held.callback(_dbt_lock.release)
         held.enter_context(environment(self.variables))
 
     def _within_time(
