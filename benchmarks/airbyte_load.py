@@ -120,22 +120,23 @@ def _configure(folder: Path, s3: str) -> dict[str, str]:
 def _compare(base: str, format_: str, folder: Path) -> None:
     port = int(base.rpartition(":")[2])
     copied, copied_cpu = map(float, _run_copy(f"{folder}/source/*.{format_}", folder / "copy.parquet").split())
-    cpu = _processor_seconds(port)
+    cpu, memory = _processor_seconds(port), dict[str, float]()
     began = time.perf_counter()
     with httpx.Client(base_url=f"{base}/api/public/v1") as http:
         body = {"connectionId": CONNECTIONS[format_], "jobType": "sync"}
         job = http.post("/jobs", json=body).raise_for_status().json()
         while job["status"] not in ("succeeded", "failed"):
             time.sleep(0.05)
+            _note_memory(port, memory)
             job = http.get(f"/jobs/{job['jobId']}").json()
     seconds = time.perf_counter() - began
     if job["status"] == "failed":
         raise SystemExit(f"The sync failed: {httpx.post(f'{base}/api/v1/jobs/get', json={'id': job['jobId']}).text}")
     cpu = _processor_seconds(port) - cpu
-    memory = ", ".join(f"{_name(process)} {_memory(process):.0f} MiB" for process in _processes(port))
+    held = ", ".join(f"{name} {most:.0f} MiB" for name, most in memory.items())
     print(
         f"{format_:8} {job['rowsSynced']:,} rows: sync {seconds:.1f} s ({cpu:.1f} s of CPU), COPY {copied:.1f} s "
-        f"({copied_cpu:.1f}): {copied / seconds:.2f} of its speed, {copied_cpu / cpu:.2f} by CPU; {memory}",
+        f"({copied_cpu:.1f}): {copied / seconds:.2f} of its speed, {copied_cpu / cpu:.2f} by CPU; {held}",
         flush=True,
     )
 
@@ -156,19 +157,22 @@ def _processes(port: int) -> list[Path]:
 
 
 def _name(process: Path) -> str:
-    return "worker" if b"services.airbyte.worker" in (process / "cmdline").read_bytes() else "server"
+    return "worker" if b"multiprocessing.forkserver" in (process / "cmdline").read_bytes() else "server"
 
 
-def _memory(process: Path) -> float:
-    """Return the peak memory of a process, in MiB."""
-    (line,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
+def _note_memory(port: int, most: dict[str, float]) -> None:
+    """Keep the most memory that a process of each name has held since it started, in MiB."""
+    for process in _processes(port):
+        with suppress(OSError, ValueError):  # it has just ended
+            (line,) = (line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
+            name = _name(process)
+            most[name] = max(most.get(name, 0), int(line.split()[1]) / 1024)
 
 
 def _processor_seconds(port: int) -> float:
-    """Return the processor time of the mock's processes, in seconds. Workers outlive a sync, so all are counted."""
-    ticks = [(process / "stat").read_text().rpartition(")")[2].split()[11:13] for process in _processes(port)]
-    return sum(int(tick) for pair in ticks for tick in pair) / os.sysconf("SC_CLK_TCK")
+    """What the mock's processes have used, with the workers that have ended: the fork server has waited for those."""
+    ticks = [(process / "stat").read_text().rpartition(")")[2].split()[11:15] for process in _processes(port)]
+    return sum(int(tick) for four in ticks for tick in four) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

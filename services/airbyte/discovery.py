@@ -7,12 +7,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from uuid import uuid4
 
+from services.airbyte import workers
 from services.airbyte.catalog import types_of
 from services.airbyte.config import Source, Stream
 from services.airbyte.names import printable
 from services.airbyte.protocol import Discovered, Failed
 from services.airbyte.tasks import TaskBuilder, files_of
-from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
+from services.airbyte.workers import WorkerDied, WorkerStalled
 
 log = logging.getLogger("airbyte")
 Columns = dict[str, str]
@@ -21,10 +22,9 @@ Columns = dict[str, str]
 class Discovery:
     """Caches what it discovers until a caller asks for a new discovery, as Airbyte does."""
 
-    def __init__(self, tasks: TaskBuilder, workers: Workers, stall_seconds: float) -> None:
+    def __init__(self, tasks: TaskBuilder, stall_seconds: float) -> None:
         self._stall_seconds = stall_seconds
         self._tasks = tasks
-        self._workers = workers
         self._cache: dict[str, dict[str, Columns]] = {}
         self._one_at_a_time = asyncio.Lock()
 
@@ -54,7 +54,7 @@ class Discovery:
         tasks = [files_of(stream, source.configuration.prefix) for stream in streams]
         task = replace(self._tasks.source(source, f"discover-{uuid4()}", tasks), discover=True)
         try:
-            async with aclosing(self._workers.run(task, self._stall_seconds)) as messages:
+            async with aclosing(workers.run(task, self._stall_seconds)) as messages:
                 async for message in messages:
                     if isinstance(message, Discovered):
                         found[message.stream] = message.columns

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.airbyte import failures
+from services.airbyte import failures, workers
 from services.airbyte.catalog import Catalog, SyncedStream
 from services.airbyte.config import Connection
 from services.airbyte.destination_config import LakeConfiguration
@@ -35,7 +35,7 @@ from services.airbyte.protocol import (
 from services.airbyte.settings import Settings
 from services.airbyte.store import Store
 from services.airbyte.tasks import TaskBuilder
-from services.airbyte.workers import WorkerDied, Workers, WorkerStalled
+from services.airbyte.workers import WorkerDied, WorkerStalled
 
 log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds
@@ -51,9 +51,8 @@ class Engine:
         self._catalog = catalog
         self._store = store
         self._faults = faults
-        self._workers = Workers()
         self._task_builder = TaskBuilder(settings, catalog, store)
-        self.discovery = Discovery(self._task_builder, self._workers, settings.stall_timeout)
+        self.discovery = Discovery(self._task_builder, settings.stall_timeout)
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._disabled: set[int] = set()  # jobs that found new columns, which someone has to approve
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
@@ -62,9 +61,9 @@ class Engine:
 
     async def start(self) -> None:
         """Write the empty schema files and resume the jobs that the last stop interrupted."""
+        workers.warm_up()
         shutil.rmtree(self._task_builder.work_dir, ignore_errors=True)
         await self.prepare()
-        self._workers.warm_up()
         for job in self._store.active_jobs():
             if job.status is JobStatus.RUNNING:
                 number = len(self._store.attempts(job.job_id)) - 1
@@ -89,7 +88,6 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._workers.stop()
 
     def submit(self, job: Job) -> None:
         fault = self._faults.for_new_job(job.connection_id)
@@ -282,7 +280,7 @@ class Engine:
         problems: list[dict[str, Any]] = []
         current_keys: dict[str, str] = {}  # stream -> the key that it is reading
         try:
-            async with aclosing(self._workers.run(task, self._settings.stall_timeout)) as messages:
+            async with aclosing(workers.run(task, self._settings.stall_timeout)) as messages:
                 async for message in messages:
                     match message:
                         case Reading() as reading:

@@ -1,42 +1,43 @@
-"""A worker process that runs the engine's tasks one after the other: `python -m services.airbyte.worker`.
+"""What a worker process does.
 
 It is a separate process so that the API keeps answering while a conversion uses all its cores and memory, or is killed.
 """
 
 import os
-import sys
+import socket
 import threading
-from queue import SimpleQueue
 
-from services.airbyte import loader, objects
 from services.airbyte.protocol import Done, Message, SyncTask, encode
 
 NICENESS = 5  # lower priority than the API
+PRELOADED = "services.airbyte.preloaded"
+"""What the fork server imports. The mock's own process does not need it."""
 
 
-def main() -> None:
-    """Run the tasks that arrive on stdin until it is closed."""
+def main(engine: socket.socket, stderr: str) -> None:
+    """Run the one task that the engine sends, and send it what is done. End when the engine does.
+
+    Args:
+        engine: the connection to the engine: a line with the task one way, lines with messages the other way.
+        stderr: the file that gets what the process writes to its stderr.
+    """
+    from services.airbyte import loader
+
     os.nice(NICENESS)
-    tasks: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
-    lock = threading.Lock()
+    os.dup2(os.open(stderr, os.O_WRONLY | os.O_APPEND), 2)
+    lines, lock = engine.makefile("rwb"), threading.Lock()
+    if not (line := lines.readline()):
+        return
+
+    def leave_with_the_engine() -> None:
+        lines.read(1)
+        os._exit(3)
 
     def emit(message: Message) -> None:
         with lock:
-            sys.stdout.buffer.write(encode(message))
-            sys.stdout.buffer.flush()
+            lines.write(encode(message))
+            lines.flush()
 
-    objects.warm_up()
-    while True:
-        loader.run(SyncTask.from_line(tasks.get()), emit)
-        emit(Done())
-
-
-def _listen(tasks: "SimpleQueue[bytes]") -> None:
-    for line in sys.stdin.buffer:
-        tasks.put(line)
-    os._exit(3)  # the engine closed the pipe or died
-
-
-if __name__ == "__main__":
-    main()
+    threading.Thread(target=leave_with_the_engine, daemon=True).start()
+    loader.run(SyncTask.from_line(line), emit)
+    emit(Done())

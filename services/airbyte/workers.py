@@ -1,16 +1,29 @@
-"""Start worker processes, keep an idle one ready, and stop them."""
+"""Start a worker process for each task, and stop it.
+
+Importing DuckDB and boto3 takes most of a second. A fork server does it once, and each worker is a copy of it:
+https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods
+"""
 
 import asyncio
-import sys
-from asyncio.subprocess import PIPE, Process
+import multiprocessing
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
+from services.airbyte import worker
 from services.airbyte.protocol import Done, Message, SyncTask, decode
 
 LINE_LIMIT = 1 << 20
 DETAIL_BYTES = 2000
+EXIT_SECONDS = 5.0
+"""How long a worker may take to exit after its task."""
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([worker.PRELOADED])
 
 
 class WorkerDied(Exception):
@@ -26,71 +39,58 @@ class WorkerStalled(Exception):
     """The process was stopped because it made no progress."""
 
 
-class Workers:
-    """Keeps one idle worker, because a new one needs most of a second to import DuckDB and boto3.
+def warm_up() -> None:
+    """Start the fork server, which imports in the background. It ends with this process."""
+    forkserver.ensure_running()
 
-    An idle worker waits for a line on stdin, so it uses no CPU. A worker is reused only if it finished its task.
+
+async def run(task: SyncTask, stall_seconds: float) -> AsyncGenerator[Message, None]:
+    """Yield the messages of a worker up to, but not including, Done. Leaving early stops the process.
+
+    Raises:
+        WorkerDied: the process ended before the task was done.
+        WorkerStalled: for `stall_seconds`, it sent no message and the files that it writes did not grow.
     """
-
-    def __init__(self) -> None:
-        self._idle: Process | None = None
-        self._starting: asyncio.Task[None] | None = None
-
-    def warm_up(self) -> None:
-        """Start an idle worker in the background if there is none."""
-        if self._idle is None and self._starting is None:
-            self._starting = asyncio.create_task(self._start_idle(), name="idle worker")
-
-    async def stop(self) -> None:
-        """Stop the idle worker."""
-        if self._starting:
-            await self._starting  # cancelling a start would leave its process behind
-        if idle := self._take_idle():
-            await _end(idle)
-
-    async def run(self, task: SyncTask, stall_seconds: float) -> AsyncGenerator[Message, None]:
-        """Yield the worker's messages up to, but not including, Done. Leaving early stops the process.
-
-        Raises:
-            WorkerDied: the process ended before the task was done.
-            WorkerStalled: for `stall_seconds`, it sent no message and the files that it writes did not grow.
-        """
-        if self._starting:
-            await asyncio.shield(self._starting)
-        process = self._take_idle() or await _spawn()
+    own, its = socket.socketpair()
+    with NamedTemporaryFile(prefix="airbyte-worker-") as stderr:
+        process = _FORKS.Process(target=worker.main, args=(its, stderr.name), daemon=True)
+        with its:
+            try:
+                await asyncio.to_thread(process.start)
+            except BaseException as error:
+                own.close()  # a worker that starts nevertheless ends
+                if isinstance(error, OSError | EOFError):
+                    raise WorkerDied(-1, f"The fork server could not start it: {error!r}") from error
+                raise
+        reader, writer = await asyncio.open_unix_connection(sock=own, limit=LINE_LIMIT)
         done = False
         try:
-            await _send(process, task)
-            while line := await _next_line(process, task, stall_seconds):
+            with suppress(ConnectionError):  # the worker is gone, as the end of its messages tells
+                writer.write(task.to_line())
+                await writer.drain()
+            while line := await _next_line(reader, task, stall_seconds):
                 if done := isinstance(message := decode(line), Done):
                     return
                 yield message
-            stderr = await _require_pipe(process.stderr).read()
-            raise WorkerDied(await process.wait(), stderr.decode(errors="replace")[-DETAIL_BYTES:])
+            await asyncio.to_thread(process.join)
+            detail = Path(stderr.name).read_bytes()[-DETAIL_BYTES:]
+            raise WorkerDied(process.exitcode or 0, detail.decode(errors="replace"))
         finally:
-            if done and self._idle is None:
-                self._idle = process
-            else:
-                await _end(process)
-
-    def _take_idle(self) -> Process | None:
-        process, self._idle = self._idle, None
-        return process if process and process.returncode is None else None
-
-    async def _start_idle(self) -> None:
-        try:
-            process = await _spawn()
-            if self._idle is None:
-                self._idle = process
-            else:
-                await _end(process)
-        finally:
-            self._starting = None
+            writer.close()
+            await asyncio.to_thread(_end, process, EXIT_SECONDS if done else 0)
 
 
-async def _next_line(process: Process, task: SyncTask, stall_seconds: float) -> bytes:
-    """Return the next line of the worker's stdout; empty if it has ended."""
-    reading = asyncio.ensure_future(_require_pipe(process.stdout).readline())
+def _end(process: ForkServerProcess, seconds: float) -> None:
+    process.join(seconds)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+    process.close()
+
+
+async def _next_line(reader: asyncio.StreamReader, task: SyncTask, stall_seconds: float) -> bytes:
+    """Return the worker's next line; empty if it has ended."""
+    reading = asyncio.ensure_future(_read_line(reader))
     before: dict[str, int] | None = None
     try:
         while not (await asyncio.wait({reading}, timeout=stall_seconds / 2))[0]:
@@ -103,6 +103,13 @@ async def _next_line(process: Process, task: SyncTask, stall_seconds: float) -> 
         reading.cancel()
 
 
+async def _read_line(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.readline()
+    except ConnectionError:
+        return b""
+
+
 def _file_sizes(task: SyncTask) -> dict[str, int]:
     """Return the sizes, in bytes, of the files that an attempt is writing."""
     files = list(Path(task.work_dir).rglob("*"))
@@ -113,31 +120,3 @@ def _file_sizes(task: SyncTask) -> dict[str, int]:
         with suppress(OSError):
             sizes[str(file)] = file.stat().st_size
     return sizes
-
-
-async def _spawn() -> Process:
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.airbyte.worker", stdin=PIPE, stdout=PIPE, stderr=PIPE, limit=LINE_LIMIT
-    )
-
-
-async def _send(process: Process, task: SyncTask) -> None:
-    if process.stdin is None:
-        raise WorkerDied(-1, "it has no stdin")
-    try:
-        process.stdin.write(task.to_line())
-        await process.stdin.drain()
-    except (BrokenPipeError, ConnectionResetError):
-        raise WorkerDied(await process.wait(), "") from None
-
-
-def _require_pipe(pipe: asyncio.StreamReader | None) -> asyncio.StreamReader:
-    if pipe is None:
-        raise WorkerDied(-1, "it has no pipe to read from")
-    return pipe
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.communicate()

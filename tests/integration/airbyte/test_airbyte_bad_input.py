@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -188,22 +190,19 @@ def worker() -> Callable[..., list[Committed | Failed | Done]]:
 
     def run(task: SyncTask, largest_file: int | None = None) -> list[Committed | Failed | Done]:
         limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file}))\n"
-        process = subprocess.Popen(
-            [sys.executable, "-c", f"{limit if largest_file else ''}from services.airbyte.worker import main; main()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert process.stdin
-        assert process.stdout
-        process.stdin.write(task.to_line())
-        process.stdin.flush()
-        messages: list[Committed | Failed | Done] = []
-        while not messages or not isinstance(messages[-1], Done):
-            if not isinstance(message := decode(process.stdout.readline()), Reading):
-                messages.append(message)
-        process.stdin.close()
-        process.stdout.close()
-        process.wait(10)
+        engine, its = socket.socketpair()
+        begin = "import socket, sys; from services.airbyte.worker import main\n"
+        run = "main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])"
+        command = [sys.executable, "-c", f"{limit if largest_file else ''}{begin}{run}", str(its.fileno()), os.devnull]
+        with subprocess.Popen(command, pass_fds=[its.fileno()]) as process, engine, engine.makefile("rwb") as lines:
+            its.close()
+            lines.write(task.to_line())
+            lines.flush()
+            messages: list[Committed | Failed | Done] = []
+            while not messages or not isinstance(messages[-1], Done):
+                if not isinstance(message := decode(lines.readline()), Reading):
+                    messages.append(message)
+            process.wait(10)
         return messages
 
     return run

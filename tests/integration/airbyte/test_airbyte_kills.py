@@ -36,8 +36,8 @@ def points(step: int) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("points", [range(1, MOST_POINTS, step), every], ids=["a sample", "every"])
 
 
-# Python runs this at the start of the server and of its workers. Each kind of change is counted down in a file of its
-# name, and whoever is about to make it dies when the file says 1.
+# Python runs this at the start of the server and of its fork server. Each kind of change is counted down in a file of
+# its name, and whoever is about to make it dies when the file says 1.
 COUNTDOWN = """
 import gzip, json, os, signal, sqlite3, sys
 
@@ -85,8 +85,8 @@ def connect(database, *arguments, connect=sqlite3.connect, **options):
         connection.set_trace_callback(on_statement)
     return connection
 
-if sys.orig_argv[-1] == "services.airbyte.worker":
-    sys.addaudithook(on_event)
+if "forkserver" in sys.orig_argv[-1]:
+    sys.addaudithook(on_event)  # its copies, the workers, have it too
 else:
     sqlite3.connect = connect
 """

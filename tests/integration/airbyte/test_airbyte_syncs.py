@@ -18,6 +18,18 @@ def test_a_new_connection_has_a_typed_empty_file_for_every_stream(mock: Mock) ->
     assert mock.rows("id, name", "shops") == []
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="what a process has loaded is found in /proc")
+def test_workers_are_copies_of_a_process_that_has_imported_what_they_need(mock: Mock) -> None:
+    mock.sync()
+    children = [Path("/proc", pid) for task in Path("/proc/self/task").iterdir() for pid in _children(task)]
+    (forks,) = (each for each in children if b"multiprocessing.forkserver" in (each / "cmdline").read_bytes())
+    assert "_duckdb" in (forks / "maps").read_text()
+
+
+def _children(task: Path) -> list[str]:
+    return (task / "children").read_text().split()
+
+
 def test_a_sync_moves_the_rows_of_every_stream_and_counts_them(mock: Mock, landing: Landing) -> None:
     landing.put("orders/a.csv", ORDERS)
     landing.put("shops/a.csv.gz", "id,name\n7,shop\n")
