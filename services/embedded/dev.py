@@ -79,7 +79,9 @@ def main(data: Path, s3_port: int, airbyte_port: int, prefect_port: int, console
 
 
 def check_folder(folder: Path) -> None:
-    """Check that no module of the user hides a platform's one, since Prefect puts the folder first on its runs' path.
+    """Check that no module of the user shadows one that the platform imports.
+
+    Prefect puts the folder first on the import path of its runs.
 
     Raises:
         blocks.errors.PlatformError: a module does.
