@@ -97,8 +97,8 @@ def _when(schedule: dict[str, Any]) -> str:
     if schedule.get("rrule"):
         rule = " ".join(line for line in str(rule).split() if not line.startswith("DTSTART"))
     rule = f"every {float(rule):g} s" if schedule.get("interval") else rule
-    alone = " (day and weekday)" if schedule.get("day_or") is False else ""
-    return f"{rule}{alone} {schedule.get('timezone') or 'UTC'}"
+    both = " (day and weekday)" if schedule.get("day_or") is False else ""
+    return f"{rule}{both} {schedule.get('timezone') or 'UTC'}"
 
 
 def _details(schedule: dict[str, Any], like: dict[str, Any]) -> Flat:

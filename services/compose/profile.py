@@ -17,7 +17,7 @@ COPIED_FILE = Path(__file__).with_name("copied.yml")
 COPIED_LOCALSTACK_FILE = Path(__file__).with_name("copied-localstack.yml")
 IMAGE_FILE = Path(__file__).with_name("image.yml")
 SCALED_IMAGE_FILE = Path(__file__).with_name("image-scale.yml")
-HELD_FILE = Path(__file__).with_name("held.yml")
+NO_SENSOR_FILE = Path(__file__).with_name("no-sensor.yml")
 CA_FILE = Path(__file__).with_name("ca.yml")
 PROXY_FILE = Path(__file__).with_name("proxy.yml")
 DEFAULT_IMAGE = "prefect-orchestration"
@@ -104,7 +104,7 @@ class Profile:
             MOUNTED_FILE: not has_image and not is_copied,
             COPIED_FILE: not has_image and is_copied,
             COPIED_LOCALSTACK_FILE: is_copied,
-            HELD_FILE: not self.runs_by_itself,
+            NO_SENSOR_FILE: not self.runs_by_itself,
             CA_FILE: bool(self.values.get("CA_FILE")),
             PROXY_FILE: any(self.values.get(name) for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")),
             SECRETS_FILE: has_secrets,

@@ -68,7 +68,7 @@ def recovery_messages(facts: Facts, platform: str) -> list[Message]:
 
 
 def _alert_event(facts: Facts, automation: str) -> str:
-    """Return the id of the event of the server's alert; "" if there was none and a person paused the automation."""
+    """Return the id of the event of the server's alert; "" if there was none, so a person paused it."""
     wanted = {
         "occurred": {"since": (facts.now - timedelta(days=7)).isoformat(), "until": facts.now.isoformat()},
         "event": {"name": ["prefect.automation.action.executed"]},

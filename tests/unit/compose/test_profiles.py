@@ -13,7 +13,7 @@ from services.compose.engine import Compose, check_engine
 from services.compose.profile import (
     CA_FILE,
     COMPOSE_FILE,
-    HELD_FILE,
+    NO_SENSOR_FILE,
     PROJECT,
     PROXY_FILE,
     SCALE_FILE,
@@ -268,7 +268,7 @@ def test_a_container_trusts_a_profiles_certificates_beside_those_of_the_system(t
 @pytest.mark.parametrize(
     ("line", "file"),
     [
-        ("AUTOMATIC_RUNS=false", HELD_FILE),
+        ("AUTOMATIC_RUNS=false", NO_SENSOR_FILE),
         ("CA_FILE=/etc/hostname", CA_FILE),
         ("HTTPS_PROXY=http://proxy:3128", PROXY_FILE),
     ],
