@@ -97,7 +97,7 @@ def test_a_connection_that_leads_elsewhere_than_the_profile_says_stops_the_mock_
     edited = yaml.safe_load(CONNECTIONS.read_text())
     edited["destinations"][0]["configuration"] = wanted | {"database": "ELSEWHERE"}
     (rehearsal / "edited.yaml").write_text(json.dumps(edited))
-    with pytest.raises(ConfigError, match=r"'Landing to the raw lake' leads to .*elsewhere\.raw .*platform\.raw "):
+    with pytest.raises(ConfigError, match=r"'Landing to the raw lake' writes to .*elsewhere\.raw .*platform\.raw "):
         load_config(rehearsal / "edited.yaml", profile.secrets_folder / "destination.json")
 
 
