@@ -36,7 +36,7 @@ _COMPARE = Template("""list_transform([struct_pack(k := $one, t := $first)], lam
 
 _ORDERED = Template("""list_transform([a], lambda x: case
     when typeof(x) = 'JSON' and json_type(try_cast(x::varchar as json)) in ('OBJECT', 'ARRAY')
-    then $place.sf_sorted(try_cast(x::varchar as json)) else $place.sf_text(x) end)[1]""")
+    then $schema.sf_sorted(try_cast(x::varchar as json)) else $schema.sf_text(x) end)[1]""")
 _FLOAT_ERROR = "The emulator cannot store a FLOAT in a VARIANT, OBJECT or ARRAY. Cast it to NUMBER(38, s) first."
 _JSON_STRING = r'''"(\\.|[^"\\])*"'''
 """A regular expression for a JSON string."""

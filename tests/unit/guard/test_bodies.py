@@ -119,14 +119,14 @@ def test_only_so_many_large_bodies_are_kept_at_once() -> None:
                 asyncio.create_task(http.post("/", content=unfinished(), headers=JSON))
                 for _ in range(MAX_BODIES_IN_MEMORY)
             ]
-            while guard._held < MAX_BODIES_IN_MEMORY * (LIMIT - 1):
+            while guard._bytes_in_memory < MAX_BODIES_IN_MEMORY * (LIMIT - 1):
                 await asyncio.sleep(0)
             refused = await http.post("/", content=b" " * 100, headers=JSON)
             ended.set()
             return [answer.status_code for answer in (refused, *await asyncio.gather(*first))]
 
     assert asyncio.run(statuses()) == [503, *[200] * MAX_BODIES_IN_MEMORY]
-    assert guard._held == 0
+    assert guard._bytes_in_memory == 0
 
 
 def test_no_answer_lets_a_page_from_elsewhere_read_it(client: TestClient) -> None:
