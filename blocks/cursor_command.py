@@ -31,7 +31,7 @@ def show(cursor: Cursor, store: CursorStore) -> Iterator[str]:
     for failed in cursor.failed:
         when = f"retry at {_time(failed.retry_at)}" if failed.retry_at else "parked"
         yield f"{when}: {_failed(failed)}"
-    parked = store.parked.list_objects()
+    parked = store.parked.parked_objects()
     for failed in store.parked.read([each.key for each in parked[:MOST_SHOWN]]):
         yield f"parked: {_failed(failed)}"
     if len(parked) > MOST_SHOWN:

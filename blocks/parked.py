@@ -30,14 +30,14 @@ class ParkedStore:
         kept = failed.model_copy(update={"reason": failed.reason[:MOST_REASON]})
         self._put(self.parked + _name(failed), kept)
 
-    def list_objects(self) -> list[LandedFile]:
+    def parked_objects(self) -> list[LandedFile]:
         """Return the objects of all parked batches, newest first."""
         return sorted(objects(self.s3, self.bucket, self.parked), key=lambda each: each.date, reverse=True)
 
     def named(self, ids: Iterable[str]) -> list[Failed]:
         """Return the parked batches with these ids, or all if none is given. Unknown ids are ignored."""
         chosen = set(ids)
-        keys = [each.key for each in self.list_objects()]
+        keys = [each.key for each in self.parked_objects()]
         return self.read([key for key in keys if not chosen or key.removeprefix(self.parked)[:12] in chosen])
 
     def read(self, keys: list[str]) -> list[Failed]:

@@ -111,7 +111,7 @@ class Sensor:
         """Show which batches failed. Return whether that worked: an error is only logged, so that polling goes on."""
         parked = self.store.parked
         try:
-            newest = parked.read([each.key for each in parked.list_objects()[:MOST_SHOWN]])
+            newest = parked.read([each.key for each in parked.parked_objects()[:MOST_SHOWN]])
             self.runs.show_failed(self.store.place, [*cursor.failed, *newest][:MOST_SHOWN])
         except PlatformError as error:
             get_logger("sensor").warning("The artifact of the failed batches is out of date. %s", error)

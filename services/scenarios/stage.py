@@ -129,7 +129,7 @@ class Stage:
     def parked(self) -> list[str]:
         """Return the reason of each parked batch."""
         store = self.store
-        return [each.reason for each in store.parked.read([found.key for found in store.parked.list_objects()])]
+        return [each.reason for each in store.parked.read([found.key for found in store.parked.parked_objects()])]
 
     def await_parked(self) -> str:
         """Wait until a batch is parked, and return its reason."""

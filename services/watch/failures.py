@@ -191,7 +191,7 @@ def _parked(facts: Facts) -> Iterator[Failure]:
         s3, bucket = _s3(facts)
         for folder in _folders(s3, bucket):
             store = ParkedStore(s3, bucket, folder)
-            for failed in store.read([each.key for each in store.list_objects()[:MOST_EVIDENCE]]):
+            for failed in store.read([each.key for each in store.parked_objects()[:MOST_EVIDENCE]]):
                 yield _parked_failure(folder, failed)
     except PlatformError:
         return  # known batches stay open (see _open_batches), and sensor_silent reports that S3 does not answer
@@ -219,7 +219,7 @@ def _open_batches(facts: Facts, batches: set[str]) -> set[str]:
 
 def _ids(s3: "S3Client", bucket: str, folder: str) -> Iterator[str]:
     store = ParkedStore(s3, bucket, folder)
-    yield from (each.key.removeprefix(store.parked)[:12] for each in store.list_objects())
+    yield from (each.key.removeprefix(store.parked)[:12] for each in store.parked_objects())
     if released := store.next_released():
         yield released[1].batch.id
     try:

@@ -106,7 +106,7 @@ def test_a_parked_batch_is_shown_with_its_reason_and_released_by_its_name(
     released = store.parked.next_released()
     assert released
     assert (released[1].batch.id, released[1].batch.attempt) == (name, 2)
-    assert store.parked.list_objects() == []
+    assert store.parked.parked_objects() == []
 
 
 def test_a_bucket_that_cannot_be_used_is_named(
@@ -120,10 +120,10 @@ def test_a_bucket_that_cannot_be_used_is_named(
 def test_a_parked_batch_is_forgotten_by_its_name(store: CursorStore, capsys: pytest.CaptureFixture[str]) -> None:
     name = park(store)
     assert main(["forget", name, "--dry-run"]) == 0
-    assert len(store.parked.list_objects()) == 1
+    assert len(store.parked.parked_objects()) == 1
     assert main(["forget", name]) == 0
     assert "never retry: batch" in capsys.readouterr().out
-    assert store.parked.list_objects() == store.load()[0].failed == []
+    assert store.parked.parked_objects() == store.load()[0].failed == []
 
 
 @pytest.mark.parametrize("rewind", [["2013-01-31"], ["2013-01-31T06:00+14:00"]])

@@ -91,7 +91,7 @@ def test_the_document_names_every_call_of_airbyte_that_the_client_makes_and_no_o
     code = "".join(each.read_text() for each in (PROJECT / "blocks" / "airbyte").glob("*.py"))
     made = {("GET", path) for path in re.findall(r"_get\(f?\"(/[^\"]+)", code)}
     made |= set(re.findall(r"_(?:send|repeated)\(\s*\"(\w+)\", f?\"(?:\{base\})?(/[^\"]+)", code))
-    made |= {("POST", path) for path in re.findall(r"_of_mock\(\"(/[^\"]+)", code)}
+    made |= {("POST", path) for path in re.findall(r"_ask_mock\(\"(/[^\"]+)", code)}
     made |= {("POST", path) for path in re.findall(r"_http\.post\(f\"\{self\.server_url\}(/[^\"]+)", code)}
     named = set(re.findall(r"^\| `([A-Z]+) (/[^`]+)`", DOCUMENT, re.MULTILINE))
     assert len(made) > 5

@@ -146,5 +146,5 @@ def test_a_batch_that_a_person_releases_is_handed_on_once_more_after_a_crash_at_
             world.fates = []
             drained(world, "polling")
             assert [run.batch.attempt for run in world.runs.values() if not run.deleted] == [1, 2]
-            assert world.sensor().store.parked.list_objects() == []
+            assert world.sensor().store.parked.parked_objects() == []
             assert world.sensor().store.parked.next_released() is None
