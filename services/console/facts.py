@@ -194,7 +194,7 @@ def _files(parameters: Json) -> list[str]:
 
 
 def _why(state: str, message: str) -> str:
-    """Return why a run failed. Only errors of syncs and dbt are quoted in full, since other texts may contain anything."""
+    """Return why a run failed. Only sync and dbt errors are quoted in full, since other texts may contain anything."""
     error, text = parts(state, shown(USER.sub("//***@", message)))
     error = "SyncFailed" if error == "OthersFailed" else error
     if error in ("SyncFailed", "DbtFailed"):
