@@ -238,6 +238,6 @@ def test_grants_survive_a_kill(emulator: Emulator) -> None:
 
 def test_a_role_may_read_the_view_that_it_made(tmp_path: Path) -> None:
     access = Access(tmp_path / "access.json", roles=["MAKER", "OTHER"])
-    access.created("VIEW", "D.S.V", "MAKER")
+    access.add_object("VIEW", "D.S.V", "MAKER")
     assert access.has("MAKER", "SELECT", "TABLE", "D.S.V")
     assert not access.has("OTHER", "SELECT", "TABLE", "D.S.V")
