@@ -65,6 +65,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByPlatform(config, log)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are processors: the tests wait for servers and containers much of the time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--profile rehearsal` runs the tests of the platform in Docker against what that profile leads to."""
     parser.addoption("--profile", default="local", help="file in profiles/ for tests/e2e, without .env")
