@@ -64,6 +64,7 @@ def test_doctor_finds_nothing_that_fails_on_a_platform_that_has_just_come_up(up:
     assert {"profile", "ports", "s3 listing", "airbyte streams", "warehouse file", "blocks", "disk"} <= checks
 
 
+@pytest.mark.exhaustive
 def test_doctor_names_what_fails_and_what_mends_it(up: str, clone: Clone) -> None:
     declared = clone.folder / "prefect.yaml"
     original = declared.read_text()

@@ -33,7 +33,7 @@ PIPELINE = "full_pipeline/full-pipeline"
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
 SERVICES = ("localstack", "airbyte", "snowflake", "postgres", "prefect-server", "worker", "sensor")
 KILLED = [
-    pytest.param(services, id=" and ".join(services), marks=[] if services == ("airbyte",) else pytest.mark.exhaustive)
+    pytest.param(services, id=" and ".join(services))
     for services in [("worker", "airbyte", "localstack"), *((service,) for service in SERVICES)]
 ]
 OPTIONAL = {
@@ -99,6 +99,7 @@ def test_the_same_file_again_adds_nothing(platform: Platform) -> None:
     assert numbers(platform, day=2) == before
 
 
+@pytest.mark.exhaustive
 def test_a_bad_file_fails_its_run_and_harms_nothing_else(platform: Platform) -> None:
     bad = land_flights(platform, day=3, content=flights(3) + b"2013,2,3\n")
     run = end_of_run_for(platform, bad)
@@ -144,6 +145,7 @@ def test_every_deployment_runs_through_the_worker(platform: Platform) -> None:
     assert {name: state["type"] for name, state in ended.items()} == dict.fromkeys(flows, "COMPLETED"), ended
 
 
+@pytest.mark.exhaustive
 def test_a_file_that_is_taken_out_leaves_the_tables_and_can_come_again(platform: Platform) -> None:
     name = land_airline(platform)
     key = f"{platform.profile.values['S3_PREFIX']}airlines/{TRIAL}.csv"
@@ -164,6 +166,7 @@ def test_a_change_of_a_model_on_the_host_is_used_by_the_next_run(platform: Platf
         model.write_text(original)
 
 
+@pytest.mark.exhaustive
 def test_an_idle_platform_makes_no_flow_run(platform: Platform) -> None:
     idle(platform)
     before = len(platform.flow_runs(PIPELINE))
@@ -190,6 +193,7 @@ def test_every_service_runs_without_root_and_listens_on_this_machine_alone(platf
     assert published_on == {"127.0.0.1"}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("services", KILLED)
 def test_services_killed_in_the_middle_of_a_run_cost_no_row_and_double_none(
     platform: Platform, services: tuple[str, ...]
@@ -214,6 +218,7 @@ def test_services_killed_in_the_middle_of_a_run_cost_no_row_and_double_none(
     assert platform.rows(earlier) == before
 
 
+@pytest.mark.exhaustive
 def test_down_and_up_keeps_everything_and_loads_nothing_twice(platform: Platform) -> None:
     idle(platform)
     needs(platform, "airbyte", "prefect", *services_of_the_sample(platform))

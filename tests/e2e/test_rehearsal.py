@@ -20,7 +20,7 @@ from tests.integration.dbt import project as dbt
 from tests.integration.dbt.lake import STREAMS, Lake
 
 # The first test waits for the images to be built, too.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(600)]
 SECRETS = ("PREFECT_API_AUTH_STRING", "AIRBYTE_CLIENT_SECRET", "SNOWFLAKE_PASSWORD", "AWS_SECRET_ACCESS_KEY")
 CANARY = f"canary-{uuid4().hex}"
 IN_A_HEADER = b64encode(f"platform:{CANARY}".encode()).decode()
@@ -54,7 +54,6 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> dbt.Platform:
     return on_duckdb
 
 
-@pytest.mark.exhaustive
 @pytest.mark.parametrize("mart", MARTS)
 def test_a_mart_has_row_for_row_what_it_has_on_duckdb(platform: Platform, local: dbt.Platform, mart: str) -> None:
     columns = [name for name, *_ in local.rows(f"describe {mart}") if name not in OF_THE_LOAD]
@@ -85,7 +84,6 @@ def test_no_stand_in_answers_without_credentials(platform: Platform) -> None:
     assert told.startswith("Prefect's server denies access to the blocks saved as 'rehearsal'. Check PREFECT_API_AUTH_")
 
 
-@pytest.mark.exhaustive
 def test_no_port_answers_a_page_from_elsewhere(platform: Platform) -> None:
     assert answered(platform) == []
 
@@ -99,7 +97,6 @@ def test_all_credentials_but_prefects_come_from_the_blocks(platform: Platform, s
     assert [name for name in names if name.startswith(("AIRBYTE_", "AWS_", "SNOWFLAKE_"))] == []
 
 
-@pytest.mark.exhaustive
 def test_promote_changes_what_it_prints_and_then_nothing_is_left_to_change(platform: Platform, project: Path) -> None:
     replace(project / "prefect.yaml", "Runs only the load.", "The load alone.")
     replace(project / "profiles" / "rehearsal.env", "FRESHNESS_THRESHOLD_HOURS=25", "FRESHNESS_THRESHOLD_HOURS=26")
@@ -137,7 +134,6 @@ def test_a_planted_secret_is_in_no_log_artifact_event_answer_database_image_or_p
         assert IN_A_HEADER not in text, place
 
 
-@pytest.mark.exhaustive
 def test_a_planted_secret_is_in_no_layer_of_an_image(platform: Platform) -> None:
     with subprocess.Popen(["docker", "image", "save", *images(platform)], stdout=subprocess.PIPE) as saved:
         grep = ["grep", "--text", "--only-matching", "-e", CANARY, "-e", "services.worker"]
@@ -169,7 +165,6 @@ def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.exhaustive
 def test_down_and_up_loses_no_row_and_no_run(platform: Platform) -> None:
     query = "select count(*), max(_airbyte_extracted_at) from raw.flights"
     rows, runs = platform.rows(query), ended(platform)

@@ -79,6 +79,10 @@ ENDLESS = (
 )
 DBT = str(Path(sys.executable).with_name("dbt"))
 both = pytest.mark.parametrize("project", ["in process", "child"], indirect=True)
+each = pytest.mark.parametrize(
+    "project", ["in process", pytest.param("child", marks=pytest.mark.exhaustive)], indirect=True
+)
+"""As `both`, with the slower one in `make test-all` alone."""
 
 
 @pytest.fixture
@@ -110,7 +114,7 @@ def test_a_project_is_parsed_ahead_for_one_command_with_the_same_options(project
     assert "another" in [node.name for node in project.dbt.run("build").nodes]
 
 
-@both
+@each
 def test_a_project_is_parsed_anew_where_what_dbt_remembers_of_it_is_wrong(project: Project) -> None:
     from dbt.contracts.graph.manifest import Manifest
 
@@ -176,14 +180,14 @@ def test_a_failing_test_is_named_with_its_message_and_what_it_kept_from_running(
     assert project.rows("select count(*) from orders") == [(2,)]
 
 
-@both
+@each
 def test_a_model_whose_sql_fails_is_named_with_the_databases_message(project: Project) -> None:
     project.write("models/orders.sql", "select no_such_column from (select 1)")
     with pytest.raises(DbtFailed, match=r"orders \(error\): .*no_such_column"):
         project.dbt.run("run")
 
 
-@both
+@each
 @pytest.mark.parametrize(
     ("sql", "words"),
     [("select * from {{ ref('no_such_model') }}", "no_such_model"), ("select {{ nothing( }}", "orders")],
@@ -209,7 +213,7 @@ def test_a_missing_project_says_which_file_and_which_variable(project: Project, 
         project.dbt.run("build")
 
 
-@both
+@each
 def test_an_unknown_target_is_named(project: Project) -> None:
     with pytest.raises(DbtFailed, match="'prod'"):
         Dbt(project.folder, "prod", {"WAREHOUSE_PATH": "w"}, project.lines.append, engine=project.dbt.engine).run(
@@ -217,7 +221,7 @@ def test_an_unknown_target_is_named(project: Project) -> None:
         )
 
 
-@both
+@each
 @pytest.mark.parametrize(
     "command", [lambda dbt: dbt.run("build"), lambda dbt: dbt.freshness()], ids=["build", "freshness"]
 )
@@ -312,7 +316,7 @@ def test_a_truncated_warehouse_is_reported_with_what_to_delete(project: Project)
         project.dbt.run("run")
 
 
-@both
+@each
 def test_freshness_is_measured_for_every_source_whatever_its_age(project: Project) -> None:
     with duckdb.connect(str(project.warehouse)) as connection:
         connection.execute("create table fresh as select now() - interval 2 hour as loaded_at")
@@ -330,7 +334,7 @@ def test_freshness_is_measured_for_every_source_whatever_its_age(project: Projec
     assert (found["raw.empty"].age_hours, found["raw.empty"].loaded_at) == (None, None)
 
 
-@both
+@each
 def test_a_source_that_cannot_be_read_is_reported_and_hides_no_other(project: Project) -> None:
     with duckdb.connect(str(project.warehouse)) as connection:
         connection.execute("create table fresh as select now() as loaded_at")
@@ -349,7 +353,7 @@ def test_freshness_of_a_project_that_does_not_compile_is_an_error(project: Proje
         project.dbt.freshness()
 
 
-@both
+@each
 def test_a_build_notes_in_the_ledger_which_tables_have_passed_their_tests(project: Project) -> None:
     ledger = DuckDbLedger(project.warehouse)
     dbt = Dbt(
