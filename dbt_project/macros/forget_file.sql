@@ -3,6 +3,7 @@
     earlier version, that version becomes the current one again.
 #}
 {% macro forget_file(key) %}
+    {%- set state = namespace(has_changed=false) -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'snapshot' -%}
         {%- set relation = adapter.get_relation(node.database, node.schema, node.alias) -%}
         {%- set columns = adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list
@@ -20,10 +21,11 @@
             {%- endset -%}
             {%- do run_query(reopened) -%}
             {%- do run_query('delete from ' ~ relation ~ ' where ' ~ held) -%}
+            {%- set state.has_changed = true -%}
         {%- endif -%}
     {%- endfor -%}
-    {#- dbt rolls back an operation's open transaction. -#}
-    {%- do run_query('commit') -%}
+    {#- dbt rolls back an operation's open transaction. Without a snapshot there is none. -#}
+    {%- if state.has_changed %}{% do run_query('commit') %}{% endif -%}
 {% endmacro %}
 
 {# A condition that a row's file is the object, or is inside it if the object is a zip archive. #}

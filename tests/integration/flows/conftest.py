@@ -35,7 +35,7 @@ def no_heartbeats(prefect_server: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def facts_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's dbt project as far as the facts: without aggregates, their inputs and snapshots."""
+    """The sample's dbt project as far as the facts, without aggregates, their inputs or snapshots."""
     project = tmp_path_factory.mktemp("facts") / "dbt_project"
     left_out = shutil.ignore_patterns("intermediate", "agg_*", "aggregates_*", "exposures.yml", "snapshots", "target")
     shutil.copytree(PROJECT / "dbt_project", project, ignore=left_out)
