@@ -34,7 +34,7 @@ HANDED_ON_BEFORE = datetime(2013, 1, 31, tzinfo=UTC)
 class NoRuns:
     """A pipeline that is never busy and never ends."""
 
-    def busy(self) -> bool:
+    def is_busy(self) -> bool:
         """Return False."""
         return False
 

@@ -21,6 +21,7 @@ from blocks.duckdb_file import DuckDbLedger
 from blocks.errors import ConfigurationError
 from blocks.ledger import passed
 from blocks.turns import TurnMissed, turn
+from services.content import PROJECT
 
 Held = Callable[[Path], AbstractContextManager[int]]
 FILES = {
@@ -196,6 +197,12 @@ def test_a_model_that_does_not_compile_is_named(project: Project, sql: str, word
     project.write("models/orders.sql", sql)
     with pytest.raises(DbtFailed, match=f"`dbt build` could not run: .*{words}"):
         project.dbt.run("build")
+
+
+def test_a_file_is_forgotten_where_the_project_has_no_snapshot(project: Project) -> None:
+    project.write("macros/forget_file.sql", (PROJECT / "dbt_project" / "macros" / "forget_file.sql").read_text())
+    result = project.dbt.run("run-operation", "forget_file", "--args", '{"key": "inbound/orders/a.csv"}')
+    assert {node.status for node in result.nodes} <= {"success"}
 
 
 def test_more_than_five_failures_are_counted(project: Project) -> None:

@@ -34,29 +34,14 @@ def no_heartbeats(prefect_server: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def facts_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's dbt project as far as the facts, without aggregates, their inputs or snapshots."""
-    project = tmp_path_factory.mktemp("facts") / "dbt_project"
-    left_out = shutil.ignore_patterns("intermediate", "agg_*", "aggregates_*", "exposures.yml", "snapshots", "target")
-    shutil.copytree(PROJECT / "dbt_project", project, ignore=left_out)
-    return project
-
-
-@pytest.fixture
-def dbt_project(facts_alone: Path) -> Path:
-    """The dbt project that the flows run; a file whose tests look at more than the facts has another one."""
-    return facts_alone
-
-
-@pytest.fixture
-def variables(workshop: Path, s3_url: str, dbt_project: Path) -> dict[str, str]:
+def variables(workshop: Path, s3_url: str) -> dict[str, str]:
     """The environment of the flows, Airbyte and the bucket apart."""
     return {
         **CREDENTIALS,
         "AIRBYTE_CONNECTION_ID": CONNECTION_ID,
         "S3_ENDPOINT_URL": s3_url,
-        "DBT_PROJECT_DIR": str(dbt_project),
-        "DBT_TARGET_PATH": str(workshop / f"target-of-{dbt_project.parent.name}"),
+        "DBT_PROJECT_DIR": str(PROJECT / "dbt_project"),
+        "DBT_TARGET_PATH": str(workshop / "dbt"),
         "DBT_LOG_PATH": str(workshop / "logs"),
         "LAKE_DIR": str(workshop / "state" / "lake"),
         "WAREHOUSE_PATH": str(workshop / "state" / "warehouse.duckdb"),
@@ -151,28 +136,15 @@ def refresh(platform: Platform, connection: str, stream: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def kept_states() -> dict[Path, Path]:
-    """What `after_a_day` has made, by dbt project."""
-    return {}
-
-
-@pytest.fixture
-def after_a_day(
-    workshop: Path,
-    variables: dict[str, str],
-    dbt_project: Path,
-    kept_states: dict[Path, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
+def after_a_day(workshop: Path, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state of a platform that has loaded and published a day: made once, copied for each test that begins so."""
-    if dbt_project not in kept_states:
-        with running(workshop, variables) as platform:
-            land_a_day(platform)
-            full_pipeline()
-            assert platform.count("fct_flights") == 20
-        kept_states[dbt_project] = tmp_path_factory.mktemp("kept") / "state"
-        shutil.copytree(workshop / "state", kept_states[dbt_project], symlinks=True)
-    return kept_states[dbt_project]
+    with running(workshop, variables) as platform:
+        land_a_day(platform)
+        full_pipeline()
+        assert platform.count("fct_flights") == 20
+    kept = tmp_path_factory.mktemp("kept") / "state"
+    shutil.copytree(workshop / "state", kept, symlinks=True)
+    return kept
 
 
 @pytest.fixture

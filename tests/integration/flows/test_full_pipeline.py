@@ -17,19 +17,12 @@ from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform
 from flows.example_flow import example_flow
 from flows.full_pipeline import FilesMissing, full_pipeline
-from services.content import PROJECT
 from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.modes import Mode, every_mode
 from tests.integration.flows.platform import Platform, flights, newest_run
 
 
 @every_mode
-@pytest.fixture
-def dbt_project() -> Path:
-    """The whole project: its assets and its aggregates are looked at."""
-    return PROJECT / "dbt_project"
-
-
 def test_files_become_published_rows_and_only_new_ones_move_the_next_time(platform: Platform) -> None:
     platform.put_reference()
     first = platform.put("flights/2013-01-01.csv.gz", flights(1))

@@ -9,7 +9,6 @@ from blocks.landing import LandedFile
 from flows import remove_file as removal
 from flows.full_pipeline import full_pipeline
 from flows.remove_file import NothingToRemove, main, remove_file
-from services.content import PROJECT
 from tests.integration.flows.modes import every_mode
 from tests.integration.flows.platform import Platform, flights
 
@@ -17,12 +16,6 @@ POISON = "flights/poison.csv.gz"
 KEY = f"inbound/{POISON}"
 FIRST = "inbound/flights/2013-01-01.csv.gz"
 SEATS = "select seats from {}_snapshots.planes_snapshot where tailnum = 'N10156' order by dbt_valid_from"
-
-
-@pytest.fixture
-def dbt_project() -> Path:
-    """The whole project: what was built from a file is in its snapshots, too."""
-    return PROJECT / "dbt_project"
 
 
 @pytest.fixture
