@@ -1,6 +1,9 @@
 """Serve the mock on a port. As a fault, the server can refuse connections for a while."""
 
 import asyncio
+import signal
+import socket
+import sys
 from typing import Any
 
 import uvicorn
@@ -20,6 +23,12 @@ class Server(uvicorn.Server):
         app = create_app(settings)
         app.state.server = self
         super().__init__(uvicorn.Config(app, host=settings.host, port=settings.port, access_log=False, **options))
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal ends this process, then exit as Python does."""
+        # uvicorn raises the signal again after its shutdown. By default, the fork server's folder would stay.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        super().run(sockets)
 
     def refuse(self, seconds: float) -> asyncio.Task[None]:
         """Stop listening and close idle connections. The returned task listens again after `seconds`."""

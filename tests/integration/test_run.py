@@ -35,7 +35,7 @@ def test_a_command_finds_the_services_and_its_exit_code_is_the_result(tmp_path: 
     with started(tmp_path, sys.executable, "-c", LOOK) as run:
         out, err = run.communicate(timeout=240)
     assert (run.returncode, out) == (3, "200 my-data-lake-landing None\n"), err
-    assert "35 files of the landing folder landed." in err
+    assert "35 files from the landing folder landed." in err
     assert list(tmp_path.iterdir()) == []
 
 
