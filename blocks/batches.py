@@ -52,7 +52,7 @@ class Batch(BaseModel):
 
     @classmethod
     def of(cls, files: list[LandedFile], **details: Any) -> Self | None:
-        """Create a batch of the first files, as many as a run's parameters can hold; None if there are no files."""
+        """Create a batch of as many of the first files as a run's parameters can hold. Return None without files."""
         count, size = 0, 0
         for file in files:
             size += len(json.dumps(file.model_dump(mode="json")))

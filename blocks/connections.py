@@ -186,7 +186,7 @@ def _load(kind: type[Kind], profile: str) -> Kind:
             raise
         fields = ", ".join(str(each["loc"][0]) for each in error.__cause__.errors())
         raise ConfigurationError(
-            f"The {kind.__name__} block saved as {profile!r} is no longer valid: {fields} is missing or wrong. "
+            f"The {kind.__name__} block saved as {profile!r} is no longer valid. Missing or wrong: {fields}. "
             f"Save it again with `python -m blocks.connections --name {profile}`."
         ) from error
     except httpx.TransportError as error:

@@ -89,13 +89,12 @@ def files(landing: S3Landing, prefix: str) -> Files:
     return Files(bucket=landing.bucket, root=landing.prefix, files=found)
 
 
-def streams(profile: str | None) -> Streams:
+def streams(connections: Connections) -> Streams:
     """List the streams of the connections in Airbyte, with the columns of their raw tables.
 
     Raises:
         blocks.airbyte.errors.AirbyteError, blocks.errors.ConfigurationError: Airbyte fails or lacks a connection.
     """
-    connections = Connections(profile)
     raw, found = connections.warehouse().raw_columns(), []
     with connections.airbyte.get_client() as client:
         for connection in map(client.connection, connections.airbyte.connections):
@@ -130,7 +129,7 @@ def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) 
     if what == "files":
         out.write(files(connections.landing, subject).model_dump_json().encode())
     elif what == "streams":
-        out.write(streams(profile).model_dump_json().encode())
+        out.write(streams(connections).model_dump_json().encode())
     elif what == "tables":
         hours = connections.dbt_config.freshness_threshold_hours
         out.write(tables(connections.warehouse(), hours).model_dump_json().encode())

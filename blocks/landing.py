@@ -171,7 +171,7 @@ def is_watched(key: str, prefix: str, pattern: str) -> bool:
 
 
 def why_without_rows(file: LandedFile) -> str:
-    """Return why a file without rows is no problem: it is empty, a marker or hidden. Return "" for any other file."""
+    """Return why a file may bring no rows: it is empty, a marker or hidden. Return "" for any other file."""
     if file.etag and not file.size:
         return "it is empty"
     return "its name begins like a marker's or hidden file's" if _name(file.key).startswith(("_", ".")) else ""

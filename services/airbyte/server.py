@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+import threading
 from typing import Any
 
 import uvicorn
@@ -27,7 +28,8 @@ class Server(uvicorn.Server):
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal ends this process, then exit as Python does."""
         # uvicorn raises the signal again after its shutdown. By default, the fork server's folder would stay.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        if threading.current_thread() is threading.main_thread():  # as in uvicorn, no other thread gets signals
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         super().run(sockets)
 
     def refuse(self, seconds: float) -> asyncio.Task[None]:

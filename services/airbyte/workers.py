@@ -8,7 +8,7 @@ import asyncio
 import multiprocessing
 import socket
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import closing, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -23,7 +23,7 @@ EXIT_SECONDS = 5.0
 """How long a worker may take to exit after its task."""
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([worker.PRELOADED])
+_FORKS.set_forkserver_preload(["services.airbyte.preloaded"])
 
 
 class WorkerDied(Exception):
@@ -52,17 +52,15 @@ async def run(task: SyncTask, stall_seconds: float) -> AsyncGenerator[Message, N
         WorkerStalled: for `stall_seconds`, it sent no message and the files that it writes did not grow.
     """
     own, its = socket.socketpair()
-    with NamedTemporaryFile(prefix="airbyte-worker-") as stderr:
+    reader, writer = await asyncio.open_unix_connection(sock=own, limit=LINE_LIMIT)
+    # Closing the writer ends a worker that starts after this was cancelled.
+    with NamedTemporaryFile(prefix="airbyte-worker-") as stderr, closing(writer):
         process = _FORKS.Process(target=worker.main, args=(its, stderr.name), daemon=True)
         with its:
             try:
                 await asyncio.to_thread(process.start)
-            except BaseException as error:
-                own.close()  # a worker that starts nevertheless ends
-                if isinstance(error, OSError | EOFError):
-                    raise WorkerDied(-1, f"The fork server could not start it: {error!r}") from error
-                raise
-        reader, writer = await asyncio.open_unix_connection(sock=own, limit=LINE_LIMIT)
+            except (OSError, EOFError) as error:
+                raise WorkerDied(-1, f"The fork server could not start it: {error!r}") from error
         done = False
         try:
             with suppress(ConnectionError):  # the worker is gone, as the end of its messages tells
@@ -76,7 +74,6 @@ async def run(task: SyncTask, stall_seconds: float) -> AsyncGenerator[Message, N
             detail = Path(stderr.name).read_bytes()[-DETAIL_BYTES:]
             raise WorkerDied(process.exitcode or 0, detail.decode(errors="replace"))
         finally:
-            writer.close()
             await asyncio.to_thread(_end, process, EXIT_SECONDS if done else 0)
 
 

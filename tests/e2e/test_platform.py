@@ -32,10 +32,7 @@ JANUARY = "month(flight_date) = 1"
 PIPELINE = "full_pipeline/full-pipeline"
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
 SERVICES = ("localstack", "airbyte", "snowflake", "postgres", "prefect-server", "worker", "sensor")
-KILLED = [
-    pytest.param(services, id=" and ".join(services))
-    for services in [("worker", "airbyte", "localstack"), *((service,) for service in SERVICES)]
-]
+KILLED = [("worker", "airbyte", "localstack"), *((service,) for service in SERVICES)]
 OPTIONAL = {
     "localstack": "localstack",
     "airbyte": "airbyte",
@@ -194,7 +191,7 @@ def test_every_service_runs_without_root_and_listens_on_this_machine_alone(platf
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize("services", KILLED)
+@pytest.mark.parametrize("services", KILLED, ids=" and ".join)
 def test_services_killed_in_the_middle_of_a_run_cost_no_row_and_double_none(
     platform: Platform, services: tuple[str, ...]
 ) -> None:
