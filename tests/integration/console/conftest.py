@@ -1,4 +1,4 @@
-"""A page whose platform a test makes."""
+"""The page, and a client of the Prefect server that it shows."""
 
 from collections.abc import Iterator
 from pathlib import Path
