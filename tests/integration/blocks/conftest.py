@@ -36,6 +36,18 @@ def no_variables_of_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """Return a function that sets environment variables; the working directory is empty."""
+
+    def set_all(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    monkeypatch.chdir(tmp_path)
+    return set_all
+
+
+@pytest.fixture
 def s3(s3_url: str) -> "S3Client":
     return s3_client("landing", AwsAccess(s3_url))
 
