@@ -3,7 +3,7 @@
     {{- adapter.dispatch('airbyte_changes')(meta) -}}
 {% endmacro %}
 
-{% macro default__airbyte_changes(meta) -%}
+{% macro snowflake__airbyte_changes(meta) -%}
     coalesce(array_size({{ meta }}:changes), 0)
 {%- endmacro %}
 

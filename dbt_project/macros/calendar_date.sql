@@ -4,7 +4,7 @@
 {% endmacro %}
 
 {# Snowflake turns February 30 into March 2. #}
-{% macro default__calendar_date(year, month, day) -%}
+{% macro snowflake__calendar_date(year, month, day) -%}
     {%- set date = 'date_from_parts(' ~ year ~ ', ' ~ month ~ ', ' ~ day ~ ')' -%}
     case when month({{ date }}) = {{ month }} and dayofmonth({{ date }}) = {{ day }} then {{ date }} end
 {%- endmacro %}

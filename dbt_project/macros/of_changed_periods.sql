@@ -64,7 +64,7 @@
     {{- adapter.dispatch('period')(name, time) -}}
 {%- endmacro %}
 
-{% macro default__period(name, time) -%}
+{% macro snowflake__period(name, time) -%}
     cast(date_trunc('{{ name }}', cast(convert_timezone('UTC', {{ time }}) as timestamp_ntz)) as date)
 {%- endmacro %}
 

@@ -48,7 +48,7 @@
     Rows may be committed days after they were extracted, so the last days are read again. All of raw is read if its number
     of rows, which Snowflake knows without reading them, is not the sum of the parts.
 #}
-{% macro default__note_parts(id, relation, every) -%}
+{% macro snowflake__note_parts(id, relation, every) -%}
     {%- set raw = raw_types(relation) -%}
     {%- set extracted = cast_value('_airbyte_extracted_at', 'timestamptz', raw.get('_airbyte_extracted_at')) -%}
     {%- set since = run_query(

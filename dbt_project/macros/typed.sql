@@ -235,7 +235,7 @@
     Snowflake's TRY_CAST only accepts text, and its casts round 5.5 to 6. Text without a time zone is UTC. Airbyte loads a
     nested value as OBJECT, ARRAY or VARIANT, depending on its source.
 #}
-{% macro default__cast_value(column, type, raw_type, format) -%}
+{% macro snowflake__cast_value(column, type, raw_type, format) -%}
     {%- set text = 'trim(cast(' ~ column ~ ' as varchar))' -%}
     {%- if has_type(type, raw_type) -%}
         cast({{ column }} as {{ {'json': 'variant', 'timestamp': 'timestamp_ntz'}.get(type, type) }})

@@ -3,7 +3,7 @@
     {{- adapter.dispatch('utc_day')(time) -}}
 {% endmacro %}
 
-{% macro default__utc_day(time) -%}
+{% macro snowflake__utc_day(time) -%}
     cast(convert_timezone('UTC', {{ time }}) as date)
 {%- endmacro %}
 
