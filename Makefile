@@ -83,40 +83,40 @@ export TYPED_MART = $(value MART)
 REMOVE_SOURCE = $(filter command,$(firstword $(origin REMOVE)))
 export TYPED_PROJECT = $(value PROJECT)
 
-##@ The first day
+##@ Getting started
 
 .PHONY: demo
-demo: $(READY) ## Run the whole pipeline once on the files of localstack/landing, without Docker
+demo: $(READY) ## Run the pipeline once on the files in localstack/landing, without Docker
 	@$(OURS) -m services.embedded demo
 
 .PHONY: dev
-dev: $(READY) ## Run the services without Docker until Ctrl-C
+dev: $(READY) ## Run the platform without Docker; Ctrl-C stops it
 	@$(OURS) -m services.embedded dev $(ARGS)
 
 .PHONY: up
-up: ## Build and start the platform in Docker, and wait for its first tables: make up [PROFILE=rehearsal]
+up: ## Build and start the platform in Docker: make up [PROFILE=rehearsal]
 	@$(PLATFORM) up --yes="$$TYPED_YES" --takeover="$$TYPED_TAKEOVER"
 
 .PHONY: drop
-drop: $(INSTALLED) ## Upload a file to the landing bucket and follow its run: make drop FILE=a.csv STREAM=orders
+drop: $(INSTALLED) ## Upload a file and follow the run it starts: make drop FILE=a.csv STREAM=name
 	@$(VERB) drop $${TYPED_STREAM:+--stream="$$TYPED_STREAM"} -- "$$TYPED_FILE"
 
 OF_PROFILE = $(if $(filter command environment,$(firstword $(origin PROFILE))),--profile="$(PROFILE)")
 .PHONY: source
-source: $(READY) ## Turn a file into a tested table: make source FILE=orders.csv [NAME=] [KEY=] [MART=]; or FROM=connection; or NAME=orders REMOVE=1
+source: $(READY) ## Load a file and build a tested table from it: make source FILE=orders.csv
 	@$(OURS) -m services.sources $(if $(REMOVE_SOURCE),remove --yes="$$TYPED_YES" -- "$$TYPED_NAME",add --name="$$TYPED_NAME" \
 	  --key="$$TYPED_KEY" --mart="$$TYPED_MART" --from="$$TYPED_FROM" $(OF_PROFILE) --yes="$$TYPED_YES" -- "$$TYPED_FILE")
 
 .PHONY: sources
-sources: $(READY) ## List the sources: stream, key, rows, newest file, freshness, tables, and who owns the files
+sources: $(READY) ## List the sources, and whether their files are generated or edited by hand
 	@$(OURS) -m services.sources list $(OF_PROFILE)
 
 .PHONY: sample
-sample: $(READY) ## Restore the sample, or remove it with REMOVE=1: make sample [REMOVE=1] [YES=1]
+sample: $(READY) ## Restore the sample data and its models, or remove them with REMOVE=1
 	@$(OURS) -m services.sample $(if $(REMOVE_SOURCE),remove,restore) --yes="$$TYPED_YES"
 
 .PHONY: sql
-sql: $(INSTALLED) ## Query the published tables, or open a prompt: make sql [Q="from orders"]
+sql: $(INSTALLED) ## Query the published tables, or open a prompt: make sql [Q="show tables"]
 	@$(VERB) sql $${TYPED_Q:+-- "$$TYPED_Q"}
 
 .PHONY: down
@@ -126,38 +126,38 @@ down: $(INSTALLED) ## Stop the platform and keep its data
 ##@ Runs
 
 .PHONY: run
-run: $(INSTALLED) ## Run a deployment and follow its log: make run FLOW=full_pipeline [PARAMETERS='{"select": "orders"}']
+run: $(INSTALLED) ## Run a deployment and follow its log: make run FLOW=full_pipeline
 	@$(VERB) run $${TYPED_PARAMETERS:+--parameters="$$TYPED_PARAMETERS"} -- "$$TYPED_FLOW"
 
 .PHONY: status
-status: $(INSTALLED) ## Show the sensor's position, and its running, waiting and parked batches
+status: $(INSTALLED) ## Show open incidents, the sensor's position, and running and parked batches
 	@$(CURSOR) show $(ARGS)
 
 .PHONY: cursor
-cursor: $(INSTALLED) ## Move the sensor's cursor or retry batches: make cursor ARGS="rewind 2013-01-31 --dry-run"; or skip, release, forget
+cursor: $(INSTALLED) ## Move the sensor's cursor, or retry or drop parked batches (docs/sensor.md)
 	@$(CURSOR) $(ARGS)
 
 # In a shell of `make dev`, remove the file from its platform; otherwise from the one in Docker.
 REMOVE = $(if $(DEV_SHELL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$TYPED_YES"},$(PLATFORM) remove-file --yes="$$TYPED_YES")
 
 .PHONY: remove-file
-remove-file: $(INSTALLED) ## Remove a file from landing, raw and the tables: make remove-file FILE=inbound/orders/bad.csv [YES=1]
+remove-file: $(INSTALLED) ## Remove a file and its rows: make remove-file FILE=inbound/orders/bad.csv
 	@$(REMOVE) -- "$$TYPED_FILE"
 
 .PHONY: compact
-compact: $(INSTALLED) ## Merge the small files of raw into large ones: make compact [STREAM=orders]
+compact: $(INSTALLED) ## Merge raw's small files into large ones: make compact [STREAM=name]
 	@$(VERB) compact -- "$$TYPED_STREAM"
 
 .PHONY: dbt
-dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="show --select orders"
+dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="test"
 	@$(OURS) -m blocks.dbt_command $(ARGS)
 
 .PHONY: alerts
-alerts: $(INSTALLED) ## List the alerts that the local receiver got, newest last: make alerts [ARGS=--json]
+alerts: $(INSTALLED) ## Show alerts sent to the local receiver, newest last
 	@$(ALERTS) list $(ARGS)
 
 .PHONY: alert-test
-alert-test: $(INSTALLED) ## Send a test alert, and wait until it has arrived
+alert-test: $(INSTALLED) ## Send a test alert and wait until it arrives
 	@$(ALERTS) test
 
 ##@ The platform
@@ -175,43 +175,43 @@ reset: $(INSTALLED) ## Stop the platform and delete its data after you confirm; 
 	@$(VERB) reset --yes="$$TYPED_YES"
 
 .PHONY: backup
-backup: $(INSTALLED) ## Save everything that cannot be rebuilt to one file: make backup TO=platform.tar [PROFILE=production]
+backup: $(INSTALLED) ## Back up all state that cannot be rebuilt: make backup TO=platform.tar
 	@$(VERB) backup -- "$$TYPED_TO"
 
 .PHONY: restore
-restore: $(INSTALLED) ## Restore the platform from a backup: make restore FROM=platform.tar [YES=1 replaces an existing one]
+restore: $(INSTALLED) ## Restore the platform from a backup: make restore FROM=platform.tar
 	@$(VERB) restore --yes="$$TYPED_YES" -- "$$TYPED_FROM"
 
 .PHONY: adopt
-adopt: $(INSTALLED) ## Use the volumes of a project that an earlier version or another folder created: make adopt PROJECT=name
+adopt: $(INSTALLED) ## Reuse volumes of another clone or an earlier version: make adopt PROJECT=name
 	@$(VERB) adopt -- "$$TYPED_PROJECT"
 
 .PHONY: verify-offline
-verify-offline: $(INSTALLED) ## Check that a second copy of the platform works without internet access
+verify-offline: $(INSTALLED) ## Start a temporary copy without internet access and check that it works
 	@$(VERB) verify-offline
 
-##@ Other environments
+##@ Production and other environments
 
 .PHONY: doctor
-doctor: $(INSTALLED) ## Check everything that a profile connects to, without changing it: make doctor PROFILE=production [ARGS=--json]
+doctor: $(INSTALLED) ## Check a profile's connections (read-only): make doctor PROFILE=production
 	@$(VERB) doctor $(ARGS)
 
 .PHONY: image
-image: $(INSTALLED) ## Build the image that a production profile runs, from the newest commit: make image TAG=2027-01-31 [PROFILE=production]
+image: $(INSTALLED) ## Build a production image from the latest commit: make image TAG=2027-01-31
 	@$(VERB) image -- "$$TYPED_TAG"
 
 .PHONY: promote
-promote: $(INSTALLED) ## Show what a profile would change; APPLY=1 applies it: make promote PROFILE=production [ARGS="--from rehearsal"]
+promote: $(INSTALLED) ## Show what deploying a profile would change; APPLY=1 deploys it
 	@$(VERB) promote --apply="$$TYPED_APPLY" --takeover="$$TYPED_TAKEOVER" $(ARGS)
 
-##@ Failures
+##@ Failure testing
 
 .PHONY: scenario
-scenario: $(READY) ## List failures, or make one happen on a separate platform: make scenario NAME=worker-killed [ENGINE=compose]
+scenario: $(READY) ## List failure scenarios, or run one on a separate platform: NAME=worker-killed
 	@$(OURS) -m services.scenarios scenario $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} -- "$$TYPED_NAME"
 
 .PHONY: soak
-soak: $(READY) ## Cause random failures while files arrive, and compare every row: make soak [MINUTES=20] [SEED=1]
+soak: $(READY) ## Inject random failures while files arrive, then check for lost or extra rows
 	@$(OURS) -m services.scenarios soak $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} \
 	  $${TYPED_MINUTES:+--minutes="$$TYPED_MINUTES"} $${TYPED_SEED:+--seed="$$TYPED_SEED"}
 
@@ -230,11 +230,11 @@ EVERY_EXAMPLE := --hypothesis-profile=exhaustive
 
 # Run the linters in parallel, because the tests leave a processor idle while they wait for containers.
 .PHONY: test
-test: $(READY) ## Run the linters, and every test that is not marked as exhaustive
+test: $(READY) ## Run the linters and all tests except the exhaustive ones
 	@$(MAKE) --no-print-directory --jobs=2 lint examples
 
 .PHONY: test-all
-test-all: $(READY) ## Run the linters, and every test with more examples each
+test-all: $(READY) ## Run the linters and all tests, including the exhaustive ones
 	@$(MAKE) --no-print-directory --jobs=2 lint every-example
 
 # The platform's tests run on the sample, not on the user's own content.
@@ -252,7 +252,7 @@ coverage: $(READY) ## Run every test and report lines without coverage; fail bel
 	@$(BIN)/coverage report --fail-under=80
 
 .PHONY: e2e
-e2e: $(READY) ## Run the platform's tests against the systems of a profile: make e2e PROFILE=rehearsal
+e2e: $(READY) ## Run the platform's tests on a profile's systems: make e2e PROFILE=rehearsal
 	@$(BIN)/pytest tests/e2e/test_platform.py --profile $(PROFILE) $(ARGS)
 
 .PHONY: bench-load
@@ -260,7 +260,7 @@ bench-load: $(READY) ## Load 10 million rows with the mock Airbyte, and compare 
 	@$(BIN)/python benchmarks/airbyte_load.py $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## Measure what a day, a history and a run cost, compared with a lower bound: make bench [ONLY=history,compaction,dev,compose,peers] [ARGS=--help]
+bench: $(READY) ## Benchmark build and run times against a lower bound: make bench [ONLY=history]
 	@$(BIN)/python -m benchmarks --only="$$TYPED_ONLY" $(ARGS)
 
 # The packages in the images: only for Linux, without development tools.
@@ -271,7 +271,7 @@ IMAGE_LOCK = $(UV) pip compile --quiet --python-version 3.13 --python-platform l
 install: $(READY) ## Create .venv from requirements.lock
 
 .PHONY: lock
-lock: $(READY) ## Update requirements.lock from pyproject.toml; ARGS=--upgrade installs the newest versions
+lock: $(READY) ## Update the lock files from pyproject.toml: make lock [ARGS=--upgrade]
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes \
 	  --no-emit-index-url --no-header $(ARGS) -o requirements.lock pyproject.toml
 	@$(IMAGE_LOCK) --extra embedded -o requirements-platform.lock pyproject.toml
@@ -283,7 +283,7 @@ lock: $(READY) ## Update requirements.lock from pyproject.toml; ARGS=--upgrade i
 	  --no-annotate $(ARGS) -o requirements-audit.lock requirements-audit.in
 
 .PHONY: pin
-pin: $(READY) ## Pin third-party images by their current digest; ARGS=--update updates existing digests
+pin: $(READY) ## Pin third-party images by digest; ARGS=--update updates the digests
 	@$(AUDIT) pindock run --dir . $(ARGS)
 
 LOCKS := requirements.lock requirements-platform.lock requirements-lineage.lock services/airbyte/requirements.lock services/snowflake/requirements.lock
@@ -291,7 +291,7 @@ LOCKS := requirements.lock requirements-platform.lock requirements-lineage.lock 
 AUDIT = $(UV) run --quiet --isolated --no-project --python $(BIN)/python --with-requirements requirements-audit.lock
 
 .PHONY: sbom
-sbom: $(READY) ## Write the packages of the platform and each image to data/sbom/, as CycloneDX
+sbom: $(READY) ## Write CycloneDX SBOMs to data/sbom/
 	@for lock in $(LOCKS); do \
 	  file=data/sbom/$$(echo "$${lock%.lock}" | tr / -).cdx.json && mkdir -p data/sbom && \
 	  $(AUDIT) cyclonedx-py requirements --output-reproducible --output-file "$$file" "$$lock" && \
@@ -299,7 +299,7 @@ sbom: $(READY) ## Write the packages of the platform and each image to data/sbom
 	done
 
 .PHONY: audit
-audit: $(READY) ## Check every locked package for known vulnerabilities; also fails if it cannot check
+audit: $(READY) ## Check locked packages for known vulnerabilities; fails if it cannot check
 	@mkdir -p data/audit; failed=; for lock in $(LOCKS); do \
 	  report=data/audit/$$(echo "$${lock%.lock}" | tr / -).json; rm -f "$$report"; echo "$$lock"; \
 	  $(AUDIT) pip-audit --strict --disable-pip --require-hashes --progress-spinner off --format json \

@@ -89,4 +89,8 @@ def test_make_alone_lists_every_verb_by_subject_with_those_of_the_first_day_firs
     assert sorted({*verbs, "help"}) == sorted(
         re.findall(r"(?m)^([a-z0-9-]+):.*## ", (PROJECT / "Makefile").read_text())
     )
-    assert listed.strip().startswith("The first day\n")
+    assert listed.strip().startswith("Getting started\n")
+
+
+def test_a_line_of_make_help_fits_100_columns() -> None:
+    assert [line for line in make(PROJECT).stdout.splitlines() if len(line) > 100] == []
