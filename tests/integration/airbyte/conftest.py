@@ -1,4 +1,4 @@
-"""A mock Airbyte with real parts: moto's S3 server, worker processes, DuckDB, a state file."""
+"""A mock Airbyte with real parts: moto's S3, worker processes, DuckDB, a state file; and Snowflake's emulator."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +8,14 @@ from uuid import uuid4
 
 import boto3
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.testclient import TestClient
 
 from services.airbyte.app import create_app
 from services.airbyte.settings import Settings
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
+from tests.integration.airbyte.snowflake_destination import Snowflake
+from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, public_pem, running_emulator
 
 CONFIG = """
 workspaces:
@@ -94,3 +97,21 @@ def start(make_settings: Callable[..., Settings]) -> Start:
 def mock(start: Start) -> Iterator[Mock]:
     with start() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@pytest.fixture(scope="session")
+def emulator(key: rsa.RSAPrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """It lets in one user with one role, by password or by key pair."""
+    settings = {"user": USER, "role": "R", "password": PASSWORD, "public_key": public_pem(key)}
+    with running_emulator(tmp_path_factory.mktemp("emulator"), **settings) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def warehouse(emulator: Emulator, landing: Landing) -> Snowflake:
+    return Snowflake(emulator, landing.bucket.replace("-", "_"))

@@ -21,7 +21,7 @@ import pytest
 
 from services.airbyte.settings import Settings
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock
-from tests.integration.airbyte.test_airbyte_snowflake import APPEND, DEDUP, OVERWRITE, Snowflake
+from tests.integration.airbyte.snowflake_destination import APPEND, DEDUP, OVERWRITE, Snowflake
 from tests.integration.snowflake.emulator import Emulator, running_emulator
 
 ROWS = 20
