@@ -5,10 +5,23 @@ docs/snowflake.md that is made from them.
 """
 # ruff: noqa: E501, DTZ001 - a line a statement; TIMESTAMP_NTZ has no zone
 
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Any
+
+from tests.integration.snowflake.documented import (
+    CONVERT,
+    DONE,
+    FORMATS,
+    FUNCTION,
+    NAMES,
+    NUMBERS,
+    SQL,
+    TEXTS,
+    TIMES,
+    Case,
+    one,
+)
+from tests.integration.snowflake.snowpark_functions import SNOWPARK_CASES
 
 SETUP = (
     "create or replace table t (a int, b number(10, 2), c float, d varchar(3), e timestamp_tz, f timestamp_ntz, g date, "
@@ -17,46 +30,6 @@ SETUP = (
     "'2013-01-02 03:04:05.678'::timestamp_ntz, '2013-01-05'::date, "
     """parse_json('{"a": 1, "b": [1, "x"], "c": 1.5, "d": null}')""",
 )
-
-
-@dataclass(frozen=True)
-class Case:
-    """A statement, and its rows or the words of its error.
-
-    Args:
-        sql: statements with a semicolon between them; the last one's result counts.
-        result: rows, on Snowflake as on the emulator, or the part of an error that the emulator's message has.
-        page: the page below docs.snowflake.com/en that says so.
-        snowflake: what Snowflake returns, where the emulator refuses.
-    """
-
-    sql: str
-    result: list[tuple[Any, ...]] | str
-    page: str
-    snowflake: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """How the emulator stands to Snowflake, in a word."""
-        return "exact" if not self.snowflake else "refused"
-
-
-DONE = [("Statement executed successfully.",)]
-NAMES = "sql-reference/identifiers-syntax"
-NUMBERS = "sql-reference/operators-arithmetic"
-CONVERT = "sql-reference/data-type-conversion"
-TIMES = "sql-reference/data-types-datetime"
-FORMATS = "sql-reference/date-time-input-output"
-TEXTS = "sql-reference/data-types-text"
-SQL = "sql-reference/sql/"
-FUNCTION = "sql-reference/functions/"
-SNOWPARK = "developer-guide/snowpark/reference/python/latest/snowpark/api/snowflake.snowpark.functions."
-
-
-def one(*values: Any) -> list[tuple[Any, ...]]:
-    return [values]
-
-
 CASES = [
     # names
     Case('select "A" from t', one(7), NAMES),
@@ -271,68 +244,8 @@ CASES = [
     Case("select * from (select 'a' as k, 1 as n union all select 'b', 2) pivot (sum(n) for k in ('a', 'b')) as p (x, y)", one(1, 2), "sql-reference/constructs/pivot"),
     Case("select k, n from (select 1 as jan, 2 as feb) unpivot (n for k in (jan, feb)) order by k", [("FEB", 2,), ("JAN", 1,)], "sql-reference/constructs/unpivot"),
     Case("set x1 = 5; select $x1 + 1", one(6), SQL + "set"),
-    # functions as the documentation of Snowpark shows them, with their results
-    Case("select array_append(array_construct(1, 2, 3), 4), array_cat(array_construct(1, 2, 3), array_construct(4, 5))", one("[1,2,3,4]", "[1,2,3,4,5]"), SNOWPARK + "array_append"),
-    Case("select array_slice(array_construct(1, 2, 3, 4, 5), 1, 3), array_slice(array_construct(1, 2), 5, 7)", one("[2,3]", "[]"), SNOWPARK + "array_slice"),
-    Case("""select array_to_string(parse_json('[1, true, "s"]'), ','), array_to_string(array_construct(1, null, 2), ',')""", one("1,true,s", "1,,2"), SNOWPARK + "array_to_string"),
-    Case("""select array_contains('banana'::variant, parse_json('["apple", "banana"]')), arrays_overlap(array_construct(1, 2), array_construct(3, 4))""", one(True, False), SNOWPARK + "array_contains"),
-    Case("select array_position(1, array_construct(2, 1, 1)), array_position(1, array_construct(4, 5))", one(1, None), SNOWPARK + "array_position"),
-    Case("select array_min(array_construct(20, 0, null, 10)), array_max(array_construct(20, 0, null, 10)), array_min(array_construct())", one("0", "20", None), SNOWPARK + "array_min"),
-    Case("select array_insert(array_construct(1, 2), 0, 10)", "was not compared", SNOWPARK + "array_insert", "`[10,1,2]`"),
-    Case("select array_distinct(array_construct(1, 1, 2))", "was not compared", SNOWPARK + "array_distinct", "`[1,2]`"),
-    Case("""select object_keys(object_construct('zip', 1, 'age', 2, 'name', 3)), object_keys(parse_json('{"a": {"b": 1}}'))""", one('["age","name","zip"]', '["a"]'), SNOWPARK + "object_keys"),
-    Case("select object_delete(object_construct('age', 21, 'zip', 1), 'age')", "was not compared", SNOWPARK + "object_delete", '`{"zip":1}`'),
-    Case("select object_construct('name', 'Joe', 'age', null), object_agg(k, v) from (select 'zip' as k, '98004'::variant as v)", one('{"name":"Joe"}', '{"zip":"98004"}'), SNOWPARK + "object_construct"),
-    Case("select split('many-many-words', '-'), split('hello--hello', '--')", one('["many","many","words"]', '["hello","hello"]'), SNOWPARK + "split"),
-    Case("select strtok_to_array('a.b.c', '.')", "was not compared", SNOWPARK + "strtok_to_array", '`["a","b","c"]`'),
-    Case("select typeof(1::variant), typeof(3.1::variant), typeof('test'::variant)", one("INTEGER", "DECIMAL", "VARCHAR"), SNOWPARK + "typeof"),
-    Case("""select is_null_value(parse_json('{"a": "foo"}'):a), is_null_value(parse_json('{"a": null}'):a), is_null_value(null::variant)""", one(False, True, None), SNOWPARK + "is_null_value"),
-    Case("select get(array_construct(1, 2, 3), 1), get(object_construct('a', 1), 'a'), get(array_construct(), 1)", one("2", "1", None), SNOWPARK + "get"),
-    Case("select array_agg(distinct a) within group (order by a) from (select 1 as a union all select 2 union all select 3 union all select 1)", one("[1,2,3]"), SNOWPARK + "array_agg"),
-    Case("select months_between('2020-05-01 13:11:20'::timestamp, '2020-08-21 01:30:05'::timestamp), months_between('2020-02-01'::date, '2020-01-01'::date), months_between('2019-03-31'::date, '2019-02-28'::date)", one(Decimal("-3.629452"), Decimal("1.000000"), Decimal("1.000000")), SNOWPARK + "months_between"),
-    Case("select date_trunc('year', f), date_trunc('hour', f), date_trunc('quarter', f) from (select '2020-05-01 13:11:20'::timestamp as f)", one(datetime(2020, 1, 1), datetime(2020, 5, 1, 13), datetime(2020, 4, 1)), SNOWPARK + "date_trunc"),
-    Case("select dateadd(year, 1, d), dateadd(month, 1, d), dateadd(day, 1, d), datediff(year, d, '2021-01-01'::date) from (select '2020-01-01'::date as d)", one(date(2021, 1, 1), date(2020, 2, 1), date(2020, 1, 2), 1), SNOWPARK + "dateadd"),
-    Case("select add_months('2022-04-06'::date, 4), last_day('2020-05-01 13:11:20'::timestamp), last_day('2020-08-21'::date, 'year')", one(date(2022, 8, 6), date(2020, 5, 31), date(2020, 12, 31)), SNOWPARK + "last_day"),
-    Case("select next_day('2020-08-01'::date, 'mo'), next_day('2020-12-01'::date, 'fr'), previous_day('2020-08-01'::date, 'fr')", one(date(2020, 8, 3), date(2020, 12, 4), date(2020, 7, 31)), SNOWPARK + "next_day"),
-    Case("select dayname(f), monthname(f), dayofweek(f), weekofyear(f), year(f) from (select '2020-05-01 13:11:20'::timestamp as f)", one("Fri", "May", 5, 18, 2020), SNOWPARK + "dayname"),
-    Case("select to_date('2013-05-17'), to_date('2013-05-17', 'YYYY-MM-DD')", one(date(2013, 5, 17), date(2013, 5, 17)), SNOWPARK + "to_date"),
-    Case("select to_date('31536000000000')", "out of range", SNOWPARK + "to_date", "`1971-01-01`"),
-    Case("select to_timestamp('2019-01-31 01:02:03.004'), to_timestamp('2023-03-01'::date), to_timestamp('2020-05-01 13:11:20.000', 'YYYY-MM-DD HH24:MI:SS.FF3')", one(datetime(2019, 1, 31, 1, 2, 3, 4000), datetime(2023, 3, 1), datetime(2020, 5, 1, 13, 11, 20)), SNOWPARK + "to_timestamp"),
-    Case("select try_to_timestamp('not a timestamp'), try_to_timestamp('2019-01-31 01:02:03.004'), try_to_timestamp('15000000')", one(None, datetime(2019, 1, 31, 1, 2, 3, 4000), datetime(1970, 6, 23, 14, 40)), SNOWPARK + "try_to_timestamp"),
-    Case("select to_char(1), to_char('2023-04-16 02:59:37'::timestamp)", one("1", "2023-04-16 02:59:37.000"), SNOWPARK + "to_char"),
-    Case("select to_decimal('11.3', 38, 0), to_decimal('-90.12345', 38, 2), to_double('-90.12345')", one(11, Decimal("-90.12"), -90.12345), SNOWPARK + "to_decimal"),
-    Case("select to_double('12+', '999.99MI')", "Could not convert string", SNOWPARK + "to_double", "`12.0`"),
-    Case("select round(2.22::float), trunc(4.567::float, 2), trunc(-1.323::float, 1), ceil(-975.975::float), floor(-975.975::float)", one(2.0, 4.56, -1.3, -975.0, -976.0), SNOWPARK + "trunc"),
-    Case("select factorial(5)", "was not compared", SNOWPARK + "factorial", "`120`"),
-    Case("select bitnot(1), bitshiftleft(2, 1), sign(-2), sign(0), sqrt(9)", one(-2, 4, -1, 0, 3.0), SNOWPARK + "sign"),
-    Case("select div0(1, 1), div0(1, 0), greatest(3, 6, null), least(2, 4, -1), equal_null(1, null), equal_null(null, null)", one(Decimal("1.000000"), Decimal("0.000000"), None, -1, False, True), SNOWPARK + "div0"),
-    Case("select coalesce(null, 2, 3), iff(true, 'ship', 'hold'), iff(null, 'ship', 'hold')", one(2, "ship", "hold"), SNOWPARK + "iff"),
-    Case("select regexp_count('banana', 'a'), regexp_replace('It was the best', '( ){1,}', ''), regexp_substr('id_20_30', '(\\\\d+)', 1, 1, 'e', 1)", one(3, "Itwasthebest", "20"), SNOWPARK + "regexp_count"),
-    Case("select initcap('WE CAN HANDLE THIS'), initcap('ÄäÖößÜü'), translate('abcdef', 'abc', 'ABC'), translate('file with spaces.txt', ' ', '_')", one("We Can Handle This", "Ääöößüü", "ABCdef", "file_with_spaces.txt"), SNOWPARK + "initcap"),
-    Case("select trim('EUR 12.96', 'EURUSD '), trim('abc12 45a 79bc!', 'abc!'), lpad('a', 3, 'k'), insert('abc', 1, 2, 'Z')", one("12.96", "12 45a 79", "kka", "Zc"), SNOWPARK + "trim"),
-    Case("select position('an', 'banana', 3), charindex('an', 'banana', 1), repeat('a', 3), reverse('Hello')", one(4, 2, "aaa", "olleH"), SNOWPARK + "position"),
-    Case("select length('ÄäÖößÜü'), octet_length('abc'), octet_length('é'), ascii('!'), ascii(''), ascii('bcd')", one(7, 3, 2, 33, 0, 98), SNOWPARK + "octet_length"),
-    Case("select substring('abc', 1, 1), substring('def', 2), left('abc', 2), right('abc', 2), contains('55', '5'), startswith('abc', 's'), endswith('banana', 'ana')", one("a", "ef", "ab", "bc", True, False, True), SNOWPARK + "substring"),
-    Case("select median(x), mode(x) from (select 1 as x union all select 3 union all select 10 union all select 1 union all select 3 union all select 1)", one(Decimal("2.000"), 1), SNOWPARK + "median"),
-    Case("select percentile_cont(0.25) within group (order by v) from (select 10 as v union all select 20 union all select 25 union all select 30)", one(Decimal("17.500")), SNOWPARK + "percentile_cont"),
-    Case("select count(distinct a, b) from (select 1 as a, 2 as b union all select 1, 2 union all select 3, null union all select 2, 3 union all select 3, null union all select 4, null)", one(2), SNOWPARK + "count_distinct"),
-    Case("select listagg(a, ',') within group (order by a) from (select 1 as a union all select 2 union all select 2 union all select 5)", one("1,2,2,5"), SNOWPARK + "listagg"),
-    Case("select grouping(a), grouping(b), grouping(a, b) from (select 1 as a, 2 as b) group by grouping sets ((a), (b), (a, b)) order by 3", [(0, 0, 0), (0, 1, 1), (1, 0, 2)], SNOWPARK + "grouping"),
-    Case("select percent_rank() over (order by y, z) from (select 1 as y, 10 as z union all select 2, 1 union all select 2, 3) order by 1", [(0.0,), (0.5,), (1.0,)], SNOWPARK + "percent_rank"),
-    Case("select nth_value(b, 2) over (partition by a order by b), first_value(b) over (partition by a order by b) from (select 1 as a, 10 as b union all select 1, 11) order by b", [(11, 10), (11, 10)], SNOWPARK + "nth_value"),
-    Case("select corr(a, b)::number(38, 6), covar_pop(a, b)::number(38, 3) from (select 1 as a, 2 as b union all select 1, 2 union all select 4, 5 union all select 2, 3 union all select 3, null union all select 4, null union all select 6, 4)", one(Decimal("0.813682"), Decimal("1.840")), SNOWPARK + "corr"),
-    Case("select min_by(e, s, 2) from (select 1 as e, 10 as s union all select 2, 5 union all select 3, 7)", "cannot run this", SNOWPARK + "min_by", "`[2,3]`"),
-    Case("select variance(a) from (select 1 as a union all select -1)", "Cast the argument to FLOAT", SNOWPARK + "variance", "a NUMBER"),
-    Case("select kurtosis(x) from (select 1 as x union all select 3)", "was not compared", SNOWPARK + "kurtosis", "a NUMBER"),
-    Case("select hash(10)", "Use MD5 or SHA2", SNOWPARK + "hash", "`1599627706822963068`"),
-    Case("select sha1('b'), sha2('b', 256), md5('b')", one("e9d71f5ee7c92d6dc9e92ffdad17b8bd49418f98", "3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d", "92eb5ffee6ae2fec3ad71c777531578f"), SNOWPARK + "sha2"),
-    Case("select base64_encode('Snowflake'), hex_encode('Hello'), to_boolean('no')", one("U25vd2ZsYWtl", "48656C6C6F", False), SNOWPARK + "base64_encode"),
-    Case("select try_cast('1001' as int), try_cast('13.97 USD' as float), try_cast('17,-' as float), try_cast('0.12' as float)", one(1001, None, None, 0.12), SNOWPARK + "try_cast"),
-    Case("select try_cast(1 as varchar)", "TRY_CAST accepts only text", SNOWPARK + "try_cast"),
-    Case("select cast(1.5432 as number(15, 2)), cast(1.5432 as int), cbrt(2), pow(3, 4), radians(1.111)::number(38, 5)", one(Decimal("1.54"), 2, 1.2599210498948734, 81.0, Decimal("0.01939")), SNOWPARK + "cast"),
-    Case("select concat_ws(',', 'Hello', 'World'), lower('Anführungszeichen'), upper('Anführungszeichen')", one("Hello,World", "anführungszeichen", "ANFÜHRUNGSZEICHEN"), SNOWPARK + "concat_ws"),
-    Case("select date_from_parts(2022, 4, 1), time_from_parts(11, 11, 0, 987654321), convert_timezone('Asia/Shanghai', 'UTC', '2022-04-06 09:00:00'::timestamp_ntz)", one(date(2022, 4, 1), time(11, 11, 0, 987654), datetime(2022, 4, 6, 1)), SNOWPARK + "date_from_parts"),
-    Case("select width_bucket(290000.00, 200000, 600000, 4), width_bucket(510000.00, 200000, 600000, 4), width_bucket(150000.00, 200000, 600000, 4), width_bucket(600000, 200000, 600000, 4)", one(1, 4, 0, 5), SNOWPARK + "width_bucket"),
+    *SNOWPARK_CASES,
+    # values of other types, what is shown, and what Snowflake does not have
     Case("select 'on'::boolean, 'Y'::boolean, 'off'::boolean, 2::boolean, 0::boolean, try_cast('maybe' as boolean)", one(True, True, False, True, False, None), "sql-reference/data-types-logical"),
     Case("select 'maybe'::boolean", "is not recognized", "sql-reference/data-types-logical"),
     Case("show columns like 'NO%' in table t", [], SQL + "show-columns"),

@@ -6,8 +6,9 @@ import pytest
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import ProgrammingError
 
+from tests.integration.snowflake.documented import Case
 from tests.integration.snowflake.emulator import PASSWORD, USER, running_emulator
-from tests.integration.snowflake.statements import CASES, SETUP, Case, table
+from tests.integration.snowflake.statements import CASES, SETUP, table
 from tests.readme import PROJECT
 
 
