@@ -115,7 +115,7 @@ PUT /workspaces/{workspaceId}/oauthCredentials createOrUpdateWorkspaceOAuthCrede
 DELETE /workspaces/{workspaceId}/oauthCredentials/{actorType}/{name} deleteWorkspaceOAuthCredentials not done
 """  # noqa: E501 - one line for each operation
 OPERATIONS = [Operation(*line.split(" ", 3)) for line in TABLE.strip().splitlines()]
-PAGE = """# Operations of the mock Airbyte
+PAGE = """# Mock Airbyte: API coverage
 
 This page lists all operations of Airbyte's public API v1. It is generated from `services/airbyte/operations.py`. An
 operation that is not done answers 501 with a problem body that names it; you can inject faults into it, too.
