@@ -12,7 +12,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+from services.embedded import prefect_database
 from services.embedded.processes import Processes, free_ports
+from tests.once import Once
 
 HOME = Path(tempfile.mkdtemp(prefix="platform-tests-"))
 (PORT,) = free_ports(1)
@@ -77,14 +79,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Makes folders that are expensive to fill, each once for all of pytest's workers."""
+    return Once(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
     """The embedded Prefect server, to which every flow run of the suite goes; its URL."""
-    database = f"sqlite+aiosqlite:///{HOME}/prefect.db"
+    database = HOME / "prefect.db"
+    prefect_database.create(database)
     with Processes(HOME / "logs") as processes:
-        variables = {**PREFECT, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+        variables = {**PREFECT, "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}"}
         variables["PREFECT_SERVER_METRICS_ENABLED"] = "true"
         processes.start("prefect", ["-m", "services.embedded.prefect_server", str(PORT)], variables)
         processes.wait_until_ready("prefect", f"{SERVER}/api/health")
+        prefect_database.keep_as_template(database)
         yield SERVER
         # What Prefect's threads still hold would otherwise be sent to a server that is gone, again and again.
         from prefect.events.worker import EventsWorker

@@ -1,11 +1,8 @@
 """The embedded services, the places of their state, and the environment variables for flows that use them."""
 
 import os
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import boto3
@@ -13,6 +10,7 @@ import boto3
 from blocks.host import plain_path
 from blocks.settings import Settings
 from services.content import BUCKET, CONNECTIONS_FILE, LANDING, PREFIX, PROJECT
+from services.embedded import prefect_database
 from services.embedded.processes import Processes
 from services.embedded.queue import make_queue, queue_url
 
@@ -135,7 +133,8 @@ class Stack:
 
     def start_prefect(self, processes: Processes) -> None:
         """Start Prefect's server, on its existing database if there is one."""
-        self._prefect_from_template()
+        self._database.parent.mkdir(parents=True, exist_ok=True)
+        prefect_database.create(self._database)
         # Relative to the folder of the processes: a `?` in an absolute path would start the URL's query.
         database = f"sqlite+aiosqlite:///{os.path.relpath(self._database, processes.logs)}"
         variables = {**self._prefect, "PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
@@ -157,8 +156,7 @@ class Stack:
         """
         processes.wait_until_ready("stand-ins", f"{self.airbyte_url}/health")
         processes.wait_until_ready("prefect", f"{self.prefect_url}/api/health")
-        if not self._template.exists():
-            _copy_database(self._database, self._template)
+        prefect_database.keep_as_template(self._database)
 
     def land(self, files: Iterable[Path]) -> list[str]:
         """Upload files to the landing bucket, each to its stream's folder. Return their keys."""
@@ -179,24 +177,6 @@ class Stack:
     @property
     def _database(self) -> Path:
         return self.state / "prefect" / "prefect.db"
-
-    @property
-    def _template(self) -> Path:
-        return self.state.parent / "cache" / f"prefect-{version('prefect')}.db"
-
-    def _prefect_from_template(self) -> None:
-        """Copy a database that has its tables already, since Prefect takes about 15 s to create them."""
-        self._database.parent.mkdir(parents=True, exist_ok=True)
-        if self._template.exists() and not self._database.exists():
-            _copy_database(self._template, self._database)
-
-
-def _copy_database(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_suffix(".unfinished")
-    with closing(sqlite3.connect(source)) as original, closing(sqlite3.connect(unfinished)) as copy:
-        original.backup(copy)
-    unfinished.replace(target)
 
 
 def short(path: Path) -> str:

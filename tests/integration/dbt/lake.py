@@ -35,7 +35,9 @@ class Lake:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for stream, columns in STREAMS.items():
-            (folder / stream).mkdir(parents=True, exist_ok=True)
+            if (folder / stream).exists():
+                continue
+            (folder / stream).mkdir(parents=True)
             typed = ", ".join(f"null::{type_} as {name}" for name, type_ in columns.items())
             self._write(stream, "empty", f"select {typed} limit 0")
 
