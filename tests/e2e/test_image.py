@@ -11,6 +11,7 @@ from services.testing.fixtures import need_engine
 from tests.e2e.conftest import build
 
 IMAGE = "prefect-orchestration"
+pytestmark = pytest.mark.exhaustive
 
 
 def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,7 +25,6 @@ def image() -> None:
     build(IMAGE)
 
 
-@pytest.mark.exhaustive
 def test_a_flow_of_which_no_system_is_named_runs_on_embedded_ones() -> None:
     done = docker("run", "--rm", "--network=none", IMAGE, "python", "flows/full_pipeline.py")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -40,7 +40,6 @@ def test_a_flow_of_which_a_system_is_named_goes_there_and_nowhere_else() -> None
     assert "sample files" not in done.stderr
 
 
-@pytest.mark.exhaustive
 def test_without_a_command_it_is_prefects_server_with_its_ui() -> None:
     container = DockerContainer(IMAGE).waiting_for(HealthcheckWaitStrategy())
     container.ports = {"4200/tcp": ("127.0.0.1", 0)}

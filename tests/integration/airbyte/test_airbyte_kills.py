@@ -186,7 +186,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 
 @points(step=3)
-@pytest.mark.parametrize("mode", [APPEND, DEDUP, OVERWRITE])
+@pytest.mark.parametrize(
+    "mode", [DEDUP, *(pytest.param(each, marks=pytest.mark.exhaustive) for each in (APPEND, OVERWRITE))]
+)
 def test_a_kill_before_any_change_of_snowflake_or_before_its_record_neither_loses_nor_doubles_a_row(
     server: Server, landing: Landing, emulator: Emulator, mode: str, points: range
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.integration.dbt.project import PROJECT, Platform, broken
 
 TABLES = (
-    "from fct_flights order by time_hour, carrier, flight_number",
+    "select * exclude (_airbyte_raw_id) from fct_flights order by time_hour, carrier, flight_number",
     "from agg_daily_performance order by all",
     "from agg_route_delays order by all",
     "select * exclude (dbt_updated_at, dbt_valid_from, dbt_scd_id) from main_snapshots.planes_snapshot order by all",
@@ -15,7 +15,7 @@ TABLES = (
 LOOKED = "select reader from _dbt_reads where reader like '%.{}.%'"
 
 
-def test_a_warehouse_outlives_the_name_of_its_project(thirty_days: Platform, tmp_path: Path) -> None:
+def test_a_warehouse_outlives_the_name_of_its_project(thirty_days: Platform, january: Platform, tmp_path: Path) -> None:
     platform = thirty_days.copy(tmp_path / "platform")
     project = tmp_path / "project"
     shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs", "dbt_packages"))
@@ -26,10 +26,6 @@ def test_a_warehouse_outlives_the_name_of_its_project(thirty_days: Platform, tmp
     platform.lake.load_landing("flights", "*-31.csv.gz", at="timestamptz '2013-02-01 00:00:00+00'")
     platform.project = project
     assert broken(platform.build()) == []
-
-    scratch = Platform(tmp_path / "scratch", platform.lake)
-    shutil.copytree(platform.lake.folder, scratch.folder / "lake")
-    assert broken(scratch.build()) == []
-    assert [platform.rows(each) for each in TABLES] == [scratch.rows(each) for each in TABLES]
+    assert [platform.rows(each) for each in TABLES] == [january.rows(each) for each in TABLES]
     assert platform.rows(LOOKED.format("renamed"))
     assert broken(platform.build()) == []

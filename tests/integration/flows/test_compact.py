@@ -21,6 +21,7 @@ def facts(platform: Platform) -> list[tuple[Any, ...]]:
 
 
 @every_mode
+@pytest.mark.exhaustive
 def test_compacted_raw_gives_the_same_tables_by_the_next_days_and_from_scratch(loaded: Platform) -> None:
     for day in (2, 3):
         loaded.put(f"flights/day-{day}.csv.gz", flights(day))

@@ -46,6 +46,7 @@ def test_files_become_published_rows_and_only_new_ones_move_the_next_time(platfo
     assert platform.count("fct_flights") == 27
 
 
+@pytest.mark.exhaustive
 def test_dbt_as_a_child_builds_tests_and_counts_what_dbt_in_the_process_of_the_flow_does(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from tests.integration.flows.platform import Platform, flights
 CONNECTION = "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"
 
 
+@pytest.mark.exhaustive
 @like_airbyte
 def test_the_pipeline_is_right_after_each_thing_that_airbyte_does_otherwise(platform: Platform) -> None:
     land_a_day(platform)

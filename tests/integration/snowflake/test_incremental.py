@@ -69,6 +69,7 @@ def test_what_a_day_reads_is_bounded_by_its_files(world: World) -> None:
         assert [each for each in reading if not BOUND.search(each)] == [], table
 
 
+@pytest.mark.exhaustive
 def test_rows_that_commit_long_after_they_were_extracted_are_noted_and_built(world: World) -> None:
     for pattern, at in (("*-10.csv.gz", TODAY), ("*-11.csv.gz", "timestamptz '2026-01-12 00:00:00+00'")):
         world.load(pattern, at)
