@@ -25,7 +25,7 @@ from blocks.duckdb_file import DuckDbLedger
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.host import plain_path
 from blocks.ledger import Ledger
-from blocks.names import Names, alerts_block, heartbeat_block
+from blocks.names import RAW_SCHEMA, Names, alerts_block, heartbeat_block
 from blocks.settings import Settings
 from blocks.snowflake_ledger import SnowflakeLedger
 from blocks.snowflake_warehouse import SnowflakeWarehouse
@@ -121,7 +121,9 @@ class Connections:
         """Return the warehouse that dbt's target names."""
         config = self.dbt_config
         if config.target == "snowflake":
-            return SnowflakeWarehouse(self.snowflake.get_connection, "RAW", self._file, config.warehouse_wait_seconds)
+            return SnowflakeWarehouse(
+                self.snowflake.get_connection, RAW_SCHEMA, self._file, config.warehouse_wait_seconds
+            )
         return DuckDbWarehouse(self._file, config.lake_dir, config.published_path, config.warehouse_wait_seconds)
 
     @property

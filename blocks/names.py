@@ -17,6 +17,8 @@ PREFECT_YAML = "prefect.yaml"
 """Tag of the deployments in prefect.yaml. Deployments that a person created do not have it."""
 
 SLOT = "dbt-warehouse"
+RAW_SCHEMA = "RAW"
+"""The schema in Snowflake into which Airbyte loads. dbt knows it by the name of the source in sources.yml."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+from blocks.names import RAW_SCHEMA
 from services.compose.forms import SECRET_NAMES
 from services.compose.profile import ComposeError, Profile
 from services.compose.values import SNOWFLAKE_DOMAIN, is_loopback, loopback_fault
@@ -105,7 +106,7 @@ def _snowflake(profile: Profile) -> dict[str, object]:
         "role": values["SNOWFLAKE_ROLE"],
         "warehouse": values["SNOWFLAKE_WAREHOUSE"],
         "database": values["SNOWFLAKE_DATABASE"],
-        "schema": "RAW",
+        "schema": RAW_SCHEMA,
         "username": values["SNOWFLAKE_USER"],
         "credentials": credentials,
     }

@@ -11,6 +11,7 @@ import duckdb
 
 from blocks import lake
 from blocks.errors import ConfigurationError
+from blocks.names import RAW_SCHEMA
 from blocks.snowflake_warehouse import published_schema
 from blocks.systems import DbtConfig, SnowflakeConnection
 from services.doctor.finding import Finding
@@ -97,18 +98,19 @@ def snowflake_warehouse(block: SnowflakeConnection, sources: Types) -> Iterable[
         return
     with closing(session), session.cursor() as cursor:
         yield _session(session, block)
-        cursor.execute("select table_name from information_schema.tables where table_schema = 'RAW'")
+        cursor.execute("select table_name from information_schema.tables where table_schema = %s", (RAW_SCHEMA,))
         there = {str(table).lower() for (table,) in cursor.fetchall()}
         yield from _grants(cursor, block, set(sources), there)
-        yield _loaded(set(sources), there, f"{block.database}.RAW")
-        yield from raw_types(sources, _columns(cursor), f"{block.database}.RAW")
+        yield _loaded(set(sources), there, f"{block.database}.{RAW_SCHEMA}")
+        yield from raw_types(sources, _columns(cursor), f"{block.database}.{RAW_SCHEMA}")
         yield from _readers(cursor, published_schema(block.schema_).upper())
 
 
 def _columns(cursor: Any) -> Types:
     """Return the types of raw's columns."""
     cursor.execute(
-        "select table_name, column_name, data_type from information_schema.columns where table_schema = 'RAW'"
+        "select table_name, column_name, data_type from information_schema.columns where table_schema = %s",
+        (RAW_SCHEMA,),
     )
     found: dict[str, dict[str, str]] = {}
     for table, column, type_ in cursor.fetchall():
@@ -236,7 +238,7 @@ def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: s
             grant on future tables is enough, because the table may not exist yet.
     """
     had = {(row["privilege"], row["granted_on"], row["name"].replace('"', "").lower()) for row in rows}
-    database, warehouse = block.database.lower(), block.warehouse.lower()
+    database, warehouse, raw = block.database.lower(), block.warehouse.lower(), RAW_SCHEMA.lower()
 
     def has(kind: str, name: str, *privileges: str) -> bool:
         return any((privilege, kind, name) in had for privilege in (*privileges, "OWNERSHIP"))
@@ -245,7 +247,7 @@ def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: s
     needed = {
         f"USAGE on warehouse {block.warehouse}": has("WAREHOUSE", warehouse, "USAGE"),
         f"USAGE on database {block.database}": has("DATABASE", database, "USAGE"),
-        f"USAGE on schema {block.database}.RAW": has("SCHEMA", f"{database}.raw", "USAGE"),
+        f"USAGE on schema {block.database}.{RAW_SCHEMA}": has("SCHEMA", f"{database}.{raw}", "USAGE"),
     }
     of_dbt = [f"{block.schema_}{suffix}" for suffix in DBT_SCHEMAS]
     written = [*of_dbt, published_schema(block.schema_)]
@@ -254,11 +256,12 @@ def missing_grants(rows: Iterable[Grant], block: SnowflakeConnection, sources: s
             name = f"{privilege} in schema {schema}, or CREATE SCHEMA on database {block.database}"
             needed[name] = makes_schemas or has("SCHEMA", f"{database}.{schema.lower()}", privilege)
     future = (
-        has("TABLE", f"{database}.raw.<table>", "SELECT")
+        has("TABLE", f"{database}.{raw}.<table>", "SELECT")
         or has("TABLE", f"{database}.<table>", "SELECT")
-        or has("SCHEMA", f"{database}.raw", "CREATE TABLE")
+        or has("SCHEMA", f"{database}.{raw}", "CREATE TABLE")
     )
     for table in sorted(sources):
-        readable = any(has(kind, f"{database}.raw.{table}", "SELECT") for kind in ("TABLE", "VIEW"))
-        needed[f"SELECT on table {block.database}.RAW.{table.upper()}"] = readable or (future and table not in there)
+        readable = any(has(kind, f"{database}.{raw}.{table}", "SELECT") for kind in ("TABLE", "VIEW"))
+        name = f"SELECT on table {block.database}.{RAW_SCHEMA}.{table.upper()}"
+        needed[name] = readable or (future and table not in there)
     return [name for name, met in needed.items() if not met]
