@@ -1,106 +1,25 @@
 """Files as people have them, and what each of their cells is by another reader than the platform's."""
 
-import csv
-import gzip
-import io
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
 
 import pyarrow as pa
-from pyarrow import parquet
 
-Cell = Callable[[Any], Any]
-
-
-def text(value: str | None) -> str | None:
-    """A cell of text; CSV does not tell an empty one from none."""
-    return value or None
-
-
-def number(value: str) -> int | None:
-    return int(value) if value else None
-
-
-def decimal(value: str) -> Decimal | None:
-    return Decimal(value) if value else None
-
-
-def written(thousands: str, point: str) -> Cell:
-    """A decimal with other marks than Python's."""
-    marks = str.maketrans({thousands: None, point: "."} if thousands else {point: "."})
-    return lambda value: decimal(value.translate(marks))
-
-
-def day(form: str) -> Cell:
-    return lambda value: time(form)(value).date() if value else None
-
-
-def time(form: str) -> Cell:
-    return lambda value: datetime.strptime(value, form) if value else None  # noqa: DTZ007 - as the file has it
-
-
-def unless(nulls: tuple[str, ...], cell: Cell) -> Cell:
-    return lambda value: None if value in nulls else cell(value)
-
-
-def truth(yes: str) -> Cell:
-    return lambda value: value.lower() == yes if value else None
-
-
-@dataclass(frozen=True)
-class Case:
-    """A file, the type that each of its columns should have, and the Python value of each cell."""
-
-    name: str
-    content: bytes
-    types: Mapping[str, str]
-    rows: list[tuple[Any, ...]]
-    key: tuple[str, ...] = ()
-    said: tuple[str, ...] = ()
-    mart: str = ""
-
-
-def of_csv(
-    name: str,
-    content: str,
-    columns: Mapping[str, tuple[str, Cell]],
-    encoding: str = "utf-8",
-    skip: int = 0,
-    header: bool = True,
-    **options: Any,
-) -> Case:
-    """A CSV file, read by Python's own reader. `columns` has the type and the reader of each column in its order."""
-    csv.field_size_limit(2**24)
-    dialect = {each: options.pop(each) for each in ("delimiter", "quotechar", "escapechar") if each in options}
-    lines = content.split("\n", skip)[skip]
-    found = list(csv.reader(io.StringIO(lines, newline=""), **dialect))[1 if header else 0 :]
-    rows = [tuple(cell(value) for (_, cell), value in zip(columns.values(), row, strict=True)) for row in found if row]
-    data = content.encode(encoding)
-    types = {column: type_ for column, (type_, _) in columns.items()}
-    return Case(name, gzip.compress(data) if name.endswith(".gz") else data, types, rows, **options)
-
-
-def of_jsonl(name: str, values: list[dict[str, Any]], types: Mapping[str, str], **options: Any) -> Case:
-    """A file of JSON Lines, read by Python's own reader."""
-    data = "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in values).encode()
-    rows = [tuple(each.get(name.rstrip("_")) for name in types) for each in values]
-    return Case(name, gzip.compress(data) if name.endswith(".gz") else data, types, rows, **options)
-
-
-def of_parquet(name: str, table: pa.Table, types: Mapping[str, str], **options: Any) -> Case:
-    """A Parquet file, read by pyarrow."""
-    out = io.BytesIO()
-    parquet.write_table(table, out)
-    rows = [tuple(row.values()) for row in parquet.read_table(io.BytesIO(out.getvalue())).to_pylist()]
-    return Case(name, out.getvalue(), types, rows, **options)
-
-
-def lines(header: str, row: Callable[[int], str], count: int = 40) -> str:
-    return f"{header}\n" + "".join(f"{row(at)}\n" for at in range(1, count + 1))
+from tests.integration.sources.case import (
+    Case,
+    day,
+    decimal,
+    lines,
+    number,
+    of_csv,
+    of_jsonl,
+    of_parquet,
+    text,
+    time,
+    truth,
+    unless,
+    written,
+)
 
 
 def wide() -> Case:
@@ -391,35 +310,3 @@ CASES = {
     ),
 }  # fmt: skip
 WIDE = wide()
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A file that cannot become a source, and what the sentence about it must say."""
-
-    name: str
-    content: bytes
-    said: tuple[str, ...]
-    key: str = field(default="")
-
-
-BROKEN = "id,name\n1,a\n2,b\n3,c,d\n4,e\n"
-REFUSALS = [
-    Refusal("broken.csv", BROKEN.encode(), ("broken.csv, line 4", "3 values", "2 columns", "remove the lines")),
-    Refusal("open.csv", b'id,name\n1,a\n2,"b\n3,c\n', ("open.csv", "quote")),
-    Refusal("book.xlsx", b"PK\x03\x04" + b"\0" * 50, ("book.xlsx", "Save the sheet as CSV")),
-    Refusal("array.json", b'[{"id": 1}]', ("array.json", "jq -c '.[]'")),
-    Refusal("page.csv", b"<!DOCTYPE html>\n<html><body>a,b</body></html>\n", ("page.csv", "HTML", "Download")),
-    Refusal("empty.csv", b"", ("empty.csv", "it is empty")),
-    Refusal("mixed.csv", b"id,name\n1,caf\xc3\xa9\n2,caf\xe9\n", ("mixed.csv, line 3", "two encodings", "as UTF-8")),
-    Refusal("sentences.csv", b"text\nhello, world\nbye, world\n", ("sentences.csv, line 2", "2 values", "1 column")),
-    Refusal("zero.csv", b"id,name\n1,a\n2,b\0c\n", ("zero.csv, line 3", "a zero byte", "Export the file again")),
-    Refusal("packed.csv", gzip.compress(b"a,b\n1,2\n"), ("packed.csv", "gzip", "Rename it to packed.csv.gz")),
-    Refusal("header.csv", b"a,b\n", ("header.csv", "no row")),
-    Refusal("cut.csv.gz", gzip.compress(str(list(range(9999))).encode())[:-900], ("cut.csv.gz", "Export or")),
-    Refusal("lines.jsonl", b'{"a": 1}\n{"a": \n', ("lines.jsonl, line 2", "jq")),
-    Refusal("cut.parquet", b"PAR1" + b"x" * 40, ("cut.parquet", "Export or download it again")),
-    Refusal("twice.csv", b"id,name\n1,a\n1,b\n", ("KEY=id is not unique", "1 occurs 2 times"), key="id"),
-    Refusal("keys.csv", b"id,name\n1,a\n,b\n", ("KEY=id", "without a value", "1 rows"), key="id"),
-    Refusal("other.csv", b"id,name\n1,a\n2,b\n", ("KEY names nr", "id, name"), key="nr"),
-]  # fmt: skip

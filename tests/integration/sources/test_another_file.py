@@ -23,8 +23,9 @@ from services.sources.shown import show_diff
 from services.sources.spec import Spec
 from services.sources.typed import Refused
 from tests.integration.dbt.project import broken
+from tests.integration.sources.case import lines
 from tests.integration.sources.desk import Desk, empty_desk
-from tests.integration.sources.files import CASES, lines
+from tests.integration.sources.files import CASES
 
 FIRST = lines(
     "Order ID,day,paid,amount,status,note",

@@ -17,7 +17,8 @@ from tests.integration.dbt.project import Platform, broken
 from tests.integration.snowflake.emulator import PASSWORD, USER, running_emulator
 from tests.integration.snowflake.project import SnowflakePlatform
 from tests.integration.sources.desk import Desk, empty_desk
-from tests.integration.sources.files import CASES, REFUSALS, WIDE, Refusal
+from tests.integration.sources.files import CASES, WIDE
+from tests.integration.sources.refused_files import REFUSALS, Refusal
 
 # dbt-snowflake's own: it hands its connector an option by the option's old name.
 pytestmark = pytest.mark.filterwarnings("ignore:The 'insecure_mode' connection property is deprecated")
