@@ -15,7 +15,6 @@ from prefect import Flow
 
 from blocks.settings import Settings
 from schedules.daily import DAILY_SCHEDULE
-from schedules.nightly import NIGHTLY_SCHEDULE
 from tests.readme import MANUAL, PROJECT, blocks, kinds, rows
 
 MAKEFILE = (PROJECT / "Makefile").read_text()
@@ -133,13 +132,6 @@ def test_the_daily_schedule_is_the_same_wherever_it_stands() -> None:
     served = 'full_pipeline.serve(name="daily-full-pipeline", cron=DAILY_SCHEDULE)'
     assert served in " ".join(MANUAL.split())
     assert served in (PROJECT / "schedules" / "daily.py").read_text()
-
-
-def test_the_nightly_schedule_is_the_same_wherever_it_stands() -> None:
-    nightly = next(each for each in DEPLOYMENTS if each["name"] == "compact")
-    assert nightly["schedules"] == [{"cron": NIGHTLY_SCHEDULE, "timezone": "UTC"}]
-    served = (PROJECT / "schedules" / "nightly.py").read_text()
-    assert 'compact.serve(name="compact", cron=NIGHTLY_SCHEDULE)' in served
 
 
 @pytest.mark.parametrize("document", sorted(WITH_FILES))
