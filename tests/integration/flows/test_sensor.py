@@ -28,7 +28,7 @@ from blocks.runs import DeploymentRuns, parked_key
 from flows.airbyte_sync import airbyte_sync
 from flows.full_pipeline import FilesMissing, full_pipeline
 from flows.sensors.poll import Sensor
-from flows.sensors.s3_sensor import main, s3_file_sensor, sensor
+from flows.sensors.s3_sensor import s3_file_sensor, sensor
 from services.content import PROJECT
 from tests.integration.flows.platform import Platform, flights, sample
 
@@ -324,32 +324,3 @@ def test_a_sensor_process_stays_asks_for_runs_and_makes_none_while_idle(platform
     finally:
         sensor.terminate()
         sensor.communicate(timeout=WAIT_SECONDS)
-
-
-def used(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "flows/sensors/s3_sensor.py", *arguments]
-    environment = {**os.environ, **variables}
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env=environment)
-
-
-def test_a_sensor_that_cannot_watch_says_at_once_why(platform: Platform, prefect_server: str) -> None:
-    for arguments, variables, reason in (
-        (["--watch", "nonsense"], {}, "Prefect's server has no deployment nonsense"),
-        (["--watch", "a/b", "--max-batch", "0"], {}, "max_batch is 0"),
-        (["--watch", "a/b"], {"S3_ENDPOINT_URL": "ftp:"}, "Check S3_ENDPOINT_URL"),
-    ):
-        done = used(*arguments, **variables)
-        assert done.returncode == 1
-        assert reason in done.stderr
-        assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
-def test_a_pause_that_is_none_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--watch", "a/b", "--poll-seconds", seconds])
-    assert f"{seconds} is not a number of seconds from 0.1" in capsys.readouterr().err
-
-
-def test_the_sensor_says_how_it_is_used() -> None:
-    assert "--watch" in used("--help").stdout
