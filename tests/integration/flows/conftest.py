@@ -12,7 +12,9 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.full_pipeline import full_pipeline
+from flows.airbyte_sync import start_sync, wait_for_sync
+from flows.dbt_transform import dbt_deps, publish, run_dbt
+from flows.full_pipeline import full_pipeline, source_freshness
 from services.content import PROJECT
 from services.embedded.stack import CONNECTION_ID, CREDENTIALS
 from tests.integration.flows.modes import DEFAULT, Mode, OnSnowflake, emptied
@@ -31,6 +33,14 @@ def no_heartbeats(prefect_server: str) -> Iterator[None]:
     """A heartbeat's thread makes every flow run end up to a second late."""
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry as often as ever, but at once."""
+    for task in (start_sync, wait_for_sync, dbt_deps, run_dbt, publish, source_freshness):
+        monkeypatch.setattr(task, "retry_delay_seconds", 0)
+    monkeypatch.setattr("blocks.airbyte.client.FIRST_POLL_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -13,21 +13,15 @@ from blocks.airbyte.errors import AirbyteError, SyncCancelled, SyncFailed, SyncT
 from blocks.batches import FilesMissing
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile, listing
-from flows.airbyte_sync import airbyte_sync, start_sync, wait_for_sync
+from flows.airbyte_sync import airbyte_sync
 from flows.full_pipeline import full_pipeline
 from services.content import PROJECT
 from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.platform import Platform, flights
 
+pytestmark = pytest.mark.usefixtures("no_pauses")
+
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture(autouse=True)
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Retry as often as ever, but at once."""
-    for task in (start_sync, wait_for_sync):
-        monkeypatch.setattr(task, "retry_delay_seconds", 0)
-    monkeypatch.setattr("blocks.airbyte.client.FIRST_POLL_SECONDS", 0.05)
 
 
 @pytest.fixture
