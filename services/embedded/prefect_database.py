@@ -17,15 +17,26 @@ TEMPLATE = Path(sys.prefix, "var", f"prefect-{version('prefect')}.db")
 
 def create(database: Path) -> None:
     """Create a database with Prefect's tables, unless it exists or there is no template yet."""
-    if TEMPLATE.exists() and not database.exists():
+    _first(database).unlink(missing_ok=True)
+    if database.exists():
+        return
+    if TEMPLATE.exists():
         _copy(TEMPLATE, database)
+    else:
+        _first(database).touch()
 
 
 def keep_as_template(database: Path) -> None:
-    """Copy a database whose tables are complete, if there is no template yet and the environment can be written."""
-    if not TEMPLATE.exists():
+    """Copy a database that Prefect has just created, if the environment can be written. Nobody has used it yet."""
+    if _first(database).exists():
         with suppress(OSError):
             _copy(database, TEMPLATE)
+        _first(database).unlink()
+
+
+def _first(database: Path) -> Path:
+    """Return the file that marks a database as new, and not copied from a template."""
+    return database.with_suffix(".first")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -27,23 +27,39 @@ def tables(file: Path) -> list[str]:
         return [name for (name,) in connection.execute("select name from sqlite_master")]
 
 
+def create_first(file: Path, table: str) -> Path:
+    """Create a database as the platform and Prefect do where there is no template."""
+    prefect_database.create(file)
+    return database(file, table)
+
+
 def test_the_first_database_becomes_the_template_of_the_next(template: Path, tmp_path: Path) -> None:
-    prefect_database.create(new := tmp_path / "new" / "prefect.db")
-    assert not new.exists()
-    prefect_database.keep_as_template(database(tmp_path / "first.db", "flow_run"))
-    prefect_database.keep_as_template(database(tmp_path / "second.db", "other"))
-    prefect_database.create(new)
-    assert tables(new) == ["flow_run"]
+    first, second = create_first(tmp_path / "first.db", "flow_run"), tmp_path / "second.db"
+    prefect_database.keep_as_template(first)
+    prefect_database.create(second)
+    assert tables(second) == ["flow_run"]
+    prefect_database.keep_as_template(database(second, "more"))
+    assert tables(template) == ["flow_run"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["environment", "first.db", "second.db"]
     assert [file.name for file in template.parent.iterdir()] == [template.name]
 
 
-def test_an_existing_database_is_kept(template: Path, tmp_path: Path) -> None:
-    prefect_database.keep_as_template(database(tmp_path / "first.db", "flow_run"))
-    prefect_database.create(existing := database(tmp_path / "existing.db", "mine"))
-    assert tables(existing) == ["mine"]
+def test_a_database_that_has_been_used_stays_as_it_is_and_becomes_no_template(template: Path, tmp_path: Path) -> None:
+    used = database(tmp_path / "used.db", "mine")
+    prefect_database.create(used)
+    prefect_database.keep_as_template(used)
+    assert tables(used) == ["mine"]
+    assert not template.exists()
+
+
+def test_a_server_that_failed_at_its_first_start_leaves_no_template(template: Path, tmp_path: Path) -> None:
+    failed = create_first(tmp_path / "failed.db", "half")
+    prefect_database.create(failed)
+    prefect_database.keep_as_template(failed)
+    assert not template.exists()
 
 
 def test_an_environment_that_cannot_be_written_gets_no_template(template: Path, tmp_path: Path) -> None:
     template.parent.write_text("a file where the folder would be")
-    prefect_database.keep_as_template(database(tmp_path / "first.db", "flow_run"))
+    prefect_database.keep_as_template(create_first(tmp_path / "first.db", "flow_run"))
     assert not template.exists()
