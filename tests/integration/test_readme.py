@@ -17,7 +17,7 @@ from schedules.daily import DAILY_SCHEDULE
 from services.embedded.processes import free_ports
 from tests.readme import PROJECT, blocks
 
-START_SECONDS = 150.0
+START_SECONDS = 400.0
 PREAMBLE, *COMMANDS = blocks("sh dev")
 DROP = next(block for block in COMMANDS if "zephyr" in block)
 
