@@ -35,7 +35,7 @@ def shell(clone: Path, commands: str, **more: Any) -> subprocess.CompletedProces
     base = os.path.realpath(sys.executable)
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "MAKEFLAGS": f"-- PYTHON={base}", **more}
     run = ["sh", "-euc", commands]
-    return subprocess.run(run, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=280)
+    return subprocess.run(run, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=560)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,7 @@ def said(clone: Path) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(1200)
 def test_a_newcomer_gets_from_a_file_to_a_tested_table(said: list[str]) -> None:
     first, table, second, listed, removed = said
     assert "orders-2013-01-05.csv: 8 rows, 6 columns, CSV, comma-separated, UTF-8" in first
@@ -114,6 +115,7 @@ def dev(clone: Path) -> Iterator[None]:
         process.wait(60)
 
 
+@pytest.mark.timeout(1200)
 def test_with_make_dev_the_sensor_loads_the_file_and_the_next(said: list[str], clone: Path, dev: None) -> None:
     first = shell(clone, "make source FILE=orders-2013-01-05.csv YES=1")
     assert first.returncode == 0, first.stdout + first.stderr
