@@ -16,7 +16,8 @@ TEMPLATE = Path(sys.prefix, "var", f"prefect-{version('prefect')}.db")
 
 
 def create(database: Path) -> None:
-    """Create a database with Prefect's tables, unless it exists or there is no template yet."""
+    """Copy the template to a database that does not exist yet. Without a template, Prefect creates the tables."""
+    database.parent.mkdir(parents=True, exist_ok=True)
     _first(database).unlink(missing_ok=True)
     if database.exists():
         return
@@ -27,7 +28,7 @@ def create(database: Path) -> None:
 
 
 def keep_as_template(database: Path) -> None:
-    """Copy a database that Prefect has just created, if the environment can be written. Nobody has used it yet."""
+    """Make a template of a database that Prefect has just created, if the environment is writable."""
     if _first(database).exists():
         with suppress(OSError):
             _copy(database, TEMPLATE)

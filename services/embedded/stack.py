@@ -133,7 +133,6 @@ class Stack:
 
     def start_prefect(self, processes: Processes) -> None:
         """Start Prefect's server, on its existing database if there is one."""
-        self._database.parent.mkdir(parents=True, exist_ok=True)
         prefect_database.create(self._database)
         # Relative to the folder of the processes: a `?` in an absolute path would start the URL's query.
         database = f"sqlite+aiosqlite:///{os.path.relpath(self._database, processes.logs)}"

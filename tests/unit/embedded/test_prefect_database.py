@@ -28,7 +28,7 @@ def tables(file: Path) -> list[str]:
 
 
 def create_first(file: Path, table: str) -> Path:
-    """Create a database as the platform and Prefect do where there is no template."""
+    """Create a database the way the platform and Prefect do when there is no template."""
     prefect_database.create(file)
     return database(file, table)
 
