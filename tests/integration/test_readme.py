@@ -15,8 +15,10 @@ import pytest
 
 from schedules.daily import DAILY_SCHEDULE
 from services.embedded.processes import free_ports
+from tests import shell
 from tests.readme import PROJECT, blocks
 
+pytestmark = pytest.mark.timeout(1200)
 START_SECONDS = 400.0
 PREAMBLE, *COMMANDS = blocks("sh dev")
 DROP = next(block for block in COMMANDS if "zephyr" in block)
@@ -30,14 +32,13 @@ class Dev:
     data: Path
     prefect_port: int
 
-    def script(self, commands: str) -> list[str]:
+    def script(self, commands: str) -> str:
         """A shell script of README's commands, begun as README says, with this platform's folder for data/."""
-        return ["sh", "-euc", (PREAMBLE + commands).replace("data/dev", str(self.data / "dev"))]
+        return (PREAMBLE + commands).replace("data/dev", str(self.data / "dev"))
 
     def run(self, commands: str) -> subprocess.CompletedProcess[str]:
         """Run them to their end."""
-        script = self.script(commands)
-        return subprocess.run(script, cwd=PROJECT, check=False, capture_output=True, text=True, timeout=240)
+        return shell.run(self.script(commands), PROJECT)
 
     def airlines(self) -> set[str]:
         """The airlines that readers see."""
@@ -151,7 +152,7 @@ def test_of_two_daily_runs_at_once_the_second_is_cancelled(dev: Dev) -> None:
 @pytest.mark.parametrize("commands", blocks("sh serve"), ids=str.strip)
 def test_a_served_deployment_is_registered_while_its_process_stays(dev: Dev, commands: str) -> None:
     with subprocess.Popen(
-        dev.script(f"exec {commands}"), cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ["sh", "-euc", dev.script(f"exec {commands}")], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as process:
         try:
             # A served deployment has no work pool: its process runs it.

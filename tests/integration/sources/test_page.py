@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from services.embedded.processes import free_ports
+from tests import shell
 from tests.e2e.clone import copy_project
 from tests.integration.test_readme import until
 from tests.readme import PROJECT
@@ -31,11 +32,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def shell(clone: Path, commands: str, **more: Any) -> subprocess.CompletedProcess[str]:
+def run(clone: Path, commands: str, **more: Any) -> subprocess.CompletedProcess[str]:
     base = os.path.realpath(sys.executable)
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "MAKEFLAGS": f"-- PYTHON={base}", **more}
-    run = ["sh", "-euc", commands]
-    return subprocess.run(run, cwd=clone, env=environment, capture_output=True, text=True, check=False, timeout=560)
+    return shell.run(commands, clone, environment)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def said(clone: Path) -> list[str]:
     """What each block of the page prints."""
     found = []
     for block in BLOCKS:
-        done = shell(clone, block)
+        done = run(clone, block)
         assert done.returncode == 0, done.stdout + done.stderr
         found.append(done.stdout)
     return found
@@ -75,7 +75,7 @@ def test_a_source_that_was_taken_out_leaves_the_clone_as_it_was(said: list[str],
 
 
 def test_without_an_answer_nothing_is_changed(said: list[str], clone: Path) -> None:
-    asked = shell(clone, "make source FILE=orders-2013-01-05.csv")
+    asked = run(clone, "make source FILE=orders-2013-01-05.csv")
     assert asked.returncode != 0
     assert "Nothing was changed." in asked.stdout
     assert not (clone / "localstack" / "landing" / "orders").exists()
@@ -91,7 +91,7 @@ def test_without_an_answer_nothing_is_changed(said: list[str], clone: Path) -> N
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(clone: Path, command: str, said: str) -> None:
-    refused = shell(clone, command)
+    refused = run(clone, command)
     assert refused.returncode != 0
     assert said in " ".join(refused.stderr.split())
     assert "Traceback" not in refused.stderr
@@ -117,14 +117,14 @@ def dev(clone: Path) -> Iterator[None]:
 
 @pytest.mark.timeout(1200)
 def test_with_make_dev_the_sensor_loads_the_file_and_the_next(said: list[str], clone: Path, dev: None) -> None:
-    first = shell(clone, "make source FILE=orders-2013-01-05.csv YES=1")
+    first = run(clone, "make source FILE=orders-2013-01-05.csv YES=1")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "on the platform of make dev" in first.stdout
     assert "pass  primary_key_orders" in first.stdout
     (clone / "orders-2013-01-07.csv").write_text(
         "order_id,ordered_on,customer,zip,amount,paid\n1010,soon,Ada,01210,1.00,yes\n"
     )
-    second = shell(clone, "make source FILE=orders-2013-01-07.csv YES=1")
+    second = run(clone, "make source FILE=orders-2013-01-07.csv YES=1")
     assert second.returncode == 0, second.stdout + second.stderr
     assert "1 value of 'ordered_on' is not date, such as 'soon'" in second.stdout
     assert "key: order_id as declared, unique in every row" in second.stdout
@@ -132,12 +132,12 @@ def test_with_make_dev_the_sensor_loads_the_file_and_the_next(said: list[str], c
     with duckdb.connect(str(clone / "data" / "dev" / "published" / "warehouse.duckdb"), read_only=True) as connection:
         found = connection.execute("select ordered_on from orders where order_id in (1001, 1010) order by 1").fetchall()
     assert found == [("2013-01-02",), ("soon",)]
-    third = shell(clone, "make source FILE=s3://my-data-lake-landing/inbound/orders/orders-2013-01-07.csv YES=1")
+    third = run(clone, "make source FILE=s3://my-data-lake-landing/inbound/orders/orders-2013-01-07.csv YES=1")
     assert third.returncode == 0, third.stdout + third.stderr
     assert "It matches what is declared." in third.stdout
     assert "the tables stay as they are" in third.stdout
-    streams = shell(clone, "make source FROM=connection")
+    streams = run(clone, "make source FROM=connection")
     assert streams.returncode == 0, streams.stdout + streams.stderr
     assert re.search(r"^orders .* order_id +is declared$", streams.stdout, re.M), streams.stdout
-    taken_out = shell(clone, "make source NAME=orders REMOVE=1 YES=1")
+    taken_out = run(clone, "make source NAME=orders REMOVE=1 YES=1")
     assert taken_out.returncode == 0, taken_out.stderr
