@@ -1,18 +1,24 @@
 """Protects the platform's programs from the machine's proxies, terminals and paths. Standard library only."""
 
 import codecs
+import io
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from blocks.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 LOCAL_HOSTS = "127.0.0.1,localhost"
 """The hosts that NO_PROXY must name, so that requests to this machine's own ports do not go to a proxy."""
@@ -67,6 +73,40 @@ def through_proxy(url: str) -> str:
         return ""
     shown = re.sub("[^/]*@", "", proxy)
     return f" Requests to it go through the proxy {shown}. Check that proxy, or add the host to NO_PROXY."
+
+
+class _Output(io.FileIO):
+    """Standard output or error that leads nowhere after its reader has gone."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self.fileno())
+            return super().write(data)
+
+
+def outlast_reader() -> None:
+    """Let this program finish its work after the reader of its output has gone, as in `make run FLOW=… | head`.
+
+    Without this, `print` would raise an error, and dbt and `logging` would print a stack trace for each further line.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        with suppress(AttributeError, OSError):
+            if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+                raw = _Output(stream.fileno(), "wb", closefd=False)
+                buffer = raw if stream.write_through else io.BufferedWriter(raw)
+                stream.flush()
+                lasting = io.TextIOWrapper(
+                    buffer,
+                    stream.encoding,
+                    stream.errors,
+                    line_buffering=stream.line_buffering,
+                    write_through=stream.write_through,
+                )
+                setattr(sys, name, lasting)
 
 
 def plain_output() -> None:

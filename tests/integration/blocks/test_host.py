@@ -88,6 +88,34 @@ def test_a_stream_without_an_encoding_is_left_alone(monkeypatch: pytest.MonkeyPa
     plain_output()
 
 
+LONG_WORK = """
+import logging, sys
+import blocks
+logging.basicConfig()
+sys.stdin.read()
+for number in range(3):
+    print("nobody reads this")
+    logging.warning("nor this")
+open(sys.argv[1], "w").close()
+"""
+
+
+@pytest.mark.parametrize("option", ["-u", "-s"])
+def test_a_program_finishes_its_work_after_the_reader_of_its_output_has_gone(option: str, tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    command = [sys.executable, option, "-c", LONG_WORK, str(tmp_path / "done")]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as program:
+        assert program.stdin
+        assert program.stdout
+        assert program.stderr
+        program.stdout.close()
+        program.stdin.close()
+        said = program.stderr.read().decode()
+        assert program.wait(60) == 0
+    assert said.splitlines() == ["WARNING:root:nor this"] * 3
+    assert (tmp_path / "done").exists()
+
+
 FOREIGN = 'raise RuntimeError("a module of a person\'s own")'
 
 
