@@ -9,6 +9,7 @@ import boto3
 
 from blocks.host import plain_path
 from blocks.settings import Settings
+from services.airbyte.config_file import ConfigError, load_config
 from services.content import BUCKET, CONNECTIONS_FILE, LANDING, PREFIX, PROJECT
 from services.embedded import prefect_database
 from services.embedded.processes import Processes
@@ -78,7 +79,7 @@ class Stack:
             **self._prefect,
             "PREFECT_API_URL": f"{self.prefect_url}/api",
             "AIRBYTE_SERVER_URL": self.airbyte_url,
-            "AIRBYTE_CONNECTION_ID": CONNECTION_ID,
+            **self._connections,
             "S3_ENDPOINT_URL": self.s3_url,
             "S3_BUCKET": BUCKET,
             "S3_PREFIX": PREFIX,
@@ -99,6 +100,18 @@ class Stack:
             "ALERTS_DIR": str(self.alerts),
             "ALERT_WEBHOOK_URL": f"http://127.0.0.1:{self.alerts_port}/" if self.alerts_port else "",
         }
+
+    @property
+    def _connections(self) -> dict[str, str]:
+        """The variables that name the active connections of the project, the platform's own first."""
+        try:
+            found = load_config(self.project / CONNECTIONS_FILE).connections
+        except ConfigError:
+            found = []  # the mock says what is wrong with the file
+        ids = [str(each.connectionId) for each in found if each.status == "active"]
+        first = ids[0] if ids and CONNECTION_ID not in ids else CONNECTION_ID
+        others = [each for each in ids if each != first]
+        return {"AIRBYTE_CONNECTION_ID": first, "AIRBYTE_CONNECTION_IDS": ",".join(others)}
 
     @property
     def _prefect(self) -> dict[str, str]:
