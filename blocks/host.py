@@ -95,7 +95,8 @@ def outlast_reader() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         with suppress(AttributeError, OSError):
-            if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode):
+            kind = os.fstat(stream.fileno()).st_mode
+            if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
                 raw = _Output(stream.fileno(), "wb", closefd=False)
                 buffer = raw if stream.write_through else io.BufferedWriter(raw)
                 stream.flush()
