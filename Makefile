@@ -54,7 +54,8 @@ PLATFORM = $(CHECK_PYTHON); "$(PYTHON)" -s -S -P -c 'import runpy, sys; sys.path
   runpy.run_module("services.compose", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
 # If S3_ENDPOINT_URL is set, as in a shell of `make dev`, verbs use the platform of that S3. Otherwise, or with a PROFILE,
 # they use the one in Docker.
-DEV_SHELL := $(if $(filter command environment,$(firstword $(origin PROFILE))),,$(S3_ENDPOINT_URL))
+NAMED := $(filter command environment,$(firstword $(origin PROFILE)))
+DEV_SHELL := $(if $(NAMED),,$(S3_ENDPOINT_URL))
 VERB = $(if $(DEV_SHELL),$(OURS) -m services.embedded.verbs,$(PLATFORM))
 INSTALLED = $(if $(DEV_SHELL),$(READY))
 CURSOR = $(if $(DEV_SHELL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
@@ -150,7 +151,7 @@ compact: $(INSTALLED) ## Merge raw's small files into large ones: make compact [
 
 .PHONY: dbt
 dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="test"
-	@$(OURS) -m blocks.dbt_command $(ARGS)
+	@$(if $(NAMED),$(PLATFORM) dbt,$(OURS) -m blocks.dbt_command) $(ARGS)
 
 .PHONY: alerts
 alerts: $(INSTALLED) ## Show alerts sent to the local receiver, newest last

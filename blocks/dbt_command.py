@@ -7,9 +7,16 @@ from blocks.errors import PlatformError
 
 
 def main(arguments: list[str]) -> None:
-    """Run dbt's own command line with the flows' variables and lock. Exit with dbt's exit code."""
+    """Run dbt's own command line with the flows' variables and lock. Exit with dbt's exit code.
+
+    Args:
+        arguments: dbt's. After `--blocks NAME`, the saved blocks of that name are used instead of the environment.
+    """
+    profile = None
+    if arguments[:1] == ["--blocks"]:
+        _, profile, *arguments = arguments
     try:
-        dbt = Connections(None).dbt()
+        dbt = Connections(profile).dbt()
     except PlatformError as error:
         sys.exit(str(error))
     folder = str(dbt.project_dir)

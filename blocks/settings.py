@@ -177,10 +177,13 @@ def namespace() -> str:
     return os.environ.get("PREFECT_NAMESPACE", "")
 
 
-def make(verb: str) -> str:
-    """Return a make command as a person types it for this platform, e.g. `make up PROFILE=production`."""
+def make(verb: str, local: bool = False) -> str:
+    """Return a make command as a person types it for this platform, e.g. `make up PROFILE=production`.
+
+    Most commands use the profile `local` by default. With `local`, it is named like any other.
+    """
     profile = os.environ.get("PLATFORM_PROFILE", "")
-    return f"make {verb} PROFILE={profile}" if profile not in ("", "local") else f"make {verb}"
+    return f"make {verb} PROFILE={profile}" if profile not in ("", "" if local else "local") else f"make {verb}"
 
 
 def start_again() -> str:

@@ -14,6 +14,7 @@ from blocks.dbt.results import DbtResult, DeclaredSource
 from blocks.errors import counted, shown
 from blocks.lake import AIRBYTES, Fill
 from blocks.ledger import Drift, reached
+from blocks.settings import make
 from blocks.turns import turn
 from blocks.warehouse import Warehouse
 from flows.dbt_transform import warehouse_slot
@@ -140,7 +141,7 @@ def _tests(dbt: DbtResult, fills: Sequence[Fill]) -> Iterator[Change]:
             found = f" with {node.failures:,}" if node.failures else ""
             text = (
                 f"The test `{node.name}` warns{found}. "
-                f'`make dbt ARGS="show --select {node.name} --output json"` shows the rows.'
+                f'`{make("dbt", local=True)} ARGS="show --select {node.name} --output json"` shows the rows.'
             )
             yield Change(f"test {node.name}", table, newest.get(table, ""), text)
 

@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     verb("logs", logs).add_argument("service", nargs="*")
     verb("cursor", cursor).add_argument("command", nargs=argparse.REMAINDER)
     verb("alerts", alerts).add_argument("command", nargs=argparse.REMAINDER)
+    verb("dbt", dbt).add_argument("command", nargs=argparse.REMAINDER)
     verb("sql", sql).add_argument("query", nargs="*")
     removing = verb("remove-file", remove_file)
     removing.add_argument("file", help="the object's key in the landing bucket")
@@ -150,14 +151,25 @@ def alerts(compose: Compose, options: argparse.Namespace) -> int:
     return compose.run("exec", "-T", service, *PYTHON, "services.watch", *options.command)
 
 
+def dbt(compose: Compose, options: argparse.Namespace) -> int:
+    """Run a dbt command on the platform's data: in the worker, with the connections of the profile."""
+    compose.need("worker")
+    command = [*PYTHON, "blocks.dbt_command", "--blocks", compose.profile.blocks, *options.command]
+    return compose.run("exec", *_terminal(), "worker", *command)
+
+
 def sql(compose: Compose, options: argparse.Namespace) -> int:
     """Run a query on the published tables, or open a prompt."""
     compose.need("worker")
-    terminal = [] if sys.stdin.isatty() else ["-T"]
     profile = compose.profile
     snowflake = profile.values["DBT_TARGET"] == "snowflake"
     module = ["blocks.snowflake_sql", "--profile", profile.blocks, "--"] if snowflake else ["blocks.sql"]
-    return compose.run("exec", *terminal, "worker", *PYTHON, *module, *options.query)
+    return compose.run("exec", *_terminal(), "worker", *PYTHON, *module, *options.query)
+
+
+def _terminal() -> list[str]:
+    """Return the option of `docker compose exec` for a command without a terminal, if there is none."""
+    return [] if sys.stdin.isatty() and sys.stdout.isatty() else ["-T"]
 
 
 def remove_file(compose: Compose, options: argparse.Namespace) -> int:

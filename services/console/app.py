@@ -86,7 +86,12 @@ class Page:
             loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        self.templates.globals |= {"page": self, "limits": LIMITS, "most_columns": SHOWN_COLUMNS}
+        self.templates.globals |= {
+            "page": self,
+            "limits": LIMITS,
+            "most_columns": SHOWN_COLUMNS,
+            "platform": f" PROFILE={profile}" if profile else "",
+        }
         self.templates.filters |= {each.__name__: each for each in FILTERS}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:

@@ -39,7 +39,12 @@ ONLY_IN_DOCKER = {
     "verify-offline": "unlike a container, a process cannot be cut off from the network",
 }
 """Verbs that only the platform in Docker has, and the reason."""
-SHARED_MODULES = {"cursor": "blocks.cursor_command", "alerts": "services.watch", "remove-file": "flows.remove_file"}
+SHARED_MODULES = {
+    "dbt": "blocks.dbt_command",
+    "cursor": "blocks.cursor_command",
+    "alerts": "services.watch",
+    "remove-file": "flows.remove_file",
+}
 """Verbs whose modules work on both platforms."""
 
 

@@ -78,7 +78,7 @@ def times() -> str:
     return "\n".join(["| kind | it can be known | it is reported within |", "| --- | --- | --- |", *rows])
 
 
-PLACEHOLDERS = {"profile": "", "subject": "NAME", "flow": "FLOW", "batch": "BATCH"}
+PLACEHOLDERS = {"profile": "", "platform": "", "subject": "NAME", "flow": "FLOW", "batch": "BATCH"}
 LATER = "New rows do not reach the tables until this is over. Published tables do not change."
 
 CAUSES: dict[str, Cause] = {
@@ -184,7 +184,7 @@ CAUSES: dict[str, Cause] = {
         "A test of the last build warns: values do not fit the declared types, keys are not unique, and the like.",
         "The last build that ran the test has no such warning.",
         "The tables are published. Values of another type are null; of rows with the same key, the newest is used.",
-        'make dbt ARGS="show --select {subject} --output json"',
+        'make dbt{platform} ARGS="show --select {subject} --output json"',
         "when the build ends",
         advice="which shows the first rows; the run's artifact `drift` lists commands to fix it",
     ),

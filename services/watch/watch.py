@@ -215,8 +215,10 @@ class Watch:
         )
 
     def _fill_in(self, template: str, finding: Finding) -> str:
-        profile = f" PROFILE={self.profile}" if self.profile not in ("", "local") else ""
-        names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile}
+        # Most commands use the profile `local` without being told. `make dbt` then uses this machine, without Docker.
+        platform = f" PROFILE={self.profile}" if self.profile else ""
+        profile = platform if self.profile != "local" else ""
+        names = {"flow": "", **finding.names, "subject": finding.subject, "profile": profile, "platform": platform}
         text = template.format(**names)
         return text if self.profile else without_docker(text)
 

@@ -25,6 +25,12 @@ def test_sql_answers_from_the_published_tables(up: str, clone: Clone) -> None:
     assert str(SAMPLE_FLIGHTS) in answer.stdout.replace(",", "")
 
 
+def test_dbt_shows_the_rows_of_the_platforms_own_warehouse(up: str, clone: Clone) -> None:
+    shown = clone.make("dbt", "PROFILE=local", "ARGS=show --select dim_airlines --limit 100 --output json")
+    assert shown.returncode == 0, shown.stdout
+    assert "United Air Lines" in shown.stdout
+
+
 def test_drop_follows_what_the_file_sets_off(up: str, clone: Clone, tmp_path: Path) -> None:
     file = tmp_path / "flights-2013-02-20.csv"
     file.write_bytes(flights(20))
