@@ -150,7 +150,7 @@ compact: $(INSTALLED) ## Merge raw's small files into large ones: make compact [
 	@$(VERB) compact -- "$$TYPED_STREAM"
 
 .PHONY: dbt
-dbt: $(READY) ## Run a dbt command on the platform's data: make dbt ARGS="test"
+dbt: $(if $(NAMED),,$(READY)) ## Run a dbt command on the platform's data: make dbt ARGS="test"
 	@$(if $(NAMED),$(PLATFORM) dbt,$(OURS) -m blocks.dbt_command) $(ARGS)
 
 .PHONY: alerts
