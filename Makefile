@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 NEED_PYTHON := Python 3.11 or newer is needed. Install it, or name one: make PYTHON=/path/to/python3.12
 CHECK_PYTHON = "$(PYTHON)" -E -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(NEED_PYTHON)" >&2; exit 1; }
 # The installed Python, without modules from the current folder or from the user's home.
-OURS := $(BIN)/python -P -s -u
+OURS := $(BIN)/python -P -s
 UV := $(BIN)/python -I services/packages.py
 
 # An environment only works in the folder where it was created, and with the Python that created it. Otherwise, reinstall.

@@ -4,5 +4,5 @@ from blocks import host
 
 # Every program of the platform imports this package before it creates a client or prints anything.
 host.bypass_proxy_locally()
-host.outlast_reader()
+host.reliable_output()
 host.plain_output()

@@ -87,27 +87,22 @@ class _Output(io.FileIO):
             return super().write(data)
 
 
-def outlast_reader() -> None:
-    """Let this program finish its work after the reader of its output has gone, as in `make run FLOW=… | head`.
+def reliable_output() -> None:
+    """Show each line at once, and let this program finish its work after its reader has gone, as in `make run | head`.
 
-    Without this, `print` would raise an error, and dbt and `logging` would print a stack trace for each further line.
+    Otherwise, a pipe would get 8 KiB at a time. Without a reader, `print` would raise an error, and dbt and `logging`
+    would print a stack trace for each further line.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         with suppress(AttributeError, OSError):
             kind = os.fstat(stream.fileno()).st_mode
             if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
-                raw = _Output(stream.fileno(), "wb", closefd=False)
-                buffer = raw if stream.write_through else io.BufferedWriter(raw)
                 stream.flush()
-                lasting = io.TextIOWrapper(
-                    buffer,
-                    stream.encoding,
-                    stream.errors,
-                    line_buffering=stream.line_buffering,
-                    write_through=stream.write_through,
-                )
-                setattr(sys, name, lasting)
+                buffer = io.BufferedWriter(_Output(stream.fileno(), "wb", closefd=False))
+                stream = io.TextIOWrapper(buffer, stream.encoding, stream.errors)
+                setattr(sys, name, stream)
+            stream.reconfigure(line_buffering=True)
 
 
 def plain_output() -> None:

@@ -183,7 +183,8 @@ def make(verb: str, local: bool = False) -> str:
     Most commands use the profile `local` by default. With `local`, it is named like any other.
     """
     profile = os.environ.get("PLATFORM_PROFILE", "")
-    return f"make {verb} PROFILE={profile}" if profile not in ("", "" if local else "local") else f"make {verb}"
+    is_named = profile and (local or profile != "local")
+    return f"make {verb} PROFILE={profile}" if is_named else f"make {verb}"
 
 
 def start_again() -> str:

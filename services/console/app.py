@@ -23,7 +23,7 @@ from blocks.duckdb_file import broken, quoted
 from blocks.errors import USER, counted, shown
 from blocks.names import Names
 from blocks.published import LIMITS, Answer, QueryFailed, change
-from blocks.settings import Settings
+from blocks.settings import Settings, make
 from blocks.snowflake_warehouse import published_schema
 from blocks.words import ago, span
 from services.console import data, plot
@@ -86,12 +86,7 @@ class Page:
             loader=PackageLoader("services.console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        self.templates.globals |= {
-            "page": self,
-            "limits": LIMITS,
-            "most_columns": SHOWN_COLUMNS,
-            "platform": f" PROFILE={profile}" if profile else "",
-        }
+        self.templates.globals |= {"page": self, "limits": LIMITS, "most_columns": SHOWN_COLUMNS, "make": make}
         self.templates.filters |= {each.__name__: each for each in FILTERS}
 
     def show(self, template: str, status: int = 200, **more: Any) -> HTMLResponse:

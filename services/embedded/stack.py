@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import boto3
@@ -101,7 +102,7 @@ class Stack:
             "ALERT_WEBHOOK_URL": f"http://127.0.0.1:{self.alerts_port}/" if self.alerts_port else "",
         }
 
-    @property
+    @cached_property
     def _connections(self) -> dict[str, str]:
         """The variables that name the active connections of the project, the platform's own first."""
         try:

@@ -283,7 +283,7 @@ class Compose:
 
     def _verb(self, *arguments: str) -> None:
         profile = f"--profile={self._profile.name}"
-        command = [sys.executable, "-P", "-s", "-u", "-m", "services.compose", profile, *arguments]
+        command = [sys.executable, "-P", "-s", "-m", "services.compose", profile, *arguments]
         if subprocess.run(command, cwd=PROJECT, check=False).returncode:  # noqa: S603
             raise NotRun(f"`make {arguments[0]}` failed. See the lines above.")
 

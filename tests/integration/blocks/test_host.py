@@ -2,6 +2,7 @@
 
 import io
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,18 @@ def test_a_stream_without_an_encoding_is_left_alone(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     plain_output()
+
+
+def test_a_line_reaches_a_pipe_before_the_program_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    command = [sys.executable, "-c", "import sys, blocks; print('begun'); sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin
+        assert program.stdout
+        assert select.select([program.stdout], [], [], 30)[0]
+        assert program.stdout.readline() == b"begun\n"
+        program.stdin.close()
+        assert program.wait(60) == 0
 
 
 LONG_WORK = """
