@@ -12,48 +12,48 @@ from services.compose.__main__ import answer as ask
 from services.sources.drift import Drift
 from services.sources.spec import Spec
 
-CHOICES = {"t": "take", "l": "leave", "r": "refuse"}
+CHOICES = {"a": "accept", "i": "ignore", "r": "reject"}
 
 
 def resolve_drift(console: Console, spec: Spec, found: Sequence[Drift], yes: bool) -> Spec | None:
-    """Show how a file differs, ask about each difference, and return the new spec, or None if the file is refused.
+    """Show how a file differs, ask about each difference, and return the new spec, or None if the file is rejected.
 
-    With `yes`, every difference is taken up, and the file is refused if one of them cannot be.
+    With `yes`, every difference is accepted, and the file is rejected if one of them cannot be.
     """
     for each in found:
         console.print(f"[yellow]differs[/yellow] {escape(each.text)}", highlight=False, soft_wrap=True)
-        if not each.take:
-            console.print(f"  It cannot be taken up, because {escape(each.because)}.", highlight=False, soft_wrap=True)
-    stuck = sum(not each.take for each in found)
+        if not each.accept:
+            console.print(f"  It cannot be accepted, because {escape(each.because)}.", highlight=False, soft_wrap=True)
+    stuck = sum(not each.accept for each in found)
     if yes and stuck:
-        text = f"YES=1 takes up every difference, and {stuck} of {len(found)} cannot be taken up."
-        console.print(f"{text} In a terminal, without YES=1, you can leave a difference.", highlight=False)
+        text = f"YES=1 accepts every difference, and {stuck} of {len(found)} cannot be accepted."
+        console.print(f"{text} In a terminal, without YES=1, you can ignore a difference.", highlight=False)
         return None
     if found and not yes and not sys.stdin.isatty():
-        remedy = "Run the command in a terminal" + ("." if stuck else ", or take up every difference with YES=1.")
+        remedy = "Run the command in a terminal" + ("." if stuck else ", or accept every difference with YES=1.")
         console.print(f"There is no terminal to ask in. {remedy}", highlight=False)
         return None
     if found and yes:
-        console.print(f"{counted(len(found), 'difference')} taken up.", highlight=False)
+        console.print(f"{counted(len(found), 'difference')} accepted.", highlight=False)
     for each in found:
-        answer = "take" if yes else _answer(console, each)
-        if answer == "refuse":
+        answer = "accept" if yes else _answer(console, each)
+        if answer == "reject":
             return None
-        if answer == "take" and each.take:
-            spec = each.take(spec)
+        if answer == "accept" and each.accept:
+            spec = each.accept(spec)
     return spec
 
 
 def _answer(console: Console, each: Drift) -> str:
-    """Ask what to do with a difference: take, leave or refuse."""
-    console.print(f"\n{escape(each.text)}\n  If you leave it, {each.if_left}.", highlight=False, soft_wrap=True)
-    offered = "[t]ake it up, [l]eave it, [r]efuse the file" if each.take else "[l]eave it, [r]efuse the file"
+    """Ask what to do with a difference: accept, ignore or reject."""
+    console.print(f"\n{escape(each.text)}\n  If you ignore it, {each.if_ignored}.", highlight=False, soft_wrap=True)
+    offered = "[a]ccept it, [i]gnore it, [r]eject the file" if each.accept else "[i]gnore it, [r]eject the file"
     while True:
         try:
             answer = CHOICES.get(input(f"  {offered}? ").strip().lower()[:1], "")
         except EOFError:
-            return "refuse"
-        if answer and (each.take or answer != "take"):
+            return "reject"
+        if answer and (each.accept or answer != "accept"):
             return answer
 
 

@@ -217,7 +217,7 @@ class Sources:
         return self._write_and_load(known.name, file, changes, rebuilds)
 
     def _compare(self, file: Path, known: Spec, work: Path) -> Spec | None:
-        """Return the spec after a person decided on each difference, or None if the file is refused."""
+        """Return the spec after a person decided on each difference, or None if the file is rejected."""
         facts = facts_of(read(file, work, known.format), [], work)
         found = drift(known, facts, work)
         show_facts(self._console, facts, declared_key(known, found))
@@ -247,11 +247,11 @@ class Sources:
         return changes
 
     def _resolve(self, spec: Spec, found: Sequence[Drift]) -> Spec | None:
-        """Return the spec after a person decided on each difference, or None if the file is refused."""
+        """Return the spec after a person decided on each difference, or None if the file is rejected."""
         return resolve_drift(self._console, spec, found, self._yes)
 
     def _report_refusal(self, file: str) -> int:
-        self._console.print(f"{file} was refused. Nothing was changed.", highlight=False)
+        self._console.print(f"{file} was rejected. Nothing was changed.", highlight=False)
         return 1
 
     def _write_and_load(self, name: str, file: Path, changes: list[Change], rebuilds: bool = False) -> int:

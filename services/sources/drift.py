@@ -28,14 +28,14 @@ NO_VALUE = "the key must have a value in every row"
 
 @dataclass(frozen=True)
 class Drift:
-    """A difference: what it is, what happens if it is left, and the change that takes it up.
+    """A difference: what it is, what happens if it is ignored, and the change to the declaration that accepts it.
 
-    If it cannot be taken up, `take` is None and `because` is the reason.
+    If it cannot be accepted, `accept` is None and `because` is the reason.
     """
 
     text: str
-    if_left: str
-    take: Change | None
+    if_ignored: str
+    accept: Change | None
     because: str = ""
     is_of_key: bool = False
 
@@ -116,7 +116,7 @@ def _types(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> I
             wide = widened(declared, column)
             how = f" ({declared.format})" if declared.format else ""
 
-            def take(before: Spec, wide: ColumnSpec = wide) -> Spec:
+            def accept(before: Spec, wide: ColumnSpec = wide) -> Spec:
                 return _with_column(before, wide)
 
             yield Drift(
@@ -124,7 +124,7 @@ def _types(spec: Spec, facts: Facts, connection: duckdb.DuckDBPyConnection) -> I
                 f"{declared.type}{how}, such as {example[:40]!r}",
                 "staging has null there, and the test every_value_is_cast warns",
                 # A table by day cannot be built if the day is text.
-                take if declared.name != spec.day else None,
+                accept if declared.name != spec.day else None,
                 f"{spec.by_day} groups by it",
             )
 

@@ -1,4 +1,4 @@
-"""Another file of a source is compared with what is declared, and each difference can be taken up."""
+"""Another file of a source is compared with what is declared, and each difference can be accepted."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk,
     platform.results("build")
     spec = known
     for each in found:
-        spec = each.take(spec) if each.take else spec
+        spec = each.accept(spec) if each.accept else spec
     apply(desk.project.changes_to_write(spec))
     assert read_declared(desk.project, "orders") == spec
     results = platform.results("build")
@@ -80,8 +80,8 @@ def test_a_missing_column_that_was_taken_up_is_not_asked_about_again(desk: Desk,
     desk.add(first, "orders", key="Order ID")
     known, [missing] = compared(desk, second, "orders", tmp_path / "work")
     assert missing.text == "column 'note' is missing"
-    assert missing.take
-    apply(desk.project.changes_to_write(missing.take(known)))
+    assert missing.accept
+    apply(desk.project.changes_to_write(missing.accept(known)))
     known, found = compared(desk, second, "orders", tmp_path / "again")
     assert found == []
     assert declared_key(known, found) == "order_id as declared, unique in every row"
@@ -92,7 +92,7 @@ def test_days_that_a_table_sums_up_by_cannot_become_text(desk: Desk, tmp_path: P
     (second := tmp_path / "orders-2.csv").write_text(SECOND)
     desk.add(first, "orders", key="Order ID", mart="orders_by_day")
     _, found = compared(desk, second, "orders", tmp_path / "work")
-    assert [(each.text[:19], each.because) for each in found if each.take is None] == [
+    assert [(each.text[:19], each.because) for each in found if each.accept is None] == [
         ("1 value of 'day' is", "orders_by_day groups by it"),
         ("the key (order_id) ", "the table has one row per key"),
     ]

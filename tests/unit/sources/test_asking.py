@@ -32,27 +32,27 @@ def decide(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
 
 
 @pytest.mark.parametrize("yes", [True, False])
-def test_all_differences_are_shown_where_one_cannot_be_taken_up(yes: bool, decide: Callable[..., Told]) -> None:
+def test_all_differences_are_shown_where_one_cannot_be_accepted(yes: bool, decide: Callable[..., Told]) -> None:
     spec, said = decide(KEY, LATE, yes=yes)
     assert spec is None
     assert "the key is null" in said
     assert "column 'a' is new" in said
-    assert "It cannot be taken up, because the table has one row per key." in said
-    assert ("YES=1 takes up every difference, and 1 of 2 cannot be taken up." in said) is yes
+    assert "It cannot be accepted, because the table has one row per key." in said
+    assert ("YES=1 accepts every difference, and 1 of 2 cannot be accepted." in said) is yes
     assert ("There is no terminal to ask in. Run the command in a terminal." in said) is not yes
 
 
 def test_without_a_terminal_yes_is_offered_and_does_what_it_says(decide: Callable[..., Told]) -> None:
     spec, said = decide(LATE)
     assert spec is None
-    assert "Run the command in a terminal, or take up every difference with YES=1." in said
+    assert "Run the command in a terminal, or accept every difference with YES=1." in said
     assert decide(LATE, yes=True)[0] == replace(SPEC, late_days=1)
 
 
 def test_every_difference_is_shown_before_the_first_question(decide: Callable[..., Told]) -> None:
-    spec, said = decide(LATE, KEY, answers="ltl")
+    spec, said = decide(LATE, KEY, answers="iai")
     assert spec == SPEC
-    assert said.index("differs the key is null") < said.index("[t]ake it up")
-    assert said.count("[l]eave it, [r]efuse the file?") == 3
-    assert decide(LATE, KEY, answers="tr")[0] is None
-    assert decide(LATE, KEY, answers="tl")[0] == replace(SPEC, late_days=1)
+    assert said.index("differs the key is null") < said.index("[a]ccept it")
+    assert said.count("[i]gnore it, [r]eject the file?") == 3
+    assert decide(LATE, KEY, answers="ar")[0] is None
+    assert decide(LATE, KEY, answers="ai")[0] == replace(SPEC, late_days=1)
