@@ -42,7 +42,7 @@ RUN --mount=type=secret,id=pip --mount=type=secret,id=ca install-locked requirem
 
 FROM base AS airbyte
 COPY --from=airbyte-packages /opt/venv /opt/venv
-COPY --from=sources /app/services/__init__.py services/
+COPY --from=sources /app/services/__init__.py /app/services/ports.py services/
 COPY --from=sources /app/services/guard services/guard
 COPY --from=sources /app/services/content.py services/
 COPY --from=sources /app/services/airbyte services/airbyte
@@ -57,7 +57,7 @@ CMD ["python", "-m", "services.airbyte"]
 
 FROM base AS snowflake
 COPY --from=snowflake-packages /opt/venv /opt/venv
-COPY --from=sources /app/services/__init__.py services/
+COPY --from=sources /app/services/__init__.py /app/services/ports.py services/
 COPY --from=sources /app/services/guard services/guard
 COPY --from=sources /app/services/snowflake services/snowflake
 COPY --from=sources /app/services/answers.sh /usr/local/bin/answers

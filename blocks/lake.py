@@ -96,14 +96,14 @@ def _shared(descriptor: int) -> bool:
 
 def rows(lake: Path) -> dict[str, int]:
     """Count the raw rows of each stream, with all versions of each key."""
-    query = f"select count(*) from {RAW}"  # noqa: S608 - a constant
+    query = f"select count(*) from {ROWS}"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         return {name: connection.execute(query, [glob]).fetchall()[0][0] for name, glob in streams(lake).items()}
 
 
 def columns(lake: Path) -> dict[str, dict[str, str]]:
     """Return the columns of each stream's files, in lower case, and their types."""
-    query = f"describe from {RAW}"
+    query = f"describe from {ROWS}"
     with reading(lake), duckdb.connect() as connection:
         return {
             name: {column.lower(): type_ for column, type_, *_ in connection.execute(query, [glob]).fetchall()}
@@ -139,7 +139,7 @@ def fills(lake: Path, since: datetime) -> list[Fill]:
 
 def _counted(connection: duckdb.DuckDBPyConnection, name: str, file: str, since: datetime) -> Iterator[Fill]:
     rows = connection.execute(
-        f"select {FILE}, count(*), count(columns(*)) from {RAW} "  # noqa: S608 - a constant
+        f"select {FILE}, count(*), count(columns(*)) from {ROWS} "  # noqa: S608 - a constant
         "where _airbyte_extracted_at >= ? group by 1 order by 1",
         [file, since],
     )
@@ -150,7 +150,7 @@ def _counted(connection: duckdb.DuckDBPyConnection, name: str, file: str, since:
 
 def example(lake: Path, name: str, column: str, file: str) -> str | None:
     """Return an example of a column's values in a file."""
-    query = f"select max(columns(lambda c: lower(c) = ?)::varchar) from {RAW} where {FILE} = ?"  # noqa: S608 - a constant
+    query = f"select max(columns(lambda c: lower(c) = ?)::varchar) from {ROWS} where {FILE} = ?"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         found = connection.execute(query, [column, streams(lake)[name], file]).fetchone()
     return found[0] if found else None
@@ -160,7 +160,7 @@ def newest_file(lake: Path, name: str) -> tuple[str, datetime] | None:
     """Return the file of the row that was loaded last, and when it was loaded."""
     if name not in (known := streams(lake)):
         return None
-    query = f"select {FILE}, _airbyte_extracted_at::timestamptz from {RAW} order by 2 desc, 1 desc limit 1"  # noqa: S608 - a constant
+    query = f"select {FILE}, _airbyte_extracted_at::timestamptz from {ROWS} order by 2 desc, 1 desc limit 1"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
         found = connection.execute(query, [known[name]]).fetchone()
@@ -177,7 +177,7 @@ def export(lake: Path, name: str, target: Path) -> None:
 
 def rows_of(lake: Path, key: str) -> dict[str, int]:
     """Count an object's raw rows by stream, with all versions of the object. Streams without any are left out."""
-    query = f"select count(*) from {RAW} where {object_of_row([key])} = ?"  # noqa: S608 - a constant
+    query = f"select count(*) from {ROWS} where {object_of_row([key])} = ?"  # noqa: S608 - a constant
     with reading(lake), duckdb.connect() as connection:
         counts = {name: connection.execute(query, [glob, key]).fetchall()[0][0] for name, glob in streams(lake).items()}
     return {name: count for name, count in counts.items() if count}
@@ -187,7 +187,7 @@ def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]
     """Count the raw rows of syncs by stream. `jobs` maps Airbyte's job ids to the times when the jobs started."""
     query = (
         "select try_cast(json_extract_string(_airbyte_meta, '$.sync_id') as bigint), count(*) "  # noqa: S608 - a constant
-        f"from {RAW} where _airbyte_extracted_at >= ? group by all"
+        f"from {ROWS} where _airbyte_extracted_at >= ? group by all"
     )
     counts: dict[int, dict[str, int]] = {job: {} for job in jobs}
     if not jobs:
@@ -204,7 +204,7 @@ def synced(lake: Path, jobs: Mapping[int, datetime]) -> dict[int, dict[str, int]
 FILE = "_ab_source_file_url"
 AIRBYTES = ("_airbyte_", "_ab_")
 """Prefixes of the names of Airbyte's own columns."""
-RAW = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
+ROWS = "read_parquet(?, union_by_name = true, hive_partitioning = false)"
 """A stream's files. A folder above them may be called id=2024, which hive partitioning would read as a column."""
 
 
@@ -235,7 +235,7 @@ def _arrived(
     key = object_of_row(keys)
     query = (
         f"select {key}, max(_ab_source_file_last_modified::timestamptz) "  # noqa: S608 - a constant
-        f"from {RAW} where {key} in (select unnest(?)) group by all"
+        f"from {ROWS} where {key} in (select unnest(?)) group by all"
     )
     rows = [row for some in files for row in connection.execute(query, [some, keys]).fetchall()]
     return newest(rows)

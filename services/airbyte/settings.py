@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import ByteSize, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services import ports
 from services.airbyte.formats.model import Limits
 from services.content import BUCKET, CONNECTIONS, PREFIX
 
@@ -17,7 +18,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MOCK_AIRBYTE_", env_ignore_empty=True, extra="ignore")
 
     host: str = "127.0.0.1"
-    port: int = 8006
+    port: int = ports.AIRBYTE
     config: Path = Field(default=CONNECTIONS, description="YAML file of workspaces, sources, destinations, connections")
     destination: Path | None = Field(
         default=None, description="JSON file with a destination's configuration that replaces each lake in the config"

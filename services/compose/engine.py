@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import IO, Self
 
 from blocks.names import owner
+from services import ports
 from services.compose import shell
 from services.compose.forms import FORMS
 from services.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
 from services.compose.secrets import digests
+from services.compose.values import PORTS
 
-PORTS = {"PREFECT_PORT": "Prefect", "AIRBYTE_PORT": "Airbyte", "S3_PORT": "S3", "CONSOLE_PORT": "the page"}
-CONSOLE_PORT = "8300"
-"""The default for profiles from versions without the page."""
 OVERRIDABLE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
 """Variables of the environment that override the profile. All others, such as your AWS credentials, are hidden."""
 
@@ -116,7 +115,8 @@ class Compose:
             "PREFECT_OWNER": values.get("PREFECT_OWNER") or owner(self.profile.clone),
             "WORKER_LIMIT": values.get("WORKER_LIMIT", ""),
             RETENTION: str(int(values.get("PREFECT_KEEP_DAYS") or KEEP_DAYS) * 86400),
-            **({} if {"CONSOLE_PORT"} & {*values, *shell.variables()} else {"CONSOLE_PORT": CONSOLE_PORT}),
+            # Profiles from versions without the page do not have its port.
+            **({} if {"CONSOLE_PORT"} & {*values, *shell.variables()} else {"CONSOLE_PORT": str(ports.CONSOLE)}),
         }
 
     def everything(self) -> Self:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from services import ports
+
 Values = Mapping[str, str]
 URL = r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[\w./-]*)?"
 UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -67,7 +69,7 @@ SECRET_NAMES = (
     "HEARTBEAT_URL",
 )
 SERVICES = ("localstack", "airbyte", "snowflake", "prefect", "alerts", "scale")
-RECEIVER = "http://alerts:8090/"
+RECEIVER = f"http://alerts:{ports.ALERTS}/"
 TAG = r"(?!latest$)\w[\w.-]{0,127}"
 """The tag of an image; `latest` is not allowed, because it does not name one version."""
 NUMBER = r"\d+(\.\d+)?"

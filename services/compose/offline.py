@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from services import ports
 from services.compose.engine import PYTHON, Compose
 from services.compose.profile import ComposeError
 from services.compose.up import NO_SOURCE, READY, has_landed, start
@@ -10,10 +11,11 @@ from services.compose.up import NO_SOURCE, READY, has_landed, start
 PIPELINE_SECONDS = 300.0
 TABLES = "select schema_name, table_name, estimated_size as rows from duckdb_tables() order by all"
 WAY_OUT = "import socket; socket.create_connection(('1.1.1.1', 443), timeout=5)"
+PREFECT = f"http://prefect-server:{ports.PREFECT}/"
 # Check that the pages load scripts and styles only from their own server, not from a CDN.
-PAGES = """
+PAGES = f"""
 import re, urllib.request
-for url in ("http://prefect-server:4200/", "http://prefect-server:4200/docs", "http://airbyte:8006/docs"):
+for url in {PREFECT!r}, {PREFECT + "docs"!r}, "http://airbyte:{ports.AIRBYTE}/docs":
     page = urllib.request.urlopen(url).read().decode()
     assert not (foreign := re.findall(r'(?:src|href)="((?:https?:)?//[^"]+)', page)), foreign
 """

@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from services import ports
 from services.compose.code import prepare_code
-from services.compose.engine import PORTS, STATES, Compose, docker_variables_hint, services_to_recreate
+from services.compose.engine import STATES, Compose, docker_variables_hint, services_to_recreate
 from services.compose.image import commit_of, need_image
 from services.compose.prefect_api import prefect_of
 from services.compose.profile import ComposeError
 from services.compose.promote import bootstrap
 from services.compose.rotate import without_runs
+from services.compose.values import PORTS
 
 MARTS_SECONDS = 900.0
 CHANGES = 3
@@ -175,7 +177,7 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
 def has_landed(compose: Compose) -> bool:
     """Return whether LocalStack's bucket has a file for Airbyte."""
     values = compose.profile.values
-    url = f"localhost:4566/{values['S3_BUCKET']}?list-type=2&prefix={quote(values['S3_PREFIX'])}"
+    url = f"localhost:{ports.S3}/{values['S3_BUCKET']}?list-type=2&prefix={quote(values['S3_PREFIX'])}"
     listed = compose.output("exec", "-T", "localstack", "curl", "-fsS", url)
     return any(not key.startswith("_cursors/") for key in re.findall("<Key>(.*?)</Key>", listed))
 
@@ -184,7 +186,12 @@ def banner(compose: Compose) -> str:
     """Return the text that `make up` ends with: addresses, and commands to try next."""
     page, prefect, airbyte, s3 = (
         compose.address(service, port)
-        for service, port in (("console", 8300), ("prefect-server", 4200), ("airbyte", 8006), ("localstack", 4566))
+        for service, port in (
+            ("console", ports.CONSOLE),
+            ("prefect-server", ports.PREFECT),
+            ("airbyte", ports.AIRBYTE),
+            ("localstack", ports.S3),
+        )
     )
     rows = [
         ("the page", page, ""),

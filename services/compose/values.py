@@ -5,22 +5,23 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from urllib.parse import urlsplit
 
+from services import ports
 from services.compose.forms import FORMS, RECEIVER, SECRET_NAMES, Values, on_snowflake, runs, without_stand_ins
 from services.content import BUCKET, CONNECTIONS, PREFIX
 
 PLACEHOLDERS = {"bucket": BUCKET, "prefix": PREFIX}
 """Values in the connections' file that services/airbyte/config_file.py replaces with the profile's."""
 STAND_INS = {
-    "localstack": {"S3_ENDPOINT_URL": "http://localstack:4566"},
-    "airbyte": {"AIRBYTE_SERVER_URL": "http://airbyte:8006/api/public/v1"},
+    "localstack": {"S3_ENDPOINT_URL": f"http://localstack:{ports.S3}"},
+    "airbyte": {"AIRBYTE_SERVER_URL": f"http://airbyte:{ports.AIRBYTE}/api/public/v1"},
     "snowflake": {
         "SNOWFLAKE_HOST": "snowflake",
-        "SNOWFLAKE_PORT": "8085",
+        "SNOWFLAKE_PORT": str(ports.SNOWFLAKE),
         "SNOWFLAKE_PROTOCOL": "http",
         "SNOWFLAKE_ACCOUNT": "snowflake",
         "DBT_TARGET": "snowflake",
     },
-    "prefect": {"PREFECT_API_URL": "http://prefect-server:4200/api"},
+    "prefect": {"PREFECT_API_URL": f"http://prefect-server:{ports.PREFECT}/api"},
     "alerts": {"ALERT_WEBHOOK_URL": RECEIVER},
 }
 """For each optional service, the values that point to it, the address first. Airbyte derives the account from the host.
@@ -124,9 +125,9 @@ def _image(values: Values) -> Iterator[str]:
 
 
 def _same_ports(values: Values) -> Iterator[str]:
-    ports = [values[name] for name in PORTS if values.get(name, "0") != "0"]
+    used = [values[name] for name in PORTS if values.get(name, "0") != "0"]
     for name in PORTS:
-        if ports.count(values.get(name, "")) > 1:
+        if used.count(values.get(name, "")) > 1:
             yield f"{name} is {values[name]}, the same as another port."
 
 

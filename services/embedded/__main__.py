@@ -12,6 +12,7 @@ def main() -> int:
     import argparse
 
     from blocks.settings import replace_environment
+    from services import ports
     from services.embedded.stack import CREDENTIALS, DATA
 
     replace_environment(CREDENTIALS)
@@ -20,10 +21,12 @@ def main() -> int:
     demo = commands.add_parser("demo", help="run the whole pipeline once on the landing folder, and print a report")
     demo.add_argument("--data", type=Path, default=DATA, help="folder for the state and the result")
     dev = commands.add_parser("dev", help="serve the platform until Ctrl-C")
-    dev.add_argument("--prefect-port", type=int, default=4200, help="Prefect's UI and API (default: 4200)")
-    dev.add_argument("--s3-port", type=int, default=4566, help="S3 (default: 4566)")
-    dev.add_argument("--airbyte-port", type=int, default=8006, help="the mock Airbyte (default: 8006)")
-    dev.add_argument("--console-port", type=int, default=8300, help="the page (default: 8300)")
+    dev.add_argument(
+        "--prefect-port", type=int, default=ports.PREFECT, help="Prefect's UI and API (default: %(default)s)"
+    )
+    dev.add_argument("--s3-port", type=int, default=ports.S3, help="S3 (default: %(default)s)")
+    dev.add_argument("--airbyte-port", type=int, default=ports.AIRBYTE, help="the mock Airbyte (default: %(default)s)")
+    dev.add_argument("--console-port", type=int, default=ports.CONSOLE, help="the page (default: %(default)s)")
     dev.add_argument("--data", type=Path, default=DATA, help="folder for the state, in dev/")
     dev.add_argument("--events", action="store_true", help="let the sensor use S3's events instead of listings")
     run = commands.add_parser("run", help="run one command, such as a flow, on its own services")
@@ -41,8 +44,8 @@ def main() -> int:
         return demo_main(options.data.absolute())
     from services.embedded.dev import main as dev_main
 
-    ports = options.s3_port, options.airbyte_port, options.prefect_port, options.console_port
-    return dev_main(options.data.absolute(), *ports, options.events)
+    chosen = options.s3_port, options.airbyte_port, options.prefect_port, options.console_port
+    return dev_main(options.data.absolute(), *chosen, options.events)
 
 
 if __name__ == "__main__":

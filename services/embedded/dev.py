@@ -15,7 +15,7 @@ from blocks.errors import PlatformError, shown
 from blocks.host import LOCAL_HOSTS, NO_PROXY_ENTRY, PROXY
 from blocks.incidents import LOOKED
 from blocks.settings import foreign_variables
-from services.content import PROJECT
+from services.content import BUCKET, PROJECT
 from services.embedded.only_one import describe, only_one
 from services.embedded.processes import Processes, check_port, free_ports
 from services.embedded.stack import Stack, landing_files, short
@@ -183,7 +183,7 @@ def _banner(stack: Stack, first: bool) -> str:
   the page  {stack.console_url}  shows the platform's state; start here
   Prefect   {stack.prefect_url}
   Airbyte   {stack.airbyte_url}
-  S3        {stack.s3_url}  (bucket my-data-lake-landing)
+  S3        {stack.s3_url}  (bucket {BUCKET})
   tables    {escape(short(stack.published))}
 
 In another terminal, first: [bold]. {escape(short(stack.state / "env"))}[/bold]   then, for example:

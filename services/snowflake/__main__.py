@@ -9,16 +9,17 @@ import duckdb
 import uvicorn
 from pydantic import ValidationError
 
+from services import ports
 from services.snowflake.app import create_app
 from services.snowflake.settings import Settings
 
-EPILOG = """\
+EPILOG = f"""\
 Every flag is also an environment variable (SNOWFLAKE_EMULATOR_PORT for --port); the flag takes precedence. Secrets are
 environment variables only. By default, everybody can log in. If you set SNOWFLAKE_EMULATOR_USER and one of
 SNOWFLAKE_EMULATOR_PASSWORD, SNOWFLAKE_EMULATOR_PUBLIC_KEY (PEM) and SNOWFLAKE_EMULATOR_OAUTH_TOKEN, only that user can.
 
 example: python -m services.snowflake --data ./snowflake-data
-         For dbt and the platform, set DBT_TARGET=snowflake SNOWFLAKE_HOST=127.0.0.1 SNOWFLAKE_PORT=8085
+         For dbt and the platform, set DBT_TARGET=snowflake SNOWFLAKE_HOST=127.0.0.1 SNOWFLAKE_PORT={ports.SNOWFLAKE}
          SNOWFLAKE_PROTOCOL=http and any SNOWFLAKE_ACCOUNT, _USER, _PASSWORD, _DATABASE, _SCHEMA, _WAREHOUSE, _ROLE.
 """
 FLAGS = ("host", "port", "data", "account", "role", "database", "user")

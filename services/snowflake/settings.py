@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services import ports
+
 
 class Settings(BaseSettings):
     """Where the emulator listens and keeps its data, and what it checks at a login. Unset values are not checked."""
@@ -12,7 +14,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SNOWFLAKE_EMULATOR_", env_ignore_empty=True, extra="ignore")
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8085, description="port to listen on")
+    port: int = Field(ports.SNOWFLAKE, description="port to listen on")
     data: Path = Field(Path("snowflake-data"), description="folder for databases and stages, which survive restarts")
 
     account: str = Field("", description="name of the only account")

@@ -6,7 +6,7 @@ from typing import Any, Self
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-PORT = 8006
+from services import ports
 
 
 class AirbyteContainer(DockerContainer):
@@ -22,7 +22,7 @@ class AirbyteContainer(DockerContainer):
     def __init__(self, image: str = "mock-airbyte", **kwargs: Any) -> None:
         super().__init__(image, **kwargs)
         self.with_env("MOCK_AIRBYTE_FAULTS", "true")
-        self.waiting_for(HttpWaitStrategy(PORT, "/api/public/v1/health"))
+        self.waiting_for(HttpWaitStrategy(ports.AIRBYTE, "/api/public/v1/health"))
 
     def with_s3(self, endpoint_url: str, access_key_id: str, secret_access_key: str, region: str = "us-east-1") -> Self:
         """Read sources from this S3. Its address must be reachable from inside the container."""
@@ -40,12 +40,12 @@ class AirbyteContainer(DockerContainer):
     @property
     def url(self) -> str:
         """Base URL of the public API."""
-        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}/api/public/v1"
+        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(ports.AIRBYTE)}/api/public/v1"
 
     @property
     def faults_url(self) -> str:
         """Address for creating faults."""
-        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(PORT)}/_mock/faults"
+        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(ports.AIRBYTE)}/_mock/faults"
 
     def get_container_host_ip(self) -> str:
         """Return the host of the port. testcontainers guesses wrong if the test itself runs in a container."""
@@ -55,4 +55,4 @@ class AirbyteContainer(DockerContainer):
         # The names by which other containers in the network reach this one.
         self.with_env("GUARD_NAMES", ",".join(self._network_aliases or ()))
         # with_exposed_ports would publish the port on every address of the host.
-        self.ports = {f"{PORT}/tcp": ("127.0.0.1", None)}  # type: ignore[dict-item]
+        self.ports = {f"{ports.AIRBYTE}/tcp": ("127.0.0.1", None)}  # type: ignore[dict-item]
