@@ -25,6 +25,7 @@ def test_sql_answers_from_the_published_tables(up: str, clone: Clone) -> None:
     assert str(SAMPLE_FLIGHTS) in answer.stdout.replace(",", "")
 
 
+@pytest.mark.exhaustive
 def test_dbt_shows_the_rows_of_the_platforms_own_warehouse(up: str, clone: Clone) -> None:
     shown = clone.make("dbt", "PROFILE=local", "ARGS=show --select dim_airlines --limit 100 --output json")
     assert shown.returncode == 0, shown.stdout
@@ -128,6 +129,7 @@ def test_without_an_engine_up_says_so_and_names_what_needs_none(clone: Clone) ->
     assert "make demo" in failed.stdout
 
 
+@pytest.mark.exhaustive
 def test_a_test_alert_reaches_the_local_receiver(up: str, clone: Clone) -> None:
     sent = clone.make("alert-test")
     assert sent.returncode == 0, sent.stdout

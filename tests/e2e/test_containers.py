@@ -74,6 +74,7 @@ def run_pytest(folder: Path, option: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=240)
 
 
+@pytest.mark.exhaustive
 def test_the_example_of_the_documentation_passes(mock_image: None, tmp_path: Path) -> None:
     (tmp_path / "test_example.py").write_text(EXAMPLE)
     done = run_pytest(tmp_path, "-q")

@@ -133,6 +133,7 @@ def test_a_failed_dbt_test_leaves_the_published_tables_as_they_were(platform: Pl
     assert numbers(platform, day=4) == THREE
 
 
+@pytest.mark.exhaustive
 def test_every_deployment_runs_through_the_worker(platform: Platform) -> None:
     """But for `remove-file`, which needs a file: the next test has one."""
     flows = {each["name"]: each["entrypoint"].rpartition(":")[2] for each in DEPLOYMENTS}
@@ -151,6 +152,7 @@ def test_a_file_that_is_taken_out_leaves_the_tables_and_can_come_again(platform:
     land_airline(platform)
 
 
+@pytest.mark.exhaustive
 def test_a_change_of_a_model_on_the_host_is_used_by_the_next_run(platform: Platform) -> None:
     name = land_airline(platform)
     model = Path(platform.context) / "dbt_project" / "models" / "marts" / "dim_airlines.sql"

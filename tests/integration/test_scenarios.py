@@ -22,6 +22,7 @@ def make(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.exhaustive
 @pytest.mark.timeout(FEW_SECONDS)
 def test_an_answer_of_airbyte_that_was_lost_costs_no_row_and_doubles_none(tmp_path: Path) -> None:
     printed = make(tmp_path, "scenario", CHEAP)

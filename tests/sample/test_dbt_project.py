@@ -162,6 +162,7 @@ def test_the_documentation_is_one_page(platform: Platform) -> None:
     assert "agg_daily_performance" in (platform.folder / "target" / "static_index.html").read_text()
 
 
+@pytest.mark.exhaustive
 def test_the_snapshot_dates_its_rows_in_utc_whatever_the_machines_time_zone_is(platform: Platform) -> None:
     build = (
         "import sys; from pathlib import Path; from tests.integration.dbt.project import Platform; "
@@ -211,7 +212,9 @@ def test_flights_of_a_file_that_raw_no_longer_has_stay(platform: Platform) -> No
     assert platform.rows("select count(*) from fct_flights") == [(27_004,)]
 
 
-@pytest.mark.parametrize("noted", [True, False], ids=["with notes", "before there were notes"])
+@pytest.mark.parametrize(
+    "noted", [True, pytest.param(False, marks=pytest.mark.exhaustive)], ids=["with notes", "before there were notes"]
+)
 def test_rows_of_a_load_that_raw_has_lost_go_once_their_file_is_loaded_again(platform: Platform, noted: bool) -> None:
     for file in (platform.folder / "lake" / "flights").glob("*-flights-2013-01-15*"):
         file.unlink()

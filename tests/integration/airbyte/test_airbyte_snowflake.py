@@ -83,6 +83,7 @@ def test_a_deduplicated_stream_of_changes_holds_the_newest_one_of_each_key_and_d
     assert warehouse.rows("SELECT id, name FROM things ORDER BY id") == rows
 
 
+@pytest.mark.exhaustive
 def test_an_overwritten_table_holds_only_the_newest_generation(
     mock: Mock, landing: Landing, warehouse: Snowflake
 ) -> None:
@@ -95,6 +96,7 @@ def test_an_overwritten_table_holds_only_the_newest_generation(
     assert warehouse.rows("SELECT id, _airbyte_generation_id FROM orders") == [(3, 2)]
 
 
+@pytest.mark.exhaustive
 def test_a_clear_empties_the_table_and_makes_every_file_unread(
     mock: Mock, landing: Landing, warehouse: Snowflake
 ) -> None:
@@ -123,6 +125,7 @@ def test_secrets_are_shown_masked_and_kept_when_they_come_back_so(
         assert found.configuration.credentials.password.get_secret_value() == PASSWORD
 
 
+@pytest.mark.exhaustive
 def test_a_key_pair_logs_in_and_credentials_that_are_refused_fail_the_job_at_once(
     mock: Mock, landing: Landing, warehouse: Snowflake, key: rsa.RSAPrivateKey
 ) -> None:
@@ -173,6 +176,7 @@ def test_a_lake_refuses_to_deduplicate_as_airbyte_does(mock: Mock) -> None:
     assert said.startswith(f"Cannot set sync mode to {DEDUP} for stream orders. Valid sync modes are: [full_refresh")
 
 
+@pytest.mark.exhaustive
 def test_a_refresh_reads_anew_and_keeps_or_removes_the_rows_of_former_generations(
     warehouse: Snowflake, mock: Mock, landing: Landing
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 from pyarrow import parquet
 
 from tests.integration.airbyte.running_mock import V1, Landing, Mock, Start
@@ -31,6 +32,7 @@ def test_a_sync_fills_a_typed_table_with_airbytes_columns(mock: Mock, landing: L
     assert second[:3] == (2, None, 2.0)
 
 
+@pytest.mark.exhaustive
 def test_inferred_columns_grow_with_the_files(mock: Mock, landing: Landing, warehouse: Snowflake) -> None:
     add_streams(mock, {"name": "things"})
     connection = warehouse.connect(mock, stream="things")
@@ -74,6 +76,7 @@ def test_nested_values_and_times_have_the_types_that_airbytes_destination_gives_
     ]
 
 
+@pytest.mark.exhaustive
 def test_inferred_nested_columns_take_every_value_of_later_files(
     mock: Mock, landing: Landing, warehouse: Snowflake
 ) -> None:
@@ -108,6 +111,7 @@ def test_a_later_file_widens_a_column_of_the_table_and_earlier_rows_stay_right(
         assert warehouse.rows("SELECT zip, price FROM orders WHERE id = 3") == [("7", 7.0)]
 
 
+@pytest.mark.exhaustive
 def test_times_that_become_text_keep_their_microseconds(
     start: Start, landing: Landing, warehouse: Snowflake, tmp_path: Path
 ) -> None:
@@ -126,6 +130,7 @@ def test_times_that_become_text_keep_their_microseconds(
     ]
 
 
+@pytest.mark.exhaustive
 def test_like_airbyte_columns_of_csv_and_dates_of_files_are_varchar(
     start: Start, landing: Landing, warehouse: Snowflake
 ) -> None:
@@ -142,6 +147,7 @@ def test_like_airbyte_columns_of_csv_and_dates_of_files_are_varchar(
         assert (id_, at, date[-8:]) == ("007", "2013-01-01T10:00:00Z", ".000000Z")
 
 
+@pytest.mark.exhaustive
 def test_a_column_that_waits_for_approval_comes_to_the_table_once_the_connection_is_active_again(
     warehouse: Snowflake, mock: Mock, landing: Landing
 ) -> None:

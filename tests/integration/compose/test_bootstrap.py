@@ -135,6 +135,7 @@ def test_the_plan_names_what_would_change_and_changes_nothing(
         assert "canary" not in plan
 
 
+@pytest.mark.exhaustive
 def test_a_plan_that_cannot_be_made_says_why(
     client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +151,7 @@ def test_models_are_compared_by_their_sql_alone() -> None:
     assert [line for line in shown if line[0] in "+-" and line[1] not in "+-"] == ["-select 2", "-from b", "+from c"]
 
 
+@pytest.mark.exhaustive
 def test_every_model_compiles_for_duckdb_without_its_warehouse(tmp_path: Path) -> None:
     settings = Settings(lake_dir=tmp_path / "Ann's (lake)", warehouse_path=tmp_path / "none.duckdb")
     models = {file.stem for file in (PROJECT / "dbt_project" / "models").rglob("*.sql")}

@@ -102,6 +102,7 @@ def test_a_run_has_its_own_environment_output_and_folder_and_ends_well(start: St
     eventually(lambda: not lives(process_of(tmp_path)))
 
 
+@pytest.mark.exhaustive
 def test_a_run_ends_with_the_code_that_it_has_where_it_is_started_anew(start: Start, tmp_path: Path) -> None:
     (tmp_path / "go").touch()
     codes = []
@@ -144,6 +145,7 @@ def test_without_a_server_a_run_is_started_anew(start: Start, tmp_path: Path) ->
     assert "services.fork_server" not in (tmp_path / "parent").read_text()
 
 
+@pytest.mark.exhaustive
 def test_macros_are_compiled_under_the_texts_that_dbt_asks_for(tmp_path: Path) -> None:
     script = f"""
 import services.fork_server

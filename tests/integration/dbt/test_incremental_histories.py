@@ -178,6 +178,7 @@ def test_an_incremental_build_leaves_what_staging_and_the_facts_show(
     assert differing(platform, from_scratch(platform, tmp_path / "scratch")) == [], "\n".join(history)
 
 
+@pytest.mark.exhaustive
 def test_after_a_compaction_nothing_counts_as_changed(
     empty: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.integration.dbt.project import PROJECT, Platform, broken
 
 TABLES = (
@@ -15,6 +17,7 @@ TABLES = (
 LOOKED = "select reader from _dbt_reads where reader like '%.{}.%'"
 
 
+@pytest.mark.exhaustive
 def test_a_warehouse_outlives_the_name_of_its_project(thirty_days: Platform, january: Platform, tmp_path: Path) -> None:
     platform = thirty_days.copy(tmp_path / "platform")
     project = tmp_path / "project"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.integration.dbt.project import Platform
 
 OF_AIRLINES = "relationships_fct_flights_carrier__carrier__ref_dim_airlines_"
@@ -33,6 +35,7 @@ def test_all_rows_are_looked_at_once_a_dimension_has_changed(platform: Platform)
     assert all("flights-2013-01-" in file for (file,) in files), "each row that fails names its file"
 
 
+@pytest.mark.exhaustive
 def test_a_row_that_no_load_brought_is_found_by_a_full_run_alone(platform: Platform) -> None:
     build(platform)
     platform.sql("insert into fct_flights from fct_flights where flight_date = '2013-01-10' limit 1")

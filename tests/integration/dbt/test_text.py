@@ -20,6 +20,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     return platform
 
 
+@pytest.mark.exhaustive
 def test_columns_of_text_make_the_same_marts_as_typed_ones(text: Platform, january: Platform) -> None:
     for mart in MARTS:
         columns = (

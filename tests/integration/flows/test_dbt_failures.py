@@ -48,6 +48,7 @@ def test_a_failing_dbt_test_is_named_and_the_published_tables_stay(loaded: Platf
     assert loaded.count("fct_flights") == 20
 
 
+@pytest.mark.exhaustive
 def test_packages_that_were_cleaned_away_are_installed_again(
     platform: Platform, own_project: Path, tmp_path: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_packages_that_were_cleaned_away_are_installed_again(
     assert installed.is_file()
 
 
+@pytest.mark.exhaustive
 def test_a_model_that_does_not_compile_is_named(loaded: Platform, own_project: Path) -> None:
     (own_project / "models" / "marts" / "broken.sql").write_text("select * from {{ ref('nowhere') }}")
     text = fails(dbt_transform, DbtFailed)
@@ -82,6 +84,7 @@ def held(warehouse: Path) -> Iterator[subprocess.Popen[bytes]]:
         yield holder
 
 
+@pytest.mark.exhaustive
 def test_a_warehouse_that_another_process_has_open_is_named_with_that_process(loaded: Platform) -> None:
     with held(loaded.warehouse) as holder:
         text = fails(dbt_transform, WarehouseLocked)
@@ -90,6 +93,7 @@ def test_a_warehouse_that_another_process_has_open_is_named_with_that_process(lo
     dbt_transform()
 
 
+@pytest.mark.exhaustive
 def test_a_reader_that_closes_the_warehouse_in_time_does_not_keep_it_from_being_published(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,7 @@ def test_each_change_is_told_once_in_an_artifact_and_an_event(loaded: Platform, 
     assert len(artifacts()) == before + 1, artifacts()[0]
 
 
+@pytest.mark.exhaustive
 def test_a_run_is_well_although_the_comparison_fails(loaded: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise OSError("the disk is away")

@@ -131,6 +131,7 @@ def test_a_file_of_the_batch_that_brought_no_row_fails_the_run_after_all_else_we
     assert platform.count("fct_flights") == 20
 
 
+@pytest.mark.exhaustive
 def test_files_of_another_bucket_than_the_sensors_are_missed_and_not_taken_for_removed(platform: Platform) -> None:
     platform.put_reference()
     platform.put("flights/2013-01-01.csv.gz", flights(1))
@@ -164,6 +165,7 @@ def test_files_that_an_adopted_sync_was_too_early_for_are_loaded_by_a_second_one
     assert platform.count("fct_flights") == 20
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_two_pipelines_at_once_take_turns_at_the_warehouse(platform: Platform) -> None:
     platform.put_reference()
@@ -174,6 +176,7 @@ def test_two_pipelines_at_once_take_turns_at_the_warehouse(platform: Platform) -
     assert all(node.status != "error" for result in results for node in result.nodes)
 
 
+@pytest.mark.exhaustive
 @every_mode
 def test_a_file_uploaded_again_unchanged_counts_as_arrived(loaded: Platform, mode: Mode) -> None:
     key = loaded.put("flights/2013-01-01.csv.gz", flights(1))

@@ -76,6 +76,7 @@ def test_a_removal_that_was_interrupted_is_completed_by_another(
     assert poisoned.count("fct_flights") == 20
 
 
+@pytest.mark.exhaustive
 def test_another_removal_rebuilds_also_what_an_interrupted_one_had_emptied(poisoned: Platform) -> None:
     """A first attempt that took the rows of one table out and failed at another is no longer known to the second."""
     removal.set_aside(poisoned.s3, poisoned.bucket, KEY)
@@ -110,6 +111,7 @@ def test_a_removal_says_what_it_means_and_asks(
     assert loaded.raw_rows("flights") == 20
 
 
+@pytest.mark.exhaustive
 def test_a_removal_that_another_files_rows_keep_from_its_end_says_what_is_done(
     loaded: Platform, caplog: pytest.LogCaptureFixture
 ) -> None:

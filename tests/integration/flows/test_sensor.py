@@ -265,6 +265,7 @@ def test_a_batch_with_a_file_that_brings_no_row_is_parked_at_once(platform: Plat
     assert stray in parked.reason
 
 
+@pytest.mark.exhaustive
 def test_a_file_that_was_removed_after_it_was_seen_holds_up_neither_its_batch_nor_the_sensor(
     platform: Platform, deployment: str
 ) -> None:

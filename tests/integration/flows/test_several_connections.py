@@ -179,6 +179,7 @@ def test_a_file_goes_to_the_connections_that_read_it(platform: Platform, weather
         assert client.connections_of([CONNECTION_ID], platform.bucket, ["elsewhere/flights/a.csv"]) == []
 
 
+@pytest.mark.exhaustive
 def test_a_run_for_files_syncs_the_connections_that_read_them_and_a_run_for_none_syncs_all(
     platform: Platform, weather: str
 ) -> None:

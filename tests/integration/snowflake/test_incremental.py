@@ -59,6 +59,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
 
 
+@pytest.mark.exhaustive
 def test_what_a_day_reads_is_bounded_by_its_files(world: World) -> None:
     world.load("*-10.csv.gz", TODAY)
     sent = world.build()

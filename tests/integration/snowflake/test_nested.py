@@ -90,6 +90,7 @@ def _load(snowflake: SnowflakePlatform, types: dict[str, str], rows: list[dict[s
         cursor.execute(COPY.format(table='"RAW"."ORDERS"', columns=names, stage='"RAW"."orders"', file=file.name))
 
 
+@pytest.mark.exhaustive
 def test_staging_has_the_same_nested_values_on_both_warehouses(
     platforms: tuple[Platform, SnowflakePlatform], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,6 +128,7 @@ def test_dbt_finds_its_connection_to_snowflake_in_order(both: Both) -> None:
     assert both.snowflake.dbt("debug").success
 
 
+@pytest.mark.exhaustive
 def test_every_model_compiles_for_snowflake_as_for_a_first_build(both: Both, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in variables(both.snowflake.emulator).items():
         monkeypatch.setenv(name, value)
@@ -136,6 +137,7 @@ def test_every_model_compiles_for_snowflake_as_for_a_first_build(both: Both, mon
     assert "where not exists" not in found["fct_flights"]
 
 
+@pytest.mark.exhaustive
 def test_the_documentation_describes_the_tables_on_snowflake(both: Both) -> None:
     run = both.snowflake.dbt("docs", "generate")
     assert run.success, run.exception
@@ -144,6 +146,7 @@ def test_the_documentation_describes_the_tables_on_snowflake(both: Both) -> None
     assert catalog["nodes"]["model.local_data_platform.fct_flights"]["columns"]["FLIGHT_NUMBER"]["type"] == "NUMBER"
 
 
+@pytest.mark.exhaustive
 def test_a_seed_is_loaded_again_and_again(both: Both, tmp_path: Path) -> None:
     (tmp_path / "seeds").mkdir()
     (tmp_path / "seeds" / "hubs.csv").write_text("faa,since\nJFK,1948-07-01\nEWR,1928-10-01\n")
@@ -166,6 +169,7 @@ def _utc(value: Any) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
+@pytest.mark.exhaustive
 def test_values_that_are_not_of_their_type_are_counted_and_named_on_snowflake(both: Both) -> None:
     both.snowflake.rows(
         "insert into raw.airports (_airbyte_raw_id, _airbyte_extracted_at, _airbyte_meta, _ab_source_file_url, "

@@ -101,6 +101,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("histories")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("seed", numbers_of_histories(1))
 def test_readers_of_snowflake_see_what_was_tested(folder: Path, emulator: Emulator, seed: int) -> None:
     history(SnowflakeWorld(folder, emulator), seed)

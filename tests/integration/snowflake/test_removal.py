@@ -32,6 +32,7 @@ def emulator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulat
         yield running
 
 
+@pytest.mark.exhaustive
 def test_a_files_rows_are_counted_and_leave_raw_and_the_snapshots(emulator: Emulator) -> None:
     dbt, warehouse = Connections(None).dbt(), Connections(None).warehouse()
     result = dbt.run("build", "--select", "+planes_snapshot")

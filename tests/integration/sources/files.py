@@ -22,12 +22,12 @@ from tests.integration.sources.case import (
 )
 
 
-def wide() -> Case:
-    """A thousand columns, three types by turns."""
+def wide(columns: int) -> Case:
+    """A file with many columns, three types by turns."""
     kinds = [("bigint", number), ("varchar", text), ("decimal(18,1)", decimal)]
-    header = ",".join(f"c{at}" for at in range(1000))
-    row = lambda n: ",".join([str(n), "x", "0.5"][at % 3] if at else str(n) for at in range(1000))  # noqa: E731
-    return of_csv("wide.csv", lines(header, row, 5), {f"c{at}": kinds[at % 3] for at in range(1000)}, key=("c0",))
+    header = ",".join(f"c{at}" for at in range(columns))
+    row = lambda n: ",".join([str(n), "x", "0.5"][at % 3] if at else str(n) for at in range(columns))  # noqa: E731
+    return of_csv("wide.csv", lines(header, row, 5), {f"c{at}": kinds[at % 3] for at in range(columns)}, key=("c0",))
 
 
 ORDINAL = date(2013, 1, 1).toordinal()
@@ -309,4 +309,3 @@ CASES = {
         key=("id",),
     ),
 }  # fmt: skip
-WIDE = wide()

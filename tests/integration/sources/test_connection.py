@@ -138,6 +138,7 @@ def test_a_stream_that_cannot_be_a_source_yet_says_why(table: str, columns: list
     assert bool(why_not(stream)) is bool(said)
 
 
+@pytest.mark.exhaustive
 def test_what_was_written_is_taken_out(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "platform_of", lambda *_: Running(desk.platform(tmp_path / "lake")))
     source = command.Sources(Console(file=io.StringIO()), desk.project, tmp_path, yes=True)

@@ -11,13 +11,13 @@ import duckdb
 import pytest
 
 from blocks.errors import PlatformError
-from services.sources.facts import Facts
+from services.sources.facts import MANY_COLUMNS, Facts
 from services.sources.spec import Spec
 from tests.integration.dbt.project import Platform, broken
 from tests.integration.snowflake.emulator import PASSWORD, USER, running_emulator
 from tests.integration.snowflake.project import SnowflakePlatform
 from tests.integration.sources.desk import Desk, empty_desk
-from tests.integration.sources.files import CASES, WIDE
+from tests.integration.sources.files import CASES, wide
 from tests.integration.sources.refused_files import REFUSALS, Refusal
 
 # dbt-snowflake's own: it hands its connector an option by the option's old name.
@@ -143,16 +143,17 @@ def test_the_key_is_proved_and_choices_are_told(name: str, added: dict[str, tupl
         assert any(words in each for each in told), told
 
 
-def test_a_file_may_have_a_thousand_columns(s3_url: str, tmp_path: Path) -> None:
-    desk = empty_desk(tmp_path)
-    (tmp_path / WIDE.name).write_bytes(WIDE.content)
-    _, spec = desk.add(tmp_path / WIDE.name, "wide")
+@pytest.mark.parametrize("columns", [MANY_COLUMNS + 1, pytest.param(1000, marks=pytest.mark.exhaustive)])
+def test_a_file_may_have_a_thousand_columns(s3_url: str, tmp_path: Path, columns: int) -> None:
+    desk, case = empty_desk(tmp_path), wide(columns)
+    (tmp_path / case.name).write_bytes(case.content)
+    _, spec = desk.add(tmp_path / case.name, "wide")
     desk.sync(s3_url, tmp_path / "lake")
     platform = desk.platform(tmp_path / "lake")
     assert broken(platform.build()) == [], platform.warnings
-    assert {column.name: column.type for column in spec.columns} == dict(WIDE.types)
-    types = list(WIDE.types.values())
-    assert cells(platform.rows(f"select {', '.join(WIDE.types)} from wide"), types) == cells(WIDE.rows, types)
+    assert {column.name: column.type for column in spec.columns} == dict(case.types)
+    types = list(case.types.values())
+    assert cells(platform.rows(f"select {', '.join(case.types)} from wide"), types) == cells(case.rows, types)
 
 
 @pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)

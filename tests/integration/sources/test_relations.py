@@ -14,6 +14,7 @@ from tests.integration.sources.case import lines
 from tests.integration.sources.desk import Desk
 
 
+@pytest.mark.exhaustive
 def test_values_that_are_keys_of_a_published_table_are_tested_to_be(desk: Desk, s3_url: str, tmp_path: Path) -> None:
     (customers := tmp_path / "customers.csv").write_text(lines("id,city", lambda n: f"{n},c{n}", 9))
     (orders := tmp_path / "orders.csv").write_text(

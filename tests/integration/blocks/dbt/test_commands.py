@@ -41,7 +41,7 @@ def test_the_environment_is_as_before_after_success_and_failure(
     assert os.environ["WAREHOUSE_PATH"] == "before"
 
 
-@both
+@each
 def test_a_failing_test_is_named_with_its_message_and_what_it_kept_from_running(project: Project) -> None:
     project.write("models/orders.sql", "select 1 as id union all select 1")
     with pytest.raises(DbtFailed, match=r"unique_orders_id \(fail\): Got 1 result.* 1 nodes? .*skipped") as caught:
@@ -113,7 +113,7 @@ def test_a_selection_that_matches_nothing_fails_and_names_similar_nodes(project:
         ("in process", ["--select=ordrs"]),
         ("in process", ["-sordrs"]),
         ("in process", ["--exclude", "orders", "totals"]),
-        ("child", ["--select=ordrs"]),
+        pytest.param("child", ["--select=ordrs"], marks=pytest.mark.exhaustive),
     ],
     indirect=["project"],
 )

@@ -11,14 +11,16 @@ import pytest
 from blocks.dbt.errors import DbtFailed, DbtTimedOut, WarehouseLocked
 from blocks.dbt.project import Dbt
 from blocks.turns import TurnMissed, turn
-from tests.integration.blocks.dbt.project import ENDLESS, Project, both, each
+from tests.integration.blocks.dbt.project import ENDLESS, Project, each
 
 Held = Callable[[Path], AbstractContextManager[int]]
 
 
 @each
 @pytest.mark.parametrize(
-    "command", [lambda dbt: dbt.run("build"), lambda dbt: dbt.freshness()], ids=["build", "freshness"]
+    "command",
+    [lambda dbt: dbt.run("build"), pytest.param(lambda dbt: dbt.freshness(), marks=pytest.mark.exhaustive)],
+    ids=["build", "freshness"],
 )
 def test_a_warehouse_that_another_process_has_open_is_named_with_its_pid(
     project: Project, held: Held, command: Callable[[Dbt], object]
@@ -40,7 +42,7 @@ def test_a_full_disk_is_said_to_be_full(project: Project, small_disk: Path) -> N
         full.run("run", "--select", "orders")
 
 
-@both
+@each
 def test_a_query_that_hangs_is_stopped_and_named_and_the_next_command_works(project: Project) -> None:
     project.write("models/endless.sql", ENDLESS)
     project.dbt.run("parse")
