@@ -14,7 +14,7 @@ from blocks.dbt.in_process import InProcess
 from blocks.errors import ConfigurationError
 from blocks.host import plain_path
 from blocks.landing import AwsAccess, s3_client
-from blocks.notifications import sqs_client
+from blocks.s3_events import sqs_client
 from blocks.settings import AIRBYTE_CONNECTION_ID_UNSET, Settings
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class S3Landing(Block):
         """Create a boto3 client for the queue.
 
         Raises:
-            blocks.notifications.QueueUnusable: `queue_url` is not a URL, or AWS's own configuration cannot be read.
+            blocks.s3_events.QueueUnusable: `queue_url` is not a URL, or AWS's own configuration cannot be read.
         """
         return sqs_client(self.queue_url, self.access)
 

@@ -8,7 +8,7 @@ from prefect.logging import get_logger
 from blocks.cursor import Cursor
 from blocks.errors import PlatformError, shown
 from blocks.landing import BEGINNING, LandedFile, LandingUnavailable, is_watched, look_up
-from blocks.notifications import Message, Notifications
+from blocks.s3_events import Message, Notifications
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -17,9 +17,9 @@ from blocks import connections
 from blocks.cursor import OVERLAP, CursorStore
 from blocks.errors import ConfigurationError, PlatformError, shown
 from blocks.landing import LandedFile
-from blocks.notifications import LONG_POLL_SECONDS, Notifications
 from blocks.prefect_client import PrefectUnavailable
 from blocks.runs import DeploymentRuns, DeploymentUnknown, run_name
+from blocks.s3_events import LONG_POLL_SECONDS, Notifications
 from flows.assets import link_to_page
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Runs, Sensor, Watch
@@ -61,7 +61,7 @@ def sensor(
 
     Raises:
         ConfigurationError: a setting or a parameter cannot be used.
-        blocks.landing.LandingUnavailable, blocks.notifications.QueueUnusable
+        blocks.landing.LandingUnavailable, blocks.s3_events.QueueUnusable
     """
     landing = connections.Connections(profile).landing
     prefix = landing.prefix if prefix is None else prefix

@@ -13,41 +13,10 @@ from starlette.testclient import TestClient
 
 from services.airbyte.app import create_app
 from services.airbyte.settings import Settings
+from tests.integration.airbyte.mock_config import CONFIG
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 from tests.integration.airbyte.snowflake_destination import Snowflake
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, public_pem, running_emulator
-
-CONFIG = """
-workspaces:
-  - {{workspaceId: 44444444-4444-4444-8444-444444444444, name: Test}}
-sources:
-  - sourceId: 22222222-2222-4222-8222-222222222222
-    name: Shop
-    workspaceId: 44444444-4444-4444-8444-444444444444
-    configuration:
-      bucket: {bucket}
-      prefix: inbound/
-      streams:
-        - name: orders
-          primaryKey: [id]
-          columns: {{id: integer, name: string, price: number, at: timestamp_with_timezone}}
-        - name: shops
-          primaryKey: [id]
-          columns: {{id: integer, name: string}}
-destinations:
-  - destinationId: 33333333-3333-4333-8333-333333333333
-    name: Lake
-    workspaceId: 44444444-4444-4444-8444-444444444444
-connections:
-  - connectionId: 11111111-1111-4111-8111-111111111111
-    name: Shop to lake
-    sourceId: 22222222-2222-4222-8222-222222222222
-    destinationId: 33333333-3333-4333-8333-333333333333
-    configurations:
-      streams:
-        - {{name: orders, syncMode: {mode}}}
-        - {{name: shops, syncMode: incremental_append}}
-"""
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from services.airbyte.formats import open_file
 from services.airbyte.formats.model import Limits
 from services.airbyte.formats.survey import Survey
 from services.airbyte.protocol import Committed, Done, Failed, Reading, S3Access, StreamTask, SyncTask, decode
+from tests.integration.airbyte.mock_config import mock_of
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
-from tests.integration.airbyte.test_airbyte_dialects import mock_of
 
 HEADER = "id,name,price,at\n"
 

@@ -1,8 +1,5 @@
 """A stream's `format`, by source-s3's names, says how its files are read."""
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.airbyte.formats.settings import NOT_SUPPORTED
-from tests.integration.airbyte.conftest import CONFIG
+from tests.integration.airbyte.mock_config import mock_of
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock, Start
 
 COLUMNS = {"id": "integer", "name": "string"}
@@ -89,19 +86,6 @@ CASES = {
     "no_suffix": Case(csv(), f"id,name\n{MANY}", ANTS, file="export"),
     "other_suffix": Case(csv(), f"id,name\n{MANY}", ANTS, file="a.parquet"),
 }
-
-
-@contextmanager
-def mock_of(start: Start, landing: Landing, streams: list[dict[str, Any]], tmp_path: Path) -> Iterator[Mock]:
-    text = CONFIG.format(bucket=landing.bucket, mode="incremental_append")
-    begin, end = text.index("        - name: orders"), text.index("destinations:")
-    made = "".join(f"        - {json.dumps(stream)}\n" for stream in streams)
-    text = f"{text[:begin]}{made}{text[end:]}"
-    text = text[: text.index("    configurations:")] + "    configurations:\n      streams:\n"
-    text += "".join(f"        - {{name: {stream['name']}, syncMode: incremental_append}}\n" for stream in streams)
-    (config := tmp_path / "dialects.yaml").write_text(text)
-    with start(config=config) as mock:
-        yield mock
 
 
 def test_every_setting_of_a_dialect_is_followed(start: Start, landing: Landing, tmp_path: Path) -> None:

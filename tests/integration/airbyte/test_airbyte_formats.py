@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.integration.airbyte.conftest import CONFIG
+from tests.integration.airbyte.mock_config import CONFIG
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 
 ROWS = "(VALUES (1, 'ant', 1.5), (2, NULL, 2)) AS t(id, name, price)"

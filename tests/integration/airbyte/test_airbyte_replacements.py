@@ -10,7 +10,7 @@ import pytest
 
 from blocks import lake
 from services.airbyte import failures, lake_lock
-from tests.integration.airbyte.conftest import CONFIG
+from tests.integration.airbyte.mock_config import CONFIG
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 
 HEADER = "id,name,price,at\n"

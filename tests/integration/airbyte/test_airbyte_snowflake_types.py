@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from tests.integration.airbyte.mock_config import mock_of
 from tests.integration.airbyte.running_mock import V1, Landing, Mock, Start
 from tests.integration.airbyte.snowflake_destination import ORDERS, Snowflake, add_streams, run
-from tests.integration.airbyte.test_airbyte_dialects import mock_of
 
 
 def test_a_sync_fills_a_typed_table_with_airbytes_columns(mock: Mock, landing: Landing, warehouse: Snowflake) -> None:

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from services.airbyte.formats.settings import FORMATS, NOT_SUPPORTED
+from tests.integration.airbyte.mock_config import mock_of
 from tests.integration.airbyte.running_mock import Landing, Start
 from tests.integration.airbyte.source_s3 import judge
 from tests.integration.airbyte.source_s3.cases import CASES, Case
 from tests.integration.airbyte.source_s3.differences import DIFFERENCES
 from tests.integration.airbyte.source_s3.generated import STREAMS
-from tests.integration.airbyte.test_airbyte_dialects import mock_of
 
 EXAMPLES = int(os.environ.get("SOURCE_S3_EXAMPLES", "100"))
 """Streams that are made up in a run."""

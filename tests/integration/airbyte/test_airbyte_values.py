@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from tests.integration.airbyte.conftest import CONFIG
+from tests.integration.airbyte.mock_config import CONFIG
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 
 NULLED, CUT = "NULLED", "TRUNCATED"

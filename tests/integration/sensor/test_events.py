@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from blocks.notifications import MOST_LETTER, Notifications, QueueUnusable
 from blocks.prefect_client import PrefectUnavailable
+from blocks.s3_events import MOST_LETTER, Notifications, QueueUnusable
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import sensor
 from services.content import BUCKET

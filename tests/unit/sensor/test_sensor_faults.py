@@ -24,8 +24,8 @@ from moto.core.models import botocore_stubber
 from blocks.cursor import CursorStore
 from blocks.errors import PlatformError
 from blocks.landing import AwsAccess, check_answers
-from blocks.notifications import Notifications
 from blocks.runs import DeploymentRuns
+from blocks.s3_events import Notifications
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Sensor, Watch
 from services.embedded.queue import make_queue
@@ -139,7 +139,7 @@ def _answer(url: str, status: int, body: str) -> AWSResponse:
 
 @pytest.fixture(autouse=True)
 def nowhere_else(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("blocks.notifications.VISIBILITY_SECONDS", 1)
+    monkeypatch.setattr("blocks.s3_events.VISIBILITY_SECONDS", 1)
     monkeypatch.setattr("flows.sensors.arrivals.REFUSED_SECONDS", 1)
     with mock_aws(), FakePrefect.without_retries():
         yield
@@ -158,7 +158,7 @@ def three_polls(outside: Outside) -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_three_polls_make_all_kinds_of_calls(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # No message comes again: on a busy machine a poll may take longer than a second.
-    monkeypatch.setattr("blocks.notifications.VISIBILITY_SECONDS", 600)
+    monkeypatch.setattr("blocks.s3_events.VISIBILITY_SECONDS", 600)
     outside = Outside(mode)
     monkeypatch.setattr("blocks.prefect_client.get_client", outside.prefect.client)
     three_polls(outside)

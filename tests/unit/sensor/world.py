@@ -15,8 +15,8 @@ from urllib.parse import quote_plus
 from blocks.batches import Batch, Failed, Outcome
 from blocks.cursor import CursorStore
 from blocks.landing import LandedFile
-from blocks.notifications import Notifications
 from blocks.prefect_client import PrefectUnavailable
+from blocks.s3_events import Notifications
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Sensor, Watch
 from tests.unit.sensor.aws import FakeS3, FakeSQS
