@@ -35,8 +35,8 @@ SECONDS = 600
 LINEAGE_SECONDS = 120
 """Timeout for the column lineage."""
 NICE = 15
-PRINT, NEW = ".print", ".new"
-"""The file that records what the docs were made from, and the folder for new docs."""
+PRINT, NEW, LOCK = ".print", ".new", ".lock"
+"""The file that records what docs are made from, the folder for new docs, and the lock of the process that writes."""
 COLIBRI = Path(sys.prefix) / "lineage"
 """The folder in which dbt-colibri and its dependencies are installed, apart from the platform's packages."""
 TRACED, UNTRACED = "traced.json", "colibri-parsing-errors.json"
@@ -71,13 +71,12 @@ def made_of(project: Path, tables: Mapping[str, Iterable[str]]) -> str:
 
 
 def start(folder: Path, profile: str | None, print_: str) -> bool:
-    """Start a process that writes the docs; return False if they are up to date.
+    """Start a process that writes the docs; return False if they are up to date or being written.
 
     The process ends when the parent of this process, the worker, ends.
     """
-    with suppress(OSError):
-        if (folder / PRINT).read_text(encoding="utf-8") == print_:
-            return False
+    if _print_of(folder) == print_ or (_print_of(folder / NEW) == print_ and _is_locked(folder)):
+        return False
     folder.mkdir(parents=True, exist_ok=True)
     named = ["--profile", profile] if profile else []
     with (folder / "docs.log").open("wb") as log:
@@ -92,22 +91,45 @@ def start(folder: Path, profile: str | None, print_: str) -> bool:
 def write(dbt: Dbt, folder: Path, print_: str) -> None:
     """Write and replace `index.html` (dbt's docs), `manifest.json`, `catalog.json` and `lineage/`.
 
+    If another process is writing docs, wait for it, and then write only if it has written others.
+
     Raises:
         PlatformError: dbt failed. The old docs stay.
+        filelock.Timeout: the other process does not end.
     """
+    with FileLock(folder / LOCK, timeout=SECONDS):
+        if not print_ or _print_of(folder) != print_:
+            _write(dbt, folder, print_)
+
+
+def _write(dbt: Dbt, folder: Path, print_: str) -> None:
     new = folder / NEW
     shutil.rmtree(new, ignore_errors=True)  # a killed process may have left it
     new.mkdir(parents=True)
+    (new / PRINT).write_text(print_, encoding="utf-8")
     try:
         _generate(dbt, new)
         traced = trace(new, dict(_in_files(new)))
         for page in (new / "index.html", *([new / "lineage" / "index.html"] if traced else [])):
             page.write_text(page.read_text(encoding="utf-8").replace("<head>", f"<head>{HEAD}", 1), encoding="utf-8")
-        for part in ("index.html", "manifest.json", "catalog.json", *(["lineage"] if traced else [])):
+        for part in ("index.html", "manifest.json", "catalog.json", *(["lineage"] if traced else []), PRINT):
             _replace(new / part, folder / part)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    (folder / PRINT).write_text(print_, encoding="utf-8")
+
+
+def _print_of(folder: Path) -> str | None:
+    with suppress(OSError):
+        return (folder / PRINT).read_text(encoding="utf-8")
+    return None
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def _generate(dbt: Dbt, new: Path) -> None:
@@ -238,8 +260,7 @@ def main() -> int:
     if options.pid:
         threading.Thread(target=_end_with, args=[options.pid], daemon=True).start()
     try:
-        with FileLock(options.folder / ".lock", timeout=SECONDS):
-            write(Connections(options.profile).dbt(logger.info), options.folder, options.print)
+        write(Connections(options.profile).dbt(logger.info), options.folder, options.print)
     except (PlatformError, Timeout, OSError, duckdb.Error, subprocess.TimeoutExpired) as error:
         logger.error("The docs were not written. The old ones stay. %s", error)
         return 1

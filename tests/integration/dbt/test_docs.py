@@ -5,6 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from filelock import FileLock
 
 from blocks import docs
 from blocks.dbt.project import Dbt
@@ -75,6 +76,7 @@ def test_the_docs_are_pages_of_one_file_beside_their_print(folder: Path) -> None
         "catalog.json",
         "lineage",
         ".print",
+        ".lock",
     }
     page = (folder / "index.html").read_text()
     assert "The worst delay." in page
@@ -133,3 +135,20 @@ def test_a_project_that_cannot_be_read_leaves_the_old_docs(folder: Path, tmp_pat
             Dbt(tmp_path, "dev", {"LAKE_DIR": str(tmp_path)}, warehouse=tmp_path / "none.duckdb"), folder, "second"
         )
     assert (folder / "index.html").read_text() == text
+
+
+def test_docs_that_another_process_has_written_or_is_writing_are_not_written_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable = Dbt(tmp_path, "dev", {"LAKE_DIR": str(tmp_path)}, warehouse=tmp_path / "none.duckdb")
+    docs.write(unreadable, folder, "first")
+    started: list[object] = []
+    monkeypatch.setattr(docs.subprocess, "Popen", lambda command, **_: started.append(command))
+    (folder / docs.NEW).mkdir()
+    (folder / docs.NEW / docs.PRINT).write_text("second")
+    with FileLock(folder / docs.LOCK):
+        assert not docs.start(folder, None, "second")
+        assert started == []
+        assert docs.start(folder, None, "third")
+    assert docs.start(folder, None, "second"), "the process that was writing them was killed"
+    assert len(started) == 2
