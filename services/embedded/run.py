@@ -1,5 +1,6 @@
 """Runs one command on its own services with the landing folder's files. The services end with it; nothing is kept."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ def main(command: Sequence[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        if not shutil.which(command[0]):
+            raise PlatformError(f"{command[0]} is not a program. Check its name, and whether it is on the PATH.")
         with tempfile.TemporaryDirectory(prefix="platform-") as folder:
             return _run(command, Path(folder), console)
     except KeyboardInterrupt:

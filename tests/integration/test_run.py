@@ -50,11 +50,12 @@ def test_one_that_is_ended_leaves_nothing_behind(tmp_path: Path, number: signal.
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_command_that_is_not_there_is_named_before_anything_starts(tmp_path: Path) -> None:
     with started(tmp_path, "no-such-command") as run:
         _, err = run.communicate(timeout=240)
     assert run.returncode == 1
-    assert "no-such-command" in err
+    assert "no-such-command is not a program. Check its name" in err
+    assert "Starting" not in err
 
 
 def test_without_a_command_it_says_how(tmp_path: Path) -> None:
