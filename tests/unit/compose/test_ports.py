@@ -43,6 +43,8 @@ def test_compose_publishes_each_port_and_checks_the_health_on_it() -> None:
     health = [(name, service.get("healthcheck", {}).get("test")) for name, service in services.items()]
     asked = {name: int(test[2]) for name, test in health if name in BY_SERVICE and isinstance(test, list)}
     assert asked == {"console": ports.CONSOLE, "alerts": ports.ALERTS}
+    # Images of earlier versions have no default port.
+    assert {name: int(services[name]["command"][6]) for name in asked} == asked
 
 
 def test_each_image_announces_the_port_of_its_service() -> None:
