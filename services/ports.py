@@ -10,3 +10,13 @@ S3 = 4566
 CONSOLE = 8300
 SNOWFLAKE = 8085
 ALERTS = 8090
+
+BY_SERVICE = {
+    "prefect-server": PREFECT,
+    "airbyte": AIRBYTE,
+    "localstack": S3,
+    "console": CONSOLE,
+    "snowflake": SNOWFLAKE,
+    "alerts": ALERTS,
+}
+"""The ports by the services' names in docker-compose.yml."""

@@ -167,19 +167,20 @@ class Compose:
             raise ComposeError(done.stderr.strip() or f"`docker compose {arguments[0]}` failed.")
         return done.stdout.strip()
 
-    def address(self, service: str, port: int) -> str | None:
+    def address(self, service: str) -> str | None:
         """Return the address of a service's port on this machine, e.g. 127.0.0.1:4200; None if it has none."""
-        done = subprocess.run(self.command("port", service, str(port)), capture_output=True, text=True, check=False)
+        command = self.command("port", service, str(ports.BY_SERVICE[service]))
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout.strip() or None
 
-    def running(self, service: str, port: int) -> str:
+    def running(self, service: str) -> str:
         """Return the address of a running service's port on this machine.
 
         Raises:
             ComposeError: the service is not running, or has no port here.
         """
         self.need(service)
-        if found := self.address(service, port):
+        if found := self.address(service):
             return found
         raise ComposeError(f"{service} has no port on this machine. `{self.profile.make('ps')}` shows its state.")
 

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from blocks.names import Names, main_deployment, ui
-from services import ports
 from services.compose.engine import Compose
 from services.compose.profile import ComposeError, Profile
 from services.compose.secrets import secret
@@ -37,9 +36,7 @@ def prefect_of(compose: Compose) -> "Prefect":
     """
     profile = compose.profile
     here = "prefect" in profile.services
-    url = (
-        f"http://{compose.running('prefect-server', ports.PREFECT)}/api" if here else profile.values["PREFECT_API_URL"]
-    )
+    url = f"http://{compose.running('prefect-server')}/api" if here else profile.values["PREFECT_API_URL"]
     return Prefect(url, authorization(profile), profile.names, profile.make("ps"), profile.values.get("CA_FILE", ""))
 
 

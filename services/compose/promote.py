@@ -1,19 +1,10 @@
 """`make promote`: show what a profile would change, and change it."""
 
-from services.compose.engine import Compose
+from services.compose.engine import OVERRIDABLE, Compose
 from services.compose.image import need_image
 from services.compose.profile import ComposeError, Profile, load
 
-MACHINE_VALUES = {
-    "PROFILE",
-    "COMPOSE_PROJECT_NAME",
-    "PREFECT_PORT",
-    "AIRBYTE_PORT",
-    "S3_PORT",
-    "CONSOLE_PORT",
-    "PIP_CONFIG_FILE",
-    "BUILD_CA_FILE",
-}
+MACHINE_VALUES = {"PROFILE", *OVERRIDABLE}
 
 
 def promote(compose: Compose, origin: str, apply: bool, takeover: bool = False) -> int:

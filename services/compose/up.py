@@ -185,13 +185,7 @@ def has_landed(compose: Compose) -> bool:
 def banner(compose: Compose) -> str:
     """Return the text that `make up` ends with: addresses, and commands to try next."""
     page, prefect, airbyte, s3 = (
-        compose.address(service, port)
-        for service, port in (
-            ("console", ports.CONSOLE),
-            ("prefect-server", ports.PREFECT),
-            ("airbyte", ports.AIRBYTE),
-            ("localstack", ports.S3),
-        )
+        compose.address(service) for service in ("console", "prefect-server", "airbyte", "localstack")
     )
     rows = [
         ("the page", page, ""),

@@ -1,11 +1,10 @@
-"""`python -m services.console`: serve the page until the process ends."""
+"""`python -m services.console --port 8300`: serve the page until the process ends."""
 
 import argparse
 from urllib.parse import urlsplit
 
 from blocks.names import Names
 from blocks.settings import PrefectServer, Settings
-from services import ports
 from services.console.app import Page, create_app
 from services.guard.rules import LOOPBACK
 from services.quiet import serve
@@ -18,7 +17,7 @@ SECONDS = 5.0
 def main() -> None:
     """Serve the page until the process ends."""
     parser = argparse.ArgumentParser(prog="python -m services.console", description=__doc__)
-    parser.add_argument("--port", type=int, default=ports.CONSOLE, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--profile", default="", help="name of the profile")
     parser.add_argument("--airbyte-port", default="", help="port of the mock Airbyte on this machine")

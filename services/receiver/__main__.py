@@ -1,4 +1,4 @@
-"""Store messages sent by POST, and show them by GET: `python -m services.receiver --folder data/alerts`."""
+"""Store messages sent by POST, and show them by GET: `python -m services.receiver --port 8090 --folder data/alerts`."""
 
 import argparse
 import contextlib
@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from services import ports
 from services.guard.asgi import Guard
 from services.quiet import serve
 from services.receiver.messages import Messages, line
@@ -47,7 +46,7 @@ def create_app(messages: Messages) -> Guard:
 def main() -> None:
     """Serve until the process is stopped."""
     parser = argparse.ArgumentParser(prog="python -m services.receiver", description=__doc__)
-    parser.add_argument("--port", type=int, default=ports.ALERTS, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--folder", type=Path, required=True, help="folder to store the messages in")
     options = parser.parse_args()

@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back_and_the_same_file_changes_nothing(name: st
     assert desk.project.changes_to_write(known) == []
 
 
-def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk, s3_url: str, tmp_path: Path) -> None:
+def test_each_difference_is_told_and_accepting_all_keeps_every_value(desk: Desk, s3_url: str, tmp_path: Path) -> None:
     (first := tmp_path / "orders.csv").write_text(FIRST)
     (second := tmp_path / "orders-2.csv").write_text(SECOND)
     desk.add(first, "orders", key="Order ID")
@@ -74,7 +74,7 @@ def test_each_difference_is_told_and_taking_up_all_keeps_every_value(desk: Desk,
     ]
 
 
-def test_a_missing_column_that_was_taken_up_is_not_asked_about_again(desk: Desk, tmp_path: Path) -> None:
+def test_a_missing_column_that_was_accepted_is_not_asked_about_again(desk: Desk, tmp_path: Path) -> None:
     (first := tmp_path / "orders.csv").write_text(FIRST)
     (second := tmp_path / "orders-2.csv").write_text("Order ID,day,paid,amount,status\n41,01.12.2013,yes,1.00,open\n")
     desk.add(first, "orders", key="Order ID")

@@ -12,15 +12,8 @@ from blocks.settings import Settings
 from services import ports
 from services.compose.profile import PROJECT
 from services.content import BUCKET, CONNECTIONS, PREFIX
+from services.ports import BY_SERVICE
 
-BY_SERVICE = {
-    "prefect-server": ports.PREFECT,
-    "airbyte": ports.AIRBYTE,
-    "localstack": ports.S3,
-    "console": ports.CONSOLE,
-    "snowflake": ports.SNOWFLAKE,
-    "alerts": ports.ALERTS,
-}
 BY_VARIABLE = {
     "PREFECT_PORT": ports.PREFECT,
     "AIRBYTE_PORT": ports.AIRBYTE,
@@ -43,8 +36,8 @@ def test_compose_publishes_each_port_and_checks_the_health_on_it() -> None:
     health = [(name, service.get("healthcheck", {}).get("test")) for name, service in services.items()]
     asked = {name: int(test[2]) for name, test in health if name in BY_SERVICE and isinstance(test, list)}
     assert asked == {"console": ports.CONSOLE, "alerts": ports.ALERTS}
-    # Images of earlier versions have no default port.
-    assert {name: int(services[name]["command"][6]) for name in asked} == asked
+    commands = {name: services[name]["command"] for name in asked}
+    assert {name: int(words[words.index("--port") + 1]) for name, words in commands.items()} == asked
 
 
 def test_each_image_announces_the_port_of_its_service() -> None:
