@@ -18,8 +18,8 @@ from statistics import median
 import duckdb
 
 from benchmarks.figures import ROOT, Figure, figure
-from services.airbyte.compaction import compact
-from services.airbyte.convert import connect
+from services.airbyte.load.compaction import compact
+from services.airbyte.load.convert import connect
 
 LANDING = ROOT / "localstack" / "landing"
 MONTH, DAYS = 27_004, 31

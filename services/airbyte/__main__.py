@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from services.airbyte.config_file import ConfigError
+from services.airbyte.catalog.config_file import ConfigError
 from services.airbyte.server import Server
 from services.airbyte.settings import Settings
 

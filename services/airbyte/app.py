@@ -12,17 +12,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
 from services.airbyte import problems
-from services.airbyte.catalog import Catalog
-from services.airbyte.config import Config
+from services.airbyte.catalog.catalog import Catalog
+from services.airbyte.catalog.config import Config
+from services.airbyte.catalog.config_file import ConfigError, load_config, with_bucket
 from services.airbyte.config_changes import ConfigChanges
-from services.airbyte.config_file import ConfigError, load_config, with_bucket
-from services.airbyte.endpoints import Mock
-from services.airbyte.engine import Engine
 from services.airbyte.faults import FaultRequest, Faults
+from services.airbyte.jobs.engine import Engine
+from services.airbyte.jobs.store import Store
 from services.airbyte.resources import Resources
 from services.airbyte.routes import configuration_api, faults, jobs, not_done, pages, resources, tokens
+from services.airbyte.routes.endpoints import Mock
 from services.airbyte.settings import Settings
-from services.airbyte.store import Store
 from services.airbyte.tokens import Tokens
 from services.guard.asgi import Guard
 

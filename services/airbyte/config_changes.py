@@ -4,14 +4,14 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from services.airbyte.catalog import Catalog
-from services.airbyte.config import Config
-from services.airbyte.config_file import ConfigError
-from services.airbyte.engine import Engine
+from services.airbyte.catalog.catalog import Catalog
+from services.airbyte.catalog.config import Config
+from services.airbyte.catalog.config_file import ConfigError
+from services.airbyte.jobs.engine import Engine
+from services.airbyte.jobs.store import Store
 from services.airbyte.names import printable
 from services.airbyte.resources import Resources
 from services.airbyte.settings import Settings
-from services.airbyte.store import Store
 
 log = logging.getLogger("airbyte")
 SECONDS = 1.0

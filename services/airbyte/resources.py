@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 from pydantic import ValidationError
 
 from services.airbyte import problems
-from services.airbyte.catalog import KINDS, Catalog, Resource, id_of
-from services.airbyte.config import Connection, Destination, Source, StreamChoice, Tag, Workspace
-from services.airbyte.config_file import ConfigError, relevant_errors
-from services.airbyte.destination_config import REVEAL, restore_secrets
-from services.airbyte.store import Store
-from services.airbyte.stream_choices import choice_error
+from services.airbyte.catalog.catalog import KINDS, Catalog, Resource, id_of
+from services.airbyte.catalog.config import Connection, Destination, Source, StreamChoice, Tag, Workspace
+from services.airbyte.catalog.config_file import ConfigError, relevant_errors
+from services.airbyte.catalog.destination_config import REVEAL, restore_secrets
+from services.airbyte.catalog.stream_choices import choice_error
+from services.airbyte.jobs.store import Store
 
 log = logging.getLogger("airbyte")
 ENUMS = ("status", "namespaceDefinition", "nonBreakingSchemaUpdatesBehavior", "scheduleType", "syncMode")

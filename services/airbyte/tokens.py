@@ -5,8 +5,8 @@ import hmac
 import secrets
 from base64 import b64decode
 
+from services.airbyte.jobs.store import Store, now
 from services.airbyte.settings import Settings
-from services.airbyte.store import Store, now
 
 
 class Tokens:

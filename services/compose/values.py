@@ -10,7 +10,7 @@ from services.compose.forms import FORMS, RECEIVER, SECRET_NAMES, Values, on_sno
 from services.content import BUCKET, CONNECTIONS, PREFIX
 
 PLACEHOLDERS = {"bucket": BUCKET, "prefix": PREFIX}
-"""Values in the connections' file that services/airbyte/config_file.py replaces with the profile's."""
+"""Values in the connections' file that services/airbyte/catalog/config_file.py replaces with the profile's."""
 STAND_INS = {
     "localstack": {"S3_ENDPOINT_URL": f"http://localstack:{ports.S3}"},
     "airbyte": {"AIRBYTE_SERVER_URL": f"http://airbyte:{ports.AIRBYTE}/api/public/v1"},

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from blocks import warehouse
 from blocks.published import read
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.content import PROJECT
 from services.embedded.stack import Stack, short
 

@@ -10,7 +10,7 @@ import boto3
 
 from blocks.host import plain_path
 from blocks.settings import Settings
-from services.airbyte.config_file import ConfigError, load_config
+from services.airbyte.catalog.config_file import ConfigError, load_config
 from services.content import BUCKET, CONNECTIONS_FILE, LANDING, PREFIX, PROJECT
 from services.embedded import prefect_database
 from services.embedded.processes import Processes

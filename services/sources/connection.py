@@ -8,7 +8,7 @@ import duckdb
 
 from blocks.errors import PlatformError
 from blocks.hand_out import OfferedStream
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.sources.facts import Facts, facts_of
 from services.sources.names import identifier
 from services.sources.reading import Reading

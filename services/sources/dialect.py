@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import duckdb
 from charset_normalizer import from_bytes
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.airbyte.formats.csv_file import check_is_header
 from services.airbyte.formats.model import BadFile
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import duckdb
 
 from blocks.errors import counted
-from services.airbyte import sql
-from services.airbyte.convert import connect
+from services.airbyte.formats import sql
+from services.airbyte.load.convert import connect
 from services.sources.facts import Facts
 from services.sources.forms import NUMBERS, number_shape, plain_number, strptime
 from services.sources.kinds import Column

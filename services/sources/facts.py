@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 
 from blocks.errors import PlatformError
-from services.airbyte import sql
-from services.airbyte.convert import connect
+from services.airbyte.formats import sql
+from services.airbyte.load.convert import connect
 from services.sources.forms import NUMBERS, plain_number, strptime
 from services.sources.kinds import IS_NULL, Column, Columns
 from services.sources.names import identifiers

@@ -2,7 +2,7 @@
 
 import re
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 
 COMPACT = "YYYYMMDD"
 DAYS = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.sources.forms import COMPACT, DAYS, NO_CODE, NUMBERS, SPACED, TIMES, number_shape, plain_number, strptime
 
 NULLS = ("na", "n/a", "#n/a", "null", "none", "nil", "nan", "\\n", "-", "--", "?", ".")

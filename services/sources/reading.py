@@ -11,12 +11,11 @@ import duckdb
 from pydantic import TypeAdapter
 
 from blocks.errors import PlatformError
-from services.airbyte import sql
-from services.airbyte.convert import Origin, connect, to_parquet
-from services.airbyte.formats import open_file, suffixes
+from services.airbyte.formats import open_file, sql, suffixes
 from services.airbyte.formats.model import BadFile, Limits
 from services.airbyte.formats.settings import Format, ParquetFormat
-from services.airbyte.objects import from_disk
+from services.airbyte.load.convert import Origin, connect, to_parquet
+from services.airbyte.load.objects import from_disk
 from services.sources.dialect import Dialect, dialect_of, first_character
 
 LIMITS = Limits()

@@ -10,8 +10,8 @@ from statistics import median
 import duckdb
 
 from blocks.errors import counted
-from services.airbyte import sql
-from services.airbyte.convert import connect
+from services.airbyte.formats import sql
+from services.airbyte.load.convert import connect
 from services.sources.facts import Facts, value_of
 from services.sources.kinds import Column
 from services.sources.project import Project

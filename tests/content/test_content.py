@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from services.airbyte.config_file import load_config
+from services.airbyte.catalog.config_file import load_config
 from services.content import CONNECTIONS, PROJECT
 
 MODELS = PROJECT / "dbt_project" / "models"

@@ -8,7 +8,7 @@ from typing import TextIO
 
 import duckdb
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.airbyte.formats.model import (
     BadFile,
     Field,

@@ -15,7 +15,7 @@ from typing import TextIO, cast
 
 import duckdb
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.airbyte.formats.model import (
     BadFile,
     Field,

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.airbyte.formats.model import (
     BadFile,
     Field,

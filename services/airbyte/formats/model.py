@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 
 RESERVED = ("_airbyte_", "_ab_")
 CDC_PREFIX = "_ab_cdc_"

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import duckdb
 
-from services.airbyte import sql
+from services.airbyte.formats import sql
 from services.airbyte.formats.model import (
     ROW_NUMBER,
     SUFFIX_ADVICE,

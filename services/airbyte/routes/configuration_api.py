@@ -12,14 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems
-from services.airbyte.catalog import SyncedStream
-from services.airbyte.config import ColumnType, Connection, SyncMode
-from services.airbyte.discovery import Columns
-from services.airbyte.endpoints import Handler, Mock, json_body, operation, uuid_value
-from services.airbyte.job_query import JobQuery
-from services.airbyte.jobs import Attempt, Job, JobType, StreamStats
+from services.airbyte.catalog.catalog import SyncedStream
+from services.airbyte.catalog.config import ColumnType, Connection, SyncMode
+from services.airbyte.catalog.stream_choices import CURSOR
+from services.airbyte.jobs.discovery import Columns
+from services.airbyte.jobs.job_query import JobQuery
+from services.airbyte.jobs.model import Attempt, Job, JobType, StreamStats
+from services.airbyte.routes.endpoints import Handler, Mock, json_body, operation, uuid_value
 from services.airbyte.routes.jobs import start_job
-from services.airbyte.stream_choices import CURSOR
 
 CONFIG_TYPES = {
     JobType.SYNC: "sync",

@@ -5,10 +5,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.airbyte.endpoints import guarded_route
 from services.airbyte.errors import CompactionFailed, RemovalFailed
 from services.airbyte.faults import FaultKind, FaultRequest, Faults
-from services.airbyte.state import state as everything
+from services.airbyte.routes.endpoints import guarded_route
+from services.airbyte.routes.state import state as everything
 
 
 class Removal(BaseModel):

@@ -6,8 +6,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.airbyte import problems, wire
-from services.airbyte.endpoints import (
+from services.airbyte import problems
+from services.airbyte.faults import FaultKind
+from services.airbyte.jobs.job_query import JobQuery
+from services.airbyte.jobs.model import CLEARS, Job, JobStatus, JobType
+from services.airbyte.jobs.store import AlreadyRunning
+from services.airbyte.routes import wire
+from services.airbyte.routes.endpoints import (
     Mock,
     enum_value,
     json_body,
@@ -18,10 +23,6 @@ from services.airbyte.endpoints import (
     query_uuids,
     uuid_value,
 )
-from services.airbyte.faults import FaultKind
-from services.airbyte.job_query import JobQuery
-from services.airbyte.jobs import CLEARS, Job, JobStatus, JobType
-from services.airbyte.store import AlreadyRunning
 
 ORDERS = {
     f"{name}|{direction}": f"{column} {direction}"

@@ -5,8 +5,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.airbyte import problems
-from services.airbyte.endpoints import Mock, operation
 from services.airbyte.operations import NOT_DONE, OPERATIONS, Operation
+from services.airbyte.routes.endpoints import Mock, operation
 
 
 def _route(missing: Operation) -> Route:

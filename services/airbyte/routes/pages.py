@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from services.airbyte import reference
-from services.airbyte.endpoints import Mock, guarded_route
-from services.airbyte.state import state
+from services.airbyte.routes import reference
+from services.airbyte.routes.endpoints import Mock, guarded_route
+from services.airbyte.routes.state import state
 
 PAGE = Path(__file__).with_name("page.html")
 

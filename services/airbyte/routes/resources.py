@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from services.airbyte import problems, wire
-from services.airbyte.catalog import KINDS, Catalog, Resource
-from services.airbyte.config import Connection, Destination, Source, SyncMode, Tag, Workspace
-from services.airbyte.endpoints import (
+from services.airbyte import problems
+from services.airbyte.catalog.catalog import KINDS, Catalog, Resource
+from services.airbyte.catalog.config import Connection, Destination, Source, SyncMode, Tag, Workspace
+from services.airbyte.routes import wire
+from services.airbyte.routes.endpoints import (
     Mock,
     json_body,
     list_url,

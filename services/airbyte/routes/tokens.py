@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems
-from services.airbyte.endpoints import Mock, json_body, operation
 from services.airbyte.faults import FaultKind
+from services.airbyte.routes.endpoints import Mock, json_body, operation
 
 
 async def create(request: Request, mock: Mock) -> Response:

@@ -191,7 +191,7 @@ def worker() -> Callable[..., list[Committed | Failed | Done]]:
     def run(task: SyncTask, largest_file: int | None = None) -> list[Committed | Failed | Done]:
         limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({largest_file}, {largest_file}))\n"
         engine, its = socket.socketpair()
-        begin = "import socket, sys; from services.airbyte.worker import main\n"
+        begin = "import socket, sys; from services.airbyte.jobs.worker import main\n"
         run = "main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])"
         command = [sys.executable, "-c", f"{limit if largest_file else ''}{begin}{run}", str(its.fileno()), os.devnull]
         with subprocess.Popen(command, pass_fds=[its.fileno()]) as process, engine, engine.makefile("rwb") as lines:

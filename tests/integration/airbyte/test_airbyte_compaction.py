@@ -14,9 +14,9 @@ import duckdb
 import pytest
 
 from blocks import lake
-from services.airbyte import compaction
-from services.airbyte.convert import connect
-from services.airbyte.lake import LakeFolder
+from services.airbyte.load import compaction
+from services.airbyte.load.convert import connect
+from services.airbyte.load.lake import LakeFolder
 from services.airbyte.names import SCHEMA_FILES
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from services.airbyte.app import create_app
-from services.airbyte.config_file import ConfigError
+from services.airbyte.catalog.config_file import ConfigError
 from services.airbyte.settings import Settings
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Landing, Mock, Start, served
 

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from services.airbyte.jobs import ALLOWED_CHANGES, TERMINAL, JobStatus
+from services.airbyte.jobs.model import ALLOWED_CHANGES, TERMINAL, JobStatus
 from tests.integration.airbyte.running_mock import CONNECTION, V1, Mock, Start
 from tests.integration.airbyte.test_airbyte_resources import connect
 

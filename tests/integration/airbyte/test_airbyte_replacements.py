@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from blocks import lake
-from services.airbyte import failures, lake_lock
+from services.airbyte.jobs import failures
+from services.airbyte.load import lake_lock
 from tests.integration.airbyte.mock_config import CONFIG
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from services.airbyte import loader
 from services.airbyte.formats.csv_file import CsvFile
+from services.airbyte.load import loader
 from services.airbyte.protocol import Committed, Failed, Message, S3Access, StreamTask, SyncTask
 from tests.integration.airbyte.running_mock import Landing, Mock, Start
 

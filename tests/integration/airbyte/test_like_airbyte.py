@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import duckdb
 
-from services.airbyte.like_airbyte import History
+from services.airbyte.catalog.like_airbyte import History
 from tests.integration.airbyte.running_mock import CONNECTION, Landing, Mock, Start
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)

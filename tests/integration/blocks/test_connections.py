@@ -15,7 +15,7 @@ from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import AirbyteConnection, S3Landing
 from blocks.warehouse import DuckDbWarehouse
 from services.airbyte.app import create_app
-from services.airbyte.config_file import load_config
+from services.airbyte.catalog.config_file import load_config
 from services.airbyte.settings import Settings as MockSettings
 from services.content import CONNECTIONS
 from tests.integration.blocks.environment import SECRETS, SNOWFLAKE

@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from services.airbyte import compaction
-from services.airbyte.convert import connect
+from services.airbyte.load import compaction
+from services.airbyte.load.convert import connect
 from tests.integration.dbt.histories import forked
 from tests.integration.dbt.lake import Lake
 from tests.integration.dbt.project import Platform

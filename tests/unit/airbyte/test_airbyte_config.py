@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.airbyte import config_schema
-from services.airbyte.catalog import Catalog
-from services.airbyte.config_file import ConfigError, load_config
+from services.airbyte.catalog import config_schema
+from services.airbyte.catalog.catalog import Catalog
+from services.airbyte.catalog.config_file import ConfigError, load_config
 from services.content import CONNECTIONS
 from tests.integration.airbyte.source_s3 import differences
 

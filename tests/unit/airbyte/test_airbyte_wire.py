@@ -2,9 +2,9 @@
 
 import pytest
 
-from services.airbyte.jobs import ALLOWED_CHANGES, TERMINAL, JobStatus
+from services.airbyte.jobs.model import ALLOWED_CHANGES, TERMINAL, JobStatus
 from services.airbyte.names import schema_name, target_name
-from services.airbyte.wire import duration, instant, page
+from services.airbyte.routes.wire import duration, instant, page
 
 
 @pytest.mark.parametrize(

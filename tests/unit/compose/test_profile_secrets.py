@@ -11,8 +11,8 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from services.airbyte.config_file import ConfigError, load_config
-from services.airbyte.destination_config import Password, SnowflakeConfiguration
+from services.airbyte.catalog.config_file import ConfigError, load_config
+from services.airbyte.catalog.destination_config import Password, SnowflakeConfiguration
 from services.compose import values
 from services.compose.forms import SECRET_NAMES
 from services.compose.profile import PROJECT, SCALED_SECRETS_FILE, SECRETS_FILE, ComposeError, load

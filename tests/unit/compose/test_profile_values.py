@@ -9,8 +9,8 @@ import certifi
 import pytest
 
 from blocks.settings import Settings
-from services.airbyte.config import S3Configuration, Source
-from services.airbyte.config_file import load_config, with_bucket
+from services.airbyte.catalog.config import S3Configuration, Source
+from services.airbyte.catalog.config_file import load_config, with_bucket
 from services.compose.forms import FORMS, SECRET_NAMES
 from services.compose.profile import PROJECT, ComposeError, load
 from services.compose.promote import changed_values

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from services.airbyte.config_file import load_config
+from services.airbyte.catalog.config_file import load_config
 from services.content import CONNECTIONS_FILE, PROJECT
 from services.sample.checkout import copy_with_sample, link_environment, own_content
 from services.sample.files import AWAY, LIST, SHARED, SOURCES_FILE, Sample, SampleError, files_in

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from services.airbyte.sql import PLAIN
+from services.airbyte.formats.sql import PLAIN
 from tests.integration.airbyte.source_s3.cases import JSONL, PARQUET, TYPED, Case
 
 NAMES = ["id", "name", "Größe", "a b", "x-y", "select"]

@@ -1,6 +1,6 @@
 """Check a connection's choices for a stream. The messages are Airbyte's own, copied from its server's source."""
 
-from services.airbyte.config import Destination, Stream, StreamChoice, SyncMode
+from services.airbyte.catalog.config import Destination, Stream, StreamChoice, SyncMode
 
 CURSOR = ["_ab_source_file_last_modified"]
 INCREMENTAL = (SyncMode.INCREMENTAL_APPEND, SyncMode.INCREMENTAL_DEDUPED_HISTORY)

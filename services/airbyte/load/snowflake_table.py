@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from services.airbyte import sql
-from services.airbyte.destination_config import KeyPair, SnowflakeConfiguration
+from services.airbyte.catalog.destination_config import KeyPair, SnowflakeConfiguration
 from services.airbyte.errors import DestinationError
+from services.airbyte.formats import sql
 from services.airbyte.names import object_condition
 
 if TYPE_CHECKING:

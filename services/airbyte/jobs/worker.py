@@ -19,7 +19,7 @@ def main(engine: socket.socket, stderr: str) -> None:
         engine: the connection to the engine: a line with the task one way, lines with messages the other way.
         stderr: the file that gets what the process writes to its stderr.
     """
-    from services.airbyte import loader  # the fork server has imported it; the mock's own process does not need it
+    from services.airbyte.load import loader  # the fork server has imported it; the mock's own process does not need it
 
     os.nice(NICENESS)
     os.dup2(os.open(stderr, os.O_WRONLY | os.O_APPEND), 2)

@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Literal
 
-from services.airbyte.catalog import Catalog, SyncedStream
-from services.airbyte.config import Connection, Source, Stream, SyncMode
-from services.airbyte.destination_config import REVEAL, SnowflakeConfiguration
+from services.airbyte.catalog.catalog import Catalog, SyncedStream
+from services.airbyte.catalog.config import Connection, Source, Stream, SyncMode
+from services.airbyte.catalog.destination_config import REVEAL, SnowflakeConfiguration
 from services.airbyte.formats.model import Limits
-from services.airbyte.jobs import CLEARS, Job
+from services.airbyte.jobs.model import CLEARS, Job
+from services.airbyte.jobs.store import Store
 from services.airbyte.protocol import S3Access, StreamTask, SyncTask
 from services.airbyte.settings import Settings
-from services.airbyte.store import Store
 
 NEW_COLUMNS: dict[str, Literal["ignore", "stop"]] = {"ignore": "ignore", "disable_connection": "stop"}
 FULL_REFRESH = (SyncMode.FULL_REFRESH_OVERWRITE, SyncMode.FULL_REFRESH_APPEND)

@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from services.airbyte import wire
-from services.airbyte.catalog import SyncedStream
-from services.airbyte.config import Connection
-from services.airbyte.endpoints import Mock
-from services.airbyte.job_query import JobQuery
-from services.airbyte.jobs import Job
+from services.airbyte.catalog.catalog import SyncedStream
+from services.airbyte.catalog.config import Connection
+from services.airbyte.jobs.job_query import JobQuery
+from services.airbyte.jobs.model import Job
+from services.airbyte.routes import wire
+from services.airbyte.routes.endpoints import Mock
 
 
 def state(mock: Mock) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.airbyte import problems
-from services.airbyte.catalog import Catalog
-from services.airbyte.engine import Engine
+from services.airbyte.catalog.catalog import Catalog
 from services.airbyte.faults import Fault, FaultKind, Faults
+from services.airbyte.jobs.engine import Engine
+from services.airbyte.jobs.store import Store
 from services.airbyte.problems import ApiError
 from services.airbyte.resources import Resources
 from services.airbyte.settings import Settings
-from services.airbyte.store import Store
 from services.airbyte.tokens import Tokens
 
 log = logging.getLogger("airbyte")

@@ -1,11 +1,11 @@
 """The JSON schema of the config file, for editors.
 
-Write it with `python -m services.airbyte.config_schema > docs/airbyte-config.schema.json`.
+Write it with `python -m services.airbyte.catalog.config_schema > docs/airbyte-config.schema.json`.
 """
 
 import json
 
-from services.airbyte.config import Config
+from services.airbyte.catalog.config import Config
 
 
 def text() -> str:

@@ -2,7 +2,7 @@
 
 import gc
 
-from services.airbyte import loader, objects
+from services.airbyte.load import loader, objects
 
 __all__ = ["loader"]
 objects.warm_up()

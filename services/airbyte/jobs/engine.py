@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.airbyte import failures, workers
-from services.airbyte.catalog import Catalog, SyncedStream
-from services.airbyte.config import Connection
-from services.airbyte.destination_config import LakeConfiguration
-from services.airbyte.discovery import Discovery
+from services.airbyte.catalog.catalog import Catalog, SyncedStream
+from services.airbyte.catalog.config import Connection
+from services.airbyte.catalog.destination_config import LakeConfiguration
 from services.airbyte.errors import CompactionFailed, RemovalFailed
 from services.airbyte.faults import Fault, FaultKind, Faults
-from services.airbyte.jobs import CLEARS, TERMINAL, Job, JobStatus
-from services.airbyte.lake_lock import lock_file
+from services.airbyte.jobs import failures, workers
+from services.airbyte.jobs.discovery import Discovery
+from services.airbyte.jobs.model import CLEARS, TERMINAL, Job, JobStatus
+from services.airbyte.jobs.store import Store
+from services.airbyte.jobs.tasks import TaskBuilder
+from services.airbyte.jobs.workers import WorkerDied, WorkerStalled
+from services.airbyte.load.lake_lock import lock_file
 from services.airbyte.names import has_schema, printable
 from services.airbyte.protocol import (
     Committed,
@@ -33,9 +36,6 @@ from services.airbyte.protocol import (
     Widened,
 )
 from services.airbyte.settings import Settings
-from services.airbyte.store import Store
-from services.airbyte.tasks import TaskBuilder
-from services.airbyte.workers import WorkerDied, WorkerStalled
 
 log = logging.getLogger("airbyte")
 MAX_RETRY_DELAY = 600.0  # seconds

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from services.airbyte.config import ColumnType, Stream
+from services.airbyte.catalog.config import ColumnType, Stream
 from services.airbyte.formats.settings import JsonlFormat, ParquetFormat
 
 DATE_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"

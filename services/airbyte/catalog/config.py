@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.airbyte.destination_config import (
+from services.airbyte.catalog.destination_config import (
     DEFINITIONS,
     DestinationConfiguration,
     LakeConfiguration,

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import duckdb
 
-from services.airbyte import sql
-from services.airbyte.compaction import ROW_ORDER, WORK_FOLDER, compact, remove_work_folder
-from services.airbyte.convert import copy, write_empty
-from services.airbyte.durable import commit, sync
 from services.airbyte.errors import DestinationError
+from services.airbyte.formats import sql
 from services.airbyte.formats.model import is_reserved
-from services.airbyte.lake_lock import LakeInUse, exclusive_lock
+from services.airbyte.load.compaction import ROW_ORDER, WORK_FOLDER, compact, remove_work_folder
+from services.airbyte.load.convert import copy, write_empty
+from services.airbyte.load.durable import commit, sync
+from services.airbyte.load.lake_lock import LakeInUse, exclusive_lock
 from services.airbyte.names import SCHEMA_FILES, object_condition, schema_name
 
 FILE_COLUMN = "_ab_source_file_url"

@@ -18,18 +18,18 @@ import duckdb
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from services.airbyte import objects
-from services.airbyte.convert import Origin, connect, to_parquet
-from services.airbyte.destination import Destination, open_destination
+from services.airbyte.catalog.like_airbyte import History
 from services.airbyte.errors import DestinationError, SchemaChanged
 from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.csv_file import CsvFile
 from services.airbyte.formats.model import BadFile, check_shared, widest
-from services.airbyte.lake import LakeFolder
-from services.airbyte.like_airbyte import History
-from services.airbyte.load_failures import MAX_MESSAGE_LENGTH, local_failure, s3_failure, shortened, unexpected_failure
+from services.airbyte.load import objects
+from services.airbyte.load.convert import Origin, connect, to_parquet
+from services.airbyte.load.destination import Destination, open_destination
+from services.airbyte.load.failures import MAX_MESSAGE_LENGTH, local_failure, s3_failure, shortened, unexpected_failure
+from services.airbyte.load.lake import LakeFolder
+from services.airbyte.load.objects import Download, ObjectVersion
 from services.airbyte.names import digest, target_name
-from services.airbyte.objects import Download, ObjectVersion
 from services.airbyte.protocol import (
     Committed,
     Compacted,

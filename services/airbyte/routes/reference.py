@@ -10,7 +10,7 @@ import yaml
 
 from services.airbyte.operations import OPERATIONS, Operation
 
-DOCUMENT = Path(__file__).with_name("openapi") / "public-api.yaml"
+DOCUMENT = Path(__file__).parents[1] / "openapi" / "public-api.yaml"
 STYLE = """body { font: 15px/1.45 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 details { border-bottom: 1px solid #ddd; padding: .3rem 0 } summary { cursor: pointer } code, pre { font-size: 13px }
 pre { background: #f5f5f7; padding: .6rem; overflow: auto } .state { color: #6f6e77 }"""

@@ -6,10 +6,19 @@ from pathlib import Path
 from typing import cast
 from uuid import UUID
 
-from services.airbyte import like_airbyte
-from services.airbyte.config import Config, Connection, Destination, Source, Stream, StreamChoice, Tag, Workspace
-from services.airbyte.config_file import ConfigError
-from services.airbyte.stream_choices import choice_error
+from services.airbyte.catalog import like_airbyte
+from services.airbyte.catalog.config import (
+    Config,
+    Connection,
+    Destination,
+    Source,
+    Stream,
+    StreamChoice,
+    Tag,
+    Workspace,
+)
+from services.airbyte.catalog.config_file import ConfigError
+from services.airbyte.catalog.stream_choices import choice_error
 
 
 @dataclass(frozen=True)

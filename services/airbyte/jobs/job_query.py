@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.airbyte.jobs import JobStatus, JobType
+from services.airbyte.jobs.model import JobStatus, JobType
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from uuid import uuid4
 
-from services.airbyte import workers
-from services.airbyte.catalog import types_of
-from services.airbyte.config import Source, Stream
+from services.airbyte.catalog.catalog import types_of
+from services.airbyte.catalog.config import Source, Stream
+from services.airbyte.jobs import workers
+from services.airbyte.jobs.tasks import TaskBuilder, files_of
+from services.airbyte.jobs.workers import WorkerDied, WorkerStalled
 from services.airbyte.names import printable
 from services.airbyte.protocol import Discovered, Failed
-from services.airbyte.tasks import TaskBuilder, files_of
-from services.airbyte.workers import WorkerDied, WorkerStalled
 
 log = logging.getLogger("airbyte")
 Columns = dict[str, str]

@@ -14,7 +14,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from services.airbyte import worker
+from services.airbyte.jobs import worker
 from services.airbyte.protocol import Done, Message, SyncTask, decode
 
 LINE_LIMIT = 1 << 20
@@ -23,7 +23,7 @@ EXIT_SECONDS = 5.0
 """How long a worker may take to exit after its task."""
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["services.airbyte.preloaded"])
+_FORKS.set_forkserver_preload(["services.airbyte.jobs.preloaded"])
 
 
 class WorkerDied(Exception):

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.airbyte.job_query import JobQuery, where
-from services.airbyte.jobs import ALLOWED_CHANGES, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
+from services.airbyte.jobs.job_query import JobQuery, where
+from services.airbyte.jobs.model import ALLOWED_CHANGES, TERMINAL, Attempt, Job, JobStatus, JobType, StreamStats
 from services.airbyte.names import object_condition
 from services.airbyte.protocol import Committed, Ignored
 

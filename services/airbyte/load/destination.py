@@ -7,7 +7,7 @@ from typing import Protocol
 
 import duckdb
 
-from services.airbyte.lake import LakeFolder
+from services.airbyte.load.lake import LakeFolder
 from services.airbyte.protocol import StreamTask, SyncTask
 
 
@@ -66,8 +66,8 @@ def open_destination(
             connection, Path(stream.place), label, stream.generation, overwrites, heartbeat, task.like_airbyte
         )
     # The import of Snowflake's connector takes a second, so it happens only if it is used.
-    from services.airbyte.destination_config import SnowflakeConfiguration
-    from services.airbyte.snowflake_table import SnowflakeTable
+    from services.airbyte.catalog.destination_config import SnowflakeConfiguration
+    from services.airbyte.load.snowflake_table import SnowflakeTable
 
     configuration = SnowflakeConfiguration.model_validate(task.snowflake)
     return SnowflakeTable(

@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from services.airbyte.catalog import Catalog
-from services.airbyte.config import Connection, Destination, Source, Stream, SyncMode, Tag, Workspace
-from services.airbyte.jobs import TERMINAL, Job, JobStatus, JobType
-from services.airbyte.stream_choices import CURSOR
+from services.airbyte.catalog.catalog import Catalog
+from services.airbyte.catalog.config import Connection, Destination, Source, Stream, SyncMode, Tag, Workspace
+from services.airbyte.catalog.stream_choices import CURSOR
+from services.airbyte.jobs.model import TERMINAL, Job, JobStatus, JobType
 
 
 def job(job: Job) -> dict[str, Any]:

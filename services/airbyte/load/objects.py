@@ -19,11 +19,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from wcmatch.glob import DOTGLOB, GLOBSTAR, SPLIT, globmatch
 
-from services.airbyte import compression
 from services.airbyte.formats import format_of, suffixes
 from services.airbyte.formats.model import BadFile, Limits, TooLarge, size
 from services.airbyte.formats.settings import Format, JsonlFormat
 from services.airbyte.formats.survey import Survey
+from services.airbyte.load import compression
 from services.airbyte.protocol import S3Access
 
 if TYPE_CHECKING:

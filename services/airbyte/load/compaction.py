@@ -16,10 +16,10 @@ from pathlib import Path
 
 import duckdb
 
-from services.airbyte.convert import copy
-from services.airbyte.durable import commit, sync
 from services.airbyte.errors import DestinationError
-from services.airbyte.lake_lock import LakeInUse, exclusive_lock
+from services.airbyte.load.convert import copy
+from services.airbyte.load.durable import commit, sync
+from services.airbyte.load.lake_lock import LakeInUse, exclusive_lock
 from services.airbyte.names import COMPACTED_PREFIX, SCHEMA_FILES, digest
 
 LARGE_FILE_BYTES = 128 << 20

@@ -7,8 +7,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from services.airbyte.config import Config, Destination, Source, definition
-from services.airbyte.destination_config import DestinationConfiguration, LakeConfiguration
+from services.airbyte.catalog.config import Config, Destination, Source, definition
+from services.airbyte.catalog.destination_config import DestinationConfiguration, LakeConfiguration
 from services.content import BUCKET, PREFIX
 
 

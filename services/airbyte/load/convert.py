@@ -10,10 +10,9 @@ from uuid import uuid4
 
 import duckdb
 
-from services.airbyte import sql
-from services.airbyte.formats import SourceFile
+from services.airbyte.catalog.like_airbyte import DATE_FORMAT
+from services.airbyte.formats import SourceFile, sql
 from services.airbyte.formats.model import ROW_NUMBER, Field, Reading
-from services.airbyte.like_airbyte import DATE_FORMAT
 
 MAX_DICTIONARY_VALUES = 5000
 """A column with more distinct values in a row group is written without a dictionary. DuckDB's default, a fifth of the

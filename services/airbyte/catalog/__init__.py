@@ -1,0 +1,1 @@
+"""What exists: workspaces, sources, destinations and connections, from the config file and from requests."""

@@ -1,0 +1,1 @@
+"""Jobs: their states, their store, and the worker process of each attempt."""
