@@ -90,7 +90,7 @@ COPY --from=sources /app .
 # writable folder over dbt's folder, into which the entrypoint copies the parsed project.
 RUN python -c "from blocks import connections, dbt_packages; dbt_packages.install(connections.current().dbt(), print)" && \
     python -m blocks.dbt_command parse --no-use-colors && cp -r /home/platform/dbt /home/platform/parsed && python -c "import flows.sensors.s3_sensor, \
-    services.bootstrap.__main__, services.embedded.prefect_server, services.embedded.stand_ins, services.worker, services.fork_server, services.watch.__main__, services.receiver.__main__, services.console.__main__, services.console.query"
+    services.bootstrap.__main__, commands.embedded.prefect_server, commands.embedded.stand_ins, services.worker, services.fork_server, services.watch.__main__, services.receiver.__main__, services.console.__main__, services.console.query"
 # The version of the platform, from `make image TAG=…`. Each run and each published table records it.
 ARG VERSION="" COMMIT=""
 LABEL org.opencontainers.image.title="local-data-platform" org.opencontainers.image.version=$VERSION \

@@ -19,7 +19,7 @@ NEED_PYTHON := Python 3.11 or newer is needed. Install it, or name one: make PYT
 CHECK_PYTHON = "$(PYTHON)" -E -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "$(NEED_PYTHON)" >&2; exit 1; }
 # The installed Python, without modules from the current folder or from the user's home.
 OURS := $(BIN)/python -P -s
-UV := $(BIN)/python -I services/packages.py
+UV := $(BIN)/python -I commands/packages.py
 
 # An environment only works in the folder where it was created, and with the Python that created it. Otherwise, reinstall.
 BASE := import sys; print(sys.base_prefix, *sys.version_info[:2])
@@ -51,12 +51,12 @@ $(READY): requirements.lock requirements-lineage.lock pyproject.toml
 PROFILE ?= local
 # Python without packages: with -S and -P it finds only its standard library, and then this folder.
 PLATFORM = $(CHECK_PYTHON); "$(PYTHON)" -s -S -P -c 'import runpy, sys; sys.path.append("."); \
-  runpy.run_module("services.compose", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
+  runpy.run_module("commands.compose", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
 # If S3_ENDPOINT_URL is set, as in a shell of `make dev`, verbs use the platform of that S3. Otherwise, or with a PROFILE,
 # they use the one in Docker.
 NAMED := $(filter command environment,$(firstword $(origin PROFILE)))
 DEV_SHELL := $(if $(NAMED),,$(S3_ENDPOINT_URL))
-VERB = $(if $(DEV_SHELL),$(OURS) -m services.embedded.verbs,$(PLATFORM))
+VERB = $(if $(DEV_SHELL),$(OURS) -m commands.embedded.verbs,$(PLATFORM))
 INSTALLED = $(if $(DEV_SHELL),$(READY))
 CURSOR = $(if $(DEV_SHELL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
 ALERTS = $(if $(DEV_SHELL),$(OURS) -m services.watch,$(PLATFORM) alerts)
@@ -88,11 +88,11 @@ export TYPED_PROJECT = $(value PROJECT)
 
 .PHONY: demo
 demo: $(READY) ## Run the pipeline once on the files in localstack/landing, without Docker
-	@$(OURS) -m services.embedded demo
+	@$(OURS) -m commands.embedded demo
 
 .PHONY: dev
 dev: $(READY) ## Run the platform without Docker; Ctrl-C stops it
-	@$(OURS) -m services.embedded dev $(ARGS)
+	@$(OURS) -m commands.embedded dev $(ARGS)
 
 .PHONY: up
 up: ## Build and start the platform in Docker: make up [PROFILE=rehearsal]
@@ -105,16 +105,16 @@ drop: $(INSTALLED) ## Upload a file and follow the run it starts: make drop FILE
 OF_PROFILE = $(if $(filter command environment,$(firstword $(origin PROFILE))),--profile="$(PROFILE)")
 .PHONY: source
 source: $(READY) ## Load a file and build a tested table from it: make source FILE=orders.csv
-	@$(OURS) -m services.sources $(if $(REMOVE_SOURCE),remove --yes="$$TYPED_YES" -- "$$TYPED_NAME",add --name="$$TYPED_NAME" \
+	@$(OURS) -m commands.sources $(if $(REMOVE_SOURCE),remove --yes="$$TYPED_YES" -- "$$TYPED_NAME",add --name="$$TYPED_NAME" \
 	  --key="$$TYPED_KEY" --mart="$$TYPED_MART" --from="$$TYPED_FROM" $(OF_PROFILE) --yes="$$TYPED_YES" -- "$$TYPED_FILE")
 
 .PHONY: sources
 sources: $(READY) ## List the sources, and whether their files are generated or edited by hand
-	@$(OURS) -m services.sources list $(OF_PROFILE)
+	@$(OURS) -m commands.sources list $(OF_PROFILE)
 
 .PHONY: sample
 sample: $(READY) ## Restore the sample data and its models, or remove them with REMOVE=1
-	@$(OURS) -m services.sample $(if $(REMOVE_SOURCE),remove,restore) --yes="$$TYPED_YES"
+	@$(OURS) -m commands.sample $(if $(REMOVE_SOURCE),remove,restore) --yes="$$TYPED_YES"
 
 .PHONY: sql
 sql: $(INSTALLED) ## Query the published tables, or open a prompt: make sql [Q="show tables"]
@@ -209,11 +209,11 @@ promote: $(INSTALLED) ## Show what deploying a profile would change; APPLY=1 dep
 
 .PHONY: scenario
 scenario: $(READY) ## List failure scenarios, or run one on a separate platform: NAME=worker-killed
-	@$(OURS) -m services.scenarios scenario $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} -- "$$TYPED_NAME"
+	@$(OURS) -m commands.scenarios scenario $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} -- "$$TYPED_NAME"
 
 .PHONY: soak
 soak: $(READY) ## Inject random failures while files arrive, then check for lost or extra rows
-	@$(OURS) -m services.scenarios soak $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} \
+	@$(OURS) -m commands.scenarios soak $${TYPED_ENGINE:+--engine="$$TYPED_ENGINE"} \
 	  $${TYPED_MINUTES:+--minutes="$$TYPED_MINUTES"} $${TYPED_SEED:+--seed="$$TYPED_SEED"}
 
 ##@ Development
@@ -224,7 +224,7 @@ lint: $(READY) ## Run ruff, mypy, import-linter, and dbt's parser for both targe
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m blocks.dbt_parse
+	@$(BIN)/python -m commands.dbt_parse
 
 SIDE_BY_SIDE := --numprocesses auto --dist loadfile --no-loadscope-reorder
 EVERY_EXAMPLE := --hypothesis-profile=exhaustive
@@ -241,9 +241,9 @@ test-all: $(READY) ## Run the linters and all tests, including the exhaustive on
 # The platform's tests run on the sample, not on the user's own content.
 .PHONY: examples every-example
 examples: $(READY)
-	@$(OURS) -m services.sample test $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
+	@$(OURS) -m commands.sample test $(SIDE_BY_SIDE) -m "not exhaustive" $(ARGS)
 every-example: $(READY)
-	@$(OURS) -m services.sample test $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
+	@$(OURS) -m commands.sample test $(SIDE_BY_SIDE) $(EVERY_EXAMPLE) $(ARGS)
 
 .PHONY: coverage
 coverage: $(READY) ## Run every test and report lines without coverage; fail below 80%

@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks import compaction, drop, history, pipeline
 from benchmarks.figures import LATEST, ROOT, draw, keep, show
 from benchmarks.peers import measure as peers
-from services.sample.files import Sample
+from commands.sample.files import Sample
 
 PARTS = ("history", "pipeline", "compaction", *drop.ENGINES, "peers")
 OPTIONAL = ("compose", "peers")

@@ -18,7 +18,7 @@ import httpx
 from benchmarks import history
 from benchmarks.drop import PIPELINE, by_hand, due_to_end, settled
 from benchmarks.figures import Figure, figure
-from services.embedded.stack import CONNECTION_ID
+from commands.embedded.stack import CONNECTION_ID
 from services.testing.embedded import EmbeddedPlatform, descendants
 
 LIMIT_MIB = 1536.0

@@ -5,6 +5,6 @@
 case "$1 $2" in
   "python flows/"*)
     env | grep -qE '^((AIRBYTE|AWS|S3|SENSOR|SNOWFLAKE)_[A-Z_]+|DBT_TARGET|PREFECT_(API_URL|API_KEY|PROFILE))=' ||
-      exec python -m services.embedded run "$@" ;;
+      exec python -m commands.embedded run "$@" ;;
 esac
 exec "$@"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs a command with each file of /run/secrets as the environment variable of its name; an empty file is none. So a
-# secret is in no image, command line or Docker description. It is read as services/compose/secrets.py reads it on
+# secret is in no image, command line or Docker description. It is read as commands/compose/secrets.py reads it on
 # the host: without a byte order mark, CRs, and space at either end.
 for file in "${SECRETS_FOLDER:-/run/secrets}"/*; do
   [ -f "$file" ] || continue

@@ -13,8 +13,8 @@ import certifi
 import hypothesis
 import pytest
 
-from services.embedded import prefect_database
-from services.embedded.processes import Processes, free_ports
+from commands.embedded import prefect_database
+from commands.embedded.processes import Processes, free_ports
 from tests.once import Once
 
 HOME = Path(tempfile.mkdtemp(prefix="platform-tests-"))
@@ -97,7 +97,7 @@ def prefect_server() -> Iterator[str]:
     with Processes(HOME / "logs") as processes:
         variables = {**PREFECT, "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}"}
         variables["PREFECT_SERVER_METRICS_ENABLED"] = "true"
-        processes.start("prefect", ["-m", "services.embedded.prefect_server", str(PORT)], variables)
+        processes.start("prefect", ["-m", "commands.embedded.prefect_server", str(PORT)], variables)
         processes.wait_until_ready("prefect", f"{SERVER}/api/health")
         prefect_database.keep_as_template(database)
         yield SERVER

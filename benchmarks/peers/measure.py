@@ -20,7 +20,7 @@ import duckdb
 
 from benchmarks import history
 from benchmarks.figures import ROOT, Figure, figure
-from services.embedded.processes import Processes, free_ports
+from commands.embedded.processes import Processes, free_ports
 
 HERE, ENVIRONMENTS = Path(__file__).parent, ROOT / "data" / "bench" / "peers"
 PEERS = ("prefect-dbt", "dagster", "airflow")
@@ -163,7 +163,7 @@ def _prefect_server(home: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}/api"
     with Processes(home / "logs") as processes:
         variables = {**NO_TELEMETRY, "PREFECT_HOME": str(home)}
-        processes.start("prefect", ["-m", "services.embedded.prefect_server", str(port)], variables)
+        processes.start("prefect", ["-m", "commands.embedded.prefect_server", str(port)], variables)
         processes.wait_until_ready("prefect", f"{url}/health")
         yield url
 

@@ -1,6 +1,6 @@
 """A copy of this checkout with other content, for tests that must not depend on the user's content.
 
-`checkout(folder)` has no source; `services.sources.project.project_of(folder)` can write some into it.
+`checkout(folder)` has no source; `commands.sources.project.project_of(folder)` can write some into it.
 `checkout(folder, content)` has the files of the folder `content`, which is laid out like a checkout:
 `dbt_project/models/...`, `localstack/landing/STREAM/...` and the connections' YAML. To run a platform on the copy, use
 `EmbeddedPlatform(state, folder)`, which runs this checkout's code on the copy's content, or `Platform(folder)`, whose
@@ -18,6 +18,7 @@ from services.content import CONNECTIONS_FILE, PROJECT
 
 PLATFORM = (
     "blocks",
+    "commands",
     "flows",
     "schedules",
     "services",

@@ -14,10 +14,10 @@ import httpx
 
 from blocks.lake import reading
 from blocks.landing import AwsAccess, s3_client
+from commands.embedded import dev
+from commands.embedded.processes import Processes, free_ports
+from commands.embedded.stack import CREDENTIALS, Stack, landing_files
 from services.content import BUCKET, PREFIX, PROJECT
-from services.embedded import dev
-from services.embedded.processes import Processes, free_ports
-from services.embedded.stack import CREDENTIALS, Stack, landing_files
 from services.receiver.messages import Messages
 from services.testing.running import Running, unless_busy
 

@@ -1,7 +1,7 @@
 """Checks whether containers can be started on this machine."""
 
-from services.compose.engine import check_engine
-from services.compose.profile import ComposeError
+from commands.compose.engine import check_engine
+from commands.compose.profile import ComposeError
 
 
 def engine_problem() -> str | None:

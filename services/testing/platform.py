@@ -18,13 +18,13 @@ import httpx
 from testcontainers.compose import DockerCompose
 
 from blocks.landing import AwsAccess, s3_client
-from services.compose.code import update_copy
-from services.compose.engine import OVERRIDABLE, PYTHON, STATES, services_to_recreate
-from services.compose.prefect_api import authorization
-from services.compose.profile import load
-from services.compose.project import Engine
-from services.compose.secrets import digests, prepare, secret
-from services.embedded.processes import free_ports
+from commands.compose.code import update_copy
+from commands.compose.engine import OVERRIDABLE, PYTHON, STATES, services_to_recreate
+from commands.compose.prefect_api import authorization
+from commands.compose.profile import load
+from commands.compose.project import Engine
+from commands.compose.secrets import digests, prepare, secret
+from commands.embedded.processes import free_ports
 from services.receiver.messages import Messages
 from services.testing.running import PlatformFailed, Running, unless_busy
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.compose.profile import load
+from commands.compose.profile import load
 from services.testing.fixtures import need_engine, owner
 from services.testing.platform import PROJECT, Platform
 from tests.e2e.clone import Clone, copy_project

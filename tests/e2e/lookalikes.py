@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from services.compose.profile import PROJECT
-from services.compose.values import HOST_GATEWAY
-from services.embedded.processes import Processes, free_ports
+from commands.compose.profile import PROJECT
+from commands.compose.values import HOST_GATEWAY
+from commands.embedded.processes import Processes, free_ports
 from tests.integration.servers import s3_server
 
 BUCKET, REGION, CONNECTION = "acme-landing", "eu-central-1", "7f6b1a52-3c0e-4d3b-9a51-0c2f4e8d6a10"

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from testcontainers.core.container import DockerContainer
 
-from services.compose.engine import KEEP_DAYS, RETENTION
-from services.compose.profile import COMPOSE_FILE
-from services.embedded.processes import Processes, free_ports
+from commands.compose.engine import KEEP_DAYS, RETENTION
+from commands.compose.profile import COMPOSE_FILE
+from commands.embedded.processes import Processes, free_ports
 from services.testing.fixtures import need_engine
 from tests.e2e.test_production import eventually
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from snowflake.connector.errors import ProgrammingError
 
-from services.compose.values import HOST_GATEWAY
+from commands.compose.values import HOST_GATEWAY
 from services.testing.fixtures import need_engine, owner
 from services.testing.platform import NAME
 from services.testing.running import unless_busy

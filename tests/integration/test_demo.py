@@ -73,7 +73,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(data: Path, cwd: Path = PROJECT, **variables: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "services.embedded", "demo", "--data", str(data)]
+    command = [sys.executable, "-m", "commands.embedded", "demo", "--data", str(data)]
     return subprocess.Popen(
         command,
         cwd=cwd,

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from commands.embedded.only_one import only_one
+from commands.embedded.processes import free_ports
 from services.content import PROJECT
-from services.embedded.only_one import only_one
-from services.embedded.processes import free_ports
 
 
 def test_a_second_make_dev_on_the_same_folder_starts_nothing_and_says_what_to_do(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_a_second_make_dev_on_the_same_folder_starts_nothing_and_says_what_to_do
     options = ["--data", str(tmp_path), *(word for port in ports for word in port)]
     with only_one(tmp_path / "dev", "make dev", "End it."):
         second = subprocess.run(
-            [sys.executable, "-m", "services.embedded", "dev", *options],
+            [sys.executable, "-m", "commands.embedded", "dev", *options],
             cwd=PROJECT,
             check=False,
             capture_output=True,

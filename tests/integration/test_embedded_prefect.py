@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 from prefect import get_client
 
-from services.embedded.prefect_server import WRITES
+from commands.embedded.prefect_server import WRITES
 
 AT_ONCE, ROUNDS = 8, 15
 SLOT = {"names": ["no-such-limit"], "slots": 1, "mode": "concurrency"}

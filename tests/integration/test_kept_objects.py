@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from services.embedded.processes import Processes, free_ports
-from services.embedded.stack import CREDENTIALS
+from commands.embedded.processes import Processes, free_ports
+from commands.embedded.stack import CREDENTIALS
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,7 +31,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], "S3Client"]]:
         s3, airbyte = free_ports(2)
         ports = ["--s3-port", str(s3), "--airbyte-port", str(airbyte)]
         folders = [f"--{name}-dir={tmp_path / name}" for name in ("lake", "state", "s3")]
-        processes.start("stand-ins", ["-m", "services.embedded.stand_ins", *ports, *folders], CREDENTIALS)
+        processes.start("stand-ins", ["-m", "commands.embedded.stand_ins", *ports, *folders], CREDENTIALS)
         processes.wait_until_ready("stand-ins", f"http://127.0.0.1:{airbyte}/api/public/v1/health")
         return boto3.client(
             "s3",

@@ -13,8 +13,8 @@ import duckdb
 import httpx
 import pytest
 
+from commands.embedded.processes import free_ports
 from schedules.daily import DAILY_SCHEDULE
-from services.embedded.processes import free_ports
 from tests import shell
 from tests.readme import PROJECT, blocks
 
@@ -102,7 +102,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
     prefect, s3, airbyte, console = free_ports(4)
     ports = ["--prefect-port", str(prefect), "--s3-port", str(s3), "--airbyte-port", str(airbyte)]
     ports += ["--console-port", str(console)]
-    command = [sys.executable, "-m", "services.embedded", "dev", *ports, "--data", str(folder)]
+    command = [sys.executable, "-m", "commands.embedded", "dev", *ports, "--data", str(folder)]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=output, stderr=subprocess.STDOUT)
     running = Dev(process, folder, prefect)

@@ -1,4 +1,4 @@
-"""`python -m services.embedded run COMMAND`: services that live as long as one command."""
+"""`python -m commands.embedded run COMMAND`: services that live as long as one command."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ sys.exit(3)
 
 def started(folder: Path, *command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "services.embedded", "run", *command],
+        [sys.executable, "-m", "commands.embedded", "run", *command],
         cwd=PROJECT,
         env={**os.environ, "TMPDIR": str(folder), "AIRBYTE_CLIENT_ID": "a person's own"},
         stdin=subprocess.PIPE,

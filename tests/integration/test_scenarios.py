@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scenarios.every import SCENARIOS
+from commands.scenarios.every import SCENARIOS
 from services.testing.fixtures import need_engine
 from tests.readme import PROJECT
 
@@ -16,7 +16,7 @@ FEW_SECONDS, ALL_SECONDS = 900, 7200
 
 def make(folder: Path, *arguments: str) -> str:
     """Run what `make scenario` or `make soak` runs; what it prints, once its exit code is 0."""
-    command = [sys.executable, "-P", "-s", "-m", "services.scenarios", *arguments, f"--data={folder}"]
+    command = [sys.executable, "-P", "-s", "-m", "commands.scenarios", *arguments, f"--data={folder}"]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]
     return done.stdout

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import duckdb
 
+from commands.embedded.report import charts
 from services.content import PROJECT
-from services.embedded.report import charts
 
 
 def test_the_demo_draws_the_share_of_flights_on_time_by_day(tmp_path: Path) -> None:

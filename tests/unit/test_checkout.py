@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.compose.code import MOUNTED
+from commands.compose.code import MOUNTED
+from commands.scenarios import content
+from commands.scenarios.orders import FIRST_FILE, STREAM
 from services.content import CONNECTIONS_FILE
-from services.scenarios import content
-from services.scenarios.orders import FIRST_FILE, STREAM
 from services.testing.checkout import SOURCES, checkout
 
 

@@ -6,11 +6,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from blocks.errors import PlatformError
-from services.doctor.__main__ import with_network_advice
-from services.doctor.finding import Finding
-from services.doctor.landing import conditional_write
-from services.doctor.machine import skew, versions
-from services.doctor.warehouse import room
+from commands.doctor.__main__ import with_network_advice
+from commands.doctor.finding import Finding
+from commands.doctor.landing import conditional_write
+from commands.doctor.machine import skew, versions
+from commands.doctor.warehouse import room
 
 
 @pytest.mark.parametrize(

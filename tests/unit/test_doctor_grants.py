@@ -3,7 +3,7 @@
 import pytest
 
 from blocks.systems import SnowflakeConnection
-from services.doctor.warehouse import Grant, effective_grants, missing_grants
+from commands.doctor.warehouse import Grant, effective_grants, missing_grants
 
 BLOCK = SnowflakeConnection(database="FLIGHTS", schema="MARTS", warehouse="TRANSFORMING", role="TRANSFORMER")
 SOURCES = {"flights", "airlines"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.doctor.airbyte import sources
-from services.doctor.raw_types import raw_types
+from commands.doctor.airbyte import sources
+from commands.doctor.raw_types import raw_types
 from tests.integration.dbt.project import PROJECT
 
 DECLARED = {"flights": {"flight": "bigint", "time_hour": "timestamptz", "tailnum": "varchar", "temp": "double"}}

@@ -12,8 +12,8 @@ LONGEST = 350
 READERS = {
     "blocks/settings.py": "every setting, its default and its meaning",
     "blocks/host.py": "removes what would break a program before it can import anything but the standard library",
-    "services/compose/shell.py": "Docker's variables and a verb's own; the profile holds the settings",
-    "services/packages.py": "runs before anything is installed",
+    "commands/compose/shell.py": "Docker's variables and a verb's own; the profile holds the settings",
+    "commands/packages.py": "runs before anything is installed",
     "services/airbyte/settings.py": "the stand-in for Airbyte imports nothing of the platform",
     "services/snowflake/settings.py": "the stand-in for Snowflake imports nothing of the platform",
     "services/guard/settings.py": "the guard runs in the stand-ins and in LocalStack, too",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.packages import environment, pip_settings
+from commands.packages import environment, pip_settings
 
 LISTED = """\
 :env:.cert='/etc/corp.pem'

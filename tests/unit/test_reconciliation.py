@@ -7,7 +7,7 @@ import boto3
 import duckdb
 import pytest
 
-from services.scenarios.orders import STREAM, Orders, reconcile
+from commands.scenarios.orders import STREAM, Orders, reconcile
 from services.testing.running import Running
 
 LANDED = Orders("scenario-one.csv.gz", 10_000, 2, amount=1)

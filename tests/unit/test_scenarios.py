@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.scenarios.every import SCENARIOS
-from services.scenarios.play import play
-from services.scenarios.table import table
+from commands.scenarios.every import SCENARIOS
+from commands.scenarios.play import play
+from commands.scenarios.table import table
 from tests.readme import PROJECT
 
 
@@ -25,7 +25,7 @@ def test_each_scenario_is_modelled_on_a_public_report_of_its_own() -> None:
 
 
 def test_without_a_name_the_scenarios_are_listed_one_a_line() -> None:
-    command = [sys.executable, "-P", "-s", "-m", "services.scenarios", "scenario", "--", ""]
+    command = [sys.executable, "-P", "-s", "-m", "commands.scenarios", "scenario", "--", ""]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(SCENARIOS)
 

@@ -136,7 +136,7 @@ def test_modules_of_a_persons_own_are_not_taken_for_ours(tmp_path: Path) -> None
     for name in ("pydantic.py", "rich.py", "httpx.py", "services.py.txt"):
         (tmp_path / name).write_text(FOREIGN)
     shown = subprocess.run(
-        [sys.executable, "-m", "services.embedded", "demo", "--help"],
+        [sys.executable, "-m", "commands.embedded", "demo", "--help"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "error"},
         capture_output=True,
@@ -173,7 +173,7 @@ def test_in_a_locale_without_utf8_paths_are_utf8_and_output_is_the_locales(tmp_p
     (tmp_path / "ü").mkdir()
     (tmp_path / "ü" / "dev").write_text("in the way")
     ended = subprocess.run(
-        [sys.executable, "-m", "services.embedded", "dev", "--data", str(tmp_path / "ü")],
+        [sys.executable, "-m", "commands.embedded", "dev", "--data", str(tmp_path / "ü")],
         env={**os.environ, "LOCPATH": str(tmp_path), "LC_ALL": "en_US.ISO-8859-1"},
         capture_output=True,
         check=False,

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from blocks.landing import AwsAccess, LandingUnavailable, is_redirected, listing, s3_client
 from blocks.s3_events import Notifications, QueueUnusable, sqs_client
 from blocks.systems import S3Landing
+from commands.doctor.landing import landing
 from services.airbyte.load.failures import s3_failure
-from services.doctor.landing import landing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -23,6 +23,8 @@ from blocks.attempts import ATTEMPTS, NO_SIGN
 from blocks.errors import PlatformError
 from blocks.names import Names
 from blocks.settings import Settings
+from commands.compose.prefect_api import Prefect
+from commands.compose.profile import ComposeError
 from flows.tags import tag_with_version, tags_of_the_deployment
 from services.bootstrap import __main__ as bootstrap
 from services.bootstrap.__main__ import main, platform
@@ -30,8 +32,6 @@ from services.bootstrap.automations import automations
 from services.bootstrap.models import compiled, differences
 from services.bootstrap.pages import ask
 from services.bootstrap.prefect_yaml import PROJECT, declared
-from services.compose.prefect_api import Prefect
-from services.compose.profile import ComposeError
 from services.watch.silence import EVENT, NOTICED, TITLE, resource
 from services.worker import retry_unfinished
 

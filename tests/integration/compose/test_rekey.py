@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from commands.embedded.processes import Processes, free_ports
 from services.bootstrap.prefect_yaml import PROJECT
-from services.embedded.processes import Processes, free_ports
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.skipif(not Path("/proc").is_dir(), reason="keys are found in /proc")]
 KEY = "PREFECT_SERVER_ENCRYPTION_KEY"

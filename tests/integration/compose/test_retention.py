@@ -13,9 +13,9 @@ import httpx
 import pytest
 import yaml
 
-from services.compose.engine import KEEP_DAYS, RETENTION
-from services.compose.profile import COMPOSE_FILE
-from services.embedded.processes import Processes, free_ports
+from commands.compose.engine import KEEP_DAYS, RETENTION
+from commands.compose.profile import COMPOSE_FILE
+from commands.embedded.processes import Processes, free_ports
 from services.testing.running import unless_busy
 
 pytestmark = pytest.mark.exhaustive

@@ -16,10 +16,10 @@ from prefect.states import Running
 
 from blocks.attempts import NO_SIGN
 from blocks.names import Names
+from commands.embedded.processes import Processes, free_ports
 from services.bootstrap.automations import automations, values
 from services.bootstrap.pages import ask
 from services.bootstrap.prefect_yaml import PROJECT
-from services.embedded.processes import Processes, free_ports
 
 NAMES = Names("away")
 BUFFER = "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER"
@@ -38,7 +38,7 @@ def server(folder: Path) -> Iterator[SyncPrefectClient]:
         BUFFER: compose["services"]["prefect-server"]["environment"][BUFFER],
     }
     with Processes(folder / "logs") as processes:
-        processes.start("prefect", ["-m", "services.embedded.prefect_server", str(port)], variables)
+        processes.start("prefect", ["-m", "commands.embedded.prefect_server", str(port)], variables)
         processes.wait_until_ready("prefect", f"{url}/api/health")
         with temporary_settings({PREFECT_API_URL: f"{url}/api"}), get_client(sync_client=True) as client:
             yield client

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.embedded.processes import free_ports
+from commands.embedded.processes import free_ports
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="This system has no /proc")
 

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+from commands.embedded.stack import CONNECTION_ID, CREDENTIALS
 from flows.airbyte_sync import start_sync, wait_for_sync
 from flows.dbt_transform import dbt_deps, publish, run_dbt
 from flows.full_pipeline import full_pipeline, source_freshness
 from services.content import PROJECT
-from services.embedded.stack import CONNECTION_ID, CREDENTIALS
 from tests.integration.flows.modes import DEFAULT, Mode, OnSnowflake, emptied
 from tests.integration.flows.platform import Platform, flights, running_airbyte
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator

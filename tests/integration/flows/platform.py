@@ -16,10 +16,10 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
 from prefect.client.schemas.objects import FlowRun
 
 from blocks import lake
+from commands.embedded.processes import free_ports
 from services.airbyte.app import create_app
 from services.airbyte.settings import Settings
 from services.content import CONNECTIONS, LANDING
-from services.embedded.processes import free_ports
 from tests.integration.servers import serving
 
 if TYPE_CHECKING:

@@ -18,10 +18,10 @@ from blocks.airbyte.errors import (
     UnknownConnection,
 )
 from blocks.errors import ConfigurationError, PlatformError
+from commands.embedded.processes import free_ports
+from commands.embedded.stack import CONNECTION_ID
 from flows.airbyte_sync import StartedSync, airbyte_sync, wait_for_sync
 from services.content import PROJECT
-from services.embedded.processes import free_ports
-from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.failures import fails
 from tests.integration.flows.platform import Platform, running_airbyte
 

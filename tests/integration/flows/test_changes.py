@@ -8,11 +8,11 @@ import pytest
 
 from blocks.airbyte.errors import SyncFailed
 from blocks.landing import LandedFile
+from commands.embedded.stack import CONNECTION_ID
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform
 from flows.full_pipeline import check_arrival
 from services.content import PROJECT
-from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.conftest import refresh
 from tests.integration.flows.modes import DEFAULT, ON_IT, ON_SNOWFLAKE, Mode
 from tests.integration.flows.platform import Platform

@@ -14,13 +14,13 @@ from prefect import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks.systems import AirbyteConnection
+from commands.doctor.__main__ import main as doctor
+from commands.doctor.airbyte import sources, streams
+from commands.doctor.finding import Finding, run
+from commands.embedded.processes import free_ports
+from commands.embedded.stack import CONNECTION_ID
 from services.bootstrap.__main__ import main as bootstrap
 from services.content import PROJECT
-from services.doctor.__main__ import main as doctor
-from services.doctor.airbyte import sources, streams
-from services.doctor.finding import Finding, run
-from services.embedded.processes import free_ports
-from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.platform import Platform, flights, running_airbyte
 from tests.integration.snowflake.emulator import running_emulator
 

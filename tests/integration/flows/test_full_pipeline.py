@@ -13,11 +13,11 @@ from prefect.artifacts import Artifact
 
 from blocks.airbyte.client import AirbyteClient
 from blocks.landing import LandedFile
+from commands.embedded.stack import CONNECTION_ID
 from flows.airbyte_sync import airbyte_sync
 from flows.dbt_transform import dbt_transform
 from flows.example_flow import example_flow
 from flows.full_pipeline import FilesMissing, full_pipeline
-from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.modes import Mode, every_mode
 from tests.integration.flows.platform import Platform, flights, newest_run
 

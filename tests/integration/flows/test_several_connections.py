@@ -13,10 +13,10 @@ from blocks.airbyte.errors import AirbyteError, SyncCancelled, SyncFailed, SyncT
 from blocks.batches import FilesMissing
 from blocks.errors import ConfigurationError, PlatformError
 from blocks.landing import LandedFile, listing
+from commands.embedded.stack import CONNECTION_ID
 from flows.airbyte_sync import airbyte_sync
 from flows.full_pipeline import full_pipeline
 from services.content import PROJECT
-from services.embedded.stack import CONNECTION_ID
 from tests.integration.flows.platform import Platform, flights
 
 pytestmark = pytest.mark.usefixtures("no_pauses")

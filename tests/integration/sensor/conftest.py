@@ -10,9 +10,9 @@ import docker
 import pytest
 from docker.errors import DockerException
 
+from commands.embedded.queue import make_queue, queue_url
+from commands.embedded.stack import CREDENTIALS
 from services.content import BUCKET, PREFIX, PROJECT
-from services.embedded.queue import make_queue, queue_url
-from services.embedded.stack import CREDENTIALS
 from tests.integration.servers import s3_server
 
 # The reaper is one more image to pull; the fixture below ends what it has started.

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from snowflake.connector import SnowflakeConnection
 
-from services.embedded.processes import Processes, free_ports
+from commands.embedded.processes import Processes, free_ports
 
 USER, PASSWORD = "loader", "canary-of-the-password"
 

@@ -12,7 +12,7 @@ from snowflake.connector.errors import DatabaseError, ProgrammingError
 from blocks.snowflake_warehouse import SnowflakeWarehouse
 from blocks.systems import SnowflakeConnection
 from blocks.warehouse import PublishFailed
-from services.doctor.warehouse import snowflake_warehouse
+from commands.doctor.warehouse import snowflake_warehouse
 from services.snowflake.access import Access
 from tests.integration.snowflake.emulator import PASSWORD, USER, Emulator, running_emulator
 from tests.readme import PROJECT

@@ -10,13 +10,13 @@ from typing import Any
 import boto3
 import yaml
 
+from commands.embedded.stack import CONNECTION_ID
+from commands.sources.facts import Facts, facts_of
+from commands.sources.project import Project, apply
+from commands.sources.reading import read
+from commands.sources.spec import Spec, spec_of
 from services.airbyte.settings import Settings
 from services.content import BUCKET, CONNECTIONS, PROJECT
-from services.embedded.stack import CONNECTION_ID
-from services.sources.facts import Facts, facts_of
-from services.sources.project import Project, apply
-from services.sources.reading import read
-from services.sources.spec import Spec, spec_of
 from tests.integration.airbyte.running_mock import served
 from tests.integration.dbt.lake import Lake
 from tests.integration.dbt.project import Platform

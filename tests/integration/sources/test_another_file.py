@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from services.sources.declared import read_declared
-from services.sources.drift import Drift, declared_key, drift
-from services.sources.facts import facts_of
-from services.sources.project import apply
-from services.sources.reading import FileRefused, read
-from services.sources.spec import Spec
+from commands.sources.declared import read_declared
+from commands.sources.drift import Drift, declared_key, drift
+from commands.sources.facts import facts_of
+from commands.sources.project import apply
+from commands.sources.reading import FileRefused, read
+from commands.sources.spec import Spec
 from tests.integration.dbt.project import broken
 from tests.integration.sources.desk import Desk
 from tests.integration.sources.files import CASES

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from blocks import hand_out
 from blocks.landing import LandedFile
-from services.embedded.stack import CONNECTION_ID
-from services.sources import command
-from services.sources.connection import why_not
-from services.sources.declared import is_generated, read_declared
-from services.sources.outcome import Outcome
-from services.sources.spec import Spec
+from commands.embedded.stack import CONNECTION_ID
+from commands.sources import command
+from commands.sources.connection import why_not
+from commands.sources.declared import is_generated, read_declared
+from commands.sources.outcome import Outcome
+from commands.sources.spec import Spec
 from tests.integration.airbyte.running_mock import served
 from tests.integration.dbt.project import Platform, broken
 from tests.integration.sources.desk import Desk, empty_desk

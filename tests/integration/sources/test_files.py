@@ -11,8 +11,8 @@ import duckdb
 import pytest
 
 from blocks.errors import PlatformError
-from services.sources.facts import MANY_COLUMNS, Facts
-from services.sources.spec import Spec
+from commands.sources.facts import MANY_COLUMNS, Facts
+from commands.sources.spec import Spec
 from tests.integration.dbt.project import Platform, broken
 from tests.integration.snowflake.emulator import PASSWORD, USER, running_emulator
 from tests.integration.snowflake.project import SnowflakePlatform

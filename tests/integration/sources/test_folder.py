@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from blocks.hand_out import answer, files
 from blocks.systems import S3Landing
-from services.sources.folder import Folder, FolderRefused, folder_of
+from commands.sources.folder import Folder, FolderRefused, folder_of
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from services.embedded.processes import free_ports
+from commands.embedded.processes import free_ports
 from tests import shell
 from tests.e2e.clone import copy_project
 from tests.integration.test_readme import until
@@ -105,7 +105,7 @@ def dev(clone: Path) -> Iterator[None]:
     """`make dev` in the clone, on free ports."""
     names = ("--prefect-port", "--s3-port", "--airbyte-port", "--console-port")
     ports = [word for name, port in zip(names, free_ports(4), strict=True) for word in (name, str(port))]
-    command = [clone / ".venv" / "bin" / "python", "-P", "-s", "-m", "services.embedded", "dev", *ports]
+    command = [clone / ".venv" / "bin" / "python", "-P", "-s", "-m", "commands.embedded", "dev", *ports]
     output = clone / "dev.log"
     with output.open("wb") as out:
         process = subprocess.Popen(command, cwd=clone, stdout=out, stderr=subprocess.STDOUT)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.sources.declared import read_declared
-from services.sources.project import apply
-from services.sources.relations import days_until_stale, late_after, relationships
+from commands.sources.declared import read_declared
+from commands.sources.project import apply
+from commands.sources.relations import days_until_stale, late_after, relationships
 from tests.integration.dbt.project import broken
 from tests.integration.sources.case import lines
 from tests.integration.sources.desk import Desk

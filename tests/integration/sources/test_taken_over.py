@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 
 from blocks.hand_out import Tables
-from services.sources import command, render
-from services.sources.declared import is_generated
-from services.sources.listing import listed
-from services.sources.outcome import Outcome
-from services.sources.project import NameTaken, StillRead, apply
-from services.sources.shown import show_diff
-from services.sources.typed import Refused
+from commands.sources import command, render
+from commands.sources.declared import is_generated
+from commands.sources.listing import listed
+from commands.sources.outcome import Outcome
+from commands.sources.project import NameTaken, StillRead, apply
+from commands.sources.shown import show_diff
+from commands.sources.typed import Refused
 from tests.integration.sources.desk import Desk
 from tests.integration.sources.orders import FIRST
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 
-from services.embedded.processes import free_ports
+from commands.embedded.processes import free_ports
 from tests.integration.watch.world import World, registered
 
 

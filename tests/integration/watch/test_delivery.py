@@ -21,7 +21,7 @@ from blocks.incidents import AGAIN, KEPT, TRIES, AlreadyWatched, IncidentStore, 
 from blocks.names import alerts_block
 from blocks.settings import PrefectServer
 from blocks.webhook import NotTaken, Refused, Unreachable, send
-from services.embedded.processes import free_ports
+from commands.embedded.processes import free_ports
 from services.watch.prefect_api import Prefect
 from services.watch.watch import TEST, Watch, ask_for_test
 from tests.integration.servers import serving

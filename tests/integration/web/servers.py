@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import httpx
 
+from commands.embedded.s3_server import s3_server
 from services.airbyte.settings import Settings
-from services.embedded.s3_server import s3_server
 from tests.integration.airbyte.running_mock import served
 from tests.integration.snowflake.emulator import running_emulator
 

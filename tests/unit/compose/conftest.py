@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.compose.profile import Profile, load
+from commands.compose.profile import Profile, load
 from tests.unit.compose.profile_texts import TEXTS
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from services.compose.profile import PROJECT, check, load
+from commands.compose.profile import PROJECT, check, load
 
 FOLDER = PROJECT / "profiles"
 FILLED = {

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.compose import backup as module
-from services.compose.backup import DATA, LANDING, MANIFEST, OVERLAY, VOLUMES, backup, restore
-from services.compose.engine import RETENTION, Compose
-from services.compose.profile import COMPOSE_FILE, SCALE_FILE, ComposeError, Profile, load
+from commands.compose import backup as module
+from commands.compose.backup import DATA, LANDING, MANIFEST, OVERLAY, VOLUMES, backup, restore
+from commands.compose.engine import RETENTION, Compose
+from commands.compose.profile import COMPOSE_FILE, SCALE_FILE, ComposeError, Profile, load
 from tests.unit.compose.profile_texts import TEXTS
 
 LEFT_OUT = {"prefect-database", "prefect-leases", "prefect-redis", "postgres-socket", "dbt-packages"}

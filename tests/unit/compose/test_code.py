@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.compose.code import MOUNTED, prepare_code, update_copy, why_copied
-from services.compose.profile import (
+from commands.compose.code import MOUNTED, prepare_code, update_copy, why_copied
+from commands.compose.profile import (
     COMPOSE_FILE,
     COPIED_FILE,
     COPIED_LOCALSTACK_FILE,

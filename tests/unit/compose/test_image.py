@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.compose import image
-from services.compose.engine import Compose
-from services.compose.image import make_image, need_image
-from services.compose.profile import (
+from commands.compose import image
+from commands.compose.engine import Compose
+from commands.compose.image import make_image, need_image
+from commands.compose.profile import (
     COMPOSE_FILE,
     IMAGE_FILE,
     MOUNTED_FILE,

@@ -8,7 +8,7 @@ from importlib.metadata import packages_distributions
 
 import pytest
 
-from services.compose.profile import PROJECT
+from commands.compose.profile import PROJECT
 
 SERVICES = PROJECT / "services"
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from blocks.settings import Settings
+from commands.compose.profile import PROJECT
 from services import ports
-from services.compose.profile import PROJECT
 from services.content import BUCKET, CONNECTIONS, PREFIX
 from services.ports import BY_SERVICE
 
@@ -67,7 +67,7 @@ def test_the_defaults_of_the_flows_lead_to_the_stand_ins() -> None:
 
 def test_no_other_module_has_a_port_of_its_own() -> None:
     numbers = set(BY_SERVICE.values())
-    modules = [*PROJECT.glob("services/**/*.py"), *PROJECT.glob("flows/**/*.py")]
+    modules = [file for folder in ("commands", "flows", "services") for file in PROJECT.glob(f"{folder}/**/*.py")]
     found = {
         str(module.relative_to(PROJECT))
         for module in modules

@@ -11,12 +11,12 @@ from uuid import uuid4
 import pytest
 import yaml
 
+from commands.compose import values
+from commands.compose.forms import SECRET_NAMES
+from commands.compose.profile import PROJECT, SCALED_SECRETS_FILE, SECRETS_FILE, ComposeError, load
+from commands.compose.secrets import digests, prepare, secret
 from services.airbyte.catalog.config_file import ConfigError, load_config
 from services.airbyte.catalog.destination_config import Password, SnowflakeConfiguration
-from services.compose import values
-from services.compose.forms import SECRET_NAMES
-from services.compose.profile import PROJECT, SCALED_SECRETS_FILE, SECRETS_FILE, ComposeError, load
-from services.compose.secrets import digests, prepare, secret
 from services.content import CONNECTIONS
 from tests.unit.compose.profile_texts import FILLED, KEY, TEXTS, checked
 

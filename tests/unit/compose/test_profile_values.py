@@ -9,12 +9,12 @@ import certifi
 import pytest
 
 from blocks.settings import Settings
+from commands.compose.forms import FORMS, SECRET_NAMES
+from commands.compose.profile import PROJECT, ComposeError, load
+from commands.compose.promote import changed_values
+from commands.compose.secrets import prepare
 from services.airbyte.catalog.config import S3Configuration, Source
 from services.airbyte.catalog.config_file import load_config, with_bucket
-from services.compose.forms import FORMS, SECRET_NAMES
-from services.compose.profile import PROJECT, ComposeError, load
-from services.compose.promote import changed_values
-from services.compose.secrets import prepare
 from services.content import CONNECTIONS
 from tests.unit.compose.profile_texts import FILLED, KEY, PRODUCTION, TEXTS, changed, checked
 

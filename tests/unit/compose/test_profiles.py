@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from services.compose.__main__ import _parser
-from services.compose.engine import Compose, check_engine
-from services.compose.profile import (
+from commands.compose.__main__ import _parser
+from commands.compose.engine import Compose, check_engine
+from commands.compose.profile import (
     CA_FILE,
     COMPOSE_FILE,
     NO_SENSOR_FILE,
@@ -289,7 +289,7 @@ def test_a_command_in_a_message_acts_on_the_profile_that_it_is_about(profiles: P
 def test_no_text_of_the_verbs_names_a_command_without_its_profile() -> None:
     """But for those that are about another clone, or about no platform."""
     without = r"adopt|dev\b|demo|source|image TAG|install|down` there|up` of this profile"
-    files = [*(PROJECT / "services" / "compose").glob("*.py"), *(PROJECT / "services" / "doctor").glob("*.py")]
+    files = [*(PROJECT / "commands" / "compose").glob("*.py"), *(PROJECT / "commands" / "doctor").glob("*.py")]
     code = {file: re.sub(r'"""[\s\S]*?"""|#.*', "", file.read_text()) for file in files}
     found = [
         f"{file.name}: {text}"

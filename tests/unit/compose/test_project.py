@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.compose.profile import PROJECT, ComposeError, Profile, load
-from services.compose.project import RECORD, Engine, adopt, forget, project_name
+from commands.compose.profile import PROJECT, ComposeError, Profile, load
+from commands.compose.project import RECORD, Engine, adopt, forget, project_name
 
 LOCAL, REHEARSAL = load("local"), load("rehearsal")
 

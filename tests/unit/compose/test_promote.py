@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from services.compose.engine import Compose
-from services.compose.profile import Profile
-from services.compose.promote import promote
+from commands.compose.engine import Compose
+from commands.compose.profile import Profile
+from commands.compose.promote import promote
 
 
 @pytest.mark.parametrize("apply", [False, True])

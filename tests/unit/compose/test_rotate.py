@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from services.compose.engine import Compose
-from services.compose.profile import PROJECT, ComposeError, load
-from services.compose.rotate import DRAINS, without_runs
-from services.compose.secrets import prepare
+from commands.compose.engine import Compose
+from commands.compose.profile import PROJECT, ComposeError, load
+from commands.compose.rotate import DRAINS, without_runs
+from commands.compose.secrets import prepare
 
 FOLDER = PROJECT / "profiles"
 SERVICES = {"services": {"prefect-server": {"labels": {"secrets": "new"}}, "worker": {"labels": {}}, "localstack": {}}}

@@ -7,8 +7,8 @@ import prefect_redis.client
 import yaml
 from prefect.settings.base import PrefectBaseSettings
 
-from services.compose.engine import Compose
-from services.compose.profile import PROJECT, SCALE_FILE, load
+from commands.compose.engine import Compose
+from commands.compose.profile import PROJECT, SCALE_FILE, load
 
 
 class Overlay(yaml.SafeLoader):

@@ -12,14 +12,14 @@ from threading import Thread
 
 import pytest
 
-from services.compose import prefect_api
-from services.compose.__main__ import main
-from services.compose.drop import drop
-from services.compose.engine import Compose
-from services.compose.prefect_api import NotAnswering, Prefect
-from services.compose.profile import PROJECT, ComposeError, load
-from services.compose.up import profile_lock
-from services.compose.values import HOST_GATEWAY
+from commands.compose import prefect_api
+from commands.compose.__main__ import main
+from commands.compose.drop import drop
+from commands.compose.engine import Compose
+from commands.compose.prefect_api import NotAnswering, Prefect
+from commands.compose.profile import PROJECT, ComposeError, load
+from commands.compose.up import profile_lock
+from commands.compose.values import HOST_GATEWAY
 
 ODD = """select 'it''s' as "a b", '$HOME $$ `x` \\n'"""
 

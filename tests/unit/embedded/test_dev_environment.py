@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from blocks.errors import PlatformError
-from services.embedded import only_one as only_one_module
-from services.embedded.dev import check_folder, script
-from services.embedded.only_one import describe, only_one
-from services.embedded.processes import Processes
+from commands.embedded import only_one as only_one_module
+from commands.embedded.dev import check_folder, script
+from commands.embedded.only_one import describe, only_one
+from commands.embedded.processes import Processes
 
 
 def read_by_a_shell(folder: Path, own: dict[str, str]) -> dict[str, str]:
@@ -76,7 +76,7 @@ def test_make_dev_and_make_demo_end_in_one_paragraph_where_the_data_folder_is_un
     (tmp_path / "dev").write_text("in the way")
     (tmp_path / "demo").write_text("in the way")
     for verb in ("dev", "demo"):
-        command = [sys.executable, "-m", "services.embedded", verb, "--data", str(tmp_path)]
+        command = [sys.executable, "-m", "commands.embedded", verb, "--data", str(tmp_path)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         assert ended.returncode == 1
         assert "Traceback" not in ended.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.embedded import prefect_database
+from commands.embedded import prefect_database
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from services.embedded.demo import last_of
-from services.embedded.report import charts, first_rows_of_tables
+from commands.embedded.demo import last_of
+from commands.embedded.report import charts, first_rows_of_tables
 
 CHART = """
 models:

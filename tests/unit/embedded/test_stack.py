@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from commands.embedded.stack import CONNECTION_ID, Stack
 from services.content import CONNECTIONS, CONNECTIONS_FILE
-from services.embedded.stack import CONNECTION_ID, Stack
 
 OTHER, INACTIVE = CONNECTION_ID.replace("7", "8"), CONNECTION_ID.replace("7", "9")
 MORE = """

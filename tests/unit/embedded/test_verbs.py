@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.compose.__main__ import _parser as parser_of_compose
-from services.embedded.verbs import ONLY_IN_DOCKER, SHARED_MODULES, choices, known_verbs, main, table
+from commands.compose.__main__ import _parser as parser_of_compose
+from commands.embedded.verbs import ONLY_IN_DOCKER, SHARED_MODULES, choices, known_verbs, main, table
 
 CLONE = Path(__file__).parents[3]
 MAKEFILE = (CLONE / "Makefile").read_text()
@@ -55,10 +55,10 @@ def test_make_asks_the_platform_that_a_terminal_is_for(
     done = subprocess.run(command, cwd=CLONE, env={**plain, **variables}, check=True, capture_output=True, text=True)
     # Each verb's recipe is one command, and make prints them in the order of the verbs.
     for name, line in zip(verbs, done.stdout.splitlines(), strict=True):
-        module = SHARED_MODULES.get(name, "services.embedded.verbs")
+        module = SHARED_MODULES.get(name, "commands.embedded.verbs")
         here = dev or (name == "dbt" and not named)  # dbt also runs without a platform
         assert (f"-m {module}" in line) == here, name
-        assert ('runpy.run_module("services.compose"' in line) != here, name
+        assert ('runpy.run_module("commands.compose"' in line) != here, name
 
 
 def test_the_modules_of_verbs_are_there() -> None:

@@ -14,7 +14,7 @@ from botocore.session import get_session
 from sqlglot import expressions
 
 from blocks.snowflake_warehouse import published_schema
-from services.doctor.warehouse import DBT_SCHEMAS
+from commands.doctor.warehouse import DBT_SCHEMAS
 from tests.readme import PROJECT
 
 TRANSFORMER = "data_platform_transformer"
@@ -66,7 +66,7 @@ def test_the_platforms_policy_has_the_permissions_for_what_its_code_calls_and_no
 
 def test_airbytes_policy_has_the_permissions_for_what_its_stand_in_calls_and_no_other() -> None:
     assert {action for action, _ in statements("aws-airbyte.json")} == called(
-        PROJECT / "services" / "airbyte" / "objects.py"
+        PROJECT / "services" / "airbyte" / "load" / "objects.py"
     )
 
 

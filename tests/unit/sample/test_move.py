@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from commands.sample.checkout import copy_with_sample, link_environment, own_content
+from commands.sample.files import AWAY, LIST, SHARED, SOURCES_FILE, Sample, SampleError, files_in
+from commands.sample.move import remove, restore
+from commands.sources import render
+from commands.sources.facts import facts_of
+from commands.sources.project import apply, project_of
+from commands.sources.reading import read
+from commands.sources.spec import spec_of
 from services.airbyte.catalog.config_file import load_config
 from services.content import CONNECTIONS_FILE, PROJECT
-from services.sample.checkout import copy_with_sample, link_environment, own_content
-from services.sample.files import AWAY, LIST, SHARED, SOURCES_FILE, Sample, SampleError, files_in
-from services.sample.move import remove, restore
-from services.sources import render
-from services.sources.facts import facts_of
-from services.sources.project import apply, project_of
-from services.sources.reading import read
-from services.sources.spec import spec_of
 
 CONSOLE = Console(quiet=True)
 ORDERS = "order_id,ordered_on,amount\n1,2024-01-01,10.50\n2,2024-01-02,5.25\n"

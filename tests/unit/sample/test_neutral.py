@@ -7,10 +7,10 @@ from pathlib import Path
 
 import yaml
 
+from commands.sample.files import Sample
 from services.content import CONNECTIONS, PROJECT
-from services.sample.files import Sample
 
-CODE = ("blocks", "flows", "schedules", "services", "localstack/init", ".github", ".ci", ".devcontainer")
+CODE = ("blocks", "commands", "flows", "schedules", "services", "localstack/init", ".github", ".ci", ".devcontainer")
 FILES = ("profiles", "Makefile", "Dockerfile", ".dockerignore", "pyproject.toml", "prefect.yaml", "docker-compose*.yml")
 AIRBYTES_OWN = "services/airbyte/openapi/"
 

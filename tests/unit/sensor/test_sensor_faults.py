@@ -26,9 +26,9 @@ from blocks.errors import PlatformError
 from blocks.landing import AwsAccess, check_answers
 from blocks.runs import DeploymentRuns
 from blocks.s3_events import Notifications
+from commands.embedded.queue import make_queue
 from flows.sensors.arrivals import Arrivals
 from flows.sensors.poll import Sensor, Watch
-from services.embedded.queue import make_queue
 from tests.unit.sensor.fake_prefect import FakePrefect
 from tests.unit.sensor.world import Crash
 

@@ -8,9 +8,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from services.sources.asking import resolve_drift
-from services.sources.drift import Drift
-from services.sources.spec import Spec
+from commands.sources.asking import resolve_drift
+from commands.sources.drift import Drift
+from commands.sources.spec import Spec
 
 SPEC = Spec("orders", ["id"], [])
 LATE = Drift("column 'a' is new", "raw has it", lambda spec: replace(spec, late_days=1))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.sources.dialect import dialect_of
+from commands.sources.dialect import dialect_of
 
 RUSSIAN = "код;город\n" + "".join(f"{at};Нижний Новгород, улица {at}\n" for at in range(40))
 

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.sources.entries import NotEditable, flow, is_own, join, names, put, remove, select
+from commands.sources.entries import NotEditable, flow, is_own, join, names, put, remove, select
 
 MARK = "# generated"
 PERSONS = """\

@@ -9,7 +9,7 @@ import pytest
 from blocks.cursor_command import main
 from blocks.incidents import TRIES, Failure, Incident, IncidentStore, Message, State
 from blocks.settings import Settings
-from services.doctor.alerts import alerts
+from commands.doctor.alerts import alerts
 
 NOW = datetime.now(UTC)
 WORKER = Incident(key="worker_gone/local", kind="worker_gone", what="No worker.", since=NOW, impact="New rows wait.",

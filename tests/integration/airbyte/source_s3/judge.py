@@ -32,7 +32,7 @@ class Outcome:
 def connector() -> Path:
     """The Python of an environment that has the connector alone. Raises CalledProcessError where it has no packages."""
     home = Path(sys.prefix) / "source-s3" / hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
-    uv, python = [sys.executable, "-I", "services/packages.py"], home / "bin" / "python"
+    uv, python = [sys.executable, "-I", "commands/packages.py"], home / "bin" / "python"
     ready = home / ".ready"
     if not ready.exists():
         subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, home], check=True)

@@ -1,0 +1,1 @@
+"""What people type: the verbs of the Makefile. `commands/compose` and `commands/embedded` run the platform."""

@@ -1,6 +1,0 @@
-"""All scenarios, in the order in which they are listed. Importing their modules adds them to the catalog."""
-
-from services.scenarios import airbyte, files, machine
-from services.scenarios.catalog import SCENARIOS
-
-__all__ = ["SCENARIOS", "airbyte", "files", "machine"]
