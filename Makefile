@@ -51,15 +51,13 @@ $(READY): requirements.lock requirements-lineage.lock pyproject.toml
 PROFILE ?= local
 # Python without packages: with -S and -P it finds only its standard library, and then this folder.
 PLATFORM = $(CHECK_PYTHON); "$(PYTHON)" -s -S -P -c 'import runpy, sys; sys.path.append("."); \
-  runpy.run_module("commands.compose", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
+  runpy.run_module("commands", run_name="__main__", alter_sys=True)' --profile "$(PROFILE)"
 # If S3_ENDPOINT_URL is set, as in a shell of `make dev`, verbs use the platform of that S3. Otherwise, or with a PROFILE,
 # they use the one in Docker.
 NAMED := $(filter command environment,$(firstword $(origin PROFILE)))
 DEV_SHELL := $(if $(NAMED),,$(S3_ENDPOINT_URL))
-VERB = $(if $(DEV_SHELL),$(OURS) -m commands.embedded.verbs,$(PLATFORM))
+VERB = $(if $(DEV_SHELL),$(OURS) -m commands --dev,$(PLATFORM))
 INSTALLED = $(if $(DEV_SHELL),$(READY))
-CURSOR = $(if $(DEV_SHELL),$(OURS) -m blocks.cursor_command,$(PLATFORM) cursor)
-ALERTS = $(if $(DEV_SHELL),$(OURS) -m services.watch,$(PLATFORM) alerts)
 
 # Pass values to Python through the environment, so that make and the shell do not interpret them.
 export TYPED_FLOW = $(value FLOW)
@@ -132,18 +130,15 @@ run: $(INSTALLED) ## Run a deployment and follow its log: make run FLOW=full_pip
 
 .PHONY: status
 status: $(INSTALLED) ## Show open incidents, the sensor's position, and running and parked batches
-	@$(CURSOR) show $(ARGS)
+	@$(VERB) cursor show $(ARGS)
 
 .PHONY: cursor
 cursor: $(INSTALLED) ## Move the sensor's cursor, or retry or drop parked batches (docs/sensor.md)
-	@$(CURSOR) $(ARGS)
-
-# In a shell of `make dev`, remove the file from its platform; otherwise from the one in Docker.
-REMOVE = $(if $(DEV_SHELL),$(OURS) -m flows.remove_file $${TYPED_YES:+--yes="$$TYPED_YES"},$(PLATFORM) remove-file --yes="$$TYPED_YES")
+	@$(VERB) cursor $(ARGS)
 
 .PHONY: remove-file
 remove-file: $(INSTALLED) ## Remove a file and its rows: make remove-file FILE=inbound/orders/bad.csv
-	@$(REMOVE) -- "$$TYPED_FILE"
+	@$(VERB) remove-file --yes="$$TYPED_YES" -- "$$TYPED_FILE"
 
 .PHONY: compact
 compact: $(INSTALLED) ## Merge raw's small files into large ones: make compact [STREAM=name]
@@ -155,11 +150,11 @@ dbt: $(if $(NAMED),,$(READY)) ## Run a dbt command on the platform's data: make 
 
 .PHONY: alerts
 alerts: $(INSTALLED) ## Show alerts sent to the local receiver, newest last
-	@$(ALERTS) list $(ARGS)
+	@$(VERB) alerts list $(ARGS)
 
 .PHONY: alert-test
 alert-test: $(INSTALLED) ## Send a test alert and wait until it arrives
-	@$(ALERTS) test
+	@$(VERB) alerts test
 
 ##@ The platform
 

@@ -1,8 +1,8 @@
 """Fetch data for a command of a person, from where the platform runs: `python -m blocks.hand_out WHAT [SUBJECT]`.
 
 A person's machine may have no access to S3, Airbyte or the warehouse. The answer goes to standard output: JSON for the
-`files` below a prefix, the connections' `streams` and the `tables`, the bytes of a `file` in the landing bucket, and
-Parquet with a raw table's `rows`.
+`files` below a prefix, the connections' `streams` and the `tables`, the bytes of a `file` in the landing bucket,
+Parquet with a raw table's `rows`, and a text about the `removal` of a file.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from typing import IO
 from pydantic import BaseModel
 
 from blocks.connections import Connections
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, shown
 from blocks.lake import FILE
-from blocks.landing import NOT_S3, LandedFile, listing, unavailable
+from blocks.landing import NOT_S3, REMOVED, LandedFile, listing, unavailable
 from blocks.systems import S3Landing
-from blocks.warehouse import Warehouse
+from blocks.warehouse import Warehouse, rows_in_words
 
 
 class Files(BaseModel):
@@ -133,6 +133,8 @@ def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) 
     elif what == "tables":
         hours = connections.dbt_config.freshness_threshold_hours
         out.write(tables(connections.warehouse(), hours).model_dump_json().encode())
+    elif what == "removal":
+        out.write(f"{removal(connections.landing, connections.warehouse(), subject)}\n".encode())
     elif what == "file":
         landing = connections.landing
         try:
@@ -146,10 +148,24 @@ def answer(what: str, subject: str, out: IO[bytes], profile: str | None = None) 
                 shutil.copyfileobj(rows, out)
 
 
+def removal(landing: S3Landing, warehouse: Warehouse, key: str) -> str:
+    """Describe what removing a file does."""
+    rows = warehouse.rows_of(key := landing.key_of(key))
+    return "\n".join(
+        [
+            f"The file s3://{landing.bucket}/{shown(key)} moves to {REMOVED}{shown(key)}.",
+            f"Its rows are deleted from raw: {rows_in_words(rows) or 'none, since raw has no row of this file'}. Rows "
+            "that were loaded from another bucket stay.",
+            "The tables built from them are rebuilt, tested and published; incremental models are built from scratch.",
+            f"If you upload a corrected file as {shown(key)}, it is loaded like a new one.",
+        ]
+    )
+
+
 def main() -> None:
     """Write the answer to standard output."""
     parser = argparse.ArgumentParser(prog="python -m blocks.hand_out", description=__doc__)
-    parser.add_argument("what", choices=("files", "file", "streams", "rows", "tables"))
+    parser.add_argument("what", choices=("files", "file", "streams", "rows", "tables", "removal"))
     parser.add_argument("subject", nargs="?", default="", help="prefix, key or table")
     parser.add_argument("--profile", help="name of the saved blocks (default: use the environment)")
     options = parser.parse_args()

@@ -98,10 +98,10 @@ def _check(key: str, count: int, size: int | None) -> None:
         raise Truncated(f"{key} was not uploaded: only {count:,} of {size:,} bytes arrived. Run the command again.")
 
 
-def main(key: str, profile: str | None = None, size: str | None = None) -> None:
-    """Upload standard input, and print the result of `land` as JSON."""
+def main(key: str, profile: str = "", size: str | None = None) -> None:
+    """Upload standard input, and print the result of `land` as JSON. Without a profile, use the environment."""
     try:
-        landing = Connections(profile).landing
+        landing = Connections(profile or None).landing
         print(json.dumps(land(key, sys.stdin.buffer, landing, int(size) if size else None)))
     except PlatformError as error:
         sys.exit(str(error))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import duckdb
 
 from blocks import duckdb_copy, duckdb_file, lake
-from blocks.errors import PlatformError
+from blocks.errors import PlatformError, counted
 from blocks.published import Contents, QueryFailed, contents
 from blocks.turns import turn
 
@@ -232,3 +232,8 @@ def tables(path: Path) -> dict[str, int]:
             for schema, table in names
         )
         return {f"{schema}.{table}": count.fetchall()[0][0] for schema, table, count in counts}
+
+
+def rows_in_words(rows: dict[str, int]) -> str:
+    """Return the numbers of tables' rows in words; "" for none."""
+    return ", ".join(f"{counted(count, 'row')} of {table}" for table, count in rows.items())

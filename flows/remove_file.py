@@ -1,18 +1,17 @@
 """Remove a file: delete its rows from raw, and rebuild the tables that were built from them."""
 
-import argparse
 import json
-import sys
 
 from prefect import flow, get_run_logger, task
 from prefect.tasks import exponential_backoff
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from blocks import connections
 from blocks.dbt.errors import DbtFailed, NothingSelected
 from blocks.dbt.results import DbtResult
-from blocks.errors import PlatformError, counted, shown
-from blocks.landing import REMOVED, LandingReadOnly, set_aside
+from blocks.errors import PlatformError, shown
+from blocks.landing import LandingReadOnly, set_aside
+from blocks.warehouse import rows_in_words
 from flows.assets import link_to_page, report_built_models
 from flows.dbt_transform import dbt_deps, publish, run_dbt, show, warehouse_slot
 from flows.retry import WAREHOUSE_RETRIES, if_temporary
@@ -66,7 +65,7 @@ def remove_from_raw(key: str) -> tuple[dict[str, int], bool]:
         logger.warning(
             "Airbyte still remembers that it read %s. It reads the file again if you upload it again.", shown(key)
         )
-    logger.info("removed from raw: %s", _counted(removed) or "nothing, since raw has no row of the file")
+    logger.info("removed from raw: %s", rows_in_words(removed) or "nothing, since raw has no row of the file")
     return removed, place == "moved"
 
 
@@ -117,68 +116,3 @@ def rebuild(key: str, streams: list[str]) -> DbtResult:
             "the tables that they have. Fix the errors that dbt reports, then remove the file again."
         )
         raise
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Show what removing a file does, ask, and do it."""
-    options = _parser().parse_args(arguments)
-    try:
-        print(plan(options.file, options.profile))
-        if options.plan:
-            return 0
-        if not options.yes and _answer("Remove the file? [y/N] ") != "y":
-            print("Nothing was removed.")
-            return 1
-        remove_file(options.file, options.profile)
-    except PlatformError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
-
-
-def plan(key: str, profile: str | None) -> str:
-    """Describe what removing a file does."""
-    systems = connections.Connections(profile)
-    landing = systems.landing
-    rows = systems.warehouse().rows_of(key := landing.key_of(key))
-    return "\n".join(
-        [
-            f"The file s3://{landing.bucket}/{shown(key)} moves to {REMOVED}{shown(key)}.",
-            f"Its rows are deleted from raw: {_counted(rows) or 'none, since raw has no row of this file'}. Rows that "
-            "were loaded from another bucket stay.",
-            "The tables built from them are rebuilt, tested and published; incremental models are built from scratch.",
-            f"If you upload a corrected file as {shown(key)}, it is loaded like a new one.",
-        ]
-    )
-
-
-def _counted(rows: dict[str, int]) -> str:
-    return ", ".join(f"{counted(count, 'row')} of {table}" for table, count in rows.items())
-
-
-def _answer(question: str) -> str:
-    try:
-        return input(question).strip().lower()
-    except EOFError:
-        print()
-        return ""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make remove-file", description=main.__doc__)
-    parser.add_argument("file", help="the object's key in the landing bucket")
-    parser.add_argument("--profile", help="name of the saved blocks (default: use the environment variables)")
-    parser.add_argument("--plan", action="store_true", help="only show what would happen")
-    parser.add_argument("--yes", type=_yes, nargs="?", const=True, default=False, metavar="YES", help="do not ask")
-    return parser
-
-
-def _yes(text: str) -> bool:
-    try:
-        return TypeAdapter(bool).validate_python(text.strip() or "no")
-    except ValidationError:
-        raise argparse.ArgumentTypeError(f"YES={text} is neither yes nor no: write 1 or 0.") from None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -21,10 +21,11 @@ from typing import IO, Any, cast
 from commands.compose.code import prepare_code
 from commands.compose.engine import Compose
 from commands.compose.image import need_image
-from commands.compose.profile import ComposeError, Profile
+from commands.compose.profile import Profile
 from commands.compose.project import Engine
 from commands.compose.secrets import secret
 from commands.compose.up import profile_lock
+from commands.errors import CommandError
 
 FORMAT = 1
 OVERLAY = Path(__file__).with_name("backup.yml")
@@ -43,7 +44,7 @@ def backup(compose: Compose, to: str) -> int:
     """Write a backup of a running platform. Its writers are paused, so all parts show the same moment.
 
     Raises:
-        ComposeError: the platform is not running, the file exists or cannot be written, or a part cannot be copied.
+        CommandError: the platform is not running, the file exists or cannot be written, or a part cannot be copied.
     """
     target = _new_file(to, compose.profile)
     compose.need("worker", *(["postgres"] if "prefect" in compose.profile.services else []))
@@ -65,7 +66,7 @@ def restore(compose: Compose, source: str, agreed: bool) -> int:
     """Restore a platform's volumes and Prefect's database from a backup.
 
     Raises:
-        ComposeError: the file is not a backup of this profile, its encryption key differs, or a platform already exists
+        CommandError: the file is not a backup of this profile, its encryption key differs, or a platform already exists
             and nobody agreed to replace it.
     """
     with profile_lock(compose), _open_backup(source) as archive:
@@ -147,7 +148,7 @@ def _remove_existing(compose: Compose, agreed: bool) -> None:
     if not (there := Engine().volumes(project)):
         return
     if not agreed:
-        raise ComposeError(
+        raise CommandError(
             f"The platform {project} already exists, with {', '.join(there)}. Nothing was changed. To replace all of "
             "it with the backup, add YES=1."
         )
@@ -157,14 +158,14 @@ def _remove_existing(compose: Compose, agreed: bool) -> None:
 
 def _check(profile: Profile, manifest: dict[str, Any], source: str) -> None:
     if manifest["format"] != FORMAT:
-        raise ComposeError(f"{source} has format {manifest['format']}, but this version reads {FORMAT}.")
+        raise CommandError(f"{source} has format {manifest['format']}, but this version reads {FORMAT}.")
     for name, value in (("profile", profile.name), ("target", profile.values["DBT_TARGET"])):
         if manifest[name] != value:
-            raise ComposeError(
+            raise CommandError(
                 f"{source} has the {name} {manifest[name]!r}, but this platform has {value!r}. Nothing was changed."
             )
     if manifest["key"] != _key(profile):
-        raise ComposeError(
+        raise CommandError(
             f"{source} was made with another PREFECT_SERVER_ENCRYPTION_KEY; its blocks cannot be read without it. "
             f"Put that key into {profile.secrets_folder}. Nothing was changed."
         )
@@ -178,11 +179,11 @@ def _key(profile: Profile) -> str:
 
 def _new_file(to: str, profile: Profile) -> Path:
     if not to:
-        raise ComposeError(f"TO is missing. Usage: {profile.make('backup')} TO=platform.tar")
+        raise CommandError(f"TO is missing. Usage: {profile.make('backup')} TO=platform.tar")
     if (target := Path(to).absolute()).exists():
-        raise ComposeError(f"{target} exists already. Choose another TO.")
+        raise CommandError(f"{target} exists already. Choose another TO.")
     if not target.parent.is_dir():
-        raise ComposeError(f"The folder {target.parent} does not exist. Create it, or choose another TO.")
+        raise CommandError(f"The folder {target.parent} does not exist. Create it, or choose another TO.")
     return target
 
 
@@ -195,7 +196,7 @@ def _partial_file(target: Path) -> Iterator[Path]:
         yield part
         part.replace(target)
     except OSError as error:
-        raise ComposeError(
+        raise CommandError(
             f"{target} cannot be written: {error.strerror or error}. Free some space there, or choose another TO."
         ) from error
     finally:
@@ -206,13 +207,13 @@ def _partial_file(target: Path) -> Iterator[Path]:
 def _open_backup(source: str) -> Iterator[tarfile.TarFile]:
     """Open a backup and check that it is complete."""
     if not source:
-        raise ComposeError("FROM is missing. Usage: make restore FROM=platform.tar")
+        raise CommandError("FROM is missing. Usage: make restore FROM=platform.tar")
     with ExitStack() as stack:
         try:
             archive = stack.enter_context(tarfile.open(source, "r:"))
             archive.getmembers()
         except (OSError, tarfile.TarError) as error:
-            raise ComposeError(f"FROM={source} cannot be read as a backup: {error}. Nothing was changed.") from error
+            raise CommandError(f"FROM={source} cannot be read as a backup: {error}. Nothing was changed.") from error
         yield archive
 
 
@@ -222,7 +223,7 @@ def _manifest(archive: tarfile.TarFile, source: str) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(b"" if missing else _content(archive, MANIFEST).read())
     except ValueError:
         why = f": it lacks {', '.join(sorted(missing))}" if missing else ""
-        raise ComposeError(f"FROM={source} is not a backup of this platform{why}. Nothing was changed.") from None
+        raise CommandError(f"FROM={source} is not a backup of this platform{why}. Nothing was changed.") from None
     return manifest
 
 
@@ -256,4 +257,4 @@ def _check_exit(done: subprocess.CompletedProcess[bytes], what: str) -> None:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-1000:]
         full = " Free some disk space, then run this again." if "No space left on device" in said else ""
-        raise ComposeError(f"{what} could not be copied: {said or f'exit code {done.returncode}'}{full}")
+        raise CommandError(f"{what} could not be copied: {said or f'exit code {done.returncode}'}{full}")

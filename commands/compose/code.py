@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from commands.compose.profile import COPY, ComposeError, Profile
+from commands.compose.profile import COPY, Profile
+from commands.errors import CommandError
 
 CODE = ("blocks", "commands", "flows", "schedules", "services", "dbt_project", "prefect.yaml")
 MOUNTED = tuple(map(Path, (*CODE, "localstack/init", "localstack/landing")))
@@ -29,7 +30,7 @@ def update_copy(profile: Profile) -> str:
     """Update the copy if one is needed or in use. Return why it is needed, or "".
 
     Raises:
-        ComposeError: the copy cannot be written.
+        CommandError: the copy cannot be written.
     """
     why = why_copied(profile.clone)
     copy = profile.clone / COPY
@@ -37,7 +38,7 @@ def update_copy(profile: Profile) -> str:
         if why or copy.is_dir():
             _copy_files(profile.clone, copy)
     except OSError as error:
-        raise ComposeError(
+        raise CommandError(
             f"{error.filename or copy} cannot be copied for the containers: {error.strerror}."
         ) from error
     return why

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from commands.compose.engine import Compose
 from commands.compose.image import commit_of, need_image
-from commands.compose.profile import ComposeError
 from commands.compose.up import ports_in_use
 from commands.compose.values import STAND_INS
+from commands.errors import CommandError
 
 VOLUMES = Path(__file__).with_suffix(".yml")
 IMAGES = Path(__file__).with_name("images.yml")
@@ -40,7 +40,7 @@ def doctor(compose: Compose, as_json: bool) -> int:
     return int(failed)
 
 
-def report_unusable(name: str, error: ComposeError) -> int:
+def report_unusable(name: str, error: CommandError) -> int:
     """Print as JSON that the profile cannot be used and nothing else was checked. Return 1."""
     finding = _finding("profile", str(error), "fail", "Correct the values named here, then run this again.")
     print(json.dumps({"profile": name, "ok": False, "findings": [finding]}, indent=2))
@@ -54,7 +54,7 @@ def _image(compose: Compose) -> list[Finding]:
         return [_finding("image", "containers run this clone's code, because stand-ins run here")]
     try:
         need_image(profile)
-    except ComposeError as error:
+    except CommandError as error:
         return [_finding("image", str(error), "fail", f"{profile.make('image')} TAG={profile.values['PLATFORM_TAG']}")]
     commit = commit_of(profile.image)
     return [_finding("image", f"{profile.image}, built from commit {commit[:12] if commit else 'unknown'}")]

@@ -13,9 +13,10 @@ from typing import IO, Self
 from blocks.names import owner
 from commands.compose import shell
 from commands.compose.forms import FORMS
-from commands.compose.profile import COMPOSE_FILE, PROJECT, ComposeError, Profile
+from commands.compose.profile import COMPOSE_FILE, PROJECT, Profile
 from commands.compose.secrets import digests
 from commands.compose.values import PORTS
+from commands.errors import CommandError
 from services import ports
 
 OVERRIDABLE = {*PORTS, "COMPOSE_PROJECT_NAME", "PIP_CONFIG_FILE", "BUILD_CA_FILE"}
@@ -131,7 +132,7 @@ class Compose:
         """Build the images, except one that the profile names. On a terminal, show Docker's newest line.
 
         Raises:
-            ComposeError: an image cannot be built; the text has Docker's last lines.
+            CommandError: an image cannot be built; the text has Docker's last lines.
         """
         names = BUILT_STAND_INS & self.profile.services if self.profile.image else set()
         if self.profile.image and not names:
@@ -147,7 +148,7 @@ class Compose:
         if sys.stdout.isatty():
             print("\r\033[K", end="", flush=True)
         if building.returncode:
-            raise ComposeError(
+            raise CommandError(
                 f"{''.join(last)}The images cannot be built; see above.{docker_variables_hint()} docs/platform.md has "
                 "more help."
             )
@@ -160,11 +161,11 @@ class Compose:
         """Run Compose and return what it prints.
 
         Raises:
-            ComposeError: it fails; the text is Compose's error.
+            CommandError: it fails; the text is Compose's error.
         """
         done = subprocess.run(self.command(*arguments), stdin=stdin, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise ComposeError(done.stderr.strip() or f"`docker compose {arguments[0]}` failed.")
+            raise CommandError(done.stderr.strip() or f"`docker compose {arguments[0]}` failed.")
         return done.stdout.strip()
 
     def address(self, service: str) -> str | None:
@@ -177,23 +178,23 @@ class Compose:
         """Return the address of a running service's port on this machine.
 
         Raises:
-            ComposeError: the service is not running, or has no port here.
+            CommandError: the service is not running, or has no port here.
         """
         self.need(service)
         if found := self.address(service):
             return found
-        raise ComposeError(f"{service} has no port on this machine. `{self.profile.make('ps')}` shows its state.")
+        raise CommandError(f"{service} has no port on this machine. `{self.profile.make('ps')}` shows its state.")
 
     def need(self, *services: str) -> None:
         """Check that services are running.
 
         Raises:
-            ComposeError: some are not; it names them and the verb that starts them.
+            CommandError: some are not; it names them and the verb that starts them.
         """
         if missing := self.missing(*services):
             held = "sensor" in missing and not self.profile.runs_by_itself
             how = f"Set AUTOMATIC_RUNS=true in {self.profile.file.name}. " if held else ""
-            raise ComposeError(f"Not running: {', '.join(missing)}. {how}{self.how_to_start}")
+            raise CommandError(f"Not running: {', '.join(missing)}. {how}{self.how_to_start}")
 
     def missing(self, *services: str) -> list[str]:
         """Return those of the services that are not running."""
@@ -204,7 +205,7 @@ class Compose:
         """Remove containers of optional services that the profile no longer names. Compose does not call them orphans.
 
         Raises:
-            ComposeError: Compose fails.
+            CommandError: Compose fails.
         """
         wanted = self.output("config", "--services").split()
         there = self.everything().output("ps", "--all", "--services").split()
@@ -223,23 +224,23 @@ def check_engine() -> None:
     """Check that a Docker engine with a recent Compose answers.
 
     Raises:
-        ComposeError: it says what is missing, and names the environment variables that choose the engine.
+        CommandError: it says what is missing, and names the environment variables that choose the engine.
     """
     if not shutil.which("docker"):
-        raise ComposeError(f"Docker is not installed. {NO_ENGINE}")
+        raise CommandError(f"Docker is not installed. {NO_ENGINE}")
     version = _run("docker", "compose", "version", "--short")
     if version.returncode:
-        raise ComposeError(f"Docker has no Compose v2 (`docker compose`).{docker_variables_hint()} {NO_ENGINE}")
+        raise CommandError(f"Docker has no Compose v2 (`docker compose`).{docker_variables_hint()} {NO_ENGINE}")
     if (found := _version(version.stdout)) and found < OLDEST_COMPOSE:
         oldest = ".".join(map(str, OLDEST_COMPOSE))
-        raise ComposeError(
+        raise CommandError(
             f"Docker Compose {version.stdout.strip()} is too old. Install {oldest} or newer. {NO_ENGINE}"
         )
     info = _run("docker", "info", "--format", "{{.ServerVersion}} {{.Name}}")
     # Without an engine, some versions of the client succeed with an empty answer.
     if info.returncode or not info.stdout.strip():
         why = (info.stderr.strip().splitlines() or ["no answer"])[-1].removeprefix("ERROR: ")
-        raise ComposeError(
+        raise CommandError(
             f"No Docker engine answers ({why}).{docker_variables_hint()} Start Docker, or ask for access to it. "
             f"{NO_ENGINE}"
         )
@@ -249,11 +250,11 @@ def check_builder() -> None:
     """Check that BuildKit is on, because the Dockerfile needs its mounts.
 
     Raises:
-        ComposeError: the environment turns BuildKit off.
+        CommandError: the environment turns BuildKit off.
     """
     value = shell.variables().get("DOCKER_BUILDKIT", "")
     if value.lower() in ("0", "false", "f", "no", "off"):
-        raise ComposeError(
+        raise CommandError(
             f"DOCKER_BUILDKIT is {value!r}, which turns BuildKit off, but the images need BuildKit. "
             "Run `unset DOCKER_BUILDKIT`, then run this again."
         )

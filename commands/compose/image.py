@@ -8,7 +8,8 @@ from pathlib import Path
 
 from commands.compose.engine import check_builder, value_or_override
 from commands.compose.forms import TAG
-from commands.compose.profile import DEFAULT_IMAGE, ComposeError, Profile
+from commands.compose.profile import DEFAULT_IMAGE, Profile
+from commands.errors import CommandError
 
 REVISION = "org.opencontainers.image.revision"
 
@@ -19,17 +20,17 @@ def make_image(profile: Profile, tag: str) -> int:
     Uncommitted changes are not included.
 
     Raises:
-        ComposeError: the tag is invalid or belongs to another commit, nothing is committed, or the build fails.
+        CommandError: the tag is invalid or belongs to another commit, nothing is committed, or the build fails.
     """
     if not re.fullmatch(TAG, tag):
-        raise ComposeError(
+        raise CommandError(
             f"TAG={tag} is not a valid tag. Use letters, digits, '.', '_' and '-', but not latest. "
             "For example: make image TAG=2027-01-31"
         )
     image, commit = f"{profile.values.get('PLATFORM_IMAGE') or DEFAULT_IMAGE}:{tag}", _git(profile, "rev-parse", "HEAD")
     there = commit_of(image)
     if there is not None and there != commit:
-        raise ComposeError(
+        raise CommandError(
             f"{image} already exists, built from commit {there[:12] or 'unknown'}; this clone is at {commit[:12]}. "
             f"Choose another TAG, or remove the old image with `docker rmi {image}`."
         )
@@ -60,14 +61,14 @@ def _build(profile: Profile, image: str, tag: str, commit: str, folder: str) -> 
     command = ["docker", "build", f"--tag={image}", *arguments, *secrets, folder]
     done = subprocess.run(command, check=False)
     if done.returncode:
-        raise ComposeError(f"{image} cannot be built; see above. docs/platform.md has more help.")
+        raise CommandError(f"{image} cannot be built; see above. docs/platform.md has more help.")
 
 
 def need_image(profile: Profile) -> None:
     """Check that the profile's image is on this machine. Pull it if it comes from a registry.
 
     Raises:
-        ComposeError: the image is not on this machine and cannot be pulled.
+        CommandError: the image is not on this machine and cannot be pulled.
     """
     if not profile.image or commit_of(profile.image) is not None:
         return
@@ -81,7 +82,7 @@ def need_image(profile: Profile) -> None:
         host = profile.image.partition("/")[0]
         said = f" It could not be pulled: {why}. If the registry requires a login, run: docker login {host}."
     tag = profile.values["PLATFORM_TAG"]
-    raise ComposeError(
+    raise CommandError(
         f"The image {profile.image} of {profile.file.name} is not on this machine.{said} Nothing was started. "
         f"Build it with `{profile.make('image')} TAG={tag}`, or correct PLATFORM_TAG."
     )
@@ -102,7 +103,7 @@ def _has_registry(image: str) -> bool:
 def _git(profile: Profile, *arguments: str) -> str:
     done = _run("git", "-C", str(profile.clone), *arguments)
     if done.returncode:
-        raise ComposeError(
+        raise CommandError(
             f"The commit of {profile.clone} cannot be found: {done.stderr.strip()}. An image is labelled with its "
             "commit, so build it in a git clone."
         )

@@ -4,8 +4,8 @@ import time
 from pathlib import Path
 
 from commands.compose.engine import PYTHON, Compose
-from commands.compose.profile import ComposeError
 from commands.compose.up import NO_SOURCE, READY, has_landed, start
+from commands.errors import CommandError
 from services import ports
 
 PIPELINE_SECONDS = 300.0
@@ -25,17 +25,17 @@ def verify_offline(platform: Compose) -> int:
     """Start everything without internet access, run the pipeline, show its tables, then remove everything.
 
     Raises:
-        ComposeError: a service did not start, the network has internet access, or no tables were published.
+        CommandError: a service did not start, the network has internet access, or no tables were published.
     """
     compose = platform.beside("offline", Path(__file__).with_name("offline.yml"))
     try:
         start(compose)
         if compose.succeeds("exec", "-T", "worker", "python", "-c", WAY_OUT):
-            raise ComposeError("The network of this check has internet access, so the check proves nothing.")
+            raise CommandError("The network of this check has internet access, so the check proves nothing.")
         if landed := has_landed(compose):
             _wait_for_tables(compose)
         if not compose.succeeds("exec", "-T", "worker", "python", "-c", PAGES):
-            raise ComposeError("A page of Prefect or of the mock Airbyte loads files from another server.")
+            raise CommandError("A page of Prefect or of the mock Airbyte loads files from another server.")
         if landed:
             compose.run("exec", "-T", "worker", *PYTHON, "blocks.sql", TABLES)
             print("Verified: files become published tables without internet access.")
@@ -51,7 +51,7 @@ def _wait_for_tables(compose: Compose) -> None:
     while not compose.succeeds("exec", "-T", "worker", *READY):
         if time.monotonic() > deadline:
             log = compose.output("logs", "--no-color", "--tail", "40", "worker")
-            raise ComposeError(
+            raise CommandError(
                 f"No tables were published within {PIPELINE_SECONDS:.0f} s. The worker's log ends with:\n{log}"
             )
         time.sleep(1)

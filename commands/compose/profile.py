@@ -8,6 +8,7 @@ from pathlib import Path
 
 from blocks.names import Names, is_own
 from commands.compose.values import find_faults, secrets
+from commands.errors import CommandError
 
 PROJECT = Path(__file__).parents[2]
 COMPOSE_FILE = PROJECT / "docker-compose.yml"
@@ -29,10 +30,6 @@ COPY = Path("data", "compose", "code")
 SECRETS_FILE = Path(__file__).with_name("secrets.yml")
 SCALED_SECRETS_FILE = Path(__file__).with_name("secrets-scale.yml")
 LINE = re.compile(r"\s*(#.*)?|(\w+)=([^\s'\"$#`\\]*)")
-
-
-class ComposeError(Exception):
-    """A verb cannot do what was asked. The text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -119,18 +116,18 @@ def load(name: str, folder: Path = PROJECT / "profiles", compose_file: Path = CO
     """Load a profile and check that it has every value that the Compose file requires.
 
     Raises:
-        ComposeError: the profile does not exist, a line cannot be read, or values are missing. It names all of them.
+        CommandError: the profile does not exist, a line cannot be read, or values are missing. It names all of them.
     """
     file = folder / f"{name}.env"
     if not file.is_file():
         known = ", ".join(sorted(each.stem for each in folder.glob("*.env")))
-        raise ComposeError(f"There is no profile {name!r}: {_short(file)} does not exist. Available profiles: {known}.")
+        raise CommandError(f"There is no profile {name!r}: {_short(file)} does not exist. Available profiles: {known}.")
     values = _read(file)
     needed = re.findall(r"\$\{(\w+):\?\}", compose_file.read_text())
     if missing := [key for key in dict.fromkeys(needed) if not values.get(key)]:
-        raise ComposeError(f"{_short(file)} has no value for {', '.join(missing)}. Set it there.")
+        raise CommandError(f"{_short(file)} has no value for {', '.join(missing)}. Set it there.")
     if values["PROFILE"] != name:
-        raise ComposeError(f"{_short(file)} says PROFILE={values['PROFILE']}. Change it to {name}, the file's name.")
+        raise CommandError(f"{_short(file)} says PROFILE={values['PROFILE']}. Change it to {name}, the file's name.")
     return Profile(name, file, values)
 
 
@@ -138,10 +135,10 @@ def check(profile: Profile) -> None:
     """Check that every value of a profile is set, well-formed and consistent with the others.
 
     Raises:
-        ComposeError: it lists every fault, one on each line.
+        CommandError: it lists every fault, one on each line.
     """
     if faults := [*find_faults(profile.values), *_unreadable(profile)]:
-        raise ComposeError("\n  ".join([f"{_short(profile.file)} cannot be used; nothing was started.", *faults]))
+        raise CommandError("\n  ".join([f"{_short(profile.file)} cannot be used; nothing was started.", *faults]))
 
 
 def _unreadable(profile: Profile) -> Iterator[str]:
@@ -173,19 +170,19 @@ def _read(file: Path) -> dict[str, str]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise ComposeError(f"{_short(file)} is not UTF-8. Save it as UTF-8.") from None
+        raise CommandError(f"{_short(file)} is not UTF-8. Save it as UTF-8.") from None
     except OSError as error:
-        raise ComposeError(f"{_short(file)} cannot be read: {error.strerror}. Give your user read access.") from None
+        raise CommandError(f"{_short(file)} cannot be read: {error.strerror}. Give your user read access.") from None
     for number, line in enumerate(lines, start=1):
         where = f"{_short(file)}, line {number}"
         if not (match := LINE.fullmatch(line)):
-            raise ComposeError(
+            raise CommandError(
                 f"{where} cannot be read: {_name(line)}. Write NAME=value; the value may not contain spaces, quotes, "
                 "#, $ or backslashes."
             )
         if name := match[2]:
             if name in values:
-                raise ComposeError(f"{where}: {name} is set twice. Remove one.")
+                raise CommandError(f"{where}: {name} is set twice. Remove one.")
             values[name] = match[3]
     return values
 

@@ -17,7 +17,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from commands.compose import shell
-from commands.compose.profile import PROJECT, ComposeError, Profile
+from commands.compose.profile import PROJECT, Profile
+from commands.errors import CommandError
 
 RECORD = Path("data", "compose.json")
 LABEL = "com.docker.compose.project"
@@ -50,7 +51,7 @@ def project_name(profile: Profile, clone: Path = PROJECT, engine: Engine | None 
     `COMPOSE_PROJECT_NAME` in the environment or the profile overrides it.
 
     Raises:
-        ComposeError: the project belongs to another clone, or its owner is unknown.
+        CommandError: the project belongs to another clone, or its owner is unknown.
     """
     engine = engine or Engine()
     with _record(clone) as projects:
@@ -70,13 +71,13 @@ def adopt(profile: Profile, name: str, clone: Path = PROJECT, engine: Engine | N
     """Record an existing project of unknown owner as this clone's project for the profile.
 
     Raises:
-        ComposeError: the project does not exist, or has containers of another clone.
+        CommandError: the project does not exist, or has containers of another clone.
     """
     engine = engine or Engine()
     if other := _other_clone(name, clone, engine):
-        raise ComposeError(_owned_by(name, other))
+        raise CommandError(_owned_by(name, other))
     if not NAME.fullmatch(name) or not (engine.volumes(name) or engine.folders(name)):
-        raise ComposeError(f"There is no Compose project {name!r} to adopt. `docker compose ls --all` lists projects.")
+        raise CommandError(f"There is no Compose project {name!r} to adopt. `docker compose ls --all` lists projects.")
     with _record(clone) as projects:
         for each, owner in list(projects.items()):
             if owner == profile.name:
@@ -94,11 +95,11 @@ def _claim(name: str, projects: Mapping[str, str], clone: Path, engine: Engine) 
     if name in projects:
         return
     if other := _other_clone(name, clone, engine):
-        raise ComposeError(_owned_by(name, other))
+        raise CommandError(_owned_by(name, other))
     if _is_here(name, clone, engine):
         return
     if volumes := engine.volumes(name):
-        raise ComposeError(
+        raise CommandError(
             f"The Compose project {name} has volumes ({', '.join(volumes)}) of unknown owner. If they belong to this "
             f"clone, run `make adopt PROJECT={name}`. If not, choose another COMPOSE_PROJECT_NAME."
         )
@@ -131,7 +132,7 @@ def _new(profile: Profile, clone: Path, engine: Engine) -> str:
         _print_adopt_hint(
             f"The volumes of the Compose project {name} are from an earlier clone in this folder.", profile, name
         )
-    raise ComposeError(f"Every name for a Compose project of {clone} is in use. Set COMPOSE_PROJECT_NAME.")
+    raise CommandError(f"Every name for a Compose project of {clone} is in use. Set COMPOSE_PROJECT_NAME.")
 
 
 def _print_adopt_hint(what: str, profile: Profile, name: str) -> None:
@@ -176,7 +177,7 @@ def _record(clone: Path) -> Iterator[dict[str, str]]:
     """Yield the clone's projects by name, each with its profile ("" if named by hand), and save changes at the end.
 
     Raises:
-        ComposeError: the record cannot be read or written.
+        CommandError: the record cannot be read or written.
     """
     file = clone / RECORD
     try:
@@ -189,7 +190,7 @@ def _record(clone: Path) -> Iterator[dict[str, str]]:
             if now != before:
                 _write(file, json.dumps(now, indent=2) + "\n")
     except OSError as error:
-        raise ComposeError(
+        raise CommandError(
             f"{file} cannot be written: {error.strerror}. It records the name of this clone's Compose project. "
             "Give your user write access, then run this again."
         ) from error
@@ -213,7 +214,7 @@ def _read(file: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except ValueError:
-        raise ComposeError(
+        raise CommandError(
             f"{file} is not JSON. Remove it, then run `make adopt PROJECT=NAME` for a project of yours."
         ) from None
     return record if isinstance(record, dict) else {}
@@ -244,5 +245,5 @@ def _docker(*arguments: str) -> list[str]:
     command = ["docker", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise ComposeError(done.stderr.strip() or f"`docker {' '.join(arguments[:2])}` failed.")
+        raise CommandError(done.stderr.strip() or f"`docker {' '.join(arguments[:2])}` failed.")
     return done.stdout.splitlines()

@@ -2,7 +2,8 @@
 
 from commands.compose.engine import OVERRIDABLE, Compose
 from commands.compose.image import need_image
-from commands.compose.profile import ComposeError, Profile, load
+from commands.compose.profile import Profile, load
+from commands.errors import CommandError
 
 MACHINE_VALUES = {"PROFILE", *OVERRIDABLE}
 
@@ -23,7 +24,7 @@ def promote(compose: Compose, origin: str, apply: bool, takeover: bool = False) 
         return _before_the_first_start(compose, apply)
     options = ["--takeover"] if takeover else []
     if bootstrap(compose, "--plan", *options):
-        raise ComposeError(f"Nothing was changed. `{make('doctor')}` shows the reason.")
+        raise CommandError(f"Nothing was changed. `{make('doctor')}` shows the reason.")
     if apply:
         code = bootstrap(compose, *options)
         print("Done." if not code else "Some changes failed; see above.")

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 
 from commands.compose.engine import PYTHON, Compose
-from commands.compose.profile import ComposeError
 from commands.compose.secrets import secret
+from commands.errors import CommandError
 
 SECONDS = 3600.0
 """How long to wait for runs in progress."""
@@ -26,7 +26,7 @@ def without_runs(compose: Compose) -> Iterator[None]:
     A run would otherwise lose its server, or get 401: Prefect's server accepts only one password.
 
     Raises:
-        ComposeError: the runs have not ended in time, or the saved blocks cannot be encrypted. Nothing was changed.
+        CommandError: the runs have not ended in time, or the saved blocks cannot be encrypted. Nothing was changed.
     """
     services = changed(compose)
     workers = _workers(compose) if services else []
@@ -51,8 +51,8 @@ def _encrypt_blocks(compose: Compose, key: str) -> None:
         given.seek(0)
         try:
             compose.output("exec", "-T", "prefect-server", *PYTHON, "services.rekey", stdin=given)
-        except ComposeError as error:
-            raise ComposeError(
+        except CommandError as error:
+            raise CommandError(
                 f"The saved blocks cannot be encrypted with the new {KEY}: {error}\nNothing was changed. Restore the "
                 f"old key, then run `{compose.profile.make('up')}`."
             ) from None
@@ -92,7 +92,7 @@ def _drain(compose: Compose, workers: list[str]) -> None:
         for each in waiting:
             each.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
-        raise ComposeError(
+        raise CommandError(
             f"Runs are still in progress after {SECONDS:.0f} s. Nothing was changed. Wait until they end, or cancel "
             f"them in Prefect, then run `{compose.profile.make('up')}` again."
         ) from None
@@ -101,4 +101,4 @@ def _drain(compose: Compose, workers: list[str]) -> None:
             if each.stdin:
                 each.stdin.close()
     if any(each.returncode for each in waiting):
-        raise ComposeError(f"A worker stopped before its runs had ended. Run `{compose.profile.make('up')}` again.")
+        raise CommandError(f"A worker stopped before its runs had ended. Run `{compose.profile.make('up')}` again.")

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from blocks.names import RAW_SCHEMA
 from commands.compose.forms import SECRET_NAMES
-from commands.compose.profile import ComposeError, Profile
+from commands.compose.profile import Profile
 from commands.compose.values import SNOWFLAKE_DOMAIN, is_loopback, loopback_fault
+from commands.errors import CommandError
 
 PRIVATE_KEY = r"-----BEGIN ((?:ENCRYPTED |RSA )?PRIVATE KEY)-----\n.+\n-----END \1-----"
 URL = (r"https?://\S+", "a URL, from http:// or https:// on")
@@ -46,7 +47,7 @@ def prepare(profile: Profile) -> None:
     Other users of this machine cannot open the folder, so its files can be readable to the users in containers.
 
     Raises:
-        ComposeError: secrets of real systems are missing or invalid; it names all of them and where to put them.
+        CommandError: secrets of real systems are missing or invalid; it names all of them and where to put them.
     """
     if not profile.secrets:
         return
@@ -58,7 +59,7 @@ def prepare(profile: Profile) -> None:
             _write(folder / name, _generate(name))
     faults = [*filter(None, (_fault(folder / name, name in profile.secrets) for name in SECRET_NAMES)), *_key(profile)]
     if faults:
-        raise ComposeError("\n  ".join(["Secrets cannot be used; nothing was started.", *faults]))
+        raise CommandError("\n  ".join(["Secrets cannot be used; nothing was started.", *faults]))
     for name in SECRET_NAMES:
         (folder / name).touch()  # Compose mounts all of them; an empty file counts as unset
         (folder / name).chmod(0o444)
@@ -154,18 +155,18 @@ def _text(file: Path) -> str:
     """Read the secret in a file as with_secrets.sh does: without byte order mark, CRs, and space at either end.
 
     Raises:
-        ComposeError: the file cannot be read or is not UTF-8. Windows PowerShell writes UTF-16, for example.
+        CommandError: the file cannot be read or is not UTF-8. Windows PowerShell writes UTF-16, for example.
     """
     if not file.is_file():
         return ""
     try:
         return file.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError:
-        raise ComposeError(
+        raise CommandError(
             f"{'/'.join(file.parts[-4:])} is not UTF-8. Save it as UTF-8, with only the value."
         ) from None
     except OSError as error:
-        raise ComposeError(f"{file} cannot be read: {error.strerror}. Give your user read access.") from None
+        raise CommandError(f"{file} cannot be read: {error.strerror}. Give your user read access.") from None
 
 
 def _write_once(file: Path, text: str) -> None:

@@ -16,11 +16,11 @@ from urllib.parse import quote
 from commands.compose.code import prepare_code
 from commands.compose.engine import STATES, Compose, docker_variables_hint, services_to_recreate
 from commands.compose.image import commit_of, need_image
-from commands.compose.prefect_api import prefect_of
-from commands.compose.profile import ComposeError
+from commands.compose.prefect import prefect_of
 from commands.compose.promote import bootstrap
 from commands.compose.rotate import without_runs
 from commands.compose.values import PORTS
+from commands.errors import CommandError
 from services import ports
 
 MARTS_SECONDS = 900.0
@@ -40,7 +40,7 @@ def up(compose: Compose, yes: bool = False, takeover: bool = False) -> int:
         takeover: whether to replace what another clone registered there under the same names.
 
     Raises:
-        ComposeError: a port is in use, a service does not become healthy, the first pipeline run fails, or nobody
+        CommandError: a port is in use, a service does not become healthy, the first pipeline run fails, or nobody
             agreed to change a shared Prefect server.
     """
     with profile_lock(compose):
@@ -77,19 +77,19 @@ def register(compose: Compose, yes: bool, takeover: bool) -> None:
     """Show what would change on a shared Prefect server, ask, and change it.
 
     Raises:
-        ComposeError: the changes cannot be made, or nobody agreed to them. Nothing was changed.
+        CommandError: the changes cannot be made, or nobody agreed to them. Nothing was changed.
     """
     options, make = ["--takeover"] if takeover else [], compose.profile.make
     print(f"{compose.profile.values['PREFECT_API_URL']} is not this platform's own server. The plan:", flush=True)
     code = bootstrap(compose, "--plan", "--brief", *options)
     if code not in (0, CHANGES):
-        raise ComposeError(f"Nothing was changed or started. `{make('doctor')}` shows the reason.")
+        raise CommandError(f"Nothing was changed or started. `{make('doctor')}` shows the reason.")
     if not code and not takeover:
         return
     if not yes and answer("Make these changes? [y/N] ") != "y":
-        raise ComposeError(f"Nothing was changed or started. `{make('up')} YES=1` makes the changes without asking.")
+        raise CommandError(f"Nothing was changed or started. `{make('up')} YES=1` makes the changes without asking.")
     if bootstrap(compose, *options):
-        raise ComposeError("Some of it could not be registered; see above. Nothing was started.")
+        raise CommandError("Some of it could not be registered; see above. Nothing was started.")
 
 
 def answer(question: str) -> str:
@@ -108,14 +108,14 @@ def start(compose: Compose) -> None:
     """Start every service and wait until it is ready for work.
 
     Raises:
-        ComposeError: a service is not ready; the text has the last lines of its log.
+        CommandError: a service is not ready; the text has the last lines of its log.
     """
     begun = time.monotonic()
     if services := services_to_recreate(compose.output(*STATES)):
         compose.run("rm", "--stop", "--force", *services)
     compose.stop_what_is_no_longer_named()
     if compose.run("up", "--detach", "--no-build", "--wait", "--wait-timeout", "300", "--remove-orphans"):
-        raise ComposeError(f"Not every service is ready.{docker_variables_hint()}\n{_failed_logs(compose)}")
+        raise CommandError(f"Not every service is ready.{docker_variables_hint()}\n{_failed_logs(compose)}")
     print(f"All services are healthy after {time.monotonic() - begun:.0f} s.", flush=True)
 
 
@@ -123,10 +123,10 @@ def check_ports(compose: Compose) -> None:
     """Check that no other program uses the platform's ports.
 
     Raises:
-        ComposeError: a port is in use; the text names the program if it can be found.
+        CommandError: a port is in use; the text names the program if it can be found.
     """
     if taken := ports_in_use(compose):
-        raise ComposeError(
+        raise CommandError(
             f"{' '.join(taken)} Stop that program, or use other ports, for example: "
             f"{compose.profile.make('up')} {' '.join(f'{name}=0' for name in PORTS)} (0 is any free port)."
         )
@@ -152,7 +152,7 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
         started: when this start began; earlier failed runs are ignored.
 
     Raises:
-        ComposeError: a pipeline run failed before it published tables, or none published in time.
+        CommandError: a pipeline run failed before it published tables, or none published in time.
     """
     prefect, begun = prefect_of(compose), time.monotonic()
     snowflake = compose.profile.values["DBT_TARGET"] == "snowflake"
@@ -165,9 +165,9 @@ def wait_for_marts(compose: Compose, started: datetime) -> None:
             break  # on Snowflake, readers query the tables that dbt builds, so there is no file to look for
         failed = [run for run in runs if run["state_type"] in ("FAILED", "CRASHED") and _ended(run) > started]
         if failed:
-            raise ComposeError(f"The first pipeline run failed: {failed[0]['state']['message']}")
+            raise CommandError(f"The first pipeline run failed: {failed[0]['state']['message']}")
         if time.monotonic() - begun > MARTS_SECONDS:
-            raise ComposeError(
+            raise CommandError(
                 f"No tables were published within {MARTS_SECONDS:.0f} s. `{compose.profile.make('logs')}` shows why."
             )
         time.sleep(0.5)

@@ -14,7 +14,7 @@ def main() -> int:
     from rich.markup import escape
 
     from blocks.errors import PlatformError
-    from commands.compose.__main__ import flag
+    from commands.options import flag
     from commands.sample.checkout import run_tests
     from commands.sample.files import Sample
     from commands.sample.move import remove, restore

@@ -11,8 +11,8 @@ def main() -> int:
     isolate("commands.sources")
     import argparse
 
-    from commands.compose.__main__ import flag
     from commands.embedded.stack import DATA
+    from commands.options import flag
 
     parser = argparse.ArgumentParser(prog="python -m commands.sources", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="{add,remove,list}")

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from blocks.errors import counted
-from commands.compose.__main__ import SWITCH_VALUES
-from commands.compose.__main__ import answer as ask
+from commands.options import SWITCH_VALUES
+from commands.options import answer as ask
 from commands.sources.drift import Drift
 from commands.sources.spec import Spec
 

@@ -13,8 +13,8 @@ from rich.markup import escape
 from blocks.errors import PlatformError, counted
 from blocks.hand_out import Files, Streams, Tables
 from blocks.landing import LandedFile
-from commands.compose.profile import ComposeError
 from commands.embedded.only_one import describe
+from commands.errors import CommandError
 from commands.sources import listing
 from commands.sources.asking import confirm, resolve_drift
 from commands.sources.connection import StreamRefused, describe_streams, facts_of_stream, spec_of_stream, why_not
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the user needs the message, not a traceback
-        known = str(error) if isinstance(error, ComposeError) else describe(error, options.data)
+        known = str(error) if isinstance(error, CommandError) else describe(error, options.data)
         errors.print(f"[red]make source failed.[/red] {escape(known)}", soft_wrap=True)
         return 1
 
@@ -264,7 +264,7 @@ class Sources:
         self._console.print(f"Running the pipeline {platform.where}.", highlight=False)
         try:
             outcome = platform.run(name, landed, rebuilds)
-        except (PlatformError, ComposeError) as error:
+        except (PlatformError, CommandError) as error:
             raise PlatformError(
                 f"{error} The written files stay. Correct them, or remove them: make source NAME={name} REMOVE=1."
             ) from error

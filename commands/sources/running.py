@@ -22,18 +22,19 @@ from blocks.land import land
 from blocks.landing import LandedFile
 from blocks.settings import PrefectServer, Settings, replace_environment
 from blocks.systems import S3Landing, landing_from
-from commands.compose.drop import run_for
 from commands.compose.engine import PYTHON
 from commands.compose.engine import Compose as Engine
-from commands.compose.prefect_api import Prefect, prefect_of
+from commands.compose.prefect import prefect_of
 from commands.compose.profile import load
 from commands.compose.project import project_name
 from commands.embedded.demo import published_of as demo_published
 from commands.embedded.only_one import holder
 from commands.embedded.report import first_rows
 from commands.embedded.stack import CREDENTIALS, short
+from commands.prefect_api import Prefect
 from commands.sources.outcome import Outcome, tests_of
 from commands.sources.own import OwnServices
+from commands.verbs.drop import run_for
 from services.content import PROJECT
 
 RUN_SECONDS = 900.0
@@ -283,7 +284,7 @@ class Compose:
 
     def _verb(self, *arguments: str) -> None:
         profile = f"--profile={self._profile.name}"
-        command = [sys.executable, "-P", "-s", "-m", "commands.compose", profile, *arguments]
+        command = [sys.executable, "-P", "-s", "-m", "commands", profile, *arguments]
         if subprocess.run(command, cwd=PROJECT, check=False).returncode:  # noqa: S603
             raise NotRun(f"`make {arguments[0]}` failed. See the lines above.")
 
@@ -297,7 +298,7 @@ def _compose_runs() -> bool:
     """Return whether this clone's platform is running in Docker."""
     if not shutil.which("docker") or not (PROJECT / "data" / "compose.json").exists():
         return False
-    command = [sys.executable, "-P", "-s", "-m", "commands.compose", "ps"]
+    command = [sys.executable, "-P", "-s", "-m", "commands", "ps"]
     done = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, text=True)  # noqa: S603
     return done.returncode == 0 and bool(re.search(r"\bsensor\b.*\bUp\b", done.stdout))
 

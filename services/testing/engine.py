@@ -1,13 +1,13 @@
 """Checks whether containers can be started on this machine."""
 
 from commands.compose.engine import check_engine
-from commands.compose.profile import ComposeError
+from commands.errors import CommandError
 
 
 def engine_problem() -> str | None:
     """Return why the platform's containers cannot be started on this machine, or None if they can."""
     try:
         check_engine()
-    except ComposeError as error:
+    except CommandError as error:
         return str(error)
     return None

@@ -20,7 +20,7 @@ from testcontainers.compose import DockerCompose
 from blocks.landing import AwsAccess, s3_client
 from commands.compose.code import update_copy
 from commands.compose.engine import OVERRIDABLE, PYTHON, STATES, services_to_recreate
-from commands.compose.prefect_api import authorization
+from commands.compose.prefect import authorization
 from commands.compose.profile import load
 from commands.compose.project import Engine
 from commands.compose.secrets import digests, prepare, secret

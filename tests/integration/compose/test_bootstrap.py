@@ -23,8 +23,8 @@ from blocks.attempts import ATTEMPTS, NO_SIGN
 from blocks.errors import PlatformError
 from blocks.names import Names
 from blocks.settings import Settings
-from commands.compose.prefect_api import Prefect
-from commands.compose.profile import ComposeError
+from commands.errors import CommandError
+from commands.prefect_api import Prefect
 from flows.tags import tag_with_version, tags_of_the_deployment
 from services.bootstrap import __main__ as bootstrap
 from services.bootstrap.__main__ import main, platform
@@ -291,7 +291,7 @@ def test_a_run_is_started_by_its_flows_name_with_the_deployments_parameters_and_
 def test_an_unknown_deployment_is_answered_with_those_that_there_are(
     client: SyncPrefectClient, prefect_server: str
 ) -> None:
-    with pytest.raises(ComposeError, match=r"no deployment 'nonsense'.*example-flow"):
+    with pytest.raises(CommandError, match=r"no deployment 'nonsense'.*example-flow"):
         Prefect(f"{prefect_server}/api", names=NAMES).start("nonsense", {})
 
 
@@ -302,7 +302,7 @@ def test_an_unknown_parameter_is_answered_with_those_that_there_are_and_starts_n
         name=DeploymentFilterName(any_=["trial-dbt-transform"])
     )  # others' schedules plan runs meanwhile
     before = {each.id for each in client.read_flow_runs(deployment_filter=ours)}
-    with pytest.raises(ComposeError, match=r"dbt-transform has no parameter 'selct'\. Its parameters: .*select"):
+    with pytest.raises(CommandError, match=r"dbt-transform has no parameter 'selct'\. Its parameters: .*select"):
         Prefect(f"{prefect_server}/api", names=NAMES).start("dbt_transform", {"selct": "dim_airlines"})
     assert {each.id for each in client.read_flow_runs(deployment_filter=ours)} == before
 

@@ -1,14 +1,16 @@
 """A file that should not have been loaded is taken out, with everything that was built from it."""
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from blocks import hand_out
 from blocks.dbt.errors import DbtFailed
 from blocks.landing import LandedFile
 from flows import remove_file as removal
 from flows.full_pipeline import full_pipeline
-from flows.remove_file import NothingToRemove, main, remove_file
+from flows.remove_file import NothingToRemove, remove_file
 from tests.integration.flows.modes import every_mode
 from tests.integration.flows.platform import Platform, flights
 
@@ -99,15 +101,12 @@ def test_a_file_that_nobody_knows_is_not_removed(loaded: Platform) -> None:
 
 
 @every_mode
-def test_a_removal_says_what_it_means_and_asks(
-    loaded: Platform, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_removal_says_what_it_means_before_anything_is_removed(
+    loaded: Platform,
 ) -> None:
-    monkeypatch.setattr("builtins.input", lambda _: "n")
-    assert main([FIRST]) == 1
-    assert main([f"s3://{loaded.bucket}/{FIRST}", "--yes", "no"]) == 1
-    said = capsys.readouterr().out
-    assert said.count("20 rows of flights") == 2
-    assert said.count("Nothing was removed.") == 2
+    for key in (FIRST, f"s3://{loaded.bucket}/{FIRST}"):
+        hand_out.answer("removal", key, out := BytesIO())
+        assert "20 rows of flights" in out.getvalue().decode()
     assert loaded.raw_rows("flights") == 20
 
 

@@ -11,7 +11,8 @@ import yaml
 from commands.compose import backup as module
 from commands.compose.backup import DATA, LANDING, MANIFEST, OVERLAY, VOLUMES, backup, restore
 from commands.compose.engine import RETENTION, Compose
-from commands.compose.profile import COMPOSE_FILE, SCALE_FILE, ComposeError, Profile, load
+from commands.compose.profile import COMPOSE_FILE, SCALE_FILE, Profile, load
+from commands.errors import CommandError
 from tests.unit.compose.profile_texts import TEXTS
 
 LEFT_OUT = {"prefect-database", "prefect-leases", "prefect-redis", "postgres-socket", "dbt-packages"}
@@ -60,7 +61,7 @@ def test_a_back_up_has_every_volume_whose_content_cannot_be_made_again() -> None
 def test_a_back_up_of_another_platform_is_refused(
     rehearsal: Profile, tmp_path: Path, changes: dict[str, object], said: str
 ) -> None:
-    with pytest.raises(ComposeError, match=said):
+    with pytest.raises(CommandError, match=said):
         restore(Compose(rehearsal, project="p"), saved(rehearsal, tmp_path, **changes), agreed=True)
 
 
@@ -69,7 +70,7 @@ def test_a_file_that_is_no_back_up_is_named(rehearsal: Profile, tmp_path: Path, 
     file = tmp_path / "saved.tar"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(ComposeError, match=r"FROM=.*saved\.tar (is not|cannot be read as) a backup"):
+    with pytest.raises(CommandError, match=r"FROM=.*saved\.tar (is not|cannot be read as) a backup"):
         restore(Compose(rehearsal, project="p"), str(file), agreed=True)
 
 
@@ -87,7 +88,7 @@ def test_a_back_up_that_was_cut_or_lacks_a_part_is_refused(rehearsal: Profile, t
         ("part", "lacks landing.tar, volumes.tar"),
         ("folder", "lacks volumes.tar"),
     ):
-        with pytest.raises(ComposeError, match=rf"{said}.* Nothing was changed"):
+        with pytest.raises(CommandError, match=rf"{said}.* Nothing was changed"):
             restore(Compose(rehearsal, project="p"), str(tmp_path / f"{name}.tar"), agreed=True)
 
 
@@ -99,7 +100,7 @@ def test_a_part_reaches_the_command_that_restores_it_and_its_error_is_told(tmp_p
         module._read(archive, DATA, ["sh", "-c", f"cat > {tmp_path}/restored"])
         assert (tmp_path / "restored").read_bytes() == content
         full = "echo 'write: No space left on device' >&2; exit 1"
-        with pytest.raises(ComposeError, match=r"volumes.tar could not be copied: .* Free some"):
+        with pytest.raises(CommandError, match=r"volumes.tar could not be copied: .* Free some"):
             module._read(archive, DATA, ["sh", "-c", full])
 
 
@@ -111,7 +112,7 @@ def test_a_back_up_replaces_no_file(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("there").write_text("mine")
-    with pytest.raises(ComposeError, match=said):
+    with pytest.raises(CommandError, match=said):
         backup(Compose(rehearsal, project="p"), to)
     assert Path("there").read_text() == "mine"
 

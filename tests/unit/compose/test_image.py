@@ -16,11 +16,11 @@ from commands.compose.profile import (
     MOUNTED_FILE,
     SCALE_FILE,
     SCALED_IMAGE_FILE,
-    ComposeError,
     Profile,
     check,
     load,
 )
+from commands.errors import CommandError
 from tests.unit.compose.profile_texts import changed
 
 OURS = "prefect-orchestration:"
@@ -61,14 +61,14 @@ def test_a_production_profile_without_an_image_or_its_tag_is_refused(
     tmp_path: Path, values: dict[str, str], said: str
 ) -> None:
     (tmp_path / "production.env").write_text(changed("production", **values))
-    with pytest.raises(ComposeError, match=said):
+    with pytest.raises(CommandError, match=said):
         check(load("production", tmp_path))
 
 
 def test_a_missing_image_stops_the_start_and_the_command_that_builds_it_is_named(
     production: Profile, docker: Path
 ) -> None:
-    with pytest.raises(ComposeError, match=r":2027-01-31.*`make image PROFILE=production TAG=2027"):
+    with pytest.raises(CommandError, match=r":2027-01-31.*`make image PROFILE=production TAG=2027"):
         need_image(production)
     (docker / "commit").write_text("abc")
     need_image(production)
@@ -77,7 +77,7 @@ def test_a_missing_image_stops_the_start_and_the_command_that_builds_it_is_named
 def test_an_image_that_a_registry_does_not_give_is_named_with_what_was_said(production: Profile, docker: Path) -> None:
     (docker / "bin" / "docker").write_text("#!/bin/sh\necho no such manifest >&2; exit 1\n")
     production.values["PLATFORM_IMAGE"] = "registry.example.com/data/platform"
-    with pytest.raises(ComposeError, match=r"registry\.example\.com/data/platform:2027.*no such manifest.*make image"):
+    with pytest.raises(CommandError, match=r"registry\.example\.com/data/platform:2027.*no such manifest.*make image"):
         need_image(production)
 
 
@@ -101,13 +101,13 @@ def test_an_image_is_built_of_the_commit_alone_and_says_which(
 
 def test_a_tag_stays_with_its_commit(production: Profile, docker: Path) -> None:
     (docker / "commit").write_text("f" * 40)
-    with pytest.raises(ComposeError, match=r"orchestration:v1 already exists, built from commit f{12};"):
+    with pytest.raises(CommandError, match=r"orchestration:v1 already exists, built from commit f{12};"):
         make_image(production, "v1")
 
 
 @pytest.mark.parametrize("tag", ["", "latest", "a b", "-v1"])
 def test_a_tag_that_names_no_version_is_refused(production: Profile, docker: Path, tag: str) -> None:
-    with pytest.raises(ComposeError, match="is not a valid tag"):
+    with pytest.raises(CommandError, match="is not a valid tag"):
         make_image(production, tag)
 
 

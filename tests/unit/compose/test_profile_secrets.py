@@ -13,8 +13,9 @@ import yaml
 
 from commands.compose import values
 from commands.compose.forms import SECRET_NAMES
-from commands.compose.profile import PROJECT, SCALED_SECRETS_FILE, SECRETS_FILE, ComposeError, load
+from commands.compose.profile import PROJECT, SCALED_SECRETS_FILE, SECRETS_FILE, load
 from commands.compose.secrets import digests, prepare, secret
+from commands.errors import CommandError
 from services.airbyte.catalog.config_file import ConfigError, load_config
 from services.airbyte.catalog.destination_config import Password, SnowflakeConfiguration
 from services.content import CONNECTIONS
@@ -59,7 +60,7 @@ def test_a_secret_of_a_real_system_that_cannot_be_used_is_told_by_its_name(
     profile.secrets_folder.mkdir(parents=True)
     for each, text in {"AIRBYTE_CLIENT_SECRET": "s", "SNOWFLAKE_PRIVATE_KEY": KEY, name: value}.items():
         (profile.secrets_folder / each).write_text(text)
-    with pytest.raises(ComposeError, match=rf"{name}: .*secrets/production/{name}.*{said}") as failure:
+    with pytest.raises(CommandError, match=rf"{name}: .*secrets/production/{name}.*{said}") as failure:
         prepare(profile)
     assert not value or value not in str(failure.value).replace("user:password", "")
     assert (profile.secrets_folder / name).read_text() == value
@@ -145,7 +146,7 @@ def test_a_secret_that_is_not_utf_8_is_named(rehearsal: Path) -> None:
     profile = load("rehearsal", rehearsal)
     profile.secrets_folder.mkdir(parents=True)
     (profile.secrets_folder / "AIRBYTE_CLIENT_SECRET").write_bytes("s3cret".encode("utf-16"))
-    with pytest.raises(ComposeError, match="rehearsal/AIRBYTE_CLIENT_SECRET is not UTF-8"):
+    with pytest.raises(CommandError, match="rehearsal/AIRBYTE_CLIENT_SECRET is not UTF-8"):
         prepare(profile)
 
 

@@ -10,9 +10,10 @@ import pytest
 
 from blocks.settings import Settings
 from commands.compose.forms import FORMS, SECRET_NAMES
-from commands.compose.profile import PROJECT, ComposeError, load
+from commands.compose.profile import PROJECT, load
 from commands.compose.promote import changed_values
 from commands.compose.secrets import prepare
+from commands.errors import CommandError
 from services.airbyte.catalog.config import S3Configuration, Source
 from services.airbyte.catalog.config_file import load_config, with_bucket
 from services.content import CONNECTIONS
@@ -37,7 +38,7 @@ def test_a_profile_is_complete_as_it_is(tmp_path: Path, profile: str) -> None:
 
 
 def test_the_production_example_names_each_place_to_fill_in(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError) as failure:
+    with pytest.raises(CommandError) as failure:
         checked(tmp_path, "production", PRODUCTION)
     assert sorted(re.findall(r"^  (\w+) is '<", str(failure.value), re.MULTILINE)) == sorted(
         re.findall(r"^(\w+)=<", PRODUCTION, re.MULTILINE)
@@ -54,7 +55,7 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
     if fault == "deleted" and name in OPTIONAL:
         checked(tmp_path, profile, text)
         return
-    with pytest.raises(ComposeError, match=rf"\b{name}"):
+    with pytest.raises(CommandError, match=rf"\b{name}"):
         checked(tmp_path, profile, text)
 
 
@@ -134,13 +135,13 @@ def test_a_fault_in_any_one_value_is_told_by_its_name(tmp_path: Path, profile: s
 def test_values_that_do_not_fit_each_other_are_told(
     tmp_path: Path, profile: str, values: dict[str, str], named: str
 ) -> None:
-    with pytest.raises(ComposeError, match=named):
+    with pytest.raises(CommandError, match=named):
         checked(tmp_path, profile, changed(profile, **values))
 
 
 def test_the_mock_airbyte_must_have_each_further_connection(tmp_path: Path) -> None:
     more = f"AIRBYTE_CONNECTION_IDS={FILLED['connection-uuid'].replace('7', '8')}"
-    with pytest.raises(ComposeError, match=more.replace("=", " is '")):
+    with pytest.raises(CommandError, match=more.replace("=", " is '")):
         checked(tmp_path, "local", f"{TEXTS['local']}\n{more}\n")
 
 
@@ -183,7 +184,7 @@ def test_the_three_axes_can_be_mixed_but_for_duckdb_without_what_fills_its_lake(
 ) -> None:
     text = mixed(landing, airbyte, warehouse)
     if (airbyte, warehouse) == ("real", "dev"):
-        with pytest.raises(ComposeError, match="DBT_TARGET is dev, but the mock Airbyte does not run here"):
+        with pytest.raises(CommandError, match="DBT_TARGET is dev, but the mock Airbyte does not run here"):
             checked(tmp_path, "rehearsal", text)
     else:
         checked(tmp_path, "rehearsal", text)
@@ -224,11 +225,11 @@ def test_further_values_of_a_profile_are_taken_and_a_wrong_one_is_told(tmp_path:
         "AUTOMATIC_RUNS": "no",
     }
     for name, value in bad.items():
-        with pytest.raises(ComposeError, match=name) as failure:
+        with pytest.raises(CommandError, match=name) as failure:
             checked(tmp_path, "local", f"{TEXTS['local']}{name.split()[0]}={value}\n")
         assert "hunter2" not in str(failure.value)
     ca.chmod(0o600)
-    with pytest.raises(ComposeError, match=r"CA_FILE is .* containers cannot read. Run: chmod a\+r"):
+    with pytest.raises(CommandError, match=r"CA_FILE is .* containers cannot read. Run: chmod a\+r"):
         checked(tmp_path, "local", f"{TEXTS['local']}CA_FILE={ca}\n")
 
 
@@ -239,13 +240,13 @@ def test_a_file_without_certificates_is_refused_with_the_command_that_converts_i
     tmp_path: Path, content: bytes
 ) -> None:
     (ca := tmp_path / "ca.der").write_bytes(content)
-    with pytest.raises(ComposeError, match=f"openssl x509 -inform der -in {ca} -out"):
+    with pytest.raises(CommandError, match=f"openssl x509 -inform der -in {ca} -out"):
         checked(tmp_path, "local", f"{TEXTS['local']}CA_FILE={ca}\n")
 
 
 def test_a_profile_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
     (tmp_path / "local.env").write_bytes(TEXTS["local"].encode("utf-16"))
-    with pytest.raises(ComposeError, match=r"local\.env is not UTF-8"):
+    with pytest.raises(CommandError, match=r"local\.env is not UTF-8"):
         load("local", tmp_path)
 
 
@@ -265,7 +266,7 @@ def test_a_private_key_and_its_passphrase_go_together(tmp_path: Path, key: str, 
     profile.secrets_folder.mkdir(parents=True)
     for each, value in secrets.items():
         (profile.secrets_folder / each).write_text(value)
-    with pytest.raises(ComposeError, match=said):
+    with pytest.raises(CommandError, match=said):
         prepare(profile)
 
 
@@ -289,12 +290,12 @@ def test_the_values_that_differ_between_two_profiles_are_those_that_do_and_no_ot
 
 
 def test_a_misspelt_name_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError, match=r"SENSOR_QUEU_URL is not a known name\. Did you mean SENSOR_QUEUE_URL"):
+    with pytest.raises(CommandError, match=r"SENSOR_QUEU_URL is not a known name\. Did you mean SENSOR_QUEUE_URL"):
         checked(tmp_path, "local", TEXTS["local"].replace("SENSOR_QUEUE_URL", "SENSOR_QUEU_URL"))
 
 
 def test_a_value_that_is_there_twice_is_told_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(ComposeError, match="S3_PORT is set twice"):
+    with pytest.raises(CommandError, match="S3_PORT is set twice"):
         checked(tmp_path, "local", f"{TEXTS['local']}S3_PORT=4567\n")
 
 
@@ -302,7 +303,7 @@ def test_a_value_that_is_there_twice_is_told_by_its_name(tmp_path: Path) -> None
 def test_a_secret_that_was_put_into_a_profile_is_refused_and_not_repeated(tmp_path: Path, name: str) -> None:
     text = "\n".join(line for line in TEXTS["rehearsal"].splitlines() if not line.startswith(f"{name}="))
     for value in ("hunter2", "hunter 2"):
-        with pytest.raises(ComposeError, match=name) as failure:
+        with pytest.raises(CommandError, match=name) as failure:
             checked(tmp_path, "rehearsal", f"{text}\n{name}={value}\n")
         assert "hunter" not in str(failure.value)
 

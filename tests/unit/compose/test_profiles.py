@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from commands.compose.__main__ import _parser
+from commands.__main__ import parse
 from commands.compose.engine import Compose, check_engine
+from commands.compose.platform import DockerPlatform
 from commands.compose.profile import (
     CA_FILE,
     COMPOSE_FILE,
@@ -19,9 +20,10 @@ from commands.compose.profile import (
     SCALE_FILE,
     SCALED_SECRETS_FILE,
     SECRETS_FILE,
-    ComposeError,
     load,
 )
+from commands.errors import CommandError
+from commands.verbs import alerts
 
 LOCAL = PROJECT / "profiles" / "local.env"
 
@@ -57,20 +59,20 @@ def test_the_local_profile_is_complete() -> None:
 
 def test_an_unknown_profile_is_named_with_those_that_there_are(profiles: Path) -> None:
     (profiles / "rehearsal.env").touch()
-    with pytest.raises(ComposeError, match=r"no profile 'lokal'.*profiles/lokal\.env.*: local, rehearsal\."):
+    with pytest.raises(CommandError, match=r"no profile 'lokal'.*profiles/lokal\.env.*: local, rehearsal\."):
         load("lokal", profiles)
 
 
 def test_every_missing_value_of_a_profile_is_named_at_once(profiles: Path) -> None:
     text = re.sub(r"^AIRBYTE_PORT=.*\n", "", LOCAL.read_text(), flags=re.MULTILINE)
     (profiles / "local.env").write_text(re.sub(r"^S3_BUCKET=.*$", "S3_BUCKET=", text, flags=re.MULTILINE))
-    with pytest.raises(ComposeError, match=r"profiles/local\.env has no value for S3_BUCKET, AIRBYTE_PORT"):
+    with pytest.raises(CommandError, match=r"profiles/local\.env has no value for S3_BUCKET, AIRBYTE_PORT"):
         load("local", profiles)
 
 
 def test_a_copied_profile_must_bear_its_own_name(profiles: Path) -> None:
     (profiles / "local.env").rename(profiles / "mine.env")
-    with pytest.raises(ComposeError, match=r"profiles/mine\.env says PROFILE=local. Change it to mine"):
+    with pytest.raises(CommandError, match=r"profiles/mine\.env says PROFILE=local. Change it to mine"):
         load("mine", profiles)
 
 
@@ -99,7 +101,7 @@ def test_without_an_engine_one_line_says_so_and_names_what_runs_without(
 ) -> None:
     if text:
         script(docker, text)
-    with pytest.raises(ComposeError, match=said) as failure:
+    with pytest.raises(CommandError, match=said) as failure:
         check_engine()
     assert "`make dev` and `make demo`" in str(failure.value)
     assert "\n" not in str(failure.value)
@@ -120,14 +122,14 @@ def test_a_variable_that_leads_to_no_engine_is_named_with_its_value(
 ) -> None:
     monkeypatch.setenv(name, value)
     script(docker, '[ "$1" = compose ] || { echo "ERROR: cannot connect" >&2; exit 1; }')
-    with pytest.raises(ComposeError, match=rf"\(cannot connect\)\. {name} is '{value}': check it") as failure:
+    with pytest.raises(CommandError, match=rf"\(cannot connect\)\. {name} is '{value}': check it") as failure:
         check_engine()
     assert "\n" not in str(failure.value)
 
 
 def test_an_engine_that_answers_with_nothing_is_none(docker: Path) -> None:
     script(docker, "exit 0")
-    with pytest.raises(ComposeError, match="No Docker engine answers"):
+    with pytest.raises(CommandError, match="No Docker engine answers"):
         check_engine()
 
 
@@ -139,7 +141,7 @@ def test_a_compose_that_is_too_old_is_named_with_what_is_needed(docker: Path, ve
     if not is_old:
         check_engine()
         return
-    with pytest.raises(ComposeError, match=rf"Compose {version} is too old. Install 2\.20 or newer"):
+    with pytest.raises(CommandError, match=rf"Compose {version} is too old. Install 2\.20 or newer"):
         check_engine()
 
 
@@ -149,7 +151,7 @@ def test_a_build_without_buildkit_is_refused_with_the_variables_value(
 ) -> None:
     monkeypatch.setenv("DOCKER_BUILDKIT", value)
     script(docker, "exit 0")
-    with pytest.raises(ComposeError, match=rf"DOCKER_BUILDKIT is '{value}'.*`unset DOCKER_BUILDKIT`"):
+    with pytest.raises(CommandError, match=rf"DOCKER_BUILDKIT is '{value}'.*`unset DOCKER_BUILDKIT`"):
         Compose(load("local")).build()
 
 
@@ -158,7 +160,7 @@ def test_a_build_that_fails_names_the_platform_that_the_environment_asks_for(
 ) -> None:
     monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/s390x")
     script(docker, "echo no match for platform; exit 1")
-    with pytest.raises(ComposeError, match=r"no match for platform\n.*DOCKER_DEFAULT_PLATFORM is 'linux/s390x'"):
+    with pytest.raises(CommandError, match=r"no match for platform\n.*DOCKER_DEFAULT_PLATFORM is 'linux/s390x'"):
         Compose(load("local")).build()
 
 
@@ -304,15 +306,13 @@ def test_what_ends_a_platform_also_ends_the_services_that_its_profile_no_longer_
     docker: Path, tmp_path: Path, verb: str
 ) -> None:
     script(docker, f'echo "$@" >> {tmp_path}/told')
-    compose = Compose(load("local"), project="p")
-    options = _parser().parse_args([verb, *(["--yes=1"] if verb == "reset" else [])])
-    assert options.do(compose, options) == 0
+    platform = DockerPlatform(Compose(load("local"), project="p"))
+    assert (platform.stop() if verb == "down" else platform.remove()) == 0
     (down,) = [line for line in (tmp_path / "told").read_text().splitlines() if " down " in line]
     assert "--profile=*" in down.split(" down ")[0]
 
 
 def test_the_alerts_are_shown_where_the_watch_is_dead_as_one_of_them_says(docker: Path, tmp_path: Path) -> None:
     script(docker, f'echo "$@" >> {tmp_path}/told; case "$*" in *" ps "*) echo console;; esac')
-    options = _parser().parse_args(["alerts", "list"])
-    assert options.do(Compose(load("local"), project="p"), options) == 0
+    assert alerts.do(DockerPlatform(Compose(load("local"), project="p")), parse(["alerts", "list"])) == 0
     assert " console " in (tmp_path / "told").read_text().splitlines()[-1]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from commands.compose.profile import PROJECT, ComposeError, Profile, load
+from commands.compose.profile import PROJECT, Profile, load
 from commands.compose.project import RECORD, Engine, adopt, forget, project_name
+from commands.errors import CommandError
 
 LOCAL, REHEARSAL = load("local"), load("rehearsal")
 
@@ -126,11 +127,11 @@ def test_a_project_named_by_hand_is_used_by_the_clone_that_made_it_and_refused_t
     own = docker.up(mine)
     monkeypatch.setenv("COMPOSE_PROJECT_NAME", "second")
     assert docker.up(mine) == "second"
-    with pytest.raises(ComposeError, match=f"belongs to the clone in {re.escape(str(mine))}"):
+    with pytest.raises(CommandError, match=f"belongs to the clone in {re.escape(str(mine))}"):
         project_name(LOCAL, other, docker)
     docker.down("second")
     assert project_name(LOCAL, mine, docker) == "second"
-    with pytest.raises(ComposeError, match=r"second_lake.*`make adopt PROJECT=second`"):
+    with pytest.raises(CommandError, match=r"second_lake.*`make adopt PROJECT=second`"):
         project_name(LOCAL, other, docker)
     monkeypatch.delenv("COMPOSE_PROJECT_NAME")
     assert project_name(LOCAL, mine, docker) == own
@@ -139,9 +140,9 @@ def test_a_project_named_by_hand_is_used_by_the_clone_that_made_it_and_refused_t
 def test_nothing_that_is_not_there_or_another_clones_can_be_adopted(tmp_path: Path, docker: Docker) -> None:
     name = docker.up(clone(tmp_path, "mine"))
     other = clone(tmp_path, "other")
-    with pytest.raises(ComposeError, match="belongs to the clone"):
+    with pytest.raises(CommandError, match="belongs to the clone"):
         adopt(LOCAL, name, other, docker)
-    with pytest.raises(ComposeError, match="no Compose project 'nonsense'"):
+    with pytest.raises(CommandError, match="no Compose project 'nonsense'"):
         adopt(LOCAL, "nonsense", other, docker)
 
 
@@ -156,9 +157,9 @@ def test_a_record_that_cannot_be_written_or_read_is_named(tmp_path: Path, docker
     (blocked / "data").touch()
     (broken / "data").mkdir()
     (broken / RECORD).write_text("{")
-    with pytest.raises(ComposeError, match=r"compose\.json cannot be written"):
+    with pytest.raises(CommandError, match=r"compose\.json cannot be written"):
         project_name(LOCAL, blocked, docker)
-    with pytest.raises(ComposeError, match=r"compose\.json is not JSON"):
+    with pytest.raises(CommandError, match=r"compose\.json is not JSON"):
         project_name(LOCAL, broken, docker)
 
 

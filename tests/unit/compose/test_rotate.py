@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from commands.compose.engine import Compose
-from commands.compose.profile import PROJECT, ComposeError, load
+from commands.compose.profile import PROJECT, load
 from commands.compose.rotate import DRAINS, without_runs
 from commands.compose.secrets import prepare
+from commands.errors import CommandError
 
 FOLDER = PROJECT / "profiles"
 SERVICES = {"services": {"prefect-server": {"labels": {"secrets": "new"}}, "worker": {"labels": {}}, "localstack": {}}}
@@ -49,11 +50,11 @@ def test_a_secret_that_has_changed_lets_the_runs_end_and_the_worker_starts_again
     docker: Path,
 ) -> None:
     answers(docker, "old", DRAINS)
-    with suppress(ComposeError), without_runs(Compose(load("local"))):
+    with suppress(CommandError), without_runs(Compose(load("local"))):
         lines = asked(docker).splitlines()
         assert "exec --interactive 17a4 python -m services.drain" in lines
         assert lines[-1].endswith(" stop worker")
-        raise ComposeError("a service does not become healthy")
+        raise CommandError("a service does not become healthy")
     assert asked(docker).splitlines()[-1].endswith(" start worker")
 
 

@@ -12,14 +12,16 @@ from threading import Thread
 
 import pytest
 
-from commands.compose import prefect_api
-from commands.compose.__main__ import main
-from commands.compose.drop import drop
+from commands import prefect_api
+from commands.__main__ import main
 from commands.compose.engine import Compose
-from commands.compose.prefect_api import NotAnswering, Prefect
-from commands.compose.profile import PROJECT, ComposeError, load
+from commands.compose.platform import DockerPlatform
+from commands.compose.profile import PROJECT, load
 from commands.compose.up import profile_lock
 from commands.compose.values import HOST_GATEWAY
+from commands.errors import CommandError
+from commands.prefect_api import NotAnswering, Prefect
+from commands.verbs.drop import drop
 
 ODD = """select 'it''s' as "a b", '$HOME $$ `x` \\n'"""
 
@@ -86,8 +88,8 @@ def test_parameters_that_are_no_object_are_refused(text: str, capsys: pytest.Cap
 
 @pytest.mark.parametrize("name", ["missing.csv", ""])
 def test_a_file_that_is_none_is_named_whatever_the_stream(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ComposeError, match=r"The file .* does not exist"):
-        drop(Compose(load("local")), tmp_path / name, "flights")
+    with pytest.raises(CommandError, match=r"The file .* does not exist"):
+        drop(DockerPlatform(Compose(load("local"))), tmp_path / name, "flights")
 
 
 def test_a_second_make_up_waits_for_the_first(capsys: pytest.CaptureFixture[str]) -> None:
@@ -171,7 +173,7 @@ def test_a_server_that_wants_other_credentials_is_not_asked_again_and_the_secret
 ) -> None:
     monkeypatch.setattr(Restarting, "status", status)
     Restarting.to_fail = 1
-    with pytest.raises(ComposeError, match=r"does not accept the credentials .*PREFECT_API_AUTH_STRING"):
+    with pytest.raises(CommandError, match=r"does not accept the credentials .*PREFECT_API_AUTH_STRING"):
         prefect.ask("flow_runs/1")
     assert Restarting.to_fail == 0
 

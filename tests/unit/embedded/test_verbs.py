@@ -8,15 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from commands.compose.__main__ import _parser as parser_of_compose
-from commands.embedded.verbs import ONLY_IN_DOCKER, SHARED_MODULES, choices, known_verbs, main, table
+from commands.__main__ import PASSING_ON, VERBS, main, parse, table
+from commands.compose.verbs import DOCKER_VERBS
 
 CLONE = Path(__file__).parents[3]
 MAKEFILE = (CLONE / "Makefile").read_text()
-
-
-def test_every_verb_of_docker_is_there_or_says_why_not() -> None:
-    assert choices(parser_of_compose()) - {"up"} == known_verbs()
 
 
 def test_the_page_of_commands_has_every_verb() -> None:
@@ -27,13 +23,17 @@ def test_the_page_of_commands_has_every_verb() -> None:
     assert found[1].strip() == table()
 
 
-@pytest.mark.parametrize("name", ONLY_IN_DOCKER)
+@pytest.mark.parametrize(
+    "arguments",
+    [["up"], ["promote", "--apply="], ["backup", "--", "a"], ["restore", "--", "a"], ["adopt", "a"], ["image", "a"],
+     ["verify-offline"]],
+)  # fmt: skip
 def test_a_verb_that_is_not_there_says_why_and_how_to_mean_docker(
-    name: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([name, "--apply=", "--", "anything"]) == 1
-    assert ONLY_IN_DOCKER[name] in (said := capsys.readouterr().err)
-    assert f"make {name} PROFILE=local" in said
+    assert main(["--dev", *arguments]) == 1
+    assert DOCKER_VERBS[arguments[0]].why in (said := capsys.readouterr().err)
+    assert f"make {arguments[0]} PROFILE=local" in said
 
 
 @pytest.mark.parametrize(
@@ -50,29 +50,48 @@ def test_make_asks_the_platform_that_a_terminal_is_for(
 ) -> None:
     plain = {name: value for name, value in os.environ.items() if name not in ("S3_ENDPOINT_URL", "PROFILE")}
     named = bool(arguments) or "PROFILE" in variables
-    verbs = sorted(known_verbs())
+    verbs = sorted({*VERBS, *DOCKER_VERBS} - {"up"})  # `make up` always means Docker
     command = ["make", "--dry-run", *verbs, *arguments]
     done = subprocess.run(command, cwd=CLONE, env={**plain, **variables}, check=True, capture_output=True, text=True)
     # Each verb's recipe is one command, and make prints them in the order of the verbs.
     for name, line in zip(verbs, done.stdout.splitlines(), strict=True):
-        module = SHARED_MODULES.get(name, "commands.embedded.verbs")
-        here = dev or (name == "dbt" and not named)  # dbt also runs without a platform
-        assert (f"-m {module}" in line) == here, name
-        assert ('runpy.run_module("commands.compose"' in line) != here, name
+        if name == "dbt" and not named:  # dbt also runs without a platform
+            assert "-m blocks.dbt_command" in line
+            continue
+        assert ("-m commands --dev" in line) == dev, name
+        assert ('runpy.run_module("commands"' in line) != dev, name
+        assert f" {name} " in f"{line} ", name
 
 
-def test_the_modules_of_verbs_are_there() -> None:
-    assert all(find_spec(each) for each in SHARED_MODULES.values())
+def test_the_programs_that_verbs_run_are_there() -> None:
+    code = "".join(file.read_text() for file in (CLONE / "commands").glob("*/*.py"))
+    modules = {*re.findall(r'"((?:blocks|flows|services|commands)\.[a-z_.]+)"', code)}
+    assert len(modules) > 10
+    assert [each for each in modules if not find_spec(each)] == []
+
+
+@pytest.mark.parametrize("verb", PASSING_ON)
+@pytest.mark.parametrize("line", [["--help"], ["--log-level", "debug", "build"], ["list", "--json"], ["a", "--", "b"]])
+def test_a_programs_own_options_reach_it_in_their_order(verb: str, line: list[str]) -> None:
+    assert parse([verb, *line]).command == line
+
+
+def test_an_option_that_no_verb_has_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["ps", "--wide"])
+    assert "--wide" in capsys.readouterr().err
 
 
 def test_a_verb_of_a_platform_that_does_not_run_says_how_to_start_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ALERTS_DIR", str(tmp_path / "dev" / "alerts"))
-    for command in (["ps"], ["run", "full_pipeline"], ["drop", "a.csv"]):
-        assert main(command) == 1
+    file = tmp_path / "a.csv"
+    file.write_text("a\n1\n")
+    for command in (["ps"], ["run", "full_pipeline"], ["drop", "--stream=a", str(file)], ["compact", ""]):
+        assert main(["--dev", *command]) == 1
         assert "make dev" in capsys.readouterr().err
-    assert main(["down"]) == 0
+    assert main(["--dev", "down"]) == 0
     (tmp_path / "dev").mkdir()
-    assert main(["reset", "--yes"]) == 0
+    assert main(["--dev", "reset", "--yes"]) == 0
     assert not (tmp_path / "dev").exists()

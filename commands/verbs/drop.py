@@ -3,66 +3,77 @@
 import json
 import os
 import time
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import IO, Any
 
-from commands.compose.engine import PYTHON, Compose
-from commands.compose.prefect_api import Prefect, prefect_of, printable
-from commands.compose.profile import ComposeError
+from commands.errors import CommandError
+from commands.platform import Platform
+from commands.prefect_api import Prefect, printable
 from services.content import LANDING
 
 SENSOR_SECONDS = 60.0
 RUN_SECONDS = 900.0
 
 
-def drop(compose: Compose, file: Path, stream: str | None) -> int:
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--stream", help="stream of the file (default: the name of its folder)")
+
+
+def do(platform: Platform, options: Namespace) -> int:
+    """Upload a file to landing, wait for the sensor to start a run, and follow it."""
+    return drop(platform, options.file, options.stream)
+
+
+def drop(platform: Platform, file: Path, stream: str | None) -> int:
     """Upload a file to landing, wait for the sensor to start a run, and follow it. Return 0 if it completed.
 
     Raises:
-        ComposeError: the file or its stream does not exist, or the sensor starts no run.
+        CommandError: the file or its stream does not exist, or the sensor starts no run.
     """
-    profile = compose.profile
+    bucket, prefix = platform.landing
     with open_file(file) as content:
-        key = f"{profile.values['S3_PREFIX']}{stream or stream_of(file)}/{file.name}"
-        prefect = prefect_of(compose)
-        compose.need("sensor", "worker")
+        key = f"{prefix}{stream or stream_of(file)}/{file.name}"
+        prefect = platform.prefect
+        platform.need("sensor", "worker")
         before = {run["id"] for run in prefect.pipelines()}
         size = str(os.fstat(content.fileno()).st_size)
-        put = ["exec", "-T", "sensor", *PYTHON, "blocks.land", key, profile.blocks, size]
-        landed = json.loads(compose.output(*put, stdin=content))
-    print(f"landed s3://{profile.values['S3_BUCKET']}/{printable(key)}")
+        landed = json.loads(platform.output("sensor", "blocks.land", key, platform.blocks, size, stdin=content))
+    print(f"landed s3://{bucket}/{printable(key)}")
     if not landed["new"]:
         print("The bucket already had the same content, so nothing runs.")
         return 0
-    return prefect.follow(run_for(prefect, key, landed["etag"], before, profile.make("logs")), print, RUN_SECONDS)
+    return prefect.follow(run_for(prefect, key, landed["etag"], before, platform.make("logs")), print, RUN_SECONDS)
 
 
 def open_file(file: Path) -> IO[bytes]:
     """Open a file for reading.
 
     Raises:
-        ComposeError: it does not exist, or this user may not read it.
+        CommandError: it does not exist, or this user may not read it.
     """
     try:
         if file.is_file():
             return file.open("rb")
     except OSError as error:
-        raise ComposeError(f"The file {str(file)!r} cannot be read: {error.strerror}.") from error
-    raise ComposeError(f"The file {str(file)!r} does not exist. Usage: make drop FILE=path/to/new.csv STREAM=orders.")
+        raise CommandError(f"The file {str(file)!r} cannot be read: {error.strerror}.") from error
+    raise CommandError(f"The file {str(file)!r} does not exist. Usage: make drop FILE=path/to/new.csv STREAM=orders.")
 
 
 def stream_of(file: Path) -> str:
     """Return the stream of a file: the name of its folder.
 
     Raises:
-        ComposeError: no stream has the name of the folder.
+        CommandError: no stream has the name of the folder.
     """
     streams = sorted(folder.name for folder in LANDING.iterdir() if folder.is_dir())
     folder = file.absolute().parent.name
     if not streams:
-        raise ComposeError(f"There is no stream yet. Create one from the file: make source FILE={file}.")
+        raise CommandError(f"There is no stream yet. Create one from the file: make source FILE={file}.")
     if folder not in streams:
-        raise ComposeError(f"Which stream is {file.name} for? Add STREAM=, one of {', '.join(streams)}.")
+        raise CommandError(f"Which stream is {file.name} for? Add STREAM=, one of {', '.join(streams)}.")
     return folder
 
 
@@ -75,6 +86,6 @@ def run_for(prefect: Prefect, key: str, etag: str, before: set[str], make: str) 
             if run["id"] not in before and any(file["key"] == key and file["etag"] == etag for file in files):
                 return run
         time.sleep(0.5)
-    raise ComposeError(
+    raise CommandError(
         f"The sensor started no run for {key} within {SENSOR_SECONDS:.0f} s: `{make} SERVICE=sensor` shows why."
     )

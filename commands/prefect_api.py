@@ -4,7 +4,6 @@ import json
 import ssl
 import time
 import urllib.request
-from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from typing import Any
@@ -13,10 +12,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from blocks.names import Names, main_deployment, ui
-from commands.compose.engine import Compose
-from commands.compose.profile import ComposeError, Profile
-from commands.compose.secrets import secret
 from commands.compose.values import HOST_GATEWAY
+from commands.errors import CommandError
 
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
 PAGE = 200
@@ -26,26 +23,6 @@ MAX_ERROR_CHARS = 500
 PATIENCE_SECONDS = 60.0
 """How long the server may not answer while a run is followed: its container may be restarting."""
 LAST_LINE, LAST_LINES_SECONDS = "Finished in state", 5.0
-
-
-def prefect_of(compose: Compose) -> "Prefect":
-    """Return a client for the Prefect server of a platform's profile.
-
-    Raises:
-        ComposeError: the server is one of the platform's own services, and is not running.
-    """
-    profile = compose.profile
-    here = "prefect" in profile.services
-    url = f"http://{compose.running('prefect-server')}/api" if here else profile.values["PREFECT_API_URL"]
-    return Prefect(url, authorization(profile), profile.names, profile.make("ps"), profile.values.get("CA_FILE", ""))
-
-
-def authorization(profile: Profile) -> dict[str, str]:
-    """Return the Authorization header for the profile's Prefect server; {} if the profile has no credentials."""
-    if key := secret(profile, "PREFECT_API_KEY"):
-        return {"Authorization": f"Bearer {key}"}
-    user = secret(profile, "PREFECT_API_AUTH_STRING")
-    return {"Authorization": f"Basic {b64encode(user.encode()).decode()}"} if user else {}
 
 
 class _Connection(HTTPConnection):
@@ -81,7 +58,7 @@ class _TlsOnThisMachine(urllib.request.HTTPSHandler):
         return self.do_open(_TlsConnection, request, context=self.context)
 
 
-class NotAnswering(ComposeError):
+class NotAnswering(CommandError):
     """Prefect's server does not answer."""
 
 
@@ -122,7 +99,7 @@ class Prefect:
         If the server answers with 429 or 5xx, retry for at least BUSY_SECONDS.
 
         Raises:
-            ComposeError: the server does not answer, or rejects the request.
+            CommandError: the server does not answer, or rejects the request.
         """
         begun = time.monotonic()
         while True:
@@ -148,11 +125,11 @@ class Prefect:
                     "its log, and that of any proxy in front of it, then run this again."
                 ) from error
             if error.code in (401, 403):
-                raise ComposeError(
+                raise CommandError(
                     f"Prefect at {self.api} does not accept the credentials ({error.code}). Check the secrets "
                     "PREFECT_API_AUTH_STRING, or PREFECT_API_KEY for Prefect Cloud."
                 ) from error
-            raise ComposeError(f"Prefect at {self.api} rejects {path} with {error.code}: {said}") from error
+            raise CommandError(f"Prefect at {self.api} rejects {path} with {error.code}: {said}") from error
         except (URLError, OSError) as error:
             raise NotAnswering(
                 f"Prefect does not answer on {self.url}: {error}. `{self._ps}` shows its state."
@@ -162,18 +139,18 @@ class Prefect:
         """Start a run of a deployment; the name of a flow means its main deployment.
 
         Raises:
-            ComposeError: the deployment or a parameter does not exist; it lists those that do.
+            CommandError: the deployment or a parameter does not exist; it lists those that do.
         """
         deployments = {each["name"]: each for each in self.pages("deployments/filter", self._ours())}
         wanted = main_deployment(name.rsplit("/", 1)[-1])
         deployment = deployments.get(self.names.name(wanted)) or deployments.get(wanted)
         if deployment is None:
-            raise ComposeError(f"There is no deployment {wanted!r}. Available deployments: {', '.join(deployments)}.")
+            raise CommandError(f"There is no deployment {wanted!r}. Available deployments: {', '.join(deployments)}.")
         known = deployment["parameter_openapi_schema"].get("properties", {})
         # Prefect checks only the values. A run with a parameter that its flow does not have would crash.
         if unknown := [repr(each) for each in parameters if each not in known]:
             has = f"Its parameters: {', '.join(known)}." if known else "It has no parameters."
-            raise ComposeError(f"{wanted} has no parameter {', '.join(unknown)}. {has}")
+            raise CommandError(f"{wanted} has no parameter {', '.join(unknown)}. {has}")
         path = f"deployments/{deployment['id']}/create_flow_run"
         # With the key, a retried call does not start a second run: a proxy may answer 503 after the call arrived.
         body = {"parameters": {**deployment["parameters"], **parameters}, "idempotency_key": str(uuid4())}
@@ -207,7 +184,7 @@ class Prefect:
         """Show the log of a run and its subflows until the run ends. Return 0 if it completed.
 
         Raises:
-            ComposeError: the run has not ended within `seconds`.
+            CommandError: the run has not ended within `seconds`.
         """
         try:
             return self._follow(run, say, seconds)
@@ -226,7 +203,7 @@ class Prefect:
                 say(f"{self.url}/runs/flow-run/{run['id']}")
                 return 0 if now["state_type"] == "COMPLETED" else 1
             time.sleep(0.5)
-        raise ComposeError(f"{run['name']} has not ended within {seconds:.0f} s: {self.url}/runs/flow-run/{run['id']}")
+        raise CommandError(f"{run['name']} has not ended within {seconds:.0f} s: {self.url}/runs/flow-run/{run['id']}")
 
     def _show_last_lines(self, run_id: str, shown: set[str], say: Callable[[str], None]) -> None:
         """Show the lines that arrive after the final state. The last one is LAST_LINE, unless the run was killed."""

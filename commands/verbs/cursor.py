@@ -1,0 +1,18 @@
+"""`make cursor` and `make status`: show or change the sensor's cursor and its parked batches."""
+
+from argparse import REMAINDER, ArgumentParser, Namespace
+
+from commands.platform import Platform
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("command", nargs=REMAINDER, help="show, rewind, skip, release or forget, with its options")
+
+
+def do(platform: Platform, options: Namespace) -> int:
+    """Show or change the sensor's cursor and its parked batches."""
+    verb, more = options.command[:1], options.command[1:]
+    profile = [f"--profile={platform.blocks}"] if platform.blocks else []
+    # The watch has the credentials and keeps running if the sensor dies, which is when this is needed most.
+    return platform.exec("watch", "blocks.cursor_command", *verb, *profile, *more)

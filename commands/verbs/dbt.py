@@ -1,0 +1,16 @@
+"""`make dbt`: run a dbt command on the platform's data, with the connections of the profile."""
+
+from argparse import REMAINDER, ArgumentParser, Namespace
+
+from commands.platform import Platform
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("command", nargs=REMAINDER, help="dbt's command and options")
+
+
+def do(platform: Platform, options: Namespace) -> int:
+    """Run a dbt command on the platform's data."""
+    profile = [f"--blocks={platform.blocks}"] if platform.blocks else []
+    return platform.exec("worker", "blocks.dbt_command", *profile, *options.command, terminal=True)
