@@ -19,9 +19,9 @@ from threading import Thread
 from urllib.request import urlopen
 
 from blocks.batches import Batch, Failed, Outcome
-from blocks.cursor import Cursor
 from blocks.landing import LandedFile
 from blocks.settings import environment
+from flows.sensors.cursor import Cursor
 from flows.sensors.poll import Sensor
 from flows.sensors.s3_sensor import sensor, watch_forever
 

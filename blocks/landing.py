@@ -243,7 +243,7 @@ def set_aside(s3: "S3Client", bucket: str, key: str) -> Place:
             s3.copy({"Bucket": bucket, "Key": key}, bucket, aside)
             s3.delete_object(Bucket=bucket, Key=key)
     except NOT_S3 as error:
-        if isinstance(error, ClientError) and error.response["Error"]["Code"] in ("403", "AccessDenied"):
+        if code_of(error) in ("403", "AccessDenied"):
             raise LandingReadOnly(f"s3://{bucket}/{key} was not moved, because S3 denies it: {error}.") from error
         raise unavailable(bucket, error) from error
     return "moved" if key in there else "aside" if aside in there else "nowhere"
@@ -266,6 +266,11 @@ def http_date(header: str | None) -> datetime:
 def unavailable(bucket: str, error: Exception) -> LandingUnavailable:
     """Create the error for S3's error, with the bucket and what to check."""
     return LandingUnavailable(f"The landing bucket s3://{bucket} cannot be used: {error_text(error)}. {remedy(error)}")
+
+
+def code_of(error: Exception) -> str:
+    """Return S3's code of an error, e.g. AccessDenied; "" if S3 did not answer."""
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
 
 
 def error_text(error: Exception) -> str:
@@ -310,9 +315,8 @@ def remedy(error: Exception) -> str:
             "Set S3_ENDPOINT_URL to the address in the redirect, often with https:// instead of http://, or to the "
             "endpoint of the bucket's region."
         )
-    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     return REMEDIES.get(
-        code,
+        code_of(error),
         "Check S3_ENDPOINT_URL (empty means AWS), S3_BUCKET, AWS_DEFAULT_REGION and the AWS credentials. `make dev` "
         "starts a local S3.",
     )
@@ -331,7 +335,7 @@ def _look_up(s3: "S3Client", bucket: str, key: str) -> LandedFile | LandingUnava
         answer = s3.head_object(Bucket=bucket, Key=key)
         return _file(key, answer["ContentLength"], answer)
     except NOT_S3 as error:
-        if not isinstance(error, ClientError) or error.response["Error"]["Code"] not in ("404", "NoSuchKey"):
+        if code_of(error) not in ("404", "NoSuchKey"):
             return unavailable(bucket, error)
     try:
         return next((file for file in listing(s3, bucket, key) if file.key == key), None)

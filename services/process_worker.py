@@ -23,7 +23,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from blocks.attempts import ATTEMPTS, KILLED, RETRIED
 from blocks.names import Names
-from blocks.runs import attempts
+from flows.sensors.runs import attempts
 from services import drain
 from services.bootstrap.automations import BEATS, FREQUENCY, SILENT
 from services.forked import ENGINE

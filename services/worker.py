@@ -38,8 +38,8 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 from blocks import connections
 from blocks.attempts import ATTEMPTS, RETRIED
 from blocks.names import PREFECT_YAML
-from blocks.runs import attempts
 from blocks.settings import Settings
+from flows.sensors.runs import attempts
 from services import forked, process_worker
 
 LIMIT = 4

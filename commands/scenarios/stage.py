@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx
 
-from blocks.cursor import Cursor, CursorStore
-from blocks.cursor_command import forget, release
 from blocks.names import Names
 from commands.scenarios.orders import FIRST, MARK, STREAM, Account, Orders, reconcile
+from flows.sensors.cursor import Cursor, CursorStore
+from flows.sensors.cursor_command import forget, release
 from services.testing.running import ENDED, Running
 
 PIPELINE, POOL = "full_pipeline/full-pipeline", "work_pools/local"

@@ -15,4 +15,4 @@ def do(platform: Platform, options: Namespace) -> int:
     verb, more = options.command[:1], options.command[1:]
     profile = [f"--profile={platform.blocks}"] if platform.blocks else []
     # The watch has the credentials and keeps running if the sensor dies, which is when this is needed most.
-    return platform.exec("watch", "blocks.cursor_command", *verb, *profile, *more)
+    return platform.exec("watch", "flows.sensors.cursor_command", *verb, *profile, *more)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from prefect.logging import get_logger
 
-from blocks.cursor import Cursor
 from blocks.errors import PlatformError, shown
 from blocks.landing import BEGINNING, LandedFile, LandingUnavailable, is_watched, look_up
 from blocks.s3_events import Message, Notifications
+from flows.sensors.cursor import Cursor
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,11 +9,11 @@ from prefect.logging import get_logger
 from pydantic import BaseModel, Field
 
 from blocks.batches import Batch, Failed, Outcome
-from blocks.cursor import OVERLAP, Cursor, CursorMoved, CursorStore
 from blocks.errors import PlatformError
 from blocks.landing import BEGINNING, LandedFile, listing
-from blocks.versions import fingerprint
 from flows.sensors.arrivals import Arrivals
+from flows.sensors.cursor import OVERLAP, Cursor, CursorMoved, CursorStore
+from flows.sensors.versions import fingerprint
 
 NONE = timedelta(0)
 

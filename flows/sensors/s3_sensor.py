@@ -14,15 +14,15 @@ from prefect.logging import get_logger
 from pydantic import BaseModel, ValidationError
 
 from blocks import connections
-from blocks.cursor import OVERLAP, CursorStore
 from blocks.errors import ConfigurationError, PlatformError, shown
 from blocks.landing import LandedFile
 from blocks.prefect_client import PrefectUnavailable
-from blocks.runs import DeploymentRuns, DeploymentUnknown, run_name
 from blocks.s3_events import LONG_POLL_SECONDS, Notifications
 from flows.assets import link_to_page
 from flows.sensors.arrivals import Arrivals
+from flows.sensors.cursor import OVERLAP, CursorStore
 from flows.sensors.poll import Runs, Sensor, Watch
+from flows.sensors.runs import DeploymentRuns, DeploymentUnknown, run_name
 from flows.tags import tag_with_version
 
 PIPELINE = "full_pipeline/full-pipeline"

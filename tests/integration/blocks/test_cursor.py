@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from blocks.batches import Batch, Failed
-from blocks.cursor import Cursor, CursorMoved, CursorStore, CursorUnreadable
 from blocks.landing import LandedFile, LandingUnavailable, listing, objects
+from flows.sensors.cursor import Cursor, CursorMoved, CursorStore, CursorUnreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from blocks.batches import Batch, Outcome
-from blocks.cursor import Cursor, CursorStore
-from blocks.cursor_command import main
 from blocks.landing import LandedFile, listing
+from flows.sensors.cursor import Cursor, CursorStore
+from flows.sensors.cursor_command import main
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -195,7 +195,7 @@ def test_a_tool_moves_a_cursor_that_a_sensor_moves_meanwhile(
         store.s3.put_object(Bucket=store.bucket, Key="inbound/d", Body=b"d")
         store.change(lambda cursor: cursor.claimed(Batch(files=[LandedFile(key="inbound/x")])))
 
-    monkeypatch.setattr("blocks.cursor_command.listing", slow)
+    monkeypatch.setattr("flows.sensors.cursor_command.listing", slow)
     assert main(["skip"]) == 0
     assert store.load()[0].pending
     assert new_keys(store) == ["inbound/d"]

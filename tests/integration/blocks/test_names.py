@@ -7,7 +7,7 @@ import pytest
 from blocks.batches import Batch
 from blocks.landing import LandedFile
 from blocks.names import Names
-from blocks.runs import DeploymentRuns
+from flows.sensors.runs import DeploymentRuns
 from flows.tags import tagged
 from services.bootstrap.prefect_yaml import PROJECT, declared
 

@@ -12,10 +12,10 @@ from prefect.client.schemas.objects import FlowRun, State, StateType
 from blocks.airbyte.errors import SyncFailed
 from blocks.attempts import NO_SIGN
 from blocks.batches import FilesMissing, OthersFailed
-from blocks.cursor import CursorStore
 from blocks.dbt.errors import StaleSource
 from blocks.errors import PlatformError
-from blocks.runs import _outcome, _same_connection, parked_key
+from flows.sensors.cursor import CursorStore
+from flows.sensors.runs import _outcome, _same_connection, parked_key
 
 
 @pytest.mark.parametrize(

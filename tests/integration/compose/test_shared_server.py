@@ -12,9 +12,9 @@ from prefect.events.actions import DoNothing
 from prefect.states import Scheduled
 
 from blocks.names import Names
-from blocks.runs import DeploymentRuns
 from blocks.saved_blocks import exposure_warning
 from blocks.settings import Settings
+from flows.sensors.runs import DeploymentRuns
 from services.bootstrap.__main__ import main
 from services.bootstrap.automations import SILENT, automations
 from services.bootstrap.drift import Platform

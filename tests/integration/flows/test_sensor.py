@@ -21,13 +21,13 @@ from pydantic import TypeAdapter
 
 from blocks import lake
 from blocks.batches import Batch
-from blocks.cursor_command import release
 from blocks.landing import LandedFile, LandingUnavailable
 from blocks.prefect_client import PrefectUnavailable
-from blocks.runs import DeploymentRuns, parked_key
 from flows.airbyte_sync import airbyte_sync
 from flows.full_pipeline import FilesMissing, full_pipeline
+from flows.sensors.cursor_command import release
 from flows.sensors.poll import Sensor
+from flows.sensors.runs import DeploymentRuns, parked_key
 from flows.sensors.s3_sensor import s3_file_sensor, sensor
 from services.content import PROJECT
 from tests.integration.flows.platform import Platform, flights, sample

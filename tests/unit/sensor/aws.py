@@ -27,8 +27,8 @@ class FakeS3:
     def exceptions(self) -> "FakeS3":
         return self
 
-    class NoSuchKey(Exception):
-        """What botocore calls it; the fake raises its ClientError."""
+    class NoSuchKey(ClientError):
+        """What botocore raises for the code of the same name."""
 
     def delete_object(self, Bucket: str, Key: str) -> None:
         self.world.call("remove", lambda: self.world.cursors.pop(Key, None), _slow_down)
@@ -36,7 +36,7 @@ class FakeS3:
     def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
         def apply() -> dict[str, Any]:
             if Key not in self.world.cursors:
-                raise _client_error("NoSuchKey", self._headers())
+                raise _client_error("NoSuchKey", self._headers(), self.NoSuchKey)
             body, tag = self.world.cursors[Key]
             return {"Body": BytesIO(body), "ETag": tag, **self._headers()}
 
@@ -144,8 +144,10 @@ def _beside(key: str) -> bool:
     return any(folder in key for folder in (".parked/", ".released/", ".passed/"))
 
 
-def _client_error(code: str, metadata: dict[str, Any] | None = None) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": code}, **(metadata or {})}, "call")
+def _client_error(
+    code: str, metadata: dict[str, Any] | None = None, kind: type[ClientError] = ClientError
+) -> ClientError:
+    return kind({"Error": {"Code": code, "Message": code}, **(metadata or {})}, "call")
 
 
 def _slow_down() -> Exception:

@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from blocks.batches import MOST_WAITING, Batch, Failed
-from blocks.cursor_command import forget, release
 from blocks.errors import PlatformError
 from blocks.landing import LandedFile
 from blocks.prefect_client import PrefectUnavailable
+from flows.sensors.cursor_command import forget, release
 from flows.sensors.poll import MOST_SHOWN
 from tests.unit.sensor.test_sensor_crashes import KEYS, MODES, drained
 from tests.unit.sensor.world import RECONCILE, Crash, FakeRuns, World

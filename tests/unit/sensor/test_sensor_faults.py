@@ -21,14 +21,14 @@ from moto import mock_aws
 from moto.core.botocore_stubber import MockRawResponse
 from moto.core.models import botocore_stubber
 
-from blocks.cursor import CursorStore
 from blocks.errors import PlatformError
 from blocks.landing import AwsAccess, check_answers
-from blocks.runs import DeploymentRuns
 from blocks.s3_events import Notifications
 from commands.embedded.queue import make_queue
 from flows.sensors.arrivals import Arrivals
+from flows.sensors.cursor import CursorStore
 from flows.sensors.poll import Sensor, Watch
+from flows.sensors.runs import DeploymentRuns
 from tests.unit.sensor.fake_prefect import FakePrefect
 from tests.unit.sensor.world import Crash
 

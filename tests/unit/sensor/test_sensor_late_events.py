@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 
-from blocks.cursor_command import skip
+from flows.sensors.cursor_command import skip
 from tests.unit.sensor.test_sensor_crashes import drained
 from tests.unit.sensor.world import OVERLAP, RECONCILE, World
 

@@ -10,7 +10,7 @@ from blocks.attempts import NO_SIGN
 from blocks.batches import Batch, Failed
 from blocks.landing import LandedFile
 from blocks.prefect_client import PrefectUnavailable
-from blocks.runs import DeploymentRuns
+from flows.sensors.runs import DeploymentRuns
 from tests.unit.sensor.fake_prefect import FakePrefect
 
 RUNS = DeploymentRuns("full_pipeline/asked-for", None)

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
 from blocks.batches import Batch, Failed, Outcome
-from blocks.cursor import CursorStore
 from blocks.landing import LandedFile
 from blocks.prefect_client import PrefectUnavailable
 from blocks.s3_events import Notifications
 from flows.sensors.arrivals import Arrivals
+from flows.sensors.cursor import CursorStore
 from flows.sensors.poll import Sensor, Watch
 from tests.unit.sensor.aws import FakeS3, FakeSQS
 

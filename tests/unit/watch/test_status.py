@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from blocks.cursor_command import main
 from blocks.incidents import TRIES, Failure, Incident, IncidentStore, Message, State
 from blocks.settings import Settings
 from commands.doctor.alerts import alerts
+from flows.sensors.cursor_command import main
 
 NOW = datetime.now(UTC)
 WORKER = Incident(key="worker_gone/local", kind="worker_gone", what="No worker.", since=NOW, impact="New rows wait.",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from prefect.logging import get_logger
 
 from blocks.landing import BEGINNING, NOT_S3, LandedFile, LandingUnavailable, objects, unavailable
-from blocks.versions import fingerprint, fingerprints
+from flows.sensors.versions import fingerprint, fingerprints
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

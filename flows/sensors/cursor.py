@@ -19,15 +19,14 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
 from pydantic import AwareDatetime, Field, ValidationError
 
 from blocks.batches import Accepted, Batch, Batches
 from blocks.errors import PlatformError
-from blocks.landing import BEGINNING, CURSORS, NOT_S3, LandedFile, served_at, unavailable
+from blocks.landing import BEGINNING, CURSORS, NOT_S3, LandedFile, code_of, served_at, unavailable
 from blocks.parked import ParkedStore
-from blocks.processed import ProcessedStore
-from blocks.versions import FINGERPRINT, fingerprint, fingerprints
+from flows.sensors.processed import ProcessedStore
+from flows.sensors.versions import FINGERPRINT, fingerprint, fingerprints
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -234,10 +233,10 @@ class CursorStore:
             self.now = served_at(answer)
             cursor = self._read(answer["Body"].read())
             return cursor, answer["ETag"]
+        except self.s3.exceptions.NoSuchKey as error:
+            self.now = served_at(error.response)
+            return Cursor(generation=int(self.now.timestamp()), place=self.place), ""
         except NOT_S3 as error:
-            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchKey":
-                self.now = served_at(error.response)
-                return Cursor(generation=int(self.now.timestamp()), place=self.place), ""
             raise unavailable(self.bucket, error) from error
 
     def _read(self, text: bytes) -> Cursor:
@@ -304,8 +303,7 @@ class CursorStore:
                 return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, IfMatch=tag)["ETag"]
             return self.s3.put_object(Bucket=self.bucket, Key=self.key, Body=body, IfNoneMatch="*")["ETag"]
         except NOT_S3 as error:
-            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-            if code in ("PreconditionFailed", "ConditionalRequestConflict"):
+            if code_of(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise CursorMoved(f"Another sensor moved the cursor {self.place} first.") from error
             raise unavailable(self.bucket, error) from error
 

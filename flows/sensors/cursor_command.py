@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from blocks.batches import Batch, Failed
 from blocks.connections import Connections
-from blocks.cursor import OVERLAP, Cursor, CursorStore
 from blocks.errors import PlatformError, counted, shown
 from blocks.incidents import IncidentStore, State, open_incidents, remedy
 from blocks.landing import BEGINNING, LandedFile, listing
 from blocks.settings import Settings, make
 from blocks.words import ago
+from flows.sensors.cursor import OVERLAP, Cursor, CursorStore
 
 MOST_SHOWN = 100
 """Maximum number of parked batches to list, newest first."""
