@@ -6,7 +6,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from services.airbyte.catalog.config import Connection
 from services.airbyte.catalog.destination_config import LakeConfiguration
 from services.airbyte.errors import CompactionFailed, RemovalFailed
 from services.airbyte.faults import Fault, FaultKind, Faults
-from services.airbyte.jobs import failures, workers
+from services.airbyte.jobs import attempt_log, failures, workers
 from services.airbyte.jobs.discovery import Discovery
 from services.airbyte.jobs.model import CLEARS, TERMINAL, Job, JobStatus
 from services.airbyte.jobs.store import Store
@@ -45,6 +45,21 @@ WorkerEvent = Committed | Compacted | Ignored | NewColumns | Removed | Widened
 """What a worker reports that it has done."""
 
 
+@dataclass(frozen=True)
+class RunningAttempt:
+    """An attempt of a job, and what it needs to know from its start to its end."""
+
+    job: Job
+    number: int
+    connection: Connection
+    streams: list[SyncedStream]
+    fault: Fault | None
+
+    def has_fault(self, kind: FaultKind) -> bool:
+        """Return whether the attempt has a fault of this kind; some faults end after a number of attempts."""
+        return self.fault is not None and self.fault.kind is kind and self.number < self.fault.attempts
+
+
 class Engine:
     def __init__(self, settings: Settings, catalog: Catalog, store: Store, faults: Faults) -> None:
         self._settings = settings
@@ -66,8 +81,7 @@ class Engine:
         await self.prepare()
         for job in self._store.active_jobs():
             if job.status is JobStatus.RUNNING:
-                number = len(self._store.attempts(job.job_id)) - 1
-                self._store.end_attempt(job.job_id, number, JobStatus.INCOMPLETE, [failures.server_stopped()])
+                self._store.end_last_attempt(job.job_id, JobStatus.INCOMPLETE, [failures.server_stopped()])
             self.submit(self._store.job(job.job_id))
 
     async def prepare(self) -> None:
@@ -168,8 +182,7 @@ class Engine:
         """Cancel all jobs of the connection. Files that are committed stay."""
         for job in self._store.active_jobs(connection_id):
             if job.status is JobStatus.RUNNING:
-                number = len(self._store.attempts(job.job_id)) - 1
-                self._store.end_attempt(job.job_id, number, JobStatus.CANCELLED, [failures.cancelled()])
+                self._store.end_last_attempt(job.job_id, JobStatus.CANCELLED, [failures.cancelled()])
             else:
                 self._store.set_status(job.job_id, JobStatus.CANCELLED)
             if task := self._tasks.get(job.job_id):
@@ -195,47 +208,45 @@ class Engine:
         for attempts_left in reversed(range(self._settings.max_attempts)):
             async with self._slots:
                 number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
-                problems = await self._run_attempt(job, number, connection, streams, fault)
+                attempt = RunningAttempt(job, number, connection, streams, fault)
+                problems = await self._run_attempt(attempt)
             if job.job_id in self._disabled:
-                self._end(job, number, JobStatus.CANCELLED, problems)  # as Airbyte does if new columns need approval
+                self._end(attempt, JobStatus.CANCELLED, problems)  # as Airbyte does if new columns need approval
             if self._store.job(job.job_id).status in TERMINAL:
                 return
             is_retried = attempts_left > 0 and failures.is_transient(problems)
             status = JobStatus.INCOMPLETE if is_retried else JobStatus.FAILED
-            self._end(job, number, status if problems else JobStatus.SUCCEEDED, problems)
+            self._end(attempt, status if problems else JobStatus.SUCCEEDED, problems)
             if not problems or not is_retried:
                 return
             await asyncio.sleep(min(self._settings.retry_delay * 2**number, MAX_RETRY_DELAY))
 
-    async def _run_attempt(
-        self, job: Job, number: int, connection: Connection, streams: list[SyncedStream], fault: Fault | None
-    ) -> list[dict[str, Any]]:
+    async def _run_attempt(self, attempt: RunningAttempt) -> list[dict[str, Any]]:
         """Run an attempt; return its failures. An empty list means success."""
-        if fault and (outcome := await self._apply_fault(fault, job, number)) is not None:
+        if attempt.fault and (outcome := await self._apply_fault(attempt, attempt.fault)) is not None:
             return outcome
-        if job.job_type in CLEARS:
-            task = replace(self._task_builder.attempt(connection, job, streams), clear=True)
-            problems = await self._run_worker(task)
-            for synced in [] if problems else streams:
-                self._store.next_generation(job, synced.stream.name)
+        task = self._task_builder.attempt(attempt.connection, attempt.job, attempt.streams)
+        if attempt.job.job_type in CLEARS:
+            problems = await self._run_worker(replace(task, clear=True))
+            for synced in [] if problems else attempt.streams:
+                self._store.next_generation(attempt.job, synced.stream.name)
             return problems
-        vanish = fault is not None and fault.kind is FaultKind.FILE_DISAPPEARS and number < fault.attempts
-        task = replace(self._task_builder.attempt(connection, job, streams), vanish=vanish)
-        return await self._run_worker(task, lambda event: self._handle_event(job, number, event))
+        task = replace(task, vanish=attempt.has_fault(FaultKind.FILE_DISAPPEARS))
+        return await self._run_worker(task, lambda event: self._handle_event(attempt, event))
 
-    def _handle_event(self, job: Job, number: int, event: WorkerEvent) -> None:
+    def _handle_event(self, attempt: RunningAttempt, event: WorkerEvent) -> None:
         """Store what an attempt has done, and log a warning if somebody should know about it."""
-        line = ""
+        line, job, number = "", attempt.job, attempt.number
         match event:
             case Committed():
                 self._store.record(job, number, event)
-                line = _skipped_rows_warning(event) if event.skipped else ""
+                line = attempt_log.skipped_rows(event) if event.skipped else ""
             case Widened():
-                line = _widened_warning(event)
+                line = attempt_log.widened(event)
             case NewColumns():
                 self._store.propose_columns(job.connection_id, event.stream, event.names)
                 self._disable(job)
-                line = _new_columns_warning(event)
+                line = attempt_log.new_columns(event)
             case Ignored() if self._store.ignore(job.connection_id, event):
                 line = f"{event.key} is ignored: {event.reason}."
         if line:
@@ -248,17 +259,17 @@ class Engine:
         self._catalog.put("connection", changed)
         self._store.save_resource("connection", job.connection_id, changed.model_dump_json(), deleted=False)
 
-    async def _apply_fault(self, fault: Fault, job: Job, number: int) -> list[dict[str, Any]] | None:
+    async def _apply_fault(self, attempt: RunningAttempt, fault: Fault) -> list[dict[str, Any]] | None:
         """Apply a fault; return the attempt's failures, or None if the attempt is to run as usual."""
         match fault.kind:
             case FaultKind.STUCK_RUNNING:
                 await self._wait_until_removed(fault)
             case FaultKind.FAIL:
                 return [failures.injected(fault.reason, "system_error")]
-            case FaultKind.FAIL_ATTEMPTS if number < fault.attempts:
+            case FaultKind.FAIL_ATTEMPTS if attempt.has_fault(fault.kind):
                 return [failures.injected(fault.reason, "transient_error")]
             case FaultKind.CANCELLED:
-                self._end(job, number, JobStatus.CANCELLED, [failures.cancelled()])
+                self._end(attempt, JobStatus.CANCELLED, [failures.cancelled()])
                 return []
             case FaultKind.ZERO_ROWS:
                 return []
@@ -302,42 +313,13 @@ class Engine:
         finally:
             shutil.rmtree(task.work_dir, ignore_errors=True)
 
-    def _end(self, job: Job, number: int, status: JobStatus, problems: list[dict[str, Any]]) -> None:
-        self._store.end_attempt(job.job_id, number, status, problems)
-        log.info("job %d: attempt %d: %s", job.job_id, number, status)
+    def _end(self, attempt: RunningAttempt, status: JobStatus, problems: list[dict[str, Any]]) -> None:
+        self._store.end_attempt(attempt.job.job_id, attempt.number, status, problems)
+        log.info("job %d: attempt %d: %s", attempt.job.job_id, attempt.number, status)
 
     def _give_up(self, job: Job, error: Exception) -> None:
-        if self._store.job(job.job_id).status is JobStatus.RUNNING:
-            number = len(self._store.attempts(job.job_id)) - 1
-            self._end(job, number, JobStatus.FAILED, [failures.internal(error)])
-        elif self._store.job(job.job_id).status not in TERMINAL:
+        status = self._store.job(job.job_id).status
+        if status is JobStatus.RUNNING:
+            self._store.end_last_attempt(job.job_id, JobStatus.FAILED, [failures.internal(error)])
+        elif status not in TERMINAL:
             self._store.set_status(job.job_id, JobStatus.FAILED)
-
-
-def _skipped_rows_warning(file: Committed) -> str:
-    return (
-        f"{file.key}: {file.skipped:,} of its {file.rows + file.skipped:,} rows were skipped, because they have more "
-        "or fewer values than the header. The stream's format.ignore_errors_on_fields_mismatch allows this."
-    )
-
-
-def _new_columns_warning(change: NewColumns) -> str:
-    return (
-        f"{change.key} has columns that stream {change.stream!r} lacks: {', '.join(change.names)}. The file was not "
-        "loaded and the connection was disabled, because its nonBreakingSchemaUpdatesBehavior is disable_connection. "
-        "To approve the columns, set the connection's status to active, then sync."
-    )
-
-
-def _widened_warning(change: Widened) -> str:
-    note = TEXT_CHANGED if change.after == "string" else "Earlier rows keep their values."
-    return (
-        f"Column {change.column!r} of stream {change.stream!r} was {change.before} and is {change.after} now, because "
-        f"of the values in {change.key}. {note} Check the queries that read the column."
-    )
-
-
-TEXT_CHANGED = (
-    "Earlier rows were converted from values, so their text may differ from their files: 1.50 was read as a number and "
-    "is now 1.5. To get the files' text, declare the stream's columns and clear the stream."
-)

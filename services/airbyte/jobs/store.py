@@ -160,6 +160,10 @@ class Store:
             )
             self.set_status(job_id, status)
 
+    def end_last_attempt(self, job_id: int, status: JobStatus, failures: list[dict[str, Any]]) -> None:
+        """End the attempt that a running job is in; see `end_attempt`."""
+        self.end_attempt(job_id, len(self.attempts(job_id)) - 1, status, failures)
+
     def attempts(self, job_id: int) -> list[Attempt]:
         sql = "SELECT number, status, created_at, updated_at, ended_at, failures, streams FROM attempts"
         rows = self._db.execute(f"{sql} WHERE job_id = ? ORDER BY number", (job_id,))
