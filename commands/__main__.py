@@ -8,10 +8,10 @@ import sys
 from types import ModuleType
 
 import blocks  # noqa: F401 - sets up output and proxies, as in every other program of the platform
+from commands.compose.docker_only import DOCKER_VERBS, project_of
 from commands.compose.doctor import report_unusable
 from commands.compose.platform import DockerPlatform
 from commands.compose.profile import load
-from commands.compose.verbs import DOCKER_VERBS, project_of
 from commands.errors import CommandError
 from commands.platform import Platform
 from commands.verbs import (
@@ -82,10 +82,10 @@ def _on_dev(options: argparse.Namespace) -> int:
         raise CommandError(f"Not with `make dev`: {verb.why}. {there}")
     from blocks.errors import PlatformError
     from blocks.settings import Settings
-    from commands.embedded.platform import EmbeddedPlatform
+    from commands.embedded.platform import DevPlatform
 
     try:
-        platform: Platform = EmbeddedPlatform(Settings())
+        platform: Platform = DevPlatform(Settings())
         code: int = VERBS[options.verb].do(platform, options)
     except PlatformError as error:
         raise CommandError(str(error)) from error

@@ -24,7 +24,7 @@ STOP_SECONDS = 60.0
 LINES = "200"
 
 
-class EmbeddedPlatform:
+class DevPlatform:
     """See `commands.platform.Platform`. `make dev` starts it. All its services run with this terminal's variables.
 
     Args:

@@ -16,7 +16,7 @@ from services.airbyte.formats import open_file, sql, suffixes
 from services.airbyte.formats.model import BadFile, Limits
 from services.airbyte.formats.settings import Format, ParquetFormat
 from services.airbyte.load.convert import Origin, connect, to_parquet
-from services.airbyte.load.objects import from_disk
+from services.airbyte.load.source_s3 import from_disk
 
 LIMITS = Limits()
 MEMORY = "1GB"

@@ -2,8 +2,8 @@
 
 import gc
 
-from services.airbyte.load import loader, objects
+from services.airbyte.load import loader, source_s3
 
 __all__ = ["loader"]
-objects.warm_up()
+source_s3.warm_up()
 gc.freeze()  # otherwise the garbage collector of each worker would write into the memory that it shares

@@ -23,12 +23,12 @@ from services.airbyte.errors import DestinationError, SchemaChanged
 from services.airbyte.formats import SourceFile, open_file
 from services.airbyte.formats.csv_file import CsvFile
 from services.airbyte.formats.model import BadFile, check_shared, widest
-from services.airbyte.load import objects
+from services.airbyte.load import source_s3
 from services.airbyte.load.convert import Origin, connect, to_parquet
 from services.airbyte.load.destination import Destination, open_destination
-from services.airbyte.load.failures import MAX_MESSAGE_LENGTH, local_failure, s3_failure, shortened, unexpected_failure
 from services.airbyte.load.lake import LakeFolder
-from services.airbyte.load.objects import Download, ObjectVersion
+from services.airbyte.load.messages import MAX_MESSAGE_LENGTH, local_failure, s3_failure, shortened, unexpected_failure
+from services.airbyte.load.source_s3 import Download, ObjectVersion
 from services.airbyte.names import digest, target_name
 from services.airbyte.protocol import (
     Committed,
@@ -132,7 +132,7 @@ class _StreamLoader:
             self._load_all()
 
     def _discover(self) -> None:
-        client = objects.connect(self._task.s3)
+        client = source_s3.connect(self._task.s3)
         for version in self._list_versions(client):
             self._key = version.key
             if got := self._download(client, version):
@@ -143,7 +143,7 @@ class _StreamLoader:
 
     def _infer_from_all_files(self, client: "S3Client") -> None:
         """Infer types that fit the values of all files, before any row is loaded with narrower types."""
-        for version, download in objects.prefetch(partial(self._download, client), self._list_versions(client)):
+        for version, download in source_s3.prefetch(partial(self._download, client), self._list_versions(client)):
             self._key = version.key
             self._heartbeat()
             if (got := download.result()) is not None:
@@ -153,7 +153,7 @@ class _StreamLoader:
                 got.path.unlink()
 
     def _load_all(self) -> None:
-        client = objects.connect(self._task.s3)
+        client = source_s3.connect(self._task.s3)
         if not self._columns:
             with suppress(BadFile):  # loading reports the bad file, after it has loaded the files before it
                 self._infer_from_all_files(client)
@@ -161,7 +161,7 @@ class _StreamLoader:
         self._stored_columns = set(self._columns)
         bad: list[tuple[str, BadFile]] = []
         files = self._list_versions(client, self._report_ignored)
-        for version, download in objects.prefetch(partial(self._download, client), files):
+        for version, download in source_s3.prefetch(partial(self._download, client), files):
             self._key = version.key
             self._emit(Reading(self._stream.name, version.key))
             try:
@@ -180,7 +180,7 @@ class _StreamLoader:
         self, client: "S3Client", ignored: Callable[[ObjectVersion, str], None] = lambda *_: None
     ) -> Iterator[ObjectVersion]:
         stream = self._stream
-        return objects.list_versions(client, self._task.bucket, stream.prefix, stream.globs, stream.format, ignored)
+        return source_s3.list_versions(client, self._task.bucket, stream.prefix, stream.globs, stream.format, ignored)
 
     def _report_ignored(self, version: ObjectVersion, reason: str) -> None:
         self._emit(Ignored(self._stream.name, version.key, version.etag, reason))
@@ -192,7 +192,7 @@ class _StreamLoader:
         local = Path(self._task.work_dir) / f"{self._stream.name}-{digest(listed.key)}"
         try:
             limits, chosen = self._task.limits, self._stream.format
-            return objects.download(client, self._task.bucket, listed, local, limits, chosen)
+            return source_s3.download(client, self._task.bucket, listed, local, limits, chosen)
         except client.exceptions.NoSuchKey:
             return None
 
@@ -238,7 +238,7 @@ class _StreamLoader:
 
         The file still counts as unread, so its next version loads these rows again.
         """
-        found, before = got.version, objects.copy_before_line(got, line, self._task.limits, self._stream.format)
+        found, before = got.version, source_s3.copy_before_line(got, line, self._task.limits, self._stream.format)
         with suppress(BadFile):
             self._commit(before, self._target(found.key, f"{found.etag} {self._task.job_id}", number), number, True)
         before.path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from blocks.landing import AwsAccess, LandingUnavailable, is_redirected, listing
 from blocks.s3_events import Notifications, QueueUnusable, sqs_client
 from blocks.systems import S3Landing
 from commands.doctor.landing import landing
-from services.airbyte.load.failures import s3_failure
+from services.airbyte.load.messages import s3_failure
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

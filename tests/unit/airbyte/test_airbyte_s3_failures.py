@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from services.airbyte.load.failures import s3_failure
+from services.airbyte.load.messages import s3_failure
 
 TASK = cast(Any, SimpleNamespace(bucket="acme", s3=SimpleNamespace(endpoint_url="")))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands.__main__ import PASSING_ON, VERBS, main, parse, table
-from commands.compose.verbs import DOCKER_VERBS
+from commands.compose.docker_only import DOCKER_VERBS
 
 CLONE = Path(__file__).parents[3]
 MAKEFILE = (CLONE / "Makefile").read_text()

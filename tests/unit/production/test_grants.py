@@ -66,7 +66,7 @@ def test_the_platforms_policy_has_the_permissions_for_what_its_code_calls_and_no
 
 def test_airbytes_policy_has_the_permissions_for_what_its_stand_in_calls_and_no_other() -> None:
     assert {action for action, _ in statements("aws-airbyte.json")} == called(
-        PROJECT / "services" / "airbyte" / "load" / "objects.py"
+        PROJECT / "services" / "airbyte" / "load" / "source_s3.py"
     )
 
 
