@@ -1,6 +1,11 @@
 """Retries of runs whose process or worker died, and the state messages that identify such runs."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun, State
 
 NO_SIGN = "No sign of life for"
 """Start of the message with which the server's automation crashes a run whose process has died."""
@@ -19,3 +24,13 @@ RESCHEDULE_TIME = timedelta(seconds=60)
 def may_be_retried(state_type: str, message: str | None, since: datetime, now: datetime) -> bool:
     """Return whether the server may still retry a run that crashed at `since`; `now` is the server's clock."""
     return state_type == "CRASHED" and (message or "").startswith(DIED) and now - since < RESCHEDULE_TIME
+
+
+def attempts(run: "FlowRun", states: "Iterable[State[Any]]") -> int:
+    """Return how often a run was started, or accepted by a worker that ended before it started.
+
+    Args:
+        run: the run.
+        states: all states of the run so far.
+    """
+    return max(run.run_count, sum(each.message == RETRIED for each in states) + 1)

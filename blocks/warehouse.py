@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import duckdb
 
@@ -13,10 +13,6 @@ from blocks import duckdb_copy, duckdb_file, lake
 from blocks.errors import PlatformError, counted
 from blocks.published import Contents, QueryFailed, contents
 from blocks.turns import turn
-
-if TYPE_CHECKING:
-    pass
-
 
 NOTHING_TESTED = (
     "The platform has not run dbt on this warehouse yet, so no table is known to be tested. "

@@ -5,7 +5,6 @@ For a platform in Docker, this needs only Python's standard library.
 
 import argparse
 import sys
-from types import ModuleType
 
 import blocks  # noqa: F401 - sets up output and proxies, as in every other program of the platform
 from commands.compose.docker_only import DOCKER_VERBS, project_of
@@ -13,7 +12,6 @@ from commands.compose.doctor import report_unusable
 from commands.compose.platform import DockerPlatform
 from commands.compose.profile import load
 from commands.errors import CommandError
-from commands.platform import Platform
 from commands.verbs import (
     alerts,
     compact,
@@ -29,34 +27,30 @@ from commands.verbs import (
     run,
     sql,
 )
+from commands.verbs.verb import Verb
 
-VERBS: dict[str, ModuleType] = {
-    "alerts": alerts,
-    "compact": compact,
-    "cursor": cursor,
-    "dbt": dbt,
-    "doctor": doctor,
-    "down": down,
-    "drop": drop,
-    "logs": logs,
-    "ps": ps,
-    "remove-file": remove_file,
-    "reset": reset,
-    "run": run,
-    "sql": sql,
+VERBS = {
+    "alerts": Verb(alerts.do, alerts.arguments, passes_on=True),
+    "compact": Verb(compact.do, compact.arguments),
+    "cursor": Verb(cursor.do, cursor.arguments, passes_on=True),
+    "dbt": Verb(dbt.do, dbt.arguments, passes_on=True),
+    "doctor": Verb(doctor.do, doctor.arguments),
+    "down": Verb(down.do),
+    "drop": Verb(drop.do, drop.arguments),
+    "logs": Verb(logs.do, logs.arguments),
+    "ps": Verb(ps.do),
+    "remove-file": Verb(remove_file.do, remove_file.arguments),
+    "reset": Verb(reset.do, reset.arguments),
+    "run": Verb(run.do, run.arguments),
+    "sql": Verb(sql.do, sql.arguments),
 }
-"""The verbs of every platform. Each module has `arguments(parser)` and `do(platform, options)`."""
-
-
-PASSING_ON = ("alerts", "cursor", "dbt")
-"""The verbs that pass all their arguments on to a program, `--help` too."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb and return its exit code. If it cannot run, print why and return 1."""
     options = parse(arguments)
     try:
-        code: int = _on_dev(options) if options.dev else _in_docker(options)
+        return _on_dev(options) if options.dev else _in_docker(options)
     except CommandError as error:
         if not options.dev and vars(options).get("json"):
             return report_unusable(options.profile, error)
@@ -64,60 +58,56 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return code
 
 
 def _in_docker(options: argparse.Namespace) -> int:
     profile = load(options.profile)
     if verb := DOCKER_VERBS.get(options.verb):
         return verb.do(profile, options)
-    platform: Platform = DockerPlatform(project_of(profile))
-    code: int = VERBS[options.verb].do(platform, options)
-    return code
+    return VERBS[options.verb].do(DockerPlatform(project_of(profile)), options)
 
 
 def _on_dev(options: argparse.Namespace) -> int:
     if verb := DOCKER_VERBS.get(options.verb):
-        there = f"For the platform in Docker: make {options.verb} PROFILE=local"
-        raise CommandError(f"Not with `make dev`: {verb.why}. {there}")
+        there = f"To use the platform in Docker: make {options.verb} PROFILE=local"
+        raise CommandError(f"`{options.verb}` works only in Docker: {verb.why}. {there}")
     from blocks.errors import PlatformError
     from blocks.settings import Settings
     from commands.embedded.platform import DevPlatform
 
     try:
-        platform: Platform = DevPlatform(Settings())
-        code: int = VERBS[options.verb].do(platform, options)
+        return VERBS[options.verb].do(DevPlatform(Settings()), options)
     except PlatformError as error:
         raise CommandError(str(error)) from error
-    return code
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Parse a command line. It ends the process if the line is wrong."""
-    options, more = (parser := _parser()).parse_known_args(arguments)
-    if more and options.verb not in PASSING_ON:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line. If it is wrong, print the error and exit."""
+    line = sys.argv[1:] if arguments is None else arguments
+    options, more = (parser := _parser()).parse_known_args(line)
+    verb = VERBS.get(options.verb)
+    if more and not (verb and verb.passes_on and options.verb in line[: line.index(more[0])]):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
-    if options.verb in PASSING_ON:
-        options.command = [*more, *options.command]  # argparse leaves options before the first word aside
+    if verb and verb.passes_on:
+        options.command = [*more, *options.command]  # argparse returns options before the first word apart
     return options
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m commands", description=__doc__)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--profile", default="local", help="the platform of profiles/NAME.env (default: local)")
-    where.add_argument("--dev", action="store_true", help="the platform of `make dev`, in its terminal")
+    where.add_argument("--profile", default="local", help="use the platform of profiles/NAME.env (default: local)")
+    where.add_argument("--dev", action="store_true", help="use the platform of `make dev`")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, module in VERBS.items():
-        text, passes_on = (module.do.__doc__ or "").splitlines()[0], name in PASSING_ON
-        module.arguments(verbs.add_parser(name, help=text, description=text, add_help=not passes_on))
-    for name, verb in DOCKER_VERBS.items():
-        verb.arguments(verbs.add_parser(name, help="only in Docker"))
+    for name, verb in VERBS.items():
+        verb.arguments(verbs.add_parser(name, help=verb.help, description=verb.help, add_help=not verb.passes_on))
+    for name, only in DOCKER_VERBS.items():
+        only.arguments(verbs.add_parser(name, help=only.help, description=only.help))
     return parser
 
 
 def table() -> str:
-    """Return the table of the verbs for docs/commands.md."""
+    """Return the table of both platforms' verbs for docs/commands.md."""
     there = dict.fromkeys(VERBS, "yes") | {name: f"no: {verb.why}" for name, verb in DOCKER_VERBS.items()}
     rows = [f"| `{name}` | {there[name]} |" for name in sorted(there)]
     return "\n".join(["| verb | with `make dev` |", "| --- | --- |", *rows])

@@ -1,4 +1,4 @@
-"""What commands share: yes-or-no options, JSON, and questions to a person. Standard library only."""
+"""Command-line helpers: yes-or-no options, JSON and questions. Standard library only."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ def flag(parser: argparse.ArgumentParser, option: str, variable: str, meaning: s
         word = text.strip().lower()
         if word not in SWITCH_VALUES:
             known = ", ".join(filter(None, SWITCH_VALUES))
-            raise argparse.ArgumentTypeError(f"{variable}={text} is neither yes nor no. Use one of {known}.")
+            raise argparse.ArgumentTypeError(f"{variable}={text} is not a yes-or-no value. Use one of {known}.")
         return SWITCH_VALUES[word]
 
     parser.add_argument(option, type=value, nargs="?", const=True, default=False, metavar=variable, help=meaning)
@@ -35,7 +35,7 @@ def parameters(text: str) -> dict[str, Any]:
 
 
 def answer(question: str) -> str:
-    """Ask a question and return the answer in lower case; "" if there is no input to read."""
+    """Ask a question and return the answer in lower case; "" at the end of the input."""
     try:
         return input(question).strip().lower()
     except EOFError:

@@ -1,4 +1,4 @@
-"""A running platform as the verbs see it: the containers of Docker Compose, or the processes of `make dev`."""
+"""The interface to a running platform, in Docker Compose or under `make dev`."""
 
 from typing import IO, Protocol
 
@@ -6,22 +6,22 @@ from commands.prefect_api import Prefect
 
 
 class Platform(Protocol):
-    """What verbs need of a platform. Services have the names that docker-compose.yml gives them."""
+    """The operations that verbs use. Services are named as in docker-compose.yml."""
 
     @property
     def blocks(self) -> str:
-        """The name of the saved blocks with which the platform's programs connect; "" if they use the environment."""
+        """Name of the saved blocks that the platform connects with; "" means environment variables."""
 
     @property
     def landing(self) -> tuple[str, str]:
-        """The landing bucket, and the prefix below which files land."""
+        """The landing bucket and its prefix for new files."""
 
     @property
     def prefect(self) -> Prefect:
         """A client for Prefect's server.
 
         Raises:
-            CommandError: the server is one of the platform's own services, and is not running.
+            CommandError: the platform's own Prefect server is not running.
         """
 
     @property
@@ -29,7 +29,7 @@ class Platform(Protocol):
         """The module that queries the published tables, and the arguments before the query."""
 
     def make(self, verb: str) -> str:
-        """Return the make command of a verb for this platform, e.g. `make up PROFILE=production`."""
+        """Return the make command that runs a verb on this platform, e.g. `make up PROFILE=production`."""
 
     def need(self, *services: str) -> None:
         """Check that services are running.
@@ -38,20 +38,22 @@ class Platform(Protocol):
             CommandError: some are not. It names the command that starts them.
         """
 
-    def exec(self, service: str, module: str, *arguments: str, terminal: bool = False) -> int:
-        """Run a Python module where a service runs, and return its exit code.
+    def exec(self, service: str, module: str, /, *arguments: str, prompts: bool = False) -> int:
+        """Run a Python module where a service runs, as the last step of a verb, and return its exit code.
+
+        The call may not return, because the module may replace this process.
 
         Args:
-            service: gives the module its environment.
+            service: the service whose environment the module runs in.
             module: the module's dotted name.
             arguments: the module's command line.
-            terminal: whether it is the command's last step and may ask a person something.
+            prompts: whether the module may ask something on a terminal.
 
         Raises:
-            CommandError: the module cannot run, because the service does not.
+            CommandError: the module runs in the service, which is not running.
         """
 
-    def output(self, service: str, module: str, *arguments: str, stdin: IO[bytes] | None = None) -> str:
+    def output(self, service: str, module: str, /, *arguments: str, stdin: IO[bytes] | None = None) -> str:
         """Run a Python module where a service runs, and return what it prints.
 
         Raises:
@@ -59,7 +61,7 @@ class Platform(Protocol):
         """
 
     def ps(self) -> int:
-        """List the services and their states."""
+        """List the services and their health."""
 
     def logs(self, services: list[str]) -> int:
         """Follow the logs of services, or of all of them, until Ctrl-C."""
@@ -68,10 +70,10 @@ class Platform(Protocol):
         """Stop the platform and keep its data."""
 
     def describe_data(self) -> str:
-        """Say what `remove` removes."""
+        """Describe what `remove` would delete."""
 
     def remove(self) -> int:
-        """Stop the platform and remove its data."""
+        """Stop the platform and delete its data."""
 
     def doctor(self, as_json: bool) -> int:
         """Check everything that the platform connects to. Return 1 if a check fails."""

@@ -1,1 +1,1 @@
-"""The schedules of the flows."""
+"""Serves a deployment without a worker. All schedules are in prefect.yaml."""

@@ -1,1 +1,1 @@
-"""Programs that run beside the flows. The platform's code talks to them only over the network."""
+"""Programs that run beside the flows, and the code they share. Flows and blocks talk to them only over the network."""

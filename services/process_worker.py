@@ -21,9 +21,8 @@ from prefect.utilities.processutils import command_to_string
 from prefect.workers.base import BaseWorkerResult
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from blocks.attempts import ATTEMPTS, KILLED, RETRIED
+from blocks.attempts import ATTEMPTS, KILLED, RETRIED, attempts
 from blocks.names import Names
-from flows.sensors.runs import attempts
 from services import drain
 from services.bootstrap.automations import BEATS, FREQUENCY, SILENT
 from services.forked import ENGINE

@@ -36,10 +36,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from blocks import connections
-from blocks.attempts import ATTEMPTS, RETRIED
+from blocks.attempts import ATTEMPTS, RETRIED, attempts
 from blocks.names import PREFECT_YAML
 from blocks.settings import Settings
-from flows.sensors.runs import attempts
 from services import forked, process_worker
 
 LIMIT = 4

@@ -1,4 +1,4 @@
-"""The verbs that only the platform in Docker has."""
+"""The verbs that work only in Docker."""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -19,21 +19,23 @@ from commands.options import flag
 
 @dataclass(frozen=True)
 class DockerVerb:
-    """A verb that `make dev` does not have.
+    """A verb that works only in Docker.
 
     Attributes:
-        why: why not.
+        help: what it does.
+        why: why `make dev` does not have it, as a clause.
         arguments: declares the verb's arguments.
         do: runs the verb and returns its exit code.
     """
 
+    help: str
     why: str
     arguments: Callable[[ArgumentParser], None]
     do: Callable[[Profile, Namespace], int]
 
 
 def open_profile(profile: Profile) -> None:
-    """Check a profile, generate its missing secrets, and check that Docker can run it.
+    """Check a profile, generate its missing secrets, update the copy of the code, and check Docker.
 
     Raises:
         CommandError: the profile or Docker cannot be used.
@@ -45,7 +47,7 @@ def open_profile(profile: Profile) -> None:
 
 
 def project_of(profile: Profile) -> Compose:
-    """Return the Compose project of a profile, which can be used.
+    """Check a profile and return its Compose project.
 
     Raises:
         CommandError: see `open_profile`; or the project belongs to another clone.
@@ -56,18 +58,18 @@ def project_of(profile: Profile) -> Compose:
 
 def _up(parser: ArgumentParser) -> None:
     flag(parser, "--yes", "YES", "change a shared Prefect server without asking")
-    flag(parser, "--takeover", "TAKEOVER", "replace what another clone registered there")
+    flag(parser, "--takeover", "TAKEOVER", "replace what another clone registered on the shared Prefect server")
 
 
 def _promote(parser: ArgumentParser) -> None:
     parser.add_argument("--from", dest="origin", default="local", help="profile to compare with (default: local)")
     flag(parser, "--apply", "APPLY", "make the changes")
-    flag(parser, "--takeover", "TAKEOVER", "replace what another clone registered there")
+    flag(parser, "--takeover", "TAKEOVER", "replace what another clone registered on the shared Prefect server")
 
 
 def _restore(parser: ArgumentParser) -> None:
     parser.add_argument("source", help="backup to restore")
-    flag(parser, "--yes", "YES", "replace the existing platform")
+    flag(parser, "--yes", "YES", "replace existing data without asking")
 
 
 def _one(name: str, meaning: str) -> Callable[[ArgumentParser], None]:
@@ -84,40 +86,52 @@ def _image(profile: Profile, options: Namespace) -> int:
 
 def _adopt(profile: Profile, options: Namespace) -> int:
     open_profile(profile)
-    adopt(profile, options.project)
-    print(f"This clone's project is {options.project}.")
+    if options.project:
+        adopt(profile, options.project)
+    print(f"This clone uses the Compose project {project_name(profile)}.")
     return 0
 
 
 DOCKER_VERBS = {
     "up": DockerVerb(
+        "Build and start the platform.",
         "it always starts the platform in Docker",
         _up,
         lambda profile, options: up(project_of(profile), options.yes, options.takeover),
     ),
     "promote": DockerVerb(
-        "`make dev` has no profile to promote to another server",
+        "Show what deploying a profile would change, and deploy it.",
+        "`make dev` does not use profiles",
         _promote,
         lambda profile, options: promote(project_of(profile), options.origin, options.apply, options.takeover),
     ),
     "backup": DockerVerb(
-        "everything is in one folder, which you can copy while the platform is stopped",
+        "Back up all state that cannot be rebuilt.",
+        "stop `make dev` and copy its folder instead",
         _one("to", "file to write"),
         lambda profile, options: backup(project_of(profile), options.to),
     ),
     "restore": DockerVerb(
-        "everything is in one folder, which you can copy back before `make dev`",
+        "Restore the platform from a backup.",
+        "stop `make dev` and copy its folder back instead",
         _restore,
         lambda profile, options: restore(project_of(profile), options.source, options.yes),
     ),
     "adopt": DockerVerb(
-        "the folder of `make dev` belongs to this clone only", _one("project", "the Compose project"), _adopt
+        "Reuse the volumes of another clone or an earlier version.",
+        "`make dev` keeps its data in a folder of the clone",
+        _one("project", "Compose project to reuse"),
+        _adopt,
     ),
     "image": DockerVerb(
-        "`make dev` runs the code of this clone", _one("tag", "tag of the image, e.g. 2027-01-31"), _image
+        "Build a production image from the newest commit.",
+        "`make dev` runs this clone's code",
+        _one("tag", "tag of the image, e.g. 2027-01-31"),
+        _image,
     ),
     "verify-offline": DockerVerb(
-        "unlike a container, a process cannot be cut off from the network",
+        "Check that a temporary copy works without internet access.",
+        "a local process cannot be cut off from the network",
         lambda _: None,
         lambda profile, _: verify_offline(project_of(profile)),
     ),

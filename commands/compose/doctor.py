@@ -90,14 +90,10 @@ def _container_findings(compose: Compose) -> list[Finding]:
         found: list[Finding] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         said = (done.stderr.strip() or done.stdout.strip() or "no answer").splitlines()[-1]
-        return [
-            _finding(
-                "container",
-                said,
-                "fail",
-                f"Build the image with `{compose.profile.make('up')}`. docs/platform.md has more help.",
-            )
-        ]
+        fix = f"Build the image with `{compose.profile.make('up')}`. docs/platform.md has more help."
+        if compose.profile.image:
+            fix = "If the image is of an earlier commit than this clone, check that commit out and use its commands."
+        return [_finding("container", said, "fail", fix)]
     return found
 
 

@@ -1,4 +1,4 @@
-"""The platform in Docker, as the verbs see it."""
+"""`Platform` for Docker Compose."""
 
 import sys
 from typing import IO
@@ -21,7 +21,6 @@ class DockerPlatform:
 
     def __init__(self, compose: Compose) -> None:
         self.compose, self.profile = compose, compose.profile
-        self.make, self.need = self.profile.make, compose.need
 
     @property
     def blocks(self) -> str:
@@ -38,6 +37,14 @@ class DockerPlatform:
         """See `Platform`."""
         return prefect_of(self.compose)
 
+    def make(self, verb: str) -> str:
+        """See `Platform`."""
+        return self.profile.make(verb)
+
+    def need(self, *services: str) -> None:
+        """See `Platform`."""
+        self.compose.need(*services)
+
     @property
     def sql(self) -> list[str]:
         """See `Platform`."""
@@ -45,13 +52,13 @@ class DockerPlatform:
             return ["blocks.snowflake_sql", "--profile", self.profile.blocks, "--"]
         return ["blocks.sql"]
 
-    def exec(self, service: str, module: str, *arguments: str, terminal: bool = False) -> int:
+    def exec(self, service: str, module: str, /, *arguments: str, prompts: bool = False) -> int:
         """See `Platform`."""
         self.need(service)
-        is_interactive = terminal and sys.stdin.isatty() and sys.stdout.isatty()
+        is_interactive = prompts and sys.stdin.isatty() and sys.stdout.isatty()
         return self.compose.run("exec", *([] if is_interactive else ["-T"]), service, *PYTHON, module, *arguments)
 
-    def output(self, service: str, module: str, *arguments: str, stdin: IO[bytes] | None = None) -> str:
+    def output(self, service: str, module: str, /, *arguments: str, stdin: IO[bytes] | None = None) -> str:
         """See `Platform`."""
         return self.compose.output("exec", "-T", service, *PYTHON, module, *arguments, stdin=stdin)
 
@@ -70,9 +77,9 @@ class DockerPlatform:
     def describe_data(self) -> str:
         """See `Platform`."""
         project = self.compose.project or ""
-        volumes = [f"  {name}" for name in Engine().volumes(project)] or ["  It has no volumes."]
+        volumes = [f"  {name}" for name in Engine().volumes(project)] or ["  (no volumes)"]
         kinds = "raw rows, tables, Prefect's history, Airbyte's jobs"
-        return "\n".join([f"This removes all data of the platform {project}: {kinds}.", *volumes])
+        return "\n".join([f"This deletes all data of {project}: {kinds}.", *volumes])
 
     def remove(self) -> int:
         """See `Platform`. What is registered on a shared Prefect server stays there."""
@@ -83,7 +90,10 @@ class DockerPlatform:
         forget(project)
         if self.profile.is_on_shared_server:
             url = self.profile.values["PREFECT_API_URL"]
-            print(f"What the profile registered on {url} stays there. docs/production.md says how to remove it.")
+            print(
+                f"The objects that this profile registered on {url} are still there. docs/production.md says how to "
+                "remove them."
+            )
         return 0
 
     def doctor(self, as_json: bool) -> int:

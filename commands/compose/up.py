@@ -21,6 +21,7 @@ from commands.compose.promote import bootstrap
 from commands.compose.rotate import without_runs
 from commands.compose.values import PORTS
 from commands.errors import CommandError
+from commands.options import answer
 from services import ports
 
 MARTS_SECONDS = 900.0
@@ -86,22 +87,18 @@ def register(compose: Compose, yes: bool, takeover: bool) -> None:
         raise CommandError(f"Nothing was changed or started. `{make('doctor')}` shows the reason.")
     if not code and not takeover:
         return
-    if not yes and answer("Make these changes? [y/N] ") != "y":
+    if not yes and _answer("Make these changes? [y/N] ") != "y":
         raise CommandError(f"Nothing was changed or started. `{make('up')} YES=1` makes the changes without asking.")
     if bootstrap(compose, *options):
         raise CommandError("Some of it could not be registered; see above. Nothing was started.")
 
 
-def answer(question: str) -> str:
+def _answer(question: str) -> str:
     """Ask a question and return the answer in lower case; "" without a terminal."""
     if not sys.stdin.isatty():
         print(f"{question}There is no terminal to answer on.")
         return ""
-    try:
-        return input(question).strip().lower()
-    except EOFError:
-        print()
-        return ""
+    return answer(question)
 
 
 def start(compose: Compose) -> None:

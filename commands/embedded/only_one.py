@@ -12,6 +12,9 @@ from pathlib import Path
 from blocks.errors import PlatformError
 from commands.embedded.stack import short
 
+LOCK = ".lock"
+"""The file that marks a folder of `make dev` or `make demo`, and that the process in it locks."""
+
 
 @contextmanager
 def only_one(
@@ -30,7 +33,7 @@ def only_one(
         PlatformError: the other process still runs after `seconds`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as lock:
+    with (folder / LOCK).open("a") as lock:
         deadline, has_told = time.monotonic() + seconds, False
         while not _locked(lock.fileno()):
             if time.monotonic() >= deadline:

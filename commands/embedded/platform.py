@@ -1,4 +1,4 @@
-"""The platform of `make dev`, as the verbs see it, in a terminal with its variables."""
+"""`Platform` for `make dev`. It needs the variables of data/dev/env."""
 
 import os
 import shutil
@@ -7,12 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 from typing import IO
 
 from blocks.settings import PrefectServer, Settings
-from blocks.systems import landing_from
-from commands.doctor.__main__ import main as doctor
-from commands.embedded.only_one import holder
+from commands.embedded.only_one import LOCK, holder
 from commands.embedded.processes import pids
 from commands.embedded.stack import short
 from commands.errors import CommandError
@@ -25,7 +24,7 @@ LINES = "200"
 
 
 class DevPlatform:
-    """See `commands.platform.Platform`. `make dev` starts it. All its services run with this terminal's variables.
+    """See `commands.platform.Platform`. Modules run as child processes with this terminal's variables.
 
     Args:
         settings: the settings from the environment.
@@ -41,8 +40,7 @@ class DevPlatform:
     @property
     def landing(self) -> tuple[str, str]:
         """See `Platform`."""
-        landing = landing_from(self._settings)
-        return landing.bucket, landing.prefix
+        return self._settings.s3_bucket, self._settings.s3_prefix
 
     @property
     def prefect(self) -> Prefect:
@@ -53,7 +51,7 @@ class DevPlatform:
     @property
     def _process(self) -> int | None:
         """The id of `make dev`'s process, or None if it is not running."""
-        return holder(self._state / ".lock")
+        return holder(self._state / LOCK)
 
     def make(self, verb: str) -> str:
         """See `Platform`."""
@@ -64,21 +62,23 @@ class DevPlatform:
         if not self._process:
             raise CommandError("The platform is not running. Start it in another terminal: make dev")
 
-    def exec(self, _: str, module: str, *arguments: str, terminal: bool = False) -> int:
-        """See `Platform`. The module may need no service, since the data is in files."""
-        command = [*PYTHON, module, *arguments]
-        if terminal:
-            os.execv(command[0], command)  # noqa: S606 - Ctrl-C at a prompt must reach the prompt only
-        return subprocess.run(command, check=False).returncode  # noqa: S603
+    def exec(self, _: str, module: str, /, *arguments: str, prompts: bool = False) -> int:  # noqa: ARG002
+        """See `Platform`. `make dev` need not run, because some modules only read files."""
+        sys.stdout.flush()
+        os.execv(sys.executable, [*PYTHON, module, *arguments])  # noqa: S606
 
-    def output(self, _: str, module: str, *arguments: str, stdin: IO[bytes] | None = None) -> str:
+    def output(self, _: str, module: str, /, *arguments: str, stdin: IO[bytes] | None = None) -> str:
         """See `Platform`."""
-        done = subprocess.run(  # noqa: S603
-            [*PYTHON, module, *arguments], stdin=stdin, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise CommandError(done.stderr.strip() or f"`{module}` failed.")
-        return done.stdout.strip()
+        command = [*PYTHON, module, *arguments]
+        with subprocess.Popen(command, stdin=stdin, stdout=PIPE, stderr=PIPE, text=True) as running:  # noqa: S603
+            try:
+                printed, error = running.communicate()
+            except KeyboardInterrupt:
+                running.wait()  # it gets Ctrl-C, too, and may have to take an upload back
+                raise
+        if running.returncode:
+            raise CommandError(error.strip() or f"`{module}` failed.")
+        return printed.strip()
 
     def ps(self) -> int:
         """See `Platform`."""
@@ -93,35 +93,55 @@ class DevPlatform:
         names = [LOGS.get(each, each) for each in services]
         known = sorted(each.stem for each in self._logs.glob("*.log"))
         if unknown := [each for each in names if each not in known]:
-            raise CommandError(f"There is no log {', '.join(unknown)}. The logs are: {', '.join(known)}.")
+            raise CommandError(f"No log is named {', '.join(unknown)}. Available logs: {', '.join(known)}.")
         files = [str(self._log(each)) for each in names or known]
         os.execvp("tail", ["tail", "-n", LINES, "-F", *files])  # noqa: S606, S607
 
     def stop(self) -> int:
-        """See `Platform`. It ends as with Ctrl-C."""
+        """See `Platform`. `make dev` ends as it does with Ctrl-C."""
+        self._end()
+        print(f"Stopped. The data is kept in {short(self._state)}.")
+        return 0
+
+    def _end(self) -> None:
         if pid := self._process:
             os.kill(pid, signal.SIGTERM)
             deadline = time.monotonic() + STOP_SECONDS
             while self._process == pid:
                 if time.monotonic() > deadline:
-                    raise CommandError(f"`make dev` (process {pid}) did not end within {STOP_SECONDS:.0f} s.")
+                    raise CommandError(
+                        f"`make dev` (process {pid}) did not end within {STOP_SECONDS:.0f} s. To end it: kill -9 {pid}"
+                    )
                 time.sleep(0.2)
-        print(f"Stopped. The state stays in {short(self._state)}.")
-        return 0
 
     def describe_data(self) -> str:
-        """See `Platform`."""
-        return f"This removes everything in {short(self._state)}: `make dev`'s raw rows, tables and Prefect history."
+        """See `Platform`.
+
+        Raises:
+            CommandError: the variables name a folder that `make dev` did not make.
+        """
+        if self._state.exists() and not (self._state / LOCK).exists():
+            raise CommandError(
+                f"{short(self._state)} is not a folder of `make dev`, because it has no file {LOCK}. Nothing was "
+                "deleted. Run `. data/dev/env` in this terminal first, or delete the folder yourself."
+            )
+        return f"This deletes everything in {short(self._state)}: `make dev`'s raw rows, tables and Prefect history."
 
     def remove(self) -> int:
         """See `Platform`."""
-        self.stop()
-        shutil.rmtree(self._state, ignore_errors=True)
+        self._end()
+        if self._state.exists():
+            try:
+                shutil.rmtree(self._state)
+            except OSError as error:
+                raise CommandError(f"{error.filename} was not deleted: {error.strerror}.") from error
         return 0
 
     def doctor(self, as_json: bool) -> int:
         """See `Platform`."""
-        return doctor(["--profile", "", *(["--json"] if as_json else [])])
+        from commands.doctor.__main__ import main  # it imports Prefect, which the other verbs do not need
+
+        return main(["--profile", "", *(["--json"] if as_json else [])])
 
     def _log(self, name: str) -> Path:
         return self._logs / f"{name}.log"

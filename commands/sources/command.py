@@ -26,7 +26,7 @@ from commands.sources.outcome import Outcome
 from commands.sources.project import Change, Project, apply
 from commands.sources.reading import FileRefused, read
 from commands.sources.relations import days_until_stale, late_after, relationships
-from commands.sources.running import Platform, platform_of, published_of
+from commands.sources.running import PipelineRunner, platform_of, published_of
 from commands.sources.shown import show_diff, show_facts, show_result, show_streams
 from commands.sources.spec import Spec, spec_of
 from commands.sources.typed import Refused, check_name, check_same, chosen_stream, key_columns, name_from_file
@@ -100,7 +100,7 @@ class Sources:
             check_same(known, key_columns(key), mart)
             return self._compare_landed(platform, folder.files[0], known, work)
 
-    def _add_folder(self, platform: Platform, folder: Folder, name: str, key: str, mart: str, work: Path) -> int:
+    def _add_folder(self, platform: PipelineRunner, folder: Folder, name: str, key: str, mart: str, work: Path) -> int:
         """Make a source from a folder: from its oldest file, and from what the later files have in addition."""
         name = check_name(name, "NAME") if name else name_from_file(folder.name)
         if name in self._project.declared():
@@ -129,7 +129,7 @@ class Sources:
         apply(changes)
         return self._report(platform.load(name, folder.files), changes)
 
-    def _compare_landed(self, platform: Platform, file: LandedFile, known: Spec, work: Path) -> int:
+    def _compare_landed(self, platform: PipelineRunner, file: LandedFile, known: Spec, work: Path) -> int:
         """Compare a file that is already in raw with its source, and rebuild the tables with the accepted changes."""
         local = download(platform, file, work)
         spec = self._compare(local, known, work)
@@ -332,13 +332,13 @@ def add_source(source: Sources, options: argparse.Namespace) -> int:
     return add(options.file, options.name, options.key, options.mart)
 
 
-def ask_platform(platform: Platform, work: Path, what: str, subject: str) -> bytes:
+def ask_platform(platform: PipelineRunner, work: Path, what: str, subject: str) -> bytes:
     """Ask the platform, and return its answer."""
     platform.ask(target := work / f"{what}.json", what, subject)
     return target.read_bytes()
 
 
-def download(platform: Platform, file: LandedFile, work: Path) -> Path:
+def download(platform: PipelineRunner, file: LandedFile, work: Path) -> Path:
     """Download an object of the landing bucket, and return the path of the copy."""
     platform.ask(target := work / Path(file.key).name, "file", file.key)
     return target

@@ -47,7 +47,7 @@ class NotRun(PlatformError):
     """The pipeline was not run, or it failed. The message says what to do."""
 
 
-class Platform(Protocol):
+class PipelineRunner(Protocol):
     """A place to run the pipeline."""
 
     where: str
@@ -72,7 +72,7 @@ class Platform(Protocol):
         """
 
 
-def platform_of(console: Console, data: Path, profile: str = "") -> Platform:
+def platform_of(console: Console, data: Path, profile: str = "") -> PipelineRunner:
     """Return the platform of a profile in Docker if one is named, else the running one, else one with its own services.
 
     Raises:
@@ -167,12 +167,12 @@ class Dev:
         return landing_from(self._settings)
 
     def ask(self, target: Path, what: str, subject: str = "") -> None:
-        """See `Platform.ask`."""
+        """See `PipelineRunner.ask`."""
         with target.open("wb") as out:
             hand_out.answer(what, subject, out)
 
     def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:
-        """See `Platform.build`.
+        """See `PipelineRunner.build`.
 
         Raises:
             NotRun: the run fails.
@@ -228,7 +228,7 @@ class Compose:
         return self._outcome(name)
 
     def load(self, name: str, files: Sequence[LandedFile]) -> Outcome:
-        """See `Platform.load`.
+        """See `PipelineRunner.load`.
 
         Raises:
             NotRun: a verb failed.
@@ -238,7 +238,7 @@ class Compose:
         return self._outcome(name)
 
     def build(self, names: Sequence[str], full_refresh: bool) -> list[Outcome]:
-        """See `Platform.build`.
+        """See `PipelineRunner.build`.
 
         Raises:
             NotRun: a verb failed.

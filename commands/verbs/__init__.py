@@ -1,1 +1,1 @@
-"""The verbs of a running platform, one file each. They work with containers and with `make dev`."""
+"""The make commands for a running platform, one file each. They work in Docker and with `make dev`."""

@@ -1,4 +1,4 @@
-"""`make alerts` and `make alert-test`: list the alerts that the local receiver got, or send a test alert."""
+"""`make alerts` and `make alert-test`."""
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
@@ -11,7 +11,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def do(platform: Platform, options: Namespace) -> int:
-    """List the alerts that the local receiver got, or send a test alert."""
-    # List from the page's container: the most important alert says that the watch is down.
+    """List the alerts that the local receiver received, or send a test alert."""
+    # The page's container also works if the watch is down, and one of the alerts says so.
     service = "watch" if "test" in options.command else "console"
     return platform.exec(service, "services.watch", *options.command)

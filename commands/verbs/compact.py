@@ -1,16 +1,18 @@
-"""`make compact`: merge raw's small files."""
+"""`make compact`."""
 
 from argparse import ArgumentParser, Namespace
 
 from commands.platform import Platform
-from commands.verbs.run import run
+from commands.verbs.run import start_and_follow
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("stream", help="stream whose files to merge; empty for all streams")
+    parser.add_argument("stream", help="stream to compact; empty for all streams")
 
 
 def do(platform: Platform, options: Namespace) -> int:
     """Merge raw's small files."""
-    return run(platform, "compact", {"stream": options.stream})
+    prefect = platform.prefect
+    platform.need("worker")
+    return start_and_follow(prefect, "compact", {"stream": options.stream})

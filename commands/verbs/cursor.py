@@ -1,4 +1,4 @@
-"""`make cursor` and `make status`: show or change the sensor's cursor and its parked batches."""
+"""`make cursor` and `make status`."""
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
@@ -14,5 +14,5 @@ def do(platform: Platform, options: Namespace) -> int:
     """Show or change the sensor's cursor and its parked batches."""
     verb, more = options.command[:1], options.command[1:]
     profile = [f"--profile={platform.blocks}"] if platform.blocks else []
-    # The watch has the credentials and keeps running if the sensor dies, which is when this is needed most.
+    # The watch has the credentials, and still runs when the sensor is down.
     return platform.exec("watch", "flows.sensors.cursor_command", *verb, *profile, *more)

@@ -1,4 +1,4 @@
-"""`make dbt`: run a dbt command on the platform's data, with the connections of the profile."""
+"""`make dbt`."""
 
 from argparse import REMAINDER, ArgumentParser, Namespace
 
@@ -12,5 +12,5 @@ def arguments(parser: ArgumentParser) -> None:
 
 def do(platform: Platform, options: Namespace) -> int:
     """Run a dbt command on the platform's data."""
-    profile = [f"--blocks={platform.blocks}"] if platform.blocks else []
-    return platform.exec("worker", "blocks.dbt_command", *profile, *options.command, terminal=True)
+    profile = ["--blocks", platform.blocks] if platform.blocks else []
+    return platform.exec("worker", "blocks.dbt_command", *profile, *options.command, prompts=True)

@@ -1,4 +1,4 @@
-"""`make doctor`: check everything that the platform connects to. Nothing is changed."""
+"""`make doctor`."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -11,5 +11,5 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def do(platform: Platform, options: Namespace) -> int:
-    """Check everything that the platform connects to."""
+    """Check everything that the platform connects to, without changing anything."""
     return platform.doctor(options.json)

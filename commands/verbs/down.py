@@ -1,12 +1,8 @@
-"""`make down`: stop the platform and keep its data."""
+"""`make down`."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
 from commands.platform import Platform
-
-
-def arguments(_: ArgumentParser) -> None:
-    """Declare the verb's arguments."""
 
 
 def do(platform: Platform, _: Namespace) -> int:

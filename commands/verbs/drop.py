@@ -1,4 +1,4 @@
-"""`make drop`: upload a file to landing, and follow the run that it starts."""
+"""`make drop`."""
 
 import json
 import os
@@ -14,24 +14,27 @@ from services.content import LANDING
 
 SENSOR_SECONDS = 60.0
 RUN_SECONDS = 900.0
+USAGE = "Usage: make drop FILE=path/to/new.csv STREAM=orders"
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("file", type=Path)
+    parser.add_argument("file", help="file to upload")
     parser.add_argument("--stream", help="stream of the file (default: the name of its folder)")
 
 
 def do(platform: Platform, options: Namespace) -> int:
     """Upload a file to landing, wait for the sensor to start a run, and follow it."""
-    return drop(platform, options.file, options.stream)
+    if not options.file:
+        raise CommandError(f"Name a file. {USAGE}")
+    return drop(platform, Path(options.file), options.stream)
 
 
 def drop(platform: Platform, file: Path, stream: str | None) -> int:
     """Upload a file to landing, wait for the sensor to start a run, and follow it. Return 0 if it completed.
 
     Raises:
-        CommandError: the file or its stream does not exist, or the sensor starts no run.
+        CommandError: the file or its stream does not exist, or the sensor does not start a run.
     """
     bucket, prefix = platform.landing
     with open_file(file) as content:
@@ -43,7 +46,7 @@ def drop(platform: Platform, file: Path, stream: str | None) -> int:
         landed = json.loads(platform.output("sensor", "blocks.land", key, platform.blocks, size, stdin=content))
     print(f"landed s3://{bucket}/{printable(key)}")
     if not landed["new"]:
-        print("The bucket already had the same content, so nothing runs.")
+        print("The bucket already has this content under this key, so no run starts.")
         return 0
     return prefect.follow(run_for(prefect, key, landed["etag"], before, platform.make("logs")), print, RUN_SECONDS)
 
@@ -59,7 +62,7 @@ def open_file(file: Path) -> IO[bytes]:
             return file.open("rb")
     except OSError as error:
         raise CommandError(f"The file {str(file)!r} cannot be read: {error.strerror}.") from error
-    raise CommandError(f"The file {str(file)!r} does not exist. Usage: make drop FILE=path/to/new.csv STREAM=orders.")
+    raise CommandError(f"The file {str(file)!r} does not exist. {USAGE}")
 
 
 def stream_of(file: Path) -> str:
@@ -71,14 +74,14 @@ def stream_of(file: Path) -> str:
     streams = sorted(folder.name for folder in LANDING.iterdir() if folder.is_dir())
     folder = file.absolute().parent.name
     if not streams:
-        raise CommandError(f"There is no stream yet. Create one from the file: make source FILE={file}.")
+        raise CommandError(f"No stream exists yet. Create one from the file: make source FILE={file}.")
     if folder not in streams:
-        raise CommandError(f"Which stream is {file.name} for? Add STREAM=, one of {', '.join(streams)}.")
+        raise CommandError(f"Which stream is {file.name} for? Set STREAM to one of {', '.join(streams)}.")
     return folder
 
 
 def run_for(prefect: Prefect, key: str, etag: str, before: set[str], make: str) -> dict[str, Any]:
-    """Return the run for a version of a file. Runs in `before` loaded the same version before it was removed."""
+    """Wait for the run that loads this version of a file. Ignore the runs in `before`."""
     begun = time.monotonic()
     while time.monotonic() - begun < SENSOR_SECONDS:
         for run in prefect.pipelines():
@@ -87,5 +90,5 @@ def run_for(prefect: Prefect, key: str, etag: str, before: set[str], make: str) 
                 return run
         time.sleep(0.5)
     raise CommandError(
-        f"The sensor started no run for {key} within {SENSOR_SECONDS:.0f} s: `{make} SERVICE=sensor` shows why."
+        f"The sensor did not start a run for {key} within {SENSOR_SECONDS:.0f} s. To see why: {make} SERVICE=sensor"
     )

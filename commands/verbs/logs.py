@@ -1,4 +1,4 @@
-"""`make logs`: follow the services' logs until Ctrl-C."""
+"""`make logs`."""
 
 from argparse import ArgumentParser, Namespace
 

@@ -1,14 +1,10 @@
-"""`make ps`: list the services and their states."""
+"""`make ps`."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
 from commands.platform import Platform
 
 
-def arguments(_: ArgumentParser) -> None:
-    """Declare the verb's arguments."""
-
-
 def do(platform: Platform, _: Namespace) -> int:
-    """List the services and their states."""
+    """List the services and their health."""
     return platform.ps()

@@ -1,24 +1,25 @@
-"""`make remove-file`: remove a file from landing, raw and the tables."""
+"""`make remove-file`."""
 
 from argparse import ArgumentParser, Namespace
 
 from commands.options import answer, flag
 from commands.platform import Platform
-from commands.verbs.run import run
+from commands.verbs.run import start_and_follow
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("file", help="the object's key in the landing bucket")
-    flag(parser, "--yes", "YES", "do not ask")
+    flag(parser, "--yes", "YES", "skip the confirmation")
 
 
 def do(platform: Platform, options: Namespace) -> int:
     """Remove a file from landing, raw and the tables, after asking."""
+    prefect = platform.prefect
+    platform.need("worker")
     profile = [f"--profile={platform.blocks}"] if platform.blocks else []
-    if code := platform.exec("worker", "blocks.hand_out", *profile, "--", "removal", options.file):
-        return code
+    print(platform.output("worker", "blocks.hand_out", *profile, "--", "removal", options.file))
     if not options.yes and answer("Remove the file? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1
-    return run(platform, "remove_file", {"key": options.file})
+    return start_and_follow(prefect, "remove_file", {"key": options.file})

@@ -1,4 +1,4 @@
-"""`make reset`: stop the platform and, after asking, remove its data."""
+"""`make reset`."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -8,7 +8,7 @@ from commands.platform import Platform
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    flag(parser, "--yes", "YES", "do not ask")
+    flag(parser, "--yes", "YES", "skip the confirmation")
 
 
 def do(platform: Platform, options: Namespace) -> int:

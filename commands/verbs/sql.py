@@ -1,4 +1,4 @@
-"""`make sql`: query the published tables, or open a prompt."""
+"""`make sql`."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -7,9 +7,9 @@ from commands.platform import Platform
 
 def arguments(parser: ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("query", nargs="*", help="a statement; without one, a prompt opens")
+    parser.add_argument("query", nargs="*", help="statement to run (default: open a prompt)")
 
 
 def do(platform: Platform, options: Namespace) -> int:
     """Query the published tables, or open a prompt."""
-    return platform.exec("worker", *platform.sql, *options.query, terminal=True)
+    return platform.exec("worker", *platform.sql, *options.query, prompts=True)

@@ -1,1 +1,1 @@
-"""Flows that wait for events outside the platform."""
+"""The sensor: a flow that finds new files in the landing bucket and starts a run for them."""

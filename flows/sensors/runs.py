@@ -28,7 +28,7 @@ from prefect.events import Event
 from prefect.logging import get_logger
 from prefect.states import Scheduled
 
-from blocks.attempts import RETRIED, may_be_retried
+from blocks.attempts import may_be_retried
 from blocks.batches import PUBLISHED, Batch, Failed, FilesMissing, Outcome
 from blocks.errors import counted, shown
 from blocks.landing import CURSORS, LandedFile
@@ -248,16 +248,6 @@ def _outcome(run: FlowRun | None, now: datetime) -> Outcome | None:
     well = run.state.is_completed() or is_for(*PUBLISHED)
     again = not run.state.is_cancelled() and not is_for(FilesMissing.__name__)
     return Outcome(well=well, again=again, reason=reason)
-
-
-def attempts(run: FlowRun, states: Iterable[State[Any]]) -> int:
-    """Return how often a run was started, or accepted by a worker that ended before it started.
-
-    Args:
-        run: the run.
-        states: all states of the run so far.
-    """
-    return max(run.run_count, sum(each.message == RETRIED for each in states) + 1)
 
 
 def parked_key(place: str) -> str:

@@ -148,7 +148,7 @@ def test_a_block_of_python_works_as_it_stands(dev: Dev, code: str) -> None:
 
 
 def test_the_daily_run_is_planned_ahead(dev: Dev) -> None:
-    assert {each["schedule"]["cron"] for each in dev.daily()["schedules"] if each["active"]} == {DAILY_SCHEDULE}
+    assert {each["schedule"]["cron"] for each in dev.daily()["schedules"] if each["active"]} == {DAILY_SCHEDULE.cron}
     until("the scheduler plans the daily run", dev.planned)
 
 
@@ -168,7 +168,7 @@ def test_a_served_deployment_is_registered_while_its_process_stays(dev: Dev, com
             # A served deployment has no work pool: its process runs it.
             until("it is served", lambda: process.poll() is not None or dev.daily()["work_pool_name"] is None)
             assert process.poll() is None
-            assert [each["schedule"]["cron"] for each in dev.daily()["schedules"]] == [DAILY_SCHEDULE]
+            assert [each["schedule"]["cron"] for each in dev.daily()["schedules"]] == [DAILY_SCHEDULE.cron]
         finally:
             process.terminate()
             process.communicate(timeout=60)

@@ -127,9 +127,9 @@ def test_every_deployment_runs_a_flow_of_the_project() -> None:
 
 def test_the_daily_schedule_is_the_same_wherever_it_stands() -> None:
     daily = next(each for each in DEPLOYMENTS if each["name"] == "daily-full-pipeline")
-    assert daily["schedules"] == [{"cron": DAILY_SCHEDULE, "timezone": "UTC"}]
-    assert f'--name "daily-full-pipeline" --cron "{DAILY_SCHEDULE}"' in MANUAL
-    served = 'full_pipeline.serve(name="daily-full-pipeline", cron=DAILY_SCHEDULE)'
+    assert daily["schedules"] == [{"cron": DAILY_SCHEDULE.cron, "timezone": DAILY_SCHEDULE.timezone}]
+    assert f'--name "daily-full-pipeline" --cron "{DAILY_SCHEDULE.cron}"' in MANUAL
+    served = 'full_pipeline.serve(name="daily-full-pipeline", schedule=DAILY_SCHEDULE)'
     assert served in " ".join(MANUAL.split())
     assert served in (PROJECT / "schedules" / "daily.py").read_text()
 

@@ -55,9 +55,10 @@ class RunningAttempt:
     streams: list[SyncedStream]
     fault: Fault | None
 
-    def has_fault(self, kind: FaultKind) -> bool:
-        """Return whether the attempt has a fault of this kind; some faults end after a number of attempts."""
-        return self.fault is not None and self.fault.kind is kind and self.number < self.fault.attempts
+    @property
+    def counted_fault(self) -> FaultKind | None:
+        """The kind of the attempt's fault, unless the fault ends after a number of attempts, and did."""
+        return self.fault.kind if self.fault and self.number < self.fault.attempts else None
 
 
 class Engine:
@@ -223,7 +224,7 @@ class Engine:
 
     async def _run_attempt(self, attempt: RunningAttempt) -> list[dict[str, Any]]:
         """Run an attempt; return its failures. An empty list means success."""
-        if attempt.fault and (outcome := await self._apply_fault(attempt, attempt.fault)) is not None:
+        if (outcome := await self._apply_fault(attempt)) is not None:
             return outcome
         task = self._task_builder.attempt(attempt.connection, attempt.job, attempt.streams)
         if attempt.job.job_type in CLEARS:
@@ -231,7 +232,7 @@ class Engine:
             for synced in [] if problems else attempt.streams:
                 self._store.next_generation(attempt.job, synced.stream.name)
             return problems
-        task = replace(task, vanish=attempt.has_fault(FaultKind.FILE_DISAPPEARS))
+        task = replace(task, vanish=attempt.counted_fault is FaultKind.FILE_DISAPPEARS)
         return await self._run_worker(task, lambda event: self._handle_event(attempt, event))
 
     def _handle_event(self, attempt: RunningAttempt, event: WorkerEvent) -> None:
@@ -259,14 +260,16 @@ class Engine:
         self._catalog.put("connection", changed)
         self._store.save_resource("connection", job.connection_id, changed.model_dump_json(), deleted=False)
 
-    async def _apply_fault(self, attempt: RunningAttempt, fault: Fault) -> list[dict[str, Any]] | None:
+    async def _apply_fault(self, attempt: RunningAttempt) -> list[dict[str, Any]] | None:
         """Apply a fault; return the attempt's failures, or None if the attempt is to run as usual."""
+        if not (fault := attempt.fault):
+            return None
         match fault.kind:
             case FaultKind.STUCK_RUNNING:
                 await self._wait_until_removed(fault)
             case FaultKind.FAIL:
                 return [failures.injected(fault.reason, "system_error")]
-            case FaultKind.FAIL_ATTEMPTS if attempt.has_fault(fault.kind):
+            case FaultKind.FAIL_ATTEMPTS if attempt.counted_fault:
                 return [failures.injected(fault.reason, "transient_error")]
             case FaultKind.CANCELLED:
                 self._end(attempt, JobStatus.CANCELLED, [failures.cancelled()])
@@ -320,6 +323,7 @@ class Engine:
     def _give_up(self, job: Job, error: Exception) -> None:
         status = self._store.job(job.job_id).status
         if status is JobStatus.RUNNING:
-            self._store.end_last_attempt(job.job_id, JobStatus.FAILED, [failures.internal(error)])
+            number = self._store.end_last_attempt(job.job_id, JobStatus.FAILED, [failures.internal(error)])
+            log.info("job %d: attempt %d: %s", job.job_id, number, JobStatus.FAILED)
         elif status not in TERMINAL:
             self._store.set_status(job.job_id, JobStatus.FAILED)

@@ -160,9 +160,10 @@ class Store:
             )
             self.set_status(job_id, status)
 
-    def end_last_attempt(self, job_id: int, status: JobStatus, failures: list[dict[str, Any]]) -> None:
-        """End the attempt that a running job is in; see `end_attempt`."""
-        self.end_attempt(job_id, len(self.attempts(job_id)) - 1, status, failures)
+    def end_last_attempt(self, job_id: int, status: JobStatus, failures: list[dict[str, Any]]) -> int:
+        """End the attempt that a running job is in, and return its number; see `end_attempt`."""
+        self.end_attempt(job_id, number := len(self.attempts(job_id)) - 1, status, failures)
+        return number
 
     def attempts(self, job_id: int) -> list[Attempt]:
         sql = "SELECT number, status, created_at, updated_at, ended_at, failures, streams FROM attempts"

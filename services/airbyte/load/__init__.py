@@ -1,1 +1,1 @@
-"""One attempt of a sync, in a worker process: from S3 objects to the destination."""
+"""From S3 objects to the destination: what a worker process does in an attempt of a sync, and the lock of the lake."""

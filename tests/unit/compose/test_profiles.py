@@ -24,7 +24,9 @@ from commands.compose.profile import (
 )
 from commands.errors import CommandError
 from commands.verbs import alerts
+from tests.unit.compose.fake_docker import docker, script
 
+__all__ = ["docker"]
 LOCAL = PROJECT / "profiles" / "local.env"
 
 
@@ -35,22 +37,6 @@ def profiles(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "local.env").write_text(LOCAL.read_text())
     return folder
-
-
-@pytest.fixture
-def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the whole PATH but for the system's, so that `docker` is what a test writes there."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for tool in ("env", "sh"):
-        (folder / tool).symlink_to(Path("/usr/bin") / tool)
-    monkeypatch.setenv("PATH", str(folder))
-    return folder
-
-
-def script(folder: Path, text: str) -> None:
-    (folder / "docker").write_text(f"#!/bin/sh\n{text}\n")
-    (folder / "docker").chmod(0o755)
 
 
 def test_the_local_profile_is_complete() -> None:
@@ -291,7 +277,9 @@ def test_a_command_in_a_message_acts_on_the_profile_that_it_is_about(profiles: P
 def test_no_text_of_the_verbs_names_a_command_without_its_profile() -> None:
     """But for those that are about another clone, or about no platform."""
     without = r"adopt|dev\b|demo|source|image TAG|install|down` there|up` of this profile"
-    files = [*(PROJECT / "commands" / "compose").glob("*.py"), *(PROJECT / "commands" / "doctor").glob("*.py")]
+    files = [
+        each for folder in ("", "compose", "doctor", "verbs") for each in (PROJECT / "commands" / folder).glob("*.py")
+    ]
     code = {file: re.sub(r'"""[\s\S]*?"""|#.*', "", file.read_text()) for file in files}
     found = [
         f"{file.name}: {text}"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from commands.__main__ import PASSING_ON, VERBS, main, parse, table
+from commands.__main__ import VERBS, main, parse, table
 from commands.compose.docker_only import DOCKER_VERBS
+from commands.embedded.only_one import only_one
 
 CLONE = Path(__file__).parents[3]
 MAKEFILE = (CLONE / "Makefile").read_text()
@@ -70,15 +71,16 @@ def test_the_programs_that_verbs_run_are_there() -> None:
     assert [each for each in modules if not find_spec(each)] == []
 
 
-@pytest.mark.parametrize("verb", PASSING_ON)
+@pytest.mark.parametrize("verb", [name for name, verb in VERBS.items() if verb.passes_on])
 @pytest.mark.parametrize("line", [["--help"], ["--log-level", "debug", "build"], ["list", "--json"], ["a", "--", "b"]])
 def test_a_programs_own_options_reach_it_in_their_order(verb: str, line: list[str]) -> None:
     assert parse([verb, *line]).command == line
 
 
-def test_an_option_that_no_verb_has_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("line", [["ps", "--wide"], ["--wide", "cursor", "show"]])
+def test_an_option_that_no_verb_has_is_refused(line: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse(["ps", "--wide"])
+        parse(line)
     assert "--wide" in capsys.readouterr().err
 
 
@@ -92,6 +94,25 @@ def test_a_verb_of_a_platform_that_does_not_run_says_how_to_start_it(
         assert main(["--dev", *command]) == 1
         assert "make dev" in capsys.readouterr().err
     assert main(["--dev", "down"]) == 0
-    (tmp_path / "dev").mkdir()
+
+
+def test_a_reset_deletes_what_make_dev_has_made_and_says_nothing_of_data_that_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALERTS_DIR", str(tmp_path / "dev" / "alerts"))
+    with only_one(tmp_path / "dev", "make dev", ""):
+        pass
     assert main(["--dev", "reset", "--yes"]) == 0
     assert not (tmp_path / "dev").exists()
+    assert "kept" not in capsys.readouterr().out
+
+
+def test_a_reset_refuses_a_folder_that_is_not_of_make_dev(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A terminal may have an S3_ENDPOINT_URL of its own, such as MinIO's, and the default folder, data/."""
+    monkeypatch.setenv("ALERTS_DIR", str(tmp_path / "data" / "alerts"))
+    (other := tmp_path / "data" / "demo" / "mine").mkdir(parents=True)
+    assert main(["--dev", "reset", "--yes"]) == 1
+    assert "Nothing was deleted" in capsys.readouterr().err
+    assert other.exists()
