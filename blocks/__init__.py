@@ -1,4 +1,4 @@
-"""Code for external systems: one file or folder each. Only these files know a vendor."""
+"""Code for external systems: one file or folder each. Only these files import a vendor's client."""
 
 from blocks import host
 
