@@ -1,10 +1,11 @@
 """The sensor's cursor: which file versions in the landing bucket have been processed, and which come next.
 
-A version is `(key, etag, date)`, so content that replaces other content and later returns is a new version.
+A version is `(key, etag, date)`, so a file that changes and later changes back is a new version. The date is S3's
+`LastModified`.
 
-S3 dates an object by the start of its upload, to the second. A slow upload can therefore become visible with a date
-before that of a version already processed. So the cursor remembers the fingerprints of the versions in a window, the
-overlap, and ignores versions dated before the window's floor.
+`LastModified` is when an upload started, to the second. A slow upload can therefore appear with an earlier date than
+versions already processed. So the cursor keeps the fingerprints of the versions in a time window (the overlap), and
+ignores versions from before the window's floor.
 
 The cursor holds at most the versions of one window. With events, it holds at most the versions processed since the
 last complete listing.
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 OVERLAP = timedelta(hours=1)
-"""Default overlap: how much older than the newest processed file a file may be and still be found."""
+"""Default overlap. A file up to this much older than the newest processed file is still found."""
 
 MOST_TRIES = 10
-"""Attempts to save a change while other sensors move the cursor first."""
+"""Maximum attempts to save a change while other sensors save first."""
 
 MOST_KEY = 1024
 """Maximum length of an object's key in S3, in bytes."""
 SUFFIX_BYTES = 100
-"""Bytes that the names of objects beside the cursor may add to the cursor's name."""
+"""Bytes that the keys of objects beside the cursor may add to its key."""
 
 FORMAT = 3
 """Format of a saved cursor. Format 1 has no number and also holds the parked batches. In formats 1 and 2, a claim can
@@ -50,7 +51,7 @@ REMOVED_FIELDS = ("shown", "held_until", "held_here")
 
 
 class CursorMoved(PlatformError):
-    """Another sensor moved the cursor first, so the batch is that sensor's."""
+    """Another sensor moved the cursor first, so that sensor owns the batch."""
 
 
 class CursorUnreadable(PlatformError):

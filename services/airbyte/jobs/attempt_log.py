@@ -1,4 +1,4 @@
-"""The warnings in an attempt's log: what a sync has done that somebody should know about."""
+"""Warnings that a sync writes to its attempt's log."""
 
 from services.airbyte.protocol import Committed, NewColumns, Widened
 

@@ -42,12 +42,12 @@ MAX_RETRY_DELAY = 600.0  # seconds
 
 
 WorkerEvent = Committed | Compacted | Ignored | NewColumns | Removed | Widened
-"""What a worker reports that it has done."""
+"""What a worker reports after each step."""
 
 
 @dataclass(frozen=True)
 class RunningAttempt:
-    """An attempt of a job, and what it needs to know from its start to its end."""
+    """An attempt of a job, with its connection, streams and fault."""
 
     job: Job
     number: int
@@ -70,10 +70,10 @@ class Engine:
         self._task_builder = TaskBuilder(settings, catalog, store)
         self.discovery = Discovery(self._task_builder, settings.stall_timeout)
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._disabled: set[int] = set()  # jobs that found new columns, which someone has to approve
+        self._awaiting_approval: set[int] = set()  # jobs that found new columns
         self._slots = asyncio.Semaphore(settings.max_running_jobs)
         self._connection_locks: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._folder_lock = asyncio.Lock()  # held while files are changed outside of a sync
+        self._folder_lock = asyncio.Lock()  # held while files are changed outside a sync
 
     async def start(self) -> None:
         """Write the empty schema files and resume the jobs that the last stop interrupted."""
@@ -113,7 +113,7 @@ class Engine:
     async def remove(self, bucket: str, key: str) -> dict[str, int]:
         """Remove an object's rows from all streams and forget that it was read; return row counts by table or folder.
 
-        Connections that read another bucket or prefix are skipped. An interrupted removal can be repeated.
+        It skips connections that read another bucket or prefix. You can repeat an interrupted removal.
 
         Raises:
             RemovalFailed: a destination failed. Rows that were removed before the failure stay removed.
@@ -203,7 +203,7 @@ class Engine:
                 self._give_up(job, error)
 
     async def _run_attempts(self, job: Job, fault: Fault | None) -> None:
-        """Run one attempt after the other. While a job waits for its next attempt, other jobs can run."""
+        """Run attempts until one succeeds, fails for good, or is the last. Other jobs can run while a job waits."""
         connection = self._catalog.connections[job.connection_id]
         streams = self._catalog.streams_of(connection)
         for attempts_left in reversed(range(self._settings.max_attempts)):
@@ -211,7 +211,7 @@ class Engine:
                 number = self._store.start_attempt(job.job_id, [s.stream.name for s in streams])
                 attempt = RunningAttempt(job, number, connection, streams, fault)
                 problems = await self._run_attempt(attempt)
-            if job.job_id in self._disabled:
+            if job.job_id in self._awaiting_approval:
                 self._end(attempt, JobStatus.CANCELLED, problems)  # as Airbyte does if new columns need approval
             if self._store.job(job.job_id).status in TERMINAL:
                 return
@@ -236,7 +236,7 @@ class Engine:
         return await self._run_worker(task, lambda event: self._handle_event(attempt, event))
 
     def _handle_event(self, attempt: RunningAttempt, event: WorkerEvent) -> None:
-        """Store what an attempt has done, and log a warning if somebody should know about it."""
+        """Record a worker's event. If it needs attention, also warn in the attempt's log."""
         line, job, number = "", attempt.job, attempt.number
         match event:
             case Committed():
@@ -255,13 +255,13 @@ class Engine:
             self._store.note(job.job_id, number, line)
 
     def _disable(self, job: Job) -> None:
-        self._disabled.add(job.job_id)
+        self._awaiting_approval.add(job.job_id)
         changed = self._catalog.connections[job.connection_id].model_copy(update={"status": "inactive"})
         self._catalog.put("connection", changed)
         self._store.save_resource("connection", job.connection_id, changed.model_dump_json(), deleted=False)
 
     async def _apply_fault(self, attempt: RunningAttempt) -> list[dict[str, Any]] | None:
-        """Apply a fault; return the attempt's failures, or None if the attempt is to run as usual."""
+        """Apply a fault; return the attempt's failures, or None if the attempt should run as usual."""
         if not (fault := attempt.fault):
             return None
         match fault.kind:
@@ -290,7 +290,7 @@ class Engine:
     async def _run_worker(
         self, task: SyncTask, on_event: Callable[[WorkerEvent], None] = lambda _: None
     ) -> list[dict[str, Any]]:
-        """Run a worker process to its end; return its failures. `on_event` receives what the worker has done."""
+        """Run a worker until it ends, and return its failures. `on_event` gets each finished step."""
         problems: list[dict[str, Any]] = []
         current_keys: dict[str, str] = {}  # stream -> the key that it is reading
         try:
