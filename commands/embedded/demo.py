@@ -16,9 +16,9 @@ from blocks.errors import counted
 from commands.embedded.only_one import describe, only_one
 from commands.embedded.processes import Processes, free_ports
 from commands.embedded.report import Part, report
-from commands.embedded.stack import Stack, landing_files, short
+from commands.embedded.stack import Stack, landing_files
 from commands.embedded.warm_flows import WarmFlows
-from services.content import BUCKET, PREFIX
+from services.content import BUCKET, PREFIX, short
 
 OTHER_DEMO_SECONDS = 120.0
 NO_SOURCE = "There is no source yet. Turn a file into one, then try again: make source FILE=orders.csv"

@@ -17,8 +17,8 @@ from blocks.incidents import LOOKED
 from blocks.settings import foreign_variables
 from commands.embedded.only_one import describe, only_one
 from commands.embedded.processes import Processes, check_port, free_ports
-from commands.embedded.stack import Stack, landing_files, short
-from services.content import BUCKET, PROJECT
+from commands.embedded.stack import Stack, landing_files
+from services.content import BUCKET, PROJECT, short
 
 POOL = "local"
 IF_IN_USE = "Stop it, or use another folder and other ports: `python -m commands.embedded dev --help`."

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from blocks.errors import PlatformError
-from commands.embedded.stack import short
+from services.content import short
 
 LOCK = ".lock"
 """The file that marks a folder of `make dev` or `make demo`, and that the process in it locks."""

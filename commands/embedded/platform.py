@@ -13,9 +13,9 @@ from typing import IO
 from blocks.settings import PrefectServer, Settings
 from commands.embedded.only_one import LOCK, holder
 from commands.embedded.processes import pids
-from commands.embedded.stack import short
 from commands.errors import CommandError
 from commands.prefect_api import Prefect
+from services.content import short
 from services.watch.without_docker import LOGS
 
 PYTHON = (sys.executable, "-P", "-s", "-m")

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from blocks import warehouse
 from blocks.published import read
-from commands.embedded.stack import Stack, short
+from commands.embedded.stack import Stack
 from services.airbyte.formats import sql
-from services.content import PROJECT
+from services.content import PROJECT, short
 
 BAR_WIDTH = 40
 MOST_TABLES, MOST_ROWS, MOST_COLUMNS = 3, 3, 6

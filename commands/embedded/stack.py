@@ -192,11 +192,6 @@ class Stack:
         return self.state / "prefect" / "prefect.db"
 
 
-def short(path: Path) -> str:
-    """Return a path relative to the project's folder, if it is in there."""
-    return str(path.relative_to(PROJECT) if path.is_relative_to(PROJECT) else path)
-
-
 def landing_files(landing: Path = LANDING) -> list[Path]:
     """Return the files of the landing folder, sorted by stream and name."""
     return sorted(file for file in landing.glob("*/*") if file.is_file() and not file.name.startswith("."))

@@ -15,8 +15,9 @@ from blocks.warehouse import DuckDbWarehouse
 from commands.embedded.demo import Narrator, fresh_services, published_of, state_of
 from commands.embedded.only_one import only_one
 from commands.embedded.report import first_rows
-from commands.embedded.stack import DATA, Stack, landing_files, short
+from commands.embedded.stack import DATA, Stack, landing_files
 from commands.sources.outcome import Outcome, tests_of
+from services.content import short
 
 OTHER_SECONDS = 300.0
 NEXT_SECOND = 1.01

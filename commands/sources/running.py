@@ -30,12 +30,12 @@ from commands.compose.project import project_name
 from commands.embedded.demo import published_of as demo_published
 from commands.embedded.only_one import holder
 from commands.embedded.report import first_rows
-from commands.embedded.stack import CREDENTIALS, short
+from commands.embedded.stack import CREDENTIALS
 from commands.prefect_api import Prefect
 from commands.sources.outcome import Outcome, tests_of
 from commands.sources.own import OwnServices
 from commands.verbs.drop import run_for
-from services.content import PROJECT
+from services.content import PROJECT, short
 
 RUN_SECONDS = 900.0
 KNOWN_SECONDS = 20.0
