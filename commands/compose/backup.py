@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from commands.compose.code import prepare_code
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.image import need_image
 from commands.compose.profile import Profile
-from commands.compose.project import Engine
+from commands.compose.project import DockerProjects
 from commands.compose.secrets import secret
 from commands.compose.up import profile_lock
 from commands.errors import CommandError
@@ -145,7 +145,7 @@ def _paused_writers(compose: Compose) -> Iterator[None]:
 
 def _remove_existing(compose: Compose, agreed: bool) -> None:
     project = compose.project or ""
-    if not (there := Engine().volumes(project)):
+    if not (there := DockerProjects().volumes(project)):
         return
     if not agreed:
         raise CommandError(
@@ -153,7 +153,7 @@ def _remove_existing(compose: Compose, agreed: bool) -> None:
             "it with the backup, add YES=1."
         )
     compose.everything().output("down", "--volumes", "--remove-orphans")
-    Engine().remove_volumes(project)
+    DockerProjects().remove_volumes(project)
 
 
 def _check(profile: Profile, manifest: dict[str, Any], source: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from commands.compose.backup import backup, restore
 from commands.compose.code import update_copy
-from commands.compose.engine import Compose, check_engine
+from commands.compose.command_line import Compose, check_engine
 from commands.compose.image import make_image
 from commands.compose.offline import verify_offline
 from commands.compose.profile import Profile, check

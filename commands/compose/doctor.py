@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.image import commit_of, need_image
 from commands.compose.up import ports_in_use
 from commands.compose.values import STAND_INS

@@ -6,7 +6,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from commands.compose.engine import check_builder, value_or_override
+from commands.compose.command_line import check_builder, value_or_override
 from commands.compose.forms import TAG
 from commands.compose.profile import DEFAULT_IMAGE, Profile
 from commands.errors import CommandError

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from commands.compose.engine import PYTHON, Compose
+from commands.compose.command_line import PYTHON, Compose
 from commands.compose.up import NO_SOURCE, READY, has_landed, start
 from commands.errors import CommandError
 from services import ports

@@ -3,10 +3,10 @@
 import sys
 from typing import IO
 
+from commands.compose.command_line import PYTHON, Compose
 from commands.compose.doctor import doctor
-from commands.compose.engine import PYTHON, Compose
 from commands.compose.prefect import prefect_of
-from commands.compose.project import Engine, forget
+from commands.compose.project import DockerProjects, forget
 from commands.prefect_api import Prefect
 
 LINES = "200"
@@ -77,7 +77,7 @@ class DockerPlatform:
     def describe_data(self) -> str:
         """See `Platform`."""
         project = self.compose.project or ""
-        volumes = [f"  {name}" for name in Engine().volumes(project)] or ["  (no volumes)"]
+        volumes = [f"  {name}" for name in DockerProjects().volumes(project)] or ["  (no volumes)"]
         kinds = "raw rows, tables, Prefect's history, Airbyte's jobs"
         return "\n".join([f"This deletes all data of {project}: {kinds}.", *volumes])
 
@@ -86,7 +86,7 @@ class DockerPlatform:
         project = self.compose.project or ""
         if code := self.compose.everything().run("down", "--volumes", "--remove-orphans"):
             return code
-        Engine().remove_volumes(project)
+        DockerProjects().remove_volumes(project)
         forget(project)
         if self.profile.is_on_shared_server:
             url = self.profile.values["PREFECT_API_URL"]

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.profile import Profile
 from commands.compose.secrets import secret
 from commands.prefect_api import Prefect

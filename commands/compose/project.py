@@ -27,7 +27,7 @@ LONGEST_FOLDER = 30
 
 
 @dataclass(frozen=True)
-class Engine:
+class DockerProjects:
     """What Docker knows about Compose projects."""
 
     def folders(self, project: str) -> set[Path]:
@@ -45,7 +45,7 @@ class Engine:
             _docker("volume", "rm", *left)
 
 
-def project_name(profile: Profile, clone: Path = PROJECT, engine: Engine | None = None) -> str:
+def project_name(profile: Profile, clone: Path = PROJECT, docker: DockerProjects | None = None) -> str:
     """Return the name of the profile's project in this clone, and record it.
 
     `COMPOSE_PROJECT_NAME` in the environment or the profile overrides it.
@@ -53,30 +53,30 @@ def project_name(profile: Profile, clone: Path = PROJECT, engine: Engine | None 
     Raises:
         CommandError: the project belongs to another clone, or its owner is unknown.
     """
-    engine = engine or Engine()
+    docker = docker or DockerProjects()
     with _record(clone) as projects:
         if wanted := shell.variables().get("COMPOSE_PROJECT_NAME") or profile.values.get("COMPOSE_PROJECT_NAME"):
-            _claim(wanted, projects, clone, engine)
+            _claim(wanted, projects, clone, docker)
             projects.setdefault(wanted, "")
             return wanted
         for name, owner in projects.items():
             if owner == profile.name:
                 return name
-        name = _legacy(profile, projects, clone, engine) or _new(profile, clone, engine)
+        name = _legacy(profile, projects, clone, docker) or _new(profile, clone, docker)
         projects[name] = profile.name
         return name
 
 
-def adopt(profile: Profile, name: str, clone: Path = PROJECT, engine: Engine | None = None) -> None:
+def adopt(profile: Profile, name: str, clone: Path = PROJECT, docker: DockerProjects | None = None) -> None:
     """Record an existing project of unknown owner as this clone's project for the profile.
 
     Raises:
         CommandError: the project does not exist, or has containers of another clone.
     """
-    engine = engine or Engine()
-    if other := _other_clone(name, clone, engine):
+    docker = docker or DockerProjects()
+    if other := _other_clone(name, clone, docker):
         raise CommandError(_owned_by(name, other))
-    if not NAME.fullmatch(name) or not (engine.volumes(name) or engine.folders(name)):
+    if not NAME.fullmatch(name) or not (docker.volumes(name) or docker.folders(name)):
         raise CommandError(f"There is no Compose project {name!r} to adopt. `docker compose ls --all` lists projects.")
     with _record(clone) as projects:
         for each, owner in list(projects.items()):
@@ -91,28 +91,28 @@ def forget(name: str, clone: Path = PROJECT) -> None:
         projects.pop(name, None)
 
 
-def _claim(name: str, projects: Mapping[str, str], clone: Path, engine: Engine) -> None:
+def _claim(name: str, projects: Mapping[str, str], clone: Path, docker: DockerProjects) -> None:
     if name in projects:
         return
-    if other := _other_clone(name, clone, engine):
+    if other := _other_clone(name, clone, docker):
         raise CommandError(_owned_by(name, other))
-    if _is_here(name, clone, engine):
+    if _is_here(name, clone, docker):
         return
-    if volumes := engine.volumes(name):
+    if volumes := docker.volumes(name):
         raise CommandError(
             f"The Compose project {name} has volumes ({', '.join(volumes)}) of unknown owner. If they belong to this "
             f"clone, run `make adopt PROJECT={name}`. If not, choose another COMPOSE_PROJECT_NAME."
         )
 
 
-def _legacy(profile: Profile, projects: Mapping[str, str], clone: Path, engine: Engine) -> str | None:
+def _legacy(profile: Profile, projects: Mapping[str, str], clone: Path, docker: DockerProjects) -> str | None:
     """Find a project of this clone that an earlier version named after only the folder or the profile."""
     for name in dict.fromkeys((_compose_default_name(clone.name), f"platform-{profile.name}")):
-        if not NAME.fullmatch(name) or projects.get(name) or _other_clone(name, clone, engine):
+        if not NAME.fullmatch(name) or projects.get(name) or _other_clone(name, clone, docker):
             continue
-        if name in projects or _is_here(name, clone, engine):
+        if name in projects or _is_here(name, clone, docker):
             return name
-        if engine.volumes(name):
+        if docker.volumes(name):
             _print_adopt_hint(
                 f"The volumes of the Compose project {name} may belong to this clone, from an earlier version.",
                 profile,
@@ -121,13 +121,13 @@ def _legacy(profile: Profile, projects: Mapping[str, str], clone: Path, engine: 
     return None
 
 
-def _new(profile: Profile, clone: Path, engine: Engine) -> str:
+def _new(profile: Profile, clone: Path, docker: DockerProjects) -> str:
     """Return an unused name. An earlier clone in the same folder may have used the name with this path's hash."""
     for attempt in range(100):
         name = _name(profile, clone, attempt)
-        if not engine.volumes(name) and not engine.folders(name):
+        if not docker.volumes(name) and not docker.folders(name):
             return name
-        if _is_here(name, clone, engine):
+        if _is_here(name, clone, docker):
             return name
         _print_adopt_hint(
             f"The volumes of the Compose project {name} are from an earlier clone in this folder.", profile, name
@@ -156,12 +156,12 @@ def _compose_default_name(folder: str) -> str:
     return re.sub(r"[^a-z0-9_-]", "", folder.lower()).lstrip("_-")
 
 
-def _is_here(name: str, clone: Path, engine: Engine) -> bool:
-    return any(folder.is_dir() and folder.samefile(clone) for folder in engine.folders(name))
+def _is_here(name: str, clone: Path, docker: DockerProjects) -> bool:
+    return any(folder.is_dir() and folder.samefile(clone) for folder in docker.folders(name))
 
 
-def _other_clone(name: str, clone: Path, engine: Engine) -> Path | None:
-    folders = engine.folders(name)
+def _other_clone(name: str, clone: Path, docker: DockerProjects) -> Path | None:
+    folders = docker.folders(name)
     return next((each for each in sorted(folders) if each.is_dir() and not each.samefile(clone)), None)
 
 

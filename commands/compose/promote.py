@@ -1,6 +1,6 @@
 """`make promote`: show what a profile would change, and change it."""
 
-from commands.compose.engine import OVERRIDABLE, Compose
+from commands.compose.command_line import OVERRIDABLE, Compose
 from commands.compose.image import need_image
 from commands.compose.profile import Profile, load
 from commands.errors import CommandError

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryFile
 
-from commands.compose.engine import PYTHON, Compose
+from commands.compose.command_line import PYTHON, Compose
 from commands.compose.secrets import secret
 from commands.errors import CommandError
 

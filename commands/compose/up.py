@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from commands.compose.code import prepare_code
-from commands.compose.engine import STATES, Compose, docker_variables_hint, services_to_recreate
+from commands.compose.command_line import STATES, Compose, docker_variables_hint, services_to_recreate
 from commands.compose.image import commit_of, need_image
 from commands.compose.prefect import prefect_of
 from commands.compose.promote import bootstrap

@@ -22,8 +22,8 @@ from blocks.land import land
 from blocks.landing import LandedFile
 from blocks.settings import PrefectServer, Settings, replace_environment
 from blocks.systems import S3Landing, landing_from
-from commands.compose.engine import PYTHON
-from commands.compose.engine import Compose as Engine
+from commands.compose.command_line import PYTHON
+from commands.compose.command_line import Compose as Engine
 from commands.compose.prefect import prefect_of
 from commands.compose.profile import load
 from commands.compose.project import project_name

@@ -1,6 +1,6 @@
 """Checks whether containers can be started on this machine."""
 
-from commands.compose.engine import check_engine
+from commands.compose.command_line import check_engine
 from commands.errors import CommandError
 
 

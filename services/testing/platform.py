@@ -19,10 +19,10 @@ from testcontainers.compose import DockerCompose
 
 from blocks.landing import AwsAccess, s3_client
 from commands.compose.code import update_copy
-from commands.compose.engine import OVERRIDABLE, PYTHON, STATES, services_to_recreate
+from commands.compose.command_line import OVERRIDABLE, PYTHON, STATES, services_to_recreate
 from commands.compose.prefect import authorization
 from commands.compose.profile import load
-from commands.compose.project import Engine
+from commands.compose.project import DockerProjects
 from commands.compose.secrets import digests, prepare, secret
 from commands.embedded.processes import free_ports
 from services.receiver.messages import Messages
@@ -125,7 +125,7 @@ class Platform(DockerCompose, Running):
     def remove(self) -> None:
         """Remove the containers and all volumes. A backup creates volumes that the profile does not name."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
-        Engine().remove_volumes(self.name)
+        DockerProjects().remove_volumes(self.name)
 
     # -- the services ----------------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ def remove_left_behind(owner: int) -> list[str]:
     left = [name for name in names if (match := NAMED.match(name)) and _gone(int(match[1]), owner)]
     for name in left:
         _docker("compose", "--project-name", name, "down", "--volumes", "--timeout", "5")
-        Engine().remove_volumes(name)
+        DockerProjects().remove_volumes(name)
     _remove_images(lambda project: bool((match := NAMED.match(project)) and _gone(int(match[1]), owner)))
     return left
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from testcontainers.core.container import DockerContainer
 
-from commands.compose.engine import KEEP_DAYS, RETENTION
+from commands.compose.command_line import KEEP_DAYS, RETENTION
 from commands.compose.profile import COMPOSE_FILE
 from commands.embedded.processes import Processes, free_ports
 from services.testing.fixtures import need_engine

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from commands.compose.engine import KEEP_DAYS, RETENTION
+from commands.compose.command_line import KEEP_DAYS, RETENTION
 from commands.compose.profile import COMPOSE_FILE
 from commands.embedded.processes import Processes, free_ports
 from services.testing.running import unless_busy

@@ -10,7 +10,7 @@ import yaml
 
 from commands.compose import backup as module
 from commands.compose.backup import DATA, LANDING, MANIFEST, OVERLAY, VOLUMES, backup, restore
-from commands.compose.engine import RETENTION, Compose
+from commands.compose.command_line import RETENTION, Compose
 from commands.compose.profile import COMPOSE_FILE, SCALE_FILE, Profile, load
 from commands.errors import CommandError
 from tests.unit.compose.profile_texts import TEXTS

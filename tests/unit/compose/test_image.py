@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from commands.compose import image
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.image import make_image, need_image
 from commands.compose.profile import (
     COMPOSE_FILE,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from commands.__main__ import parse
-from commands.compose.engine import Compose, check_engine
+from commands.compose.command_line import Compose, check_engine
 from commands.compose.platform import DockerPlatform
 from commands.compose.profile import (
     CA_FILE,

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from commands.compose.profile import PROJECT, Profile, load
-from commands.compose.project import RECORD, Engine, adopt, forget, project_name
+from commands.compose.project import RECORD, DockerProjects, adopt, forget, project_name
 from commands.errors import CommandError
 
 LOCAL, REHEARSAL = load("local"), load("rehearsal")
 
 
 @dataclass(frozen=True)
-class Docker(Engine):
+class Docker(DockerProjects):
     """An engine that holds what a test puts there."""
 
     started: dict[str, set[Path]] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.profile import Profile
 from commands.compose.promote import promote
 

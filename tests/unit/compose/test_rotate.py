@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.profile import PROJECT, load
 from commands.compose.rotate import DRAINS, without_runs
 from commands.compose.secrets import prepare

@@ -7,7 +7,7 @@ import prefect_redis.client
 import yaml
 from prefect.settings.base import PrefectBaseSettings
 
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.profile import PROJECT, SCALE_FILE, load
 
 

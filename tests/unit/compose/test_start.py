@@ -2,7 +2,7 @@
 
 import pytest
 
-from commands.compose.engine import services_to_recreate
+from commands.compose.command_line import services_to_recreate
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from commands import prefect_api
 from commands.__main__ import main
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.platform import DockerPlatform
 from commands.compose.profile import PROJECT, load
 from commands.compose.up import profile_lock

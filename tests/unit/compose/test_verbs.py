@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from commands.__main__ import VERBS, parse
-from commands.compose.engine import Compose
+from commands.compose.command_line import Compose
 from commands.compose.platform import DockerPlatform
 from commands.compose.profile import load
 from commands.platform import Platform
