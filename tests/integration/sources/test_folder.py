@@ -26,7 +26,8 @@ def landing(s3_url: str) -> S3Landing:
         "s3", endpoint_url=s3_url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
     )
     client.create_bucket(Bucket=found.bucket)
-    for key in ("inbound/shop/parcels/b.csv", "inbound/shop/parcels/a.csv", "inbound/shop/parcels/_SUCCESS"):
+    # In the order of their names, because a second may end between two of them.
+    for key in ("inbound/shop/parcels/a.csv", "inbound/shop/parcels/b.csv", "inbound/shop/parcels/_SUCCESS"):
         client.put_object(Bucket=found.bucket, Key=key, Body=b"" if "_" in key else key.encode())
     return found
 
