@@ -101,7 +101,7 @@ def _check(key: str, count: int, size: int | None) -> None:
 def main(key: str, profile: str = "", size: str | None = None) -> None:
     """Upload standard input, and print the result of `land` as JSON. Without a profile, use the environment."""
     try:
-        landing = Connections(profile or None).landing
+        landing = Connections(profile).landing
         print(json.dumps(land(key, sys.stdin.buffer, landing, int(size) if size else None)))
     except PlatformError as error:
         sys.exit(str(error))

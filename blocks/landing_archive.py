@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 import httpx
 from botocore.exceptions import ClientError
 
-from blocks.landing import CURSORS, NOT_S3, objects, unavailable
+from blocks.landing import CURSORS, NOT_S3, code_of, objects, unavailable
 from blocks.settings import Settings
 from blocks.systems import landing_from
 
@@ -37,7 +37,7 @@ def save(s3: "S3Client", bucket: str, out: IO[bytes], everything: bool) -> int:
             try:
                 answer = s3.get_object(Bucket=bucket, Key=each.key)
             except ClientError as error:
-                if error.response["Error"]["Code"] == "NoSuchKey":  # removed since it was listed
+                if code_of(error) == "NoSuchKey":  # removed since it was listed
                     continue
                 raise
             member = tarfile.TarInfo(each.key)

@@ -4,6 +4,9 @@ from typing import IO, Protocol
 
 from commands.prefect_api import Prefect
 
+LOG_LINES = "200"
+"""How many earlier lines of a log `make logs` shows."""
+
 
 class Platform(Protocol):
     """The operations that verbs use. Services are named as in docker-compose.yml."""

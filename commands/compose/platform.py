@@ -7,9 +7,8 @@ from commands.compose.command_line import PYTHON, Compose
 from commands.compose.doctor import doctor
 from commands.compose.prefect import prefect_of
 from commands.compose.project import DockerProjects, forget
+from commands.platform import LOG_LINES
 from commands.prefect_api import Prefect
-
-LINES = "200"
 
 
 class DockerPlatform:
@@ -68,7 +67,7 @@ class DockerPlatform:
 
     def logs(self, services: list[str]) -> int:
         """See `Platform`."""
-        return self.compose.run("logs", "--follow", "--tail", LINES, *services)
+        return self.compose.run("logs", "--follow", "--tail", LOG_LINES, *services)
 
     def stop(self) -> int:
         """See `Platform`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from blocks.errors import PlatformError
-from blocks.landing import CURSORS, REDIRECTED, error_text, remedy
+from blocks.landing import CURSORS, REDIRECTED, code_of, error_text, remedy
 from blocks.systems import S3Landing
 from commands.doctor.finding import Finding
 
@@ -41,7 +41,7 @@ def conditional_write(s3: "S3Client", bucket: str) -> Finding:
     try:
         s3.put_object(Bucket=bucket, Key=PROBE, Body=b"", IfMatch=NEVER)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = code_of(error)
         if code in ("PreconditionFailed", "NoSuchKey", "404", "412"):
             return Finding(name, "ok", "a write whose condition is not met is rejected")
         fix = (

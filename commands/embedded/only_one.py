@@ -48,9 +48,9 @@ def only_one(
         yield
 
 
-def holder(lock: Path) -> int | None:
-    """Return the id of the process that holds a folder's lock file, or None."""
-    with suppress(FileNotFoundError, ValueError), lock.open() as file:
+def holder(folder: Path) -> int | None:
+    """Return the id of the process that holds a folder, or None."""
+    with suppress(FileNotFoundError, ValueError), (folder / LOCK).open() as file:
         return None if _locked(file.fileno()) else int(file.read())
     return None
 

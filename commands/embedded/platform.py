@@ -14,13 +14,13 @@ from blocks.settings import PrefectServer, Settings
 from commands.embedded.only_one import LOCK, holder
 from commands.embedded.processes import pids
 from commands.errors import CommandError
+from commands.platform import LOG_LINES
 from commands.prefect_api import Prefect
 from services.content import short
 from services.watch.without_docker import LOGS
 
 PYTHON = (sys.executable, "-P", "-s", "-m")
 STOP_SECONDS = 60.0
-LINES = "200"
 
 
 class DevPlatform:
@@ -51,7 +51,7 @@ class DevPlatform:
     @property
     def _process(self) -> int | None:
         """The id of `make dev`'s process, or None if it is not running."""
-        return holder(self._state / LOCK)
+        return holder(self._state)
 
     def make(self, verb: str) -> str:
         """See `Platform`."""
@@ -95,7 +95,7 @@ class DevPlatform:
         if unknown := [each for each in names if each not in known]:
             raise CommandError(f"No log is named {', '.join(unknown)}. Available logs: {', '.join(known)}.")
         files = [str(self._log(each)) for each in names or known]
-        os.execvp("tail", ["tail", "-n", LINES, "-F", *files])  # noqa: S606, S607
+        os.execvp("tail", ["tail", "-n", LOG_LINES, "-F", *files])  # noqa: S606, S607
 
     def stop(self) -> int:
         """See `Platform`. `make dev` ends as it does with Ctrl-C."""
@@ -118,6 +118,15 @@ class DevPlatform:
         """See `Platform`.
 
         Raises:
+            CommandError: see `_check_state`.
+        """
+        self._check_state()
+        return f"This deletes everything in {short(self._state)}: `make dev`'s raw rows, tables and Prefect history."
+
+    def _check_state(self) -> None:
+        """Check that the folder to delete is one of `make dev`.
+
+        Raises:
             CommandError: the variables name a folder that `make dev` did not make.
         """
         if self._state.exists() and not (self._state / LOCK).exists():
@@ -125,10 +134,14 @@ class DevPlatform:
                 f"{short(self._state)} is not a folder of `make dev`, because it has no file {LOCK}. Nothing was "
                 "deleted. Run `. data/dev/env` in this terminal first, or delete the folder yourself."
             )
-        return f"This deletes everything in {short(self._state)}: `make dev`'s raw rows, tables and Prefect history."
 
     def remove(self) -> int:
-        """See `Platform`."""
+        """See `Platform`.
+
+        Raises:
+            CommandError: see `_check_state`; or a file cannot be deleted.
+        """
+        self._check_state()
         self._end()
         if self._state.exists():
             try:

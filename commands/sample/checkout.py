@@ -54,7 +54,7 @@ def copy_with_sample(sample: Sample, copy: Path) -> None:
     """Update a copy of the checkout that has the platform's files, the sample, and its own git repository.
 
     Raises:
-        commands.sample.files.SampleError: there is no sample, or the checkout is not a git repository.
+        commands.sample.files.SampleError: the sample is missing, or the checkout is not a git repository.
     """
     home, own, streams = sample.home, sample.files(), sample.streams()
     copy.mkdir(parents=True, exist_ok=True)

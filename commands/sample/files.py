@@ -49,7 +49,7 @@ class Sample:
         """The folder that has it, laid out like a checkout.
 
         Raises:
-            SampleError: there is no sample.
+            SampleError: the sample is missing.
         """
         for folder in (self.root, self.root / AWAY):
             if (folder / LIST).is_file():

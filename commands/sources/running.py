@@ -82,7 +82,7 @@ def platform_of(console: Console, data: Path, profile: str = "") -> PipelineRunn
         return Compose(console, profile)
     if _in_shell_of_dev():
         return Dev(console)
-    if holder(data / "dev" / ".lock"):
+    if holder(data / "dev"):
         replace_environment({**CREDENTIALS, **exported_variables(data / "dev" / "env")})
         return Dev(console)
     if _compose_runs():
@@ -95,7 +95,7 @@ def published_of(data: Path) -> Path:
     """Return the file with the tables that were last published on this machine."""
     if _in_shell_of_dev():
         return Settings().published_path
-    return demo_published(data / "dev" if holder(data / "dev" / ".lock") else data)
+    return demo_published(data / "dev" if holder(data / "dev") else data)
 
 
 def _in_shell_of_dev() -> bool:

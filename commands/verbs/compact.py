@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from commands.platform import Platform
-from commands.verbs.run import start_and_follow
+from commands.verbs.run import run
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -13,6 +13,4 @@ def arguments(parser: ArgumentParser) -> None:
 
 def do(platform: Platform, options: Namespace) -> int:
     """Merge raw's small files."""
-    prefect = platform.prefect
-    platform.need("worker")
-    return start_and_follow(prefect, "compact", {"stream": options.stream})
+    return run(platform, "compact", {"stream": options.stream})

@@ -13,6 +13,5 @@ def arguments(parser: ArgumentParser) -> None:
 def do(platform: Platform, options: Namespace) -> int:
     """Show or change the sensor's cursor and its parked batches."""
     verb, more = options.command[:1], options.command[1:]
-    profile = [f"--profile={platform.blocks}"] if platform.blocks else []
     # The watch has the credentials, and still runs when the sensor is down.
-    return platform.exec("watch", "flows.sensors.cursor_command", *verb, *profile, *more)
+    return platform.exec("watch", "flows.sensors.cursor_command", *verb, f"--profile={platform.blocks}", *more)

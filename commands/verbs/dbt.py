@@ -12,5 +12,5 @@ def arguments(parser: ArgumentParser) -> None:
 
 def do(platform: Platform, options: Namespace) -> int:
     """Run a dbt command on the platform's data."""
-    profile = ["--blocks", platform.blocks] if platform.blocks else []
-    return platform.exec("worker", "blocks.dbt_command", *profile, *options.command, prompts=True)
+    command = ["--blocks", platform.blocks, *options.command]
+    return platform.exec("worker", "blocks.dbt_command", *command, prompts=True)

@@ -17,8 +17,8 @@ def do(platform: Platform, options: Namespace) -> int:
     """Remove a file from landing, raw and the tables, after asking."""
     prefect = platform.prefect
     platform.need("worker")
-    profile = [f"--profile={platform.blocks}"] if platform.blocks else []
-    print(platform.output("worker", "blocks.hand_out", *profile, "--", "removal", options.file))
+    plan = [f"--profile={platform.blocks}", "--", "removal", options.file]
+    print(platform.output("worker", "blocks.hand_out", *plan))
     if not options.yes and answer("Remove the file? [y/N] ") != "y":
         print("Nothing was removed.")
         return 1

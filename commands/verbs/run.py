@@ -18,9 +18,18 @@ def arguments(parser: ArgumentParser) -> None:
 
 def do(platform: Platform, options: Namespace) -> int:
     """Run a deployment and follow it."""
+    return run(platform, options.flow, options.parameters)
+
+
+def run(platform: Platform, flow: str, parameters: dict[str, Any]) -> int:
+    """Start a run and follow it. Return 0 if it completed.
+
+    Raises:
+        CommandError: the platform is not running, or the deployment or a parameter does not exist.
+    """
     prefect = platform.prefect
     platform.need("worker")
-    return start_and_follow(prefect, options.flow, options.parameters)
+    return start_and_follow(prefect, flow, parameters)
 
 
 def start_and_follow(prefect: Prefect, flow: str, parameters: dict[str, Any]) -> int:
